@@ -1,0 +1,1 @@
+"""The window: a thin, one-way view of the library `bdshift`."""

@@ -1,0 +1,52 @@
+"""bdshift: does an image classifier carry a backdoor, which neurons carry it, how to remove it.
+
+    >>> from bdshift import scan
+    >>> audit = scan("model.pth", "clean/")
+    >>> print(audit.verdict.reason)
+
+Importing this package costs milliseconds; torch is loaded when something that needs it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from bdshift._version import __version__
+
+if TYPE_CHECKING:
+    from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
+    from bdshift.checkpoints.classifier import Classifier, open_checkpoint
+    from bdshift.checkpoints.reader import read_checkpoint
+    from bdshift.errors import BdshiftError, InputError, UsageError
+    from bdshift.jobs import Cancelled, JobContext
+    from bdshift.neurons.rankings import agreement, data_free_direction
+    from bdshift.shift.adam import solve_adam
+    from bdshift.shift.exact import solve_exact
+    from bdshift.shift.verdict import judge
+    from bdshift.store import load_audit, save_audit
+    from bdshift.triggers import parse_trigger
+
+_HOMES = {
+    "Audit": "audit", "ScanSettings": "audit", "add_tac": "audit", "reopen": "audit",
+    "scan": "audit", "Classifier": "checkpoints.classifier",
+    "open_checkpoint": "checkpoints.classifier", "read_checkpoint": "checkpoints.reader",
+    "BdshiftError": "errors", "InputError": "errors", "UsageError": "errors",
+    "Cancelled": "jobs", "JobContext": "jobs", "agreement": "neurons.rankings",
+    "data_free_direction": "neurons.rankings", "solve_adam": "shift.adam",
+    "solve_exact": "shift.exact", "judge": "shift.verdict", "load_audit": "store",
+    "save_audit": "store", "parse_trigger": "triggers",
+}  # fmt: skip
+
+__all__ = [
+    "Audit", "BdshiftError", "Cancelled", "Classifier", "InputError", "JobContext", "ScanSettings",
+    "UsageError", "__version__", "add_tac", "agreement", "data_free_direction", "judge",
+    "load_audit", "open_checkpoint", "parse_trigger", "read_checkpoint", "reopen", "save_audit",
+    "scan", "solve_adam", "solve_exact",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bdshift' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"bdshift.{_HOMES[name]}"), name)

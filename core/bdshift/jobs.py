@@ -1,0 +1,71 @@
+"""What a long function is given: a place to report to, and a way to be stopped.
+
+The library never prints and never asks who is listening. It takes a `JobContext`; the console
+shows its events as progress bars, the window as its own, and `SILENT` drops them.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+
+class Cancelled(Exception):
+    """Raised inside a job when its user has asked it to stop."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``done`` of ``total`` ``unit`` of the stage called ``stage``; ``note`` is shown beside it."""
+
+    stage: str
+    done: int
+    total: int
+    unit: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence for the log: something decided, skipped or worth knowing."""
+
+    text: str
+
+
+Event = Progress | Note
+
+
+class JobContext:
+    """Silent by default: subclass and override `report` to show what happens.
+
+    A long function calls `progress` at least once per batch; a cancelled job ends there with
+    `Cancelled`. `cancel` may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._cancel = threading.Event()
+
+    def report(self, event: Event) -> None:
+        """Show an event. Called on the thread that runs the job; must not block."""
+
+    def cancel(self) -> None:
+        """Ask the job to stop at its next step."""
+        self._cancel.set()
+
+    def raise_if_cancelled(self) -> None:
+        """Raise `Cancelled` if `cancel` was called."""
+        if self._cancel.is_set():
+            raise Cancelled
+
+    def progress(self, stage: str, done: int, total: int, unit: str, note: str = "") -> None:
+        """Report progress, and stop here if the job was cancelled."""
+        self.raise_if_cancelled()
+        self.report(Progress(stage, done, total, unit, note))
+
+    def note(self, text: str) -> None:
+        """Report a sentence."""
+        self.report(Note(text))
+
+
+SILENT = JobContext()
+"""Reports nothing; never cancelled, because nobody else holds it to cancel."""
