@@ -1,0 +1,80 @@
+"""One encoded image becomes pixels: upright, RGB, uint8, of the network's input size."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from bdshift.errors import InputError
+
+MAX_PIXELS = 80_000_000
+"""A larger picture is refused before it is decoded: a few kilobytes can claim gigapixels."""
+
+_CROP_FROM = 128
+_CROP_SHARE = 0.875  # 224 of 256: how networks of this size are evaluated
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Grey, palette, CMYK and 16-bit become 8-bit RGB; alpha is dropped, as in training code."""
+    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
+        deep = np.asarray(image, dtype=np.float64)
+        scale = 255 / 65535 if deep.max(initial=0) > 255 else 1.0
+        return Image.fromarray(np.clip(deep * scale, 0, 255).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def _fit(image: Image.Image, size: int) -> Image.Image:
+    """Scale the shorter side, keep the centre square. From 128 pixels on with the usual margin."""
+    if image.size == (size, size):
+        return image
+    shorter = round(size / _CROP_SHARE) if size >= _CROP_FROM else size
+    width, height = image.size
+    scale = shorter / min(width, height)
+    scaled = (max(size, round(width * scale)), max(size, round(height * scale)))
+    if scaled != image.size:
+        image = image.resize(scaled, Image.Resampling.BILINEAR)
+    left, top = (scaled[0] - size) // 2, (scaled[1] - size) // 2
+    return image.crop((left, top, left + size, top + size))
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels, from the header alone.
+
+    Raises `InputError` if ``data`` is not an image.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.size
+    except Exception as error:
+        raise InputError(_reason(error)) from error
+
+
+def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
+    """Decode an encoded image: uint8 of shape (3, size, size), RGB, EXIF orientation applied.
+
+    Raises `InputError` with a short reason if it is no image, broken, or larger than
+    `MAX_PIXELS`.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(f"larger than {MAX_PIXELS // 1_000_000} megapixels")
+            image.draft("RGB", (2 * size, 2 * size))  # lets JPEG decode at a fraction of its size
+            upright = ImageOps.exif_transpose(image)
+            pixels = np.asarray(_fit(_to_rgb(upright), size))
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
+        raise InputError(_reason(error)) from error
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"larger than {MAX_PIXELS // 1_000_000} megapixels"
+    return f"broken image ({error})" if str(error) else "broken image"

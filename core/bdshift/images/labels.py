@@ -1,0 +1,82 @@
+"""Which class index each folder stands for, and what the classes are called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bdshift.errors import InputError, UsageError
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """Names of the network's classes, and the class of each folder.
+
+    Attributes:
+        names: of all C classes; those without a folder or name are "class 7".
+        of_folder: class index of each folder.
+        source: "sorted order", "folder numbers" or the path of the class-name file.
+    """
+
+    names: tuple[str, ...]
+    of_folder: tuple[int, ...]
+    source: str
+
+
+def _read_names(path: Path) -> dict[str, int]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({error})") from error
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        found = [line.strip() for line in text.splitlines() if line.strip()]
+    if isinstance(found, list) and all(isinstance(name, str) for name in found):
+        return {name: index for index, name in enumerate(found)}
+    if isinstance(found, dict):
+        if all(isinstance(v, int) for v in found.values()):
+            return {str(name): index for name, index in found.items()}
+        if all(str(k).isdecimal() and isinstance(v, str) for k, v in found.items()):
+            return {name: int(index) for index, name in found.items()}
+    raise UsageError(
+        f"{path}: a class-name file has a name a line, or is JSON: a list of names, or a dict of "
+        "names and indices"
+    )
+
+
+def map_classes(folders: Sequence[str], classes: int, names_file: Path | None = None) -> ClassMap:
+    """Give every folder its class index.
+
+    Without a file: folders named by numbers below ``classes`` are those indices; else sorted order,
+    as torchvision's ImageFolder has it.
+
+    Raises `InputError` if a folder is not in the file or there are more folders than classes,
+    `UsageError` if the file is malformed.
+    """
+    if names_file is not None:
+        index = _read_names(names_file)
+        unknown = [folder for folder in folders if folder not in index]
+        if unknown:
+            raise InputError(f"{names_file}: does not name the folder {unknown[0]!r}")
+        of_folder, source = [index[folder] for folder in folders], str(names_file)
+    elif all(folder.isdecimal() and int(folder) < classes for folder in folders):
+        of_folder, source = [int(folder) for folder in folders], "folder numbers"
+        index = {}
+    else:
+        of_folder, source = list(range(len(folders))), "sorted order"
+        index = {}
+    if len(set(of_folder)) < len(of_folder) or max(of_folder, default=0) >= classes:
+        raise InputError(
+            f"{len(folders)} class folders do not fit a network of {classes} classes; "
+            "say which is which with --labels FILE (a class name a line, in the network's order)"
+        )
+    names = [f"class {i}" for i in range(classes)]
+    for name, i in index.items():
+        if 0 <= i < classes:
+            names[i] = name
+    for folder, i in zip(folders, of_folder, strict=True):
+        names[i] = folder
+    return ClassMap(tuple(names), tuple(of_folder), source)

@@ -1,0 +1,142 @@
+"""Many files become batches of pixels: decoded in parallel, in order, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bdshift.errors import InputError
+from bdshift.images.collection import ImageCollection, ImageFile, Skipped
+from bdshift.images.decode import decode_image
+from bdshift.jobs import SILENT, JobContext
+
+_CHUNK = 32  # files a task: large enough that handing tasks over costs nothing
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Decoded images.
+
+    Attributes:
+        pixels: uint8 (n, 3, size, size), RGB.
+        files: the n files they came from, in the same order.
+        digests: SHA-256 of each file's bytes.
+        skipped: files asked for in this stretch that could not be decoded.
+    """
+
+    pixels: NDArray[np.uint8]
+    files: tuple[ImageFile, ...]
+    digests: tuple[bytes, ...]
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Folder index of each image, int64 (n,)."""
+        return np.array([file.label for file in self.files], dtype=np.int64)
+
+
+def _decode_chunk(collection: ImageCollection, files: Sequence[ImageFile], size: int) -> Batch:
+    pixels, kept, digests, skipped = [], [], [], []
+    for file in files:
+        try:
+            data = collection.read(file)
+            pixels.append(decode_image(data, size))
+        except InputError as error:
+            skipped.append(Skipped(file.name, str(error)))
+            continue
+        kept.append(file)
+        digests.append(hashlib.sha256(data).digest())
+    stacked = np.stack(pixels) if pixels else np.empty((0, 3, size, size), np.uint8)
+    return Batch(stacked, tuple(kept), tuple(digests), tuple(skipped))
+
+
+def _join(parts: Sequence[Batch]) -> Batch:
+    return Batch(
+        np.concatenate([part.pixels for part in parts]),
+        tuple(file for part in parts for file in part.files),
+        tuple(digest for part in parts for digest in part.digests),
+        tuple(skip for part in parts for skip in part.skipped),
+    )
+
+
+def decoded_batches(
+    collection: ImageCollection,
+    files: Sequence[ImageFile],
+    size: int,
+    *,
+    batch: int = 256,
+    job: JobContext = SILENT,
+) -> Iterator[Batch]:
+    """Decode ``files`` in order, about ``batch`` at a time, a few batches ahead of the reader.
+
+    Files that cannot be decoded are reported in the batch's ``skipped``, never raised.
+    """
+    workers = max(1, min(8, os.cpu_count() or 1))
+    per_batch = max(1, batch // _CHUNK)
+    ready: list[Batch] = []
+    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+        try:
+            for part in _in_order(pool, collection, files, size, 2 * per_batch + workers):
+                job.raise_if_cancelled()
+                ready.append(part)
+                if len(ready) == per_batch:
+                    yield _join(ready)
+                    ready = []
+            if ready:
+                yield _join(ready)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    collection: ImageCollection,
+    files: Sequence[ImageFile],
+    size: int,
+    ahead: int,
+) -> Iterator[Batch]:
+    """Decoded chunks in the order of ``files``, never more than ``ahead`` of them in flight."""
+    waiting: deque[Future[Batch]] = deque()
+    for start in range(0, len(files), _CHUNK):
+        chunk = files[start : start + _CHUNK]
+        waiting.append(pool.submit(_decode_chunk, collection, chunk, size))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def decode_all(
+    collection: ImageCollection,
+    files: Sequence[ImageFile],
+    size: int,
+    *,
+    job: JobContext = SILENT,
+    stage: str = "Reading images",
+) -> Batch:
+    """Decode ``files`` into memory at once: 3·size² bytes an image."""
+    parts = []
+    done = 0
+    for part in decoded_batches(collection, files, size, job=job):
+        parts.append(part)
+        done += len(part.files) + len(part.skipped)
+        job.progress(stage, done, len(files), "images")
+    if not parts:
+        return _decode_chunk(collection, (), size)
+    return _join(parts)
+
+
+def content_hash(files: Sequence[ImageFile], digests: Sequence[bytes]) -> str:
+    """One SHA-256, in hex, over names, labels and contents; the order does not matter."""
+    rows = sorted(
+        f"{file.name}\0{file.label}\0{digest.hex()}\n"
+        for file, digest in zip(files, digests, strict=True)
+    )
+    return hashlib.sha256("".join(rows).encode("utf-8", "surrogateescape")).hexdigest()

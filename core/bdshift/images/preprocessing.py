@@ -1,0 +1,124 @@
+"""From 8-bit pixels to what a network was trained on: channel order, scale, mean and std.
+
+None of it is written in a checkpoint, and the data set does not imply it: CIFAR-10 alone has been
+normalised in five ways by well-known projects. So every known way is a candidate, and clean
+accuracy decides (see `bdshift.audit`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from bdshift.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+Channels = tuple[float, float, float]
+Order = Literal["rgb", "bgr"]
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """x' = (x / ``divisor`` − ``mean``) / ``std``, with x the 8-bit value, 0…255.
+
+    ``mean`` and ``std`` are in units of x / ``divisor``, one value a channel in the network's own
+    channel order.
+    """
+
+    name: str
+    mean: Channels
+    std: Channels
+    divisor: float = 255.0
+
+
+def _known(name: str, mean: str, std: str, divisor: float = 255.0) -> Normalisation:
+    def channels(text: str) -> Channels:
+        values = [float(part) for part in text.split()]
+        red, green, blue = values * 3 if len(values) == 1 else values
+        return red, green, blue
+
+    return Normalisation(name, channels(mean), channels(std), divisor)
+
+
+# Where each one is used: docs/formats.md. Two names for the same numbers are one entry.
+NORMALISATIONS: dict[str, Normalisation] = {
+    entry.name: entry
+    for entry in (
+        _known("none", "0", "1"),
+        _known("cifar10", ".4914 .4822 .4465", ".247 .243 .261"),
+        _known("cifar10-pytorch-cifar", ".4914 .4822 .4465", ".2023 .1994 .2010"),
+        _known("cifar100", ".5071 .4865 .4409", ".2673 .2564 .2762"),
+        _known("imagenet", ".485 .456 .406", ".229 .224 .225"),
+        _known("tiny-imagenet", ".4802 .4481 .3975", ".2302 .2265 .2262"),
+        _known("gtsrb", ".3337 .3064 .3171", ".2672 .2564 .2629"),
+        _known("gtsrb-trojanzoo", ".3403 .3121 .3214", ".2724 .2608 .2669"),
+        _known("mnist", ".1307", ".3081"),
+        _known("half", ".5", ".5"),
+        _known("raw-255", "0", "1", divisor=1.0),
+    )
+}
+
+
+def parse_normalisation(text: str) -> Normalisation:
+    """A name from `NORMALISATIONS`, or ``mean/std`` with one or three numbers each.
+
+    ``parse_normalisation("0.49,0.48,0.45/0.2,0.2,0.2")`` is in units of x / 255.
+    Raises `UsageError` for anything else.
+    """
+    if text in NORMALISATIONS:
+        return NORMALISATIONS[text]
+    parts = [re.split(r"[,\s]+", part.strip()) for part in text.split("/")]
+    if len(parts) == 2 and all(len(part) in (1, 3) for part in parts):
+        try:
+            found = _known(text, " ".join(parts[0]), " ".join(parts[1]))
+        except ValueError:
+            found = None
+        if found is not None and all(value > 0 for value in found.std):
+            return found
+    names = ", ".join(NORMALISATIONS)
+    raise UsageError(
+        f"normalisation {text!r} is not known; give mean/std, as in 0.49,0.48,0.45/0.25,0.24,0.26, "
+        f"or one of {names}"
+    )
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Everything between a decoded picture and the network.
+
+    Attributes:
+        size: height and width of the network's input, in pixels.
+        normalisation: mean, std and scale.
+        order: "rgb", or "bgr" for networks trained on pictures as OpenCV reads them.
+    """
+
+    size: int
+    normalisation: Normalisation
+    order: Order = "rgb"
+
+    @cached_property
+    def _scale_and_offset(self) -> tuple[torch.Tensor, torch.Tensor]:
+        import torch
+
+        n = self.normalisation
+        std = torch.tensor(n.std, dtype=torch.float64)
+        scale = 1.0 / (std * n.divisor)
+        offset = -torch.tensor(n.mean, dtype=torch.float64) / std
+        return scale.float().view(1, 3, 1, 1), offset.float().view(1, 3, 1, 1)
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Normalise ``pixels`` (n, 3, size, size), uint8 or float on the same 0…255 scale, RGB.
+
+        Returns float32 on the same device, channels-last.
+        """
+        import torch
+
+        if self.order == "bgr":
+            pixels = pixels.flip(1)
+        scale, offset = (part.to(pixels.device) for part in self._scale_and_offset)
+        values = pixels.to(dtype=torch.float32, memory_format=torch.channels_last)
+        return values.mul_(scale).add_(offset) if values is not pixels else values * scale + offset
