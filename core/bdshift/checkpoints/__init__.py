@@ -1,0 +1,1 @@
+"""A hostile file becomes a `Classifier`: backbone φ and linear head (W, b)."""

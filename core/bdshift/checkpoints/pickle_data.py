@@ -1,0 +1,338 @@
+"""Read a pickle as data: a stack machine over inert values, which imports and calls nothing.
+
+Python's unpickler, and torch's ``weights_only`` one on top of a shorter list, build objects by
+calling what the file names. This one never does. Every name becomes a `Name`, every call an
+`Opaque` record of it; the few that rebuild a tensor or a dict are carried out here, on plain
+values. So there is no object whose method a hostile file could reach, and memory stays within a
+small multiple of the pickle's own size.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, BinaryIO, NoReturn
+
+MAX_OPERATIONS = 20_000_000
+"""About a minute of work; the largest checkpoints in the wild need under a tenth of it."""
+
+
+class PickleError(Exception):
+    """The pickle is broken, truncated, or uses what no checkpoint needs. Says what, shortly.
+
+    Attributes:
+        names: what it had named until then.
+    """
+
+    names: tuple[Name, ...] = ()
+
+
+@dataclass(frozen=True)
+class Name:
+    """A class or function that the file names: ``Name("torch", "FloatStorage")``."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(eq=False)
+class Opaque:
+    """A call that was recorded instead of made; ``what`` is the name of what it would call."""
+
+    what: str
+    args: Any = ()
+    state: Any = None
+
+
+@dataclass(frozen=True)
+class StorageRef:
+    """Persistent id of a block of numbers elsewhere in the file.
+
+    ``view`` is (offset, numel) in elements when it is a part of another one (old torch files).
+    """
+
+    key: str
+    kind: Name
+    numel: int
+    view: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class TensorRef:
+    """A strided view into a storage; numbers are in elements. ``dtype`` overrides the storage's."""
+
+    storage: StorageRef
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: Name | None = None
+
+
+@dataclass(frozen=True)
+class Unpickled:
+    """The value; every name the pickle mentions, in order of first mention; every storage."""
+
+    value: Any
+    names: tuple[Name, ...]
+    storages: tuple[StorageRef, ...]
+
+
+_MARK = object()
+_CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_LITERALS = frozenset(
+    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING "
+    "BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 UNICODE SHORT_BINUNICODE BINUNICODE "
+    "BINUNICODE8".split()
+)
+_KEYS = (str, bytes, int, float, bool, type(None), Name)
+
+
+def _bad(reason: str) -> NoReturn:
+    raise PickleError(reason)
+
+
+def _integers(value: Any, what: str) -> tuple[int, ...]:
+    if not isinstance(value, (tuple, list)) or len(value) > 64:
+        _bad(f"a tensor's {what} is not a list of at most 64 sizes")
+    if not all(type(v) is int and v >= 0 for v in value):
+        _bad(f"a tensor's {what} holds what is no size")
+    return tuple(value)
+
+
+def _tensor(args: tuple[Any, ...]) -> Any:
+    """torch._utils._rebuild_tensor(_v2, _v3): storage, offset, size, stride, …, dtype (v3)."""
+    if len(args) < 4 or not isinstance(args[0], StorageRef) or type(args[1]) is not int:
+        _bad("a tensor is rebuilt from something that is no storage")
+    shape, stride = _integers(args[2], "shape"), _integers(args[3], "stride")
+    if len(shape) != len(stride) or args[1] < 0:
+        _bad("a tensor's shape and stride do not fit")
+    dtype = args[6] if len(args) > 6 and isinstance(args[6], Name) else None
+    return TensorRef(args[0], args[1], shape, stride, dtype)
+
+
+def _pairs(args: tuple[Any, ...]) -> Any:
+    """collections.OrderedDict, Counter, defaultdict: of nothing, of a dict, or of pairs."""
+    given = args[-1] if args else ()
+    if isinstance(given, dict):
+        return given
+    found: dict[Any, Any] = {}
+    if isinstance(given, (list, tuple)):
+        for pair in given:
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+                _bad("a dict is built from something that is no pair")
+            _set_item(found, pair[0], pair[1])
+    return found
+
+
+def _encode(args: tuple[Any, ...]) -> Any:
+    """_codecs.encode(text, "latin1"): how Python 3 writes bytes in protocol 2."""
+    if len(args) == 2 and isinstance(args[0], str) and args[1] in ("latin1", "latin-1"):
+        return args[0].encode("latin-1", "replace")
+    return Opaque("_codecs.encode", args)
+
+
+def _first(args: tuple[Any, ...]) -> Any:
+    return args[0] if args else None
+
+
+_REBUILD: dict[str, Callable[[tuple[Any, ...]], Any]] = {
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_tensor_v3": _tensor,
+    "torch._utils._rebuild_parameter": _first,
+    "torch._utils._rebuild_parameter_with_state": _first,
+    "torch.nn.parameter.Parameter": _first,
+    "torch.Size": _first,
+    "collections.OrderedDict": _pairs,
+    "collections.Counter": _pairs,
+    "collections.defaultdict": _pairs,
+    "_codecs.encode": _encode,
+}
+
+
+def _set_item(target: Any, key: Any, value: Any) -> None:
+    """Keys that could be slow or deep to hash (nested tuples) are kept by identity."""
+    if not isinstance(target, dict):
+        return  # an item set on a recorded call: nothing of ours reads it
+    safe: Hashable = key if isinstance(key, _KEYS) else Opaque("key", (key,))
+    target[safe] = value
+
+
+class _Machine:
+    """The stack, the memo, and one method for each group of opcodes."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+        self.names: dict[Name, None] = {}
+        self.storages: dict[StorageRef, None] = {}
+        self.position = 0
+        self.copied = 0
+
+    def pop_mark(self) -> list[Any]:
+        for position in range(len(self.stack) - 1, -1, -1):
+            if self.stack[position] is _MARK:
+                items = self.stack[position + 1 :]
+                del self.stack[position:]
+                return items
+        _bad("a mark is missing")
+
+    def name(self, module: Any, name: Any) -> Name:
+        if not isinstance(module, str) or not isinstance(name, str):
+            _bad("a name is not text")
+        found = Name(module, name)
+        self.names[found] = None
+        return found
+
+    def call(self, what: Any, args: Any) -> Any:
+        """Record a call, or rebuild what is in `_REBUILD`."""
+        if not isinstance(args, tuple):
+            _bad("a call's arguments are no tuple")
+        if not isinstance(what, Name):
+            return Opaque("a call of a value", (what, args))
+        rebuild = _REBUILD.get(str(what))
+        if rebuild is None:
+            return Opaque(str(what), args)
+        # What is copied was read before, once. A short loop over one long memo entry is a bomb.
+        self.copied += sum(len(arg) for arg in args if isinstance(arg, (str, list, tuple)))
+        if self.copied > self.position:
+            _bad("it copies the same values again and again")
+        return rebuild(args)
+
+    def persistent(self, pid: Any) -> StorageRef:
+        if (
+            not isinstance(pid, tuple)
+            or len(pid) < 5
+            or pid[0] not in ("storage", b"storage")
+            or not isinstance(pid[1], Name)
+            or not isinstance(pid[2], (str, int))
+            or type(pid[4]) is not int
+        ):
+            _bad("a persistent id is not a storage")
+        view = pid[5] if len(pid) > 5 else None
+        if view is not None:
+            if not isinstance(view, tuple) or len(view) != 3:
+                _bad("a storage's view is broken")
+            _, offset, numel = view
+            if type(offset) is not int or type(numel) is not int or offset < 0 or numel < 0:
+                _bad("a storage's view is broken")
+            view = (offset, numel)
+        found = StorageRef(str(pid[2]), pid[1], pid[4], view)
+        self.storages[found] = None
+        return found
+
+    def build(self) -> None:
+        state = self.stack.pop()
+        target = self.stack[-1]
+        if isinstance(target, Opaque):
+            target.state = state  # on a dict it is state_dict's _metadata: not needed
+
+    def step(self, op: str, arg: Any) -> None:
+        stack = self.stack
+        if op in _LITERALS:
+            stack.append(arg)
+        elif op in _CONSTANTS:
+            stack.append(_CONSTANTS[op])
+        elif op in ("BINPUT", "LONG_BINPUT", "PUT"):
+            self.memo[arg] = stack[-1]
+        elif op == "MEMOIZE":
+            self.memo[len(self.memo)] = stack[-1]
+        elif op in ("BINGET", "LONG_BINGET", "GET"):
+            stack.append(self.memo[arg])
+        elif op == "MARK":
+            stack.append(_MARK)
+        elif op in ("EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET"):
+            stack.append({"T": (), "L": [], "D": {}}.get(op[6], []))
+        elif op in ("TUPLE1", "TUPLE2", "TUPLE3"):
+            count = int(op[5])
+            if len(stack) < count:
+                _bad("the stack is empty")
+            stack[-count:] = [tuple(stack[-count:])]
+        elif op == "TUPLE":
+            stack.append(tuple(self.pop_mark()))
+        elif op in ("LIST", "FROZENSET"):
+            stack.append(self.pop_mark())
+        elif op == "DICT":
+            items = self.pop_mark()
+            stack.append({})
+            self.set_items(items)
+        elif op == "SETITEM":
+            value, key = stack.pop(), stack.pop()
+            _set_item(stack[-1], key, value)
+        elif op == "SETITEMS":
+            self.set_items(self.pop_mark())
+        elif op in ("APPEND", "APPENDS", "ADDITEMS"):
+            items = [stack.pop()] if op == "APPEND" else self.pop_mark()
+            if isinstance(stack[-1], list):
+                stack[-1].extend(items)
+        elif op in ("GLOBAL", "STACK_GLOBAL"):
+            if op == "GLOBAL":
+                module, _, name = arg.partition(" ")
+            else:
+                name, module = stack.pop(), stack.pop()
+            stack.append(self.name(module, name))
+        elif op in ("REDUCE", "NEWOBJ"):
+            args, what = stack.pop(), stack.pop()
+            stack.append(self.call(what, args))
+        elif op == "NEWOBJ_EX":
+            _, args, what = stack.pop(), stack.pop(), stack.pop()
+            stack.append(self.call(what, args))
+        elif op in ("INST", "OBJ"):
+            items = self.pop_mark()
+            what = self.name(*arg.split(" ", 1)) if op == "INST" else items.pop(0)
+            stack.append(self.call(what, tuple(items)))
+        elif op == "BUILD":
+            self.build()
+        elif op == "BINPERSID":
+            stack.append(self.persistent(stack.pop()))
+        elif op == "POP":
+            stack.pop()
+        elif op == "POP_MARK":
+            self.pop_mark()
+        elif op == "DUP":
+            stack.append(stack[-1])
+        elif op not in ("PROTO", "FRAME", "STOP"):
+            _bad(f"opcode {op} is not used by checkpoints")
+
+    def set_items(self, items: list[Any]) -> None:
+        if len(items) % 2:
+            _bad("a dict has a key without a value")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            _set_item(self.stack[-1], key, value)
+
+
+def read_pickle(stream: BinaryIO) -> Unpickled:
+    """Read one pickle of any protocol from ``stream``, leaving it just behind the pickle.
+
+    dicts, lists, tuples, numbers and text come back as such; tensors as `TensorRef`; all else as
+    `Name` and `Opaque`. A value may contain itself: walk it with a bounded depth.
+
+    Raises `PickleError`.
+    """
+    machine = _Machine()
+    try:
+        _run(machine, stream)
+    except PickleError as error:
+        error.names = tuple(machine.names)
+        raise
+    return Unpickled(machine.stack[0], tuple(machine.names), tuple(machine.storages))
+
+
+def _run(machine: _Machine, stream: BinaryIO) -> None:
+    start = stream.tell()
+    try:
+        for count, (opcode, arg, position) in enumerate(pickletools.genops(stream)):
+            if count > MAX_OPERATIONS:
+                _bad("it has too many operations")
+            machine.position = (position or 0) - start
+            machine.step(opcode.name, arg)
+    except (IndexError, KeyError):
+        _bad("it takes what is not on its stack")
+    except (ValueError, TypeError, AttributeError, OverflowError, EOFError) as error:
+        _bad(f"it is cut off or no pickle ({error})")
+    if len(machine.stack) != 1 or machine.stack[0] is _MARK:
+        _bad("it leaves nothing, or more than one value")

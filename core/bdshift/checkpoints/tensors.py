@@ -1,0 +1,122 @@
+"""A tensor that lies in a file: its shape is known, its numbers are read when asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bdshift.checkpoints.pickle_data import Name, StorageRef, TensorRef
+from bdshift.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+ReadBlock = Callable[[StorageRef, int, int], bytearray]
+"""Reads (storage, start, length), in bytes, from the file; shorter where the file ends."""
+
+# Storage class in a pickle → dtype. "" means raw bytes: the tensor's own dtype says what they are.
+_STORAGE_DTYPES = {
+    "FloatStorage": "float32",
+    "DoubleStorage": "float64",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+    "UntypedStorage": "",
+}
+_ITEM_BYTES = {
+    "float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int16": 2,
+    "int8": 1, "uint8": 1, "bool": 1, "complex64": 8, "complex128": 16, "uint16": 2, "uint32": 4,
+    "uint64": 8, "float8_e4m3fn": 1, "float8_e5m2": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LazyTensor:
+    """A tensor in a file.
+
+    Attributes:
+        shape: sizes.
+        dtype: torch's name of it, as "float32".
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    _read: Callable[[], torch.Tensor] = field(repr=False, compare=False)
+
+    def load(self) -> torch.Tensor:
+        """Read it: a contiguous copy in memory, of its own dtype.
+
+        Raises `InputError` if the file is shorter than it says.
+        """
+        return self._read()
+
+
+def element_bytes(storage: StorageRef) -> int:
+    """Bytes of one element of the storage; 1 for raw bytes.
+
+    Raises `InputError` for a storage class that is not known.
+    """
+    return _ITEM_BYTES.get(_storage_dtype(storage), 1)
+
+
+def _storage_dtype(storage: StorageRef) -> str:
+    dtype = _STORAGE_DTYPES.get(storage.kind.name)
+    if dtype is None:
+        raise InputError(f"a storage of the kind {storage.kind} cannot be read")
+    return dtype
+
+
+def lazy_tensor(ref: TensorRef, read_block: ReadBlock) -> LazyTensor:
+    """Check a `TensorRef` against its storage, and make it readable through ``read_block``.
+
+    Raises `InputError` if the tensor would reach outside its storage, or claims more elements
+    than the storage has (no checkpoint needs that, and a few bytes could ask for terabytes).
+    """
+    storage = ref.storage
+    dtype = _storage_dtype(storage)
+    if ref.dtype is not None:
+        dtype = ref.dtype.name
+    item = _ITEM_BYTES.get(dtype)
+    if item is None:
+        raise InputError(f"a tensor of the type {ref.dtype or storage.kind} cannot be read")
+    first, available = storage.view or (0, storage.numel)
+    if _storage_dtype(storage) == "":
+        available //= item
+    elif first + available > storage.numel:
+        raise InputError("a storage's view reaches outside of it")
+    count = math.prod(ref.shape)
+    last = ref.offset + sum((s - 1) * step for s, step in zip(ref.shape, ref.stride, strict=True))
+    if count and (last >= available or count > available):
+        raise InputError("a tensor reaches outside its storage")
+
+    def read() -> torch.Tensor:
+        import torch
+
+        kind = getattr(torch, dtype)
+        if not count:
+            return torch.empty(ref.shape, dtype=kind)
+        start = (first + ref.offset) * item
+        span = (last - ref.offset + 1) * item
+        data = read_block(storage, start, span)
+        if len(data) < span:
+            raise InputError("a tensor's data are cut off")
+        flat = torch.frombuffer(data, dtype=kind)
+        return flat.as_strided(ref.shape, ref.stride).contiguous()
+
+    return LazyTensor(ref.shape, dtype, read)
+
+
+def is_storage_name(name: Name) -> bool:
+    """Whether a pickle's name is one of torch's storage classes."""
+    return name.module in ("torch", "torch.storage", "torch.cuda") and (
+        name.name in _STORAGE_DTYPES or name.name == "TypedStorage"
+    )

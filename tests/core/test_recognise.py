@@ -1,0 +1,234 @@
+"""Every family: a file of the project's own network is recognised, and computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from reference_networks import (
+    CifarBlock,
+    CifarBottleneck,
+    CifarNet,
+    PreActBlock,
+    Wrn,
+    randomise,
+)
+from torch import nn
+
+from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.checkpoints.recognise import recognise
+from bdshift.errors import InputError, UsageError
+
+WIDTHS = (8, 16, 32, 64)
+
+
+def torchvision(name: str, **kwargs: object) -> nn.Module:
+    import torchvision
+
+    return getattr(torchvision.models, name)(num_classes=7, **kwargs)
+
+
+def small_stem(name: str, kernel: int) -> nn.Module:
+    """Torchvision's network with the stem that people give it for CIFAR."""
+    network = torchvision(name)
+    network.conv1 = nn.Conv2d(3, 64, kernel, 1, kernel // 2, bias=False)
+    network.maxpool = nn.Identity()
+    return network
+
+
+CASES: dict[str, tuple[Callable[[], nn.Module], str, int]] = {
+    "torchvision resnet18": (lambda: torchvision("resnet18"), "ResNet-18, ImageNet stem", 64),
+    "torchvision resnet34": (lambda: torchvision("resnet34"), "ResNet-34, ImageNet stem", 64),
+    "torchvision resnet50": (lambda: torchvision("resnet50"), "ResNet-50, ImageNet stem", 64),
+    "torchvision resnext50": (
+        lambda: torchvision("resnext50_32x4d"),
+        "ResNeXt-50 32×4d, ImageNet stem",
+        64,
+    ),
+    "torchvision wide50": (
+        lambda: torchvision("wide_resnet50_2"),
+        "Wide ResNet-50-2, ImageNet stem",
+        64,
+    ),
+    "torchvision, CIFAR stem": (lambda: small_stem("resnet18", 3), "ResNet-18, CIFAR stem", 32),
+    "pytorch-cifar resnet18": (
+        lambda: CifarNet(CifarBlock, (2, 2, 2, 2), (64, 128, 256, 512), 10),
+        "ResNet-18, CIFAR stem",
+        32,
+    ),
+    "pytorch-cifar narrow resnet34": (
+        lambda: CifarNet(CifarBlock, (3, 4, 6, 3), WIDTHS, 10),
+        "ResNet-34, width 8, CIFAR stem",
+        32,
+    ),
+    "pytorch-cifar resnet50": (
+        lambda: CifarNet(CifarBottleneck, (3, 4, 6, 3), WIDTHS, 10),
+        "ResNet-50, width 8, CIFAR stem",
+        32,
+    ),
+    "pytorch-cifar preact18": (
+        lambda: CifarNet(PreActBlock, (2, 2, 2, 2), (64, 128, 256, 512), 10, preact=True),
+        "PreActResNet-18",
+        32,
+    ),
+    "akamaster resnet20 A": (
+        lambda: CifarNet(CifarBlock, (3, 3, 3), (16, 32, 64), 10, option="A"),
+        "ResNet-20, A shortcut, CIFAR stem",
+        32,
+    ),
+    "akamaster resnet56 B": (
+        lambda: CifarNet(CifarBlock, (9, 9, 9), (16, 32, 64), 10, option="B"),
+        "ResNet-56, CIFAR stem",
+        32,
+    ),
+    "akamaster resnet110 A": (
+        lambda: CifarNet(CifarBlock, (18, 18, 18), (16, 32, 64), 10, option="A"),
+        "ResNet-110, A shortcut, CIFAR stem",
+        32,
+    ),
+    "NAD WRN-16-1": (lambda: Wrn(16, 1, 10), "WRN-16-1", 32),
+    "NAD WRN-28-4": (lambda: Wrn(28, 4, 10), "WRN-28-4", 32),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_recognised_and_the_same_network(case: str, tmp_path: Path) -> None:
+    make, name, size = CASES[case]
+    network = randomise(make())
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    opened = open_checkpoint(tmp_path / "model.pt")
+    assert opened.candidates[0].name == name
+    images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = network(images)
+    classifier = opened.classifier(opened.candidates[0])
+    phi, logits = classifier.embed(images)
+    assert torch.allclose(logits, expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item())
+    assert phi.shape == (3, classifier.embedding_dim)
+    assert classifier.classes == expected.shape[1]
+    classifier.check_head(images)
+
+
+def test_what_the_weights_do_not_say_is_enumerated(tmp_path: Path) -> None:
+    torch.save(torchvision("resnet18").state_dict(), tmp_path / "model.pt")
+    names = [candidate.name for candidate in open_checkpoint(tmp_path / "model.pt").candidates]
+    assert len(names) == 3
+    assert all(name.startswith("ResNet-18, ") for name in names)
+    assert len({name for name in names if "max-pool" in name}) == 1
+
+
+def test_old_files_without_batch_counters_are_recognised(tmp_path: Path) -> None:
+    network = randomise(CifarNet(CifarBlock, (1, 1, 1, 1), WIDTHS, 4))
+    weights = {k: v for k, v in network.state_dict().items() if "num_batches" not in k}
+    torch.save(weights, tmp_path / "model.pt")
+    opened = open_checkpoint(tmp_path / "model.pt")
+    images = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        expected = network(images)
+    logits = opened.classifier(opened.candidates[0]).embed(images)[1]
+    assert torch.allclose(logits, expected, atol=1e-3)
+
+
+def test_the_nearest_and_the_differing_keys_are_named() -> None:
+    network = CifarNet(CifarBlock, (2, 2, 2, 2), WIDTHS, 10)
+    shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    shapes["layer3.1.conv2.weight"] = (32, 32, 5, 5)
+    shapes["attention.weight"] = (4, 4)
+    with pytest.raises(InputError) as caught:
+        recognise(shapes)
+    text = str(caught.value)
+    assert "nearest is ResNet-18, width 8" in text
+    assert "layer3.1.conv2.weight [32, 32, 5, 5], expected [32, 32, 3, 3]" in text
+    assert "attention.weight" in text
+    assert "--arch" in text
+
+
+def test_unlike_anything_known() -> None:
+    with pytest.raises(InputError, match=r"keys begin encoder\.0\.bias"):
+        recognise({"encoder.0.weight": (5, 5), "encoder.0.bias": (5,)})
+
+
+def test_numbers_with_gaps_do_not_make_thousands_of_blocks() -> None:
+    shapes: dict[str, tuple[int, ...]] = {
+        "conv1.weight": (8, 3, 3, 3),
+        "fc.weight": (10, 8),
+        "layer1.0.conv2.weight": (8, 8, 3, 3),
+        "layer1.9999.conv1.weight": (8, 8, 3, 3),
+    }
+    with pytest.raises(InputError, match="architecture is not known"):
+        recognise(shapes)
+
+
+MODULE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.body = nn.Conv2d(3, 5, 3, padding=1)
+        self.out = nn.Linear(5, num_classes)
+        self.register_buffer("scale", torch.full((1,), 2.0), persistent=False)
+    def forward(self, x):
+        return self.out(self.body(x).mean((2, 3)) * self.scale)
+
+class Softmaxed(Net):
+    def forward(self, x):
+        return super().forward(x).softmax(1)
+
+def no_head():
+    return nn.Conv2d(3, 5, 3)
+
+def raises(num_classes):
+    raise ValueError("no")
+"""
+
+
+@pytest.fixture
+def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "my_nets.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    weights = {
+        "body.weight": torch.randn(5, 3, 3, 3),
+        "body.bias": torch.randn(5),
+        "out.weight": torch.randn(4, 5),
+        "out.bias": torch.randn(4),
+    }
+    torch.save(weights, tmp_path / "model.pt")
+    return tmp_path / "model.pt"
+
+
+def test_the_users_own_network(own_network: Path) -> None:
+    opened = open_checkpoint(own_network, arch="my_nets:Net")
+    classifier = opened.classifier(opened.candidates[0])
+    assert (classifier.classes, classifier.embedding_dim) == (4, 5)
+    images = torch.randn(2, 3, 8, 8)
+    classifier.check_head(images)
+    assert torch.isfinite(classifier.embed(images)[0]).all()  # its buffer is not in the file
+
+
+def test_a_softmax_after_the_head_is_noticed(own_network: Path) -> None:
+    opened = open_checkpoint(own_network, arch="my_nets:Softmaxed")
+    with pytest.raises(InputError, match="does something after its layer out"):
+        opened.classifier(opened.candidates[0]).check_head(torch.randn(2, 3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("arch", "error", "words"),
+    [
+        ("my_nets", UsageError, "package.module:callable"),
+        ("my_nets:Missing", UsageError, "Missing"),
+        ("no_such_module:Net", UsageError, "no_such_module"),
+        ("my_nets:no_head", UsageError, "no linear layer"),
+        ("my_nets:raises", UsageError, "calling it failed"),
+        ("torchvision.models:resnet18", InputError, "differs from the file"),
+    ],
+)
+def test_a_wrong_arch_is_said(
+    own_network: Path, arch: str, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        open_checkpoint(own_network, arch=arch)
