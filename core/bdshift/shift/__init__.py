@@ -1,0 +1,1 @@
+"""Embed once, solve Eq. 4 for every class, judge the norms."""

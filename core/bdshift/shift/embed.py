@@ -1,0 +1,231 @@
+"""One pass of the clean images through the network: embeddings, logits, labels. Everything about
+the last layer is computed from these and never runs the network again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bdshift.checkpoints.classifier import Classifier
+from bdshift.devices import autocast, free_memory, has_native_bfloat16
+from bdshift.errors import InputError
+from bdshift.images.collection import ImageCollection, ImageFile, Skipped
+from bdshift.images.loader import Batch, content_hash, decoded_batches
+from bdshift.images.preprocessing import Preprocessing
+from bdshift.jobs import SILENT, JobContext
+from bdshift.triggers import Trigger
+
+Precision = Literal["float32", "bfloat16"]
+
+_BYTES_PER_PIXEL = 4 * 160  # activations of a usual network, alive at once, per input pixel
+_CHECK_IMAGES = 32
+_FIRST_BATCH = 16
+_QUICK, _SLOW = 0.1, 0.25  # seconds a batch: larger below, smaller above, so that Cancel is prompt
+_AGREE = 0.97  # share of images with the same prediction in both precisions
+_CLOSE = 0.05  # difference of the logits, relative to their standard deviation
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The cache of one pass. Arrays are read-only.
+
+    Attributes:
+        phi: φ(x), float32 (N, d).
+        logits: φWᵀ + b, float32 (N, C).
+        labels: class of each image, int64 (N,).
+        files: where they came from, in order.
+        images_hash: SHA-256 over names, labels and contents.
+        skipped: files that could not be decoded.
+        precision: of the network's convolutions.
+        batch: images at a time, in the end.
+        seconds: wall time, decoding included.
+    """
+
+    phi: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    files: tuple[ImageFile, ...]
+    images_hash: str
+    skipped: tuple[Skipped, ...]
+    precision: Precision
+    batch: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        for array in (self.phi, self.logits, self.labels):
+            array.flags.writeable = False
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images classified as labelled."""
+        return float((self.logits.argmax(1) == self.labels).mean())
+
+
+def pick_batch(size: int, device: torch.device) -> int:
+    """Images at a time: up to 256, within a quarter of the free memory."""
+    room = free_memory(device) // 4
+    return int(max(1, min(256, room // (size * size * _BYTES_PER_PIXEL))))
+
+
+def pick_precision(
+    classifier: Classifier, pixels: NDArray[np.uint8], device: torch.device
+) -> Precision:
+    """bfloat16 where the hardware has it, and a sample gives the same answers as float32."""
+    preprocess = classifier.preprocessing
+    if preprocess is None or not has_native_bfloat16(device) or not len(pixels):
+        return "float32"
+    images = preprocess(torch.from_numpy(pixels[:_CHECK_IMAGES]).to(device))
+    exact = _forward(classifier, images, "float32")[1]
+    rough = _forward(classifier, images, "bfloat16")[1]
+    same = (exact.argmax(1) == rough.argmax(1)).float().mean().item()
+    error = ((exact - rough).square().mean().sqrt() / exact.std()).item()
+    return "bfloat16" if same >= _AGREE and error <= _CLOSE else "float32"
+
+
+def _forward(
+    classifier: Classifier, images: torch.Tensor, precision: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """φ and φWᵀ + b, the head always in float32, so that logits belong to φ exactly."""
+    with autocast(images.device, precision):
+        phi = classifier.embed(images)[0].float()
+    return phi, torch.addmm(classifier.bias, phi, classifier.weight.T)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+class _Pass:
+    """Runs images in batches of a size that keeps Cancel prompt, and that fits the memory."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        preprocess: Preprocessing,
+        precision: Precision,
+        most: int,
+        job: JobContext,
+    ) -> None:
+        self.classifier, self.preprocess, self.precision = classifier, preprocess, precision
+        self.most, self.job = most, job
+        self.batch = min(_FIRST_BATCH, most)
+        self.device = classifier.weight.device
+
+    def run(
+        self, pixels: NDArray[np.uint8], trigger: Trigger | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """φ and logits of decoded images."""
+        parts = []
+        start = 0
+        while start < len(pixels):
+            self.job.raise_if_cancelled()
+            began = time.perf_counter()
+            part = pixels[start : start + self.batch]
+            try:
+                parts.append(self._one(part, trigger))
+            except RuntimeError as error:
+                if not _is_out_of_memory(error) or self.batch == 1:
+                    raise
+                self.batch = self.most = self.batch // 2
+                continue
+            start += len(part)
+            if len(part) == self.batch:
+                self._adapt(time.perf_counter() - began)
+        phi, logits = (torch.cat(columns).numpy() for columns in zip(*parts, strict=True))
+        return phi, logits
+
+    def _adapt(self, seconds: float) -> None:
+        if seconds < _QUICK:
+            self.batch = min(self.most, 2 * self.batch)
+        elif seconds > _SLOW:
+            self.batch = max(1, self.batch // 2)
+
+    def _one(
+        self, pixels: NDArray[np.uint8], trigger: Trigger | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        images = torch.from_numpy(pixels)
+        if self.device.type == "cuda":
+            images = images.pin_memory()
+        images = images.to(self.device, non_blocking=True)
+        if trigger is not None:
+            images = trigger(images.float()).round_()
+        phi, logits = _forward(self.classifier, self.preprocess(images), self.precision)
+        return phi.cpu(), logits.cpu()
+
+
+def embed_images(
+    classifier: Classifier,
+    collection: ImageCollection,
+    files: Sequence[ImageFile],
+    class_of_folder: Sequence[int],
+    *,
+    trigger: Trigger | None = None,
+    device: torch.device | None = None,
+    precision: Precision | None = None,
+    batch: int | None = None,
+    job: JobContext = SILENT,
+) -> Embedding:
+    """Decode ``files`` and run them through ``classifier`` once, the next batch decoding meanwhile.
+
+    Args:
+        classifier: with its preprocessing chosen.
+        collection, files: the images.
+        class_of_folder: class index of each of the collection's folders.
+        trigger: applied to the pixels first (and rounded to 8 bits), to measure TAC or ASR.
+        device: where to run; the CPU by default.
+        precision: as `pick_precision` finds by default.
+        batch: most images at a time; by default from free memory. Halved when memory runs out.
+        job: progress and cancellation, at every batch.
+
+    Raises `InputError` if no image can be decoded, or the network's outputs are not finite.
+    """
+    started = time.perf_counter()
+    preprocess = classifier.preprocessing
+    assert preprocess is not None, "settle() chooses the preprocessing first"
+    where = device or torch.device("cpu")
+    classifier.network.to(where)
+    most = batch or pick_batch(preprocess.size, where)
+    stage = "Embedding triggered images" if trigger else "Embedding clean images"
+    runner: _Pass | None = None
+    rows: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    parts: list[Batch] = []
+    seen = 0
+    for part in decoded_batches(collection, files, preprocess.size, job=job):
+        parts.append(part)
+        seen += len(part.files) + len(part.skipped)
+        if len(part.files):
+            if runner is None:
+                precision = precision or pick_precision(classifier, part.pixels, where)
+                runner = _Pass(classifier, preprocess, precision, most, job)
+            rows.append(runner.run(part.pixels, trigger))
+        job.progress(stage, seen, len(files), "images")
+    if runner is None:
+        raise InputError(f"{collection.path}: none of its {len(files)} images can be decoded")
+    phi = np.concatenate([row[0] for row in rows])
+    logits = np.concatenate([row[1] for row in rows])
+    if not np.isfinite(logits).all():
+        raise InputError(
+            f"{classifier.path}: its outputs are not finite; the weights or the normalisation "
+            f"({preprocess.normalisation.name}) are wrong"
+        )
+    kept = tuple(file for part in parts for file in part.files)
+    digests = [digest for part in parts for digest in part.digests]
+    mapping = np.asarray(class_of_folder, dtype=np.int64)
+    return Embedding(
+        phi=phi,
+        logits=logits,
+        labels=mapping[[file.label for file in kept]],
+        files=kept,
+        images_hash=content_hash(kept, digests),
+        skipped=tuple(skip for part in parts for skip in part.skipped),
+        precision=runner.precision,
+        batch=runner.batch,
+        seconds=time.perf_counter() - started,
+    )
