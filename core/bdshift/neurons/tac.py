@@ -1,0 +1,58 @@
+"""Trigger-activated change (Eq. 3): how much each neuron of the embedding moves under a trigger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bdshift.errors import InputError
+from bdshift.shift.embed import Embedding
+
+
+@dataclass(frozen=True)
+class Tac:
+    """TAC under one trigger. Arrays are read-only, one value a neuron, in units of φ.
+
+    Attributes:
+        trigger: its text, as `bdshift.triggers.parse_trigger` reads it.
+        target: index of the class that the trigger is tried for.
+        change: mean over images of |φ_k(x+δ) − φ_k(x)|, float64 (d,); Eq. 3, which is unsigned.
+        signed: mean over images of φ_k(x+δ) − φ_k(x), float64 (d,).
+        asr: share of triggered images of other classes that are sent to ``target``.
+        ra: share of triggered images of other classes still classified as labelled.
+        images: number of images measured on.
+    """
+
+    trigger: str
+    target: int
+    change: NDArray[np.float64]
+    signed: NDArray[np.float64]
+    asr: float
+    ra: float
+    images: int
+
+    def __post_init__(self) -> None:
+        self.change.flags.writeable = self.signed.flags.writeable = False
+
+
+def measure_tac(clean: Embedding, triggered: Embedding, trigger: str, target: int) -> Tac:
+    """TAC, ASR and RA from the embeddings of the same images without and with the trigger.
+
+    Raises `InputError` if the two are not of the same images.
+    """
+    if clean.files != triggered.files or clean.phi.shape != triggered.phi.shape:
+        raise InputError("the triggered images are not those of the clean pass")
+    moved = triggered.phi.astype(np.float64) - clean.phi
+    others = clean.labels != target
+    predicted = triggered.logits[others].argmax(1)
+    return Tac(
+        trigger=trigger,
+        target=target,
+        change=np.abs(moved).mean(0),
+        signed=moved.mean(0),
+        asr=float((predicted == target).mean()) if others.any() else float("nan"),
+        ra=float((predicted == clean.labels[others]).mean()) if others.any() else float("nan"),
+        images=len(clean.labels),
+    )

@@ -1,0 +1,36 @@
+"""What every trigger is: x → x + δ on pixels, before normalisation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Trigger(ABC):
+    """An attack's change of the input: hyperparameters in the constructor, images in the call.
+
+    ``trigger(pixels)`` takes float32 (n, 3, H, W) in 0…255, RGB, at the network's input size, and
+    returns new pixels of the same shape, clipped to 0…255. It draws nothing at random in the call.
+    """
+
+    attack: ClassVar[str]
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Triggered copy of ``pixels``."""
+        return self.apply(pixels).clamp_(0, 255)
+
+    @abstractmethod
+    def apply(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The change itself, unclipped; must not write into ``pixels``."""
+
+    @property
+    def spec(self) -> str:
+        """The text that `parse_trigger` turns back into this trigger."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        options = ",".join(f"{name}={value}" for name, value in values)
+        return f"{self.attack}:{options}" if options else self.attack
