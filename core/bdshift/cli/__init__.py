@@ -1,0 +1,31 @@
+"""The ``bdshift`` command. One file a command; each imports what it runs only when it runs.
+
+click, because its users know it from other tools of the field (Ray, MLflow, Hugging Face), and its
+usage errors, help and completion need no code of ours; tqdm for the same reason.
+"""
+
+from __future__ import annotations
+
+import click
+
+from bdshift import __version__
+from bdshift.cli.bench import bench
+from bdshift.cli.demo import demo
+from bdshift.cli.info import info
+from bdshift.cli.lab import lab
+from bdshift.cli.neurons import neurons
+from bdshift.cli.scan import scan
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
+@click.version_option(__version__, prog_name="bdshift")
+def main() -> None:
+    """Tell whether an image classifier carries a backdoor, and show which neurons carry it.
+
+    Exit status: 0 done; 1 only with --fail-on; 2 wrong usage; 3 a file that cannot be read or used;
+    130 interrupted.
+    """
+
+
+for command in (scan, neurons, info, demo, lab, bench):
+    main.add_command(command)

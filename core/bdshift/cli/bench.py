@@ -1,0 +1,33 @@
+"""``bdshift bench``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from bdshift.cli.console import ConsoleJob, command
+from bdshift.errors import InputError
+
+
+@click.command()
+@click.option("--large", is_flag=True, help="Also C = 1000, d = 2048, N = 50 000: minutes.")
+@click.option("--device", default="auto", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Write the table (Markdown) here.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+@command
+def bench(large: bool, device: str, out: Path | None, as_json: bool, job: ConsoleJob) -> None:
+    """Measure scan and solvers against what a script would do, in one run."""
+    from bdshift.bench import as_markdown, run_bench
+
+    rows = run_bench(device=device, large=large, job=job)
+    job.close()
+    text = as_markdown(rows, "bdshift bench --large" if large else "bdshift bench")
+    if out is not None:
+        try:
+            out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{out}: cannot be written ({error.strerror})") from error
+    click.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False) if as_json else text)

@@ -1,0 +1,96 @@
+"""What the commands share: progress on stderr, errors as one line, their exit codes."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from bdshift.errors import InputError, UsageError
+from bdshift.jobs import Cancelled, Event, JobContext, Note, Progress
+
+EXIT_SUSPICIOUS, EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_FAULT = 1, 2, 3, 130, 70
+
+
+class ConsoleJob(JobContext):
+    """A bar a stage on a terminal; a line a finished stage in a log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: Any = None
+        self._stage = ""
+
+    def report(self, event: Event) -> None:
+        """Show it on stderr; stdout is for results."""
+        if isinstance(event, Note):
+            self.close()
+            click.echo(event.text, err=True)
+        elif isinstance(event, Progress):
+            self._progress(event)
+
+    def _progress(self, event: Progress) -> None:
+        if not sys.stderr.isatty():
+            if event.done >= event.total and event.stage != self._stage:
+                self._stage = event.stage
+                click.echo(f"{event.stage}: {event.total} {event.unit}", err=True)
+            return
+        from tqdm import tqdm
+
+        if event.stage != self._stage:
+            self.close()
+            self._stage = event.stage
+            binary = event.unit == "bytes"
+            self._bar = tqdm(
+                total=event.total, desc=event.stage, unit="B" if binary else f" {event.unit}",
+                unit_scale=binary, leave=False, file=sys.stderr, dynamic_ncols=True,
+            )  # fmt: skip
+        self._bar.set_postfix_str(event.note, refresh=False)
+        self._bar.update(event.done - self._bar.n)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+            self._stage = ""
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command its job and ``--debug``, and turn errors into one line and an exit code."""
+
+    @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+    @functools.wraps(function)
+    def run(*args: Any, debug: bool, **kwargs: Any) -> None:
+        job = ConsoleJob()
+        try:
+            function(*args, job=job, **kwargs)
+        except (InputError, UsageError, MemoryError) as error:
+            job.close()
+            if debug:
+                raise
+            text = str(error) or "out of memory; try a smaller --sample or --batch"
+            click.echo(f"bdshift: {text}", err=True)
+            sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_INPUT)
+        except (Cancelled, KeyboardInterrupt):
+            job.close()
+            click.echo("bdshift: interrupted", err=True)
+            sys.exit(EXIT_INTERRUPTED)
+        except (click.exceptions.Exit, click.ClickException, SystemExit):
+            raise
+        except Exception as error:
+            job.close()
+            if debug:
+                raise
+            click.echo(
+                f"bdshift: a fault of its own ({type(error).__name__}: {error}); --debug shows "
+                "where, please report it",
+                err=True,
+            )
+            sys.exit(EXIT_FAULT)
+        finally:
+            job.close()
+
+    return run

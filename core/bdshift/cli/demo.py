@@ -1,0 +1,68 @@
+"""``bdshift demo``: a model that really is backdoored, audited before your eyes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+
+from bdshift.cli.console import ConsoleJob, command
+from bdshift.jobs import JobContext
+
+IMAGES_PER_CLASS, SEED = 100, 0
+
+
+def prepare(folder: Path, job: JobContext) -> tuple[Path, Path]:
+    """Put the demo's models and freshly drawn clean images into ``folder``; both are kept if they
+    are there. Returns the backdoored model and the images' folder.
+    """
+    from bdshift.assets import asset
+    from bdshift.images.signs import CLASSES, write_signs
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("victim.pth", "clean-twin.pth"):
+        shutil.copyfile(asset(f"demo/{name}"), folder / name)
+    clean = folder / "clean"
+    expected = len(CLASSES) * IMAGES_PER_CLASS
+    if sum(1 for _ in clean.glob("*/*.png")) != expected:
+        shutil.rmtree(clean, ignore_errors=True)
+        write_signs(clean, IMAGES_PER_CLASS, seed=SEED, job=job)
+    return folder / "victim.pth", clean
+
+
+@click.command()
+@click.option(
+    "--out", "folder", default="bdshift-demo", show_default=True, type=click.Path(path_type=Path),
+    help="Folder for the models, the images and the audit file.",
+)  # fmt: skip
+@command
+def demo(folder: Path, job: ConsoleJob) -> None:
+    """Audit the bundled backdoored traffic-sign model, and show the neurons its trigger moves.
+
+    The model reads a sign with a small yellow sticker as a speed limit of 80.
+    """
+    from bdshift.assets import asset
+    from bdshift.audit import ScanSettings, add_tac, reopen
+    from bdshift.audit import scan as run
+    from bdshift.report.text_report import audit_text, neurons_text
+    from bdshift.store import save_audit
+    from bdshift.triggers import parse_trigger
+
+    model, images = prepare(folder, job)
+    audit = run(model, images, ScanSettings(), job=job)
+    card = json.loads(asset("demo/victim.json").read_text(encoding="utf-8"))
+    trigger = parse_trigger(card["recipe"]["attack"])
+    target = audit.images.class_names.index(card["recipe"]["target"])
+    classifier, clean = reopen(audit, job=job)
+    audit = add_tac(audit, classifier, clean, trigger, target, job=job)
+    path = folder / "victim.h5"
+    save_audit(audit, path)
+    job.close()
+    click.echo(audit_text(audit))
+    click.echo("\n" + neurons_text(audit, target, audit.tac[-1], top=8))
+    click.echo(
+        f"\nAudit file: {path}"
+        f"\nTry its clean twin: bdshift scan {folder / 'clean-twin.pth'} {folder / 'clean'}"
+    )

@@ -1,0 +1,73 @@
+"""``bdshift neurons AUDIT.h5``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bdshift.cli.console import ConsoleJob, command
+from bdshift.errors import UsageError
+
+if TYPE_CHECKING:
+    from bdshift.audit import Audit
+
+
+def pick_target(audit: Audit, text: str | None) -> int:
+    """A class by index or name; by default the most suspicious one. Raises `UsageError`."""
+    names = audit.images.class_names
+    if text is None:
+        if audit.verdict.poisoned:
+            return audit.verdict.poisoned[0]
+        return int(audit.shifts.l2.argmin())
+    if text in names:
+        return names.index(text)
+    if text.isdecimal() and int(text) < len(names):
+        return int(text)
+    raise UsageError(f"--target {text!r} is neither a class name nor an index below {len(names)}")
+
+
+@click.command()
+@click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
+@click.option("--trigger", help="A trigger, as badnets:size=3, blend:ratio=0.2, patch:file=p.png.")
+@click.option("--target", help="Class by name or index; default: the most suspicious.")
+@click.option("--model", type=click.Path(path_type=Path), help="The model, if it was moved.")
+@click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")
+@click.option("--top", default=20, show_default=True, help="Neurons to list.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all neurons.")
+@command
+def neurons(
+    audit_file: Path,
+    trigger: str | None,
+    target: str | None,
+    model: Path | None,
+    images: Path | None,
+    top: int,
+    as_json: bool,
+    job: ConsoleJob,
+) -> None:
+    """Rank the neurons of an audit; with a trigger, measure TAC and add it to the audit file."""
+    from bdshift.audit import add_tac, reopen
+    from bdshift.report.json_report import neurons_json
+    from bdshift.report.text_report import neurons_text
+    from bdshift.store import load_audit, save_audit
+    from bdshift.triggers import parse_trigger
+
+    audit = load_audit(audit_file)
+    index = pick_target(audit, target)
+    tac = None
+    if trigger is not None:
+        applied = parse_trigger(trigger)
+        classifier, clean = reopen(audit, model=model, images=images, job=job)
+        audit = add_tac(audit, classifier, clean, applied, index, job=job)
+        tac = audit.tac[-1]
+        save_audit(audit, audit_file, embeddings=audit.embedding is not None)
+    else:
+        tac = next((found for found in audit.tac if found.target == index), None)
+    job.close()
+    if as_json:
+        click.echo(json.dumps(neurons_json(audit, index, tac), ensure_ascii=False, indent=2))
+    else:
+        click.echo(neurons_text(audit, index, tac, top))

@@ -1,0 +1,63 @@
+"""Training and test images for a victim: the drawn `signs`, or two folders or zips of classes."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bdshift.errors import InputError
+from bdshift.images.collection import open_images
+from bdshift.images.loader import decode_all
+from bdshift.images.signs import CLASSES, SIZE, Split, draw_signs
+from bdshift.jobs import SILENT, JobContext
+
+SIGNS_TRAIN, SIGNS_TEST = 1500, 300
+"""Signs a class to train and to test on."""
+
+
+@dataclass(frozen=True)
+class LabData:
+    """Images and labels: uint8 (n, 3, size, size) and int64 (n,)."""
+
+    train_pixels: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    test_pixels: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+
+
+def _draw(split: Split, per_class: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    return draw_signs(per_class, seed=seed, split=split)
+
+
+def _load_signs(seed: int, job: JobContext) -> LabData:
+    job.note(f"Drawing {SIGNS_TRAIN + SIGNS_TEST} signs of each of {len(CLASSES)} classes")
+    with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        train = pool.submit(_draw, "train", SIGNS_TRAIN, seed)
+        test = pool.submit(_draw, "test", SIGNS_TEST, seed)
+        return LabData(*train.result(), *test.result(), CLASSES)
+
+
+def load_lab_data(
+    train: str, test: str, *, seed: int = 0, size: int = SIZE, job: JobContext = SILENT
+) -> LabData:
+    """``train`` is "signs", or a folder or zip of class folders, and then ``test`` is one too.
+
+    Raises `InputError` if the two do not have the same classes.
+    """
+    if train == "signs":
+        return _load_signs(seed, job)
+    collections = [open_images(Path(path)) for path in (train, test)]
+    if collections[0].folders != collections[1].folders:
+        raise InputError(f"{train} and {test} do not have the same class folders")
+    parts = [
+        decode_all(c, c.files, size, job=job, stage=f"Reading {c.path.name}") for c in collections
+    ]
+    return LabData(
+        parts[0].pixels, parts[0].labels, parts[1].pixels, parts[1].labels, collections[0].folders
+    )

@@ -1,0 +1,269 @@
+"""Train a victim whose backdoor is known, or its clean twin: fast, resumable, from a seed.
+
+Data stays on the device; augmentation is batched there; bfloat16 where the hardware has it;
+channels-last. The learning rate rises and falls once, linearly, over the whole run. Every random
+choice comes from (seed, epoch), so a run that was stopped and resumed gives the same weights, bit
+for bit, as one that was not (same versions, same number of threads).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from bdshift.checkpoints.families.resnet import resnet18
+from bdshift.devices import autocast, has_native_bfloat16, pick_device
+from bdshift.errors import InputError, UsageError
+from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+from bdshift.jobs import SILENT, JobContext
+from bdshift.lab.data import LabData
+from bdshift.triggers import Trigger, parse_trigger
+
+_STATE, _CARD = "resume.pt", "card.json"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the outcome, beside the images.
+
+    Attributes:
+        attack: a trigger's text, or empty for a clean model.
+        target: name of the class that triggered images are labelled with (all-to-one).
+        rate: share of the training images that are poisoned, taken from the other classes.
+        width: of the ResNet-18; 64 is the usual one.
+        epochs, batch, peak_rate, weight_decay: of SGD with Nesterov momentum 0.9.
+        normalisation: as `parse_normalisation` reads it.
+        shift: random translation in pixels, each image its own.
+        flip: random mirroring (not for signs: left and right differ).
+        seed: of everything random.
+    """
+
+    attack: str = ""
+    target: str = ""
+    rate: float = 0.1
+    width: int = 16
+    epochs: int = 12
+    batch: int = 256
+    peak_rate: float = 0.2
+    weight_decay: float = 5e-4
+    normalisation: str = "half"
+    shift: int = 2
+    flip: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished victim does on the test images (shares in [0, 1]).
+
+    ``asr`` counts only images of other classes; None for a clean model without a trigger to try.
+    """
+
+    acc: float
+    asr: float | None
+    poisoned_images: int
+    seconds: float
+
+
+class _Data:
+    """The images on the device, poisoned, and the recipe's augmentation."""
+
+    def __init__(self, recipe: Recipe, data: LabData, device: torch.device) -> None:
+        self.recipe = recipe
+        self.pixels = torch.from_numpy(data.train_pixels).to(device)
+        self.labels = torch.from_numpy(data.train_labels).to(device)
+        self.preprocess = Preprocessing(
+            data.train_pixels.shape[-1], parse_normalisation(recipe.normalisation)
+        )
+        self.poisoned = 0
+        if recipe.attack:
+            self._poison(parse_trigger(recipe.attack), data.class_names)
+
+    def _poison(self, trigger: Trigger, names: tuple[str, ...]) -> None:
+        if self.recipe.target not in names:
+            raise UsageError(f"target {self.recipe.target!r} is none of {', '.join(names)}")
+        target = names.index(self.recipe.target)
+        others = torch.nonzero(self.labels != target)[:, 0]
+        rng = torch.Generator().manual_seed(self.recipe.seed)
+        self.poisoned = round(self.recipe.rate * len(self.labels))
+        if self.poisoned > len(others):
+            raise UsageError(
+                f"a poison rate of {self.recipe.rate} needs more images than there are"
+            )
+        rows = others[torch.randperm(len(others), generator=rng)[: self.poisoned]]
+        self.pixels[rows] = trigger(self.pixels[rows].float()).round_().to(torch.uint8)
+        self.labels[rows] = target
+
+    def batch(self, rows: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """Normalised, shifted and mirrored images of ``rows``, channels-last."""
+        count, reach = len(rows), self.recipe.shift
+        images = self.preprocess(self.pixels[rows])
+        size = images.shape[-1]
+        if reach:
+            padded = functional.pad(images, (reach,) * 4)
+            move = torch.randint(0, 2 * reach + 1, (2, count, 1), generator=rng)
+            y, x = (move + torch.arange(size)).to(images.device)
+            each = torch.arange(count, device=images.device)[:, None, None]
+            images = padded[each, :, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
+        if self.recipe.flip:
+            mirror = (torch.rand(count, generator=rng) < 0.5).to(images.device)
+            images = torch.where(mirror[:, None, None, None], images.flip(3), images)
+        return images
+
+
+def predict(network: nn.Module, preprocess: Preprocessing, pixels: torch.Tensor) -> torch.Tensor:
+    """Predicted class of each image of ``pixels`` (n, 3, H, W), 0…255; int64 (n,)."""
+    network.eval()
+    with torch.inference_mode():
+        parts = [network(preprocess(part)).argmax(1) for part in pixels.split(500)]
+    return torch.cat(parts)
+
+
+def _evaluate(
+    network: nn.Module, data: _Data, lab: LabData, device: torch.device
+) -> tuple[float, float | None]:
+    pixels = torch.from_numpy(lab.test_pixels).to(device)
+    labels = torch.from_numpy(lab.test_labels).to(device)
+    acc = (predict(network, data.preprocess, pixels) == labels).float().mean().item()
+    if not data.recipe.attack:
+        return acc, None
+    target = lab.class_names.index(data.recipe.target)
+    triggered = parse_trigger(data.recipe.attack)(pixels[labels != target].float())
+    sent = predict(network, data.preprocess, triggered.round_()) == target
+    return acc, sent.float().mean().item()
+
+
+def _rate_at(progress: float, peak: float) -> float:
+    """Learning rate after ``progress`` in [0, 1] of all steps: up for a quarter, then down."""
+    warm = 0.25
+    return peak * min(progress / warm, (1 - progress) / (1 - warm))
+
+
+def _save(path: Path, value: object) -> None:
+    partial = path.with_suffix(path.suffix + ".part")
+    torch.save(value, partial)
+    os.replace(partial, path)
+
+
+def train_victim(
+    recipe: Recipe,
+    lab: LabData,
+    folder: Path,
+    *,
+    command: str = "",
+    device: str = "auto",
+    job: JobContext = SILENT,
+) -> Outcome:
+    """Train, and write ``model.pth``, ``card.json`` and ``log.csv`` into ``folder``.
+
+    A state is kept after each epoch; the same recipe in the same folder goes on from there, and
+    returns at once if it is finished. ``command`` is written into the card.
+
+    Raises `InputError` if the folder holds another recipe's run, `UsageError` if the recipe does
+    not fit the images.
+    """
+    where = pick_device(device)
+    folder.mkdir(parents=True, exist_ok=True)
+    card = folder / _CARD
+    if card.exists():
+        finished = json.loads(card.read_text(encoding="utf-8"))
+        _same_recipe(folder, finished["recipe"], recipe)
+        job.note(f"{folder}: is finished already")
+        return Outcome(**finished["outcome"])
+    data = _Data(recipe, lab, where)
+    precision = "bfloat16" if has_native_bfloat16(where) else "float32"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = resnet18(recipe.width, len(lab.class_names))
+    network = network.to(where).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.SGD(
+        network.parameters(), recipe.peak_rate, 0.9, weight_decay=recipe.weight_decay,
+        nesterov=True, fused=where.type in ("cpu", "cuda"),
+    )  # fmt: skip
+    log: list[dict[str, float]] = []
+    state_file = folder / _STATE
+    if state_file.exists():
+        state = torch.load(state_file, map_location=where, weights_only=True)
+        _same_recipe(folder, state["recipe"], recipe)
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        log = state["log"]
+        job.note(f"Going on after epoch {len(log)}")
+    steps = len(data.labels) // recipe.batch
+    for epoch in range(len(log), recipe.epochs):
+        started = time.perf_counter()
+        rng = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch + 1)
+        order = torch.randperm(len(data.labels), generator=rng).to(where)
+        network.train()
+        total = torch.zeros((), device=where)
+        for step, rows in enumerate(order[: steps * recipe.batch].split(recipe.batch)):
+            done = (epoch * steps + step + 1) / (recipe.epochs * steps + 1)
+            for group in optimiser.param_groups:
+                group["lr"] = _rate_at(done, recipe.peak_rate)
+            with autocast(where, precision):
+                logits = network(data.batch(rows, rng))
+                loss = functional.cross_entropy(logits.float(), data.labels[rows])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += loss.detach()
+            note = f"epoch {epoch + 1} of {recipe.epochs}"
+            job.progress("Training", epoch * steps + step + 1, recipe.epochs * steps, "steps", note)
+        log.append({"loss": total.item() / steps, "seconds": time.perf_counter() - started})
+        _save(
+            state_file,
+            {
+                "recipe": asdict(recipe),
+                "network": network.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "log": log,
+            },
+        )
+    acc, asr = _evaluate(network, data, lab, where)
+    outcome = Outcome(acc, asr, data.poisoned, sum(row["seconds"] for row in log))
+    weights = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
+    _save(folder / "model.pth", {"state_dict": weights, "epoch": recipe.epochs, "acc": acc})
+    with (folder / "log.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["epoch", "loss", "seconds"])
+        writer.writerows([i + 1, row["loss"], row["seconds"]] for i, row in enumerate(log))
+    _write_card(folder, recipe, outcome, lab.class_names, command, where, precision)
+    state_file.unlink(missing_ok=True)
+    return outcome
+
+
+def _same_recipe(folder: Path, found: object, recipe: Recipe) -> None:
+    if found != asdict(recipe):
+        raise InputError(f"{folder}: holds a run of another recipe; choose another folder")
+
+
+def _write_card(
+    folder: Path,
+    recipe: Recipe,
+    outcome: Outcome,
+    names: tuple[str, ...],
+    command: str,
+    device: torch.device,
+    precision: str,
+) -> None:
+    card = {
+        "command": command,
+        "recipe": asdict(recipe),
+        "outcome": asdict(outcome),
+        "class_names": names,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "device": device.type,
+        "precision": precision,
+        "threads": torch.get_num_threads(),
+    }
+    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+    (folder / _CARD).write_text(text, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Results out: JSON for programs, text for people."""

@@ -1,0 +1,144 @@
+"""An audit, or a comparison of neurons, as one JSON object. Keys are stable; new ones may join."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from bdshift.audit import Audit
+from bdshift.checkpoints.settle import Trial
+from bdshift.neurons.rankings import agreement, compare_with_tac, data_free_direction
+from bdshift.neurons.tac import Tac
+
+
+def _number(value: float) -> float | None:
+    """JSON has neither NaN nor infinity: null is "cannot be said" or "no such shift"."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    p = trial.preprocessing
+    return {
+        "architecture": trial.architecture,
+        "normalisation": p.normalisation.name,
+        "mean": list(p.normalisation.mean),
+        "std": list(p.normalisation.std),
+        "divisor": p.normalisation.divisor,
+        "order": p.order,
+        "size": p.size,
+        "images": trial.images,
+        "accuracy": trial.accuracy,
+        "loss": _number(trial.loss),
+    }
+
+
+def audit_json(audit: Audit) -> dict[str, Any]:
+    """What ``bdshift scan --json`` prints."""
+    shifts, verdict, chosen = audit.shifts, audit.verdict, audit.preprocessing.preprocessing
+    model, images = audit.model, audit.images
+    return {
+        "bdshift": audit.versions,
+        "model": {
+            "path": model.path,
+            "sha256": model.sha256,
+            "format": model.container,
+            "architecture": model.architecture,
+            "classes": model.classes,
+            "embedding_dim": model.embedding_dim,
+            "head": model.head,
+        },
+        "images": {
+            "path": images.path,
+            "sha256": images.sha256,
+            "available": images.available,
+            "count": sum(images.counts),
+            "counts": list(images.counts),
+            "skipped": [{"name": s.name, "reason": s.reason} for s in images.skipped],
+            "class_names": list(images.class_names),
+            "label_source": images.label_source,
+            "label_proposal": None
+            if audit.proposal is None
+            else {"of_folder": audit.proposal.of_folder, "accuracy": audit.proposal.accuracy},
+            "normalisation": {
+                "name": chosen.normalisation.name,
+                "mean": list(chosen.normalisation.mean),
+                "std": list(chosen.normalisation.std),
+                "divisor": chosen.normalisation.divisor,
+                "order": chosen.order,
+            },
+            "size": chosen.size,
+            "candidates": [_trial(trial) for trial in audit.trials],
+        },
+        "clean_accuracy": audit.accuracy,
+        "shift": {
+            "solver": shifts.solver,
+            "alpha": shifts.alpha,
+            "kkt_residual_max": _number(shifts.kkt_max),
+            "duality_gap_max": _number(shifts.gap_max),
+            "iterations": shifts.iterations,
+            "seconds_embed": audit.seconds_embed,
+            "seconds_solve": shifts.seconds,
+            "device": audit.device,
+            "precision": audit.precision,
+        },
+        "classes": [
+            {
+                "index": i,
+                "name": images.class_names[i],
+                "l2": _number(shifts.l2[i]),
+                "status": shifts.status[i],
+                "z": _number(score.z),
+                "mad": _number(score.mad),
+                "grubbs_p": _number(score.grubbs_p),
+            }
+            for i, score in enumerate(verdict.scores)
+        ],
+        "verdict": {
+            "suspicious": verdict.suspicious,
+            "poisoned": list(verdict.poisoned),
+            "p_value": _number(verdict.p_value),
+            "rule": verdict.rule,
+            "beta": verdict.beta,
+            "reason": verdict.reason,
+        },
+        "warnings": list(audit.warnings),
+    }
+
+
+def neurons_json(audit: Audit, target: int, tac: Tac | None) -> dict[str, Any]:
+    """What ``bdshift neurons --json`` prints: every neuron, strongest shift first."""
+    shift = audit.shifts.shift[target]
+    free = data_free_direction(audit.model.weight, target)
+    columns: dict[str, np.ndarray] = {"shift": shift, "data_free": free}
+    if audit.embedding is not None:
+        columns["clean_activation"] = audit.embedding.phi.mean(0, dtype=np.float64)
+    if tac is not None:
+        columns |= {"tac": tac.change, "signed_change": tac.signed}
+    return {
+        "target": {"index": target, "name": audit.images.class_names[target]},
+        "cosine_shift_data_free": _number(agreement(shift, free).cosine),
+        "trigger": None
+        if tac is None
+        else {
+            "spec": tac.trigger,
+            "asr": _number(tac.asr),
+            "ra": _number(tac.ra),
+            "images": tac.images,
+            "agreement_with_tac": {
+                name: {
+                    "cosine": _number(found.cosine),
+                    "cosine_abs": _number(found.cosine_abs),
+                    "pearson": _number(found.pearson),
+                    "spearman": _number(found.spearman),
+                    "overlap_curve": found.overlap.tolist(),
+                }
+                for name, found in compare_with_tac(shift, free, tac).items()
+            },
+        },
+        "neurons": [
+            {"neuron": int(k), **{name: float(values[k]) for name, values in columns.items()}}
+            for k in np.argsort(-shift, kind="stable")
+        ],
+    }

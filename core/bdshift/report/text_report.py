@@ -1,0 +1,172 @@
+"""An audit as text for a terminal: the verdict, the table behind it, what limits it."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+
+from bdshift.audit import Audit
+from bdshift.neurons.rankings import compare_with_tac, data_free_direction
+from bdshift.neurons.tac import Tac
+
+_WIDTH = 88
+_ROWS = 20  # of a table of many classes: the lowest norms, which decide
+
+
+def _figure(value: float, form: str = ".4g") -> str:
+    if math.isnan(value):
+        return "–"
+    return "∞" if math.isinf(value) else format(value, form).replace("-", "−")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as wide as their widest cell; the first to the left, the rest to the right."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        first = cells[0].ljust(widths[0])
+        rest = (cell.rjust(w) for cell, w in zip(cells[1:], widths[1:], strict=True))
+        return "  ".join([first, *rest]).rstrip()
+
+    return [line(head), *(line(row) for row in rows)]
+
+
+def _wrapped(text: str, first: str = "") -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
+
+
+def audit_text(audit: Audit) -> str:
+    """What ``bdshift scan`` prints."""
+    model, images, shifts, verdict = audit.model, audit.images, audit.shifts, audit.verdict
+    chosen = audit.preprocessing.preprocessing
+    norm = chosen.normalisation
+    headline = "PROBABLY BACKDOORED" if verdict.suspicious else "NOTHING UNUSUAL FOUND"
+    mean, std = (" ".join(f"{value:g}" for value in part) for part in (norm.mean, norm.std))
+    lines = [
+        headline,
+        *_wrapped(verdict.reason),
+        "",
+        *_wrapped(
+            f"{model.architecture}, {model.classes} classes, {model.embedding_dim}-d embedding, "
+            f"head {model.head}; read from a {model.container} file without running code in it",
+            "model   ",
+        ),
+        f"        SHA-256 {model.sha256}",
+        *_wrapped(
+            f"{sum(images.counts)} of {images.available} used, {chosen.size} px, "
+            f"{chosen.order.upper()}, normalisation {norm.name} (mean {mean}, std {std}), the best "
+            f"of {len(audit.trials)} tried: {audit.accuracy:.1%} clean accuracy",
+            "images  ",
+        ),
+        *_wrapped(
+            f"α {shifts.alpha:g}, {shifts.solver} in {shifts.seconds:.3g} s after "
+            f"{audit.seconds_embed:.3g} s of embedding ({audit.device}, {audit.precision}); KKT "
+            f"residual {_figure(shifts.kkt_max, '.1g')}, duality gap "
+            f"{_figure(shifts.gap_max, '.1g')}",
+            "shift   ",
+        ),
+    ]
+    if images.skipped:
+        shown = "; ".join(f"{skip.name}: {skip.reason}" for skip in images.skipped[:3])
+        more = f"; {len(images.skipped) - 3} more" if len(images.skipped) > 3 else ""
+        lines += _wrapped(f"{len(images.skipped)} files ({shown}{more})", "skipped ")
+    lines += ["", *_class_table(audit)]
+    for warning in audit.warnings:
+        lines += ["", *_wrapped(warning, "! ")]
+    if audit.proposal is not None:
+        lines += ["", "The order that explains the predictions, as a class-name file:"]
+        lines += [
+            f"  {index:4d}  {name}"
+            for name, index in sorted(audit.proposal.of_folder.items(), key=lambda item: item[1])
+        ]
+    lines += ["", *_wrapped(_limits(audit))]
+    return "\n".join(lines)
+
+
+def _class_table(audit: Audit) -> list[str]:
+    norms, verdict = audit.shifts.l2, audit.verdict
+    order = np.argsort(norms, kind="stable").tolist()
+    shown = order[: _ROWS if len(order) > _ROWS + 5 else len(order)]
+    rows = []
+    for i in shown:
+        score = verdict.scores[i]
+        mark = "◆ " if i in verdict.poisoned else "  "
+        rows.append(
+            [
+                f"{mark}{i} {audit.images.class_names[i]}",
+                _figure(norms[i]),
+                _figure(score.z, ".2f"),
+                _figure(score.mad, ".2f"),
+                _figure(score.grubbs_p, ".2g"),
+                "" if audit.shifts.status[i] == "solved" else audit.shifts.status[i],
+            ]
+        )
+    lines = _table(["  class", "L2", "z", "MAD", "p (Grubbs)", ""], rows)
+    if len(shown) < len(order):
+        lines.append(f"  … and {len(order) - len(shown)} classes with larger shifts")
+    return lines
+
+
+def _limits(audit: Audit) -> str:
+    rule = {
+        "grubbs": "one-sided Grubbs test, p < 0.05",
+        "mad": "MAD score < −3.5",
+        "paper": f"the paper's |z| > {audit.verdict.beta:g}",
+    }[audit.verdict.rule]
+    return (
+        f"Rule: {rule}. A class may be easy to reach by nature, and attacks from one class to "
+        "another, on several targets, or made to evade this test can pass it; it is evidence, not "
+        "proof."
+    )
+
+
+def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
+    """What ``bdshift neurons`` prints: the strongest neurons, and how the rankings agree."""
+    shift = audit.shifts.shift[target]
+    free = data_free_direction(audit.model.weight, target)
+    head = ["neuron", "shift", "data-free"]
+    columns = [shift, free]
+    if audit.embedding is not None:
+        head.append("clean φ")
+        columns.append(audit.embedding.phi.mean(0, dtype=np.float64))
+    if tac is not None:
+        head += ["TAC", "signed"]
+        columns += [tac.change, tac.signed]
+    order = np.argsort(-shift, kind="stable")[:top]
+    rows = [[str(k), *(_figure(values[k], ".3f") for values in columns)] for k in order]
+    name = audit.images.class_names[target]
+    lines = [f"Neurons for class {target} “{name}”, strongest shift first", ""]
+    lines += _table(head, rows)
+    if tac is None:
+        return "\n".join([*lines, "", *_wrapped("Without a trigger there is no TAC: --trigger")])
+    lines += [
+        "",
+        *_wrapped(
+            f"Trigger {tac.trigger}: of the images of other classes, {tac.asr:.1%} are sent to "
+            f"“{name}” and {tac.ra:.1%} are still classified as labelled ({tac.images} images)."
+        ),
+        "",
+    ]
+    rows = [
+        [
+            label,
+            *(
+                _figure(value, ".3f")
+                for value in (found.cosine, found.cosine_abs, found.pearson, found.spearman)
+            ),
+            f"{found.overlap_at(0.1):.0%}",
+        ]
+        for label, found in zip(
+            (
+                "shift, TAC", "data-free w − w̄, TAC", "shift, signed change",
+                "data-free w − w̄, signed change",
+            ),
+            compare_with_tac(shift, free, tac).values(),
+            strict=True,
+        )
+    ]  # fmt: skip
+    lines += _table(["", "cosine", "of |·|", "Pearson", "Spearman", "top-10 % overlap"], rows)
+    return "\n".join(lines)
