@@ -10,6 +10,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,12 @@ from bdshift.images.collection import (
 )
 from bdshift.images.decode import image_size
 from bdshift.images.labels import ClassMap, map_classes
-from bdshift.images.loader import decode_all
+from bdshift.images.loader import decode_all, file_digests
 from bdshift.images.preprocessing import parse_normalisation
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
 from bdshift.shift.adam import solve_adam
+from bdshift.shift.cache import EmbeddingCache, requested_hash
 from bdshift.shift.embed import Embedding, Precision, embed_images
 from bdshift.shift.exact import solve_exact
 from bdshift.shift.result import Shifts
@@ -217,7 +219,8 @@ def choose_preprocessing(
     """Settle architecture and preprocessing by clean accuracy on up to 500 images.
 
     If even the best is poor, but another order of the folders would explain the predictions, that
-    order is proposed (and not applied: the user knows what the folders mean).
+    order is proposed and the preprocessing chosen under it. It is not applied to the audit's
+    labels: the user knows what the folders mean.
     """
     rng = np.random.default_rng(settings.seed)
     picked = sample_files(clean.files, TRIAL_IMAGES, seed=settings.seed)
@@ -226,7 +229,7 @@ def choose_preprocessing(
     labels = np.asarray(clean.class_map.of_folder)[folders]
     side = native_size(clean.collection, picked)
 
-    def run(by_matching: bool) -> Settled:
+    def run(labels: NDArray[np.int64], by_matching: bool = False) -> Settled:
         return settle(
             opened,
             pixels,
@@ -240,17 +243,16 @@ def choose_preprocessing(
             job=job,
         )
 
-    plain = run(by_matching=False)
+    plain = run(labels)
     if not _is_poor(plain.ranking[0].accuracy, plain.classifier.classes):
         return plain, None
     if len(labels) < 5 * len(clean.collection.folders):
         return plain, None  # with so few images some order explains anything
-    matched = run(by_matching=True)
-    accuracy, order = matched_accuracy(matched.confusion)
+    accuracy, order = matched_accuracy(run(labels, by_matching=True).confusion)
     if accuracy < max(_EXPLAINED, 2 * plain.ranking[0].accuracy):
         return plain, None
     names = dict(zip(clean.collection.folders, order, strict=True))
-    return matched, LabelProposal(names, accuracy)
+    return run(np.asarray(order)[folders]), LabelProposal(names, accuracy)
 
 
 def _trial_pixels(
@@ -290,14 +292,51 @@ def solve(
     return SOLVERS[settings.solver](logits, weight, alpha=settings.alpha, device=where, job=job)
 
 
+def embed_cached(
+    cache: EmbeddingCache | None,
+    classifier: Classifier,
+    clean: CleanSet,
+    *,
+    trigger: Trigger | None = None,
+    device: torch.device | None = None,
+    precision: Precision | None = None,
+    batch: int | None = None,
+    job: JobContext = SILENT,
+) -> Embedding:
+    """`embed_images` of the clean set, from the cache if it is there."""
+    mapping = clean.class_map.of_folder
+
+    def embed() -> Embedding:
+        return embed_images(
+            classifier, clean.collection, clean.files, mapping,
+            trigger=trigger, device=device, precision=precision, batch=batch, job=job,
+        )  # fmt: skip
+
+    if cache is None:
+        return embed()
+    digests = file_digests(clean.collection, clean.files, job=job)
+    images_hash = requested_hash(clean.files, digests)
+    key = cache.key(classifier, images_hash, mapping, trigger.spec if trigger else "", precision)
+    found = cache.load(key)
+    if found is not None:
+        job.note("The embeddings are in the cache")
+        return found
+    found = embed()
+    cache.save(key, found)
+    return found
+
+
 def scan(
     model: str | Path,
     images: str | Path,
     settings: ScanSettings | None = None,
     *,
+    cache: EmbeddingCache | None = None,
     job: JobContext = SILENT,
 ) -> Audit:
     """Audit a checkpoint with a clean set: the whole story.
+
+    With a ``cache``, embeddings that were computed before are taken from it.
 
     Raises `InputError` if a file cannot be read or used, `UsageError` if a setting makes no sense,
     `bdshift.jobs.Cancelled` if the job was cancelled.
@@ -309,15 +348,7 @@ def scan(
     clean = open_clean_set(images, classes, settings)
     settled, proposal = choose_preprocessing(opened, clean, settings, device=device, job=job)
     classifier = settled.classifier
-    embedding = embed_images(
-        classifier,
-        clean.collection,
-        clean.files,
-        clean.class_map.of_folder,
-        device=device,
-        batch=settings.batch,
-        job=job,
-    )
+    embedding = embed_cached(cache, classifier, clean, device=device, batch=settings.batch, job=job)
     weight, bias = classifier.weight.cpu().numpy(), classifier.bias.cpu().numpy()
     shifts = solve(embedding.logits, weight, settings, device=device, job=job)
     verdict = judge(shifts.l2, clean.class_map.names, rule=settings.rule, beta=settings.beta)
@@ -433,31 +464,27 @@ def add_tac(
     trigger: Trigger,
     target: int,
     *,
+    cache: EmbeddingCache | None = None,
     job: JobContext = SILENT,
 ) -> Audit:
     """The audit with TAC under ``trigger`` for class ``target`` added (or renewed).
 
     Raises `InputError` if the images are not those of the audit.
     """
-    device = pick_device(audit.settings.device)
-
-    def embed(with_trigger: Trigger | None) -> Embedding:
-        return embed_images(
-            classifier,
-            clean.collection,
-            clean.files,
-            clean.class_map.of_folder,
-            trigger=with_trigger,
-            device=device,
-            precision=audit.precision,
-            batch=audit.settings.batch,
-            job=job,
-        )
-
-    triggered = embed(trigger)
+    embed = partial(
+        embed_cached,
+        cache,
+        classifier,
+        clean,
+        device=pick_device(audit.settings.device),
+        precision=audit.precision,
+        batch=audit.settings.batch,
+        job=job,
+    )
+    triggered = embed(trigger=trigger)
     if triggered.images_hash != audit.images.sha256:
         raise InputError(f"{clean.collection.path}: is not the set that was audited (hash differs)")
-    before = audit.embedding or embed(None)
+    before = audit.embedding or embed()
     found = measure_tac(before, triggered, trigger.spec, target)
     kept = [t for t in audit.tac if (t.trigger, t.target) != (found.trigger, found.target)]
     return replace(audit, tac=(*kept, found))

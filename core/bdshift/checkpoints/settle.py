@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.devices import autocast
 from bdshift.errors import InputError
-from bdshift.images.preprocessing import NORMALISATIONS, Normalisation, Preprocessing
+from bdshift.images.preprocessing import NORMALISATIONS, Normalisation, Order, Preprocessing
 from bdshift.jobs import SILENT, JobContext
 
-_ROUNDS = ((40, 5), (140, 2))  # (images so far, how many go on); the last round has all images
+_ROUNDS = ((30, 5), (140, 2))  # (images so far, how many go on); the last round has all images
+_MATCHING_ROUND = (240, 2)  # an assignment of classes needs more images to mean anything
+_ORDERS: tuple[Order, ...] = ("rgb", "bgr")
 _PROBES = ("imagenet", "none", "half")  # enough to see which stem and size is right at all
 _NEAR = 0.01
 _BATCH = 125
@@ -217,16 +219,14 @@ def settle(
     where = device or torch.device("cpu")
     contest = _Contest(opened, pixels, labels, folders, where, precision, job)
     choices = [normalisation] if normalisation else list(NORMALISATIONS.values())
-    field = []
-    for classifier, size in _networks(opened, contest, sizes, by_matching):
-        field += [contest.enter(classifier, Preprocessing(size, choice)) for choice in choices]
-    rounds = ((len(labels), 2),) if by_matching else _ROUNDS
-    for number, (until, keep) in enumerate(rounds):
+    classifier, size = _network(opened, contest, sizes, by_matching)
+    field = [
+        contest.enter(classifier, Preprocessing(size, choice, order))
+        for choice in choices
+        for order in _ORDERS
+    ]
+    for until, keep in (_MATCHING_ROUND,) if by_matching else _ROUNDS:
         field = _ranked(contest.run(field, until), by_matching=by_matching)[:keep]
-        if number == 0:  # the best of the first round, as OpenCV would have read its images
-            first = field[0].preprocessing
-            swapped = Preprocessing(first.size, first.normalisation, "bgr")
-            field.append(contest.enter(field[0].classifier, swapped))
     field = _ranked(contest.run(field, len(labels)), by_matching=by_matching)
     rest = sorted(
         (entrant for entrant in contest.all if entrant not in field and entrant.images),
@@ -237,24 +237,24 @@ def settle(
     return Settled(chosen, trials, field[0].confusion)
 
 
-def _networks(
+def _network(
     opened: Opened, contest: _Contest, sizes: Sequence[int], by_matching: bool
-) -> list[tuple[Classifier, int]]:
-    """Candidates and sizes worth a full trial: all, if there is one; else those that see at all."""
+) -> tuple[Classifier, int]:
+    """The candidate and input size with which something is seen at all, whatever the details."""
     pairs = []
     for candidate in opened.candidates:
         classifier = opened.classifier(candidate)
         classifier.network.to(contest.device)
         pairs += [(classifier, size) for size in dict.fromkeys([*sizes, *candidate.sizes])]
     if len(pairs) == 1:
-        return pairs
+        return pairs[0]
     field = [
-        contest.enter(classifier, Preprocessing(size, NORMALISATIONS[name]))
+        contest.enter(classifier, Preprocessing(size, NORMALISATIONS[name], order))
         for classifier, size in pairs
         for name in _PROBES
+        for order in _ORDERS
     ]
-    until = 4 * _ROUNDS[0][0] if by_matching else _ROUNDS[0][0]
+    until = (_MATCHING_ROUND if by_matching else _ROUNDS[0])[0]
     ranked = _ranked(contest.run(field, until), by_matching=by_matching)
     contest.all.clear()
-    best = ranked[0]
-    return [(best.classifier, best.preprocessing.size)]
+    return ranked[0].classifier, ranked[0].preprocessing.size

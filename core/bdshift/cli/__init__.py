@@ -9,12 +9,7 @@ from __future__ import annotations
 import click
 
 from bdshift import __version__
-from bdshift.cli.bench import bench
-from bdshift.cli.demo import demo
-from bdshift.cli.info import info
-from bdshift.cli.lab import lab
-from bdshift.cli.neurons import neurons
-from bdshift.cli.scan import scan
+from bdshift.cli import bench, demo, info, lab, neurons, scan
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
@@ -27,5 +22,5 @@ def main() -> None:
     """
 
 
-for command in (scan, neurons, info, demo, lab, bench):
-    main.add_command(command)
+for module in (scan, neurons, info, demo, lab, bench):
+    main.add_command(module.command)

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import click
 
-from bdshift.cli.console import ConsoleJob, command
+from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.errors import InputError
 
 
-@click.command()
+@click.command("bench", short_help="Measure scan and solvers.")
 @click.option("--large", is_flag=True, help="Also C = 1000, d = 2048, N = 50 000: minutes.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the table (Markdown) here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
-@command
-def bench(large: bool, device: str, out: Path | None, as_json: bool, job: ConsoleJob) -> None:
+@guarded
+def command(large: bool, device: str, out: Path | None, as_json: bool, job: ConsoleJob) -> None:
     """Measure scan and solvers against what a script would do, in one run."""
     from bdshift.bench import as_markdown, run_bench
 

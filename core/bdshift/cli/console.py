@@ -58,7 +58,7 @@ class ConsoleJob(JobContext):
             self._stage = ""
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
+def guarded(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command its job and ``--debug``, and turn errors into one line and an exit code."""
 
     @click.option("--debug", is_flag=True, help="Show the traceback of an error.")

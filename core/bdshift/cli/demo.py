@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bdshift.cli.console import ConsoleJob, command
+from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.jobs import JobContext
 
 IMAGES_PER_CLASS, SEED = 100, 0
@@ -32,13 +32,13 @@ def prepare(folder: Path, job: JobContext) -> tuple[Path, Path]:
     return folder / "victim.pth", clean
 
 
-@click.command()
+@click.command("demo", short_help="Audit a model that really is backdoored.")
 @click.option(
     "--out", "folder", default="bdshift-demo", show_default=True, type=click.Path(path_type=Path),
     help="Folder for the models, the images and the audit file.",
 )  # fmt: skip
-@command
-def demo(folder: Path, job: ConsoleJob) -> None:
+@guarded
+def command(folder: Path, job: ConsoleJob) -> None:
     """Audit the bundled backdoored traffic-sign model, and show the neurons its trigger moves.
 
     The model reads a sign with a small yellow sticker as a speed limit of 80.

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bdshift.cli.console import ConsoleJob, command
+from bdshift.cli.console import ConsoleJob, guarded
 
 
 def describe(model: Path, job: ConsoleJob) -> tuple[dict[str, Any], Exception | None]:
@@ -51,11 +51,11 @@ def describe(model: Path, job: ConsoleJob) -> tuple[dict[str, Any], Exception | 
     return found, None
 
 
-@click.command()
+@click.command("info")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@command
-def info(model: Path, as_json: bool, job: ConsoleJob) -> None:
+@guarded
+def command(model: Path, as_json: bool, job: ConsoleJob) -> None:
     """Say what a checkpoint holds, without running anything in it."""
     found, error = describe(model, job)
     job.close()

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import click
 
-from bdshift.cli.console import ConsoleJob, command
+from bdshift.cli.console import ConsoleJob, guarded
 
 
-@click.group()
-def lab() -> None:
+@click.group("lab")
+def command() -> None:
     """Make images and victims whose truth is known."""
 
 
-@lab.command()
+@command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--per-class", default=100, show_default=True, help="Images of each class.")
 @click.option("--split", type=click.Choice(["train", "test", "clean"]), default="clean",
               show_default=True, help="No two share an image.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True)
-@command
+@guarded
 def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) -> None:
     """Draw traffic signs into FOLDER, one sub-folder a class."""
     from bdshift.images.signs import write_signs
@@ -31,7 +31,7 @@ def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) 
     click.echo(f"{folder}: {per_class} signs of each class")
 
 
-@lab.command()
+@command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--data", default="signs", show_default=True,
               help="signs, or a folder or zip of class folders to train on.")  # fmt: skip
@@ -46,7 +46,7 @@ def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) 
 @click.option("--flip/--no-flip", default=False, help="Random mirroring.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
-@command
+@guarded
 def train(
     folder: Path, data: str, test: str, device: str, job: ConsoleJob, **recipe: object
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bdshift.cli.console import ConsoleJob, command
+from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def pick_target(audit: Audit, text: str | None) -> int:
     raise UsageError(f"--target {text!r} is neither a class name nor an index below {len(names)}")
 
 
-@click.command()
+@click.command("neurons", short_help="Rank neurons; measure TAC under a trigger.")
 @click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
 @click.option("--trigger", help="A trigger, as badnets:size=3, blend:ratio=0.2, patch:file=p.png.")
 @click.option("--target", help="Class by name or index; default: the most suspicious.")
@@ -37,8 +37,8 @@ def pick_target(audit: Audit, text: str | None) -> int:
 @click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")
 @click.option("--top", default=20, show_default=True, help="Neurons to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all neurons.")
-@command
-def neurons(
+@guarded
+def command(
     audit_file: Path,
     trigger: str | None,
     target: str | None,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bdshift.cli.console import EXIT_SUSPICIOUS, ConsoleJob, command
+from bdshift.cli.console import EXIT_SUSPICIOUS, ConsoleJob, guarded
 from bdshift.errors import UsageError
 
 
@@ -26,7 +26,7 @@ def parse_sample(text: str) -> int | float | None:
         ) from error
 
 
-@click.command()
+@click.command("scan", short_help="Audit a checkpoint with a folder of clean images.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Write the audit file (.h5) here.")
@@ -45,17 +45,19 @@ def parse_sample(text: str) -> int | float | None:
 @click.option("--batch", type=int, help="Most images at a time; default: by free memory.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the sample.")
 @click.option("--embeddings/--no-embeddings", default=True, help="Keep them in the audit file.")
+@click.option("--cache/--no-cache", default=True, help="Reuse embeddings computed before.")
 @click.option(
     "--fail-on", type=click.Choice(["suspicious"]), help="Exit with 1 if a class is flagged."
 )
-@command
-def scan(
+@guarded
+def command(
     model: Path,
     images: Path,
     out: Path | None,
     as_json: bool,
     sample: str,
     embeddings: bool,
+    cache: bool,
     fail_on: str | None,
     job: ConsoleJob,
     **options: object,
@@ -67,10 +69,11 @@ def scan(
     from bdshift.audit import scan as run
     from bdshift.report.json_report import audit_json
     from bdshift.report.text_report import audit_text
+    from bdshift.shift.cache import EmbeddingCache
     from bdshift.store import save_audit
 
     settings = ScanSettings(sample=parse_sample(sample), **options)  # type: ignore[arg-type]
-    audit = run(model, images, settings, job=job)
+    audit = run(model, images, settings, cache=EmbeddingCache() if cache else None, job=job)
     job.close()
     if out is not None:
         save_audit(audit, out, embeddings=embeddings)

@@ -78,7 +78,7 @@ def decoded_batches(
 
     Files that cannot be decoded are reported in the batch's ``skipped``, never raised.
     """
-    workers = max(1, min(8, os.cpu_count() or 1))
+    workers = _workers()
     per_batch = max(1, batch // _CHUNK)
     ready: list[Batch] = []
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
@@ -131,6 +131,26 @@ def decode_all(
     if not parts:
         return _decode_chunk(collection, (), size)
     return _join(parts)
+
+
+def file_digests(
+    collection: ImageCollection, files: Sequence[ImageFile], *, job: JobContext = SILENT
+) -> list[bytes]:
+    """SHA-256 of each file's bytes, undecoded; empty bytes for a file that cannot be read."""
+
+    def digest(file: ImageFile) -> bytes:
+        job.raise_if_cancelled()
+        try:
+            return hashlib.sha256(collection.read(file)).digest()
+        except InputError:
+            return b""
+
+    with ThreadPoolExecutor(_workers(), thread_name_prefix="hash") as pool:
+        return list(pool.map(digest, files))
+
+
+def _workers() -> int:
+    return max(1, min(8, os.cpu_count() or 1))
 
 
 def content_hash(files: Sequence[ImageFile], digests: Sequence[bytes]) -> str:

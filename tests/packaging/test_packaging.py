@@ -1,0 +1,105 @@
+"""The wheel is whole, the lock is complete and names no host, and set-up is understandable."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    [built] = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_has_everything_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {"bdshift", "bdshift_gui"} <= tops
+    assert not tops & {"core", "tests", "packaging", "resources", "docs"}
+    assert "bdshift/py.typed" in names
+    assert "bdshift/resources/demo/victim.pth" in names
+    sources = {path.relative_to(ROOT / "core").as_posix() for path in (ROOT / "core").rglob("*.py")}
+    assert sources <= set(names)
+
+
+def test_the_unpacked_wheel_runs_and_finds_its_resources(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = (
+        "import bdshift, bdshift.assets as a; from bdshift.cli import main;"
+        "print(bdshift.__file__); print(a.asset('demo/victim.pth')); main(['--version'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+    ).stdout.splitlines()  # fmt: skip
+    assert all(line.startswith(str(tmp_path / "site")) for line in done[:2])
+
+
+def test_a_missing_resource_is_said() -> None:
+    from bdshift.assets import asset
+
+    assert asset("demo/victim.pth").is_file()
+    with pytest.raises(FileNotFoundError, match="built without its resource"):
+        asset("nothing.bin")
+
+
+def test_the_lock_pins_every_dependency_with_hashes_and_no_host() -> None:
+    lock = (ROOT / "packaging" / "lock.txt").read_text(encoding="utf-8")
+    assert not re.search(r"https?://|index-url|find-links", lock)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["dependencies"] + [
+        entry for extra in project["optional-dependencies"].values() for entry in extra
+    ]
+    for requirement in wanted:
+        name = re.match(r"[A-Za-z0-9_.-]+", requirement)
+        assert name is not None
+        key = name[0].lower().replace("_", "-")
+        assert re.search(rf"^{re.escape(key)}==\S+ .*\\\n    --hash=sha256:", lock, re.M), key
+    assert re.search(r"^pyside6-essentials==6\.11\.3 ", lock, re.M)
+
+
+def test_the_top_level_is_what_was_agreed() -> None:
+    shown = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    tops = {name.split("/")[0] for name in shown}
+    assert tops <= {
+        "pyproject.toml", "README.md", "bdshift_gui", "core", "resources", "tests", "packaging",
+        "Makefile", "LICENSE", "CHANGELOG.md", ".ci", ".gitignore", "docs",
+    }  # fmt: skip
+    for folder in ("packaging", "tests", "resources"):
+        assert f"{folder}/__init__.py" not in shown
+
+
+def test_set_up_refuses_other_pythons_and_prints_the_command_for_others_than_root(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("set_up", ROOT / "packaging" / "set_up.py")
+    assert spec is not None
+    assert spec.loader is not None
+    set_up = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(set_up)
+    monkeypatch.setattr(set_up.shutil, "which", lambda _: "/usr/bin/apt-get")
+    monkeypatch.setattr(set_up.os, "geteuid", lambda: 1000)
+    assert set_up.apt_install(["libegl1"]) is False
+    assert "sudo apt-get install -y --no-install-recommends libegl1" in capsys.readouterr().out
+    monkeypatch.setattr(set_up.sys, "version_info", (3, 10, 0))
+    with pytest.raises(SystemExit, match="bdshift needs Python"):
+        set_up.main()
