@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 
 from bdshift._version import __version__
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
-from bdshift.checkpoints.settle import Settled, Trial, matched_accuracy, settle
+from bdshift.checkpoints.contest import Trial, matched_accuracy
+from bdshift.checkpoints.settle import Settled, confusion_of_folders, settle
 from bdshift.devices import has_native_bfloat16, pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import (
@@ -229,30 +231,27 @@ def choose_preprocessing(
     labels = np.asarray(clean.class_map.of_folder)[folders]
     side = native_size(clean.collection, picked)
 
-    def run(labels: NDArray[np.int64], by_matching: bool = False) -> Settled:
-        return settle(
-            opened,
-            pixels,
-            labels,
-            folders,
-            sizes=[side] if side else [],
-            normalisation=parse_normalisation(settings.normalise) if settings.normalise else None,
-            by_matching=by_matching,
-            device=device,
-            precision="bfloat16" if has_native_bfloat16(device) else "float32",
-            job=job,
-        )
+    common: dict[str, Any] = {
+        "sizes": [side] if side else [],
+        "device": device,
+        "precision": "bfloat16" if has_native_bfloat16(device) else "float32",
+        "job": job,
+    }
+    normalisation = parse_normalisation(settings.normalise) if settings.normalise else None
 
-    plain = run(labels)
+    def choose(labels: NDArray[np.int64]) -> Settled:
+        return settle(opened, pixels, labels, normalisation=normalisation, **common)
+
+    plain = choose(labels)
     if not _is_poor(plain.ranking[0].accuracy, plain.classifier.classes):
         return plain, None
     if len(labels) < 5 * len(clean.collection.folders):
         return plain, None  # with so few images some order explains anything
-    accuracy, order = matched_accuracy(run(labels, by_matching=True).confusion)
+    accuracy, order = matched_accuracy(confusion_of_folders(opened, pixels, folders, **common))
     if accuracy < max(_EXPLAINED, 2 * plain.ranking[0].accuracy):
         return plain, None
     names = dict(zip(clean.collection.folders, order, strict=True))
-    return run(np.asarray(order)[folders]), LabelProposal(names, accuracy)
+    return choose(np.asarray(order)[folders]), LabelProposal(names, accuracy)
 
 
 def _trial_pixels(

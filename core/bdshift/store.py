@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.audit import Audit, ImagesRecord, LabelProposal, ModelRecord, ScanSettings
-from bdshift.checkpoints.settle import Trial
+from bdshift.checkpoints.contest import Trial
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageFile, Skipped
 from bdshift.images.preprocessing import Normalisation, Preprocessing

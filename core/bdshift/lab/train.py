@@ -23,6 +23,7 @@ from torch.nn import functional
 from bdshift.checkpoints.families.resnet import resnet18
 from bdshift.devices import autocast, has_native_bfloat16, pick_device
 from bdshift.errors import InputError, UsageError
+from bdshift.images.augment import random_shift
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import LabData
@@ -107,13 +108,8 @@ class _Data:
         """Normalised, shifted and mirrored images of ``rows``, channels-last."""
         count, reach = len(rows), self.recipe.shift
         images = self.preprocess(self.pixels[rows])
-        size = images.shape[-1]
         if reach:
-            padded = functional.pad(images, (reach,) * 4)
-            move = torch.randint(0, 2 * reach + 1, (2, count, 1), generator=rng)
-            y, x = (move + torch.arange(size)).to(images.device)
-            each = torch.arange(count, device=images.device)[:, None, None]
-            images = padded[each, :, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
+            images = random_shift(images, reach, rng)
         if self.recipe.flip:
             mirror = (torch.rand(count, generator=rng) < 0.5).to(images.device)
             images = torch.where(mirror[:, None, None, None], images.flip(3), images)

@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 
 from bdshift.audit import Audit
-from bdshift.checkpoints.settle import Trial
-from bdshift.neurons.rankings import agreement, compare_with_tac, data_free_direction
+from bdshift.checkpoints.contest import Trial
+from bdshift.neurons.rankings import (
+    agreement,
+    compare_with_tac,
+    cosine,
+    data_free_direction,
+)
 from bdshift.neurons.tac import Tac
 
 
@@ -31,6 +36,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "images": trial.images,
         "accuracy": trial.accuracy,
         "loss": _number(trial.loss),
+        "batchnorm_mismatch": trial.mismatch,
     }
 
 
@@ -92,6 +98,9 @@ def audit_json(audit: Audit) -> dict[str, Any]:
                 "z": _number(score.z),
                 "mad": _number(score.mad),
                 "grubbs_p": _number(score.grubbs_p),
+                "cosine_data_free": _number(
+                    cosine(shifts.shift[i], data_free_direction(model.weight, i))
+                ),
             }
             for i, score in enumerate(verdict.scores)
         ],

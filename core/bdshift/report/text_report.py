@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bdshift.audit import Audit
-from bdshift.neurons.rankings import compare_with_tac, data_free_direction
+from bdshift.neurons.rankings import compare_with_tac, cosine, data_free_direction
 from bdshift.neurons.tac import Tac
 
 _WIDTH = 88
@@ -68,6 +68,10 @@ def audit_text(audit: Audit) -> str:
             f"{_figure(shifts.gap_max, '.1g')}",
             "shift   ",
         ),
+        *_wrapped(
+            f"the cosine with its data-free ablation w − w̄ is {_data_free(audit)}",
+            "        ",
+        ),
     ]
     if images.skipped:
         shown = "; ".join(f"{skip.name}: {skip.reason}" for skip in images.skipped[:3])
@@ -84,6 +88,19 @@ def audit_text(audit: Audit) -> str:
         ]
     lines += ["", *_wrapped(_limits(audit))]
     return "\n".join(lines)
+
+
+def _data_free(audit: Audit) -> str:
+    """How nearly parallel the shifts are to what the head alone says."""
+    shifts = audit.shifts
+    cosines = [
+        cosine(shifts.shift[i], data_free_direction(audit.model.weight, i))
+        for i, status in enumerate(shifts.status)
+        if status == "solved"
+    ]
+    if not cosines:
+        return "–"
+    return f"{_figure(min(cosines), '.3f')} to {_figure(max(cosines), '.3f')} over the classes"
 
 
 def _class_table(audit: Audit) -> list[str]:

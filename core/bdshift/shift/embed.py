@@ -17,7 +17,7 @@ from bdshift.checkpoints.classifier import Classifier
 from bdshift.devices import autocast, free_memory, has_native_bfloat16
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, Skipped
-from bdshift.images.loader import Batch, content_hash, decoded_batches
+from bdshift.images.loader import content_hash, decoded_batches
 from bdshift.images.preprocessing import Preprocessing
 from bdshift.jobs import SILENT, JobContext
 from bdshift.triggers import Trigger
@@ -195,17 +195,19 @@ def embed_images(
     stage = "Embedding triggered images" if trigger else "Embedding clean images"
     runner: _Pass | None = None
     rows: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-    parts: list[Batch] = []
-    seen = 0
+    files_done: list[ImageFile] = []
+    digests: list[bytes] = []
+    skipped: list[Skipped] = []
     for part in decoded_batches(collection, files, preprocess.size, job=job):
-        parts.append(part)
-        seen += len(part.files) + len(part.skipped)
+        files_done += part.files
+        digests += part.digests
+        skipped += part.skipped
         if len(part.files):
             if runner is None:
                 precision = precision or pick_precision(classifier, part.pixels, where)
                 runner = _Pass(classifier, preprocess, precision, most, job)
             rows.append(runner.run(part.pixels, trigger))
-        job.progress(stage, seen, len(files), "images")
+        job.progress(stage, len(files_done) + len(skipped), len(files), "images")
     if runner is None:
         raise InputError(f"{collection.path}: none of its {len(files)} images can be decoded")
     phi = np.concatenate([row[0] for row in rows])
@@ -215,16 +217,14 @@ def embed_images(
             f"{classifier.path}: its outputs are not finite; the weights or the normalisation "
             f"({preprocess.normalisation.name}) are wrong"
         )
-    kept = tuple(file for part in parts for file in part.files)
-    digests = [digest for part in parts for digest in part.digests]
     mapping = np.asarray(class_of_folder, dtype=np.int64)
     return Embedding(
         phi=phi,
         logits=logits,
-        labels=mapping[[file.label for file in kept]],
-        files=kept,
-        images_hash=content_hash(kept, digests),
-        skipped=tuple(skip for part in parts for skip in part.skipped),
+        labels=mapping[[file.label for file in files_done]],
+        files=tuple(files_done),
+        images_hash=content_hash(files_done, digests),
+        skipped=tuple(skipped),
         precision=runner.precision,
         batch=runner.batch,
         seconds=time.perf_counter() - started,

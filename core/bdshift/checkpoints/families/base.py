@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from torch.nn import functional
+
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -24,12 +28,44 @@ class Candidate:
         build: makes the module; called under ``torch.device("meta")`` to compare shapes.
         head: module path of the last linear layer.
         sizes: input sizes in pixels worth trying beside the images' own.
+        rare: the same tensors in networks that are seldom met (another activation); tried when
+            the usual one leaves something to be explained.
     """
 
     name: str
     build: Callable[[], nn.Module]
     head: str
     sizes: tuple[int, ...] = (32,)
+    rare: tuple[Candidate, ...] = ()
+
+
+def _leaky(x: torch.Tensor) -> torch.Tensor:
+    return functional.leaky_relu(x, 0.1)
+
+
+USUAL = "ReLU"
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    USUAL: functional.relu,
+    "LeakyReLU(0.1)": _leaky,
+    "SiLU": functional.silu,
+    "GELU": functional.gelu,
+    "ELU": functional.elu,
+}
+"""What stands between convolutions; no weight tells."""
+
+
+def with_rare_activations(
+    name: str, build: Callable[[str], nn.Module], head: str, sizes: tuple[int, ...]
+) -> Candidate:
+    """The candidate with ReLU, and the others among its `Candidate.rare`. ``build`` takes a key of
+    `ACTIVATIONS`.
+    """
+    rare = tuple(
+        Candidate(f"{name}, {activation}", partial(build, activation), head, sizes)
+        for activation in ACTIVATIONS
+        if activation != USUAL
+    )
+    return Candidate(name, partial(build, USUAL), head, sizes, rare)
 
 
 def count_blocks(shapes: Shapes, pattern: str) -> int:

@@ -27,7 +27,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bdshift.checkpoints.families.base import Candidate, Shapes, count_blocks, count_stages
+from bdshift.checkpoints.families.base import (
+    ACTIVATIONS,
+    USUAL,
+    Candidate,
+    Shapes,
+    count_blocks,
+    count_stages,
+    with_rare_activations,
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,9 @@ class _Subsample(nn.Module):
 class _Block(nn.Module):
     """A basic or bottleneck block, normalised before or after each convolution."""
 
-    def __init__(self, plan: Plan, channels: int, planes: int, stride: int) -> None:
+    def __init__(
+        self, plan: Plan, channels: int, planes: int, stride: int, activation: str
+    ) -> None:
         super().__init__()
         inner = planes * plan.base_width // 64 * plan.groups if plan.bottleneck else planes
         out = planes * plan.expansion
@@ -110,6 +120,7 @@ class _Block(nn.Module):
             self.add_module(f"conv{i + 1}", conv)
             self.add_module(f"bn{i + 1}", nn.BatchNorm2d(widths[i if plan.preact else i + 1]))
         self.preact = plan.preact
+        self.activate = ACTIVATIONS[activation]
         self.projection = ""
         if stride != 1 or channels != out:
             self.projection = "free" if plan.shortcut == "free" else plan.shortcut
@@ -133,7 +144,7 @@ class _Block(nn.Module):
         if self.preact:
             past = x
             for i in range(1, self.count + 1):
-                out = functional.relu(self._apply_module(f"bn{i}", out))
+                out = self.activate(self._apply_module(f"bn{i}", out))
                 if i == 1 and self.projection:
                     past = self._past(out)
                 out = self._apply_module(f"conv{i}", out)
@@ -141,16 +152,17 @@ class _Block(nn.Module):
         for i in range(1, self.count + 1):
             out = self._apply_module(f"bn{i}", self._apply_module(f"conv{i}", out))
             if i < self.count:
-                out = functional.relu(out)
-        return functional.relu(out + self._past(x))
+                out = self.activate(out)
+        return self.activate(out + self._past(x))
 
 
 class ResNet(nn.Module):
     """A `Plan` with a `Stem`; pooled over the whole map, so it takes any input size."""
 
-    def __init__(self, plan: Plan, stem: Stem) -> None:
+    def __init__(self, plan: Plan, stem: Stem, activation: str = USUAL) -> None:
         super().__init__()
         self.plan = plan
+        self.activate = ACTIVATIONS[activation]
         width = plan.stem_width
         self.conv1 = nn.Conv2d(3, width, stem.kernel, stem.stride, stem.kernel // 2, bias=False)
         if not plan.preact:
@@ -160,7 +172,7 @@ class ResNet(nn.Module):
             blocks = []
             for index in range(count):
                 stride = 2 if index == 0 and stage > 0 else 1
-                blocks.append(_Block(plan, width, planes, stride))
+                blocks.append(_Block(plan, width, planes, stride, activation))
                 width = planes * plan.expansion
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         if plan.last_norm:
@@ -171,12 +183,12 @@ class ResNet(nn.Module):
         """Logits (n, classes) of images (n, 3, H, W)."""
         x = self.conv1(x)
         if not self.plan.preact:
-            x = functional.relu(self.bn1(x))
+            x = self.activate(self.bn1(x))
         x = self.maxpool(x)
         for stage in range(len(self.plan.blocks)):
             x = self.get_submodule(f"layer{stage + 1}")(x)
         if self.plan.last_norm:
-            x = functional.relu(self.bn(x))
+            x = self.activate(self.bn(x))
         return self.get_submodule(self.plan.head)(x.mean((2, 3)))
 
 
@@ -259,4 +271,4 @@ def propose(shapes: Shapes) -> Iterator[Candidate]:
         return
     for stem in _stems(shapes["conv1.weight"][2], plan.preact):
         name = f"{describe(plan)}, {stem.label}" if stem.label else describe(plan)
-        yield Candidate(name, partial(ResNet, plan, stem), plan.head, stem.sizes)
+        yield with_rare_activations(name, partial(ResNet, plan, stem), plan.head, stem.sizes)

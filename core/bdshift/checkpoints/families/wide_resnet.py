@@ -11,13 +11,19 @@ from functools import partial
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from bdshift.checkpoints.families.base import Candidate, Shapes, count_blocks, count_stages
+from bdshift.checkpoints.families.base import (
+    ACTIVATIONS,
+    Candidate,
+    Shapes,
+    count_blocks,
+    count_stages,
+    with_rare_activations,
+)
 
 
 class _Block(nn.Module):
-    def __init__(self, channels: int, out: int, stride: int) -> None:
+    def __init__(self, channels: int, out: int, stride: int, activation: str) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False)
@@ -26,18 +32,19 @@ class _Block(nn.Module):
         if channels != out:
             self.convShortcut = nn.Conv2d(channels, out, 1, stride, bias=False)
         self.same = channels == out
+        self.activate = ACTIVATIONS[activation]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        active = functional.relu(self.bn1(x))
-        out = self.conv2(functional.relu(self.bn2(self.conv1(active))))
+        active = self.activate(self.bn1(x))
+        out = self.conv2(self.activate(self.bn2(self.conv1(active))))
         return out + (x if self.same else self.convShortcut(active))
 
 
 class _Stage(nn.Module):
-    def __init__(self, count: int, channels: int, out: int, stride: int) -> None:
+    def __init__(self, count: int, channels: int, out: int, stride: int, activation: str) -> None:
         super().__init__()
-        first = [_Block(channels, out, stride)]
-        self.layer = nn.Sequential(*first, *(_Block(out, out, 1) for _ in range(count - 1)))
+        rest = (_Block(out, out, 1, activation) for _ in range(count - 1))
+        self.layer = nn.Sequential(_Block(channels, out, stride, activation), *rest)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.layer(x)
@@ -46,24 +53,27 @@ class _Stage(nn.Module):
 class WideResNet(nn.Module):
     """Stages of ``count`` blocks with ``widths`` channels after a stem of ``stem`` channels."""
 
-    def __init__(self, stem: int, count: int, widths: tuple[int, ...], classes: int) -> None:
+    def __init__(
+        self, stem: int, count: int, widths: tuple[int, ...], classes: int, activation: str
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, stem, 3, 1, 1, bias=False)
         self.stages = len(widths)
         channels = stem
         for stage, width in enumerate(widths):
             stride = 1 if stage == 0 else 2
-            self.add_module(f"block{stage + 1}", _Stage(count, channels, width, stride))
+            self.add_module(f"block{stage + 1}", _Stage(count, channels, width, stride, activation))
             channels = width
         self.bn1 = nn.BatchNorm2d(channels)
         self.fc = nn.Linear(channels, classes)
+        self.activate = ACTIVATIONS[activation]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (n, classes) of images (n, 3, H, W)."""
         x = self.conv1(x)
         for stage in range(self.stages):
             x = self.get_submodule(f"block{stage + 1}")(x)
-        return self.fc(functional.relu(self.bn1(x)).mean((2, 3)))
+        return self.fc(self.activate(self.bn1(x)).mean((2, 3)))
 
 
 def propose(shapes: Shapes) -> Iterator[Candidate]:
@@ -80,4 +90,4 @@ def propose(shapes: Shapes) -> Iterator[Candidate]:
         return
     depth, factor = 2 * stages * count + 4, widths[0] / stem[0]
     build = partial(WideResNet, stem[0], count, widths, head[0])
-    yield Candidate(f"WRN-{depth}-{factor:g}", build, "fc", (32,))
+    yield with_rare_activations(f"WRN-{depth}-{factor:g}", build, "fc", (32,))

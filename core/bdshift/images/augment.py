@@ -1,0 +1,20 @@
+"""The one augmentation that both training and looking back at training need: random translation."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+
+def random_shift(images: torch.Tensor, reach: int, rng: torch.Generator) -> torch.Tensor:
+    """Move each image by its own random offset of up to ``reach`` pixels; zeros come in.
+
+    Images (n, 3, s, s) of any type, on any device; ``rng`` is a CPU generator. Returns the same
+    shape, channels-last.
+    """
+    count, size = len(images), images.shape[-1]
+    padded = functional.pad(images, (reach,) * 4)
+    move = torch.randint(0, 2 * reach + 1, (2, count, 1), generator=rng)
+    y, x = (move + torch.arange(size)).to(images.device)
+    each = torch.arange(count, device=images.device)[:, None, None]
+    return padded[each, :, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
