@@ -9,16 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from bdshift.audit import (
-    Audit,
-    ScanSettings,
-    add_tac,
-    embed_cached,
-    native_size,
-    open_clean_set,
-    reopen,
-    scan,
-)
+from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
+from bdshift.audit.stages import embed_cached, native_size, open_clean_set
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images

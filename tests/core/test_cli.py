@@ -120,6 +120,27 @@ def test_unusable_input_is_3(victim: Path, signs: Path, tmp_path: Path) -> None:
     one_line(bdshift("info", signs), 3, "is a folder")
 
 
+def test_the_users_own_network(
+    victim: Path, signs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_nets.py").write_text(
+        "from bdshift.checkpoints.families.resnet import resnet18\n"
+        "def good(num_classes):\n    return resnet18(16, num_classes)\n"
+        "class Softmaxed(type(resnet18(16, 12))):\n"
+        "    def forward(self, x):\n        return super().forward(x).softmax(1)\n"
+        "def bad(num_classes):\n"
+        "    net = resnet18(16, num_classes)\n    net.__class__ = Softmaxed\n    return net\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    result = bdshift("scan", victim, signs, "--arch", "own_nets:good", "--json")
+    assert json.loads(result.stdout)["verdict"]["poisoned"] == [9]
+    one_line(
+        bdshift("scan", victim, signs, "--arch", "own_nets:bad"),
+        3,
+        "does something after its layer",
+    )
+
+
 def test_debug_shows_where(tmp_path: Path) -> None:
     result = bdshift("info", tmp_path / "none.pth", "--debug")
     assert result.exception is not None

@@ -120,6 +120,11 @@ class Opened:
     candidates: tuple[Candidate, ...]
     from_user: bool
 
+    @property
+    def classes(self) -> int:
+        """Number of classes C, the same for all candidates."""
+        return self.state.tensors[f"{self.candidates[0].head}.weight"].shape[0]
+
     def classifier(self, candidate: Candidate) -> Classifier:
         """The candidate with the file's weights, on the CPU."""
         network = _with_weights(candidate.build, self.state, on_meta=not self.from_user)

@@ -61,7 +61,7 @@ def _as_trained(pixels: torch.Tensor, preprocess: Preprocessing) -> Iterator[tor
 def input_mismatch(
     network: nn.Module, pixels: torch.Tensor, preprocess: Preprocessing
 ) -> float | None:
-    """How far ``pixels`` (n, 3, size, size) are, preprocessed, from what the network was trained on.
+    """How far ``pixels`` (n, 3, size, size), preprocessed, are from the images of the training.
 
     Mean over the channels of the first batch norm of (μ − running mean)² / running var +
     (log var − log running var)²; under 0.02 is a match, above 1 another preprocessing. None if the

@@ -1,0 +1,160 @@
+"""The story of an audit: open, choose the preprocessing, embed once, solve, judge.
+
+`scan` tells the stages (`bdshift.audit.stages`) in order and returns an `Audit`
+(`bdshift.audit.records`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from bdshift.audit.records import (
+    Audit,
+    ImagesRecord,
+    LabelProposal,
+    ModelRecord,
+    ScanSettings,
+    versions,
+)
+from bdshift.audit.stages import (
+    CleanSet,
+    choose_preprocessing,
+    embed_cached,
+    find_warnings,
+    open_clean_set,
+    solve,
+)
+from bdshift.checkpoints.classifier import Classifier, open_checkpoint
+from bdshift.devices import pick_device
+from bdshift.errors import InputError
+from bdshift.jobs import SILENT, JobContext
+from bdshift.neurons.tac import measure_tac
+from bdshift.shift.cache import EmbeddingCache
+from bdshift.shift.verdict import judge
+from bdshift.triggers import Trigger
+
+__all__ = [
+    "Audit", "CleanSet", "ImagesRecord", "LabelProposal", "ModelRecord", "ScanSettings", "add_tac",
+    "reopen", "scan", "versions",
+]  # fmt: skip
+
+
+def scan(
+    model: str | Path,
+    images: str | Path,
+    settings: ScanSettings | None = None,
+    *,
+    cache: EmbeddingCache | None = None,
+    job: JobContext = SILENT,
+) -> Audit:
+    """Audit a checkpoint with a clean set: the whole story.
+
+    With a ``cache``, embeddings that were computed before are taken from it.
+
+    Raises `InputError` if a file cannot be read or used, `UsageError` if a setting makes no sense,
+    `bdshift.jobs.Cancelled` if the job was cancelled.
+    """
+    settings = settings or ScanSettings()
+    device = pick_device(settings.device)
+    opened = open_checkpoint(model, arch=settings.arch, job=job)
+    clean = open_clean_set(images, opened.classes, settings)
+    settled, proposal = choose_preprocessing(opened, clean, settings, device=device, job=job)
+    classifier = settled.classifier
+    embedding = embed_cached(cache, classifier, clean, device=device, batch=settings.batch, job=job)
+    weight, bias = classifier.weight.cpu().numpy(), classifier.bias.cpu().numpy()
+    shifts = solve(embedding.logits, weight, settings, device=device, job=job)
+    verdict = judge(shifts.l2, clean.class_map.names, rule=settings.rule, beta=settings.beta)
+    return Audit(
+        model=ModelRecord(
+            path=str(classifier.path.absolute()),
+            sha256=classifier.sha256,
+            container=classifier.layout.container,
+            architecture=classifier.architecture,
+            head=classifier.head_name,
+            weight=weight,
+            bias=bias,
+        ),
+        images=ImagesRecord(
+            path=str(clean.collection.path.absolute()),
+            sha256=embedding.images_hash,
+            available=len(clean.collection.files),
+            counts=tuple(np.bincount(embedding.labels, minlength=opened.classes).tolist()),
+            class_names=clean.class_map.names,
+            label_source=clean.class_map.source,
+            skipped=clean.collection.skipped + embedding.skipped,
+        ),
+        settings=settings,
+        trials=settled.ranking,
+        accuracy=embedding.accuracy,
+        embedding=embedding,
+        shifts=shifts,
+        verdict=verdict,
+        warnings=find_warnings(embedding, shifts, verdict, clean, proposal),
+        device=device.type,
+        precision=embedding.precision,
+        seconds_embed=embedding.seconds,
+        proposal=proposal,
+        versions=versions(),
+    )
+
+
+def reopen(
+    audit: Audit,
+    *,
+    model: str | Path | None = None,
+    images: str | Path | None = None,
+    job: JobContext = SILENT,
+) -> tuple[Classifier, CleanSet]:
+    """The model and images of an audit again, from where they were or where they are now.
+
+    Raises `InputError` if either is missing or is not the same as then (by SHA-256).
+    """
+    opened = open_checkpoint(model or audit.model.path, arch=audit.settings.arch, job=job)
+    if opened.file.sha256 != audit.model.sha256:
+        raise InputError(f"{opened.file.path}: is not the model that was audited (SHA-256 differs)")
+    chosen = [c for c in opened.candidates if c.name == audit.model.architecture]
+    if not chosen:
+        raise InputError(
+            f"{opened.file.path}: is no longer recognised as {audit.model.architecture}"
+        )
+    classifier = opened.classifier(chosen[0]).with_preprocessing(audit.preprocessing.preprocessing)
+    path = images or audit.images.path
+    clean = open_clean_set(path, classifier.classes, audit.settings)
+    return classifier, clean
+
+
+def add_tac(
+    audit: Audit,
+    classifier: Classifier,
+    clean: CleanSet,
+    trigger: Trigger,
+    target: int,
+    *,
+    cache: EmbeddingCache | None = None,
+    job: JobContext = SILENT,
+) -> Audit:
+    """The audit with TAC under ``trigger`` for class ``target`` added (or renewed).
+
+    Raises `InputError` if the images are not those of the audit.
+    """
+    embed = partial(
+        embed_cached,
+        cache,
+        classifier,
+        clean,
+        device=pick_device(audit.settings.device),
+        precision=audit.precision,
+        batch=audit.settings.batch,
+        job=job,
+    )
+    triggered = embed(trigger=trigger)
+    if triggered.images_hash != audit.images.sha256:
+        raise InputError(f"{clean.collection.path}: is not the set that was audited (hash differs)")
+    before = audit.embedding or embed()
+    found = measure_tac(before, triggered, trigger.spec, target)
+    kept = [t for t in audit.tac if (t.trigger, t.target) != (found.trigger, found.target)]
+    return replace(audit, tac=(*kept, found))
