@@ -141,6 +141,36 @@ def test_the_users_own_network(
     )
 
 
+def test_an_audit_file_cannot_name_code_to_run(
+    victim: Path, signs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who hands over an audit file, with a module beside it, must not get that module imported."""
+    (tmp_path / "theirs.py").write_text(
+        "from pathlib import Path\n"
+        "from bdshift.checkpoints.families.resnet import resnet18\n"
+        "Path('imported').touch()\n"
+        "def net(num_classes):\n    return resnet18(16, num_classes)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    ask = ("neurons", "a.h5", "--trigger", STICKER)
+    assert bdshift("scan", victim, signs, "--arch", "theirs:net", "--out", "a.h5").exit_code == 0
+    monkeypatch.delitem(sys.modules, "theirs")
+    (tmp_path / "imported").unlink()
+    one_line(bdshift(*ask), 2, "theirs:net", "name it again with --arch")
+    assert not (tmp_path / "imported").exists()
+    result = bdshift(*ask, "--arch", "theirs:net")
+    assert result.exit_code == 0, result.stderr
+    assert "are sent to “speed_80”" in result.stdout
+
+
+def test_names_from_files_do_nothing_to_the_terminal(signs: Path, tmp_path: Path) -> None:
+    wild = tmp_path / "x\nNOTHING UNUSUAL FOUND\x1b[2J\u202e.pth"
+    wild.write_bytes(b"not a checkpoint")
+    result = bdshift("scan", wild, signs)
+    one_line(result, 3, "x\\nNOTHING UNUSUAL FOUND\\x1b[2J\\u202e.pth")
+    assert not set(result.stderr) & {"\x1b", "\u202e"}
+
+
 def test_debug_shows_where(tmp_path: Path) -> None:
     result = bdshift("info", tmp_path / "none.pth", "--debug")
     assert result.exception is not None

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from bdshift.checkpoints.reader import read_checkpoint
 from bdshift.errors import InputError, UsageError
 from bdshift.images import collection as collection_module
 from bdshift.images.collection import ImageFile, open_images, sample_files
@@ -23,6 +25,7 @@ from bdshift.images.labels import map_classes
 from bdshift.images.loader import content_hash, decode_all, decoded_batches
 from bdshift.images.preprocessing import NORMALISATIONS, Preprocessing, parse_normalisation
 from bdshift.jobs import Cancelled, JobContext
+from bdshift.triggers import Patch
 
 
 def picture(width: int = 32, height: int = 32, seed: int = 0) -> Image.Image:
@@ -107,6 +110,30 @@ def test_broken_pictures_are_listed_not_fatal(folder: Path) -> None:
     reasons = {skip.name: skip.reason for skip in batch.skipped}
     for name, (_, reason) in broken.items():
         assert reasons[f"cat/{name}"].startswith(reason)
+
+
+def test_only_formats_of_pixels_are_decoded(folder: Path) -> None:
+    """Pillow would hand this file to a PostScript interpreter, whatever its suffix."""
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\nshowpage\n%%EOF\n"
+    with pytest.raises(InputError, match="not an image"):
+        decode_image(program, 32)
+    (folder / "sticker.png").write_bytes(program)
+    with pytest.raises(InputError, match="not a readable picture"):
+        Patch(str(folder / "sticker.png"))(torch.zeros(1, 3, 64, 64))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes among files")
+def test_pipes_are_passed_by(folder: Path) -> None:
+    os.mkfifo(folder / "cat" / "pipe.png")
+    found = open_images(folder)
+    batch = decode_all(found, found.files, 32)
+    assert [(skip.name, skip.reason) for skip in batch.skipped] == [
+        ("cat/pipe.png", "not a file, or a broken link")
+    ]
+    os.mkfifo(folder / "pipe")
+    for opening in (open_images, read_checkpoint):
+        with pytest.raises(InputError, match=r"neither a folder nor a zip|a device or a pipe"):
+            opening(folder / "pipe")
 
 
 def test_a_picture_bomb_is_refused_before_it_is_decoded() -> None:

@@ -136,7 +136,7 @@ def test_a_failed_write_leaves_the_old_file(
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("bdshift.store._write", full)
+    monkeypatch.setattr("bdshift.store.write._write", full)
     with pytest.raises(InputError, match="No space left"):
         save_audit(audit, tmp_path / "a.h5")
     assert (tmp_path / "a.h5").read_bytes() == before
@@ -186,3 +186,72 @@ def test_damaged_and_hostile_files(audit: Audit, tmp_path: Path, damage: str) ->
                 file["shift/l2"] = h5py.SoftLink("/shift/loss")
     with pytest.raises(InputError, match="damaged"):
         load_audit(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        (("verdict", "poisoned"), [99]),
+        (("verdict", "poisoned"), 3),
+        (("verdict", "scores"), []),
+        (("images", "class_names"), ["one"]),
+        (("images", "path"), 7),
+        (("shifts", "alpha"), "much"),
+        (("shifts", "status"), ["solved", "stolen"]),
+        (("settings", "solver"), "magic"),
+        (("trials",), []),
+        (("embedding", "files"), [["a.png", 0]]),
+        (("tac",), [{"trigger": "badnets"}]),
+        (("surprise",), 1),
+        (("warnings",), json.loads("[" * 900 + "]" * 900)),
+    ],
+)
+def test_values_that_do_not_fit(
+    audit: Audit, tmp_path: Path, part: tuple[str, ...], value: object
+) -> None:
+    path = tmp_path / "a.h5"
+    save_audit(audit, path)
+    with h5py.File(path, "r+") as file:
+        found = json.loads(file["audit.json"].asstr()[()])
+        where = found
+        for key in part[:-1]:
+            where = where[key]
+        where[part[-1]] = value
+        del file["audit.json"]
+        file["audit.json"] = json.dumps(found)
+    with pytest.raises(InputError, match="damaged"):
+        load_audit(path)
+
+
+@pytest.mark.parametrize("how", ["never written", "gzip"])
+def test_a_dataset_that_claims_far_more_than_it_holds(
+    audit: Audit, tmp_path: Path, how: str
+) -> None:
+    path = tmp_path / "a.h5"
+    save_audit(audit, path)
+    with h5py.File(path, "r+") as file:
+        del file["shift/shift"]
+        if how == "never written":  # 16 TiB of zeros in a few hundred bytes
+            file.create_dataset("shift/shift", (2**20, 2**21), np.float64)
+        else:
+            zeros = np.zeros((12, 2**16))
+            file.create_dataset("shift/shift", data=zeros, compression="gzip")
+    with pytest.raises(InputError, match=r"damaged .*(claims|compressed)"):
+        load_audit(path)
+
+
+def test_deep_json_is_no_crash(audit: Audit, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    save_audit(audit, path)
+    with h5py.File(path, "r+") as file:
+        del file["audit.json"]
+        file["audit.json"] = "[" * 100_000
+    with pytest.raises(InputError, match="damaged"):
+        load_audit(path)
+
+
+def test_tac_of_a_set_of_only_the_target(audit: Audit, tmp_path: Path) -> None:
+    """ASR cannot be said where every image is of the target class."""
+    odd = dataclasses.replace(audit.tac[0], asr=math.nan, ra=math.nan)
+    save_audit(dataclasses.replace(audit, tac=(odd,)), tmp_path / "a.h5")
+    assert math.isnan(load_audit(tmp_path / "a.h5").tac[0].asr)

@@ -30,7 +30,7 @@ from bdshift.audit.stages import (
 )
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint
 from bdshift.devices import pick_device
-from bdshift.errors import InputError
+from bdshift.errors import InputError, UsageError
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import measure_tac
 from bdshift.shift.cache import EmbeddingCache
@@ -107,16 +107,28 @@ def reopen(
     *,
     model: str | Path | None = None,
     images: str | Path | None = None,
+    arch: str | None = None,
     job: JobContext = SILENT,
 ) -> tuple[Classifier, CleanSet]:
     """The model and images of an audit again, from where they were or where they are now.
 
-    Raises `InputError` if either is missing or is not the same as then (by SHA-256).
+    An audit of a user's own network needs ``arch`` again: an audit file may come from anybody, so
+    what it names is not run.
+
+    Raises `InputError` if either is missing or is not the same as then (by SHA-256), `UsageError`
+    if ``arch`` is needed.
     """
-    opened = open_checkpoint(model or audit.model.path, arch=audit.settings.arch, job=job)
+    if audit.settings.arch is not None and arch is None:
+        raise UsageError(
+            f"this audit is of a network of the user's own, {audit.settings.arch}, whose code "
+            "would be run; if you trust it, name it again with --arch"
+        )
+    opened = open_checkpoint(model or audit.model.path, arch=arch, job=job)
     if opened.file.sha256 != audit.model.sha256:
         raise InputError(f"{opened.file.path}: is not the model that was audited (SHA-256 differs)")
-    chosen = [c for c in opened.candidates if c.name == audit.model.architecture]
+    chosen = [
+        c for c in opened.candidates if opened.from_user or c.name == audit.model.architecture
+    ]
     if not chosen:
         raise InputError(
             f"{opened.file.path}: is no longer recognised as {audit.model.architecture}"

@@ -86,6 +86,8 @@ def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> Checkpoint
         size = path.stat().st_size
         if path.is_dir():
             raise InputError(f"{path}: is a folder; give the checkpoint file in it")
+        if not path.is_file():
+            raise InputError(f"{path}: is not a file but a device or a pipe")
         if size == 0:
             raise InputError(f"{path}: is empty")
         with path.open("rb") as stream:

@@ -11,6 +11,7 @@ import click
 
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import Cancelled, Event, JobContext, Note, Progress
+from bdshift.text import one_line
 
 EXIT_SUSPICIOUS, EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_FAULT = 1, 2, 3, 130, 70
 
@@ -27,7 +28,7 @@ class ConsoleJob(JobContext):
         """Show it on stderr; stdout is for results."""
         if isinstance(event, Note):
             self.close()
-            click.echo(event.text, err=True)
+            click.echo(one_line(event.text), err=True)
         elif isinstance(event, Progress):
             self._progress(event)
 
@@ -72,7 +73,7 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
             if debug:
                 raise
             text = str(error) or "out of memory; try a smaller --sample or --batch"
-            click.echo(f"bdshift: {text}", err=True)
+            click.echo(f"bdshift: {one_line(text)}", err=True)
             sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_INPUT)
         except (Cancelled, KeyboardInterrupt):
             job.close()
@@ -85,8 +86,8 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
             if debug:
                 raise
             click.echo(
-                f"bdshift: a fault of its own ({type(error).__name__}: {error}); --debug shows "
-                "where, please report it",
+                f"bdshift: a fault of its own ({type(error).__name__}: {one_line(str(error))}); "
+                "--debug shows where, please report it",
                 err=True,
             )
             sys.exit(EXIT_FAULT)

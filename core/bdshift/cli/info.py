@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.text import one_line
 
 
 def describe(model: Path, job: ConsoleJob) -> tuple[dict[str, Any], Exception | None]:
@@ -60,7 +61,7 @@ def command(model: Path, as_json: bool, job: ConsoleJob) -> None:
     found, error = describe(model, job)
     job.close()
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        click.echo(json.dumps(found, indent=2))
     else:
         where = " → ".join(found["wrapper"]) or "the file itself"
         dtypes = ", ".join(f"{count} {name}" for name, count in found["dtypes"].items())
@@ -82,6 +83,6 @@ def command(model: Path, as_json: bool, job: ConsoleJob) -> None:
             ]
             if others:
                 lines.append("              the weights fit all of these; clean accuracy decides")
-        click.echo("\n".join(lines))
+        click.echo("\n".join(map(one_line, lines)))
     if error is not None:
         raise error

@@ -34,6 +34,7 @@ def pick_target(audit: Audit, text: str | None) -> int:
 @click.option("--trigger", help="A trigger, as badnets:size=3, blend:ratio=0.2, patch:file=p.png.")
 @click.option("--target", help="Class by name or index; default: the most suspicious.")
 @click.option("--model", type=click.Path(path_type=Path), help="The model, if it was moved.")
+@click.option("--arch", help="Your own network again, package.module:callable. Its code is run.")
 @click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")
 @click.option("--top", default=20, show_default=True, help="Neurons to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all neurons.")
@@ -44,6 +45,7 @@ def command(
     target: str | None,
     model: Path | None,
     images: Path | None,
+    arch: str | None,
     top: int,
     as_json: bool,
     job: ConsoleJob,
@@ -60,7 +62,7 @@ def command(
     tac = None
     if trigger is not None:
         applied = parse_trigger(trigger)
-        classifier, clean = reopen(audit, model=model, images=images, job=job)
+        classifier, clean = reopen(audit, model=model, images=images, arch=arch, job=job)
         audit = add_tac(audit, classifier, clean, applied, index, job=job)
         tac = audit.tac[-1]
         save_audit(audit, audit_file, embeddings=audit.embedding is not None)
@@ -68,6 +70,6 @@ def command(
         tac = next((found for found in audit.tac if found.target == index), None)
     job.close()
     if as_json:
-        click.echo(json.dumps(neurons_json(audit, index, tac), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(neurons_json(audit, index, tac), indent=2))
     else:
         click.echo(neurons_text(audit, index, tac, top))

@@ -10,6 +10,7 @@ import click
 
 from bdshift.cli.console import EXIT_SUSPICIOUS, ConsoleJob, guarded
 from bdshift.errors import UsageError
+from bdshift.text import one_line
 
 
 def parse_sample(text: str) -> int | float | None:
@@ -78,10 +79,10 @@ def command(
     if out is not None:
         save_audit(audit, out, embeddings=embeddings)
     if as_json:
-        click.echo(json.dumps(audit_json(audit), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(audit_json(audit), indent=2))
     else:
         click.echo(audit_text(audit))
         if out is not None:
-            click.echo(f"\nAudit file: {out}")
+            click.echo(f"\nAudit file: {one_line(str(out))}")
     if fail_on and audit.verdict.suspicious:
         sys.exit(EXIT_SUSPICIOUS)

@@ -88,11 +88,15 @@ class ImageCollection:
         try:
             if self._archive is None:
                 path = self.path / self._prefix / file.name
+                if not path.is_file():
+                    raise InputError("not a file, or a broken link")
                 if path.stat().st_size > MAX_FILE_BYTES:
                     raise InputError("larger than 64 MiB")
                 return path.read_bytes()
             with self._lock, self._archive.open(self._prefix + file.name) as stream:
                 data = stream.read(MAX_FILE_BYTES + 1)
+        except InputError:
+            raise
         except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError) as e:
             raise InputError(f"unreadable ({e})") from e
         except Exception as e:  # zlib.error, lzma.LZMAError: a broken entry of a zip
@@ -153,7 +157,7 @@ def open_images(path: str | Path) -> ImageCollection:
             names = _walk(path)
         elif not path.exists():
             raise InputError(f"{path}: no such folder or file")
-        elif zipfile.is_zipfile(path):
+        elif path.is_file() and zipfile.is_zipfile(path):
             archive = zipfile.ZipFile(path)
             names = [
                 info.filename

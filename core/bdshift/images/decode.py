@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,31 @@ from bdshift.errors import InputError
 MAX_PIXELS = 80_000_000
 """A larger picture is refused before it is decoded: a few kilobytes can claim gigapixels."""
 
+# Only formats that are pixels and decoded in this process. Pillow's others include one that starts
+# a PostScript interpreter (EPS), and many that nobody keeps photographs in.
+_FORMATS = "PNG JPEG BMP DIB GIF WEBP TIFF PPM ICO TGA JPEG2000 AVIF".split()
+
 _CROP_FROM = 128
 _CROP_SHARE = 0.875  # 224 of 256: how networks of this size are evaluated
+
+
+@cache
+def _formats() -> list[str]:
+    """Those that this Pillow was built with. JPEG includes the multi-picture files of phones."""
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """An encoded image with its header read, its pixels not yet; whatever the suffix was.
+
+    Raises what Pillow's decoders raise, and `InputError` if it is larger than `MAX_PIXELS`.
+    """
+    image = Image.open(io.BytesIO(data), formats=_formats())
+    if image.width * image.height > MAX_PIXELS:
+        image.close()
+        raise InputError(f"larger than {MAX_PIXELS // 1_000_000} megapixels")
+    return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -46,8 +70,10 @@ def image_size(data: bytes) -> tuple[int, int]:
     Raises `InputError` if ``data`` is not an image.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with open_picture(data) as image:
             return image.size
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(_reason(error)) from error
 
@@ -59,9 +85,7 @@ def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
     `MAX_PIXELS`.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(f"larger than {MAX_PIXELS // 1_000_000} megapixels")
+        with open_picture(data) as image:
             image.draft("RGB", (2 * size, 2 * size))  # lets JPEG decode at a fraction of its size
             upright = ImageOps.exif_transpose(image)
             pixels = np.asarray(_fit(_to_rgb(upright), size))

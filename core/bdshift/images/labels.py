@@ -9,6 +9,8 @@ from pathlib import Path
 
 from bdshift.errors import InputError, UsageError
 
+_MAX_BYTES = 16 * 1024 * 1024  # of a class-name file: some 500 000 names
+
 
 @dataclass(frozen=True)
 class ClassMap:
@@ -27,12 +29,14 @@ class ClassMap:
 
 def _read_names(path: Path) -> dict[str, int]:
     try:
+        if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+            raise OSError("not a file of text")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error})") from error
     try:
         found = json.loads(text)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         found = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(found, list) and all(isinstance(name, str) for name in found):
         return {name: index for index, name in enumerate(found)}

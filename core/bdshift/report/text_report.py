@@ -11,6 +11,7 @@ import numpy as np
 from bdshift.audit import Audit
 from bdshift.neurons.rankings import compare_with_tac, cosine, data_free_direction
 from bdshift.neurons.tac import Tac
+from bdshift.text import columns, one_line
 
 _WIDTH = 88
 _ROWS = 20  # of a table of many classes: the lowest norms, which decide
@@ -24,18 +25,23 @@ def _figure(value: float, form: str = ".4g") -> str:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as their widest cell; the first to the left, the rest to the right."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    widths = [max(columns(row[i]) for row in [head, *rows]) for i in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
-        first = cells[0].ljust(widths[0])
-        rest = (cell.rjust(w) for cell, w in zip(cells[1:], widths[1:], strict=True))
-        return "  ".join([first, *rest]).rstrip()
+        space = [" " * (w - columns(cell)) for cell, w in zip(cells, widths, strict=True)]
+        rest = (before + cell for before, cell in zip(space[1:], cells[1:], strict=True))
+        return "  ".join([cells[0] + space[0], *rest]).rstrip()
 
     return [line(head), *(line(row) for row in rows)]
 
 
 def _wrapped(text: str, first: str = "") -> list[str]:
     return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
+
+
+def _joined(lines: Sequence[str]) -> str:
+    """The names in a line may come from a hostile file: none of them can begin a line."""
+    return "\n".join(map(one_line, lines))
 
 
 def audit_text(audit: Audit) -> str:
@@ -87,7 +93,7 @@ def audit_text(audit: Audit) -> str:
             for name, index in sorted(audit.proposal.of_folder.items(), key=lambda item: item[1])
         ]
     lines += ["", *_wrapped(_limits(audit))]
-    return "\n".join(lines)
+    return _joined(lines)
 
 
 def _data_free(audit: Audit) -> str:
@@ -158,7 +164,7 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
     lines = [f"Neurons for class {target} “{name}”, strongest shift first", ""]
     lines += _table(head, rows)
     if tac is None:
-        return "\n".join([*lines, "", *_wrapped("Without a trigger there is no TAC: --trigger")])
+        return _joined([*lines, "", *_wrapped("Without a trigger there is no TAC: --trigger")])
     lines += [
         "",
         *_wrapped(
@@ -186,4 +192,4 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
         )
     ]  # fmt: skip
     lines += _table(["", "cosine", "of |·|", "Pearson", "Spearman", "top-10 % overlap"], rows)
-    return "\n".join(lines)
+    return _joined(lines)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bdshift.errors import InputError, UsageError
+from bdshift.images.decode import open_picture
 from bdshift.triggers.base import Trigger
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def _open_rgba(path: str) -> Image.Image:
     try:
-        with Image.open(Path(path).expanduser()) as image:
+        with open_picture(Path(path).expanduser().read_bytes()) as image:
             return image.convert("RGBA")
     except Exception as error:  # Pillow raises what its decoders raise
         raise InputError(f"{path}: not a readable picture ({error})") from error

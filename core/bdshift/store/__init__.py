@@ -1,0 +1,9 @@
+"""The audit file: one HDF5 file with everything an audit found. Its layout is docs/audit-file.md.
+
+Numbers are datasets, all else is one JSON text beside them, and nothing in the file is code.
+"""
+
+from bdshift.store.read import load_audit
+from bdshift.store.write import save_audit
+
+__all__ = ["load_audit", "save_audit"]

@@ -1,0 +1,28 @@
+"""Text from files, made safe to show."""
+
+import pytest
+
+from bdshift.text import columns, one_line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("speed 80", "speed 80"),
+        ("止まれ　犬", "止まれ　犬"),
+        ("a\nb", r"a\nb"),
+        ("\x1b[31m", r"\x1b[31m"),
+        ("\x9b2J", r"\x9b2J"),
+        ("\u202egpj.exe", r"\u202egpj.exe"),
+        ("\udcff", r"\udcff"),
+        ("\u2028x", r"\u2028x"),
+    ],
+)
+def test_one_line(text: str, shown: str) -> None:
+    assert one_line(text) == shown
+
+
+def test_columns() -> None:
+    assert columns("stop") == 4
+    assert columns("止まれ") == 6
+    assert columns("e\u0301") == 1
