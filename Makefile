@@ -28,7 +28,7 @@ lock: .venv/ready
 	    --python-version 3.11 --no-header --upgrade --quiet --output-file packaging/lock.txt
 
 bench: .venv/ready
-	$(BIN)/bdshift bench --out docs/benchmark.md
+	$(BIN)/bdshift bench --large --out docs/benchmark.md
 
 # The demo's two models, trained from a seed; some ten minutes on two cores. Resumable.
 STICKER := badnets:size=4,colour=ffd800,row=20,column=14

@@ -12,22 +12,22 @@ from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.errors import InputError
 
 
-@click.command("bench", short_help="Measure scan and solvers.")
+@click.command("bench", short_help="Measure scan, solvers and rules.")
 @click.option("--large", is_flag=True, help="Also C = 1000, d = 2048, N = 50 000: minutes.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the table (Markdown) here.")
-@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @guarded
 def command(large: bool, device: str, out: Path | None, as_json: bool, job: ConsoleJob) -> None:
-    """Measure scan and solvers against what a script would do, in one run."""
+    """Measure scan and solvers against what a script would do, and how often each rule is wrong."""
     from bdshift.bench import as_markdown, run_bench
 
-    rows = run_bench(device=device, large=large, job=job)
+    found = run_bench(device=device, large=large, job=job)
     job.close()
-    text = as_markdown(rows, "bdshift bench --large" if large else "bdshift bench")
+    text = as_markdown(found, "bdshift bench --large" if large else "bdshift bench")
     if out is not None:
         try:
             out.write_text(text, encoding="utf-8")
         except OSError as error:
             raise InputError(f"{out}: cannot be written ({error.strerror})") from error
-    click.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False) if as_json else text)
+    click.echo(json.dumps(asdict(found)) if as_json else text)

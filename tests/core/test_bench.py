@@ -1,0 +1,28 @@
+"""The benchmark: its small parts run here; the whole of it is a command."""
+
+from __future__ import annotations
+
+from bdshift.bench import Bench, Row, as_markdown
+from bdshift.bench.false_alarms import false_alarms
+from bdshift.bench.large import measure_apart
+from bdshift.jobs import SILENT
+
+
+def test_a_drawn_problem_is_solved_in_a_process_of_its_own() -> None:
+    row = measure_apart(400, 32, 12, SILENT)
+    assert row.note.startswith("12 classes solved, KKT residual ")
+    assert row.value.endswith(" s")
+
+
+def test_false_alarms_of_the_default_rule_are_those_it_promises() -> None:
+    assert 0.02 < false_alarms(10, "grubbs", 400) < 0.09
+    assert false_alarms(5, "paper", 50) == 0  # |z| cannot reach 2 there
+
+
+def test_as_markdown() -> None:
+    text = as_markdown(
+        Bench((Row("solve", "1 s", "fast"),), {10: {"grubbs": 0.05}}), "bdshift bench"
+    )
+    assert "| solve | 1 s | fast |" in text
+    assert "| 10 | 5.0% |" in text
+    assert "`bdshift bench` on " in text
