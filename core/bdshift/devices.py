@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import torch
 
 
+_KINDS = ("cpu", "cuda", "mps")
+
+
 def pick_device(name: str = "auto") -> torch.device:
     """``auto`` is CUDA, else Apple's MPS, else the CPU; or any name torch knows.
 
@@ -24,6 +27,8 @@ def pick_device(name: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in _KINDS:
+            raise RuntimeError(f"it is none of {', '.join(_KINDS)}")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
@@ -43,6 +48,14 @@ def has_native_bfloat16(device: torch.device) -> bool:
         found = torch.cpu.get_capabilities()
         return any(found.get(key, False) for key in ("avx512_bf16", "amx_bf16", "sve_bf16"))
     return False
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: torch says so by a plain `RuntimeError` on the CPU."""
+    kinds = ("can't allocate memory", "out of memory", "not enough memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in kinds)
+    )
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

@@ -123,6 +123,9 @@ def reopen(
             f"this audit is of a network of the user's own, {audit.settings.arch}, whose code "
             "would be run; if you trust it, name it again with --arch"
         )
+    for given, kept in ((model, audit.model.path), (images, audit.images.path)):
+        if given is None and kept.startswith(("\\\\", "//")):
+            raise InputError(f"{kept}: is on another machine; name it yourself to open it")
     opened = open_checkpoint(model or audit.model.path, arch=arch, job=job)
     if opened.file.sha256 != audit.model.sha256:
         raise InputError(f"{opened.file.path}: is not the model that was audited (SHA-256 differs)")

@@ -66,6 +66,8 @@ class ScanSettings:
             raise UsageError(f"solver {self.solver!r} is none of {', '.join(SOLVERS)}")
         if not (self.alpha > 0 and np.isfinite(self.alpha)):
             raise UsageError(f"alpha must be a positive number, not {self.alpha}")
+        if self.seed < 0:
+            raise UsageError(f"a seed is not negative, as {self.seed} is")
         if self.batch is not None and self.batch < 1:
             raise UsageError(f"a batch has at least one image, not {self.batch}")
 

@@ -1,8 +1,7 @@
 """What the benchmark runs on, drawn from seeds, so that it needs no data.
 
-The network is a ResNet-18 of the usual width with a CIFAR stem: an untrained backbone, and a ridge
-head fitted on 500 drawn signs, so that its logits are like a trained network's and the scan takes
-its usual path.
+The network is a ResNet-18 of the usual width with a CIFAR stem, which answers as the demo's victim
+does, so that the scan takes its usual path.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from bdshift.assets import asset
+from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.checkpoints.families.resnet import resnet18
-from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.images.signs import CLASSES, draw_signs
 
-IMAGES, CLASS_COUNT = 2500, 10
+IMAGES = 2500
 NORMALISATION = "half"
 
 
@@ -52,29 +52,33 @@ def drawn_problem(
     return logits.numpy(), weight.numpy()
 
 
+def _widened_victim() -> dict[str, torch.Tensor]:
+    """The demo's victim inside a ResNet-18 of usual width: its channels are the first of each layer
+    and hear none of the others, so the answers are its own, and the work is that of the wide one.
+    """
+    opened = open_checkpoint(asset("demo/victim.pth"))
+    small = opened.classifier(opened.candidates[0]).network.state_dict()
+    torch.manual_seed(0)
+    wide = resnet18(64, len(CLASSES)).state_dict()
+    for name, value in wide.items():
+        part = small[name]
+        if name.startswith(("conv1.", "bn1.")) and value.dim() > 0:
+            value.copy_(part.repeat(len(value) // len(part), *[1] * (part.dim() - 1)))
+        elif value.dim() > 1:
+            value[: len(part)] = 0
+            value[: len(part), : part.shape[1]] = part
+        elif value.dim() == 1:
+            value[: len(part)] = part
+    return wide
+
+
 def write_inputs(folder: Path) -> tuple[Path, Path]:
-    """2500 drawn signs of ten classes as PNG files, and a checkpoint that tells them apart."""
-    images, labels = draw_signs(IMAGES // CLASS_COUNT, seed=1, split="clean")
+    """2500 drawn signs as PNG files, and a checkpoint that tells them apart."""
+    images, labels = draw_signs(IMAGES // len(CLASSES) + 1, seed=1, split="clean")
     clean = folder / "clean"
-    for row in range(IMAGES):
+    for row in np.random.default_rng(0).permutation(len(images))[:IMAGES]:
         path = clean / CLASSES[labels[row]] / f"{row}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(images[row].transpose(1, 2, 0)).save(path)
-    torch.manual_seed(0)
-    network = resnet18(64, CLASS_COUNT).eval()
-    picked = np.random.default_rng(0).permutation(IMAGES)[:500]
-    preprocess = Preprocessing(32, parse_normalisation(NORMALISATION))
-    network.fc = torch.nn.Identity()
-    with torch.inference_mode():
-        phi = network(preprocess(torch.from_numpy(images[picked]))).double()
-    wanted = torch.nn.functional.one_hot(torch.from_numpy(labels[picked]), CLASS_COUNT).double()
-    centred = phi - phi.mean(0)
-    gram = centred.T @ centred
-    ridge = gram + 1e-3 * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
-    weight = 12 * torch.linalg.solve(ridge, centred.T @ wanted).T
-    head = torch.nn.Linear(phi.shape[1], CLASS_COUNT)
-    head.weight.data = weight.float()
-    head.bias.data = (-weight @ phi.mean(0)).float()
-    network.fc = head
-    torch.save(network.state_dict(), folder / "model.pth")
+    torch.save(_widened_victim(), folder / "model.pth")
     return folder / "model.pth", clean

@@ -101,6 +101,11 @@ class Classifier:
         """Raise `InputError` unless the network's output is φWᵀ + b and nothing after."""
         phi, output = self.embed(images)
         logits = phi @ self.weight.T + self.bias
+        if not torch.isfinite(output).all():
+            raise InputError(
+                f"{self.path}: the network's outputs are not finite: its weights or batch norms "
+                "are broken"
+            )
         if output.shape != logits.shape or not torch.allclose(output, logits, 1e-3, 1e-3):
             raise InputError(
                 f"{self.path}: the network does something after its layer {self.head_name}, so its "
@@ -127,7 +132,13 @@ class Opened:
 
     def classifier(self, candidate: Candidate) -> Classifier:
         """The candidate with the file's weights, on the CPU."""
-        network = _with_weights(candidate.build, self.state, on_meta=not self.from_user)
+        try:
+            network = _with_weights(candidate.build, self.state, on_meta=not self.from_user)
+        except InputError as error:
+            raise InputError(f"{self.file.path}: {error}") from error
+        except RuntimeError as error:  # tensors of the right shape, but of a kind it cannot take
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{self.file.path}: its weights cannot be used ({reason})") from error
         head = network.get_submodule(candidate.head)
         if not isinstance(head, nn.Linear):
             raise InputError(f"{self.file.path}: {candidate.head} is not a linear layer")
@@ -143,15 +154,18 @@ def _with_weights(build: Callable[[], nn.Module], state: StateDict, *, on_meta: 
     Ours are built on the meta device, which saves the initialisation; a user's own network may
     compute buffers while it is built, so it is built for real.
     """
-    tensors = {
-        key: value.float() if value.is_floating_point() else value
-        for key, value in state.load().items()
-    }
     if on_meta:
         with torch.device("meta"):
             network = build()
     else:
         network = build()
+    tensors = state.load()
+    for key, _ in network.named_parameters():
+        if key in tensors and not tensors[key].is_floating_point():
+            raise InputError(f"its {key} holds {tensors[key].dtype} numbers, which are no weights")
+    tensors = {
+        key: value.float() if value.is_floating_point() else value for key, value in tensors.items()
+    }
     network.load_state_dict(tensors, strict=False, assign=True)
     for module in network.modules():
         for name, buffer in module.named_buffers(recurse=False):

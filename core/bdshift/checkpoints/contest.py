@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.families import Candidate
-from bdshift.checkpoints.input_statistics import SMALL, input_mismatch
+from bdshift.checkpoints.footprint import largest_batch
+from bdshift.checkpoints.input_statistics import InputStatistics
 from bdshift.devices import autocast
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import Preprocessing
@@ -19,7 +20,6 @@ from bdshift.jobs import JobContext
 
 _NEAR = 0.01  # accuracies this close, or two images apart, count as equal
 _BATCH = 125
-_MISMATCH_IMAGES, _MISMATCH_LARGE = 300, 60
 
 Pixels = Callable[[int], NDArray[np.uint8]]
 """Gives the trial images (n, 3, size, size) at an input size."""
@@ -35,7 +35,7 @@ class Trial:
         images: how many it was tried on.
         accuracy: share of them classified as labelled.
         loss: mean cross-entropy, in nats.
-        mismatch: of the first batch norm's statistics (`input_mismatch`); None without one.
+        mismatch: of the first batch norm's statistics (`InputStatistics`); None without one.
     """
 
     architecture: str
@@ -152,6 +152,8 @@ class Contest:
         self.device, self.precision, self.job = device, precision, job
         self.failure = ""
         self._classifiers: dict[str, Classifier] = {}
+        self._batches: dict[tuple[str, int], int] = {}
+        self._statistics = InputStatistics(pixels)
 
     def classifier(self, candidate: Candidate) -> Classifier:
         """The candidate with the file's weights on the device, made once."""
@@ -167,10 +169,17 @@ class Contest:
             self.classifier(candidate), preprocessing, int(self.folders.max(initial=0)) + 1
         )
         self.job.raise_if_cancelled()
-        count = _MISMATCH_IMAGES if preprocessing.size < SMALL else _MISMATCH_LARGE
-        pixels = torch.from_numpy(self.pixels(preprocessing.size)[:count]).to(self.device)
-        entrant.mismatch = input_mismatch(entrant.classifier.network, pixels, preprocessing)
+        self._batch(entrant)  # before anything is sent through: one image may be too much already
+        entrant.mismatch = self._statistics.mismatch(entrant.classifier.network, preprocessing)
         return entrant
+
+    def _batch(self, entrant: Entrant) -> int:
+        """Images at a time that the memory has room for; asked once a network and size."""
+        key = entrant.classifier.architecture, entrant.preprocessing.size
+        if key not in self._batches:
+            network = entrant.classifier.network
+            self._batches[key] = largest_batch(network, key[1], self.device, _BATCH)
+        return self._batches[key]
 
     def run(self, field: Sequence[Entrant], until: int) -> list[Entrant]:
         """Show each entrant the images up to ``until``; those that cannot be run drop out.
@@ -185,9 +194,10 @@ class Contest:
             stage = f"Choosing the preprocessing on {until} images"
             self.job.progress(stage, number, len(field), "candidates", name)
             try:
-                for start in range(entrant.images, until, _BATCH):
+                batch = self._batch(entrant)
+                for start in range(entrant.images, until, batch):
                     self.job.raise_if_cancelled()
-                    part = slice(start, min(start + _BATCH, until))
+                    part = slice(start, min(start + batch, until))
                     entrant.see(images[part], self.labels[part], self.folders[part], self.precision)
             except RuntimeError as error:  # this size does not go through this network
                 self.failure = str(error).splitlines()[0]

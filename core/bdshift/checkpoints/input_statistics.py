@@ -2,8 +2,11 @@
 
 They were averaged over training batches as they came out of the augmentation, the preprocessing and
 the first convolution. The right mean, std and channel order reproduce them on a few hundred clean
-images, for the price of one layer and without labels, where accuracy needs thousands of images to
-tell std 0.247 from 0.2673.
+images, without labels, where accuracy needs thousands of images to tell std 0.247 from 0.2673.
+
+Preprocessing and convolution are linear in the pixels under the kernel and in a mask that is one
+inside the image. So the first and second moments of those are taken once for a kind of convolution,
+and a candidate's mean and variance follow from them: dozens of candidates cost no more than one.
 
 Small images are usually trained with random crops from a padded frame, which lowers their variance
 by some 13 %, as much as lies between those two. So the statistics are also compared under such
@@ -12,67 +15,169 @@ crops, with the frame black (padded before normalisation) and grey (after), and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
 from bdshift.images.augment import random_shift
 from bdshift.images.preprocessing import Preprocessing
 
-SMALL = 128
-"""Sides below this are trained with padded crops."""
+_SMALL = 128  # sides below this are trained with padded crops
+_IMAGES, _LARGE_IMAGES = 300, 60
+_CHUNK_BYTES = 64 * 1024 * 1024
+_CENTRE = 0.45  # near every mean: keeps the variance from being a difference of large numbers
 
 
 class _FirstNorm(Exception):
     """Ends a forward pass at the first batch norm."""
 
-    def __init__(self, module: nn.BatchNorm2d, value: torch.Tensor) -> None:
+    def __init__(self, norm: nn.BatchNorm2d, value: torch.Tensor) -> None:
         super().__init__()
-        self.module, self.value = module, value
+        self.norm, self.value = norm, value
 
 
-def _stop(module: nn.BatchNorm2d, inputs: tuple[torch.Tensor, ...]) -> None:
-    raise _FirstNorm(module, inputs[0])
+def _stop(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor, ...]) -> None:
+    raise _FirstNorm(norm, inputs[0])
 
 
-def _mismatch(network: nn.Module, images: torch.Tensor) -> float | None:
-    try:
-        network(images)
-    except _FirstNorm as found:
-        value, norm = found.value.double(), found.module
-        if norm.running_mean is None or norm.running_var is None:
-            return None
-        mean, variance = norm.running_mean.double(), norm.running_var.double().clamp(min=1e-12)
-        moved = (value.mean((0, 2, 3)) - mean).square() / variance
-        scaled = (value.var((0, 2, 3)).clamp(min=1e-12) / variance).log().square()
-        return float((moved + scaled).mean())
-    return None
-
-
-def _as_trained(pixels: torch.Tensor, preprocess: Preprocessing) -> Iterator[torch.Tensor]:
-    yield preprocess(pixels)
-    if preprocess.size < SMALL:
-        reach = preprocess.size // 8
-        yield preprocess(random_shift(pixels, reach, torch.Generator().manual_seed(0)))
-        yield random_shift(preprocess(pixels), reach, torch.Generator().manual_seed(0))
-
-
-def input_mismatch(
-    network: nn.Module, pixels: torch.Tensor, preprocess: Preprocessing
-) -> float | None:
-    """How far ``pixels`` (n, 3, size, size), preprocessed, are from the images of the training.
-
-    Mean over the channels of the first batch norm of (μ − running mean)² / running var +
-    (log var − log running var)²; under 0.02 is a match, above 1 another preprocessing. None if the
-    network has no batch norm with running statistics.
+def _entry(network: nn.Module, size: int) -> tuple[nn.Conv2d, nn.BatchNorm2d] | None:
+    """The first convolution and batch norm, if the image goes straight through the one to the
+    other.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    hooks = [norm.register_forward_pre_hook(_stop) for norm in norms]
+    image = torch.zeros(1, 3, size, size, device=next(network.parameters()).device)
+    seen: list[tuple[nn.Conv2d, torch.Tensor, torch.Tensor]] = []
+
+    def note(conv: nn.Conv2d, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        seen.append((conv, inputs[0], output))
+
+    hooks = [
+        module.register_forward_hook(note)
+        if isinstance(module, nn.Conv2d)
+        else module.register_forward_pre_hook(_stop)
+        for module in network.modules()
+        if isinstance(module, (nn.Conv2d, nn.BatchNorm2d))
+    ]
     try:
         with torch.inference_mode():
-            found = [_mismatch(network, images) for images in _as_trained(pixels, preprocess)]
+            network(image)
+    except _FirstNorm as found:
+        if len(seen) == 1 and seen[0][1] is image and seen[0][2] is found.value:
+            conv, norm = seen[0][0], found.norm
+            tracked = norm.running_mean is not None and norm.running_var is not None
+            if tracked and conv.groups == 1 and conv.padding_mode == "zeros":
+                return conv, norm
     finally:
         for hook in hooks:
             hook.remove()
-    return min((value for value in found if value is not None), default=None)
+    return None
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Mean (4k²,) and mean product (4k², 4k²), float64, of what lies under a kernel of k × k: three
+    colours, less `_CENTRE`, and the mask.
+    """
+
+    mean: torch.Tensor
+    product: torch.Tensor
+
+
+def _moments(planes: torch.Tensor, conv: nn.Conv2d) -> _Moments:
+    """Of ``planes`` (n, 4, s, s) at every place where ``conv`` would put its kernel."""
+    kernel, padding = conv.kernel_size, conv.padding
+    assert isinstance(padding, tuple), "_entry leaves out no padding by name"
+    features = 4 * kernel[0] * kernel[1]
+    total = torch.zeros(features, dtype=torch.float64, device=planes.device)
+    product = torch.zeros(features, features, dtype=torch.float64, device=planes.device)
+    each = 4 * features * (planes.shape[-1] // conv.stride[0] + 1) ** 2
+    places = 0
+    for part in planes.split(max(1, _CHUNK_BYTES // each)):
+        columns = functional.unfold(part, kernel, conv.dilation, padding, conv.stride)
+        rows = columns.transpose(1, 2).reshape(-1, features)
+        places += len(rows)
+        total += rows.sum(0, dtype=torch.float64)
+        product += (rows.T @ rows).double()
+    return _Moments(total / places, product / places)
+
+
+class InputStatistics:
+    """Compares networks' memories with images; ``pixels`` gives them (n, 3, size, size), uint8, in
+    random order, at an input size.
+    """
+
+    def __init__(self, pixels: Callable[[int], NDArray[np.uint8]]) -> None:
+        self._pixels = pixels
+        self._known: dict[tuple[object, ...], list[_Moments]] = {}
+
+    def mismatch(self, network: nn.Module, preprocess: Preprocessing) -> float | None:
+        """How far the images, preprocessed, are from those that the network was trained on.
+
+        Mean over the channels of the first batch norm of (μ − running mean)² / running var +
+        (log var − log running var)²; under 0.02 is a match, above 1 another preprocessing. None if
+        the network has no such batch norm behind its first convolution.
+        """
+        found = _entry(network, preprocess.size)
+        if found is None or isinstance(found[0].padding, str):
+            return None
+        conv, norm = found
+        weight = _on_patches(conv, preprocess)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        mean, variance = norm.running_mean.double(), norm.running_var.double().clamp(min=1e-12)
+        values = []
+        for moments in self._of(conv, preprocess.size):
+            centre = weight @ moments.mean
+            spread = ((weight @ moments.product) * weight).sum(1) - centre.square()
+            if conv.bias is not None:
+                centre = centre + conv.bias.double()
+            moved = (centre - mean).square() / variance
+            scaled = (spread.clamp(min=1e-12) / variance).log().square()
+            values.append(float((moved + scaled).mean()))
+        return min(values)
+
+    def _of(self, conv: nn.Conv2d, size: int) -> list[_Moments]:
+        device = conv.weight.device
+        key = (size, conv.kernel_size, conv.stride, conv.padding, conv.dilation, device)
+        if key not in self._known:
+            count = _IMAGES if size < _SMALL else _LARGE_IMAGES
+            pixels = torch.from_numpy(self._pixels(size)[:count]).to(device)
+            self._known[key] = [_moments(planes, conv) for planes in _as_trained(pixels)]
+        return self._known[key]
+
+
+def _as_trained(pixels: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Colours and mask (n, 4, s, s), float32: as they are, and as random crops of a padded frame,
+    once with the frame inside the image and black, once outside of it.
+    """
+
+    def planes(images: torch.Tensor) -> torch.Tensor:
+        colours = images.float() / 255 - _CENTRE
+        return torch.cat([colours, torch.ones_like(colours[:, :1])], 1)
+
+    yield planes(pixels)
+    size = pixels.shape[-1]
+    if size < _SMALL:
+        reach = size // 8
+        yield planes(random_shift(pixels, reach, torch.Generator().manual_seed(0)))
+        yield random_shift(planes(pixels), reach, torch.Generator().manual_seed(0))
+
+
+def _on_patches(conv: nn.Conv2d, preprocess: Preprocessing) -> torch.Tensor:
+    """The convolution's weights on colours and mask instead of preprocessed pixels: float64
+    (channels out, 4k²).
+    """
+    n = preprocess.normalisation
+    weight = conv.weight.detach().double()
+    std = weight.new_tensor(n.std).view(1, 3, 1, 1)
+    mean = weight.new_tensor(n.mean).view(1, 3, 1, 1)
+    slope = 255 / (n.divisor * std)  # of x' in x / 255
+    colours = weight * slope
+    mask = (weight * (slope * _CENTRE - mean / std)).sum(1, keepdim=True)
+    if preprocess.order == "bgr":
+        colours = colours.flip(1)
+    return torch.cat([colours, mask], 1).flatten(1)

@@ -21,6 +21,8 @@ _WRAPPERS = (
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 _NOT_MODELS = frozenset({"optimizer", "optimizer_state_dict", "optimizerC", "scheduler", "ema"})
 _MAX_DEPTH = 4
+_MAX_PREFIXES = 8
+_MAX_KEY = 512  # characters; the longest of real networks have under 100
 
 
 @dataclass(frozen=True)
@@ -72,27 +74,32 @@ def _tensors_of(value: Any) -> dict[str, LazyTensor] | None:
 
 
 def _search(
-    value: Any, path: tuple[str, ...] = ()
+    value: Any, seen: set[int], path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], dict[str, LazyTensor]]]:
+    """Every state dict with its path; a dict that is referred to often is looked into once."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
     tensors = _tensors_of(value)
     if tensors is not None:
         yield path, tensors
     elif isinstance(value, dict) and len(path) < _MAX_DEPTH:
         for key, item in value.items():
             if isinstance(key, str) and key not in _NOT_MODELS:
-                yield from _search(item, (*path, key))
+                yield from _search(item, seen, (*path, key))
 
 
 def _strip(tensors: dict[str, LazyTensor]) -> tuple[str, dict[str, LazyTensor]]:
     prefix = ""
-    while True:
+    for _ in range(_MAX_PREFIXES):
         for known in _PREFIXES:
             if tensors and all(key.startswith(known) for key in tensors):
                 tensors = {key[len(known) :]: item for key, item in tensors.items()}
                 prefix += known
                 break
         else:
-            return prefix, tensors
+            break
+    return prefix, tensors
 
 
 def find_state_dict(file: CheckpointFile) -> StateDict:
@@ -101,7 +108,7 @@ def find_state_dict(file: CheckpointFile) -> StateDict:
     Of several, the one under the most usual key, then the largest. Raises `InputError` if there is
     none, or if its tensors claim more bytes than the file could hold.
     """
-    found = list(_search(file.value))
+    found = list(_search(file.value, set()))
     if not found:
         raise InputError(f"{file.path}: holds no weights (no dict of named tensors)")
 
@@ -115,6 +122,9 @@ def find_state_dict(file: CheckpointFile) -> StateDict:
     claimed = sum(math.prod(tensor.shape) for tensor in tensors.values())
     if claimed > 4 * file.size:  # one byte an element at least, and a few tied weights
         raise InputError(f"{file.path}: its tensors claim more numbers than the file holds")
+    for key in tensors:
+        if len(key) > _MAX_KEY:
+            raise InputError(f"{file.path}: a tensor's name has {len(key)} characters")
     prefix, tensors = _strip(tensors)
     dtypes = {key: tensor.dtype for key, tensor in tensors.items()}
     layout = Layout(file.container, path, prefix, dtypes, tuple(_beside(file.value, path)))
@@ -123,5 +133,5 @@ def find_state_dict(file: CheckpointFile) -> StateDict:
 
 def _beside(value: Any, path: tuple[str, ...]) -> Iterator[str]:
     for key in path:
-        yield from (str(other) for other in value if other != key)
+        yield from (other for other in value if isinstance(other, str) and other != key)
         value = value[key]

@@ -14,8 +14,15 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
 
-MAX_OPERATIONS = 20_000_000
-"""About a minute of work; the largest checkpoints in the wild need under a tenth of it."""
+MAX_OPERATIONS = 2_000_000
+"""Of a whole file: some seconds of work. A network of a thousand tensors with Adam's two moments
+beside each takes about 60 000.
+"""
+
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+"""The first value of torch's older format, and the only integer beyond 64 bits that is kept."""
+
+_MOST = 2**63  # larger integers are slow to hash, to multiply and to print, and nothing needs them
 
 
 class PickleError(Exception):
@@ -74,11 +81,14 @@ class TensorRef:
 
 @dataclass(frozen=True)
 class Unpickled:
-    """The value; every name the pickle mentions, in order of first mention; every storage."""
+    """The value; every name the pickle mentions, in order of first mention; every storage; and how
+    many operations it took.
+    """
 
     value: Any
     names: tuple[Name, ...]
     storages: tuple[StorageRef, ...]
+    operations: int
 
 
 _MARK = object()
@@ -209,8 +219,9 @@ class _Machine:
             or len(pid) < 5
             or pid[0] not in ("storage", b"storage")
             or not isinstance(pid[1], Name)
-            or not isinstance(pid[2], (str, int))
+            or type(pid[2]) not in (str, int)
             or type(pid[4]) is not int
+            or pid[4] < 0
         ):
             _bad("a persistent id is not a storage")
         view = pid[5] if len(pid) > 5 else None
@@ -234,10 +245,14 @@ class _Machine:
     def step(self, op: str, arg: Any) -> None:
         stack = self.stack
         if op in _LITERALS:
+            if type(arg) is int and not -_MOST <= arg < _MOST and arg != LEGACY_MAGIC:
+                arg = Opaque("a large integer")
             stack.append(arg)
         elif op in _CONSTANTS:
             stack.append(_CONSTANTS[op])
         elif op in ("BINPUT", "LONG_BINPUT", "PUT"):
+            if arg >= MAX_OPERATIONS:
+                _bad("a memo's number is too large")
             self.memo[arg] = stack[-1]
         elif op == "MEMOIZE":
             self.memo[len(self.memo)] = stack[-1]
@@ -305,8 +320,9 @@ class _Machine:
             _set_item(self.stack[-1], key, value)
 
 
-def read_pickle(stream: BinaryIO) -> Unpickled:
-    """Read one pickle of any protocol from ``stream``, leaving it just behind the pickle.
+def read_pickle(stream: BinaryIO, operations: int = MAX_OPERATIONS) -> Unpickled:
+    """Read one pickle of any protocol from ``stream``, leaving it just behind the pickle. It may
+    take at most ``operations``.
 
     dicts, lists, tuples, numbers and text come back as such; tensors as `TensorRef`; all else as
     `Name` and `Opaque`. A value may contain itself: walk it with a bounded depth.
@@ -315,18 +331,20 @@ def read_pickle(stream: BinaryIO) -> Unpickled:
     """
     machine = _Machine()
     try:
-        _run(machine, stream)
+        count = _run(machine, stream, operations)
     except PickleError as error:
         error.names = tuple(machine.names)
         raise
-    return Unpickled(machine.stack[0], tuple(machine.names), tuple(machine.storages))
+    return Unpickled(machine.stack[0], tuple(machine.names), tuple(machine.storages), count)
 
 
-def _run(machine: _Machine, stream: BinaryIO) -> None:
+def _run(machine: _Machine, stream: BinaryIO, operations: int) -> int:
     start = stream.tell()
+    count = 0
     try:
-        for count, (opcode, arg, position) in enumerate(pickletools.genops(stream)):
-            if count > MAX_OPERATIONS:
+        for opcode, arg, position in pickletools.genops(stream):
+            count += 1
+            if count > operations:
                 _bad("it has too many operations")
             machine.position = (position or 0) - start
             machine.step(opcode.name, arg)
@@ -336,3 +354,4 @@ def _run(machine: _Machine, stream: BinaryIO) -> None:
         _bad(f"it is cut off or no pickle ({error})")
     if len(machine.stack) != 1 or machine.stack[0] is _MARK:
         _bad("it leaves nothing, or more than one value")
+    return count

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bdshift.checkpoints.pickle_data import (
+    LEGACY_MAGIC,
+    MAX_OPERATIONS,
     Name,
     PickleError,
     StorageRef,
@@ -31,7 +33,6 @@ from bdshift.jobs import SILENT, JobContext
 MAX_PICKLE_BYTES = 256 * 1024 * 1024
 """Of the pickle alone, without the numbers; a large model's is under one MiB."""
 
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _MAX_DEPTH = 12
 
 # All that a file of weights has reason to name, beside storages and dtypes. Reading calls none of
@@ -97,8 +98,8 @@ def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> Checkpoint
     except InputError as error:
         text = str(error)
         raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        raise InputError(f"{path}: cannot be read ({error})") from error
     return CheckpointFile(path, digest, size, container, value, names)
 
 
@@ -136,10 +137,10 @@ def _what_is_it(head: bytes) -> str:
     return "is no checkpoint that bdshift knows (torch.save or safetensors), or it is damaged"
 
 
-def _unpickle(stream: BinaryIO) -> Unpickled:
+def _unpickle(stream: BinaryIO, operations: int = MAX_OPERATIONS) -> Unpickled:
     """Read a pickle; refuse it if it names more than weights need, broken or not."""
     try:
-        found = read_pickle(stream)
+        found = read_pickle(stream, operations)
     except PickleError as error:
         _refuse_code(error.names)
         raise InputError(f"is damaged: {error}") from error
@@ -184,7 +185,7 @@ def _with_tensors(value: Any, path: Path, spans: dict[str, Span]) -> Any:
     """The tree with every `TensorRef` made a `LazyTensor` over the file's ``spans``."""
 
     def make(ref: TensorRef) -> LazyTensor:
-        start, end = spans.get(ref.storage.key, (0, 0))
+        start, end = spans.get(ref.storage.key, (0, -1))
         if ref.storage.numel * element_bytes(ref.storage) > end - start:
             raise InputError(f"a storage ({ref.storage.key}) is missing or cut off")
         return lazy_tensor(ref, partial(_read_block, path, spans))
@@ -196,12 +197,12 @@ def _lazy_tree(
     value: Any, make: Callable[[TensorRef], LazyTensor], seen: dict[int, Any], depth: int
 ) -> Any:
     """Each part is made once, however often it is referred to; too deep a part is left out."""
-    if isinstance(value, TensorRef):
-        return make(value)
-    if not isinstance(value, (dict, list, tuple)):
-        return value
     if id(value) in seen:
         return seen[id(value)]
+    if isinstance(value, TensorRef):
+        return seen.setdefault(id(value), make(value))
+    if not isinstance(value, (dict, list, tuple)):
+        return value
     if depth > _MAX_DEPTH:
         return None
     if isinstance(value, dict):
@@ -256,13 +257,15 @@ def _read_legacy(path: Path, stream: BinaryIO, size: int) -> tuple[Any, tuple[Na
     """magic, protocol, system, value, storage keys; then each storage: numel (int64), data."""
     limited: Any = _Limited(stream, MAX_PICKLE_BYTES)
     first = _unpickle(limited)
-    if first.value != _LEGACY_MAGIC:
+    if first.value != LEGACY_MAGIC:
         raise InputError("is a plain pickle, not written by torch.save")
+    left = MAX_OPERATIONS
     names: dict[Name, None] = {}
     storages: list[StorageRef] = []
     parts = []
     for _ in range(4):
-        found = _unpickle(limited)
+        found = _unpickle(limited, left)
+        left -= found.operations
         names.update(dict.fromkeys(found.names))
         storages += found.storages
         parts.append(found.value)
@@ -274,7 +277,9 @@ def _read_legacy(path: Path, stream: BinaryIO, size: int) -> tuple[Any, tuple[Na
     element = {storage.key: element_bytes(storage) for storage in storages}
     spans: dict[str, Span] = {}
     position = stream.tell()
-    for key in map(str, keys):
+    for key in keys:
+        if not isinstance(key, str):
+            raise InputError("is damaged: a storage's key is no text")
         stream.seek(position)
         header = stream.read(8)
         if len(header) < 8 or key not in element:

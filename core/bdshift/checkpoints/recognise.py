@@ -77,7 +77,11 @@ def recognise(shapes: Shapes) -> list[Candidate]:
 
     Raises `InputError` if there is none: it names the nearest and the first differing keys.
     """
-    compared = [compare(candidate, shapes) for candidate in _proposals(shapes)]
+    try:
+        compared = [compare(candidate, shapes) for candidate in _proposals(shapes)]
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"its shapes make no network ({reason})") from error
     fitting = [item.candidate for item in compared if item.fits]
     if fitting:
         return fitting

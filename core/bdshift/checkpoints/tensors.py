@@ -89,10 +89,10 @@ def lazy_tensor(ref: TensorRef, read_block: ReadBlock) -> LazyTensor:
     if item is None:
         raise InputError(f"a tensor of the type {ref.dtype or storage.kind} cannot be read")
     first, available = storage.view or (0, storage.numel)
+    if first + available > storage.numel:
+        raise InputError("a storage's view reaches outside of it")
     if _storage_dtype(storage) == "":
         available //= item
-    elif first + available > storage.numel:
-        raise InputError("a storage's view reaches outside of it")
     count = math.prod(ref.shape)
     last = ref.offset + sum((s - 1) * step for s, step in zip(ref.shape, ref.stride, strict=True))
     if count and (last >= available or count > available):

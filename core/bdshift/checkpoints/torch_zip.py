@@ -62,6 +62,8 @@ def _check_end(stream: BinaryIO, size: int) -> None:
 
 def _data_span(stream: BinaryIO, info: zipfile.ZipInfo, size: int) -> tuple[Span, Span]:
     """Where the entry as a whole and its data lie, checked against its local header."""
+    if not 0 <= info.header_offset < size:
+        _refuse("an entry lies outside of the file")
     stream.seek(info.header_offset)
     header = stream.read(_LOCAL.size)
     if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ import click
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import Cancelled, Event, JobContext, Note, Progress
 from bdshift.text import one_line
+
+_LONGEST = 1000  # characters of a message
 
 EXIT_SUSPICIOUS, EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_FAULT = 1, 2, 3, 130, 70
 
@@ -59,6 +62,11 @@ class ConsoleJob(JobContext):
             self._stage = ""
 
 
+def _say(text: str) -> None:
+    """One line on stderr, whatever the file that it is about has put into it."""
+    click.echo(f"bdshift: {one_line(text[:_LONGEST])}", err=True)
+
+
 def guarded(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command its job and ``--debug``, and turn errors into one line and an exit code."""
 
@@ -66,18 +74,19 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*args: Any, debug: bool, **kwargs: Any) -> None:
         job = ConsoleJob()
+        if not debug:  # what the libraries below warn of is said by us where it matters
+            warnings.simplefilter("ignore")
         try:
             function(*args, job=job, **kwargs)
-        except (InputError, UsageError, MemoryError) as error:
+        except (InputError, UsageError) as error:
             job.close()
             if debug:
                 raise
-            text = str(error) or "out of memory; try a smaller --sample or --batch"
-            click.echo(f"bdshift: {one_line(text)}", err=True)
+            _say(str(error))
             sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_INPUT)
         except (Cancelled, KeyboardInterrupt):
             job.close()
-            click.echo("bdshift: interrupted", err=True)
+            _say("interrupted")
             sys.exit(EXIT_INTERRUPTED)
         except (click.exceptions.Exit, click.ClickException, SystemExit):
             raise
@@ -85,11 +94,12 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
             job.close()
             if debug:
                 raise
-            click.echo(
-                f"bdshift: a fault of its own ({type(error).__name__}: {one_line(str(error))}); "
-                "--debug shows where, please report it",
-                err=True,
-            )
+            from bdshift.devices import is_out_of_memory
+
+            if is_out_of_memory(error):
+                _say("out of memory; try a smaller --sample or --batch")
+                sys.exit(EXIT_INPUT)
+            _say(f"a fault of its own, {type(error).__name__}; --debug shows where: {error}")
             sys.exit(EXIT_FAULT)
         finally:
             job.close()

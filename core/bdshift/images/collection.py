@@ -20,6 +20,8 @@ _IMAGE_SUFFIXES = frozenset(
     ".png .jpg .jpeg .jpe .jfif .bmp .dib .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .ico .tga "
     ".jp2 .avif".split()
 )
+_MAX_NAME = 1000  # characters of a path inside the collection
+_MAX_LEVELS = 16  # folders around the class folders
 _SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
 _NOISE = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
 
@@ -66,7 +68,9 @@ class ImageCollection:
         skipped: list[Skipped] = []
         for name in sorted(names):
             folder, _, rest = name.partition("/")
-            if not rest:
+            if len(name) > _MAX_NAME:
+                skipped.append(Skipped(name[:80] + "…", "its name is too long"))
+            elif not rest:
                 skipped.append(Skipped(name, "not in a class folder"))
             elif PurePosixPath(name).suffix.lower() not in _IMAGE_SUFFIXES:
                 skipped.append(Skipped(name, "not an image by its suffix"))
@@ -113,7 +117,7 @@ def _visible(parts: Sequence[str]) -> bool:
 def _enter(names: list[str]) -> tuple[str, list[str]]:
     """Walk down folders that hold nothing but one folder of class folders."""
     prefix = ""
-    while True:
+    for _ in range(_MAX_LEVELS):
         heads = {name.partition("/")[0] for name in names}
         deeper = all(name.count("/") >= 2 for name in names)
         if len(heads) != 1 or not deeper:
@@ -166,7 +170,7 @@ def open_images(path: str | Path) -> ImageCollection:
             ]
         else:
             raise InputError(f"{path}: neither a folder nor a zip of class folders")
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
     if not names:
         raise InputError(f"{path}: holds no files")
@@ -194,7 +198,7 @@ def sample_files(
     """
     if amount is None:
         return list(files)
-    if amount <= 0 or (isinstance(amount, float) and amount > 1):
+    if not amount > 0 or (isinstance(amount, float) and amount > 1):
         raise UsageError(f"a sample is a count of at least 1 or a share up to 1, not {amount}")
     total = len(files) * amount if isinstance(amount, float) else min(amount, len(files))
     by_label: dict[int, list[ImageFile]] = {}

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bdshift.errors import InputError
+from bdshift.images.work import check_work
 
 MAX_PIXELS = 80_000_000
 """A larger picture is refused before it is decoded: a few kilobytes can claim gigapixels."""
 
 # Only formats that are pixels and decoded in this process. Pillow's others include one that starts
 # a PostScript interpreter (EPS), and many that nobody keeps photographs in.
-_FORMATS = "PNG JPEG BMP DIB GIF WEBP TIFF PPM ICO TGA JPEG2000 AVIF".split()
+_FORMATS = "PNG JPEG BMP DIB GIF WEBP TIFF PPM TGA JPEG2000 AVIF".split()
 
 _CROP_FROM = 128
 _CROP_SHARE = 0.875  # 224 of 256: how networks of this size are evaluated
@@ -34,6 +36,7 @@ def open_picture(data: bytes) -> Image.Image:
 
     Raises what Pillow's decoders raise, and `InputError` if it is larger than `MAX_PIXELS`.
     """
+    check_work(data)
     image = Image.open(io.BytesIO(data), formats=_formats())
     if image.width * image.height > MAX_PIXELS:
         image.close()
@@ -41,27 +44,30 @@ def open_picture(data: bytes) -> Image.Image:
     return image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Grey, palette, CMYK and 16-bit become 8-bit RGB; alpha is dropped, as in training code."""
-    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-        deep = np.asarray(image, dtype=np.float64)
-        scale = 255 / 65535 if deep.max(initial=0) > 255 else 1.0
-        return Image.fromarray(np.clip(deep * scale, 0, 255).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
-
-
 def _fit(image: Image.Image, size: int) -> Image.Image:
-    """Scale the shorter side, keep the centre square. From 128 pixels on with the usual margin."""
+    """The centre square, scaled to ``size``. From 128 pixels on with the usual margin.
+
+    Only the square is scaled: of a picture one pixel wide, the rest would be enormous.
+    """
     if image.size == (size, size):
         return image
-    shorter = round(size / _CROP_SHARE) if size >= _CROP_FROM else size
     width, height = image.size
-    scale = shorter / min(width, height)
-    scaled = (max(size, round(width * scale)), max(size, round(height * scale)))
-    if scaled != image.size:
-        image = image.resize(scaled, Image.Resampling.BILINEAR)
-    left, top = (scaled[0] - size) // 2, (scaled[1] - size) // 2
-    return image.crop((left, top, left + size, top + size))
+    side = min(width, height) * (_CROP_SHARE if size >= _CROP_FROM else 1)
+    left, top = (width - side) / 2, (height - side) / 2
+    box = (left, top, left + side, top + side)
+    return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+
+
+def _to_rgb(image: Image.Image, size: int) -> Image.Image:
+    """Fitted, and 8-bit RGB: palette before it is scaled, 16 bits after; alpha is dropped, as in
+    training code.
+    """
+    if image.mode.startswith(("I", "F")):
+        extrema: Any = image.getextrema()
+        deep = np.asarray(_fit(image.convert("F" if image.mode == "F" else "I"), size))
+        scale = 255 / 65535 if extrema[1] > 255 else 1.0
+        return Image.fromarray(np.clip(deep * scale, 0, 255).astype(np.uint8)).convert("RGB")
+    return _fit(image.convert("RGB"), size)
 
 
 def image_size(data: bytes) -> tuple[int, int]:
@@ -88,7 +94,7 @@ def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
         with open_picture(data) as image:
             image.draft("RGB", (2 * size, 2 * size))  # lets JPEG decode at a fraction of its size
             upright = ImageOps.exif_transpose(image)
-            pixels = np.asarray(_fit(_to_rgb(upright), size))
+            pixels = np.asarray(_to_rgb(upright, size))
     except InputError:
         raise
     except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error

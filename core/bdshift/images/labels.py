@@ -10,6 +10,8 @@ from pathlib import Path
 from bdshift.errors import InputError, UsageError
 
 _MAX_BYTES = 16 * 1024 * 1024  # of a class-name file: some 500 000 names
+_MAX_NAME = 200  # characters of a class name
+_MAX_DIGITS = 9  # of a folder's or a file's number
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class ClassMap:
     source: str
 
 
+def _is_index(text: str) -> bool:
+    return text.isdecimal() and len(text) <= _MAX_DIGITS
+
+
 def _read_names(path: Path) -> dict[str, int]:
     try:
         if not path.is_file() or path.stat().st_size > _MAX_BYTES:
@@ -36,14 +42,14 @@ def _read_names(path: Path) -> dict[str, int]:
         raise InputError(f"{path}: cannot be read as text ({error})") from error
     try:
         found = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         found = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(found, list) and all(isinstance(name, str) for name in found):
         return {name: index for index, name in enumerate(found)}
     if isinstance(found, dict):
         if all(isinstance(v, int) for v in found.values()):
             return {str(name): index for name, index in found.items()}
-        if all(str(k).isdecimal() and isinstance(v, str) for k, v in found.items()):
+        if all(_is_index(k) and isinstance(v, str) for k, v in found.items()):
             return {name: int(index) for index, name in found.items()}
     raise UsageError(
         f"{path}: a class-name file has a name a line, or is JSON: a list of names, or a dict of "
@@ -66,13 +72,16 @@ def map_classes(folders: Sequence[str], classes: int, names_file: Path | None = 
         if unknown:
             raise InputError(f"{names_file}: does not name the folder {unknown[0]!r}")
         of_folder, source = [index[folder] for folder in folders], str(names_file)
-    elif all(folder.isdecimal() and int(folder) < classes for folder in folders):
+    elif all(_is_index(folder) and int(folder) < classes for folder in folders):
         of_folder, source = [int(folder) for folder in folders], "folder numbers"
         index = {}
     else:
         of_folder, source = list(range(len(folders))), "sorted order"
         index = {}
-    if len(set(of_folder)) < len(of_folder) or max(of_folder, default=0) >= classes:
+    if any(len(name) > _MAX_NAME for name in (*folders, *index)):
+        raise InputError(f"a class name has more than {_MAX_NAME} characters")
+    unfit = not all(0 <= i < classes for i in of_folder)
+    if unfit or len(set(of_folder)) < len(of_folder):
         raise InputError(
             f"{len(folders)} class folders do not fit a network of {classes} classes; "
             "say which is which with --labels FILE (a class name a line, in the network's order)"

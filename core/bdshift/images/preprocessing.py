@@ -7,7 +7,9 @@ accuracy decides (see `bdshift.audit`).
 
 from __future__ import annotations
 
+import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 Channels = tuple[float, float, float]
 Order = Literal["rgb", "bgr"]
+MAX_SIZE = 1024
+"""Side of a network's input, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Normalisation:
     mean: Channels
     std: Channels
     divisor: float = 255.0
+
+    def __post_init__(self) -> None:
+        numbers = (*self.mean, *self.std, self.divisor)
+        if not all(map(math.isfinite, numbers)) or not min(*self.std, self.divisor) > 0:
+            raise UsageError(f"normalisation {self.name!r} has a std or scale that is not positive")
 
 
 def _known(name: str, mean: str, std: str, divisor: float = 255.0) -> Normalisation:
@@ -73,12 +82,8 @@ def parse_normalisation(text: str) -> Normalisation:
         return NORMALISATIONS[text]
     parts = [re.split(r"[,\s]+", part.strip()) for part in text.split("/")]
     if len(parts) == 2 and all(len(part) in (1, 3) for part in parts):
-        try:
-            found = _known(text, " ".join(parts[0]), " ".join(parts[1]))
-        except ValueError:
-            found = None
-        if found is not None and all(value > 0 for value in found.std):
-            return found
+        with suppress(ValueError, UsageError):
+            return _known(text, " ".join(parts[0]), " ".join(parts[1]))
     names = ", ".join(NORMALISATIONS)
     raise UsageError(
         f"normalisation {text!r} is not known; give mean/std, as in 0.49,0.48,0.45/0.25,0.24,0.26, "
@@ -99,6 +104,10 @@ class Preprocessing:
     size: int
     normalisation: Normalisation
     order: Order = "rgb"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= MAX_SIZE:
+            raise UsageError(f"an input has 1 to {MAX_SIZE} pixels a side, not {self.size}")
 
     @cached_property
     def _scale_and_offset(self) -> tuple[torch.Tensor, torch.Tensor]:

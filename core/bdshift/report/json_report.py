@@ -36,7 +36,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "images": trial.images,
         "accuracy": trial.accuracy,
         "loss": _number(trial.loss),
-        "batchnorm_mismatch": trial.mismatch,
+        "batchnorm_mismatch": None if trial.mismatch is None else _number(trial.mismatch),
     }
 
 

@@ -14,6 +14,7 @@ from bdshift.neurons.tac import Tac
 from bdshift.text import columns, one_line
 
 _WIDTH = 88
+_LONGEST = 4000  # characters of a paragraph: a name in it may be of any length
 _ROWS = 20  # of a table of many classes: the lowest norms, which decide
 
 
@@ -36,7 +37,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _wrapped(text: str, first: str = "") -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
+    return textwrap.wrap(
+        text[:_LONGEST], _WIDTH, initial_indent=first, subsequent_indent=" " * len(first)
+    )
 
 
 def _joined(lines: Sequence[str]) -> str:

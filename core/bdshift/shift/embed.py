@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import Classifier
-from bdshift.devices import autocast, free_memory, has_native_bfloat16
+from bdshift.checkpoints.footprint import largest_batch
+from bdshift.devices import autocast, has_native_bfloat16, is_out_of_memory
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, Skipped
 from bdshift.images.loader import content_hash, decoded_batches
@@ -24,7 +25,7 @@ from bdshift.triggers import Trigger
 
 Precision = Literal["float32", "bfloat16"]
 
-_BYTES_PER_PIXEL = 4 * 160  # activations of a usual network, alive at once, per input pixel
+_MOST = 256  # images at a time; more make nothing faster
 _CHECK_IMAGES = 32
 _FIRST_BATCH = 16
 _QUICK, _SLOW = 0.1, 0.25  # seconds a batch: larger below, smaller above, so that Cancel is prompt
@@ -68,12 +69,6 @@ class Embedding:
         return float((self.logits.argmax(1) == self.labels).mean())
 
 
-def pick_batch(size: int, device: torch.device) -> int:
-    """Images at a time: up to 256, within a quarter of the free memory."""
-    room = free_memory(device) // 4
-    return int(max(1, min(256, room // (size * size * _BYTES_PER_PIXEL))))
-
-
 def pick_precision(
     classifier: Classifier, pixels: NDArray[np.uint8], device: torch.device
 ) -> Precision:
@@ -96,10 +91,6 @@ def _forward(
     with autocast(images.device, precision):
         phi = classifier.embed(images)[0].float()
     return phi, torch.addmm(classifier.bias, phi, classifier.weight.T)
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 class _Pass:
@@ -131,7 +122,7 @@ class _Pass:
             try:
                 parts.append(self._one(part, trigger))
             except RuntimeError as error:
-                if not _is_out_of_memory(error) or self.batch == 1:
+                if not is_out_of_memory(error) or self.batch == 1:
                     raise
                 self.batch = self.most = self.batch // 2
                 continue
@@ -191,7 +182,7 @@ def embed_images(
     assert preprocess is not None, "settle() chooses the preprocessing first"
     where = device or torch.device("cpu")
     classifier.network.to(where)
-    most = batch or pick_batch(preprocess.size, where)
+    most = batch or largest_batch(classifier.network, preprocess.size, where, _MOST)
     stage = "Embedding triggered images" if trigger else "Embedding clean images"
     runner: _Pass | None = None
     rows: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []

@@ -37,6 +37,10 @@ from bdshift.shift.result import Shifts, Status
 
 TOLERANCE = 1e-9
 _MAX_STEPS = 150  # at one temperature; five is usual
+MAX_LOGIT_SPREAD = 1e5
+"""Between the logits of one image; a trained network's lie some ten to a hundred apart. Beyond, the
+softmax is a hard maximum, and Eq. 4 has no meaning that its α could express.
+"""
 _LOOSE = 0.1  # tolerance while cooling
 _START_LOGIT = 10.0  # mean logit to overcome at the first temperature
 _REACH = 1e4  # unreachable: proven to need a longer shift than this times the logits' spread
@@ -278,7 +282,7 @@ def solve_exact(
     basis = _basis(w)
     spread = float((z.amax(1) - z.amin(1)).max())
     direct = spread > MAX_SPREAD
-    state_row = 8 * len(z) * (classes if direct else 1)
+    state_row = 8 * max(len(z) * (classes if direct else 1), 4 * classes)
     size = max(1, min(classes, _STATE_BYTES // state_row))
     groups = [
         _Group(torch.arange(start, min(classes, start + size), device=z.device), len(basis.rows))
@@ -329,6 +333,12 @@ def check_problem(z: torch.Tensor, w: torch.Tensor, alpha: float) -> None:
         raise InputError(f"a head with {len(w)} rows does not fit logits of {z.shape[1]} classes")
     if not (torch.isfinite(z).all() and torch.isfinite(w).all()):
         raise InputError("the logits or the head's weights are not finite")
+    spread = float((z.amax(1) - z.amin(1)).max())
+    if spread > MAX_LOGIT_SPREAD:
+        raise InputError(
+            f"the logits of an image lie up to {spread:.0e} apart, and no training makes them so: "
+            "the head was scaled, or the preprocessing is wrong"
+        )
 
 
 def _collect(groups: list[_Group], basis: _Basis, alpha: float, seconds: float) -> Shifts:

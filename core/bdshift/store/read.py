@@ -36,15 +36,15 @@ def load_audit(path: str | Path) -> Audit:
         raise InputError(f"{path}: no such file")
     try:
         with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT:
+            if _attribute(file, "format", "S") != FORMAT.encode():
                 raise InputError(f"{path}: is an HDF5 file, but not an audit file of bdshift")
-            schema = int(file.attrs.get("schema", 0))
+            schema = int(_attribute(file, "schema", "i") or 0)
             if schema > SCHEMA:
                 raise InputError(
                     f"{path}: was written by a newer bdshift (schema {schema}, this one reads "
                     f"{SCHEMA})"
                 )
-            return _read(file)
+            return _read(_Datasets(file, path.stat().st_size))
     except InputError:
         raise
     except OSError as error:
@@ -55,42 +55,72 @@ def load_audit(path: str | Path) -> Audit:
         raise InputError(f"{path}: is damaged ({type(error).__name__}: {error})") from error
 
 
-def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
-    """A dataset of this very file: a link into another file is not followed."""
-    group: h5py.Group = file
-    for part in name.split("/"):
-        link = group.get(part, getlink=True)
-        if not isinstance(link, h5py.HardLink):
+def _attribute(file: h5py.File, name: str, kind: str) -> Any:
+    """A fixed-length attribute. HDF5 keeps values of variable length in heaps, and its library can
+    be caught in an endless loop by a damaged one: none is ever read.
+    """
+    if name not in file.attrs or file.attrs.get_id(name).dtype.kind != kind:
+        return None
+    return file.attrs[name]
+
+
+class _Datasets:
+    """The file's datasets: each may be read once, and all together no more than it can hold."""
+
+    def __init__(self, file: h5py.File, size: int) -> None:
+        self._file = file
+        self._room = _MOST_PER_BYTE * size
+        self._seen: set[int] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._file
+
+    def find(self, name: str) -> h5py.Dataset:
+        """A dataset of this very file: a link into another file is not followed, nor a second link
+        to the same dataset.
+        """
+        group: h5py.Group = self._file
+        for part in name.split("/"):
+            link = group.get(part, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise KeyError(name)
+            group = group[part]
+        if not isinstance(group, h5py.Dataset) or group.is_virtual or group.external:
             raise KeyError(name)
-        group = group[part]
-    if not isinstance(group, h5py.Dataset) or group.is_virtual or group.external:
-        raise KeyError(name)
-    if group.compression not in (None, "lzf"):
-        raise ValueError(f"{name} is compressed in another way")
-    if group.nbytes > _MOST_PER_BYTE * group.id.get_storage_size():
-        raise ValueError(f"{name} claims {group.nbytes} bytes")
-    return group
+        if group.compression not in (None, "lzf") or group.dtype.kind not in "fiu":
+            raise ValueError(f"{name} is kept in another way")
+        address = h5py.h5o.get_info(group.id).addr
+        if address in self._seen:
+            raise ValueError(f"{name} is another name of what was read before")
+        self._seen.add(address)
+        self._room -= group.nbytes
+        if self._room < 0 or group.nbytes > _MOST_PER_BYTE * group.id.get_storage_size():
+            raise ValueError(f"{name} claims {group.nbytes} bytes")
+        return group
+
+    def array(self, name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
+        """All of it, if it has this shape."""
+        dataset = self.find(name)
+        if dataset.shape != shape:
+            raise ValueError(f"{name} is {dataset.shape}, not {shape}")
+        return np.asarray(dataset[()], dtype=dtype)
 
 
-def _array(file: h5py.File, name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
-    dataset = _dataset(file, name)
-    if dataset.dtype.kind not in "fiu" or dataset.shape != shape:
-        raise ValueError(f"{name} is {dataset.dtype} {dataset.shape}, not numbers {shape}")
-    return np.asarray(dataset[()], dtype=dtype)
-
-
-def _read(file: h5py.File) -> Audit:
-    found = json.loads(_dataset(file, "audit.json").asstr()[()])
+def _read(file: _Datasets) -> Audit:
+    text = file.find("audit.json")
+    if text.ndim != 1 or text.dtype != np.uint8:
+        raise ValueError("its description is no text")
+    found = json.loads(text[()].tobytes())
     given: dict[str, Any] = {}
-    weight = _dataset(file, "model/weight")
-    if len(weight.shape) != 2 or 0 in weight.shape:
+    head = file.find("model/weight")
+    if head.ndim != 2 or 0 in head.shape:
         raise ValueError("the head is no matrix")
-    classes, dim = weight.shape
+    classes, dim = head.shape
     given["model"] = build(
         ModelRecord,
         found.pop("model"),
-        weight=_array(file, "model/weight", np.float32, (classes, dim)),
-        bias=_array(file, "model/bias", np.float32, (classes,)),
+        weight=np.asarray(head[()], dtype=np.float32),
+        bias=file.array("model/bias", np.float32, (classes,)),
     )
     given["images"] = images = build(ImagesRecord, found.pop("images"))
     given["settings"] = build(ScanSettings, found.pop("settings"))
@@ -101,8 +131,8 @@ def _read(file: h5py.File) -> Audit:
         Shifts,
         found.pop("shifts"),
         **{
-            name: _array(
-                file, f"shift/{name}", np.float64, (classes, dim) if name == "shift" else (classes,)
+            name: file.array(
+                f"shift/{name}", np.float64, (classes, dim) if name == "shift" else (classes,)
             )
             for name in SHIFT_ARRAYS
         },
@@ -111,8 +141,8 @@ def _read(file: h5py.File) -> Audit:
         build(
             Tac,
             row,
-            change=_array(file, f"tac/{number}/change", np.float64, (dim,)),
-            signed=_array(file, f"tac/{number}/signed", np.float64, (dim,)),
+            change=file.array(f"tac/{number}/change", np.float64, (dim,)),
+            signed=file.array(f"tac/{number}/signed", np.float64, (dim,)),
         )
         for number, row in enumerate(found.pop("tac"))
     )
@@ -131,7 +161,7 @@ def _read(file: h5py.File) -> Audit:
 
 
 def _embedding(
-    file: h5py.File,
+    file: _Datasets,
     about: dict[str, Any],
     found: dict[str, Any],
     images: ImagesRecord,
@@ -140,12 +170,12 @@ def _embedding(
     classes, dim = head
     rows = read_as(tuple[tuple[str, int], ...], about["files"])
     count = len(rows)
-    labels = _array(file, "embedding/labels", np.int64, (count,))
+    labels = file.array("embedding/labels", np.int64, (count,))
     if count == 0 or labels.min() < 0 or labels.max() >= classes:
         _unfit()
     return Embedding(
-        phi=_array(file, "embedding/phi", np.float32, (count, dim)),
-        logits=_array(file, "embedding/logits", np.float32, (count, classes)),
+        phi=file.array("embedding/phi", np.float32, (count, dim)),
+        logits=file.array("embedding/logits", np.float32, (count, classes)),
         labels=labels,
         files=tuple(ImageFile(*row) for row in rows),
         images_hash=images.sha256,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from bdshift.audit import Audit
 from bdshift.errors import InputError
@@ -50,9 +51,9 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def _write(file: h5py.File, audit: Audit, embeddings: bool) -> None:
-    file.attrs["format"], file.attrs["schema"] = FORMAT, SCHEMA
-    file.attrs["bdshift"] = audit.versions.get("bdshift", "")
-    file["audit.json"] = json.dumps(_described(audit), allow_nan=False)
+    file.attrs["format"], file.attrs["schema"] = np.bytes_(FORMAT), SCHEMA
+    text = json.dumps(_described(audit), allow_nan=False).encode()
+    file["audit.json"] = np.frombuffer(text, np.uint8)
     file["model/weight"], file["model/bias"] = audit.model.weight, audit.model.bias
     for name in SHIFT_ARRAYS:
         file[f"shift/{name}"] = getattr(audit.shifts, name)
@@ -72,6 +73,11 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _maybe(value: float | None) -> float | None:
+    """A NaN among values that may be missing is missing too."""
+    return None if value is None else _number(value)
+
+
 def _described(audit: Audit) -> dict[str, Any]:
     model, embedding, shifts = audit.model, audit.embedding, audit.shifts
     verdict = asdict(audit.verdict)
@@ -89,7 +95,10 @@ def _described(audit: Audit) -> dict[str, Any]:
         },
         "images": asdict(audit.images),
         "settings": settings,
-        "trials": [asdict(trial) for trial in audit.trials],
+        "trials": [
+            {**asdict(trial), "loss": _number(trial.loss), "mismatch": _maybe(trial.mismatch)}
+            for trial in audit.trials
+        ],
         "accuracy": audit.accuracy,
         "embedding": None
         if embedding is None

@@ -79,9 +79,20 @@ def count_blocks(shapes: Shapes, pattern: str) -> int:
     return len(found) if max(found, default=-1) + 1 == len(found) else 0
 
 
+MAX_STAGES, MAX_BLOCKS = 8, 1000
+"""More than any published residual network has (eight stages, 600 blocks)."""
+
+
+def are_plausible(blocks: int, shapes: Shapes) -> bool:
+    """Whether so many blocks are worth building: each needs two tensors of its own at least."""
+    return 0 < blocks <= min(MAX_BLOCKS, len(shapes) // 2)
+
+
 def count_stages(shapes: Shapes, pattern: str) -> int:
-    """Stages numbered from 1: how many ``pattern.format(stage)`` start some key, without a gap."""
+    """Stages numbered from 1: how many ``pattern.format(stage)`` start some key, without a gap; at
+    most `MAX_STAGES`.
+    """
     stage = 0
-    while any(key.startswith(pattern.format(stage + 1)) for key in shapes):
+    while stage < MAX_STAGES and any(key.startswith(pattern.format(stage + 1)) for key in shapes):
         stage += 1
     return stage

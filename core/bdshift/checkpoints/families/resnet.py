@@ -32,6 +32,7 @@ from bdshift.checkpoints.families.base import (
     USUAL,
     Candidate,
     Shapes,
+    are_plausible,
     count_blocks,
     count_stages,
     with_rare_activations,
@@ -229,7 +230,7 @@ def _read_plan(shapes: Shapes) -> Plan | None:
     last = "conv3" if bottleneck else "conv2"
     outs = [shapes.get(f"layer{stage}.0.{last}.weight", (0,))[0] for stage in stages]
     planes = tuple(out // (4 if bottleneck else 1) for out in outs)
-    if min(*planes, *blocks, *first, stem[0]) < 1:
+    if min(*planes, *blocks, *first, stem[0]) < 1 or not are_plausible(sum(blocks), shapes):
         return None
     groups = max(1, first[0] // first[1]) if bottleneck else 1
     keys = "\n".join(shapes)

@@ -16,6 +16,7 @@ from bdshift.checkpoints.families.base import (
     ACTIVATIONS,
     Candidate,
     Shapes,
+    are_plausible,
     count_blocks,
     count_stages,
     with_rare_activations,
@@ -86,7 +87,7 @@ def propose(shapes: Shapes) -> Iterator[Candidate]:
     widths = tuple(
         shapes.get(f"block{stage}.layer.0.conv1.weight", (0,))[0] for stage in range(1, stages + 1)
     )
-    if min(widths) < 1:
+    if min(widths) < 1 or not are_plausible(stages * count, shapes):
         return
     depth, factor = 2 * stages * count + 4, widths[0] / stem[0]
     build = partial(WideResNet, stem[0], count, widths, head[0])
