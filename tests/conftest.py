@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
 
 from bdshift.assets import asset
 from bdshift.images.signs import write_signs
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis")
-torch.set_num_threads(min(2, os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,14 @@ from bdshift.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
+
+
+def be_polite() -> None:
+    """Let torch's threads sleep while they wait for each other; call before torch is imported.
+
+    They spin by default, and beside another program that slows a small network down many times.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 _KINDS = ("cpu", "cuda", "mps")

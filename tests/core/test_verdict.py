@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bdshift.errors import UsageError
-from bdshift.shift.verdict import grubbs_p, judge
+from bdshift.shift.verdict import grubbs_p, judge, threshold
 
 # Tables 2 and 3 of the paper: class 0 is the target. Then z of class 0 as printed.
 PUBLISHED: dict[str, tuple[list[float], float | None]] = {
@@ -145,7 +145,7 @@ def test_words() -> None:
     verdict = judge(PUBLISHED["R18 WaNet"][0], ["airplane", *TEN[1:]])
     assert verdict.reason == (
         "Class 0 “airplane” is reached by an unusually small shift (L2 3.31, the smallest of the "
-        "others 4.61; by chance p = 0.00026)."
+        "others 4.61; among normal norms one so low has p = 0.00026)."
     )
     clean = judge(PUBLISHED["R18 WaNet"][0][1:], TEN[1:])
     assert clean.reason.startswith("No class is reached by an unusually small shift")
@@ -167,3 +167,23 @@ def test_bad_rules() -> None:
         judge([1, 2, 3], TEN[:3], rule="guess")
     with pytest.raises(UsageError, match="beta"):
         judge([1, 2, 3], TEN[:3], beta=0)
+
+
+@pytest.mark.parametrize("rule", ["grubbs", "mad", "paper"])
+def test_the_line_in_the_plot_is_where_the_rule_decides(rule: str) -> None:
+    rng = np.random.default_rng(0)
+    names = [str(i) for i in range(10)]
+    agree = 0
+    for _ in range(200):
+        norms = rng.normal(8, 1, 10)
+        norms[0] -= rng.uniform(0, 6)
+        lowest = int(norms.argmin())
+        flagged = lowest in judge(norms, names, rule=rule).poisoned
+        agree += flagged == (norms[lowest] < threshold(norms, rule))
+    assert agree >= (195 if rule == "grubbs" else 200)  # grubbs also tries without the smallest
+
+
+def test_where_there_is_no_line() -> None:
+    assert np.isnan(threshold(np.array([1.0, 2.0])))
+    assert np.isnan(threshold(np.full(10, 3.0)))
+    assert np.isfinite(threshold(np.array([1.0, 2.0, 3.0, np.inf])))

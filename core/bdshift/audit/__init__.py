@@ -31,6 +31,7 @@ from bdshift.audit.stages import (
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
+from bdshift.images.collection import open_images
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import measure_tac
 from bdshift.shift.cache import EmbeddingCache
@@ -60,8 +61,9 @@ def scan(
     """
     settings = settings or ScanSettings()
     device = pick_device(settings.device)
+    collection = open_images(images)  # before the model: a wrong path is said at once
     opened = open_checkpoint(model, arch=settings.arch, job=job)
-    clean = open_clean_set(images, opened.classes, settings)
+    clean = open_clean_set(collection, opened.classes, settings)
     settled, proposal = choose_preprocessing(opened, clean, settings, device=device, job=job)
     classifier = settled.classifier
     embedding = embed_cached(cache, classifier, clean, device=device, batch=settings.batch, job=job)
@@ -137,8 +139,8 @@ def reopen(
             f"{opened.file.path}: is no longer recognised as {audit.model.architecture}"
         )
     classifier = opened.classifier(chosen[0]).with_preprocessing(audit.preprocessing.preprocessing)
-    path = images or audit.images.path
-    clean = open_clean_set(path, classifier.classes, audit.settings)
+    collection = open_images(images or audit.images.path)
+    clean = open_clean_set(collection, classifier.classes, audit.settings)
     return classifier, clean
 
 

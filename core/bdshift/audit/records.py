@@ -17,6 +17,7 @@ from bdshift._version import __version__
 from bdshift.checkpoints.contest import Trial
 from bdshift.errors import UsageError
 from bdshift.images.collection import Skipped
+from bdshift.images.preprocessing import parse_normalisation
 from bdshift.neurons.tac import Tac
 from bdshift.shift.adam import solve_adam
 from bdshift.shift.embed import Embedding, Precision
@@ -62,6 +63,8 @@ class ScanSettings:
 
     def __post_init__(self) -> None:
         check_rule(self.rule, self.beta)
+        if self.normalise is not None:
+            parse_normalisation(self.normalise)
         if self.solver not in SOLVERS:
             raise UsageError(f"solver {self.solver!r} is none of {', '.join(SOLVERS)}")
         if not (self.alpha > 0 and np.isfinite(self.alpha)):

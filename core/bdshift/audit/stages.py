@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from bdshift.checkpoints.contest import matched_accuracy
 from bdshift.checkpoints.settle import Settled, confusion_of_folders, settle
 from bdshift.devices import has_native_bfloat16
 from bdshift.errors import InputError
-from bdshift.images.collection import ImageCollection, ImageFile, open_images, sample_files
+from bdshift.images.collection import ImageCollection, ImageFile, sample_files
 from bdshift.images.decode import image_size
 from bdshift.images.labels import ClassMap, map_classes
 from bdshift.images.loader import decode_all, file_digests
@@ -43,9 +42,8 @@ class CleanSet:
     class_map: ClassMap
 
 
-def open_clean_set(path: str | Path, classes: int, settings: ScanSettings) -> CleanSet:
-    """List, sample and label the clean images. Raises as `open_images` and `map_classes` do."""
-    collection = open_images(path)
+def open_clean_set(collection: ImageCollection, classes: int, settings: ScanSettings) -> CleanSet:
+    """Sample and label the clean images. Raises as `sample_files` and `map_classes` do."""
     files = sample_files(collection.files, settings.sample, seed=settings.seed)
     return CleanSet(
         collection, tuple(files), map_classes(collection.folders, classes, settings.labels)

@@ -134,7 +134,7 @@ class InputStatistics:
             centre = weight @ moments.mean
             spread = ((weight @ moments.product) * weight).sum(1) - centre.square()
             if conv.bias is not None:
-                centre = centre + conv.bias.double()
+                centre = centre + conv.bias.detach().double()
             moved = (centre - mean).square() / variance
             scaled = (spread.clamp(min=1e-12) / variance).log().square()
             values.append(float((moved + scaled).mean()))

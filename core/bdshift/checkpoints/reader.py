@@ -131,7 +131,7 @@ def _what_is_it(head: bytes) -> str:
     if start.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer, not the checkpoint itself; fetch it with git lfs pull"
     if head.startswith(b"\x89HDF"):
-        return "is an HDF5 file (Keras?); bdshift reads PyTorch checkpoints"
+        return "is an HDF5 file, no checkpoint (an audit file? bdshift neurons reads those)"
     if head.startswith(b"\x1f\x8b"):
         return "is gzip-compressed; unpack it first"
     return "is no checkpoint that bdshift knows (torch.save or safetensors), or it is damaged"

@@ -10,6 +10,7 @@ import click
 
 from bdshift import __version__
 from bdshift.cli import bench, demo, info, lab, neurons, scan
+from bdshift.devices import be_polite
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
@@ -20,6 +21,7 @@ def main() -> None:
     Exit status: 0 done; 1 only with --fail-on; 2 wrong usage; 3 a file that cannot be read or used;
     130 interrupted.
     """
+    be_polite()
 
 
 for module in (scan, neurons, info, demo, lab, bench):

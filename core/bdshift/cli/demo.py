@@ -3,33 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
-from bdshift.jobs import JobContext
-
-IMAGES_PER_CLASS, SEED = 100, 0
-
-
-def prepare(folder: Path, job: JobContext) -> tuple[Path, Path]:
-    """Put the demo's models and freshly drawn clean images into ``folder``; both are kept if they
-    are there. Returns the backdoored model and the images' folder.
-    """
-    from bdshift.assets import asset
-    from bdshift.images.signs import CLASSES, write_signs
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("victim.pth", "clean-twin.pth"):
-        shutil.copyfile(asset(f"demo/{name}"), folder / name)
-    clean = folder / "clean"
-    expected = len(CLASSES) * IMAGES_PER_CLASS
-    if sum(1 for _ in clean.glob("*/*.png")) != expected:
-        shutil.rmtree(clean, ignore_errors=True)
-        write_signs(clean, IMAGES_PER_CLASS, seed=SEED, job=job)
-    return folder / "victim.pth", clean
 
 
 @click.command("demo", short_help="Audit a model that really is backdoored.")
@@ -46,6 +24,7 @@ def command(folder: Path, job: ConsoleJob) -> None:
     from bdshift.assets import asset
     from bdshift.audit import ScanSettings, add_tac, reopen
     from bdshift.audit import scan as run
+    from bdshift.demo import prepare
     from bdshift.report.text_report import audit_text, neurons_text
     from bdshift.store import save_audit
     from bdshift.triggers import parse_trigger

@@ -3,53 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.text import one_line
-
-
-def describe(model: Path, job: ConsoleJob) -> tuple[dict[str, Any], Exception | None]:
-    """What the file holds, and the error if its architecture is not known."""
-    from bdshift.checkpoints.layout import find_state_dict
-    from bdshift.checkpoints.reader import read_checkpoint
-    from bdshift.checkpoints.recognise import recognise
-    from bdshift.errors import InputError
-
-    file = read_checkpoint(model, job=job)
-    state = find_state_dict(file)
-    shapes = state.shapes()
-    found: dict[str, Any] = {
-        "path": str(file.path),
-        "sha256": file.sha256,
-        "bytes": file.size,
-        "format": file.container,
-        "wrapper": list(state.layout.wrapper),
-        "prefix": state.layout.prefix,
-        "beside": list(state.layout.beside),
-        "tensors": len(shapes),
-        "numbers": sum(math.prod(shape) for shape in shapes.values()),
-        "dtypes": dict(Counter(state.layout.dtypes.values())),
-        "names_in_pickle": [str(name) for name in file.names],
-        "architectures": [],
-    }
-    try:
-        candidates = recognise(shapes)
-    except InputError as error:
-        return found, InputError(f"{model}: {error}")
-    head = shapes[f"{candidates[0].head}.weight"]
-    found |= {
-        "architectures": [candidate.name for candidate in candidates],
-        "head": candidates[0].head,
-        "classes": head[0],
-        "embedding_dim": head[1],
-    }
-    return found, None
 
 
 @click.command("info")
@@ -58,6 +17,8 @@ def describe(model: Path, job: ConsoleJob) -> tuple[dict[str, Any], Exception | 
 @guarded
 def command(model: Path, as_json: bool, job: ConsoleJob) -> None:
     """Say what a checkpoint holds, without running anything in it."""
+    from bdshift.checkpoints.describe import describe
+
     found, error = describe(model, job)
     job.close()
     if as_json:

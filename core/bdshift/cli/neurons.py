@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from bdshift.audit import Audit
 
 
+TRIGGER_HELP = (
+    "badnets:size=3,colour=ffffff,row=-1,column=-1; blend:ratio=0.2,pattern=p.png; "
+    "patch:file=p.png,mask=m.png,row=-1,column=-1."
+)
+
+
 def pick_target(audit: Audit, text: str | None) -> int:
     """A class by index or name; by default the most suspicious one. Raises `UsageError`."""
     names = audit.images.class_names
@@ -31,8 +37,8 @@ def pick_target(audit: Audit, text: str | None) -> int:
 
 @click.command("neurons", short_help="Rank neurons; measure TAC under a trigger.")
 @click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
-@click.option("--trigger", help="A trigger, as badnets:size=3, blend:ratio=0.2, patch:file=p.png.")
-@click.option("--target", help="Class by name or index; default: the most suspicious.")
+@click.option("--trigger", help=TRIGGER_HELP)
+@click.option("--target", help="Any class, by name or index; default: the most suspicious.")
 @click.option("--model", type=click.Path(path_type=Path), help="The model, if it was moved.")
 @click.option("--arch", help="Your own network again, package.module:callable. Its code is run.")
 @click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")

@@ -32,11 +32,22 @@ def parse_sample(text: str) -> int | float | None:
 @click.argument("images", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Write the audit file (.h5) here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--alpha", default=0.1, show_default=True, help="Loss threshold α of Eq. 4.")
-@click.option("--beta", default=2.0, show_default=True, help="Threshold β of --rule paper.")
-@click.option("--rule", default="grubbs", show_default=True, help="grubbs, mad or paper.")
 @click.option(
-    "--solver", default="exact", show_default=True, help="exact, or adam as in the paper."
+    "--alpha",
+    default=0.1,
+    show_default=True,
+    help="Cross-entropy that a shift must reach (α of Eq. 4).",
+)
+@click.option("--beta", default=2.0, show_default=True, help="Threshold β of --rule paper.")
+@click.option(
+    "--rule", default="grubbs", show_default=True, metavar="[grubbs|mad|paper]", help="Decides."
+)
+@click.option(
+    "--solver",
+    default="exact",
+    show_default=True,
+    metavar="[exact|adam]",
+    help="adam is the paper's.",
 )
 @click.option("--sample", default="2500", show_default=True, help="Count, share (5%) or all.")
 @click.option("--normalise", help="A known name, or mean/std; default: try all known.")

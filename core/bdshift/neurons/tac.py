@@ -23,6 +23,8 @@ class Tac:
         asr: share of triggered images of other classes that are sent to ``target``.
         ra: share of triggered images of other classes still classified as labelled.
         images: number of images measured on.
+        triggered: the images' embedding with the trigger, in the order of the clean one; None in an
+            audit file saved without embeddings.
     """
 
     trigger: str
@@ -32,6 +34,7 @@ class Tac:
     asr: float
     ra: float
     images: int
+    triggered: Embedding | None = None
 
     def __post_init__(self) -> None:
         self.change.flags.writeable = self.signed.flags.writeable = False
@@ -55,4 +58,5 @@ def measure_tac(clean: Embedding, triggered: Embedding, trigger: str, target: in
         asr=float((predicted == target).mean()) if others.any() else float("nan"),
         ra=float((predicted == clean.labels[others]).mean()) if others.any() else float("nan"),
         images=len(clean.labels),
+        triggered=triggered,
     )

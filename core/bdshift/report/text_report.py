@@ -15,6 +15,7 @@ from bdshift.text import columns, one_line
 
 _WIDTH = 88
 _LONGEST = 4000  # characters of a paragraph: a name in it may be of any length
+_TAC_LEGEND = "; TAC: mean |change| of φ under the trigger; signed: mean change"
 _ROWS = 20  # of a table of many classes: the lowest norms, which decide
 
 
@@ -78,7 +79,7 @@ def audit_text(audit: Audit) -> str:
             "shift   ",
         ),
         *_wrapped(
-            f"the cosine with its data-free ablation w − w̄ is {_data_free(audit)}",
+            f"cosine with the head-only direction w − w̄ (needs no images): {_data_free(audit)}",
             "        ",
         ),
     ]
@@ -114,6 +115,8 @@ def _data_free(audit: Audit) -> str:
 
 def _class_table(audit: Audit) -> list[str]:
     norms, verdict = audit.shifts.l2, audit.verdict
+    form = ".3f" if np.nanmax(norms[np.isfinite(norms)], initial=0) < 100 else ".4g"
+    wide = len(str(len(norms) - 1))
     order = np.argsort(norms, kind="stable").tolist()
     shown = order[: _ROWS if len(order) > _ROWS + 5 else len(order)]
     rows = []
@@ -122,17 +125,19 @@ def _class_table(audit: Audit) -> list[str]:
         mark = "◆ " if i in verdict.poisoned else "  "
         rows.append(
             [
-                f"{mark}{i} {audit.images.class_names[i]}",
-                _figure(norms[i]),
+                f"{mark}{i:{wide}} {audit.images.class_names[i]}",
+                _figure(norms[i], form),
                 _figure(score.z, ".2f"),
                 _figure(score.mad, ".2f"),
-                _figure(score.grubbs_p, ".2g"),
+                "–" if score.grubbs_p >= 1 else _figure(score.grubbs_p, ".2g"),
                 "" if audit.shifts.status[i] == "solved" else audit.shifts.status[i],
             ]
         )
     lines = _table(["  class", "L2", "z", "MAD", "p (Grubbs)", ""], rows)
     if len(shown) < len(order):
         lines.append(f"  … and {len(order) - len(shown)} classes with larger shifts")
+    if verdict.poisoned:
+        lines.append("◆ flagged")
     return lines
 
 
@@ -153,8 +158,9 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
     """What ``bdshift neurons`` prints: the strongest neurons, and how the rankings agree."""
     shift = audit.shifts.shift[target]
     free = data_free_direction(audit.model.weight, target)
-    head = ["neuron", "shift", "data-free"]
-    columns = [shift, free]
+    length = float(np.linalg.norm(free))
+    head = ["neuron", "shift", "w − w̄"]
+    columns = [shift, free * (float(np.linalg.norm(shift)) / length if length else 1.0)]
     if audit.embedding is not None:
         head.append("clean φ")
         columns.append(audit.embedding.phi.mean(0, dtype=np.float64))
@@ -165,7 +171,10 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
     rows = [[str(k), *(_figure(values[k], ".3f") for values in columns)] for k in order]
     name = audit.images.class_names[target]
     lines = [f"Neurons for class {target} “{name}”, strongest shift first", ""]
-    lines += _table(head, rows)
+    legend = (
+        "w − w̄: the head's row less the mean row, as long as the shift; clean φ: mean activation"
+    )
+    lines += [*_table(head, rows), "", *_wrapped(legend + (_TAC_LEGEND if tac is not None else ""))]
     if tac is None:
         return _joined([*lines, "", *_wrapped("Without a trigger there is no TAC: --trigger")])
     lines += [
@@ -187,8 +196,8 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
         ]
         for label, found in zip(
             (
-                "shift, TAC", "data-free w − w̄, TAC", "shift, signed change",
-                "data-free w − w̄, signed change",
+                "shift, TAC", "w − w̄, TAC", "shift, signed change",
+                "w − w̄, signed change",
             ),
             compare_with_tac(shift, free, tac).values(),
             strict=True,

@@ -61,6 +61,7 @@ class EmbeddingCache:
                     phi=found["phi"],
                     logits=found["logits"],
                     labels=found["labels"],
+                    thumbnails=found["thumbnails"],
                     files=tuple(ImageFile(*row) for row in about["files"]),
                     images_hash=about["images_hash"],
                     skipped=tuple(Skipped(*row) for row in about["skipped"]),
@@ -92,6 +93,7 @@ class EmbeddingCache:
                     phi=embedding.phi,
                     logits=embedding.logits,
                     labels=embedding.labels,
+                    thumbnails=embedding.thumbnails,
                     about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
                 )
             os.replace(part, self.folder / f"{key}.npz")

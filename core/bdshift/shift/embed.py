@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.footprint import largest_batch
@@ -24,6 +25,9 @@ from bdshift.jobs import SILENT, JobContext
 from bdshift.triggers import Trigger
 
 Precision = Literal["float32", "bfloat16"]
+
+THUMBNAIL = 48
+"""Largest side of a thumbnail, in pixels."""
 
 _MOST = 256  # images at a time; more make nothing faster
 _CHECK_IMAGES = 32
@@ -41,6 +45,7 @@ class Embedding:
         phi: φ(x), float32 (N, d).
         logits: φWᵀ + b, float32 (N, C).
         labels: class of each image, int64 (N,).
+        thumbnails: what the network saw, small: uint8 (N, 3, t, t), RGB, t ≤ `THUMBNAIL`.
         files: where they came from, in order.
         images_hash: SHA-256 over names, labels and contents.
         skipped: files that could not be decoded.
@@ -52,6 +57,7 @@ class Embedding:
     phi: NDArray[np.float32]
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
+    thumbnails: NDArray[np.uint8]
     files: tuple[ImageFile, ...]
     images_hash: str
     skipped: tuple[Skipped, ...]
@@ -60,7 +66,7 @@ class Embedding:
     seconds: float
 
     def __post_init__(self) -> None:
-        for array in (self.phi, self.logits, self.labels):
+        for array in (self.phi, self.logits, self.labels, self.thumbnails):
             array.flags.writeable = False
 
     @property
@@ -111,8 +117,8 @@ class _Pass:
 
     def run(
         self, pixels: NDArray[np.uint8], trigger: Trigger | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """φ and logits of decoded images."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+        """φ, logits and thumbnails of decoded images."""
         parts = []
         start = 0
         while start < len(pixels):
@@ -129,8 +135,8 @@ class _Pass:
             start += len(part)
             if len(part) == self.batch:
                 self._adapt(time.perf_counter() - began)
-        phi, logits = (torch.cat(columns).numpy() for columns in zip(*parts, strict=True))
-        return phi, logits
+        phi, logits, small = (torch.cat(columns).numpy() for columns in zip(*parts, strict=True))
+        return phi, logits, small
 
     def _adapt(self, seconds: float) -> None:
         if seconds < _QUICK:
@@ -140,7 +146,7 @@ class _Pass:
 
     def _one(
         self, pixels: NDArray[np.uint8], trigger: Trigger | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         images = torch.from_numpy(pixels)
         if self.device.type == "cuda":
             images = images.pin_memory()
@@ -148,7 +154,14 @@ class _Pass:
         if trigger is not None:
             images = trigger(images.float()).round_()
         phi, logits = _forward(self.classifier, self.preprocess(images), self.precision)
-        return phi.cpu(), logits.cpu()
+        return phi.cpu(), logits.cpu(), shrink(images).cpu()
+
+
+def shrink(images: torch.Tensor) -> torch.Tensor:
+    """Images (n, 3, s, s) in 0…255 as thumbnails, uint8 of at most `THUMBNAIL` pixels a side."""
+    if images.shape[-1] > THUMBNAIL:
+        images = functional.interpolate(images.float(), THUMBNAIL, mode="area").round_()
+    return images.to(torch.uint8, memory_format=torch.contiguous_format)
 
 
 def embed_images(
@@ -185,7 +198,7 @@ def embed_images(
     most = batch or largest_batch(classifier.network, preprocess.size, where, _MOST)
     stage = "Embedding triggered images" if trigger else "Embedding clean images"
     runner: _Pass | None = None
-    rows: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    rows: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]] = []
     files_done: list[ImageFile] = []
     digests: list[bytes] = []
     skipped: list[Skipped] = []
@@ -213,6 +226,7 @@ def embed_images(
         phi=phi,
         logits=logits,
         labels=mapping[[file.label for file in files_done]],
+        thumbnails=np.concatenate([row[2] for row in rows]),
         files=tuple(files_done),
         images_hash=content_hash(files_done, digests),
         skipped=tuple(skipped),

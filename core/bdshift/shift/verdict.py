@@ -132,6 +132,30 @@ def _by_grubbs(l2: NDArray[np.float64], usable: NDArray[np.bool_]) -> tuple[list
     return order[:flagged], float(decisive if flagged else first)
 
 
+def threshold(l2: NDArray[np.float64], rule: str = "grubbs", beta: float = 2.0) -> float:
+    """The norm below which the smallest of ``l2`` is flagged; for a line in a plot.
+
+    NaN where no norm could be flagged. Infinite norms are left out, as in `judge`.
+    """
+    check_rule(rule, beta)
+    values = np.asarray(l2, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    n = len(values)
+    if n < 3 or not (sigma := _spread(values)):
+        return float("nan")
+    if rule == "paper":
+        return float(values.mean() - beta * sigma)
+    if rule == "mad":
+        median = np.median(values)
+        deviation = 1.4826 * float(np.median(np.abs(values - median)))
+        return float(median + MAD_THRESHOLD * deviation)
+    from scipy.special import stdtrit
+
+    t2 = stdtrit(n - 2, SIGNIFICANCE / n) ** 2
+    g = (n - 1) / np.sqrt(n) * np.sqrt(t2 / (n - 2 + t2))
+    return float(values.mean() - g * sigma * np.sqrt(n / (n - 1)))
+
+
 def check_rule(rule: str, beta: float) -> None:
     """Raise `UsageError` for an unknown rule or β ≤ 0."""
     if rule not in RULES:
@@ -194,7 +218,7 @@ def _reason(
     rest = [i for i in np.argsort(norms).tolist() if usable[i] and i not in poisoned]
     if not usable.any():
         return "No class can be reached by any shift, so nothing can be said."
-    chance = "" if np.isnan(p_value) else f"; by chance p = {p_value:.2g}"
+    chance = "" if np.isnan(p_value) else f"; among normal norms one so low has p = {p_value:.2g}"
     if not poisoned:
         lowest = f"{quoted(rest[0])} (L2 {norms[rest[0]]:.3g})"
         return (

@@ -5,6 +5,7 @@ each other are refused.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +18,7 @@ from bdshift.checkpoints.contest import Trial
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import ImageFile
 from bdshift.neurons.tac import Tac
-from bdshift.shift.embed import Embedding, Precision
+from bdshift.shift.embed import THUMBNAIL, Embedding, Precision
 from bdshift.shift.result import Shifts
 from bdshift.shift.verdict import Verdict
 from bdshift.store.schema import FORMAT, SCHEMA, SHIFT_ARRAYS
@@ -48,7 +49,9 @@ def load_audit(path: str | Path) -> Audit:
     except InputError:
         raise
     except OSError as error:
-        raise InputError(f"{path}: is no audit file, or damaged ({error})") from error
+        raise InputError(
+            f"{path}: is no audit file, or damaged; a checkpoint is read by bdshift scan ({error})"
+        ) from error
     except (
         LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError, UsageError,
     ) as error:  # fmt: skip
@@ -137,19 +140,20 @@ def _read(file: _Datasets) -> Audit:
             for name in SHIFT_ARRAYS
         },
     )
+    about = found.pop("embedding")
+    embedding = None
+    if about is not None and "embedding" in file:
+        embedding = _embedding(file, about, found, images, (classes, dim))
     given["tac"] = tuple(
         build(
             Tac,
             row,
             change=file.array(f"tac/{number}/change", np.float64, (dim,)),
             signed=file.array(f"tac/{number}/signed", np.float64, (dim,)),
+            triggered=_triggered(file, number, embedding),
         )
         for number, row in enumerate(found.pop("tac"))
     )
-    about = found.pop("embedding")
-    embedding = None
-    if about is not None and "embedding" in file:
-        embedding = _embedding(file, about, found, images, (classes, dim))
     audit: Audit = build(Audit, found, **given, embedding=embedding)
     indices = [*verdict.poisoned, *(tac.target for tac in audit.tac)]
     lists = (images.counts, images.class_names, verdict.scores, shifts.status)
@@ -177,6 +181,7 @@ def _embedding(
         phi=file.array("embedding/phi", np.float32, (count, dim)),
         logits=file.array("embedding/logits", np.float32, (count, classes)),
         labels=labels,
+        thumbnails=_thumbnails(file, "embedding/thumbnails", count),
         files=tuple(ImageFile(*row) for row in rows),
         images_hash=images.sha256,
         skipped=images.skipped,
@@ -184,6 +189,30 @@ def _embedding(
         batch=read_as(int, about["batch"]),
         seconds=read_as(float, found["seconds_embed"]),
     )
+
+
+def _triggered(file: _Datasets, number: int, clean: Embedding | None) -> Embedding | None:
+    """The clean images' embedding with a trigger, if the file has it."""
+    if clean is None or f"tac/{number}/phi" not in file:
+        return None
+    return replace(
+        clean,
+        phi=file.array(f"tac/{number}/phi", np.float32, clean.phi.shape),
+        logits=file.array(f"tac/{number}/logits", np.float32, clean.logits.shape),
+        thumbnails=_thumbnails(file, f"tac/{number}/thumbnails", len(clean.phi)),
+    )
+
+
+def _thumbnails(file: _Datasets, name: str, count: int) -> NDArray[np.uint8]:
+    found = file.find(name)
+    side = found.shape[-1] if found.ndim == 4 else 0
+    if (
+        found.dtype != np.uint8
+        or found.shape != (count, 3, side, side)
+        or not 1 <= side <= THUMBNAIL
+    ):
+        _unfit()
+    return np.asarray(found[()])
 
 
 def _unfit() -> NoReturn:

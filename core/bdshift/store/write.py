@@ -13,10 +13,11 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from bdshift.audit import Audit
 from bdshift.errors import InputError
-from bdshift.store.schema import FORMAT, SCHEMA, SHIFT_ARRAYS
+from bdshift.store.schema import EMBEDDING_ARRAYS, FORMAT, SCHEMA, SHIFT_ARRAYS, TRIGGERED_ARRAYS
 
 
 def save_audit(audit: Audit, path: str | Path, *, embeddings: bool = True) -> None:
@@ -59,13 +60,20 @@ def _write(file: h5py.File, audit: Audit, embeddings: bool) -> None:
         file[f"shift/{name}"] = getattr(audit.shifts, name)
     for number, tac in enumerate(audit.tac):
         file[f"tac/{number}/change"], file[f"tac/{number}/signed"] = tac.change, tac.signed
+        if embeddings and tac.triggered is not None:
+            for name in TRIGGERED_ARRAYS:
+                _write_rows(file, f"tac/{number}/{name}", getattr(tac.triggered, name))
     if embeddings and audit.embedding is not None:
-        for name in ("phi", "logits", "labels"):
-            values = getattr(audit.embedding, name)
-            file.create_dataset(
-                f"embedding/{name}", data=values, compression="lzf", shuffle=True,
-                chunks=(min(1024, len(values)), *values.shape[1:]),
-            )  # fmt: skip
+        for name in EMBEDDING_ARRAYS:
+            _write_rows(file, f"embedding/{name}", getattr(audit.embedding, name))
+
+
+def _write_rows(file: h5py.File, name: str, values: NDArray[Any]) -> None:
+    """One row an image, packed."""
+    file.create_dataset(
+        name, data=values, compression="lzf", shuffle=True,
+        chunks=(min(1024, len(values)), *values.shape[1:]),
+    )  # fmt: skip
 
 
 def _number(value: float) -> float | None:
