@@ -13,9 +13,7 @@ from bdshift.images.augment import random_shift
 from bdshift.images.preprocessing import NORMALISATIONS, Preprocessing
 
 
-def directly(
-    network: nn.Module, conv: nn.Conv2d, norm: nn.BatchNorm2d, images: torch.Tensor
-) -> float:
+def directly(conv: nn.Conv2d, norm: nn.BatchNorm2d, images: torch.Tensor) -> float:
     value = conv(images).double()
     assert norm.running_mean is not None
     assert norm.running_var is not None
