@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from bdshift.assets import asset
+from bdshift.devices import be_polite
 from bdshift.images.signs import write_signs
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+be_polite()
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis")
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 
 @pytest.fixture(scope="session")

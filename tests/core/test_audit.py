@@ -216,7 +216,7 @@ def embed(victim: Path, signs: Path, **options: object) -> embed_module.Embeddin
     opened = open_checkpoint(victim)
     classifier = opened.classifier(opened.candidates[0])
     classifier = classifier.with_preprocessing(Preprocessing(32, parse_normalisation("half")))
-    clean = open_clean_set(signs, 12, ScanSettings(sample=60))
+    clean = open_clean_set(open_images(signs), 12, ScanSettings(sample=60))
     return embed_images(
         classifier, clean.collection, clean.files, clean.class_map.of_folder,
         precision="float32", **options,  # type: ignore[arg-type]
@@ -328,7 +328,7 @@ def test_a_broken_cache_is_no_error_and_a_full_one_makes_room(
     opened = open_checkpoint(victim)
     classifier = opened.classifier(opened.candidates[0])
     classifier = classifier.with_preprocessing(Preprocessing(32, parse_normalisation("half")))
-    clean = open_clean_set(signs, 12, ScanSettings(sample=36))
+    clean = open_clean_set(open_images(signs), 12, ScanSettings(sample=36))
     first = embed_cached(cache, classifier, clean)
     [entry] = (tmp_path / "cache").glob("*.npz")
     entry.write_bytes(b"broken")

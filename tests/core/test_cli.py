@@ -239,7 +239,7 @@ def test_info(victim: Path, tmp_path: Path) -> None:
 
 
 def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bdshift.cli.demo.IMAGES_PER_CLASS", 12)
+    monkeypatch.setattr("bdshift.demo.IMAGES_PER_CLASS", 12)
     result = bdshift("demo", "--out", tmp_path / "demo")
     assert result.exit_code == 0, result.stderr
     assert "PROBABLY BACKDOORED" in result.stdout

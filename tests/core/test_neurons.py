@@ -23,8 +23,8 @@ from bdshift.triggers import TRIGGERS, BadNets, Blend, Patch, parse_trigger
 def embedding(phi: np.ndarray, logits: np.ndarray, labels: list[int], name: str = "a") -> Embedding:
     files = tuple(ImageFile(f"{name}/{i}", label) for i, label in enumerate(labels))
     return Embedding(
-        phi.astype(np.float32), logits.astype(np.float32), np.array(labels), files, "hash", (),
-        "float32", 8, 0.0,
+        phi.astype(np.float32), logits.astype(np.float32), np.array(labels),
+        np.zeros((len(labels), 3, 2, 2), np.uint8), files, "hash", (), "float32", 8, 0.0,
     )  # fmt: skip
 
 

@@ -1,0 +1,7 @@
+"""``python -m bdshift_gui``."""
+
+import sys
+
+from bdshift_gui.app import main
+
+sys.exit(main())

@@ -1,0 +1,296 @@
+"""What the user asks for, carried out: jobs on the worker, quick answers from the cache at once."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from bdshift.jobs import JobContext
+from bdshift_gui.i18n import tr
+from bdshift_gui.jobs.controller import JobController
+from bdshift_gui.selection import Selection, SelectionModel
+from bdshift_gui.session import CutView, ImagesCard, Session
+
+if TYPE_CHECKING:
+    from bdshift.audit import Audit, ScanSettings
+    from bdshift.shift.result import Shifts
+    from bdshift.shift.verdict import Verdict
+
+_QUICK = 0.2  # seconds of a solve up to which it is repeated at once, without a job
+
+
+class Auditor(QObject):
+    """Intents in, session out. ``opened`` carries the path of an audit file read or written."""
+
+    opened = Signal(object)
+
+    def __init__(self, session: Session, selection: SelectionModel, jobs: JobController) -> None:
+        super().__init__(session)
+        self._session, self._selection, self._jobs = session, selection, jobs
+        self.settings: dict[
+            str, Any
+        ] = {}  # what the user corrected: normalise, labels, batch, device
+        selection.changed.connect(self._selection_changed)
+
+    # Opening
+
+    def open_path(self, path: Path) -> None:
+        """Open whatever ``path`` is: a folder or zip of images, an audit file, or a checkpoint."""
+        kind = _kind_of(path)
+        {"images": self.open_images, "audit": self.open_audit, "model": self.open_model}[kind](path)
+
+    def open_model(self, path: Path) -> None:
+        """Read a checkpoint and say what it is."""
+
+        def run(job: JobContext) -> dict[str, Any]:
+            from bdshift.checkpoints.describe import describe
+
+            told, error = describe(path, job)
+            if error is not None:
+                raise error
+            return told
+
+        def done(told: dict[str, Any]) -> None:
+            self._session.update(model=told)
+
+        self._session.update(model_path=path, model=None, **self._no_audit())
+        self._jobs.start(tr("Opening the model"), run, done)
+
+    def open_images(self, path: Path) -> None:
+        """List a clean set."""
+
+        def run(job: JobContext) -> ImagesCard:
+            from bdshift.images.collection import open_images
+
+            found = open_images(path)
+            counts = tuple(zip(found.folders, found.counts(), strict=True))
+            return ImagesCard(counts, tuple((skip.name, skip.reason) for skip in found.skipped))
+
+        def done(card: ImagesCard) -> None:
+            self._session.update(images=card)
+
+        self._session.update(images_path=path, images=None, **self._no_audit())
+        self._jobs.start(tr("Listing the images"), run, done)
+
+    def open_audit(self, path: Path) -> None:
+        """Show an audit file."""
+
+        def run(job: JobContext) -> Audit:
+            from bdshift.store import load_audit
+
+            return load_audit(path)
+
+        def done(audit: Audit) -> None:
+            model, images = Path(audit.model.path), Path(audit.images.path)
+            self._session.update(model_path=model, model=None, images_path=images, images=None)
+            self._show(audit, path)
+            self.opened.emit(path)
+
+        self._jobs.start(tr("Opening the audit"), run, done)
+
+    @staticmethod
+    def _no_audit() -> dict[str, Any]:
+        return {
+            "audit": None,
+            "audit_path": None,
+            "shifts": None,
+            "verdict": None,
+            "tac": None,
+            "cut": None,
+        }
+
+    # Scanning
+
+    def scan(self) -> None:
+        """Audit the open model with the open images."""
+        state = self._session.state
+        assert state.model_path is not None
+        assert state.images_path is not None
+        model, images, alpha, given = (
+            state.model_path,
+            state.images_path,
+            state.alpha,
+            self.settings,
+        )
+
+        def run(job: JobContext) -> Audit:
+            from bdshift.audit import ScanSettings, scan
+            from bdshift.shift.cache import EmbeddingCache
+
+            settings: ScanSettings = ScanSettings(alpha=alpha, **given)
+            return scan(model, images, settings, cache=EmbeddingCache(), job=job)
+
+        self._jobs.start(tr("Scanning"), run, lambda audit: self._show(audit, None))
+
+    def demo(self, folder: Path) -> None:
+        """Audit the bundled victim, with the trigger that its card names."""
+
+        def run(job: JobContext) -> Audit:
+            import json
+
+            from bdshift.assets import asset
+            from bdshift.audit import add_tac, reopen, scan
+            from bdshift.demo import prepare
+            from bdshift.triggers import parse_trigger
+
+            model, images = prepare(folder, job)
+            audit = scan(model, images, job=job)
+            card = json.loads(asset("demo/victim.json").read_text(encoding="utf-8"))["recipe"]
+            target = audit.images.class_names.index(card["target"])
+            classifier, clean = reopen(audit, job=job)
+            return add_tac(audit, classifier, clean, parse_trigger(card["attack"]), target, job=job)
+
+        def done(audit: Audit) -> None:
+            self._session.update(
+                model_path=Path(audit.model.path), images_path=Path(audit.images.path)
+            )
+            self._show(audit, None)
+
+        self._jobs.start(tr("Scanning the demo"), run, done)
+
+    def measure_tac(self, trigger: str) -> None:
+        """Run the images again with a trigger, for the selected class."""
+        state, target = self._session.state, self._selection.now.class_index
+        assert state.audit is not None
+        assert target is not None
+        audit, model, images = state.audit, state.model_path, state.images_path
+
+        def run(job: JobContext) -> Audit:
+            from bdshift.audit import add_tac, reopen
+            from bdshift.triggers import parse_trigger
+
+            applied = parse_trigger(trigger)
+            classifier, clean = reopen(audit, model=model, images=images, job=job)
+            return add_tac(audit, classifier, clean, applied, target, job=job)
+
+        def done(found: Audit) -> None:
+            self._session.update(audit=found, tac=found.tac[-1])
+            self._refresh_cut()
+
+        self._jobs.start(tr("Measuring TAC"), run, done)
+
+    def save(self, path: Path) -> None:
+        """Write the audit file."""
+        audit = self._session.state.audit
+        assert audit is not None
+
+        def run(job: JobContext) -> None:
+            from bdshift.store import save_audit
+
+            save_audit(audit, path)
+
+        def done(_: None) -> None:
+            self._session.update(audit_path=path)
+            self.opened.emit(path)
+
+        self._jobs.start(tr("Saving the audit"), run, done)
+
+    def _show(self, audit: Audit, path: Path | None) -> None:
+        target = (
+            audit.verdict.poisoned[0] if audit.verdict.poisoned else int(audit.shifts.l2.argmin())
+        )
+        self._session.open_audit(audit, path)
+        self._selection.reset(target, half_of(audit.shifts.shift[target]))
+        self._refresh_cut()
+
+    # Quick answers from the cache
+
+    def set_alpha(self, alpha: float) -> None:
+        """Solve Eq. 4 again for another α."""
+        state = self._session.state
+        audit = state.audit
+        if audit is None or audit.embedding is None:
+            self._session.update(alpha=alpha)
+            return
+        logits, weight = audit.embedding.logits, audit.model.weight
+
+        def solve(job: JobContext) -> Shifts:
+            from bdshift.shift.exact import solve_exact
+
+            return solve_exact(logits, weight, alpha=alpha, job=job)
+
+        def done(shifts: Shifts) -> None:
+            self._session.update(alpha=alpha, shifts=shifts, verdict=self._judge(shifts))
+            self._refresh_cut()
+
+        if state.shifts is not None and state.shifts.seconds <= _QUICK:
+            done(solve(JobContext()))
+        elif not self._jobs.busy:
+            self._jobs.start(tr("Solving the shifts"), solve, done)
+
+    def set_beta(self, beta: float) -> None:
+        """Move the paper's threshold, and let its rule decide."""
+        self._session.update(beta=beta)
+        self.set_rule("paper")
+
+    def set_rule(self, rule: str) -> None:
+        """Let another rule decide."""
+        shifts = self._session.state.shifts
+        if shifts is not None:
+            self._session.update(verdict=self._judge(shifts, rule))
+
+    def _judge(self, shifts: Shifts, rule: str | None = None) -> Verdict:
+        from bdshift.shift.verdict import judge
+
+        state = self._session.state
+        assert state.audit is not None
+        assert state.verdict is not None
+        names = state.audit.images.class_names
+        return judge(shifts.l2, names, rule=rule or state.verdict.rule, beta=state.beta)
+
+    def _selection_changed(self, now: Selection) -> None:
+        state = self._session.state
+        if state.audit is not None and (state.tac is None or state.tac.target != now.class_index):
+            tac = next((t for t in state.audit.tac if t.target == now.class_index), None)
+            self._session.update(tac=tac)
+        self._refresh_cut()
+
+    def _refresh_cut(self) -> None:
+        """What the selected neurons' cut would do; quick, or not at all."""
+        state, neurons = self._session.state, self._selection.now.neurons
+        audit, shifts = state.audit, state.shifts
+        if audit is None or audit.embedding is None or shifts is None or not neurons:
+            self._session.update(cut=None)
+            return
+        if shifts.seconds > _QUICK:
+            self._session.update(cut=None)
+            return
+        from bdshift.neurons.what_if import cut
+        from bdshift.shift.exact import solve_exact
+
+        found = cut(audit.embedding, audit.model.weight, neurons, state.tac)
+        after = solve_exact(found.logits, found.weight, alpha=state.alpha)
+        self._session.update(cut=CutView(found, after, self._judge(after)))
+
+
+def half_of(shift: np.ndarray) -> list[int]:
+    """The fewest neurons whose squared shift is half of ‖s‖²."""
+    order = np.argsort(-np.abs(shift), kind="stable")
+    held = np.cumsum(shift[order] ** 2)
+    count = int(np.searchsorted(held, held[-1] / 2)) + 1 if held[-1] > 0 else 0
+    return [int(k) for k in order[:count]]
+
+
+def _kind_of(path: Path) -> str:
+    if path.is_dir():
+        return "images"
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(8)
+    except OSError:
+        return "model"  # opening it will say why it cannot be read
+    if head == b"\x89HDF\r\n\x1a\n":
+        return "audit"
+    if head.startswith(b"PK\x03\x04"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            return "model"
+        if not any(name.endswith(("data.pkl", ".npy")) for name in names):
+            return "images"
+    return "model"

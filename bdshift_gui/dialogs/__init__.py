@@ -1,0 +1,1 @@
+"""Windows on top of the window, each for one question."""

@@ -1,0 +1,105 @@
+"""Which trigger: a known attack with its settings, or a picture; and how it looks on an image."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from bdshift_gui.i18n import tr
+from bdshift_gui.session import State
+from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.thumbs import Thumbs
+
+_SPECS = {
+    "badnets": "badnets:size=3,colour=ffffff,row=-1,column=-1",
+    "blend": "blend:ratio=0.2",
+    "patch": "patch:file=",
+}
+
+
+class TriggerDialog(QDialog):
+    """``chosen`` carries the trigger's text."""
+
+    chosen = Signal(str)
+
+    def __init__(self, state: State, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(tr("Trigger"))
+        self.resize(520, 300)
+        self._images: np.ndarray | None = None
+        if state.audit is not None and state.audit.embedding is not None:
+            thumbnails = state.audit.embedding.thumbnails
+            self._images = thumbnails[:: max(1, len(thumbnails) // 8)][:8]
+        column = QVBoxLayout(self)
+        lead = Text("muted")
+        lead.show_text(
+            tr("The images are run again with the trigger, which tells TAC and attack success.")
+        )
+        column.addWidget(lead)
+        form = QFormLayout()
+        self.kind, self.spec = QComboBox(), QLineEdit()
+        self.kind.addItem(tr("Patch of one colour (BadNets)"), "badnets")
+        self.kind.addItem(tr("Pattern over the whole image (Blend)"), "blend")
+        self.kind.addItem(tr("Picture from a file"), "patch")
+        form.addRow(tr("Attack"), self.kind)
+        form.addRow(tr("Settings"), self.spec)
+        column.addLayout(form)
+        self._before, self._after, self._error = Thumbs(), Thumbs(), Text("danger")
+        for widget in (self._before, self._after, self._error):
+            column.addWidget(widget)
+        column.addStretch(1)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.measure = QPushButton(tr("Measure TAC"))
+        self.measure.setObjectName("primary")
+        buttons.addButton(self.measure, QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.accepted.connect(self._accept)
+        buttons.rejected.connect(self.reject)
+        column.addWidget(buttons)
+        self.kind.currentIndexChanged.connect(self._kind_changed)
+        self.spec.textChanged.connect(self._preview)
+        known = state.tac.trigger if state.tac is not None else _SPECS["badnets"]
+        self.kind.setCurrentIndex(max(0, self.kind.findData(known.partition(":")[0])))
+        self.spec.setText(known)
+
+    def _kind_changed(self) -> None:
+        self.spec.setText(_SPECS[self.kind.currentData()])
+
+    def _preview(self, text: str) -> None:
+        from bdshift.errors import BdshiftError
+        from bdshift.triggers import parse_trigger
+
+        try:
+            trigger = parse_trigger(text)
+            after = None
+            if self._images is not None:
+                import torch
+
+                pixels = torch.from_numpy(self._images.astype(np.float32))
+                after = trigger(pixels).round().to(torch.uint8).numpy()
+        except BdshiftError as error:
+            self._error.show_text(str(error))
+            self.measure.setEnabled(False)
+            self._after.setVisible(False)
+            return
+        self._error.show_text("")
+        self.measure.setEnabled(True)
+        self._after.setVisible(after is not None)
+        self._before.setVisible(self._images is not None)
+        if after is not None and self._images is not None:
+            self._before.show_images(self._images, tr("clean"))
+            self._after.show_images(after, tr("triggered"))
+
+    def _accept(self) -> None:
+        self.chosen.emit(self.spec.text())
+        self.accept()

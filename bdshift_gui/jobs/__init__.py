@@ -1,0 +1,1 @@
+"""One worker thread, one job at a time; what it reports reaches the window as events."""

@@ -1,0 +1,64 @@
+"""What travels between the window and its worker: frozen records, nothing shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bdshift.jobs import JobContext
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to do: ``run`` is called on the worker with the job's context."""
+
+    id: int
+    name: str
+    run: Callable[[JobContext], Any]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Of the job ``job``; events of other jobs than the current one are dropped."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class Progressed(Event):
+    """``done`` of ``total``; ``left`` is the estimated seconds to go, None if it cannot be said."""
+
+    stage: str
+    done: int
+    total: int
+    unit: str
+    left: float | None
+
+
+@dataclass(frozen=True)
+class Noted(Event):
+    """A sentence for the log."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """With the job's result."""
+
+    result: Any
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """``text`` is one sentence; ``details`` to copy; ``memory`` if memory ran out."""
+
+    text: str
+    details: str
+    memory: bool
+
+
+@dataclass(frozen=True)
+class Stopped(Event):
+    """Cancelled, as was asked."""

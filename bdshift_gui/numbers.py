@@ -1,0 +1,36 @@
+"""Numbers as the window writes them: three or four significant digits and a real minus."""
+
+from __future__ import annotations
+
+import math
+
+
+def figure(value: float | None, form: str = ".4g") -> str:
+    """A number; – for what cannot be said."""
+    if value is None or math.isnan(value):
+        return "–"
+    return "∞" if math.isinf(value) else format(value, form).replace("-", "−")
+
+
+def percent(value: float | None) -> str:
+    """A share as per cent with one decimal."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.1%}".replace("%", " %")
+
+
+def chance(value: float) -> str:
+    """A p-value: fixed where it can be read, else in powers of ten."""
+    return figure(value, ".2g" if value >= 1e-4 else ".0e")
+
+
+def grouped(value: int) -> str:
+    """A count, its thousands apart by a thin space."""
+    return f"{value:,}".replace(",", "\u2009")
+
+
+def duration(seconds: float) -> str:
+    """A time to go, short."""
+    if seconds < 90:
+        return f"{math.ceil(seconds)} s"
+    return f"{math.ceil(seconds / 60)} min"

@@ -1,0 +1,96 @@
+"""The one state object: what is open, what was found. Controllers write it, views render it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+
+if TYPE_CHECKING:
+    from bdshift.audit import Audit
+    from bdshift.neurons.tac import Tac
+    from bdshift.neurons.what_if import Cut
+    from bdshift.shift.result import Shifts
+    from bdshift.shift.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class ImagesCard:
+    """A clean set that was listed but not yet used."""
+
+    counts: tuple[tuple[str, int], ...]
+    skipped: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class CutView:
+    """What a cut of the selected neurons would do, beside what is: `Cut`, and its shifts."""
+
+    cut: Cut
+    shifts: Shifts
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class State:
+    """A snapshot; every part is immutable. ``shifts`` and ``verdict`` are those at ``alpha`` and
+    ``beta``, which may have been moved since the audit.
+    """
+
+    model_path: Path | None = None
+    model: dict[str, Any] | None = None  # what `bdshift info` tells
+    images_path: Path | None = None
+    images: ImagesCard | None = None
+    audit: Audit | None = None
+    audit_path: Path | None = None
+    alpha: float = 0.1
+    beta: float = 2.0
+    shifts: Shifts | None = None
+    verdict: Verdict | None = None
+    tac: Tac | None = None
+    cut: CutView | None = None
+
+    @property
+    def can_scan(self) -> bool:
+        """Whether there is a model and a clean set."""
+        return self.model is not None and self.images is not None
+
+
+class Session(QObject):
+    """Holds the `State`. ``changed`` carries (new, old), and only if something changed."""
+
+    changed = Signal(object, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._state = State()
+
+    @property
+    def state(self) -> State:
+        """The snapshot as it is."""
+        return self._state
+
+    def update(self, **parts: Any) -> None:
+        """Replace parts of the state and tell the views."""
+        old, new = self._state, replace(self._state, **parts)
+        if any(getattr(old, name) is not getattr(new, name) for name in parts):
+            self._state = new
+            self.changed.emit(new, old)
+
+    def open_audit(self, audit: Audit, path: Path | None) -> None:
+        """Show an audit: one that a scan has just made, or one from a file."""
+        target = (
+            audit.verdict.poisoned[0] if audit.verdict.poisoned else int(audit.shifts.l2.argmin())
+        )
+        self.update(
+            audit=audit,
+            audit_path=path,
+            alpha=audit.shifts.alpha,
+            beta=audit.verdict.beta,
+            shifts=audit.shifts,
+            verdict=audit.verdict,
+            tac=next((tac for tac in audit.tac if tac.target == target), None),
+            cut=None,
+        )

@@ -1,0 +1,78 @@
+"""What the window remembers between starts, in one place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from PySide6.QtCore import QByteArray, QSettings, QStandardPaths, QTemporaryDir
+
+Scheme = Literal["system", "light", "dark"]
+Language = Literal["en", "ja"]
+
+MAX_RECENT = 10
+LAYOUT_VERSION = 1
+"""Raised when docks change: an old layout is then dropped, not half restored."""
+
+
+class Settings:
+    """A typed view of QSettings, in a file of its own; ``fresh`` starts clean and keeps nothing."""
+
+    def __init__(self, *, fresh: bool = False) -> None:
+        self._folder = QTemporaryDir() if fresh else None
+        place = QStandardPaths.StandardLocation.AppConfigLocation
+        folder = self._folder.path() if self._folder else QStandardPaths.writableLocation(place)
+        self._store = QSettings(f"{folder}/window.ini", QSettings.Format.IniFormat)
+
+    @property
+    def scheme(self) -> Scheme:
+        """Light, dark, or as the desktop is."""
+        found = self._store.value("scheme", "system")
+        return cast(Scheme, found) if found in get_args(Scheme) else "system"
+
+    @scheme.setter
+    def scheme(self, value: Scheme) -> None:
+        self._store.setValue("scheme", value)
+
+    @property
+    def language(self) -> Language | None:
+        """As chosen; None to go by the desktop."""
+        found = self._store.value("language")
+        return cast(Language, found) if found in get_args(Language) else None
+
+    @language.setter
+    def language(self, value: Language) -> None:
+        self._store.setValue("language", value)
+
+    @property
+    def recent(self) -> list[Path]:
+        """Audit files opened or saved last, the newest first."""
+        try:
+            found = json.loads(str(self._store.value("recent", "[]")))
+        except ValueError:
+            return []
+        return [Path(one) for one in found if isinstance(one, str)][:MAX_RECENT]
+
+    def remember(self, path: Path) -> None:
+        """Put ``path`` first among the recent audits."""
+        path = path.absolute()
+        kept = [path, *(one for one in self.recent if one != path)][:MAX_RECENT]
+        self._store.setValue("recent", json.dumps([str(one) for one in kept]))
+
+    def window(self) -> tuple[QByteArray, QByteArray]:
+        """Geometry and dock state as last saved; empty at first."""
+        return self._bytes("geometry"), self._bytes("docks")
+
+    def save_window(self, geometry: QByteArray, docks: QByteArray) -> None:
+        """Keep geometry and dock state."""
+        self._store.setValue("geometry", geometry)
+        self._store.setValue("docks", docks)
+
+    def forget_docks(self) -> None:
+        """Start with the default layout again."""
+        self._store.remove("docks")
+
+    def _bytes(self, key: str) -> QByteArray:
+        found = self._store.value(key)
+        return found if isinstance(found, QByteArray) else QByteArray()

@@ -1,0 +1,145 @@
+"""Colours, type and spacing of the window, light and dark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QGuiApplication, QPalette
+
+from bdshift_gui.settings import Scheme
+
+
+@dataclass(frozen=True)
+class Theme:
+    """One scheme. Red is for the poisoned class and its neurons alone; contrast is 4.5 : 1 or more
+    for text on ``window`` and ``card``.
+    """
+
+    name: str
+    window: str
+    card: str
+    border: str
+    text: str
+    muted: str
+    accent: str
+    on_accent: str
+    accent_soft: str
+    poisoned: str
+    poisoned_soft: str
+    poisoned_border: str
+    bar: str
+    grid: str
+    hover: str
+
+
+LIGHT = Theme(
+    name="light", window="#f3f5f7", card="#ffffff", border="#e0e4e9", text="#1b2430",
+    muted="#5d6879", accent="#0067a3", on_accent="#ffffff", accent_soft="#e6f0f7",
+    poisoned="#c03d08", poisoned_soft="#fdf0e7", poisoned_border="#e8a583", bar="#9cb2c7",
+    grid="#edf0f3", hover="#eef1f4",
+)  # fmt: skip
+
+DARK = Theme(
+    name="dark", window="#16181c", card="#1f2228", border="#30353d", text="#e7eaee",
+    muted="#9aa4b2", accent="#5ab7ea", on_accent="#0c1116", accent_soft="#1d2f3d",
+    poisoned="#ff8b52", poisoned_soft="#38241a", poisoned_border="#8a4a2b", bar="#4d667f",
+    grid="#2a2e35", hover="#2a2e35",
+)  # fmt: skip
+
+
+def current(scheme: Scheme) -> Theme:
+    """The theme for a setting; "system" follows the desktop, and is light where it does not say."""
+    if scheme == "system":
+        wanted = QGuiApplication.styleHints().colorScheme()
+        return DARK if wanted == Qt.ColorScheme.Dark else LIGHT
+    return DARK if scheme == "dark" else LIGHT
+
+
+def palette(theme: Theme) -> QPalette:
+    """Qt's palette, for everything that the style sheet leaves to the style."""
+    roles = QPalette.ColorRole
+    found = QPalette()
+    for role, colour in (
+        (roles.Window, theme.window), (roles.Base, theme.card), (roles.AlternateBase, theme.window),
+        (roles.Button, theme.card), (roles.ToolTipBase, theme.card), (roles.Text, theme.text),
+        (roles.WindowText, theme.text), (roles.ButtonText, theme.text),
+        (roles.ToolTipText, theme.text), (roles.PlaceholderText, theme.muted),
+        (roles.Highlight, theme.accent), (roles.HighlightedText, theme.on_accent),
+        (roles.Link, theme.accent), (roles.Mid, theme.border), (roles.Accent, theme.accent),
+    ):  # fmt: skip
+        found.setColor(role, QColor(colour))
+    for role in (roles.Text, roles.WindowText, roles.ButtonText):
+        found.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.muted))
+    return found
+
+
+def style_sheet(theme: Theme) -> str:
+    """The window's style sheet. Sizes are in pixels on a 4-pixel grid."""
+    return f"""
+* {{ font-size: 13px; }}
+QMainWindow, QDialog {{ background: {theme.window}; }}
+QWidget#plain, QScrollArea#plain {{ background: transparent; border: none; }}
+QToolTip {{ color: {theme.text}; background: {theme.card}; border: 1px solid {theme.border};
+  padding: 4px; }}
+QToolBar {{ background: {theme.card}; border: none; border-bottom: 1px solid {theme.border};
+  spacing: 8px; padding: 4px 12px 6px 12px; }}
+QToolBar QToolButton, QPushButton {{ background: {theme.card}; color: {theme.text};
+  border: 1px solid {theme.border}; border-radius: 6px; padding: 5px 12px; }}
+QToolBar QToolButton:hover, QPushButton:hover {{ background: {theme.hover}; }}
+QToolBar QToolButton:focus, QPushButton:focus {{ border-color: {theme.accent}; }}
+QToolBar QToolButton:disabled, QPushButton:disabled {{ color: {theme.muted}; }}
+QToolBar QToolButton#primary, QPushButton#primary {{ background: {theme.accent};
+  color: {theme.on_accent}; border-color: {theme.accent}; font-weight: 600; }}
+QToolBar QToolButton#primary:disabled, QPushButton#primary:disabled {{
+  background: {theme.hover}; color: {theme.muted}; border-color: {theme.border}; }}
+QMenuBar {{ background: {theme.card}; padding: 0 6px; }}
+QStatusBar {{ padding: 0 8px; background: {theme.card}; border-top: 1px solid {theme.border};
+  color: {theme.muted}; }}
+QStatusBar::item {{ border: none; }}
+QFrame#card {{ background: {theme.card}; border: 1px solid {theme.border}; border-radius: 8px; }}
+QFrame#poisoned {{ background: {theme.poisoned_soft}; border: 1px solid {theme.poisoned_border};
+  border-radius: 8px; }}
+QFrame#cut {{ background: {theme.accent_soft}; border: none; border-radius: 6px; }}
+QFrame#error {{ background: {theme.poisoned_soft}; border: 1px solid {theme.poisoned_border};
+  border-radius: 6px; }}
+QFrame#drop {{ background: {theme.card}; border: 2px dashed {theme.border}; border-radius: 12px; }}
+QFrame#drop[over="true"] {{ border-color: {theme.accent}; background: {theme.accent_soft}; }}
+QLabel {{ background: transparent; color: {theme.text}; }}
+QLabel#title {{ font-weight: 600; }}
+QLabel#heading {{ font-size: 22px; font-weight: 600; }}
+QLabel#verdict {{ font-size: 16px; font-weight: 700; }}
+QLabel#verdictPoisoned {{ font-size: 16px; font-weight: 700; color: {theme.poisoned}; }}
+QLabel#muted, QLabel#key {{ color: {theme.muted}; }}
+QLabel#danger {{ color: {theme.poisoned}; }}
+QLabel#value {{ font-weight: 500; }}
+QToolButton#choice {{ background: transparent; border: none; color: {theme.muted};
+  padding: 2px 4px; border-radius: 4px; }}
+QToolButton#choice:hover {{ color: {theme.text}; background: {theme.hover}; }}
+QToolButton#choice:checked {{ color: {theme.accent}; font-weight: 600; }}
+QToolButton#choice:focus {{ border: 1px solid {theme.accent}; }}
+QDockWidget {{ color: {theme.muted}; }}
+QDockWidget::title {{ background: transparent; padding: 4px 8px; }}
+QMainWindow::separator {{ background: {theme.window}; width: 8px; height: 8px; }}
+QScrollBar:vertical {{ background: transparent; width: 8px; margin: 0; }}
+QScrollBar::handle:vertical {{ background: {theme.border}; border-radius: 4px; min-height: 24px; }}
+QScrollBar:horizontal {{ background: transparent; height: 8px; margin: 0; }}
+QScrollBar::handle:horizontal {{ background: {theme.border}; border-radius: 4px; min-width: 24px; }}
+QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{
+  background: none; border: none; width: 0; height: 0; }}
+QSplitter::handle {{ background: transparent; }}
+QTableView {{ background: {theme.card}; border: none; gridline-color: {theme.grid};
+  selection-background-color: {theme.accent_soft}; selection-color: {theme.text};
+  alternate-background-color: {theme.card}; }}
+QHeaderView::section {{ background: {theme.card}; color: {theme.muted}; border: none;
+  border-bottom: 1px solid {theme.border}; padding: 4px 8px; }}
+QProgressBar {{ border: none; border-radius: 3px; background: {theme.grid}; max-height: 6px; }}
+QProgressBar::chunk {{ background: {theme.accent}; border-radius: 3px; }}
+QPlainTextEdit, QLineEdit, QListWidget {{ background: {theme.card}; color: {theme.text};
+  border: 1px solid {theme.border}; border-radius: 6px; padding: 4px; }}
+QLineEdit:focus, QListWidget:focus, QPlainTextEdit:focus {{ border-color: {theme.accent}; }}
+QSlider::groove:horizontal {{ height: 4px; background: {theme.grid}; border-radius: 2px; }}
+QSlider::handle:horizontal {{ width: 14px; margin: -5px 0; border-radius: 7px;
+  background: {theme.muted}; }}
+QSlider::handle:horizontal:focus, QSlider::handle:horizontal:hover {{ background: {theme.accent}; }}
+"""

@@ -1,0 +1,1 @@
+"""One view a file: renders the session and the selection, and asks for changes by signals."""

@@ -1,0 +1,116 @@
+"""What was opened: the model, and the clean images."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QPushButton
+
+from bdshift_gui.i18n import tr
+from bdshift_gui.numbers import grouped, percent
+from bdshift_gui.session import State
+from bdshift_gui.widgets.card import Card, Elided, Rows, Text
+from bdshift_gui.widgets.thumbs import Thumbs
+
+_THUMBS = 8
+
+
+class ModelCard(Card):
+    """Architecture, head and hash: what a person can check."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._name = Elided("muted")
+        self._rows = Rows()
+        for widget in (self._name, self._rows):
+            self.body.addWidget(widget)
+
+    def show_state(self, state: State) -> None:
+        """Show the audited model, or the one that is open."""
+        self.title.show_text(tr("Model"))
+        audit, told = state.audit, state.model
+        self.setVisible(audit is not None or told is not None)
+        if audit is not None:
+            model = audit.model
+            path, sha = model.path, model.sha256
+            classes, dim = model.classes, model.embedding_dim
+            architecture, head, container = model.architecture, model.head, model.container
+        elif told is not None:
+            path, sha, container = told["path"], told["sha256"], told["format"]
+            classes, dim, head = int(told["classes"]), int(told["embedding_dim"]), str(told["head"])
+            architecture = told["architectures"][0]
+        else:
+            return
+        name = path.replace("\\", "/").rpartition("/")[2]
+        self._name.show_text(tr("{name} · read as data, no code run", name=name))
+        self._name.setToolTip(path)
+        self._rows.show_rows(
+            [
+                (tr("Architecture"), architecture, architecture),
+                (tr("Embedding"), f"{dim}-d", tr("Length of φ(x), the input of the head.")),
+                (tr("Head"), tr("{name}, {count} classes", name=head, count=classes),
+                 tr("Name of the last linear layer, and its rows.")),
+                ("SHA-256", f"{sha[:6]}…{sha[-4:]}", f"{sha}\n{container}"),
+            ]
+        )  # fmt: skip
+
+
+class ImagesCard(Card):
+    """Counts, accuracy, the preprocessing chosen; ``ranking_asked`` for all that were tried."""
+
+    ranking_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows = Rows()
+        self._note = Text("muted")
+        self._ranking = QPushButton()
+        self._ranking.clicked.connect(self.ranking_asked)
+        self._thumbs = Thumbs()
+        for widget in (self._rows, self._thumbs, self._note, self._ranking):
+            self.body.addWidget(widget)
+
+    def show_state(self, state: State) -> None:
+        """Show the images of the audit, or those that are open."""
+        self.title.show_text(tr("Clean images"))
+        audit, listed = state.audit, state.images
+        self.setVisible(audit is not None or listed is not None)
+        self._ranking.setVisible(audit is not None)
+        self._thumbs.setVisible(audit is not None and audit.embedding is not None)
+        if audit is not None:
+            images, chosen = audit.images, audit.preprocessing.preprocessing
+            n = chosen.normalisation
+            self._rows.show_rows(
+                [
+                    (tr("Used"),
+                     tr("{used} of {all}", used=grouped(sum(images.counts)),
+                        all=grouped(images.available)),
+                     tr("A stratified sample, the same for the same seed.")),
+                    (tr("Clean accuracy"), percent(audit.accuracy),
+                     tr("Share of them classified as labelled.")),
+                    (tr("Normalisation"), n.name, f"mean {n.mean}\nstd {n.std}"),
+                    (tr("Input"), f"{chosen.size} × {chosen.size}, {chosen.order.upper()}", ""),
+                ]
+            )  # fmt: skip
+            self._ranking.setText(
+                tr("Best of {count} tried: show ranking", count=len(audit.trials))
+            )
+            skipped = [(skip.name, skip.reason) for skip in images.skipped]
+            if audit.embedding is not None:
+                labels = audit.embedding.labels
+                first = [int(np.flatnonzero(labels == c)[0]) for c in np.unique(labels)[:_THUMBS]]
+                names = ", ".join(images.class_names[labels[i]] for i in first)
+                self._thumbs.show_images(audit.embedding.thumbnails[first], names)
+        elif listed is not None:
+            self._rows.show_rows(
+                [
+                    (tr("Images"), grouped(sum(count for _, count in listed.counts)), ""),
+                    (tr("Classes"), str(len(listed.counts)),
+                     "\n".join(f"{name}: {count}" for name, count in listed.counts[:30])),
+                ]
+            )  # fmt: skip
+            skipped = list(listed.skipped)
+        else:
+            return
+        self._note.show_text(tr("{count} files skipped", count=len(skipped)) if skipped else "")
+        self._note.setToolTip("\n".join(f"{name}: {reason}" for name, reason in skipped[:30]))

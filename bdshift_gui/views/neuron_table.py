@@ -1,0 +1,134 @@
+"""The scatter's twin for the keyboard: every neuron a row, sortable, the selection the same."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionModel, Qt, Signal
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+
+from bdshift_gui.i18n import tr
+from bdshift_gui.numbers import figure
+from bdshift_gui.selection import Selection
+from bdshift_gui.session import State
+
+
+class NeuronTable(QAbstractTableModel):
+    """Columns of one value a neuron, in an order that a click on a head changes."""
+
+    def __init__(self, parent: QTableView) -> None:
+        super().__init__(parent)
+        self._heads: list[str] = []
+        self._columns: list[NDArray[np.float64]] = []
+        self.order: NDArray[np.int64] = np.empty(0, np.int64)
+        self._sorting = (1, Qt.SortOrder.DescendingOrder)
+
+    def show_columns(self, heads: list[str], columns: list[NDArray[np.float64]]) -> None:
+        """Take new values; the first column is the neuron's number."""
+        self.beginResetModel()
+        self._heads, self._columns = heads, columns
+        self._arrange()
+        self.endResetModel()
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        self.layoutAboutToBeChanged.emit()
+        self._sorting = column, order
+        self._arrange()
+        self.layoutChanged.emit()
+
+    def _arrange(self) -> None:
+        column, order = self._sorting
+        if not self._columns:
+            return
+        values = self._columns[min(column, len(self._columns) - 1)]
+        falling = order == Qt.SortOrder.DescendingOrder
+        self.order = np.argsort(-values if falling else values, kind="stable")
+
+    def rowCount(self, parent: object = None) -> int:
+        return len(self.order)
+
+    def columnCount(self, parent: object = None) -> int:
+        return len(self._columns)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> object:
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return self._heads[section]
+        return None
+
+    def data(self, index: object, role: int = 0) -> object:
+        row, column = index.row(), index.column()  # type: ignore[attr-defined]
+        if role == Qt.ItemDataRole.DisplayRole:
+            value = float(self._columns[column][self.order[row]])
+            return str(int(value)) if column == 0 else figure(value, ".4g")
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return None
+
+
+class NeuronTableView(QTableView):
+    """``asked`` carries the neurons whose rows are selected, and the current one."""
+
+    asked = Signal(object, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._model = NeuronTable(self)
+        self.setModel(self._model)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setSortingEnabled(True)
+        self.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+        self.verticalHeader().hide()
+        self.setShowGrid(False)
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self._shown: tuple[object, ...] = ()
+        self._rendering = False
+        self.selectionModel().selectionChanged.connect(self._selected)
+
+    def show_state(self, state: State, selection: Selection) -> None:
+        """Show the neurons for the selected class, and the selection."""
+        self.setAccessibleName(tr("Neurons"))
+        index = selection.class_index
+        if state.audit is None or state.shifts is None or index is None:
+            return
+        what = (state.audit, state.shifts, state.tac, index)
+        self._rendering = True
+        if any(a is not b for a, b in zip(what, self._shown or (None,) * 4, strict=True)):
+            self._shown = what
+            self._fill(state, index)
+        rows = np.flatnonzero(np.isin(self._model.order, list(selection.neurons)))
+        wanted = QItemSelection()
+        last = self._model.columnCount() - 1
+        for row in rows.tolist():
+            wanted.select(self._model.index(row, 0), self._model.index(row, last))
+        self.selectionModel().select(wanted, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+        self._rendering = False
+
+    def _fill(self, state: State, index: int) -> None:
+        from bdshift.neurons.rankings import data_free_direction
+
+        assert state.audit is not None
+        assert state.shifts is not None
+        shift = state.shifts.shift[index]
+        heads = [tr("neuron"), tr("shift"), "w − w̄"]
+        columns = [
+            np.arange(len(shift), dtype=np.float64),
+            shift,
+            data_free_direction(state.audit.model.weight, index),
+        ]
+        if state.audit.embedding is not None:
+            heads.append(tr("clean φ"))
+            columns.append(state.audit.embedding.phi.mean(0, dtype=np.float64))
+        if state.tac is not None and state.tac.target == index:
+            heads += ["TAC", tr("signed")]
+            columns += [state.tac.change, state.tac.signed]
+        self._model.show_columns(heads, columns)
+
+    def _selected(self) -> None:
+        if self._rendering:
+            return  # told by us, not by the user
+        rows = [index.row() for index in self.selectionModel().selectedRows()]
+        neurons = frozenset(int(self._model.order[row]) for row in rows)
+        current = self.currentIndex().row()
+        primary = int(self._model.order[current]) if 0 <= current < len(self._model.order) else None
+        self.asked.emit(neurons, primary)

@@ -1,0 +1,313 @@
+"""Shift against TAC, one point a neuron: hover, click, Ctrl, Shift, Alt, lasso and box."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtGui import QColor, QPainterPath, QPolygonF
+from PySide6.QtWidgets import QGraphicsPathItem
+
+from bdshift_gui.i18n import tr
+from bdshift_gui.numbers import figure, grouped
+from bdshift_gui.selection import Mode, Selection
+from bdshift_gui.session import State
+from bdshift_gui.theme import LIGHT, Theme
+from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.choices import Choices
+from bdshift_gui.widgets.plot import PlotCard, Table
+
+AXES = ("tac", "signed", "activation", "weight")
+_REACH = 12.0  # pixels from the pointer within which a point is hit
+_MANY = 5000  # neurons from which points are drawn smaller
+
+
+def mode_of(modifiers: Qt.KeyboardModifier) -> Mode:
+    """What a click with these keys does: Ctrl toggles, Shift adds, Alt removes."""
+    if modifiers & Qt.KeyboardModifier.AltModifier:
+        return "remove"
+    if modifiers & Qt.KeyboardModifier.ControlModifier:
+        return "toggle"
+    return "add" if modifiers & Qt.KeyboardModifier.ShiftModifier else "replace"
+
+
+class _Box(pg.ViewBox):  # type: ignore[misc]  # pyqtgraph has no types
+    """Left drag draws a lasso or a box; the wheel zooms, the middle button moves."""
+
+    drawn = Signal(object, object)  # the polygon in the plot's units, the keys held
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tool = "lasso"
+        self._trace: list[QPointF] = []
+        self.outline = QGraphicsPathItem()
+        self.outline.setZValue(100)
+        self.addItem(self.outline, ignoreBounds=True)
+
+    def mouseDragEvent(self, event: object, axis: object = None) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:  # type: ignore[attr-defined]
+            super().mouseDragEvent(event, axis)
+            return
+        event.accept()  # type: ignore[attr-defined]
+        here = self.mapToView(event.pos())  # type: ignore[attr-defined]
+        if event.isStart():  # type: ignore[attr-defined]
+            self._trace = [self.mapToView(event.buttonDownPos())]  # type: ignore[attr-defined]
+        self._trace.append(here)
+        shape = self._shape()
+        path = QPainterPath()
+        path.addPolygon(shape)
+        self.outline.setPath(path)
+        if event.isFinish():  # type: ignore[attr-defined]
+            self.outline.setPath(QPainterPath())
+            self.drawn.emit(shape, event.modifiers())  # type: ignore[attr-defined]
+
+    def _shape(self) -> QPolygonF:
+        if self.tool == "lasso":
+            return QPolygonF([*self._trace, self._trace[0]])
+        (x0, y0), (x1, y1) = ((p.x(), p.y()) for p in (self._trace[0], self._trace[-1]))
+        return QPolygonF([QPointF(*p) for p in ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))])
+
+
+class ScatterView(PlotCard):
+    """``asked`` carries (neurons, mode, primary); ``pointed`` the neuron under the pointer."""
+
+    asked = Signal(object, str, object)
+    pointed = Signal(object)
+
+    def __init__(self) -> None:
+        self._box = _Box()
+        super().__init__(self._rows, self._box)
+        self._theme: Theme = LIGHT
+        self._state, self._selection = State(), Selection()
+        self._x: NDArray[np.float64] = np.empty(0)
+        self._y: NDArray[np.float64] = np.empty(0)
+        self.axis = Choices(AXES)
+        self.scale = Choices(("signed", "absolute"))
+        self.tool = Choices(("lasso", "box"))
+        for choices in (self.tool, self.scale, self.axis):
+            self.corner.addWidget(choices)
+            choices.chosen.connect(self._redraw)
+        self._box.drawn.connect(self._drawn)
+        self._others = pg.ScatterPlotItem(pxMode=True)
+        self._picked = pg.ScatterPlotItem(pxMode=True, symbol="d", size=11)
+        self._primary = pg.ScatterPlotItem(pxMode=True, symbol="o", size=20, brush=None)
+        self._hovered = pg.ScatterPlotItem(pxMode=True, symbol="o", size=14, brush=None)
+        self._line = pg.InfiniteLine(0, 0)
+        self._name = pg.TextItem(anchor=(0.5, 1.6))
+        for item in (
+            self._line,
+            self._others,
+            self._picked,
+            self._primary,
+            self._hovered,
+            self._name,
+        ):
+            self.plot.addItem(item)
+        self.plot.showGrid(y=True, alpha=0.25)
+        self.readout = Text("muted")
+        self.body.addWidget(self.readout)
+        self.view.scene().sigMouseClicked.connect(self._clicked)
+        self.view.scene().sigMouseMoved.connect(self._moved)
+        self.view.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def paint(self, theme: Theme) -> None:
+        super().paint(theme)
+        self._theme = theme
+        self._line.setPen(pg.mkPen(theme.border))
+        self._box.outline.setPen(pg.mkPen(theme.accent, width=1.5, cosmetic=True))
+        self._primary.setPen(pg.mkPen(theme.text, width=2))
+        self._hovered.setPen(pg.mkPen(theme.accent, width=2))
+        self._name.setColor(theme.text)
+        self._redraw()
+
+    def show_state(self, state: State, selection: Selection) -> None:
+        """Show the neurons of the selected class."""
+        fresh = (
+            state.audit is not self._state.audit
+            or selection.class_index != self._selection.class_index
+        )
+        axes = state.tac is not self._state.tac
+        if axes and state.tac is not None and self._state.tac is None:
+            self.axis.choose("tac")
+        self._state, self._selection = state, selection
+        self._redraw()
+        if fresh or axes:
+            self.plot.autoRange()
+
+    def values(self, key: str) -> NDArray[np.float64] | None:
+        """One value a neuron for an axis; None if the audit cannot say."""
+        state, index = self._state, self._selection.class_index
+        if state.audit is None or index is None:
+            return None
+        tac = state.tac if state.tac is not None and state.tac.target == index else None
+        if key == "tac":
+            return None if tac is None else tac.change
+        if key == "signed":
+            return None if tac is None else tac.signed
+        if key == "activation":
+            embedding = state.audit.embedding
+            return None if embedding is None else embedding.phi.mean(0, dtype=np.float64)
+        weight = state.audit.model.weight.astype(np.float64)
+        return weight[index] - weight.mean(0)
+
+    def _redraw(self) -> None:
+        self._label()
+        state, index = self._state, self._selection.class_index
+        if state.audit is None or state.shifts is None or index is None:
+            return
+        for key in AXES:
+            self.axis.enable(key, self.values(key) is not None)
+        self._box.tool = self.tool.now
+        x, y = self.values(self.axis.now), state.shifts.shift[index]
+        assert x is not None, "a word that cannot be said is off"
+        if self.scale.now == "absolute":
+            x, y = np.abs(x), np.abs(y)
+        self._x, self._y = x, y
+        chosen = np.zeros(len(x), dtype=bool)
+        chosen[list(self._selection.neurons)] = True
+        soft = QColor(self._theme.accent)
+        soft.setAlpha(120)
+        size = 7 if len(x) < _MANY else 4
+        self._others.setData(x[~chosen], y[~chosen], size=size, brush=soft, pen=None)
+        self._picked.setData(x[chosen], y[chosen], brush=self._theme.poisoned, pen=None)
+        primary = self._selection.primary
+        self._mark(self._primary, primary)
+        self._name.setText("" if primary is None else tr("neuron {number}", number=primary))
+        if primary is not None:
+            self._name.setPos(float(x[primary]), float(y[primary]))
+        self._hovered.setData([], [])
+        self._describe(index)
+
+    def _label(self) -> None:
+        self.axis.label(
+            "x:",
+            {
+                "tac": ("TAC", tr("Mean |φ(x+δ) − φ(x)| under the trigger (Eq. 3).")),
+                "signed": (tr("signed"), tr("Mean φ(x+δ) − φ(x) under the trigger.")),
+                "activation": (tr("clean activation"), tr("Mean φ over the clean images.")),
+                "weight": (tr("head weight"),
+                           tr("w − w̄: the class's row of the head less the mean row.")),
+            },
+        )  # fmt: skip
+        self.scale.label(
+            "",
+            {
+                "signed": ("±", tr("Values as they are.")),
+                "absolute": ("|·|", tr("Absolute values.")),
+            },
+        )
+        self.tool.label(
+            "",
+            {"lasso": (tr("lasso"),
+                       tr("Drag around neurons. Shift adds, Ctrl toggles, Alt removes.")),
+             "box": (tr("box"), tr("Drag a box. Shift adds, Ctrl toggles, Alt removes."))},
+        )  # fmt: skip
+
+    def _describe(self, index: int) -> None:
+        from bdshift.neurons.rankings import agreement, cosine, data_free_direction
+
+        state = self._state
+        assert state.audit is not None
+        assert state.shifts is not None
+        name = state.audit.images.class_names[index]
+        shift = state.shifts.shift[index]
+        free = data_free_direction(state.audit.model.weight, index)
+        count, dim = len(self._selection.neurons), len(shift)
+        share = float(
+            (shift[list(self._selection.neurons)] ** 2).sum() / max((shift**2).sum(), 1e-300)
+        )
+        self.title.show_text(
+            tr("{count} of {dim} neurons hold {share} of the shift",
+               count=grouped(count), dim=grouped(dim), share=f"{share:.0%}".replace("%", " %"))
+        )  # fmt: skip
+        words = {
+            "tac": tr("TAC, mean |φ(x+δ) − φ(x)|"),
+            "signed": tr("signed change, mean φ(x+δ) − φ(x)"),
+            "activation": tr("mean clean activation φ (no trigger is known)"),
+            "weight": tr("head weight w − w̄"),
+        }
+        trigger = (
+            state.tac.trigger
+            if state.tac is not None and self.axis.now in ("tac", "signed")
+            else ""
+        )
+        label = words[self.axis.now] + (
+            tr(" (trigger: {trigger})", trigger=trigger.partition(":")[0]) if trigger else ""
+        )
+        self.label_axis("bottom", label, self._theme)
+        self.label_axis("left", tr("shift toward “{name}”", name=name), self._theme)
+        parts = [tr("cos(shift, w − w̄) {value}", value=figure(cosine(shift, free), ".3f"))]
+        if self.axis.now in ("tac", "signed"):
+            reference = self.values(self.axis.now)
+            assert reference is not None
+            ours, theirs = agreement(shift, reference), agreement(free, reference)
+            parts = [
+                tr("with {axis}: cos {value}, |cos| {absolute}, top-10 % overlap {overlap}",
+                   axis=tr("TAC") if self.axis.now == "tac" else tr("signed"),
+                   value=figure(ours.cosine, ".2f"),
+                   absolute=figure(ours.cosine_abs, ".2f"), overlap=f"{ours.overlap_at(0.1):.0%}"),
+                tr("data-free w − w̄: {value}, {overlap}", value=figure(theirs.cosine, ".2f"),
+                   overlap=f"{theirs.overlap_at(0.1):.0%}"),
+            ]  # fmt: skip
+        self.readout.show_text(
+            " · ".join(parts) + "   ◆ " + tr("selected") + "   ● " + tr("others")
+        )
+        self.describe(tr("Shift against TAC"), f"{self.title.text()}. {self.readout.text()}")
+
+    def _mark(self, item: pg.ScatterPlotItem, neuron: int | None) -> None:
+        rows = [] if neuron is None else [neuron]
+        item.setData(self._x[rows], self._y[rows])
+
+    def neuron_at(self, scene_point: QPointF) -> int | None:
+        """The nearest point within reach of the pointer."""
+        if not len(self._x) or not self.plot.vb.sceneBoundingRect().contains(scene_point):
+            return None
+        place = self.plot.vb.mapSceneToView(scene_point)
+        width, height = self.plot.vb.viewPixelSize()
+        if not (width and height):
+            return None
+        away = ((self._x - place.x()) / width) ** 2 + ((self._y - place.y()) / height) ** 2
+        nearest = int(np.nanargmin(away))
+        return nearest if away[nearest] <= _REACH**2 else None
+
+    def _clicked(self, event: object) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:  # type: ignore[attr-defined]
+            return
+        neuron = self.neuron_at(event.scenePos())  # type: ignore[attr-defined]
+        if neuron is not None:
+            self.asked.emit(frozenset([neuron]), mode_of(event.modifiers()), neuron)  # type: ignore[attr-defined]
+
+    def _moved(self, place: QPointF) -> None:
+        neuron = self.neuron_at(place)
+        self._mark(self._hovered, neuron)
+        self.pointed.emit(neuron)
+        text = ""
+        if neuron is not None:
+            text = tr("neuron {number}", number=neuron) + (
+                f"\nx {figure(float(self._x[neuron]))}\ns {figure(float(self._y[neuron]))}"
+            )
+        self.view.setToolTip(text)
+
+    def _drawn(self, shape: QPolygonF, modifiers: Qt.KeyboardModifier) -> None:
+        inside = [
+            k
+            for k in np.flatnonzero(self._in_bounds(shape)).tolist()
+            if shape.containsPoint(
+                QPointF(float(self._x[k]), float(self._y[k])), Qt.FillRule.OddEvenFill
+            )
+        ]
+        self.asked.emit(frozenset(inside), mode_of(modifiers), None)
+
+    def _in_bounds(self, shape: QPolygonF) -> NDArray[np.bool_]:
+        box = shape.boundingRect()
+        inside: NDArray[np.bool_] = (
+            (self._x >= box.left()) & (self._x <= box.right())
+            & (self._y >= box.top()) & (self._y <= box.bottom())
+        )  # fmt: skip
+        return inside
+
+    def _rows(self) -> Table:
+        chosen = self._selection.neurons
+        head = ["neuron", self.axis.now, "shift", "selected"]
+        return [head, *((k, self._x[k], self._y[k], int(k in chosen)) for k in range(len(self._x)))]

@@ -1,0 +1,101 @@
+"""The verdict in words, with the figures behind it and what could fool it."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Signal
+
+from bdshift_gui.i18n import tr
+from bdshift_gui.numbers import chance, figure
+from bdshift_gui.session import State
+from bdshift_gui.widgets.card import Card, Rows, Text
+from bdshift_gui.widgets.choices import Choices
+
+
+class VerdictView(Card):
+    """``rule_chosen`` carries the key of a rule."""
+
+    rule_chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._words = Text()
+        self._rows = Rows()
+        self._rule = Choices(("grubbs", "mad", "paper"))
+        self._rule.chosen.connect(self.rule_chosen)
+        self._doubts = Text("muted")
+        for widget in (self._words, self._rows, self._rule, self._doubts):
+            self.body.addWidget(widget)
+
+    def show_state(self, state: State) -> None:
+        """Show the verdict of ``state``, or nothing without one."""
+        self.setVisible(state.audit is not None)
+        if state.audit is None or state.verdict is None or state.shifts is None:
+            return
+        verdict, names, norms = state.verdict, state.audit.images.class_names, state.shifts.l2
+        poisoned = verdict.poisoned
+        self.title.setObjectName("verdictPoisoned" if poisoned else "verdict")
+        self.title.style().unpolish(self.title)
+        self.title.style().polish(self.title)
+        self.title.show_text(tr("Probably backdoored") if poisoned else tr("Nothing unusual found"))
+        self.restyle("poisoned" if poisoned else "card")
+        rest = [i for i in np.argsort(norms).tolist() if i not in poisoned]
+        shown = poisoned[0] if poisoned else rest[0]
+        if poisoned:
+            text = tr(
+                "Every image can be sent to “{name}” by an unusually small shift: L2 {norm}, next "
+                "smallest {other}.",
+                name=names[shown], norm=figure(norms[shown], "#.3g"),
+                other=figure(norms[rest[0]] if rest else None, "#.3g"),
+            )  # fmt: skip
+            if len(poisoned) > 1:
+                others = ", ".join(names[i] for i in poisoned[1:6])
+                text += " " + tr("Unusual too: {others}.", others=others)
+        else:
+            text = tr(
+                "No class is reached by an unusually small shift. The smallest, “{name}” with L2 "
+                "{norm}, is within what the others show.",
+                name=names[shown], norm=figure(norms[shown], "#.3g"),
+            )  # fmt: skip
+        self._words.show_text(text)
+        score = verdict.scores[shown]
+        self._rows.show_rows(
+            [
+                (
+                    tr("z-score"),
+                    figure(score.z, ".2f"),
+                    tr("Distance from the mean of all classes, in standard deviations."),
+                ),
+                (
+                    tr("p (Grubbs, {count} classes)", count=len(norms)),
+                    chance(score.grubbs_p),
+                    tr("How likely the smallest of so many normal values lies this far below."),
+                ),
+                (
+                    tr("MAD score"),
+                    figure(score.mad, ".1f"),
+                    tr("The same distance with median and median absolute deviation."),
+                ),
+            ]
+        )  # fmt: skip
+        self._rule.label(
+            tr("Rule:"),
+            {
+                "grubbs": (
+                    tr("p < 0.05"),
+                    tr("One-sided Grubbs test, repeated for several targets."),
+                ),
+                "mad": ("MAD < −3.5", tr("Median absolute deviation.")),
+                "paper": (
+                    tr("|z| > β"),
+                    tr("The paper's rule. With many classes it is wrong by chance; see β above."),
+                ),
+            },
+        )
+        self._rule.choose(verdict.rule)
+        doubts = [
+            tr("What could fool this? Attacks from one class only, several targets, or evasion.")
+        ]
+        if state.audit.proposal is not None or state.audit.warnings:
+            doubts.insert(0, "\n".join(state.audit.warnings))
+        self._doubts.show_text("\n".join(doubts))

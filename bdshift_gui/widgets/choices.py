@@ -1,0 +1,61 @@
+"""A row of words of which one is chosen: how a plot is to be read."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QToolButton, QWidget
+
+
+class Choices(QWidget):
+    """``chosen`` carries the key of the word that the user took."""
+
+    chosen = Signal(str)
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        super().__init__()
+        self.setObjectName("plain")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        self._before = QLabel()
+        self._before.setObjectName("muted")
+        row.addWidget(self._before)
+        self._group = QButtonGroup(self)
+        self._buttons: dict[str, QToolButton] = {}
+        for number, key in enumerate(keys):
+            button = QToolButton()
+            button.setObjectName("choice")
+            button.setCheckable(True)
+            self._group.addButton(button, number)
+            self._buttons[key] = button
+            row.addWidget(button)
+        self._keys = keys
+        self._buttons[keys[0]].setChecked(True)
+        self._group.idClicked.connect(self._clicked)
+
+    @property
+    def now(self) -> str:
+        """The key of the chosen word."""
+        return self._keys[self._group.checkedId()]
+
+    def label(self, before: str, words: dict[str, tuple[str, str]]) -> None:
+        """Show the words, each with its tooltip."""
+        self._before.setText(before)
+        for key, (word, tooltip) in words.items():
+            self._buttons[key].setText(word)
+            self._buttons[key].setToolTip(tooltip)
+            self._buttons[key].setAccessibleName(f"{before} {word}".strip())
+
+    def enable(self, key: str, on: bool) -> None:
+        """Whether a word can be chosen; if it was, the first that can be is chosen instead."""
+        self._buttons[key].setEnabled(on)
+        if not on and self.now == key:
+            first = next(k for k in self._keys if self._buttons[k].isEnabled())
+            self._buttons[first].setChecked(True)
+
+    def choose(self, key: str) -> None:
+        """Choose a word without telling."""
+        self._buttons[key].setChecked(True)
+
+    def _clicked(self, number: int) -> None:
+        self.chosen.emit(self._keys[number])

@@ -1,0 +1,71 @@
+"""What runs, how far it is, how long it will take, and a way to stop it."""
+
+from __future__ import annotations
+
+import re
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+
+from bdshift_gui.i18n import tr
+from bdshift_gui.jobs.events import Progressed
+from bdshift_gui.numbers import duration, grouped
+from bdshift_gui.widgets.card import Text
+
+
+def stage_name(stage: str) -> str:
+    """A stage of the library in the window's language; a number in it stays as it is."""
+    number = re.search(r"\d+", stage)
+    if number is None:
+        return tr(stage)
+    return tr(stage.replace(number[0], "{n}", 1), n=number[0])
+
+
+class JobBar(QWidget):
+    """``cancelled`` when the user wants it stopped."""
+
+    cancelled = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(8, 0, 0, 0)
+        row.setSpacing(8)
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setFixedWidth(160)
+        self._text = Text("muted", wrap=False)
+        self._cancel = QPushButton()
+        self._cancel.clicked.connect(self._stop)
+        for widget in (self._bar, self._text, self._cancel):
+            row.addWidget(widget)
+        row.addStretch(1)
+        self.hide()
+
+    def begin(self, name: str) -> None:
+        """A job has started."""
+        self._bar.setRange(0, 0)
+        self._text.show_text(name + " …")
+        self._cancel.setText(tr("Cancel"))
+        self._cancel.setEnabled(True)
+        self.show()
+
+    def progress(self, event: Progressed) -> None:
+        """It has come so far."""
+        self._bar.setRange(0, max(1, event.total))
+        self._bar.setValue(event.done)
+        if not self._cancel.isEnabled():
+            return  # "Cancelling" stays until it has stopped
+        text = f"{stage_name(event.stage)} {grouped(event.done)} / {grouped(event.total)}"
+        if event.left is not None:
+            text += " · " + tr("{time} left", time=duration(event.left))
+        self._text.show_text(text)
+
+    def end(self) -> None:
+        """It has ended."""
+        self.hide()
+
+    def _stop(self) -> None:
+        self._cancel.setEnabled(False)
+        self._text.show_text(tr("Cancelling…"))
+        self.cancelled.emit()

@@ -1,0 +1,76 @@
+"""A number with its name and a slider: dragged, it is told live."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QWidget
+
+from bdshift_gui.numbers import figure
+
+_STEPS = 200
+
+
+class NumberSlider(QWidget):
+    """``moved`` carries the number, in plain or logarithmic steps between ``low`` and ``high``."""
+
+    moved = Signal(float)
+
+    def __init__(
+        self, name: str, low: float, high: float, value: float, *, logarithmic: bool = False
+    ) -> None:
+        super().__init__()
+        self.setObjectName("plain")
+        self._name, self._low, self._high, self._log = name, low, high, logarithmic
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(4, 0, 4, 0)
+        row.setSpacing(6)
+        self._label = QLabel()
+        self._label.setObjectName("muted")
+        self._label.setMinimumWidth(48)
+        self._label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, _STEPS)
+        self.slider.setFixedWidth(84)
+        row.addWidget(self._label)
+        row.addWidget(self.slider)
+        self.show_value(value)
+        self.slider.valueChanged.connect(self._changed)
+
+    def describe(self, tooltip: str) -> None:
+        """Say what it is."""
+        self.setToolTip(tooltip)
+        self.slider.setAccessibleName(self._name)
+        self.slider.setAccessibleDescription(tooltip)
+
+    def show_value(self, value: float) -> None:
+        """Show a number without telling; the slider goes to the nearest step."""
+        self._label.setText(f"{self._name} {figure(value, '#.2g')}")
+        step = self._step_of(value)
+        if self._value_of(self.slider.value()) != self._value_of(step):
+            self._shown = step
+            self.slider.setValue(step)
+
+    _shown = -1
+
+    def _changed(self, step: int) -> None:
+        if step == self._shown:
+            self._shown = -1
+            return  # set by us
+        self._shown = -1
+        self.moved.emit(self._value_of(step))
+
+    def _value_of(self, step: int) -> float:
+        share = step / _STEPS
+        if self._log:
+            return float(f"{self._low * (self._high / self._low) ** share:.3g}")
+        return float(f"{self._low + share * (self._high - self._low):.3g}")
+
+    def _step_of(self, value: float) -> int:
+        if self._log:
+            share = math.log(value / self._low) / math.log(self._high / self._low)
+        else:
+            share = (value - self._low) / (self._high - self._low)
+        return round(_STEPS * min(1.0, max(0.0, share)))

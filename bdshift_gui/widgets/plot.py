@@ -1,0 +1,148 @@
+"""A plot in a card: a title that states the finding, axes in the theme's colours, export."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyqtgraph as pg
+from PySide6.QtCore import QBuffer, QRectF, QSize, Qt
+from PySide6.QtGui import QAction, QFont, QGuiApplication, QImage, QPainter
+from PySide6.QtSvg import QSvgGenerator
+from PySide6.QtWidgets import QApplication, QMenu
+
+from bdshift_gui.i18n import tr
+from bdshift_gui.theme import Theme
+from bdshift_gui.widgets.card import Card
+
+pg.setConfigOptions(antialias=True)
+
+Table = Sequence[Sequence[object]]
+
+
+def small_font() -> QFont:
+    """Of ticks and of words inside a plot."""
+    font = QFont(QApplication.font())
+    font.setPixelSize(11)
+    return font
+
+
+def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
+    """Quiet axes: no ticks, small figures in the muted colour."""
+    view.setBackground(theme.card)
+    for side in ("left", "bottom"):
+        axis = view.getPlotItem().getAxis(side)
+        axis.setPen(pg.mkPen(theme.border))
+        axis.setTextPen(pg.mkPen(theme.muted))
+        axis.setStyle(tickLength=0, maxTickLevel=0, tickFont=small_font())
+
+
+class PlotCard(Card):
+    """``plot`` is pyqtgraph's; ``table`` gives the rows of the CSV, its head first."""
+
+    def __init__(self, table: Callable[[], Table], box: pg.ViewBox | None = None) -> None:
+        super().__init__()
+        self._table = table
+        self.view = pg.PlotWidget(viewBox=box)
+        self.view.getPlotItem().setMenuEnabled(False)
+        self.view.setFrameShape(self.view.Shape.NoFrame)
+        self.view.hideButtons()
+        self.plot: pg.PlotItem = self.view.getPlotItem()
+        self.body.addWidget(self.view, 1)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.view.customContextMenuRequested.connect(self._menu)
+
+    def paint(self, theme: Theme) -> None:
+        """Take the theme's colours."""
+        paint_axes(self.view, theme)
+
+    def label_axis(self, side: str, text: str, theme: Theme) -> None:
+        """Say what an axis is."""
+        self.plot.getAxis(side).setLabel(text, **{"color": theme.muted, "font-size": "12px"})
+
+    def describe(self, name: str, summary: str) -> None:
+        """What a screen reader says of it."""
+        self.view.setAccessibleName(name)
+        self.view.setAccessibleDescription(summary)
+
+    # Export: pyqtgraph's own SVG fails on Qt 6.11, and its PNG has no second resolution.
+
+    def image(self, scale: int = 2) -> QImage:
+        """The plot as a picture, ``scale`` times as many pixels as on the screen."""
+        size = self.view.size() * scale
+        image = QImage(size, QImage.Format.Format_ARGB32_Premultiplied)
+        image.fill(self.view.backgroundBrush().color())
+        painter = QPainter(image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._render(painter, QRectF(0, 0, size.width(), size.height()))
+        painter.end()
+        return image
+
+    def svg(self) -> bytes:
+        """The plot as SVG, every point a shape."""
+        buffer = QBuffer()
+        generator = QSvgGenerator()
+        generator.setOutputDevice(buffer)
+        size = self.view.size()
+        generator.setSize(size)
+        generator.setViewBox(QRectF(0, 0, size.width(), size.height()))
+        generator.setTitle(self.title.text())
+        painter = QPainter(generator)
+        self._render(painter, QRectF(0, 0, size.width(), size.height()))
+        painter.end()
+        return bytes(buffer.data().data())
+
+    def _render(self, painter: QPainter, target: QRectF) -> None:
+        items = [one for one in self.view.scene().items() if hasattr(one, "setExportMode")]
+        for item in items:
+            item.setExportMode(
+                True, {"painter": painter, "antialias": True, "resolutionScale": 1.0}
+            )
+        try:
+            self.view.render(painter, target, self.view.rect())
+        finally:
+            for item in items:
+                item.setExportMode(False)
+
+    def csv(self) -> str:
+        """The numbers behind the plot."""
+        stream = io.StringIO()
+        csv.writer(stream, lineterminator="\n").writerows(self._table())
+        return stream.getvalue()
+
+    def save(self, path: Path) -> None:
+        """Write PNG, SVG or CSV, by the suffix. Raises `OSError`."""
+        suffix = path.suffix.lower()
+        if suffix == ".svg":
+            path.write_bytes(self.svg())
+        elif suffix == ".csv":
+            path.write_text(self.csv(), encoding="utf-8")
+        elif not self.image().save(str(path)):
+            raise OSError(f"{path} cannot be written")
+
+    def copy(self) -> None:
+        """Put the picture on the clipboard."""
+        QGuiApplication.clipboard().setImage(self.image())
+
+    def sizeHint(self) -> QSize:
+        return QSize(640, 260)
+
+    def _menu(self, at: object) -> None:
+        menu = QMenu(self)
+        copy = QAction(tr("Copy picture"), menu)
+        copy.triggered.connect(self.copy)
+        fit = QAction(tr("Show all"), menu)
+        fit.triggered.connect(self.plot.autoRange)
+        save = QAction(tr("Export plot…"), menu)
+        save.triggered.connect(self._ask)
+        menu.addActions([copy, save, fit])
+        menu.exec(self.view.mapToGlobal(at))
+
+    def _ask(self) -> None:
+        from bdshift_gui.dialogs.save import ask_where
+
+        path = ask_where(self, tr("Export plot"), "plot.png", (".png", ".svg", ".csv"))
+        if path is not None:
+            self.save(path)

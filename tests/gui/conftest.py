@@ -1,0 +1,57 @@
+"""A window on the demo's audit, without a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from bdshift_gui import i18n
+from bdshift_gui.app import load_fonts
+from bdshift_gui.main_window import MainWindow
+from bdshift_gui.settings import Settings
+
+STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
+
+
+@pytest.fixture(scope="session")
+def audit_file(victim: Path, signs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The victim's audit with TAC under its sticker."""
+    from bdshift.audit import ScanSettings, add_tac, reopen, scan
+    from bdshift.store import save_audit
+    from bdshift.triggers import parse_trigger
+
+    audit = scan(victim, signs, ScanSettings(sample=240))
+    classifier, clean = reopen(audit)
+    audit = add_tac(audit, classifier, clean, parse_trigger(STICKER), 9)
+    path = tmp_path_factory.mktemp("audit") / "victim.h5"
+    save_audit(audit, path)
+    return path
+
+
+@pytest.fixture
+def window(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> Iterator[MainWindow]:
+    """A fresh window in English and light colours; its thread must end with it."""
+    qapp.setStyle("Fusion")
+    load_fonts()
+    settings = Settings(fresh=True)
+    settings.language, settings.scheme = "en", "light"
+    found = MainWindow(settings, tmp_path / "demo")
+    qtbot.addWidget(found)
+    with qtbot.waitExposed(found):
+        found.show()
+    yield found
+    assert found.close()
+    i18n.Translators().use("en")
+
+
+@pytest.fixture
+def opened(window: MainWindow, qtbot: QtBot, audit_file: Path) -> MainWindow:
+    """The window with the audit open."""
+    window.open(audit_file)
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=30_000)
+    assert window.session.state.audit is not None
+    return window

@@ -1,0 +1,235 @@
+"""The user's way through the window, by mouse and keyboard."""
+
+from __future__ import annotations
+
+import csv
+import io
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from bdshift.jobs import JobContext
+from bdshift_gui.dialogs.export import write_selection
+from bdshift_gui.dialogs.palette import Palette
+from bdshift_gui.dialogs.trigger import TriggerDialog
+from bdshift_gui.jobs.events import Stopped
+from bdshift_gui.main_window import MainWindow
+
+
+def wait(qtbot: QtBot, window: MainWindow) -> None:
+    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=60_000)
+
+
+def test_the_first_thing_to_see(window: MainWindow) -> None:
+    assert window.pages.currentIndex() == 0
+    assert window.welcome.isVisible()
+    assert not window.docks["audit"].isVisible()
+    assert not window.actions_["scan"].isEnabled()
+    assert window.actions_["open_model"].isEnabled()
+
+
+def test_drop_a_model_and_a_folder_then_scan(
+    window: MainWindow, qtbot: QtBot, victim: Path, signs: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(victim)), QUrl.fromLocalFile(str(signs))])
+    event = QDropEvent(
+        QPointF(300, 300), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    window.dropEvent(event)
+    qtbot.waitUntil(lambda: window.session.state.can_scan, timeout=60_000)
+    assert window.model_card.isVisible()
+    assert window.session.state.model is not None
+    assert window.session.state.model["architectures"][0].startswith("ResNet-18, width 16")
+    wait(qtbot, window)
+    window.auditor.settings["sample"] = 120
+    window.actions_["scan"].trigger()
+    assert window.jobs.busy
+    assert not window.actions_["open_model"].isEnabled()
+    wait(qtbot, window)
+    assert not window.error.isVisible()
+    assert window.verdict.title.text() == "Probably backdoored"
+    assert window.classes.title.text().startswith("“speed_80” needs ")
+    assert window.selection.now.class_index == 9
+
+
+def test_an_audit_opens_without_model_or_images(opened: MainWindow) -> None:
+    assert opened.pages.currentIndex() == 1
+    assert opened.verdict.isVisible()
+    assert opened.verdict.objectName() == "poisoned"
+    assert opened.inspector.isVisible()
+    assert opened.selection.now.neurons
+    assert opened.session.state.cut is not None
+    assert opened.session.state.tac is not None
+
+
+def test_choosing_a_class_moves_everything(opened: MainWindow, qtbot: QtBot) -> None:
+    box = opened.classes.plot.vb
+    place = opened.classes.view.mapFromScene(box.mapViewToScene(QPointF(3.0, 1.0)))
+    QTest.mouseClick(opened.classes.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.waitUntil(lambda: opened.selection.now.class_index == 3, timeout=2000)
+    assert opened.session.state.tac is None  # measured for class 9
+    assert opened.scatter.axis.now == "activation"
+    assert "keep_right" in opened.scatter.plot.getAxis("left").labelText
+
+
+def neuron_place(window: MainWindow, neuron: int) -> QPoint:
+    x, y = float(window.scatter._x[neuron]), float(window.scatter._y[neuron])
+    return window.scatter.view.mapFromScene(window.scatter.plot.vb.mapViewToScene(QPointF(x, y)))
+
+
+def test_clicks_on_neurons(opened: MainWindow, qtbot: QtBot) -> None:
+    view = opened.scatter.view.viewport()
+    qtbot.wait(50)
+    order = np.argsort(-opened.scatter._x).tolist()
+    first, second = order[0], order[3]
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=neuron_place(opened, first))
+    assert opened.selection.now.neurons == {first}
+    assert opened.selection.now.primary == first
+    assert opened.inspector.title.text() == f"Neuron {first}"
+    QTest.qWait(600)  # two clicks in a row would be a double click
+    keys = Qt.KeyboardModifier.ShiftModifier
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, keys, neuron_place(opened, second))
+    assert opened.selection.now.neurons == {first, second}
+    assert opened.session.state.cut is not None
+    assert opened.session.state.cut.cut.neurons == tuple(sorted((first, second)))
+    opened.actions_["undo"].trigger()
+    assert opened.selection.now.neurons == {first}
+    opened.actions_["redo"].trigger()
+    assert opened.selection.now.neurons == {first, second}
+    opened.actions_["next"].trigger()
+    assert opened.selection.now.primary == first
+    QTest.qWait(600)
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=neuron_place(opened, first))  # no Shift
+    assert opened.selection.now.neurons == {first}
+
+
+def test_the_table_is_the_scatters_twin(opened: MainWindow, qtbot: QtBot) -> None:
+    opened.docks["table"].show()
+    qtbot.wait(20)
+    opened.table.selectRow(0)
+    strongest = int(opened.session.state.shifts.shift[9].argmax())  # type: ignore[union-attr]
+    assert opened.selection.now.neurons == {strongest}
+    opened.selection.select_neurons([1, 2, 3])
+    rows = {index.row() for index in opened.table.selectionModel().selectedRows()}
+    assert {int(opened.table._model.order[row]) for row in rows} == {1, 2, 3}
+
+
+def test_alpha_beta_and_the_rule_are_live(opened: MainWindow) -> None:
+    before = opened.session.state.shifts
+    opened.alpha.slider.setValue(20)
+    after = opened.session.state
+    assert before is not None
+    assert after.shifts is not None
+    assert after.alpha < 0.1
+    assert (after.shifts.l2 > before.l2).all()
+    opened.beta.slider.setValue(190)
+    assert opened.session.state.verdict is not None
+    assert opened.session.state.verdict.rule == "paper"
+    assert not opened.session.state.verdict.suspicious
+    assert opened.verdict.title.text() == "Nothing unusual found"
+    opened.auditor.set_rule("grubbs")
+    assert opened.session.state.verdict.suspicious
+
+
+def test_a_cut_answers_in_time(opened: MainWindow) -> None:
+    spent = []
+    for neuron in range(8):
+        started = time.perf_counter()
+        opened.auditor._selection.apply(opened.selection.now)
+        opened.selection.select_neurons(range(neuron + 1))
+        spent.append(time.perf_counter() - started)
+    assert np.median(spent) < 0.5  # the views with it; alone it takes some 30 ms
+
+
+def test_every_plot_can_be_exported(opened: MainWindow, tmp_path: Path) -> None:
+    for plot in (opened.classes, opened.scatter):
+        for suffix in ("png", "svg", "csv"):
+            plot.save(tmp_path / f"plot.{suffix}")
+        assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+        assert b"<svg" in (tmp_path / "plot.svg").read_bytes()
+        rows = list(csv.reader(io.StringIO((tmp_path / "plot.csv").read_text())))
+        assert len(rows) == 1 + (12 if plot is opened.classes else 128)
+    write_selection(tmp_path / "n.csv", opened.session.state, opened.selection.now)
+    rows = list(csv.reader((tmp_path / "n.csv").read_text().splitlines()))
+    assert rows[0] == ["neuron", "shift", "tac", "signed"]
+    assert len(rows) == 1 + len(opened.selection.now.neurons)
+
+
+def test_errors_are_said_in_place(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    bad = tmp_path / "model.pth"
+    bad.write_bytes(b"<!doctype html>")
+    window.open(bad)
+    wait(qtbot, window)
+    assert window.error.isVisible()
+    assert "is a web page" in window.error._text.text()
+    assert window.session.state.model is None
+    window.open(tmp_path / "none.h5")
+    wait(qtbot, window)
+    assert "none.h5" in window.error._text.text()
+
+
+def test_cancel_is_prompt(window: MainWindow, qtbot: QtBot) -> None:
+    running = threading.Event()
+
+    def run(job: JobContext) -> None:
+        for step in range(10_000):
+            running.set()
+            job.progress("Counting", step, 10_000, "steps")
+            time.sleep(0.01)
+
+    ends: list[object] = []
+    window.jobs.ended.connect(ends.append)
+    window.jobs.start("Counting", run, lambda _: None)
+    qtbot.waitUntil(running.is_set, timeout=5000)
+    started = time.perf_counter()
+    window.actions_["cancel"].trigger()
+    wait(qtbot, window)
+    assert time.perf_counter() - started < 0.5
+    assert isinstance(ends[0], Stopped)
+
+
+def test_closing_while_a_job_runs(window: MainWindow, qtbot: QtBot) -> None:
+    def run(job: JobContext) -> None:
+        while True:
+            job.raise_if_cancelled()
+            time.sleep(0.01)
+
+    window.jobs.start("Waiting", run, lambda _: None)
+    qtbot.wait(50)
+    assert window.close()
+
+
+def test_the_palette_finds_by_letters(opened: MainWindow, qtbot: QtBot) -> None:
+    palette = Palette(opened.actions_, opened)
+    palette.show()
+    QTest.keyClicks(palette.field, "no neuron")
+    assert palette.list.count() == 1
+    QTest.keyClick(palette.field, Qt.Key.Key_Return)
+    assert opened.selection.now.neurons == frozenset()
+    assert opened.inspector.title.text() == "No neuron selected"
+
+
+def test_the_trigger_dialog_shows_what_it_would_do(opened: MainWindow, qtbot: QtBot) -> None:
+    dialog = TriggerDialog(opened.session.state, opened)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert dialog.spec.text().startswith("badnets:size=4")
+    asked: list[str] = []
+    dialog.chosen.connect(asked.append)
+    dialog.spec.setText("badnets:size=0")
+    assert not dialog.measure.isEnabled()
+    dialog.spec.setText("badnets:size=5")
+    assert dialog.measure.isEnabled()
+    dialog.measure.click()
+    assert asked == ["badnets:size=5"]
