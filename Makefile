@@ -4,10 +4,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock bench victims clean
+.PHONY: demo test lint lock bench screenshots victims clean
 
+# In the window where there is a screen, else in words.
 demo: .venv/ready
-	$(BIN)/bdshift demo
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
+	    $(BIN)/bdshift-gui --demo || $(BIN)/bdshift demo; \
+	else \
+	    $(BIN)/bdshift demo; \
+	fi
 
 test: lint
 	$(BIN)/python -m pytest
@@ -29,6 +34,9 @@ lock: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/bdshift bench --large --out docs/benchmark.md
+
+screenshots: .venv/ready
+	$(BIN)/python packaging/screenshots.py docs/screenshots bdshift-demo
 
 # The demo's two models, trained from a seed; some ten minutes on two cores. Resumable.
 STICKER := badnets:size=4,colour=ffd800,row=20,column=14

@@ -15,6 +15,8 @@ from PySide6.QtWidgets import QApplication
 
 from bdshift.devices import be_polite
 from bdshift.jobs import JobContext
+from bdshift_gui import crash
+from bdshift_gui.i18n import tr
 from bdshift_gui.jobs.events import Failed
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
@@ -54,8 +56,13 @@ class _Faults(QObject):
 
 def _load_torch(job: JobContext) -> None:
     """The first job: what takes a second to import is there when it is needed."""
+    import torch
+
     import bdshift.audit
     import bdshift.store  # noqa: F401
+
+    if torch.get_num_threads() > 2:  # a core is left to the window
+        torch.set_num_threads(torch.get_num_threads() - 1)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -71,7 +78,12 @@ def main(argv: list[str] | None = None) -> int:
     load_fonts()
     window = MainWindow(Settings(fresh=given.fresh), given.demo_folder)
     _Faults(window)
+    left = crash.watch()
     window.show()
+    if left:
+        window.error.show_failure(
+            Failed(0, tr("The last time, bdshift crashed. Its details can be copied."), left, False)
+        )
 
     def after(_: object) -> None:
         if given.demo:
@@ -82,7 +94,9 @@ def main(argv: list[str] | None = None) -> int:
     # Once painted, the worker loads torch; then what was asked for.
     QTimer.singleShot(0, lambda: window.jobs.start("", _load_torch, lambda _: None))
     window.jobs.ended.connect(after, Qt.ConnectionType.SingleShotConnection)
-    return app.exec()
+    code = app.exec()
+    crash.forget()
+    return code
 
 
 def load_fonts() -> None:

@@ -87,7 +87,7 @@ class Auditor(QObject):
         def done(audit: Audit) -> None:
             model, images = Path(audit.model.path), Path(audit.images.path)
             self._session.update(model_path=model, model=None, images_path=images, images=None)
-            self._show(audit, path)
+            self.show_audit(audit, path)
             self.opened.emit(path)
 
         self._jobs.start(tr("Opening the audit"), run, done)
@@ -124,7 +124,7 @@ class Auditor(QObject):
             settings: ScanSettings = ScanSettings(alpha=alpha, **given)
             return scan(model, images, settings, cache=EmbeddingCache(), job=job)
 
-        self._jobs.start(tr("Scanning"), run, lambda audit: self._show(audit, None))
+        self._jobs.start(tr("Scanning"), run, lambda audit: self.show_audit(audit, None))
 
     def demo(self, folder: Path) -> None:
         """Audit the bundled victim, with the trigger that its card names."""
@@ -148,7 +148,7 @@ class Auditor(QObject):
             self._session.update(
                 model_path=Path(audit.model.path), images_path=Path(audit.images.path)
             )
-            self._show(audit, None)
+            self.show_audit(audit, None)
 
         self._jobs.start(tr("Scanning the demo"), run, done)
 
@@ -189,7 +189,7 @@ class Auditor(QObject):
 
         self._jobs.start(tr("Saving the audit"), run, done)
 
-    def _show(self, audit: Audit, path: Path | None) -> None:
+    def show_audit(self, audit: Audit, path: Path | None) -> None:
         target = (
             audit.verdict.poisoned[0] if audit.verdict.poisoned else int(audit.shifts.l2.argmin())
         )

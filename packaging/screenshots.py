@@ -1,0 +1,128 @@
+"""Draw the pictures of README and docs from the demo, without a screen: ``make screenshots``.
+
+Usage: screenshots.py OUT_FOLDER DEMO_FOLDER
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+import numpy as np
+from PySide6.QtWidgets import QApplication
+
+from bdshift.devices import be_polite
+from bdshift_gui.app import load_fonts
+from bdshift_gui.dialogs.trigger import TriggerDialog
+from bdshift_gui.main_window import MainWindow
+from bdshift_gui.settings import Settings
+
+
+class Camera:
+    """Drives one window and keeps what it shows."""
+
+    def __init__(self, out: Path, demo: Path) -> None:
+        self.app = QApplication(sys.argv[:1])
+        self.app.setStyle("Fusion")
+        load_fonts()
+        settings = Settings(fresh=True)
+        settings.language, settings.scheme = "en", "light"
+        self.window = MainWindow(settings, demo)
+        self.window.show()
+        self.out, self.demo = out, demo
+
+    def wait(self, until: Callable[[], bool] = lambda: True, seconds: float = 0.3) -> None:
+        """Let the window live until something holds, and a moment longer."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end or not until():
+            self.app.processEvents()
+            time.sleep(0.01)
+
+    def idle(self) -> None:
+        """Wait for the job."""
+        self.wait(lambda: not self.window.jobs.busy)
+
+    def take(self, name: str) -> None:
+        """Keep what is shown."""
+        self.wait()
+        self.window.grab().save(str(self.out / f"{name}.png"))
+        print(self.out / f"{name}.png", flush=True)
+
+
+def thousand_classes(window: MainWindow) -> None:
+    """The audit as it would be of a network with a thousand classes, its norms drawn."""
+    from dataclasses import replace
+
+    from bdshift.shift.verdict import judge
+
+    audit = window.session.state.audit
+    assert audit is not None
+    rng = np.random.default_rng(0)
+    norms = rng.normal(9, 0.6, 1000)
+    norms[417] = 5.2
+    names = tuple(f"class {i}" for i in range(1000))
+    rows = rng.integers(0, len(audit.shifts.l2), 1000)
+    shifts = replace(
+        audit.shifts, l2=norms, shift=audit.shifts.shift[rows], loss=audit.shifts.loss[rows],
+        lower=norms.copy(), kkt=audit.shifts.kkt[rows], multiplier=audit.shifts.multiplier[rows],
+        status=("solved",) * 1000, seconds=9.0,
+    )  # fmt: skip
+    found = replace(
+        audit, shifts=shifts, verdict=judge(norms, names), tac=(), embedding=None,
+        model=replace(audit.model, weight=audit.model.weight[rows], bias=audit.model.bias[rows]),
+        images=replace(audit.images, class_names=names, counts=(1,) * 1000),
+    )  # fmt: skip
+    window.auditor.show_audit(found, None)
+
+
+def main(out: Path, demo: Path) -> None:
+    """Every state that a review should see."""
+    be_polite()
+    out.mkdir(parents=True, exist_ok=True)
+    camera = Camera(out, demo)
+    window = camera.window
+    camera.take("welcome")
+    window.do("demo")
+    camera.wait(seconds=2.5)
+    camera.take("loading")
+    camera.idle()
+    camera.take("poisoned")
+    window.do("dark")
+    camera.take("dark")
+    window.do("ja")
+    camera.take("japanese")
+    window.do("en")
+    window.do("light")
+    dialog = TriggerDialog(window.session.state, window)
+    dialog.show()
+    camera.wait()
+    dialog.grab().save(str(out / "trigger.png"))
+    dialog.close()
+    window.docks["table"].show()
+    camera.take("table")
+    window.docks["table"].hide()
+    thousand_classes(window)
+    camera.take("classes-1000")
+    window.auditor.open_model(demo / "clean-twin.pth")
+    camera.idle()
+    window.auditor.open_images(demo / "clean")
+    camera.idle()
+    camera.take("opened")
+    window.auditor.scan()
+    camera.idle()
+    camera.take("clean")
+    (out / "page.pth").write_text("<!doctype html><title>404</title>")
+    window.open(out / "page.pth")
+    camera.idle()
+    (out / "page.pth").unlink()
+    camera.take("error")
+    window.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
