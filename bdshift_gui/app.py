@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import traceback
@@ -54,12 +55,19 @@ class _Faults(QObject):
         self._window.error.show_failure(event)
 
 
-def _load_torch(job: JobContext) -> None:
-    """The first job: what takes a second to import is there when it is needed."""
+def load_torch(_job: JobContext) -> None:
+    """The first job: what takes seconds to import is there when it is needed.
+
+    Its million objects are then left out of garbage collection, which would stop the window for a
+    sixth of a second every now and then.
+    """
     import torch
 
     import bdshift.audit
     import bdshift.store  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
     if torch.get_num_threads() > 2:  # a core is left to the window
         torch.set_num_threads(torch.get_num_threads() - 1)
@@ -91,8 +99,9 @@ def main(argv: list[str] | None = None) -> int:
         else:
             window.open_all(given.paths)
 
-    # Once painted, the worker loads torch; then what was asked for.
-    QTimer.singleShot(0, lambda: window.jobs.start("", _load_torch, lambda _: None))
+    # Once painted, the rest of the window is made, the worker loads torch; then what was asked for.
+    QTimer.singleShot(0, window.furnish)
+    QTimer.singleShot(0, lambda: window.jobs.start(tr("Starting"), load_torch, lambda _: None))
     window.jobs.ended.connect(after, Qt.ConnectionType.SingleShotConnection)
     code = app.exec()
     crash.forget()

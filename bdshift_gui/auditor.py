@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from bdshift.jobs import JobContext
@@ -16,6 +15,9 @@ from bdshift_gui.selection import Selection, SelectionModel
 from bdshift_gui.session import CutView, ImagesCard, Session
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from bdshift.audit import Audit, ScanSettings
     from bdshift.shift.result import Shifts
     from bdshift.shift.verdict import Verdict
@@ -57,6 +59,7 @@ class Auditor(QObject):
         def done(told: dict[str, Any]) -> None:
             self._session.update(model=told)
 
+        self.settings.pop("normalise", None)  # it was for another model
         self._session.update(model_path=path, model=None, **self._no_audit())
         self._jobs.start(tr("Opening the model"), run, done)
 
@@ -190,12 +193,12 @@ class Auditor(QObject):
         self._jobs.start(tr("Saving the audit"), run, done)
 
     def show_audit(self, audit: Audit, path: Path | None) -> None:
-        target = (
-            audit.verdict.poisoned[0] if audit.verdict.poisoned else int(audit.shifts.l2.argmin())
-        )
+        """Show an audit, its most suspicious class, and the neurons that hold half of its shift."""
+        poisoned = audit.verdict.poisoned
+        target = poisoned[0] if poisoned else int(audit.shifts.l2.argmin())
+        self._selection.reset(None)  # the old one may not fit the new audit
         self._session.open_audit(audit, path)
         self._selection.reset(target, half_of(audit.shifts.shift[target]))
-        self._refresh_cut()
 
     # Quick answers from the cache
 
@@ -267,8 +270,10 @@ class Auditor(QObject):
         self._session.update(cut=CutView(found, after, self._judge(after)))
 
 
-def half_of(shift: np.ndarray) -> list[int]:
+def half_of(shift: NDArray[np.float64]) -> list[int]:
     """The fewest neurons whose squared shift is half of ‖s‖²."""
+    import numpy as np
+
     order = np.argsort(-np.abs(shift), kind="stable")
     held = np.cumsum(shift[order] ** 2)
     count = int(np.searchsorted(held, held[-1] / 2)) + 1 if held[-1] > 0 else 0

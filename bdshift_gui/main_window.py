@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtCore import QByteArray, QSize, Qt, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QUndoStack
 from PySide6.QtWidgets import (
     QApplication,
-    QDockWidget,
     QFileDialog,
     QLabel,
     QMainWindow,
     QMenu,
     QMessageBox,
-    QPlainTextEdit,
-    QScrollArea,
     QSizePolicy,
-    QSplitter,
     QStackedWidget,
     QToolBar,
     QVBoxLayout,
@@ -27,26 +24,20 @@ from PySide6.QtWidgets import (
 from bdshift_gui import i18n, theme
 from bdshift_gui.actions import ENTRIES, MENUS, Actions
 from bdshift_gui.auditor import Auditor, half_of
-from bdshift_gui.dialogs.pages import ranking_page, shortcuts_page
-from bdshift_gui.dialogs.palette import Palette
 from bdshift_gui.dialogs.save import ask_where
-from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.i18n import tr
 from bdshift_gui.jobs.controller import JobController
 from bdshift_gui.jobs.events import Event, Failed, Noted, Progressed, Stopped
 from bdshift_gui.selection import Mode, SelectionModel
-from bdshift_gui.session import Session
+from bdshift_gui.session import Session, State
 from bdshift_gui.settings import LAYOUT_VERSION, Language, Settings
-from bdshift_gui.views.cards import ImagesCard, ModelCard
-from bdshift_gui.views.classes import ClassView
-from bdshift_gui.views.inspector import InspectorView
-from bdshift_gui.views.neuron_table import NeuronTableView
-from bdshift_gui.views.scatter import ScatterView
-from bdshift_gui.views.verdict import VerdictView
 from bdshift_gui.views.welcome import WelcomeView
 from bdshift_gui.widgets.error_bar import ErrorBar
 from bdshift_gui.widgets.job_bar import JobBar
 from bdshift_gui.widgets.number_slider import NumberSlider
+
+if TYPE_CHECKING:
+    from bdshift_gui.workspace import Workspace
 
 _TOOLBAR = ("open_model", "open_images", "scan", "trigger", "save")
 _NEEDS_AUDIT = (
@@ -66,6 +57,8 @@ class MainWindow(QMainWindow):
     def __init__(self, settings: Settings, demo_folder: Path) -> None:
         super().__init__()
         self._settings, self._demo_folder = settings, demo_folder
+        self._job_name = ""
+        self._notes: list[str] = []
         self._translators = i18n.Translators()
         self._translators.use(i18n.preferred(settings))
         self.undo = QUndoStack(self)
@@ -76,39 +69,24 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self)
         self.setAcceptDrops(True)
         self.resize(1280, 800)
-        self._make_views()
-        self._make_docks()
+        self.work: Workspace | None = None
+        self._make_welcome()
         self._make_toolbar()
         self._make_menus()
         self._make_status()
         self._connect()
-        geometry, docks = settings.window()
-        self._default_docks = self.saveState(LAYOUT_VERSION)
+        geometry, _ = settings.window()
         if not geometry.isEmpty():
             self.restoreGeometry(geometry)
-        if not docks.isEmpty():
-            self.restoreState(docks, LAYOUT_VERSION)
         self.restyle()
         self.retranslate()
 
     # Building
 
-    def _make_views(self) -> None:
-        self.welcome, self.classes, self.scatter = WelcomeView(), ClassView(), ScatterView()
-        self.verdict, self.model_card, self.images_card = VerdictView(), ModelCard(), ImagesCard()
-        self.inspector, self.table = InspectorView(), NeuronTableView()
-        self.error = ErrorBar()
-        self.log = QPlainTextEdit()
-        self.log.setReadOnly(True)
-        plots = QSplitter(Qt.Orientation.Vertical)
-        plots.setHandleWidth(12)
-        plots.addWidget(self.classes)
-        plots.addWidget(self.scatter)
-        plots.setSizes([250, 440])
-        plots.setChildrenCollapsible(False)
+    def _make_welcome(self) -> None:
+        self.welcome, self.error = WelcomeView(), ErrorBar()
         self.pages = QStackedWidget()
         self.pages.addWidget(self.welcome)
-        self.pages.addWidget(plots)
         middle = QWidget()
         column = QVBoxLayout(middle)
         column.setContentsMargins(4, 12, 4, 12)
@@ -116,47 +94,32 @@ class MainWindow(QMainWindow):
         column.addWidget(self.pages, 1)
         self.setCentralWidget(middle)
 
-    def _make_docks(self) -> None:
-        cards = QWidget()
-        cards.setObjectName("plain")
-        column = QVBoxLayout(cards)
-        column.setContentsMargins(12, 12, 8, 12)
-        column.setSpacing(8)
-        for card in (self.verdict, self.model_card, self.images_card):
-            column.addWidget(card)
-        column.addStretch(1)
-        holder = QWidget()
-        holder.setObjectName("plain")
-        around = QVBoxLayout(holder)
-        around.setContentsMargins(4, 12, 12, 12)
-        around.addWidget(self.inspector)
-        areas = Qt.DockWidgetArea
-        self.docks = {
-            "audit": self._dock("audit", _scrolled(cards), areas.LeftDockWidgetArea, 280),
-            "inspector": self._dock("inspector", _scrolled(holder), areas.RightDockWidgetArea, 304),
-            "table": self._dock("table", self.table, areas.BottomDockWidgetArea, 0),
-            "log": self._dock("log", self.log, areas.BottomDockWidgetArea, 0),
-        }
-        self.tabifyDockWidget(self.docks["table"], self.docks["log"])
-        for name in ("table", "log"):
-            self.docks[name].hide()
-        corners = Qt.Corner
-        self.setCorner(corners.BottomLeftCorner, areas.LeftDockWidgetArea)
-        self.setCorner(corners.BottomRightCorner, areas.RightDockWidgetArea)
-        sides = [self.docks["audit"], self.docks["inspector"]]
-        self.resizeDocks(sides, [280, 304], Qt.Orientation.Horizontal)
+    def furnish(self) -> None:
+        """Bring in everything that shows an audit. It takes half a second, mostly to import, so the
+        first thing to see does not wait for it.
+        """
+        if self.work is not None:
+            return
+        from bdshift_gui.workspace import Workspace
 
-    def _dock(
-        self, name: str, content: QWidget, area: Qt.DockWidgetArea, width: int
-    ) -> QDockWidget:
-        dock = QDockWidget(self)
-        dock.setObjectName(name)
-        dock.setWidget(content)
-        if width:
-            dock.setTitleBarWidget(QWidget())  # the cards have titles of their own
-            content.setFixedWidth(width)
-        self.addDockWidget(area, dock)
-        return dock
+        work = self.work = Workspace(self)
+        self.pages.addWidget(work.plots)
+        for dock in work.docks.values():
+            self.menus["View"].addAction(dock.toggleViewAction())
+        self._default_docks = self.saveState(LAYOUT_VERSION)
+        _, docks = self._settings.window()
+        if not docks.isEmpty():
+            self.restoreState(docks, LAYOUT_VERSION)
+        work.verdict.rule_chosen.connect(self.auditor.set_rule)
+        work.classes.class_chosen.connect(self.selection.select_class)
+        work.scatter.asked.connect(self._select)
+        work.table.asked.connect(self._select_rows)
+        work.agreement.asked.connect(self.selection.select_neurons)
+        work.inspector.stepped.connect(self._step)
+        work.images_card.ranking_asked.connect(self._show_ranking)
+        work.paint(theme.current(self._settings.scheme))
+        work.retranslate()
+        self._render()
 
     def _make_toolbar(self) -> None:
         bar = QToolBar(self)
@@ -186,8 +149,6 @@ class MainWindow(QMainWindow):
         self.recent = QMenu(self)
         self.menus["File"].insertMenu(self.actions_["scan"], self.recent)
         self.recent.aboutToShow.connect(self._fill_recent)
-        for dock in self.docks.values():
-            self.menus["View"].addAction(dock.toggleViewAction())
 
     def _make_status(self) -> None:
         self.job_bar = JobBar()
@@ -209,12 +170,6 @@ class MainWindow(QMainWindow):
         self.welcome.wanted.connect(self.do)
         self.welcome.recent_chosen.connect(self.open)
         self.auditor.opened.connect(self._remember)
-        self.verdict.rule_chosen.connect(self.auditor.set_rule)
-        self.classes.class_chosen.connect(self.selection.select_class)
-        self.scatter.asked.connect(self._select)
-        self.table.asked.connect(self._select_rows)
-        self.inspector.stepped.connect(self._step)
-        self.images_card.ranking_asked.connect(self._show_ranking)
         self.alpha.moved.connect(self.auditor.set_alpha)
         self.beta.moved.connect(self.auditor.set_beta)
         self.error.smaller.connect(self._smaller_batch)
@@ -224,20 +179,15 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def _render(self, *_: object) -> None:
+        if self.session.state != State() and self.work is None:
+            self.furnish()  # which renders
+            return
         state, now, busy = self.session.state, self.selection.now, self.jobs.busy
-        self.verdict.show_state(state)
-        self.model_card.show_state(state)
-        self.images_card.show_state(state)
-        self.docks["audit"].setVisible(bool(state.audit or state.model or state.images))
-        self.docks["inspector"].setVisible(state.audit is not None)
-        self.pages.setCurrentIndex(0 if state.audit is None else 1)
+        self.pages.setCurrentIndex(0 if state.audit is None or self.work is None else 1)
+        if self.work is not None:
+            self.work.show_state(state, now)
         if state.audit is None:
-            self.welcome.show_state(state, self._settings.recent, busy)
-        else:
-            self.classes.show_state(state, now)
-            self.scatter.show_state(state, now)
-            self.inspector.show_state(state, now)
-            self.table.show_state(state, now)
+            self.welcome.show_state(state, self._settings.recent, self._job_name)
         self.alpha.show_value(state.alpha)
         self.beta.show_value(state.beta)
         self.alpha.setEnabled(state.audit is None or state.audit.embedding is not None)
@@ -245,7 +195,7 @@ class MainWindow(QMainWindow):
             self.actions_[key].setEnabled(state.audit is not None and not busy)
         for key in ("open_model", "open_images", "open_audit", "demo"):
             self.actions_[key].setEnabled(not busy)
-        can_scan = state.model_path is not None and state.images_path is not None
+        can_scan = state.can_scan or state.audit is not None
         self.actions_["scan"].setEnabled(can_scan and not busy)
         self.actions_["cancel"].setEnabled(busy)
         self.actions_["undo"].setEnabled(self.undo.canUndo())
@@ -272,8 +222,8 @@ class MainWindow(QMainWindow):
         assert isinstance(app, QApplication)
         app.setPalette(theme.palette(found))
         app.setStyleSheet(theme.style_sheet(found))
-        for view in (self.classes, self.scatter, self.inspector):
-            view.paint(found)
+        if self.work is not None:
+            self.work.paint(found)
         for key in ("light", "dark", "system"):
             self.actions_[key].setChecked(key == self._settings.scheme)
 
@@ -284,17 +234,12 @@ class MainWindow(QMainWindow):
         for name, menu in self.menus.items():
             menu.setTitle(tr(name))
         self.recent.setTitle(tr("Open recent"))
-        names = {
-            "audit": tr("Audit"), "inspector": tr("Inspector"), "table": tr("Neurons"),
-            "log": tr("Log"),
-        }  # fmt: skip
-        for key, dock in self.docks.items():
-            dock.setWindowTitle(names[key])
+        if self.work is not None:
+            self.work.retranslate()
         self.alpha.describe(tr("Loss threshold α of Eq. 4: a smaller one asks for a longer shift."))
         self.beta.describe(
             tr("Outlier threshold β of the paper's rule |z| > β; moving it lets that rule decide.")
         )
-        self.log.setAccessibleName(tr("Log"))
         for key in ("en", "ja"):
             self.actions_[key].setChecked(key == i18n.language())
         self.error.hide()
@@ -347,6 +292,8 @@ class MainWindow(QMainWindow):
         self.close()
 
     def _do_trigger(self) -> None:
+        from bdshift_gui.dialogs.trigger import TriggerDialog
+
         dialog = TriggerDialog(self.session.state, self)
         dialog.chosen.connect(self.auditor.measure_tac)
         dialog.open()
@@ -381,6 +328,8 @@ class MainWindow(QMainWindow):
             write_selection(path, self.session.state, self.selection.now)
 
     def _do_palette(self) -> None:
+        from bdshift_gui.dialogs.palette import Palette
+
         palette = Palette(self.actions_, self)
         palette.open()
 
@@ -409,13 +358,16 @@ class MainWindow(QMainWindow):
 
     def _do_reset_layout(self) -> None:
         self._settings.forget_docks()
-        self.restoreState(self._default_docks, LAYOUT_VERSION)
+        if self.work is not None:
+            self.restoreState(self._default_docks, LAYOUT_VERSION)
         self._render()
 
     def _do_cancel(self) -> None:
         self.jobs.cancel()
 
     def _do_shortcuts(self) -> None:
+        from bdshift_gui.dialogs.pages import shortcuts_page
+
         shortcuts_page(self.actions_, self).open()
 
     def _do_about(self) -> None:
@@ -426,7 +378,16 @@ class MainWindow(QMainWindow):
     def _show_ranking(self) -> None:
         audit = self.session.state.audit
         if audit is not None:
-            ranking_page(audit, self).open()
+            from bdshift_gui.dialogs.pages import RankingPage
+
+            page = RankingPage(audit, self)
+            page.chosen.connect(self._scan_with)
+            page.open()
+
+    @Slot(str)
+    def _scan_with(self, normalisation: str) -> None:
+        self.auditor.settings["normalise"] = normalisation
+        self._do_scan()
 
     @Slot(object, str, object)
     def _select(self, neurons: frozenset[int], mode: Mode, primary: int | None) -> None:
@@ -451,11 +412,18 @@ class MainWindow(QMainWindow):
 
     # Jobs
 
+    def _note(self, text: str) -> None:
+        """A line for the log, which may not be there yet."""
+        self._notes.append(text)
+        if self.work is not None:
+            self.work.show_log(self._notes)
+
     @Slot(str)
     def _job_started(self, name: str) -> None:
+        self._job_name = name
         self.message.clear()
         self.job_bar.begin(name)
-        self.log.appendPlainText(name)
+        self._note(name)
         self._render()
 
     @Slot(object)
@@ -463,16 +431,17 @@ class MainWindow(QMainWindow):
         if isinstance(event, Progressed):
             self.job_bar.progress(event)
         elif isinstance(event, Noted):
-            self.log.appendPlainText(f"  {event.text}")
+            self._note(f"  {event.text}")
 
     @Slot(object)
     def _job_ended(self, event: Event) -> None:
+        self._job_name = ""
         self.job_bar.end()
         if isinstance(event, Failed):
-            self.log.appendPlainText(event.details)
+            self._note(event.details)
             self.error.show_failure(event)
         elif isinstance(event, Stopped):
-            self.log.appendPlainText(tr("Cancelled; nothing was lost."))
+            self._note(tr("Cancelled; nothing was lost."))
         self._render()
         if isinstance(event, Stopped):
             self.message.setText(tr("Cancelled; nothing was lost."))
@@ -520,18 +489,9 @@ class MainWindow(QMainWindow):
             event.ignore()
             self.message.setText(tr("Still stopping; close again in a moment."))
             return
-        self._settings.save_window(self.saveGeometry(), self.saveState(LAYOUT_VERSION))
+        docks = self.saveState(LAYOUT_VERSION) if self.work is not None else QByteArray()
+        self._settings.save_window(self.saveGeometry(), docks)
         event.accept()
 
     def sizeHint(self) -> QSize:
         return QSize(1280, 800)
-
-
-def _scrolled(content: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setObjectName("plain")
-    area.setWidget(content)
-    area.setWidgetResizable(True)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.viewport().setAutoFillBackground(False)
-    return area

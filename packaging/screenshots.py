@@ -87,6 +87,8 @@ def main(out: Path, demo: Path) -> None:
     camera = Camera(out, demo)
     window = camera.window
     camera.take("welcome")
+    window.furnish()
+    assert window.work is not None
     window.do("demo")
     camera.wait(seconds=2.5)
     camera.take("loading")
@@ -103,9 +105,9 @@ def main(out: Path, demo: Path) -> None:
     camera.wait()
     dialog.grab().save(str(out / "trigger.png"))
     dialog.close()
-    window.docks["table"].show()
+    window.work.docks["table"].show()
     camera.take("table")
-    window.docks["table"].hide()
+    window.work.docks["table"].hide()
     thousand_classes(window)
     camera.take("classes-1000")
     window.auditor.open_model(demo / "clean-twin.pth")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
     QHeaderView,
+    QPushButton,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -25,18 +26,8 @@ if TYPE_CHECKING:
     from bdshift.audit import Audit
 
 
-def _page(
-    parent: QWidget, title: str, lead: str, heads: list[str], rows: list[list[str]]
-) -> QDialog:
-    dialog = QDialog(parent)
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.setWindowTitle(title)
-    dialog.resize(640, 460)
-    column = QVBoxLayout(dialog)
-    if lead:
-        text = Text("muted")
-        text.show_text(lead)
-        column.addWidget(text)
+def _table(heads: list[str], rows: list[list[str]]) -> QTableWidget:
+    """The first column wide, figures to the right."""
     table = QTableWidget(len(rows), len(heads))
     table.setHorizontalHeaderLabels(heads)
     table.verticalHeader().hide()
@@ -46,9 +37,11 @@ def _page(
     table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
     for y, row in enumerate(rows):
         for x, cell in enumerate(row):
-            table.setItem(y, x, QTableWidgetItem(cell))
-    column.addWidget(table)
-    return dialog
+            item = QTableWidgetItem(cell)
+            if x:
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            table.setItem(y, x, item)
+    return table
 
 
 def shortcuts_page(actions: Actions, parent: QWidget) -> QDialog:
@@ -64,28 +57,62 @@ def shortcuts_page(actions: Actions, parent: QWidget) -> QDialog:
         [tr("Scatter: select many"), tr("drag")],
         [tr("Scatter: zoom, move"), tr("wheel, middle button")],
     ]
-    return _page(parent, tr("Shortcuts"), "", [tr("action"), tr("keys")], rows)
+    dialog = QDialog(parent)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.setWindowTitle(tr("Shortcuts"))
+    dialog.resize(640, 560)
+    QVBoxLayout(dialog).addWidget(_table([tr("action"), tr("keys")], rows))
+    return dialog
 
 
-def ranking_page(audit: Audit, parent: QWidget) -> QDialog:
-    """Every preprocessing that was tried, the chosen one first."""
-    rows = []
-    for trial in audit.trials:
-        p = trial.preprocessing
-        name = f"{p.normalisation.name}, {p.order.upper()}, {p.size} px"
-        mismatch = figure(trial.mismatch, ".3g")
-        rows.append(
-            [name, percent(trial.accuracy), figure(trial.loss, ".3g"), mismatch, str(trial.images)]
+class RankingPage(QDialog):
+    """Every preprocessing that was tried, the chosen one first; ``chosen`` carries another one's
+    normalisation, as `parse_normalisation` reads it, to scan again with.
+    """
+
+    chosen = Signal(str)
+
+    def __init__(self, audit: Audit, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(tr("Preprocessings tried"))
+        self.resize(680, 480)
+        column = QVBoxLayout(self)
+        lead = Text("muted")
+        lead.show_text(
+            tr(
+                "The first is used. Accuracy decides; where it cannot tell two apart, the "
+                "statistics that the first batch norm kept from training do."
+            )
         )
-    heads = [
-        tr("preprocessing"),
-        tr("accuracy"),
-        tr("loss"),
-        tr("batch norm mismatch"),
-        tr("images"),
-    ]
-    lead = tr(
-        "The first is used. Accuracy decides; where it cannot tell two apart, the statistics that "
-        "the first batch norm kept from training do. To choose another one, scan with --normalise."
-    )
-    return _page(parent, tr("Preprocessings tried"), lead, heads, rows)
+        column.addWidget(lead)
+        heads = [
+            tr("preprocessing"), tr("accuracy"), tr("loss"), tr("batch norm mismatch"),
+            tr("images"),
+        ]  # fmt: skip
+        rows = []
+        self._names = []
+        for trial in audit.trials:
+            p = trial.preprocessing
+            self._names.append(p.normalisation.name)
+            rows.append(
+                [
+                    f"{p.normalisation.name}, {p.order.upper()}, {p.size} px",
+                    percent(trial.accuracy),
+                    figure(trial.loss, ".3g"),
+                    figure(trial.mismatch, ".3g"),
+                    str(trial.images),
+                ]
+            )
+        self.table = _table(heads, rows)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.selectRow(0)
+        column.addWidget(self.table)
+        self.use = QPushButton(tr("Scan again with the selected normalisation"))
+        self.use.clicked.connect(self._take)
+        column.addWidget(self.use)
+
+    def _take(self) -> None:
+        self.chosen.emit(self._names[self.table.currentRow()])
+        self.accept()

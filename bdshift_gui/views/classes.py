@@ -105,17 +105,18 @@ class ClassView(PlotCard):
         finite = np.isfinite(shown)
         poisoned = np.isin(self._order, state.verdict.poisoned)
         plot.clear()
+        few, wide = count <= _NAMED, max(_BAR, count / 250)  # at least some pixels
         picked = self._order == (
             -1 if self._selection.class_index is None else self._selection.class_index
         )
         for rows, colour in ((finite & ~poisoned, theme.bar), (finite & poisoned, theme.poisoned)):
             for part, outline in ((rows & ~picked, None), (rows & picked, theme.text)):
                 if part.any():
-                    pen = pg.mkPen(None) if outline is None else pg.mkPen(outline, width=1.5)
+                    pen = pg.mkPen(outline, width=1.5) if outline and few else pg.mkPen(None)
                     plot.addItem(
                         pg.BarGraphItem(
                             x=np.flatnonzero(part), height=shown[part],
-                            width=_BAR if count < 200 else 0.9,
+                            width=wide if outline or colour != theme.bar else _BAR,
                             brush=colour, pen=pen,
                         )
                     )  # fmt: skip
@@ -181,7 +182,7 @@ class ClassView(PlotCard):
             line, 0, pen=pg.mkPen(self._theme.poisoned, width=1.2, style=Qt.PenStyle.DashLine),
             label=tr("decision: {rule}", rule=words),
             labelOpts={"position": 0.99, "color": self._theme.poisoned, "fill": self._theme.card,
-                       "anchors": [(1, 1), (1, 1)]},
+                       "anchors": [(1, 0), (1, 0)]},
         )  # fmt: skip
         item.label.setFont(small_font())
         self.plot.addItem(item)

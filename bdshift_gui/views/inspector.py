@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import figure, percent
 from bdshift_gui.selection import Selection
-from bdshift_gui.session import State
+from bdshift_gui.session import CutView, State
 from bdshift_gui.theme import LIGHT, Theme
 from bdshift_gui.widgets.card import Card, Rows, Text
 from bdshift_gui.widgets.plot import paint_axes
@@ -44,7 +44,7 @@ class InspectorView(Card):
         self._clean_title, self._triggered_title = Text("muted"), Text("muted")
         self._clean, self._triggered = Thumbs(), Thumbs()
         self._levels_title = Text("muted")
-        self._levels = _small_plot(84)
+        self._levels = _small_plot(72)
         self._weights_title = Text("muted")
         self._weights = _small_plot(150)
         self._cut = QFrame()
@@ -94,22 +94,37 @@ class InspectorView(Card):
         self._show_cut()
 
     def _head(self, neuron: int, index: int) -> None:
-        state, chosen = self._state, sorted(self._selection.neurons)
-        assert state.shifts is not None
-        shift = state.shifts.shift[index]
-        rank = int((shift > shift[neuron]).sum()) + 1
+        chosen = sorted(self._selection.neurons)
         self.title.show_text(tr("Neuron {number}", number=neuron))
         self._place.show_text(
             tr("{place} of {count}", place=chosen.index(neuron) + 1, count=len(chosen))
         )
         self._back.setAccessibleName(tr("previous selected neuron"))
         self._on.setAccessibleName(tr("next selected neuron"))
-        parts = []
+        self._about.show_text(" · ".join(self._figures(neuron, index)))
+
+    def _figures(self, neuron: int, index: int) -> list[str]:
+        """TAC, shift, and the neuron's rank by each."""
+        from bdshift.neurons.rankings import data_free_direction
+
+        state = self._state
+        assert state.audit is not None
+        assert state.shifts is not None
+        shift = state.shifts.shift[index]
+        rankings = {
+            tr("shift"): shift,
+            "w − w̄": data_free_direction(state.audit.model.weight, index),
+        }
+        parts = [tr("shift {value}", value=figure(float(shift[neuron]), "+.3g"))]
         if state.tac is not None and state.tac.target == index:
-            parts.append(f"TAC {figure(float(state.tac.change[neuron]), '.3g')}")
-        parts.append(tr("shift {value}", value=figure(float(shift[neuron]), "+.3g")))
-        parts.append(tr("rank {rank} of {count}", rank=rank, count=len(shift)))
-        self._about.show_text(" · ".join(parts))
+            rankings["TAC"] = state.tac.change
+            parts.insert(0, f"TAC {figure(float(state.tac.change[neuron]), '.3g')}")
+        ranks = [
+            f"{name} {int((values > values[neuron]).sum()) + 1}"
+            for name, values in rankings.items()
+        ]
+        parts.append(tr("rank of {count}: {ranks}", count=len(shift), ranks=", ".join(ranks)))
+        return parts
 
     def _images(self, neuron: int) -> None:
         from bdshift.neurons.excite import most_excited
@@ -178,7 +193,10 @@ class InspectorView(Card):
         plot = self._weights.getPlotItem()
         plot.clear()
         rows = np.arange(len(shown))[::-1]
-        brushes = [self._theme.poisoned if i == index else self._theme.bar for i in shown]
+        verdict = self._state.verdict
+        flagged = verdict is not None and index in verdict.poisoned
+        ink = self._theme.poisoned if flagged else self._theme.accent
+        brushes = [ink if i == index else self._theme.bar for i in shown]
         plot.addItem(
             pg.BarGraphItem(
                 x0=0, y=rows, height=0.7, width=column[shown], brushes=brushes, pen=None
@@ -189,7 +207,7 @@ class InspectorView(Card):
         )
         plot.setYRange(-0.6, len(shown) - 0.4, padding=0)
         plot.hideAxis("bottom")
-        self._weights.setFixedHeight(14 * len(shown) + 8)
+        self._weights.setFixedHeight(13 * len(shown) + 6)
         self._weights_title.show_text(
             tr("Head weight by class") if len(names) <= _CLASSES
             else tr("Head weight, the {count} largest of {all} classes",
@@ -215,8 +233,7 @@ class InspectorView(Card):
             return f"{percent(before)[:-2]} → {percent(after)}"
 
         rows = [
-            (tr("Clean accuracy"), change(audit.accuracy, view.cut.accuracy),
-             tr("Share of the clean images classified as labelled, from the cached embeddings.")),
+            (tr("Clean accuracy"), change(audit.accuracy, view.cut.accuracy), self._by_class(view)),
         ]  # fmt: skip
         tac = self._state.tac
         if tac is not None and view.cut.asr is not None:
@@ -244,6 +261,23 @@ class InspectorView(Card):
                 )
             )
         self._cut_rows.show_rows(rows)
+
+    def _by_class(self, view: CutView) -> str:
+        """The classes that lose or gain by the cut, the worst first."""
+        from bdshift.neurons.what_if import accuracy_by_class
+
+        audit = self._state.audit
+        assert audit is not None
+        assert audit.embedding is not None
+        names = audit.images.class_names
+        before = accuracy_by_class(audit.embedding.logits, audit.embedding.labels, len(names))
+        gain = np.nan_to_num(view.cut.by_class - before)
+        changed = [i for i in np.argsort(gain, kind="stable").tolist() if gain[i]][:_CLASSES]
+        lines = [
+            f"{names[i]}: {percent(before[i])} → {percent(view.cut.by_class[i])}" for i in changed
+        ]
+        head = tr("Share of the clean images classified as labelled, from the cached embeddings.")
+        return "\n".join([head, *lines])
 
 
 def _small_plot(height: int) -> pg.PlotWidget:

@@ -16,7 +16,7 @@ from bdshift_gui.session import State
 from bdshift_gui.theme import LIGHT, Theme
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choices import Choices
-from bdshift_gui.widgets.plot import PlotCard, Table
+from bdshift_gui.widgets.plot import PlotCard, Table, small_font
 
 AXES = ("tac", "signed", "activation", "weight")
 _REACH = 12.0  # pixels from the pointer within which a point is hit
@@ -94,7 +94,8 @@ class ScatterView(PlotCard):
         self._primary = pg.ScatterPlotItem(pxMode=True, symbol="o", size=20, brush=None)
         self._hovered = pg.ScatterPlotItem(pxMode=True, symbol="o", size=14, brush=None)
         self._line = pg.InfiniteLine(0, 0)
-        self._name = pg.TextItem(anchor=(0.5, 1.6))
+        self._name = pg.TextItem(anchor=(1.25, 0.5))
+        self._name.setFont(small_font())
         for item in (
             self._line,
             self._others,
@@ -128,8 +129,9 @@ class ScatterView(PlotCard):
             or selection.class_index != self._selection.class_index
         )
         axes = state.tac is not self._state.tac
-        if axes and state.tac is not None and self._state.tac is None:
-            self.axis.choose("tac")
+        if state.audit is not self._state.audit or axes:
+            here = state.tac is not None and state.tac.target == selection.class_index
+            self.axis.choose("tac" if here else "activation")
         self._state, self._selection = state, selection
         self._redraw()
         if fresh or axes:
@@ -170,7 +172,10 @@ class ScatterView(PlotCard):
         soft.setAlpha(120)
         size = 7 if len(x) < _MANY else 4
         self._others.setData(x[~chosen], y[~chosen], size=size, brush=soft, pen=None)
-        self._picked.setData(x[chosen], y[chosen], brush=self._theme.poisoned, pen=None)
+        verdict = state.verdict
+        flagged = verdict is not None and index in verdict.poisoned
+        ink = self._theme.poisoned if flagged else self._theme.text
+        self._picked.setData(x[chosen], y[chosen], brush=ink, pen=None)
         primary = self._selection.primary
         self._mark(self._primary, primary)
         self._name.setText("" if primary is None else tr("neuron {number}", number=primary))

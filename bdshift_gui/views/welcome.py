@@ -64,19 +64,22 @@ class WelcomeView(QWidget):
         self._drop.style().unpolish(self._drop)
         self._drop.style().polish(self._drop)
 
-    def show_state(self, state: State, recent: list[Path], busy: bool) -> None:
-        """Show what is still missing."""
+    def show_state(self, state: State, recent: list[Path], job: str) -> None:
+        """Show what is still missing, or the job that runs."""
+        busy = bool(job)
         self._heading.show_text(tr("Does this model carry a backdoor?"))
         self._lead.show_text(
             tr("Drop a checkpoint and a folder of clean images here: one sub-folder a class, a few "
                "hundred images in all or more.")
         )  # fmt: skip
-        done = []
-        if state.model_path is not None:
-            done.append(("✓ " if state.model is not None else "… ") + state.model_path.name)
-        if state.images_path is not None:
-            done.append(("✓ " if state.images is not None else "… ") + state.images_path.name)
-        self._progress.show_text("\n".join(done))
+        waiting = "…" if busy else "✗"
+        opened = [(state.model_path, state.model), (state.images_path, state.images)]
+        done = [
+            f"{'✓' if found is not None else waiting} {path.name}"
+            for path, found in opened
+            if path is not None
+        ]
+        self._progress.show_text("\n".join([*done, f"{job} …"] if job else done))
         words = {
             "open_model": tr("Open model…"), "open_images": tr("Open images…"),
             "scan": tr("Scan"), "demo": tr("Try the demo"),

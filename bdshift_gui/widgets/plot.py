@@ -36,6 +36,7 @@ def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
         axis = view.getPlotItem().getAxis(side)
         axis.setPen(pg.mkPen(theme.border))
         axis.setTextPen(pg.mkPen(theme.muted))
+        axis.enableAutoSIPrefix(False)
         axis.setStyle(tickLength=0, maxTickLevel=0, tickFont=small_font())
 
 

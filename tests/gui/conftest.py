@@ -43,6 +43,7 @@ def window(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> Iterator[MainWin
     qtbot.addWidget(found)
     with qtbot.waitExposed(found):
         found.show()
+    found.furnish()
     yield found
     assert found.close()
     i18n.Translators().use("en")

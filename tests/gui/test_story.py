@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import threading
 import time
@@ -16,7 +17,9 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from bdshift.jobs import JobContext
+from bdshift.shift.verdict import judge
 from bdshift_gui.dialogs.export import write_selection
+from bdshift_gui.dialogs.pages import RankingPage
 from bdshift_gui.dialogs.palette import Palette
 from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.jobs.events import Stopped
@@ -30,7 +33,7 @@ def wait(qtbot: QtBot, window: MainWindow) -> None:
 def test_the_first_thing_to_see(window: MainWindow) -> None:
     assert window.pages.currentIndex() == 0
     assert window.welcome.isVisible()
-    assert not window.docks["audit"].isVisible()
+    assert not window.work.docks["audit"].isVisible()
     assert not window.actions_["scan"].isEnabled()
     assert window.actions_["open_model"].isEnabled()
 
@@ -48,7 +51,7 @@ def test_drop_a_model_and_a_folder_then_scan(
     )  # fmt: skip
     window.dropEvent(event)
     qtbot.waitUntil(lambda: window.session.state.can_scan, timeout=60_000)
-    assert window.model_card.isVisible()
+    assert window.work.model_card.isVisible()
     assert window.session.state.model is not None
     assert window.session.state.model["architectures"][0].startswith("ResNet-18, width 16")
     wait(qtbot, window)
@@ -58,45 +61,47 @@ def test_drop_a_model_and_a_folder_then_scan(
     assert not window.actions_["open_model"].isEnabled()
     wait(qtbot, window)
     assert not window.error.isVisible()
-    assert window.verdict.title.text() == "Probably backdoored"
-    assert window.classes.title.text().startswith("“speed_80” needs ")
+    assert window.work.verdict.title.text() == "Probably backdoored"
+    assert window.work.classes.title.text().startswith("“speed_80” needs ")
     assert window.selection.now.class_index == 9
 
 
 def test_an_audit_opens_without_model_or_images(opened: MainWindow) -> None:
     assert opened.pages.currentIndex() == 1
-    assert opened.verdict.isVisible()
-    assert opened.verdict.objectName() == "poisoned"
-    assert opened.inspector.isVisible()
+    assert opened.work.verdict.isVisible()
+    assert opened.work.verdict.objectName() == "poisoned"
+    assert opened.work.inspector.isVisible()
     assert opened.selection.now.neurons
     assert opened.session.state.cut is not None
     assert opened.session.state.tac is not None
 
 
 def test_choosing_a_class_moves_everything(opened: MainWindow, qtbot: QtBot) -> None:
-    box = opened.classes.plot.vb
-    place = opened.classes.view.mapFromScene(box.mapViewToScene(QPointF(3.0, 1.0)))
-    QTest.mouseClick(opened.classes.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    box = opened.work.classes.plot.vb
+    place = opened.work.classes.view.mapFromScene(box.mapViewToScene(QPointF(3.0, 1.0)))
+    QTest.mouseClick(opened.work.classes.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
     qtbot.waitUntil(lambda: opened.selection.now.class_index == 3, timeout=2000)
     assert opened.session.state.tac is None  # measured for class 9
-    assert opened.scatter.axis.now == "activation"
-    assert "keep_right" in opened.scatter.plot.getAxis("left").labelText
+    assert opened.work.scatter.axis.now == "activation"
+    assert "keep_right" in opened.work.scatter.plot.getAxis("left").labelText
 
 
 def neuron_place(window: MainWindow, neuron: int) -> QPoint:
-    x, y = float(window.scatter._x[neuron]), float(window.scatter._y[neuron])
-    return window.scatter.view.mapFromScene(window.scatter.plot.vb.mapViewToScene(QPointF(x, y)))
+    x, y = float(window.work.scatter._x[neuron]), float(window.work.scatter._y[neuron])
+    return window.work.scatter.view.mapFromScene(
+        window.work.scatter.plot.vb.mapViewToScene(QPointF(x, y))
+    )
 
 
 def test_clicks_on_neurons(opened: MainWindow, qtbot: QtBot) -> None:
-    view = opened.scatter.view.viewport()
+    view = opened.work.scatter.view.viewport()
     qtbot.wait(50)
-    order = np.argsort(-opened.scatter._x).tolist()
+    order = np.argsort(-opened.work.scatter._x).tolist()
     first, second = order[0], order[3]
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=neuron_place(opened, first))
     assert opened.selection.now.neurons == {first}
     assert opened.selection.now.primary == first
-    assert opened.inspector.title.text() == f"Neuron {first}"
+    assert opened.work.inspector.title.text() == f"Neuron {first}"
     QTest.qWait(600)  # two clicks in a row would be a double click
     keys = Qt.KeyboardModifier.ShiftModifier
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, keys, neuron_place(opened, second))
@@ -115,14 +120,14 @@ def test_clicks_on_neurons(opened: MainWindow, qtbot: QtBot) -> None:
 
 
 def test_the_table_is_the_scatters_twin(opened: MainWindow, qtbot: QtBot) -> None:
-    opened.docks["table"].show()
+    opened.work.docks["table"].show()
     qtbot.wait(20)
-    opened.table.selectRow(0)
+    opened.work.table.selectRow(0)
     strongest = int(opened.session.state.shifts.shift[9].argmax())  # type: ignore[union-attr]
     assert opened.selection.now.neurons == {strongest}
     opened.selection.select_neurons([1, 2, 3])
-    rows = {index.row() for index in opened.table.selectionModel().selectedRows()}
-    assert {int(opened.table._model.order[row]) for row in rows} == {1, 2, 3}
+    rows = {index.row() for index in opened.work.table.selectionModel().selectedRows()}
+    assert {int(opened.work.table._model.order[row]) for row in rows} == {1, 2, 3}
 
 
 def test_alpha_beta_and_the_rule_are_live(opened: MainWindow) -> None:
@@ -137,7 +142,7 @@ def test_alpha_beta_and_the_rule_are_live(opened: MainWindow) -> None:
     assert opened.session.state.verdict is not None
     assert opened.session.state.verdict.rule == "paper"
     assert not opened.session.state.verdict.suspicious
-    assert opened.verdict.title.text() == "Nothing unusual found"
+    assert opened.work.verdict.title.text() == "Nothing unusual found"
     opened.auditor.set_rule("grubbs")
     assert opened.session.state.verdict.suspicious
 
@@ -153,13 +158,13 @@ def test_a_cut_answers_in_time(opened: MainWindow) -> None:
 
 
 def test_every_plot_can_be_exported(opened: MainWindow, tmp_path: Path) -> None:
-    for plot in (opened.classes, opened.scatter):
+    for plot in (opened.work.classes, opened.work.scatter):
         for suffix in ("png", "svg", "csv"):
             plot.save(tmp_path / f"plot.{suffix}")
         assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
         assert b"<svg" in (tmp_path / "plot.svg").read_bytes()
         rows = list(csv.reader(io.StringIO((tmp_path / "plot.csv").read_text())))
-        assert len(rows) == 1 + (12 if plot is opened.classes else 128)
+        assert len(rows) == 1 + (12 if plot is opened.work.classes else 128)
     write_selection(tmp_path / "n.csv", opened.session.state, opened.selection.now)
     rows = list(csv.reader((tmp_path / "n.csv").read_text().splitlines()))
     assert rows[0] == ["neuron", "shift", "tac", "signed"]
@@ -217,7 +222,7 @@ def test_the_palette_finds_by_letters(opened: MainWindow, qtbot: QtBot) -> None:
     assert palette.list.count() == 1
     QTest.keyClick(palette.field, Qt.Key.Key_Return)
     assert opened.selection.now.neurons == frozenset()
-    assert opened.inspector.title.text() == "No neuron selected"
+    assert opened.work.inspector.title.text() == "No neuron selected"
 
 
 def test_the_trigger_dialog_shows_what_it_would_do(opened: MainWindow, qtbot: QtBot) -> None:
@@ -233,3 +238,62 @@ def test_the_trigger_dialog_shows_what_it_would_do(opened: MainWindow, qtbot: Qt
     assert dialog.measure.isEnabled()
     dialog.measure.click()
     assert asked == ["badnets:size=5"]
+
+
+def test_a_wrong_preprocessing_can_be_corrected(opened: MainWindow, qtbot: QtBot) -> None:
+    audit = opened.session.state.audit
+    assert audit is not None
+    page = RankingPage(audit, opened)
+    qtbot.addWidget(page)
+    assert page.table.rowCount() == len(audit.trials)
+    assert page.table.item(0, 0).text() == "half, RGB, 32 px"
+    asked: list[str] = []
+    page.chosen.connect(asked.append)
+    row = next(
+        r for r, t in enumerate(audit.trials) if t.preprocessing.normalisation.name == "none"
+    )
+    page.table.selectRow(row)
+    page.use.click()
+    assert asked == ["none"]
+
+
+def test_overlap_and_the_top_k(opened: MainWindow) -> None:
+    view = opened.work.agreement
+    assert view.count.value() == 13
+    assert view.title.text().startswith("Of the top 13 by shift, ")
+    view.count.setValue(5)
+    view.select.click()
+    shifts = opened.session.state.shifts
+    assert shifts is not None
+    assert opened.selection.now.neurons == set(np.argsort(-shifts.shift[9])[:5].tolist())
+    rows = list(csv.reader(io.StringIO(view.csv())))
+    assert rows[0] == ["K", "shift", "w − w̄"]
+    assert rows[-1] == ["128", "1.0", "1.0"]
+    opened.selection.select_class(2)
+    assert "needs TAC" in view.title.text()
+
+
+def test_another_audit_with_fewer_classes(opened: MainWindow) -> None:
+    audit = opened.session.state.audit
+    assert audit is not None
+    opened.selection.select_class(11)
+    few = 5
+    shifts = dataclasses.replace(
+        audit.shifts,
+        **{name: getattr(audit.shifts, name)[:few].copy()
+           for name in ("shift", "l2", "loss", "lower", "kkt", "multiplier")},
+        status=audit.shifts.status[:few],
+    )  # fmt: skip
+    names = audit.images.class_names[:few]
+    smaller = dataclasses.replace(
+        audit, shifts=shifts, tac=(), embedding=None, verdict=judge(shifts.l2, names),
+        model=dataclasses.replace(
+            audit.model, weight=audit.model.weight[:few], bias=audit.model.bias[:few]
+        ),
+        images=dataclasses.replace(audit.images, class_names=names, counts=(1,) * few),
+    )  # fmt: skip
+    opened.auditor.show_audit(smaller, None)
+    assert opened.selection.now.class_index == int(shifts.l2.argmin())
+    assert opened.work.classes.table.model().rowCount() == few
+    assert opened.session.state.cut is None
+    assert not opened.alpha.isEnabled()

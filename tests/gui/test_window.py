@@ -45,11 +45,11 @@ def test_japanese_is_complete() -> None:
 
 def test_languages_are_switched_live(opened: MainWindow) -> None:
     opened.actions_["ja"].trigger()
-    assert opened.verdict.title.text() == "バックドアの疑いが強い"
+    assert opened.work.verdict.title.text() == "バックドアの疑いが強い"
     assert opened.actions_["scan"].text() == "スキャン"
-    assert opened.inspector.title.text().startswith("ニューロン ")
+    assert opened.work.inspector.title.text().startswith("ニューロン ")
     opened.actions_["en"].trigger()
-    assert opened.verdict.title.text() == "Probably backdoored"
+    assert opened.work.verdict.title.text() == "Probably backdoored"
 
 
 def test_every_letter_of_japanese_is_in_the_bundled_font(window: MainWindow) -> None:
@@ -78,10 +78,10 @@ def test_text_can_be_read(theme: Theme) -> None:
 
 def test_colours_are_switched(opened: MainWindow) -> None:
     opened.actions_["dark"].trigger()
-    assert opened.scatter.view.backgroundBrush().color().name() == DARK.card
+    assert opened.work.scatter.view.backgroundBrush().color().name() == DARK.card
     assert opened.actions_["dark"].isChecked()
     opened.actions_["light"].trigger()
-    assert opened.scatter.view.backgroundBrush().color().name() == LIGHT.card
+    assert opened.work.scatter.view.backgroundBrush().color().name() == LIGHT.card
 
 
 def test_everything_has_a_name(opened: MainWindow) -> None:
@@ -92,7 +92,7 @@ def test_everything_has_a_name(opened: MainWindow) -> None:
     for button in opened.findChildren(QAbstractButton):
         if button.isVisible() and not button.objectName().startswith("qt_"):
             assert button.text() or button.accessibleName(), button
-    for view in (opened.classes.view, opened.scatter.view, opened.table):
+    for view in (opened.work.classes.view, opened.work.scatter.view, opened.work.table):
         assert view.accessibleName()
 
 

@@ -1,0 +1,121 @@
+"""How the top K of the shift agree with the top K of TAC, for every K; and the top K themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QPushButton, QSpinBox
+
+from bdshift_gui.i18n import tr
+from bdshift_gui.numbers import percent
+from bdshift_gui.selection import Selection
+from bdshift_gui.session import State
+from bdshift_gui.theme import LIGHT, Theme
+from bdshift_gui.widgets.plot import PlotCard, Table, small_font
+
+
+class AgreementView(PlotCard):
+    """``asked`` carries the top K neurons by shift, to be selected."""
+
+    asked = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__(self._rows)
+        self._theme: Theme = LIGHT
+        self._state, self._selection = State(), Selection()
+        self._curves: dict[str, np.ndarray] = {}
+        self.count = QSpinBox()
+        self.count.setMinimum(1)
+        self.count.setPrefix("K = ")
+        self.select = QPushButton()
+        self.corner.addWidget(self.count)
+        self.corner.addWidget(self.select)
+        self.count.valueChanged.connect(self._redraw)
+        self.select.clicked.connect(self._select)
+        self.plot.setMouseEnabled(False, False)
+        self.plot.showGrid(y=True, alpha=0.25)
+
+    def paint(self, theme: Theme) -> None:
+        super().paint(theme)
+        self._theme = theme
+        self._redraw()
+
+    def show_state(self, state: State, selection: Selection) -> None:
+        """Show the selected class's rankings."""
+        fresh = state.audit is not self._state.audit
+        self._state, self._selection = state, selection
+        if state.audit is not None:
+            dim = state.audit.model.embedding_dim
+            self.count.setMaximum(dim)
+            if fresh:
+                self.count.setValue(max(1, round(dim / 10)))
+        self._redraw()
+
+    def _order(self) -> np.ndarray:
+        state, index = self._state, self._selection.class_index
+        assert state.shifts is not None
+        return np.argsort(-state.shifts.shift[index], kind="stable")
+
+    def _redraw(self) -> None:
+        state, index = self._state, self._selection.class_index
+        self.select.setText(tr("Select the top K by shift"))
+        self.count.setAccessibleName("K")
+        self.plot.clear()
+        if state.audit is None or state.shifts is None or index is None:
+            return
+        tac = state.tac
+        if tac is None or tac.target != index:
+            self.title.show_text(tr("Overlap needs TAC: measure it under a trigger (Ctrl+T)"))
+            self._curves = {}
+            return
+        from bdshift.neurons.rankings import data_free_direction, overlap_curve
+
+        shift, free = (
+            state.shifts.shift[index],
+            data_free_direction(state.audit.model.weight, index),
+        )
+        self._curves = {
+            tr("shift"): overlap_curve(shift, tac.change),
+            "w − w̄": overlap_curve(free, tac.change),
+        }
+        ks = np.arange(1, len(shift) + 1)
+        legend = self.plot.addLegend(offset=(-10, -10), labelTextColor=self._theme.muted)
+        legend.clear()
+        dashed = Qt.PenStyle.DashLine
+        for (name, curve), colour, style in zip(
+            self._curves.items(), (self._theme.poisoned, self._theme.accent),
+            (Qt.PenStyle.SolidLine, dashed), strict=True,
+        ):  # fmt: skip
+            pen = pg.mkPen(colour, width=2, style=style)
+            self.plot.addItem(pg.PlotDataItem(ks, curve, pen=pen, name=name))
+        count = self.count.value()
+        line = pg.InfiniteLine(count, 90, pen=pg.mkPen(self._theme.muted, width=1))
+        self.plot.addItem(line)
+        at = [float(curve[count - 1]) for curve in self._curves.values()]
+        label = pg.TextItem(percent(at[0]), color=self._theme.poisoned, anchor=(-0.1, 1))
+        label.setFont(small_font())
+        label.setPos(count, at[0])
+        self.plot.addItem(label)
+        self.plot.setXRange(1, len(shift), padding=0.01)
+        self.plot.setYRange(0, 1.05, padding=0)
+        self.label_axis("bottom", tr("K, neurons of each ranking"), self._theme)
+        self.label_axis("left", tr("overlap with TAC"), self._theme)
+        self.title.show_text(
+            tr(
+                "Of the top {count} by shift, {shift} are among those by TAC; of w − w̄, {free}",
+                count=count, shift=percent(at[0]), free=percent(at[1]),
+            )
+        )  # fmt: skip
+        self.describe(tr("Overlap with TAC"), self.title.text())
+
+    def _select(self) -> None:
+        if self._selection.class_index is not None and self._state.shifts is not None:
+            self.asked.emit([int(k) for k in self._order()[: self.count.value()]])
+
+    def _rows(self) -> Table:
+        if not self._curves:
+            return [["K"]]
+        curves = list(self._curves.values())
+        rows = ((k + 1, *(float(c[k]) for c in curves)) for k in range(len(curves[0])))
+        return [["K", *self._curves], *rows]

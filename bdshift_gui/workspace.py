@@ -1,0 +1,134 @@
+"""Everything that shows an audit: the views, and the docks that they stand in."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QMainWindow,
+    QPlainTextEdit,
+    QScrollArea,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from bdshift_gui.i18n import tr
+from bdshift_gui.selection import Selection
+from bdshift_gui.session import State
+from bdshift_gui.theme import Theme
+from bdshift_gui.views.agreement import AgreementView
+from bdshift_gui.views.cards import ImagesCard, ModelCard
+from bdshift_gui.views.classes import ClassView
+from bdshift_gui.views.inspector import InspectorView
+from bdshift_gui.views.neuron_table import NeuronTableView
+from bdshift_gui.views.scatter import ScatterView
+from bdshift_gui.views.verdict import VerdictView
+
+
+class Workspace(QObject):
+    """``plots`` is for the middle of ``window``; the docks are put around it."""
+
+    def __init__(self, window: QMainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.classes, self.scatter = ClassView(), ScatterView()
+        self.verdict, self.model_card, self.images_card = VerdictView(), ModelCard(), ImagesCard()
+        self.inspector, self.table = InspectorView(), NeuronTableView()
+        self.agreement = AgreementView()
+        self.log = QPlainTextEdit()
+        self.log.setReadOnly(True)
+        self.plots = QSplitter(Qt.Orientation.Vertical)
+        self.plots.setHandleWidth(12)
+        self.plots.addWidget(self.classes)
+        self.plots.addWidget(self.scatter)
+        self.plots.setSizes([250, 440])
+        self.plots.setChildrenCollapsible(False)
+        self._make_docks(window)
+
+    def _make_docks(self, window: QMainWindow) -> None:
+        cards = QWidget()
+        cards.setObjectName("plain")
+        column = QVBoxLayout(cards)
+        column.setContentsMargins(12, 12, 8, 12)
+        column.setSpacing(8)
+        for card in (self.verdict, self.model_card, self.images_card):
+            column.addWidget(card)
+        column.addStretch(1)
+        holder = QWidget()
+        holder.setObjectName("plain")
+        around = QVBoxLayout(holder)
+        around.setContentsMargins(4, 12, 12, 12)
+        around.addWidget(self.inspector)
+        areas = Qt.DockWidgetArea
+        self.docks = {
+            "audit": self._dock("audit", _scrolled(cards), areas.LeftDockWidgetArea, 280),
+            "inspector": self._dock("inspector", _scrolled(holder), areas.RightDockWidgetArea, 304),
+            "table": self._dock("table", self.table, areas.BottomDockWidgetArea, 0),
+            "overlap": self._dock("overlap", self.agreement, areas.BottomDockWidgetArea, 0),
+            "log": self._dock("log", self.log, areas.BottomDockWidgetArea, 0),
+        }
+        window.tabifyDockWidget(self.docks["table"], self.docks["overlap"])
+        window.tabifyDockWidget(self.docks["overlap"], self.docks["log"])
+        for name in ("table", "overlap", "log"):
+            self.docks[name].hide()
+        corners = Qt.Corner
+        window.setCorner(corners.BottomLeftCorner, areas.LeftDockWidgetArea)
+        window.setCorner(corners.BottomRightCorner, areas.RightDockWidgetArea)
+        sides = [self.docks["audit"], self.docks["inspector"]]
+        window.resizeDocks(sides, [280, 304], Qt.Orientation.Horizontal)
+
+    def _dock(
+        self, name: str, content: QWidget, area: Qt.DockWidgetArea, width: int
+    ) -> QDockWidget:
+        dock = QDockWidget(self._window)
+        dock.setObjectName(name)
+        dock.setWidget(content)
+        if width:
+            dock.setTitleBarWidget(QWidget())  # the cards have titles of their own
+            content.setFixedWidth(width)
+        self._window.addDockWidget(area, dock)
+        return dock
+
+    def show_state(self, state: State, now: Selection) -> None:
+        """Render everything anew."""
+        self.verdict.show_state(state)
+        self.model_card.show_state(state)
+        self.images_card.show_state(state)
+        self.docks["audit"].setVisible(bool(state.audit or state.model or state.images))
+        self.docks["inspector"].setVisible(state.audit is not None)
+        if state.audit is not None:
+            self.classes.show_state(state, now)
+            self.scatter.show_state(state, now)
+            self.inspector.show_state(state, now)
+            self.table.show_state(state, now)
+            self.agreement.show_state(state, now)
+
+    def show_log(self, lines: list[str]) -> None:
+        """Show what has happened so far."""
+        self.log.setPlainText("\n".join(lines))
+
+    def paint(self, theme: Theme) -> None:
+        """Take the theme's colours."""
+        for view in (self.classes, self.scatter, self.inspector, self.agreement):
+            view.paint(theme)
+
+    def retranslate(self) -> None:
+        """Take the texts of the window's language."""
+        names = {
+            "audit": tr("Audit"), "inspector": tr("Inspector"), "table": tr("Neurons"),
+            "overlap": tr("Overlap"), "log": tr("Log"),
+        }  # fmt: skip
+        for key, dock in self.docks.items():
+            dock.setWindowTitle(names[key])
+        self.log.setAccessibleName(tr("Log"))
+
+
+def _scrolled(content: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setObjectName("plain")
+    area.setWidget(content)
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.viewport().setAutoFillBackground(False)
+    return area
