@@ -36,7 +36,6 @@ def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
         axis = view.getPlotItem().getAxis(side)
         axis.setPen(pg.mkPen(theme.border))
         axis.setTextPen(pg.mkPen(theme.muted))
-        axis.enableAutoSIPrefix(False)
         axis.setStyle(tickLength=0, maxTickLevel=0, tickFont=small_font())
 
 
@@ -61,7 +60,9 @@ class PlotCard(Card):
 
     def label_axis(self, side: str, text: str, theme: Theme) -> None:
         """Say what an axis is."""
-        self.plot.getAxis(side).setLabel(text, **{"color": theme.muted, "font-size": "12px"})
+        style = {"color": theme.muted, "font-size": "12px"}
+        never = [(0.0, 0.0)]  # else pyqtgraph shows thousandths, and says so in the label
+        self.plot.getAxis(side).setLabel(text, siPrefixEnableRanges=never, **style)
 
     def describe(self, name: str, summary: str) -> None:
         """What a screen reader says of it."""

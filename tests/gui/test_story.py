@@ -297,3 +297,14 @@ def test_another_audit_with_fewer_classes(opened: MainWindow) -> None:
     assert opened.work.classes.table.model().rowCount() == few
     assert opened.session.state.cut is None
     assert not opened.alpha.isEnabled()
+
+
+def test_axes_show_plain_numbers(opened: MainWindow, qtbot: QtBot) -> None:
+    """pyqtgraph would multiply small values by a thousand."""
+    opened.work.scatter.axis.choose("activation")
+    opened.work.scatter.axis.chosen.emit("activation")
+    opened.work.scatter.plot.autoRange()
+    qtbot.wait(50)
+    axis = opened.work.scatter.plot.getAxis("bottom")
+    assert axis.autoSIPrefixScale == 1.0
+    assert max(abs(v) for v in axis.range) < 5
