@@ -12,15 +12,17 @@ from bdshift.jobs import JobContext
 from bdshift_gui.i18n import tr
 from bdshift_gui.jobs.controller import JobController
 from bdshift_gui.selection import Selection, SelectionModel
-from bdshift_gui.session import CutView, ImagesCard, Session
+from bdshift_gui.session import CutView, ImagesCard, Maps, Session
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from bdshift.audit import Audit, ScanSettings
+    from bdshift.shift.embed import Embedding
     from bdshift.shift.result import Shifts
     from bdshift.shift.verdict import Verdict
+    from bdshift.triggers import Trigger
 
 _QUICK = 0.2  # seconds of a solve up to which it is repeated at once, without a job
 
@@ -175,6 +177,49 @@ class Auditor(QObject):
             self._refresh_cut()
 
         self._jobs.start(tr("Measuring TAC"), run, done)
+
+    def look(self, neuron: int, count: int) -> None:
+        """Where a neuron looks in the ``count`` images that excite it most; runs the network."""
+        state = self._session.state
+        audit, tac = state.audit, state.tac
+        assert audit is not None
+        assert audit.embedding is not None
+        embedding, model, images = audit.embedding, state.model_path, state.images_path
+
+        def run(job: JobContext) -> Maps:
+            import torch
+
+            from bdshift.audit import reopen
+            from bdshift.images.decode import decode_image
+            from bdshift.neurons.excite import most_excited
+            from bdshift.neurons.spatial import feature_maps
+            from bdshift.triggers import parse_trigger
+
+            classifier, clean = reopen(audit, model=model, images=images, job=job)
+            preprocess = classifier.preprocessing
+            assert preprocess is not None
+
+            def maps(of: Embedding, trigger: Trigger | None) -> NDArray[np.float32]:
+                found = []
+                for row in most_excited(of, [neuron], count):
+                    job.raise_if_cancelled()
+                    data = clean.collection.read(embedding.files[row])
+                    pixels = torch.from_numpy(decode_image(data, preprocess.size))[None].float()
+                    pixels = pixels if trigger is None else trigger(pixels)
+                    found.append(feature_maps(classifier, preprocess(pixels))[0, neuron])
+                return np.stack(found)
+
+            import numpy as np
+
+            triggered = None
+            if tac is not None and tac.triggered is not None:
+                triggered = maps(tac.triggered, parse_trigger(tac.trigger))
+            return Maps(neuron, maps(embedding, None), triggered)
+
+        def done(maps: Maps) -> None:
+            self._session.update(maps=maps)
+
+        self._jobs.start(tr("Looking where the neuron looks"), run, done)
 
     def save(self, path: Path) -> None:
         """Write the audit file."""

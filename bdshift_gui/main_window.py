@@ -116,6 +116,7 @@ class MainWindow(QMainWindow):
         work.table.asked.connect(self._select_rows)
         work.agreement.asked.connect(self.selection.select_neurons)
         work.inspector.stepped.connect(self._step)
+        work.inspector.look_asked.connect(self._look)
         work.images_card.ranking_asked.connect(self._show_ranking)
         work.paint(theme.current(self._settings.scheme))
         work.retranslate()
@@ -401,6 +402,12 @@ class MainWindow(QMainWindow):
         chosen, now = sorted(self.selection.now.neurons), self.selection.now.primary
         if now is not None:
             self.selection.show_neuron(chosen[(chosen.index(now) + by) % len(chosen)])
+
+    @Slot(int, int)
+    def _look(self, neuron: int, count: int) -> None:
+        if not self.jobs.busy:
+            self.error.hide()
+            self.auditor.look(neuron, count)
 
     def _smaller_batch(self) -> None:
         self.auditor.settings["batch"] = max(1, self.auditor.settings.get("batch", 64) // 2)

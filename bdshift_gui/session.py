@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from bdshift.audit import Audit
     from bdshift.neurons.tac import Tac
     from bdshift.neurons.what_if import Cut
@@ -34,6 +37,17 @@ class CutView:
 
 
 @dataclass(frozen=True)
+class Maps:
+    """Where ``neuron`` looks in the images that excite it most, the strongest first: float32
+    (n, h, w), before pooling; ``triggered`` with the trigger, None without one.
+    """
+
+    neuron: int
+    clean: NDArray[np.float32]
+    triggered: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
 class State:
     """A snapshot; every part is immutable. ``shifts`` and ``verdict`` are those at ``alpha`` and
     ``beta``, which may have been moved since the audit.
@@ -51,6 +65,7 @@ class State:
     verdict: Verdict | None = None
     tac: Tac | None = None
     cut: CutView | None = None
+    maps: Maps | None = None
 
     @property
     def can_scan(self) -> bool:
@@ -93,4 +108,5 @@ class Session(QObject):
             verdict=audit.verdict,
             tac=next((tac for tac in audit.tac if tac.target == target), None),
             cut=None,
+            maps=None,
         )

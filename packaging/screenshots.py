@@ -94,6 +94,11 @@ def main(out: Path, demo: Path) -> None:
     camera.take("loading")
     camera.idle()
     camera.take("poisoned")
+    now = window.selection.now.primary
+    assert now is not None
+    window.auditor.look(now, 12)
+    camera.idle()
+    camera.take("looking")
     window.do("dark")
     camera.take("dark")
     window.do("ja")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyqtgraph as pg
+from numpy.typing import NDArray
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
 
@@ -24,9 +25,12 @@ _BINS = 30
 
 
 class InspectorView(Card):
-    """``stepped`` asks for the next (+1) or previous (−1) selected neuron."""
+    """``stepped`` asks for the next (+1) or previous (−1) selected neuron, ``look_asked`` for the
+    maps of a neuron over so many images.
+    """
 
     stepped = Signal(int)
+    look_asked = Signal(int, int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,6 +47,9 @@ class InspectorView(Card):
         self._about = Text("muted")
         self._clean_title, self._triggered_title = Text("muted"), Text("muted")
         self._clean, self._triggered = Thumbs(), Thumbs()
+        self._look = QToolButton()
+        self._look.setObjectName("choice")
+        self._look.clicked.connect(self._ask_look)
         self._levels_title = Text("muted")
         self._levels = _small_plot(72)
         self._weights_title = Text("muted")
@@ -50,6 +57,7 @@ class InspectorView(Card):
         self._cut = QFrame()
         self._parts: tuple[QWidget, ...] = (
             self._about, self._clean_title, self._clean, self._triggered_title, self._triggered,
+            self._look,
             self._levels_title, self._levels, self._weights_title, self._weights, self._cut,
         )  # fmt: skip
         for widget in self._parts:
@@ -129,26 +137,35 @@ class InspectorView(Card):
     def _images(self, neuron: int) -> None:
         from bdshift.neurons.excite import most_excited
 
-        audit, tac = self._state.audit, self._state.tac
+        audit, tac, maps = self._state.audit, self._state.tac, self._state.maps
         assert audit is not None
-        clean = audit.embedding
-        triggered = None if tac is None else tac.triggered
-        for title, thumbs, embedding, words in (
-            (self._clean_title, self._clean, clean, tr("Excite it most, clean")),
-            (
-                self._triggered_title,
-                self._triggered,
-                triggered,
-                tr("Excite it most with the trigger"),
-            ),
-        ):
-            there = embedding is not None
-            title.show_text(words if there else "")
-            thumbs.setVisible(there)
+        looked = maps is not None and maps.neuron == neuron
+        self._look.setText(tr("Show where it looks"))
+        self._look.setToolTip(
+            tr("Its map over the images, before pooling; runs the network again.")
+        )
+        self._look.setVisible(audit.embedding is not None and not looked)
+        rows = [
+            (self._clean_title, self._clean, audit.embedding, tr("Excite it most, clean"),
+             maps.clean if maps is not None and looked else None),
+            (self._triggered_title, self._triggered, None if tac is None else tac.triggered,
+             tr("Excite it most with the trigger"),
+             maps.triggered if maps is not None and looked else None),
+        ]  # fmt: skip
+        for title, thumbs, embedding, words, over in rows:
+            title.show_text(words if embedding is not None else "")
+            thumbs.setVisible(embedding is not None)
             if embedding is not None:
                 best = most_excited(embedding, [neuron], _SHOWN)
                 names = ", ".join(audit.images.class_names[i] for i in embedding.labels[best])
-                thumbs.show_images(embedding.thumbnails[best], f"{words}: {names}")
+                images = embedding.thumbnails[best]
+                if over is not None:
+                    images = heated(images[: len(over)], over)
+                thumbs.show_images(images, f"{words}: {names}")
+
+    def _ask_look(self) -> None:
+        if self._selection.primary is not None:
+            self.look_asked.emit(self._selection.primary, _SHOWN)
 
     def _draw_levels(self, neuron: int) -> None:
         audit, tac = self._state.audit, self._state.tac
@@ -278,6 +295,15 @@ class InspectorView(Card):
         ]
         head = tr("Share of the clean images classified as labelled, from the cached embeddings.")
         return "\n".join([head, *lines])
+
+
+def heated(images: NDArray[np.uint8], maps: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Images (n, 3, t, t) darkened where maps (n, h, w) are low; all maps on one scale."""
+    side = images.shape[-1]
+    rows = np.arange(side) * maps.shape[1] // side
+    columns = np.arange(side) * maps.shape[2] // side
+    level = np.clip(maps / max(float(maps.max()), 1e-12), 0, 1)[:, rows][:, :, columns]
+    return (images * (0.25 + 0.75 * level[:, None])).astype(np.uint8)
 
 
 def _small_plot(height: int) -> pg.PlotWidget:

@@ -129,7 +129,7 @@ class ScatterView(PlotCard):
             or selection.class_index != self._selection.class_index
         )
         axes = state.tac is not self._state.tac
-        if state.audit is not self._state.audit or axes:
+        if state.audit is not self._state.audit or axes or self._selection.class_index is None:
             here = state.tac is not None and state.tac.target == selection.class_index
             self.axis.choose("tac" if here else "activation")
         self._state, self._selection = state, selection
@@ -180,6 +180,8 @@ class ScatterView(PlotCard):
         self._mark(self._primary, primary)
         self._name.setText("" if primary is None else tr("neuron {number}", number=primary))
         if primary is not None:
+            left = x[primary] < (np.nanmin(x) + np.nanmax(x)) / 2
+            self._name.setAnchor((-0.25 if left else 1.25, 0.5))
             self._name.setPos(float(x[primary]), float(y[primary]))
         self._hovered.setData([], [])
         self._describe(index)

@@ -24,6 +24,7 @@ from bdshift_gui.dialogs.palette import Palette
 from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.jobs.events import Stopped
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.views.inspector import heated
 
 
 def wait(qtbot: QtBot, window: MainWindow) -> None:
@@ -74,6 +75,7 @@ def test_an_audit_opens_without_model_or_images(opened: MainWindow) -> None:
     assert opened.selection.now.neurons
     assert opened.session.state.cut is not None
     assert opened.session.state.tac is not None
+    assert opened.work.scatter.axis.now == "tac"
 
 
 def test_choosing_a_class_moves_everything(opened: MainWindow, qtbot: QtBot) -> None:
@@ -300,7 +302,7 @@ def test_another_audit_with_fewer_classes(opened: MainWindow) -> None:
 
 
 def test_axes_show_plain_numbers(opened: MainWindow, qtbot: QtBot) -> None:
-    """pyqtgraph would multiply small values by a thousand."""
+    """Pyqtgraph would multiply small values by a thousand."""
     opened.work.scatter.axis.choose("activation")
     opened.work.scatter.axis.chosen.emit("activation")
     opened.work.scatter.plot.autoRange()
@@ -308,3 +310,31 @@ def test_axes_show_plain_numbers(opened: MainWindow, qtbot: QtBot) -> None:
     axis = opened.work.scatter.plot.getAxis("bottom")
     assert axis.autoSIPrefixScale == 1.0
     assert max(abs(v) for v in axis.range) < 5
+
+
+def test_where_a_neuron_looks(opened: MainWindow, qtbot: QtBot) -> None:
+    opened.do("select_half")
+    inspector = opened.work.inspector
+    before = inspector._triggered.grab().toImage()
+    inspector._look.click()
+    assert opened.jobs.busy
+    wait(qtbot, opened)
+    assert not opened.error.isVisible(), opened.error._text.text()
+    maps = opened.session.state.maps
+    assert maps is not None
+    assert maps.neuron == opened.selection.now.primary
+    assert maps.clean.shape == (12, 4, 4)
+    assert maps.triggered is not None
+    assert inspector._triggered.grab().toImage() != before
+    assert not inspector._look.isVisible()
+    opened.do("next")
+    assert inspector._look.isVisible()
+
+
+def test_heat_darkens_where_nothing_is() -> None:
+    images = np.full((1, 3, 8, 8), 200, np.uint8)
+    maps = np.zeros((1, 2, 2), np.float32)
+    maps[0, 0, 1] = 3
+    found = heated(images, maps)
+    assert (found[0, :, :4, 4:] == 200).all()
+    assert (found[0, :, 4:, :] == 50).all()
