@@ -2,6 +2,6 @@
 
 import sys
 
-from bdshift_gui.app import main
+from bdshift_gui import main
 
 sys.exit(main())

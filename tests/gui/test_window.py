@@ -131,3 +131,15 @@ def test_the_catalogue_is_plain_json() -> None:
     from bdshift.assets import asset
 
     assert isinstance(json.loads(asset("i18n/ja.json").read_text("utf-8")), dict)
+
+
+def test_without_qt_it_says_what_is_missing() -> None:
+    code = (
+        "import sys; sys.modules['PySide6'] = None; "
+        "import bdshift_gui; sys.exit(bdshift_gui.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        'bdshift-gui needs PySide6 and pyqtgraph: pip install "bdshift[gui]"'
+    )
