@@ -95,9 +95,9 @@ def main(argv: list[str] | None = None) -> int:
 
     def after(_: object) -> None:
         if given.demo:
-            window.do("demo")
+            window.commands.demo()
         else:
-            window.open_all(given.paths)
+            window.commands.open_all(given.paths)
 
     # Once painted, the rest of the window is made, the worker loads torch; then what was asked for.
     QTimer.singleShot(0, window.furnish)

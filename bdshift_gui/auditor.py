@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bdshift.audit import Audit, ScanSettings
+    from bdshift.audit import Audit
     from bdshift.shift.embed import Embedding
     from bdshift.shift.result import Shifts
     from bdshift.shift.verdict import Verdict
     from bdshift.triggers import Trigger
+
+_NO_AUDIT: dict[str, Any] = dict.fromkeys(("audit", "shifts", "verdict", "tac", "cut", "maps"))
+"""What is known of an audit, before there is one."""
 
 _QUICK = 0.2  # seconds of a solve up to which it is repeated at once, without a job
 
@@ -35,9 +38,8 @@ class Auditor(QObject):
     def __init__(self, session: Session, selection: SelectionModel, jobs: JobController) -> None:
         super().__init__(session)
         self._session, self._selection, self._jobs = session, selection, jobs
-        self.settings: dict[
-            str, Any
-        ] = {}  # what the user corrected: normalise, labels, batch, device
+        # What the user corrected, as `ScanSettings` has it: normalise, batch, device.
+        self.settings: dict[str, Any] = {}
         selection.changed.connect(self._selection_changed)
 
     # Opening
@@ -62,7 +64,7 @@ class Auditor(QObject):
             self._session.update(model=told)
 
         self.settings.pop("normalise", None)  # it was for another model
-        self._session.update(model_path=path, model=None, **self._no_audit())
+        self._session.update(model_path=path, model=None, **_NO_AUDIT)
         self._jobs.start(tr("Opening the model"), run, done)
 
     def open_images(self, path: Path) -> None:
@@ -78,7 +80,7 @@ class Auditor(QObject):
         def done(card: ImagesCard) -> None:
             self._session.update(images=card)
 
-        self._session.update(images_path=path, images=None, **self._no_audit())
+        self._session.update(images_path=path, images=None, **_NO_AUDIT)
         self._jobs.start(tr("Listing the images"), run, done)
 
     def open_audit(self, path: Path) -> None:
@@ -92,21 +94,10 @@ class Auditor(QObject):
         def done(audit: Audit) -> None:
             model, images = Path(audit.model.path), Path(audit.images.path)
             self._session.update(model_path=model, model=None, images_path=images, images=None)
-            self.show_audit(audit, path)
+            self.show_audit(audit)
             self.opened.emit(path)
 
         self._jobs.start(tr("Opening the audit"), run, done)
-
-    @staticmethod
-    def _no_audit() -> dict[str, Any]:
-        return {
-            "audit": None,
-            "audit_path": None,
-            "shifts": None,
-            "verdict": None,
-            "tac": None,
-            "cut": None,
-        }
 
     # Scanning
 
@@ -115,45 +106,31 @@ class Auditor(QObject):
         state = self._session.state
         assert state.model_path is not None
         assert state.images_path is not None
-        model, images, alpha, given = (
-            state.model_path,
-            state.images_path,
-            state.alpha,
-            self.settings,
-        )
+        model, images = state.model_path, state.images_path
+        alpha, given = state.alpha, dict(self.settings)
 
         def run(job: JobContext) -> Audit:
             from bdshift.audit import ScanSettings, scan
             from bdshift.shift.cache import EmbeddingCache
 
-            settings: ScanSettings = ScanSettings(alpha=alpha, **given)
+            settings = ScanSettings(alpha=alpha, **given)
             return scan(model, images, settings, cache=EmbeddingCache(), job=job)
 
-        self._jobs.start(tr("Scanning"), run, lambda audit: self.show_audit(audit, None))
+        self._jobs.start(tr("Scanning"), run, self.show_audit)
 
     def demo(self, folder: Path) -> None:
         """Audit the bundled victim, with the trigger that its card names."""
 
         def run(job: JobContext) -> Audit:
-            import json
+            from bdshift.demo import audit_victim
 
-            from bdshift.assets import asset
-            from bdshift.audit import add_tac, reopen, scan
-            from bdshift.demo import prepare
-            from bdshift.triggers import parse_trigger
-
-            model, images = prepare(folder, job)
-            audit = scan(model, images, job=job)
-            card = json.loads(asset("demo/victim.json").read_text(encoding="utf-8"))["recipe"]
-            target = audit.images.class_names.index(card["target"])
-            classifier, clean = reopen(audit, job=job)
-            return add_tac(audit, classifier, clean, parse_trigger(card["attack"]), target, job=job)
+            return audit_victim(folder, job)
 
         def done(audit: Audit) -> None:
             self._session.update(
                 model_path=Path(audit.model.path), images_path=Path(audit.images.path)
             )
-            self.show_audit(audit, None)
+            self.show_audit(audit)
 
         self._jobs.start(tr("Scanning the demo"), run, done)
 
@@ -173,7 +150,7 @@ class Auditor(QObject):
             return add_tac(audit, classifier, clean, applied, target, job=job)
 
         def done(found: Audit) -> None:
-            self._session.update(audit=found, tac=found.tac[-1])
+            self._session.update(audit=found, tac=found.tac[-1], maps=None)
             self._refresh_cut()
 
         self._jobs.start(tr("Measuring TAC"), run, done)
@@ -187,6 +164,7 @@ class Auditor(QObject):
         embedding, model, images = audit.embedding, state.model_path, state.images_path
 
         def run(job: JobContext) -> Maps:
+            import numpy as np
             import torch
 
             from bdshift.audit import reopen
@@ -209,8 +187,6 @@ class Auditor(QObject):
                     found.append(feature_maps(classifier, preprocess(pixels))[0, neuron])
                 return np.stack(found)
 
-            import numpy as np
-
             triggered = None
             if tac is not None and tac.triggered is not None:
                 triggered = maps(tac.triggered, parse_trigger(tac.trigger))
@@ -232,18 +208,17 @@ class Auditor(QObject):
             save_audit(audit, path)
 
         def done(_: None) -> None:
-            self._session.update(audit_path=path)
             self.opened.emit(path)
 
         self._jobs.start(tr("Saving the audit"), run, done)
 
-    def show_audit(self, audit: Audit, path: Path | None) -> None:
+    def show_audit(self, audit: Audit) -> None:
         """Show an audit, its most suspicious class, and the neurons that hold half of its shift."""
-        poisoned = audit.verdict.poisoned
-        target = poisoned[0] if poisoned else int(audit.shifts.l2.argmin())
+        target, shifts, verdict = audit.most_suspicious, audit.shifts, audit.verdict
+        known = {"audit": audit, "shifts": shifts, "verdict": verdict, "tac": audit.tac_of(target)}
         self._selection.reset(None)  # the old one may not fit the new audit
-        self._session.open_audit(audit, path)
-        self._selection.reset(target, half_of(audit.shifts.shift[target]))
+        self._session.update(**{**_NO_AUDIT, **known}, alpha=shifts.alpha, beta=verdict.beta)
+        self._selection.reset(target, half_of(shifts.shift[target]))
 
     # Quick answers from the cache
 
@@ -292,19 +267,20 @@ class Auditor(QObject):
 
     def _selection_changed(self, now: Selection) -> None:
         state = self._session.state
-        if state.audit is not None and (state.tac is None or state.tac.target != now.class_index):
-            tac = next((t for t in state.audit.tac if t.target == now.class_index), None)
-            self._session.update(tac=tac)
-        self._refresh_cut()
+        audit, tac, cut = state.audit, state.tac, state.cut
+        if audit is not None and (tac is None or tac.target != now.class_index):
+            tac = audit.tac_of(now.class_index)
+        if tac is not state.tac:
+            self._session.update(tac=tac, maps=None)
+        if tac is not state.tac or cut is None or cut.cut.neurons != tuple(sorted(now.neurons)):
+            self._refresh_cut()
 
     def _refresh_cut(self) -> None:
         """What the selected neurons' cut would do; quick, or not at all."""
         state, neurons = self._session.state, self._selection.now.neurons
         audit, shifts = state.audit, state.shifts
-        if audit is None or audit.embedding is None or shifts is None or not neurons:
-            self._session.update(cut=None)
-            return
-        if shifts.seconds > _QUICK:
+        slow = shifts is None or shifts.seconds > _QUICK
+        if audit is None or audit.embedding is None or slow or not neurons:
             self._session.update(cut=None)
             return
         from bdshift.neurons.what_if import cut

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import math
 
+from bdshift.text import figure
 
-def figure(value: float | None, form: str = ".4g") -> str:
-    """A number; – for what cannot be said."""
+
+def percent(value: float | None, decimals: int = 1) -> str:
+    """A share as per cent."""
     if value is None or math.isnan(value):
         return "–"
-    return "∞" if math.isinf(value) else format(value, form).replace("-", "−")
-
-
-def percent(value: float | None) -> str:
-    """A share as per cent with one decimal."""
-    if value is None or math.isnan(value):
-        return "–"
-    return f"{value:.1%}".replace("%", " %")
+    return f"{value:.{decimals}%}".replace("%", " %")
 
 
 def chance(value: float) -> str:

@@ -25,7 +25,6 @@ class SelectionModel(QObject):
     """The one selection. ``changed`` carries the new `Selection`; neurons can be undone."""
 
     changed = Signal(object)
-    hovered = Signal(object)  # a neuron's index, or None
 
     def __init__(self, undo: QUndoStack, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -72,10 +71,6 @@ class SelectionModel(QObject):
         """Show one of the selected neurons in the inspector."""
         if neuron in self._now.neurons:
             self.apply(replace(self._now, primary=neuron))
-
-    def hover(self, neuron: int | None) -> None:
-        """The pointer is over a neuron, or over none."""
-        self.hovered.emit(neuron)
 
     def apply(self, wanted: Selection) -> None:
         """Take a selection and tell everybody, if it is another one."""

@@ -58,7 +58,6 @@ class State:
     images_path: Path | None = None
     images: ImagesCard | None = None
     audit: Audit | None = None
-    audit_path: Path | None = None
     alpha: float = 0.1
     beta: float = 2.0
     shifts: Shifts | None = None
@@ -93,20 +92,3 @@ class Session(QObject):
         if any(getattr(old, name) is not getattr(new, name) for name in parts):
             self._state = new
             self.changed.emit(new, old)
-
-    def open_audit(self, audit: Audit, path: Path | None) -> None:
-        """Show an audit: one that a scan has just made, or one from a file."""
-        target = (
-            audit.verdict.poisoned[0] if audit.verdict.poisoned else int(audit.shifts.l2.argmin())
-        )
-        self.update(
-            audit=audit,
-            audit_path=path,
-            alpha=audit.shifts.alpha,
-            beta=audit.verdict.beta,
-            shifts=audit.shifts,
-            verdict=audit.verdict,
-            tac=next((tac for tac in audit.tac if tac.target == target), None),
-            cut=None,
-            maps=None,
-        )

@@ -32,6 +32,8 @@ class Workspace(QObject):
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
         self._window = window
+        self._shown: tuple[State, Selection] | None = None
+        self._there: dict[str, bool] = {}
         self.classes, self.scatter = ClassView(), ScatterView()
         self.verdict, self.model_card, self.images_card = VerdictView(), ModelCard(), ImagesCard()
         self.inspector, self.table = InspectorView(), NeuronTableView()
@@ -91,12 +93,17 @@ class Workspace(QObject):
         return dock
 
     def show_state(self, state: State, now: Selection) -> None:
-        """Render everything anew."""
+        """Render a snapshot, once. A dock comes and goes with what it shows; while that stays, the
+        user opens and closes it.
+        """
+        if self._shown is not None and state is self._shown[0] and now is self._shown[1]:
+            return
+        self._shown = state, now
         self.verdict.show_state(state)
         self.model_card.show_state(state)
         self.images_card.show_state(state)
-        self.docks["audit"].setVisible(bool(state.audit or state.model or state.images))
-        self.docks["inspector"].setVisible(state.audit is not None)
+        self._show_dock("audit", bool(state.audit or state.model or state.images))
+        self._show_dock("inspector", state.audit is not None)
         if state.audit is not None:
             self.classes.show_state(state, now)
             self.scatter.show_state(state, now)
@@ -104,9 +111,15 @@ class Workspace(QObject):
             self.table.show_state(state, now)
             self.agreement.show_state(state, now)
 
-    def show_log(self, lines: list[str]) -> None:
-        """Show what has happened so far."""
-        self.log.setPlainText("\n".join(lines))
+    def _show_dock(self, name: str, there: bool) -> None:
+        if self._there.get(name) is not there:
+            self._there[name] = there
+            self.docks[name].setVisible(there)
+
+    def forget(self) -> None:
+        """Render the next snapshot whole, docks included, even if it is the same."""
+        self._shown = None
+        self._there.clear()
 
     def paint(self, theme: Theme) -> None:
         """Take the theme's colours."""
@@ -119,6 +132,7 @@ class Workspace(QObject):
             "audit": tr("Audit"), "inspector": tr("Inspector"), "table": tr("Neurons"),
             "overlap": tr("Overlap"), "log": tr("Log"),
         }  # fmt: skip
+        self._shown = None
         for key, dock in self.docks.items():
             dock.setWindowTitle(names[key])
         self.log.setAccessibleName(tr("Log"))

@@ -33,12 +33,15 @@ class Pulse:
         self.gaps.append(1e3 * (now - self._last))
         self._last = now
 
-    def told(self) -> str:
-        """Longest, and the 99th percentile."""
-        ordered = sorted(self.gaps)
-        return (
-            f"longest {ordered[-1]:.0f} ms, 99 % below {ordered[int(0.99 * len(ordered))]:.0f} ms"
-        )
+    def stop(self) -> list[float]:
+        """End; the times in order of length."""
+        self._timer.stop()
+        return sorted(self.gaps)
+
+
+def told(gaps: list[float]) -> str:
+    """Longest, and the 99th percentile."""
+    return f"longest {gaps[-1]:.0f} ms, 99 % below {gaps[int(0.99 * len(gaps))]:.0f} ms"
 
 
 def main() -> None:
@@ -69,13 +72,12 @@ def main() -> None:
         window.auditor.show_audit = lambda *_: None  # type: ignore[method-assign]
         idle = Pulse()
         live(2)
-        print("idle:", idle.told())
-        idle._timer.stop()
+        print("idle:", told(idle.stop()))
         busy = Pulse()
         began = time.monotonic()
         window.auditor.scan()
         live(0.1)
-        print(f"during a scan of {time.monotonic() - began:.0f} s: {busy.told()}")
+        print(f"during a scan of {time.monotonic() - began:.0f} s: {told(busy.stop())}")
     window.close()
 
 

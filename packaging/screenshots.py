@@ -77,7 +77,7 @@ def thousand_classes(window: MainWindow) -> None:
         model=replace(audit.model, weight=audit.model.weight[rows], bias=audit.model.bias[rows]),
         images=replace(audit.images, class_names=names, counts=(1,) * 1000),
     )  # fmt: skip
-    window.auditor.show_audit(found, None)
+    window.auditor.show_audit(found)
 
 
 def main(out: Path, demo: Path) -> None:
@@ -89,7 +89,7 @@ def main(out: Path, demo: Path) -> None:
     camera.take("welcome")
     window.furnish()
     assert window.work is not None
-    window.do("demo")
+    window.commands.do("demo")
     camera.wait(seconds=2.5)
     camera.take("loading")
     camera.idle()
@@ -99,12 +99,12 @@ def main(out: Path, demo: Path) -> None:
     window.auditor.look(now, 12)
     camera.idle()
     camera.take("looking")
-    window.do("dark")
+    window.commands.do("dark")
     camera.take("dark")
-    window.do("ja")
+    window.commands.do("ja")
     camera.take("japanese")
-    window.do("en")
-    window.do("light")
+    window.commands.do("en")
+    window.commands.do("light")
     dialog = TriggerDialog(window.session.state, window)
     dialog.show()
     camera.wait()
@@ -124,7 +124,7 @@ def main(out: Path, demo: Path) -> None:
     camera.idle()
     camera.take("clean")
     (out / "page.pth").write_text("<!doctype html><title>404</title>")
-    window.open(out / "page.pth")
+    window.commands.open(out / "page.pth")
     camera.idle()
     (out / "page.pth").unlink()
     camera.take("error")

@@ -17,9 +17,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from bdshift.text import figure
 from bdshift_gui.actions import ENTRIES, Actions
 from bdshift_gui.i18n import tr
-from bdshift_gui.numbers import figure, percent
+from bdshift_gui.numbers import percent
 from bdshift_gui.widgets.card import Text
 
 if TYPE_CHECKING:

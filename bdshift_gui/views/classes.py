@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
+from bdshift.text import figure
 from bdshift_gui.i18n import tr
-from bdshift_gui.numbers import figure
+from bdshift_gui.numbers import percent
 from bdshift_gui.selection import Selection
 from bdshift_gui.session import State
 from bdshift_gui.theme import LIGHT, Theme
@@ -124,13 +125,11 @@ class ClassView(PlotCard):
         self._draw_line()
         axis = plot.getAxis("bottom")
         axis.setHeight(36)
-        if count <= _NAMED:
+        if few:
             axis.setTicks([[(x, self._short(names[i], count)) for x, i in enumerate(self._order)]])
-        else:
-            axis.setTicks(None if not by_value else [[]])
-        if count <= _NAMED:
             self.label_axis("bottom", "", theme)
         else:
+            axis.setTicks([[]] if by_value else None)
             by_norm = tr("classes, the smallest first")
             self.label_axis("bottom", by_norm if by_value else tr("class"), theme)
         unit = "z" if self.show_as.now == "z" else "‖s‖₂"
@@ -205,7 +204,7 @@ class ClassView(PlotCard):
             less = 1 - norms[first] / norms[second]
             return tr(
                 "“{name}” needs {less} less shift than any other class",
-                name=names[first], less=f"{less:.0%}".replace("%", " %"),
+                name=names[first], less=percent(less, 0),
             )  # fmt: skip
         return tr("All {count} classes need shifts of like length", count=len(norms))
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
 
+from bdshift.text import figure
 from bdshift_gui.i18n import tr
-from bdshift_gui.numbers import figure, percent
+from bdshift_gui.numbers import percent
 from bdshift_gui.selection import Selection
 from bdshift_gui.session import CutView, State
 from bdshift_gui.theme import LIGHT, Theme

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionModel, Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
+from bdshift.text import figure
 from bdshift_gui.i18n import tr
-from bdshift_gui.numbers import figure
 from bdshift_gui.selection import Selection
 from bdshift_gui.session import State
 
@@ -118,7 +118,7 @@ class NeuronTableView(QTableView):
         ]
         if state.audit.embedding is not None:
             heads.append(tr("clean φ"))
-            columns.append(state.audit.embedding.phi.mean(0, dtype=np.float64))
+            columns.append(state.audit.embedding.mean)
         if state.tac is not None and state.tac.target == index:
             heads += ["TAC", tr("signed")]
             columns += [state.tac.change, state.tac.signed]

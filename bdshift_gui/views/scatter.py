@@ -9,8 +9,9 @@ from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QPainterPath, QPolygonF
 from PySide6.QtWidgets import QGraphicsPathItem
 
+from bdshift.text import figure
 from bdshift_gui.i18n import tr
-from bdshift_gui.numbers import figure, grouped
+from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.selection import Mode, Selection
 from bdshift_gui.session import State
 from bdshift_gui.theme import LIGHT, Theme
@@ -70,10 +71,9 @@ class _Box(pg.ViewBox):  # type: ignore[misc]  # pyqtgraph has no types
 
 
 class ScatterView(PlotCard):
-    """``asked`` carries (neurons, mode, primary); ``pointed`` the neuron under the pointer."""
+    """``asked`` carries (neurons, mode, primary)."""
 
     asked = Signal(object, str, object)
-    pointed = Signal(object)
 
     def __init__(self) -> None:
         self._box = _Box()
@@ -137,32 +137,30 @@ class ScatterView(PlotCard):
         if fresh or axes:
             self.plot.autoRange()
 
-    def values(self, key: str) -> NDArray[np.float64] | None:
-        """One value a neuron for an axis; None if the audit cannot say."""
+    def values(self) -> dict[str, NDArray[np.float64]]:
+        """One value a neuron for every axis that the audit can give."""
+        from bdshift.neurons.rankings import data_free_direction
+
         state, index = self._state, self._selection.class_index
-        if state.audit is None or index is None:
-            return None
-        tac = state.tac if state.tac is not None and state.tac.target == index else None
-        if key == "tac":
-            return None if tac is None else tac.change
-        if key == "signed":
-            return None if tac is None else tac.signed
-        if key == "activation":
-            embedding = state.audit.embedding
-            return None if embedding is None else embedding.phi.mean(0, dtype=np.float64)
-        weight = state.audit.model.weight.astype(np.float64)
-        return weight[index] - weight.mean(0)
+        assert state.audit is not None
+        assert index is not None
+        found = {"weight": data_free_direction(state.audit.model.weight, index)}
+        if state.audit.embedding is not None:
+            found["activation"] = state.audit.embedding.mean
+        if state.tac is not None and state.tac.target == index:
+            found |= {"tac": state.tac.change, "signed": state.tac.signed}
+        return found
 
     def _redraw(self) -> None:
         self._label()
         state, index = self._state, self._selection.class_index
         if state.audit is None or state.shifts is None or index is None:
             return
+        values = self.values()
         for key in AXES:
-            self.axis.enable(key, self.values(key) is not None)
+            self.axis.enable(key, key in values)
         self._box.tool = self.tool.now
-        x, y = self.values(self.axis.now), state.shifts.shift[index]
-        assert x is not None, "a word that cannot be said is off"
+        x, y = values[self.axis.now], state.shifts.shift[index]
         if self.scale.now == "absolute":
             x, y = np.abs(x), np.abs(y)
         self._x, self._y = x, y
@@ -184,7 +182,7 @@ class ScatterView(PlotCard):
             self._name.setAnchor((-0.25 if left else 1.25, 0.5))
             self._name.setPos(float(x[primary]), float(y[primary]))
         self._hovered.setData([], [])
-        self._describe(index)
+        self._describe(index, values)
 
     def _label(self) -> None:
         self.axis.label(
@@ -211,22 +209,22 @@ class ScatterView(PlotCard):
              "box": (tr("box"), tr("Drag a box. Shift adds, Ctrl toggles, Alt removes."))},
         )  # fmt: skip
 
-    def _describe(self, index: int) -> None:
-        from bdshift.neurons.rankings import agreement, cosine, data_free_direction
+    def _describe(self, index: int, values: dict[str, NDArray[np.float64]]) -> None:
+        from bdshift.neurons.rankings import agreement, cosine
 
         state = self._state
         assert state.audit is not None
         assert state.shifts is not None
         name = state.audit.images.class_names[index]
         shift = state.shifts.shift[index]
-        free = data_free_direction(state.audit.model.weight, index)
+        free = values["weight"]
         count, dim = len(self._selection.neurons), len(shift)
         share = float(
             (shift[list(self._selection.neurons)] ** 2).sum() / max((shift**2).sum(), 1e-300)
         )
         self.title.show_text(
             tr("{count} of {dim} neurons hold {share} of the shift",
-               count=grouped(count), dim=grouped(dim), share=f"{share:.0%}".replace("%", " %"))
+               count=grouped(count), dim=grouped(dim), share=percent(share, 0))
         )  # fmt: skip
         words = {
             "tac": tr("TAC, mean |φ(x+δ) − φ(x)|"),
@@ -246,8 +244,7 @@ class ScatterView(PlotCard):
         self.label_axis("left", tr("shift toward “{name}”", name=name), self._theme)
         parts = [tr("cos(shift, w − w̄) {value}", value=figure(cosine(shift, free), ".3f"))]
         if self.axis.now in ("tac", "signed"):
-            reference = self.values(self.axis.now)
-            assert reference is not None
+            reference = values[self.axis.now]
             ours, theirs = agreement(shift, reference), agreement(free, reference)
             parts = [
                 tr("with {axis}: cos {value}, |cos| {absolute}, top-10 % overlap {overlap}",
@@ -288,7 +285,6 @@ class ScatterView(PlotCard):
     def _moved(self, place: QPointF) -> None:
         neuron = self.neuron_at(place)
         self._mark(self._hovered, neuron)
-        self.pointed.emit(neuron)
         text = ""
         if neuron is not None:
             text = tr("neuron {number}", number=neuron) + (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import Signal
 
+from bdshift.text import figure
 from bdshift_gui.i18n import tr
-from bdshift_gui.numbers import chance, figure
+from bdshift_gui.numbers import chance
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Card, Rows, Text
 from bdshift_gui.widgets.choices import Choices

@@ -7,7 +7,7 @@ import math
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QWidget
 
-from bdshift_gui.numbers import figure
+from bdshift.text import figure
 
 _STEPS = 200
 
@@ -47,20 +47,13 @@ class NumberSlider(QWidget):
 
     def show_value(self, value: float) -> None:
         """Show a number without telling; the slider goes to the nearest step."""
+        self._value = value
         self._label.setText(f"{self._name} {figure(value, '#.2g')}")
-        step = self._step_of(value)
-        if self._value_of(self.slider.value()) != self._value_of(step):
-            self._shown = step
-            self.slider.setValue(step)
-
-    _shown = -1
+        self.slider.setValue(self._step_of(value))
 
     def _changed(self, step: int) -> None:
-        if step == self._shown:
-            self._shown = -1
-            return  # set by us
-        self._shown = -1
-        self.moved.emit(self._value_of(step))
+        if step != self._step_of(self._value):  # else it was set here
+            self.moved.emit(self._value_of(step))
 
     def _value_of(self, step: int) -> float:
         share = step / _STEPS

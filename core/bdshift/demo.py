@@ -1,13 +1,16 @@
-"""The demo: two bundled models, and clean signs drawn for them."""
+"""The demo: two bundled models, clean signs drawn for them, and the audit of the backdoored one."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 from bdshift.assets import asset
+from bdshift.audit import Audit, add_tac, reopen, scan
 from bdshift.images.signs import CLASSES, write_signs
 from bdshift.jobs import SILENT, JobContext
+from bdshift.triggers import parse_trigger
 
 IMAGES_PER_CLASS, SEED = 100, 0
 
@@ -25,3 +28,15 @@ def prepare(folder: Path, job: JobContext = SILENT) -> tuple[Path, Path]:
         shutil.rmtree(clean, ignore_errors=True)
         write_signs(clean, IMAGES_PER_CLASS, seed=SEED, job=job)
     return folder / "victim.pth", clean
+
+
+def audit_victim(folder: Path, job: JobContext = SILENT) -> Audit:
+    """The audit of the backdoored model, with TAC under the trigger that its card names; all that
+    it needs is put into ``folder``.
+    """
+    model, images = prepare(folder, job)
+    audit = scan(model, images, job=job)
+    recipe = json.loads(asset("demo/victim.json").read_text(encoding="utf-8"))["recipe"]
+    target = audit.images.class_names.index(recipe["target"])
+    classifier, clean = reopen(audit, job=job)
+    return add_tac(audit, classifier, clean, parse_trigger(recipe["attack"]), target, job=job)

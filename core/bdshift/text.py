@@ -1,7 +1,8 @@
-"""Text that comes from a file, made safe to show: no control codes, no forged lines."""
+"""What is shown: text from a file without control codes or forged lines, and numbers."""
 
 from __future__ import annotations
 
+import math
 import unicodedata
 
 
@@ -27,3 +28,15 @@ def columns(text: str) -> int:
         0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
         for char in text
     )
+
+
+def figure(value: float | None, form: str = ".4g") -> str:
+    """A number with a real minus; – for what cannot be said."""
+    if value is None or math.isnan(value):
+        return "–"
+    return "∞" if math.isinf(value) else format(value, form).replace("-", "−")
+
+
+def json_number(value: float | None) -> float | None:
+    """JSON has neither NaN nor infinity: null is "cannot be said"."""
+    return None if value is None or not math.isfinite(value) else float(value)

@@ -52,7 +52,7 @@ def window(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> Iterator[MainWin
 @pytest.fixture
 def opened(window: MainWindow, qtbot: QtBot, audit_file: Path) -> MainWindow:
     """The window with the audit open."""
-    window.open(audit_file)
+    window.commands.open(audit_file)
     qtbot.waitUntil(lambda: not window.jobs.busy, timeout=30_000)
     assert window.session.state.audit is not None
     return window

@@ -176,12 +176,12 @@ def test_every_plot_can_be_exported(opened: MainWindow, tmp_path: Path) -> None:
 def test_errors_are_said_in_place(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     bad = tmp_path / "model.pth"
     bad.write_bytes(b"<!doctype html>")
-    window.open(bad)
+    window.commands.open(bad)
     wait(qtbot, window)
     assert window.error.isVisible()
     assert "is a web page" in window.error._text.text()
     assert window.session.state.model is None
-    window.open(tmp_path / "none.h5")
+    window.commands.open(tmp_path / "none.h5")
     wait(qtbot, window)
     assert "none.h5" in window.error._text.text()
 
@@ -294,7 +294,7 @@ def test_another_audit_with_fewer_classes(opened: MainWindow) -> None:
         ),
         images=dataclasses.replace(audit.images, class_names=names, counts=(1,) * few),
     )  # fmt: skip
-    opened.auditor.show_audit(smaller, None)
+    opened.auditor.show_audit(smaller)
     assert opened.selection.now.class_index == int(shifts.l2.argmin())
     assert opened.work.classes.table.model().rowCount() == few
     assert opened.session.state.cut is None
@@ -313,7 +313,7 @@ def test_axes_show_plain_numbers(opened: MainWindow, qtbot: QtBot) -> None:
 
 
 def test_where_a_neuron_looks(opened: MainWindow, qtbot: QtBot) -> None:
-    opened.do("select_half")
+    opened.commands.do("select_half")
     inspector = opened.work.inspector
     before = inspector._triggered.grab().toImage()
     inspector._look.click()
@@ -327,7 +327,7 @@ def test_where_a_neuron_looks(opened: MainWindow, qtbot: QtBot) -> None:
     assert maps.triggered is not None
     assert inspector._triggered.grab().toImage() != before
     assert not inspector._look.isVisible()
-    opened.do("next")
+    opened.commands.do("next")
     assert inspector._look.isVisible()
 
 

@@ -106,10 +106,10 @@ def test_the_window_is_there_before_torch() -> None:
 
 
 def test_layout_and_recent_files_are_kept(window: MainWindow, audit_file: Path) -> None:
-    window._settings.remember(audit_file)
-    window._settings.remember(audit_file.with_name("other.h5"))
-    window._settings.remember(audit_file)
-    assert [path.name for path in window._settings.recent] == ["victim.h5", "other.h5"]
+    window.settings.remember(audit_file)
+    window.settings.remember(audit_file.with_name("other.h5"))
+    window.settings.remember(audit_file)
+    assert [path.name for path in window.settings.recent] == ["victim.h5", "other.h5"]
     window.actions_["reset_layout"].trigger()
 
 

@@ -22,7 +22,7 @@ load_fonts()
 window = MainWindow(Settings(fresh=True), Path("demo"))
 window.show()
 window.furnish()
-window.open(Path(sys.argv[1]))
+window.commands.open(Path(sys.argv[1]))
 end = time.monotonic() + 60
 while window.jobs.busy and time.monotonic() < end:
     app.processEvents()

@@ -158,6 +158,16 @@ class Audit:
         """The chosen preprocessing: the best trial."""
         return self.trials[0]
 
+    @property
+    def most_suspicious(self) -> int:
+        """The class to look at first: the first that is flagged, else that of the smallest norm."""
+        poisoned = self.verdict.poisoned
+        return poisoned[0] if poisoned else int(self.shifts.l2.argmin())
+
+    def tac_of(self, target: int | None) -> Tac | None:
+        """TAC for a class, if it was measured."""
+        return next((tac for tac in self.tac if tac.target == target), None)
+
 
 def versions() -> dict[str, str]:
     """Versions that a result depends on."""

@@ -99,7 +99,8 @@ def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> Checkpoint
         text = str(error)
         raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from error
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        raise InputError(f"{path}: cannot be read ({error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason})") from error
     return CheckpointFile(path, digest, size, container, value, names)
 
 

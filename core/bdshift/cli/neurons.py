@@ -25,9 +25,7 @@ def pick_target(audit: Audit, text: str | None) -> int:
     """A class by index or name; by default the most suspicious one. Raises `UsageError`."""
     names = audit.images.class_names
     if text is None:
-        if audit.verdict.poisoned:
-            return audit.verdict.poisoned[0]
-        return int(audit.shifts.l2.argmin())
+        return audit.most_suspicious
     if text in names:
         return names.index(text)
     if text.isdecimal() and int(text) < len(names):
@@ -73,7 +71,7 @@ def command(
         tac = audit.tac[-1]
         save_audit(audit, audit_file, embeddings=audit.embedding is not None)
     else:
-        tac = next((found for found in audit.tac if found.target == index), None)
+        tac = audit.tac_of(index)
     job.close()
     if as_json:
         click.echo(json.dumps(neurons_json(audit, index, tac), indent=2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,12 @@ import numpy as np
 from bdshift.audit import Audit
 from bdshift.checkpoints.contest import Trial
 from bdshift.neurons.rankings import (
-    agreement,
     compare_with_tac,
     cosine,
     data_free_direction,
 )
 from bdshift.neurons.tac import Tac
-
-
-def _number(value: float) -> float | None:
-    """JSON has neither NaN nor infinity: null is "cannot be said" or "no such shift"."""
-    return float(value) if math.isfinite(value) else None
+from bdshift.text import json_number
 
 
 def _trial(trial: Trial) -> dict[str, Any]:
@@ -35,8 +29,8 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "size": p.size,
         "images": trial.images,
         "accuracy": trial.accuracy,
-        "loss": _number(trial.loss),
-        "batchnorm_mismatch": None if trial.mismatch is None else _number(trial.mismatch),
+        "loss": json_number(trial.loss),
+        "batchnorm_mismatch": json_number(trial.mismatch),
     }
 
 
@@ -81,8 +75,8 @@ def audit_json(audit: Audit) -> dict[str, Any]:
         "shift": {
             "solver": shifts.solver,
             "alpha": shifts.alpha,
-            "kkt_residual_max": _number(shifts.kkt_max),
-            "duality_gap_max": _number(shifts.gap_max),
+            "kkt_residual_max": json_number(shifts.kkt_max),
+            "duality_gap_max": json_number(shifts.gap_max),
             "iterations": shifts.iterations,
             "seconds_embed": audit.seconds_embed,
             "seconds_solve": shifts.seconds,
@@ -93,12 +87,12 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             {
                 "index": i,
                 "name": images.class_names[i],
-                "l2": _number(shifts.l2[i]),
+                "l2": json_number(shifts.l2[i]),
                 "status": shifts.status[i],
-                "z": _number(score.z),
-                "mad": _number(score.mad),
-                "grubbs_p": _number(score.grubbs_p),
-                "cosine_data_free": _number(
+                "z": json_number(score.z),
+                "mad": json_number(score.mad),
+                "grubbs_p": json_number(score.grubbs_p),
+                "cosine_data_free": json_number(
                     cosine(shifts.shift[i], data_free_direction(model.weight, i))
                 ),
             }
@@ -107,7 +101,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
         "verdict": {
             "suspicious": verdict.suspicious,
             "poisoned": list(verdict.poisoned),
-            "p_value": _number(verdict.p_value),
+            "p_value": json_number(verdict.p_value),
             "rule": verdict.rule,
             "beta": verdict.beta,
             "reason": verdict.reason,
@@ -122,25 +116,25 @@ def neurons_json(audit: Audit, target: int, tac: Tac | None) -> dict[str, Any]:
     free = data_free_direction(audit.model.weight, target)
     columns: dict[str, np.ndarray] = {"shift": shift, "data_free": free}
     if audit.embedding is not None:
-        columns["clean_activation"] = audit.embedding.phi.mean(0, dtype=np.float64)
+        columns["clean_activation"] = audit.embedding.mean
     if tac is not None:
         columns |= {"tac": tac.change, "signed_change": tac.signed}
     return {
         "target": {"index": target, "name": audit.images.class_names[target]},
-        "cosine_shift_data_free": _number(agreement(shift, free).cosine),
+        "cosine_shift_data_free": json_number(cosine(shift, free)),
         "trigger": None
         if tac is None
         else {
             "spec": tac.trigger,
-            "asr": _number(tac.asr),
-            "ra": _number(tac.ra),
+            "asr": json_number(tac.asr),
+            "ra": json_number(tac.ra),
             "images": tac.images,
             "agreement_with_tac": {
                 name: {
-                    "cosine": _number(found.cosine),
-                    "cosine_abs": _number(found.cosine_abs),
-                    "pearson": _number(found.pearson),
-                    "spearman": _number(found.spearman),
+                    "cosine": json_number(found.cosine),
+                    "cosine_abs": json_number(found.cosine_abs),
+                    "pearson": json_number(found.pearson),
+                    "spearman": json_number(found.spearman),
                     "overlap_curve": found.overlap.tolist(),
                 }
                 for name, found in compare_with_tac(shift, free, tac).items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Sequence
 
@@ -11,18 +10,12 @@ import numpy as np
 from bdshift.audit import Audit
 from bdshift.neurons.rankings import compare_with_tac, cosine, data_free_direction
 from bdshift.neurons.tac import Tac
-from bdshift.text import columns, one_line
+from bdshift.text import columns, figure, one_line
 
 _WIDTH = 88
 _LONGEST = 4000  # characters of a paragraph: a name in it may be of any length
 _TAC_LEGEND = "; TAC: mean |change| of φ under the trigger; signed: mean change"
 _ROWS = 20  # of a table of many classes: the lowest norms, which decide
-
-
-def _figure(value: float, form: str = ".4g") -> str:
-    if math.isnan(value):
-        return "–"
-    return "∞" if math.isinf(value) else format(value, form).replace("-", "−")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -74,8 +67,8 @@ def audit_text(audit: Audit) -> str:
         *_wrapped(
             f"α {shifts.alpha:g}, {shifts.solver} in {shifts.seconds:.3g} s after "
             f"{audit.seconds_embed:.3g} s of embedding ({audit.device}, {audit.precision}); KKT "
-            f"residual {_figure(shifts.kkt_max, '.1g')}, duality gap "
-            f"{_figure(shifts.gap_max, '.1g')}",
+            f"residual {figure(shifts.kkt_max, '.1g')}, duality gap "
+            f"{figure(shifts.gap_max, '.1g')}",
             "shift   ",
         ),
         *_wrapped(
@@ -110,7 +103,7 @@ def _data_free(audit: Audit) -> str:
     ]
     if not cosines:
         return "–"
-    return f"{_figure(min(cosines), '.3f')} to {_figure(max(cosines), '.3f')} over the classes"
+    return f"{figure(min(cosines), '.3f')} to {figure(max(cosines), '.3f')} over the classes"
 
 
 def _class_table(audit: Audit) -> list[str]:
@@ -126,10 +119,10 @@ def _class_table(audit: Audit) -> list[str]:
         rows.append(
             [
                 f"{mark}{i:{wide}} {audit.images.class_names[i]}",
-                _figure(norms[i], form),
-                _figure(score.z, ".2f"),
-                _figure(score.mad, ".2f"),
-                "–" if score.grubbs_p >= 1 else _figure(score.grubbs_p, ".2g"),
+                figure(norms[i], form),
+                figure(score.z, ".2f"),
+                figure(score.mad, ".2f"),
+                "–" if score.grubbs_p >= 1 else figure(score.grubbs_p, ".2g"),
                 "" if audit.shifts.status[i] == "solved" else audit.shifts.status[i],
             ]
         )
@@ -163,12 +156,12 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
     columns = [shift, free * (float(np.linalg.norm(shift)) / length if length else 1.0)]
     if audit.embedding is not None:
         head.append("clean φ")
-        columns.append(audit.embedding.phi.mean(0, dtype=np.float64))
+        columns.append(audit.embedding.mean)
     if tac is not None:
         head += ["TAC", "signed"]
         columns += [tac.change, tac.signed]
     order = np.argsort(-shift, kind="stable")[:top]
-    rows = [[str(k), *(_figure(values[k], ".3f") for values in columns)] for k in order]
+    rows = [[str(k), *(figure(values[k], ".3f") for values in columns)] for k in order]
     name = audit.images.class_names[target]
     lines = [f"Neurons for class {target} “{name}”, strongest shift first", ""]
     legend = (
@@ -189,7 +182,7 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
         [
             label,
             *(
-                _figure(value, ".3f")
+                figure(value, ".3f")
                 for value in (found.cosine, found.cosine_abs, found.pearson, found.spearman)
             ),
             f"{found.overlap_at(0.1):.0%}",

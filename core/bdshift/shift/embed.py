@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -68,6 +69,11 @@ class Embedding:
     def __post_init__(self) -> None:
         for array in (self.phi, self.logits, self.labels, self.thumbnails):
             array.flags.writeable = False
+
+    @cached_property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean activation of each neuron, float64 (d,)."""
+        return self.phi.mean(0, dtype=np.float64)
 
     @property
     def accuracy(self) -> float:

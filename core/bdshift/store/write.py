@@ -5,7 +5,6 @@ writer leaves the old file whole.
 from __future__ import annotations
 
 import json
-import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from bdshift.audit import Audit
 from bdshift.errors import InputError
 from bdshift.store.schema import EMBEDDING_ARRAYS, FORMAT, SCHEMA, SHIFT_ARRAYS, TRIGGERED_ARRAYS
+from bdshift.text import json_number
 
 
 def save_audit(audit: Audit, path: str | Path, *, embeddings: bool = True) -> None:
@@ -76,22 +76,12 @@ def _write_rows(file: h5py.File, name: str, values: NDArray[Any]) -> None:
     )  # fmt: skip
 
 
-def _number(value: float) -> float | None:
-    """JSON has no NaN: null is "cannot be said"."""
-    return value if math.isfinite(value) else None
-
-
-def _maybe(value: float | None) -> float | None:
-    """A NaN among values that may be missing is missing too."""
-    return None if value is None else _number(value)
-
-
 def _described(audit: Audit) -> dict[str, Any]:
     model, embedding, shifts = audit.model, audit.embedding, audit.shifts
     verdict = asdict(audit.verdict)
-    verdict["p_value"] = _number(audit.verdict.p_value)
+    verdict["p_value"] = json_number(audit.verdict.p_value)
     verdict["scores"] = [
-        {key: _number(value) for key, value in asdict(score).items()}
+        {key: json_number(value) for key, value in asdict(score).items()}
         for score in audit.verdict.scores
     ]
     settings = asdict(audit.settings)
@@ -104,7 +94,11 @@ def _described(audit: Audit) -> dict[str, Any]:
         "images": asdict(audit.images),
         "settings": settings,
         "trials": [
-            {**asdict(trial), "loss": _number(trial.loss), "mismatch": _maybe(trial.mismatch)}
+            {
+                **asdict(trial),
+                "loss": json_number(trial.loss),
+                "mismatch": json_number(trial.mismatch),
+            }
             for trial in audit.trials
         ],
         "accuracy": audit.accuracy,
@@ -128,8 +122,8 @@ def _described(audit: Audit) -> dict[str, Any]:
             {
                 "trigger": tac.trigger,
                 "target": tac.target,
-                "asr": _number(tac.asr),
-                "ra": _number(tac.ra),
+                "asr": json_number(tac.asr),
+                "ra": json_number(tac.ra),
                 "images": tac.images,
             }
             for tac in audit.tac

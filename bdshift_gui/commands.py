@@ -1,0 +1,248 @@
+"""Carries out what the action table lists: one method an action, named by its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, Slot
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+
+from bdshift_gui.auditor import half_of
+from bdshift_gui.dialogs.save import ask_where
+from bdshift_gui.i18n import tr
+from bdshift_gui.selection import Mode
+from bdshift_gui.settings import Language, Scheme
+
+if TYPE_CHECKING:
+    from bdshift_gui.main_window import MainWindow
+
+
+class Commands(QObject):
+    """Asks where the user must say more, and passes on to the auditor and the selection. What is
+    started takes the last error away.
+    """
+
+    def __init__(self, window: MainWindow, demo_folder: Path) -> None:
+        super().__init__(window)
+        self._window, self._demo_folder = window, demo_folder
+        self._session, self._selection = window.session, window.selection
+        self._auditor, self._undo = window.auditor, window.undo
+
+    @Slot(str)
+    def do(self, key: str) -> None:
+        """Carry out an action of the table."""
+        getattr(self, key)()
+
+    # File
+
+    @Slot(object)
+    def open(self, path: Path) -> None:
+        """Open whatever is at ``path``, if nothing runs."""
+        self.open_all([path])
+
+    def open_all(self, paths: list[Path]) -> None:
+        """Open one after the other, as each job ends, if nothing runs now."""
+        if paths and not self._window.jobs.busy:
+            self._window.error.hide()
+            self._open_next(paths)
+
+    def _open_next(self, paths: list[Path]) -> None:
+        self._auditor.open_path(paths[0])
+        if len(paths) > 1:
+            self._window.jobs.ended.connect(
+                lambda _: self._open_next(paths[1:]), Qt.ConnectionType.SingleShotConnection
+            )
+
+    def open_model(self) -> None:
+        """Ask for a checkpoint."""
+        path, _ = QFileDialog.getOpenFileName(self._window, tr("Open model"))
+        if path:
+            self._auditor.open_model(Path(path))
+
+    def open_images(self) -> None:
+        """Ask for a folder of images."""
+        path = QFileDialog.getExistingDirectory(self._window, tr("Open images"))
+        if path:
+            self._auditor.open_images(Path(path))
+
+    def open_audit(self) -> None:
+        """Ask for an audit file."""
+        title = tr("Open audit")
+        path, _ = QFileDialog.getOpenFileName(self._window, title, "", "HDF5 (*.h5)")
+        if path:
+            self._auditor.open_audit(Path(path))
+
+    def scan(self) -> None:
+        """Scan the open model."""
+        self._window.error.hide()
+        self._auditor.scan()
+
+    @Slot(str)
+    def scan_with(self, normalisation: str) -> None:
+        """Scan again with another normalisation."""
+        self._auditor.settings["normalise"] = normalisation
+        self.scan()
+
+    @Slot()
+    def scan_smaller(self) -> None:
+        """Scan again with half the batch."""
+        self._auditor.settings["batch"] = max(1, self._auditor.settings.get("batch", 64) // 2)
+        self.scan()
+
+    @Slot()
+    def scan_on_cpu(self) -> None:
+        """Scan again on the CPU."""
+        self._auditor.settings["device"] = "cpu"
+        self.scan()
+
+    def demo(self) -> None:
+        """Audit the bundled victim."""
+        self._window.error.hide()
+        self._auditor.demo(self._demo_folder)
+
+    def save(self) -> None:
+        """Save the audit."""
+        path = ask_where(self._window, tr("Save audit"), "audit.h5", (".h5",))
+        if path is not None:
+            self._auditor.save(path)
+
+    def quit(self) -> None:
+        """Close the window."""
+        self._window.close()
+
+    # Neurons
+
+    def trigger(self) -> None:
+        """Ask for a trigger, and measure TAC."""
+        from bdshift_gui.dialogs.trigger import TriggerDialog
+
+        dialog = TriggerDialog(self._session.state, self._window)
+        dialog.chosen.connect(self._auditor.measure_tac)
+        dialog.open()
+
+    @Slot(int, int)
+    def look(self, neuron: int, count: int) -> None:
+        """Show where a neuron looks, if nothing runs."""
+        if not self._window.jobs.busy:
+            self._window.error.hide()
+            self._auditor.look(neuron, count)
+
+    def select_half(self) -> None:
+        """Select the fewest neurons that hold half of the shift."""
+        state, index = self._session.state, self._selection.now.class_index
+        if state.shifts is not None and index is not None:
+            self._selection.select_neurons(half_of(state.shifts.shift[index]))
+
+    def select_none(self) -> None:
+        """Clear the selection."""
+        self._selection.select_neurons([])
+
+    @Slot(object, str, object)
+    def select(self, neurons: frozenset[int], mode: Mode, primary: int | None) -> None:
+        """Change the selection as a plot asks."""
+        self._selection.select_neurons(neurons, mode, primary)
+
+    @Slot(object, object)
+    def select_rows(self, neurons: frozenset[int], primary: int | None) -> None:
+        """Change the selection as the table asks."""
+        self._selection.select_neurons(neurons, "replace", primary)
+
+    def undo(self) -> None:
+        """Undo the last change of the selection."""
+        self._undo.undo()
+
+    def redo(self) -> None:
+        """Redo it."""
+        self._undo.redo()
+
+    def next(self) -> None:
+        """Show the next selected neuron."""
+        self.step(1)
+
+    def previous(self) -> None:
+        """Show the previous selected neuron."""
+        self.step(-1)
+
+    @Slot(int)
+    def step(self, by: int) -> None:
+        """Go round the selected neurons."""
+        chosen, now = sorted(self._selection.now.neurons), self._selection.now.primary
+        if now is not None:
+            self._selection.show_neuron(chosen[(chosen.index(now) + by) % len(chosen)])
+
+    def export_neurons(self) -> None:
+        """Write the selected neurons to a file."""
+        from bdshift_gui.dialogs.export import write_selection
+
+        title = tr("Export the selection")
+        path = ask_where(self._window, title, "neurons.csv", (".csv", ".json"))
+        if path is not None:
+            write_selection(path, self._session.state, self._selection.now)
+
+    # View and help
+
+    def palette(self) -> None:
+        """Search the actions."""
+        from bdshift_gui.dialogs.palette import Palette
+
+        Palette(self._window.actions_, self._window).open()
+
+    def light(self) -> None:
+        """Light colours."""
+        self._colour("light")
+
+    def dark(self) -> None:
+        """Dark colours."""
+        self._colour("dark")
+
+    def system(self) -> None:
+        """Colours as the desktop has them."""
+        self._colour("system")
+
+    def _colour(self, scheme: Scheme) -> None:
+        self._window.settings.scheme = scheme
+        self._window.restyle()
+
+    def en(self) -> None:
+        """English."""
+        self._speak("en")
+
+    def ja(self) -> None:
+        """Japanese."""
+        self._speak("ja")
+
+    def _speak(self, language: Language) -> None:
+        self._window.settings.language = language
+        self._window.retranslate()
+
+    def reset_layout(self) -> None:
+        """Put all panels back."""
+        self._window.reset_docks()
+
+    def cancel(self) -> None:
+        """Stop the job."""
+        self._window.jobs.cancel()
+
+    def shortcuts(self) -> None:
+        """Show all shortcuts."""
+        from bdshift_gui.dialogs.pages import shortcuts_page
+
+        shortcuts_page(self._window.actions_, self._window).open()
+
+    def ranking(self) -> None:
+        """Show every preprocessing that was tried."""
+        from bdshift_gui.dialogs.pages import RankingPage
+
+        audit = self._session.state.audit
+        if audit is not None:
+            page = RankingPage(audit, self._window)
+            page.chosen.connect(self.scan_with)
+            page.open()
+
+    def about(self) -> None:
+        """Say version and licence."""
+        from bdshift import __version__
+
+        text = f"bdshift {__version__}\n" + tr("MIT licence")
+        QMessageBox.about(self._window, "bdshift", text)
