@@ -103,8 +103,9 @@ QFrame#poisoned {{ background: {theme.poisoned_soft}; border: 1px solid {theme.p
 QFrame#cut {{ background: {theme.accent_soft}; border: none; border-radius: 6px; }}
 QFrame#error {{ background: {theme.poisoned_soft}; border: 1px solid {theme.poisoned_border};
   border-radius: 6px; }}
-QFrame#drop {{ background: {theme.card}; border: 2px dashed {theme.border}; border-radius: 12px; }}
-QFrame#drop[over="true"] {{ border-color: {theme.accent}; background: {theme.accent_soft}; }}
+QFrame#drop, QFrame#dropOver {{ background: {theme.card}; border: 2px dashed {theme.border};
+  border-radius: 12px; }}
+QFrame#dropOver {{ border-color: {theme.accent}; background: {theme.accent_soft}; }}
 QLabel {{ background: transparent; color: {theme.text}; }}
 QLabel#title {{ font-weight: 600; }}
 QLabel#heading {{ font-size: 22px; font-weight: 600; }}

@@ -9,7 +9,7 @@ from bdshift.text import figure
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import chance
 from bdshift_gui.session import State
-from bdshift_gui.widgets.card import Card, Rows, Text
+from bdshift_gui.widgets.card import Card, Rows, Text, look
 from bdshift_gui.widgets.choices import Choices
 
 
@@ -35,11 +35,9 @@ class VerdictView(Card):
             return
         verdict, names, norms = state.verdict, state.audit.images.class_names, state.shifts.l2
         poisoned = verdict.poisoned
-        self.title.setObjectName("verdictPoisoned" if poisoned else "verdict")
-        self.title.style().unpolish(self.title)
-        self.title.style().polish(self.title)
+        look(self.title, "verdictPoisoned" if poisoned else "verdict")
         self.title.show_text(tr("Probably backdoored") if poisoned else tr("Nothing unusual found"))
-        self.restyle("poisoned" if poisoned else "card")
+        look(self, "poisoned" if poisoned else "card")
         rest = [i for i in np.argsort(norms).tolist() if i not in poisoned]
         shown = poisoned[0] if poisoned else rest[0]
         if poisoned:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWi
 
 from bdshift_gui.i18n import tr
 from bdshift_gui.session import State
-from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.card import Text, look
 
 _RECENT = 4
 
@@ -60,9 +60,7 @@ class WelcomeView(QWidget):
 
     def hold(self, over: bool) -> None:
         """Whether something is being dragged over the window."""
-        self._drop.setProperty("over", "true" if over else "false")
-        self._drop.style().unpolish(self._drop)
-        self._drop.style().polish(self._drop)
+        look(self._drop, "dropOver" if over else "drop")
 
     def show_state(self, state: State, recent: list[Path], job: str) -> None:
         """Show what is still missing, or the job that runs."""
@@ -88,9 +86,7 @@ class WelcomeView(QWidget):
         for key, button in self._buttons.items():
             button.setText(words[key])
             button.setEnabled(not busy and (key != "scan" or state.can_scan))
-            button.setObjectName("primary" if key == first else "")
-            button.style().unpolish(button)
-            button.style().polish(button)
+            look(button, "primary" if key == first else "")
         while (item := self._recent.takeAt(0)) is not None:
             if (old := item.widget()) is not None:
                 old.deleteLater()

@@ -9,6 +9,14 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLay
 from bdshift.text import one_line
 
 
+def look(widget: QWidget, name: str) -> None:
+    """Take the look that the style sheet has for ``name``."""
+    if widget.objectName() != name:
+        widget.setObjectName(name)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
 class Text(QLabel):
     """Text that may come from a file: shown as it is, never as markup, wrapped and selectable."""
 
@@ -70,13 +78,6 @@ class Card(QFrame):
         self.body = QVBoxLayout()
         self.body.setSpacing(4)
         outer.addLayout(self.body)
-
-    def restyle(self, name: str) -> None:
-        """Take the look of another card."""
-        if self.objectName() != name:
-            self.setObjectName(name)
-            self.style().unpolish(self)
-            self.style().polish(self)
 
 
 class Rows(QWidget):

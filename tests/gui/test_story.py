@@ -338,3 +338,31 @@ def test_heat_darkens_where_nothing_is() -> None:
     found = heated(images, maps)
     assert (found[0, :, :4, 4:] == 200).all()
     assert (found[0, :, 4:, :] == 50).all()
+
+
+def test_a_bad_file_among_others_is_still_said(
+    window: MainWindow, qtbot: QtBot, signs: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "model.pth"
+    bad.write_bytes(b"<!doctype html>")
+    window.commands.open_all([bad, signs])
+    qtbot.waitUntil(lambda: window.session.state.images is not None, timeout=30_000)
+    wait(qtbot, window)
+    assert window.error.isVisible()
+    assert "is a web page" in window.error._text.text()
+
+
+def test_a_panel_that_was_closed_stays_closed(opened: MainWindow) -> None:
+    opened.work.docks["audit"].close()
+    opened.selection.select_class(2)
+    assert not opened.work.docks["audit"].isVisible()
+    opened.actions_["reset_layout"].trigger()
+    assert opened.work.docks["audit"].isVisible()
+
+
+def test_maps_of_another_trigger_are_not_kept(opened: MainWindow, qtbot: QtBot) -> None:
+    opened.work.inspector._look.click()
+    wait(qtbot, opened)
+    assert opened.session.state.maps is not None
+    opened.selection.select_class(2)
+    assert opened.session.state.maps is None
