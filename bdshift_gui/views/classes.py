@@ -142,7 +142,7 @@ class ClassView(PlotCard):
 
     def _short(self, name: str, count: int) -> str:
         """The name under a bar: broken at a gap where it is long, else cut."""
-        room = max(4, 96 // count)
+        room = max(4, 90 // count)
         lines = [name] if len(name) <= room else name.replace("_", " ").split()[:2]
         return "\n".join(one if len(one) <= room else one[: room - 1] + "…" for one in lines)
 

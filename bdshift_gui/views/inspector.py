@@ -8,7 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from bdshift.text import figure
 from bdshift_gui.i18n import tr
@@ -58,11 +58,14 @@ class InspectorView(Card):
         self._cut = QFrame()
         self._parts: tuple[QWidget, ...] = (
             self._about, self._clean_title, self._clean, self._triggered_title, self._triggered,
-            self._look,
             self._levels_title, self._levels, self._weights_title, self._weights, self._cut,
         )  # fmt: skip
         for widget in self._parts:
             self.body.addWidget(widget)
+        beside = QHBoxLayout()
+        beside.addWidget(self._clean_title, 1)
+        beside.addWidget(self._look)
+        self.body.insertLayout(1, beside)
         self._cut.setObjectName("cut")
         inside = QVBoxLayout(self._cut)
         inside.setContentsMargins(8, 8, 8, 8)
@@ -90,8 +93,8 @@ class InspectorView(Card):
         some = audit is not None and neuron is not None and index is not None
         for widget in self._parts:
             widget.setVisible(some)
-        self._back.setVisible(some)
-        self._on.setVisible(some)
+        for button in (self._back, self._on, self._look):
+            button.setVisible(some)
         if audit is None or neuron is None or index is None:
             self.title.show_text(tr("No neuron selected"))
             self._place.show_text(tr("click a point, or drag around some"))
