@@ -48,7 +48,7 @@ class _Faults(QObject):
     ) -> None:
         details = "".join(traceback.format_exception(kind, error, trace))
         print(details, file=sys.stderr)
-        self.happened.emit(Failed(0, f"{kind.__name__}: {error}", details, False))
+        self.happened.emit(Failed(0, f"{kind.__name__}: {error}", details))
 
     @Slot(object)
     def _show(self, event: Failed) -> None:
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     window.show()
     if left:
         window.error.show_failure(
-            Failed(0, tr("The last time, bdshift crashed. Its details can be copied."), left, False)
+            Failed(0, tr("The last time, bdshift crashed. Its details can be copied."), left)
         )
 
     def after(_: object) -> None:

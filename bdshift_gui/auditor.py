@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
@@ -38,8 +39,6 @@ class Auditor(QObject):
     def __init__(self, session: Session, selection: SelectionModel, jobs: JobController) -> None:
         super().__init__(session)
         self._session, self._selection, self._jobs = session, selection, jobs
-        # What the user corrected, as `ScanSettings` has it: normalise, batch, device.
-        self.settings: dict[str, Any] = {}
         selection.changed.connect(self._selection_changed)
 
     # Opening
@@ -49,13 +48,13 @@ class Auditor(QObject):
         kind = _kind_of(path)
         {"images": self.open_images, "audit": self.open_audit, "model": self.open_model}[kind](path)
 
-    def open_model(self, path: Path) -> None:
-        """Read a checkpoint and say what it is."""
+    def open_model(self, path: Path, arch: str | None = None) -> None:
+        """Read a checkpoint and say what it is; ``arch`` is a network of the user's own."""
 
         def run(job: JobContext) -> dict[str, Any]:
             from bdshift.checkpoints.describe import describe
 
-            told, error = describe(path, job)
+            told, error = describe(path, arch=arch, job=job)
             if error is not None:
                 raise error
             return told
@@ -63,7 +62,7 @@ class Auditor(QObject):
         def done(told: dict[str, Any]) -> None:
             self._session.update(model=told)
 
-        self.settings.pop("normalise", None)  # it was for another model
+        self.correct(normalise=None, arch=arch)  # what was right for another model
         self._session.update(model_path=path, model=None, **_NO_AUDIT)
         self._jobs.start(tr("Opening the model"), run, done)
 
@@ -80,6 +79,7 @@ class Auditor(QObject):
         def done(card: ImagesCard) -> None:
             self._session.update(images=card)
 
+        self.correct(labels=None)
         self._session.update(images_path=path, images=None, **_NO_AUDIT)
         self._jobs.start(tr("Listing the images"), run, done)
 
@@ -93,11 +93,20 @@ class Auditor(QObject):
 
         def done(audit: Audit) -> None:
             model, images = Path(audit.model.path), Path(audit.images.path)
+            self.correct(normalise=None, arch=None, labels=None)
             self._session.update(model_path=model, model=None, images_path=images, images=None)
             self.show_audit(audit)
             self.opened.emit(path)
 
         self._jobs.start(tr("Opening the audit"), run, done)
+
+    def correct(self, **settings: Any) -> None:
+        """Set right what the next scan uses, by the names of `ScanSettings`; None takes a
+        correction back.
+        """
+        now = {**self._session.state.corrections, **settings}
+        kept = {name: value for name, value in now.items() if value is not None}
+        self._session.update(corrections=MappingProxyType(kept))
 
     # Scanning
 
@@ -107,7 +116,7 @@ class Auditor(QObject):
         assert state.model_path is not None
         assert state.images_path is not None
         model, images = state.model_path, state.images_path
-        alpha, given = state.alpha, dict(self.settings)
+        alpha, given = state.alpha, dict(state.corrections)
 
         def run(job: JobContext) -> Audit:
             from bdshift.audit import ScanSettings, scan
@@ -140,13 +149,14 @@ class Auditor(QObject):
         assert state.audit is not None
         assert target is not None
         audit, model, images = state.audit, state.model_path, state.images_path
+        arch = state.corrections.get("arch")
 
         def run(job: JobContext) -> Audit:
             from bdshift.audit import add_tac, reopen
             from bdshift.triggers import parse_trigger
 
             applied = parse_trigger(trigger)
-            classifier, clean = reopen(audit, model=model, images=images, job=job)
+            classifier, clean = reopen(audit, model=model, images=images, arch=arch, job=job)
             return add_tac(audit, classifier, clean, applied, target, job=job)
 
         def done(found: Audit) -> None:
@@ -155,13 +165,14 @@ class Auditor(QObject):
 
         self._jobs.start(tr("Measuring TAC"), run, done)
 
-    def look(self, neuron: int, count: int) -> None:
-        """Where a neuron looks in the ``count`` images that excite it most; runs the network."""
+    def look(self, neurons: tuple[int, ...], count: int) -> None:
+        """Where neurons look in the ``count`` images that excite them most; runs the network."""
         state = self._session.state
         audit, tac = state.audit, state.tac
         assert audit is not None
         assert audit.embedding is not None
         embedding, model, images = audit.embedding, state.model_path, state.images_path
+        arch = state.corrections.get("arch")
 
         def run(job: JobContext) -> Maps:
             import numpy as np
@@ -173,24 +184,25 @@ class Auditor(QObject):
             from bdshift.neurons.spatial import feature_maps
             from bdshift.triggers import parse_trigger
 
-            classifier, clean = reopen(audit, model=model, images=images, job=job)
+            classifier, clean = reopen(audit, model=model, images=images, arch=arch, job=job)
             preprocess = classifier.preprocessing
             assert preprocess is not None
 
-            def maps(of: Embedding, trigger: Trigger | None) -> NDArray[np.float32]:
+            def maps_of(of: Embedding, trigger: Trigger | None) -> NDArray[np.float32]:
                 found = []
-                for row in most_excited(of, [neuron], count):
+                for row in most_excited(of, neurons, count):
                     job.raise_if_cancelled()
                     data = clean.collection.read(embedding.files[row])
                     pixels = torch.from_numpy(decode_image(data, preprocess.size))[None].float()
                     pixels = pixels if trigger is None else trigger(pixels)
-                    found.append(feature_maps(classifier, preprocess(pixels))[0, neuron])
+                    maps = feature_maps(classifier, preprocess(pixels))[0]
+                    found.append(maps[list(neurons)].mean(0))
                 return np.stack(found)
 
             triggered = None
             if tac is not None and tac.triggered is not None:
-                triggered = maps(tac.triggered, parse_trigger(tac.trigger))
-            return Maps(neuron, maps(embedding, None), triggered)
+                triggered = maps_of(tac.triggered, parse_trigger(tac.trigger))
+            return Maps(neurons, maps_of(embedding, None), triggered)
 
         def done(maps: Maps) -> None:
             self._session.update(maps=maps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QFileDialog, QMessageBox
@@ -81,20 +81,55 @@ class Commands(QObject):
     @Slot(str)
     def scan_with(self, normalisation: str) -> None:
         """Scan again with another normalisation."""
-        self._auditor.settings["normalise"] = normalisation
-        self.scan()
+        self._correct(normalise=normalisation)
 
     @Slot()
     def scan_smaller(self) -> None:
         """Scan again with half the batch."""
-        self._auditor.settings["batch"] = max(1, self._auditor.settings.get("batch", 64) // 2)
-        self.scan()
+        self._correct(batch=max(1, self._session.state.corrections.get("batch", 64) // 2))
 
     @Slot()
     def scan_on_cpu(self) -> None:
         """Scan again on the CPU."""
-        self._auditor.settings["device"] = "cpu"
-        self.scan()
+        self._correct(device="cpu")
+
+    def _correct(self, **settings: Any) -> None:
+        """Set something right, and scan with it if all is there for it."""
+        self._auditor.correct(**settings)
+        if self.can_scan:
+            self.scan()
+
+    @property
+    def can_scan(self) -> bool:
+        """Whether a model and images are open, as such or by their audit."""
+        return self._session.state.can_scan or self._session.state.audit is not None
+
+    @Slot()
+    def correct_model(self) -> None:
+        """Ask which architecture it is."""
+        from bdshift_gui.dialogs.architecture import ArchitectureDialog
+
+        dialog = ArchitectureDialog(self._session.state, self._window)
+        dialog.chosen.connect(self._take_architecture)
+        dialog.open()
+
+    @Slot(object)
+    def _take_architecture(self, arch: str | None) -> None:
+        state = self._session.state
+        if state.model is None and state.audit is None and state.model_path is not None:
+            self._window.error.hide()
+            self._auditor.open_model(state.model_path, arch)
+        else:
+            self._correct(arch=arch)
+
+    @Slot()
+    def correct_labels(self) -> None:
+        """Ask which folder is which class."""
+        from bdshift_gui.dialogs.labels import LabelsDialog
+
+        dialog = LabelsDialog(self._session.state, self._window)
+        dialog.chosen.connect(lambda labels: self._correct(labels=labels))
+        dialog.open()
 
     def demo(self) -> None:
         """Audit the bundled victim."""
@@ -121,12 +156,12 @@ class Commands(QObject):
         dialog.chosen.connect(self._auditor.measure_tac)
         dialog.open()
 
-    @Slot(int, int)
-    def look(self, neuron: int, count: int) -> None:
-        """Show where a neuron looks, if nothing runs."""
+    @Slot(object, int)
+    def look(self, neurons: tuple[int, ...], count: int) -> None:
+        """Show where neurons look, if nothing runs."""
         if not self._window.jobs.busy:
             self._window.error.hide()
-            self._auditor.look(neuron, count)
+            self._auditor.look(neurons, count)
 
     def select_half(self) -> None:
         """Select the fewest neurons that hold half of the shift."""

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QSizePolicy,
     QStackedWidget,
     QToolBar,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +33,7 @@ from bdshift_gui.settings import LAYOUT_VERSION, Settings
 from bdshift_gui.views.welcome import WelcomeView
 from bdshift_gui.widgets.error_bar import ErrorBar
 from bdshift_gui.widgets.job_bar import JobBar
+from bdshift_gui.widgets.machine import MachineStatus
 from bdshift_gui.widgets.number_slider import NumberSlider
 
 if TYPE_CHECKING:
@@ -118,6 +120,8 @@ class MainWindow(QMainWindow):
         work.inspector.stepped.connect(self.commands.step)
         work.inspector.look_asked.connect(self.commands.look)
         work.images_card.ranking_asked.connect(self.commands.ranking)
+        work.images_card.labels_asked.connect(self.commands.correct_labels)
+        work.model_card.architecture_asked.connect(self.commands.correct_model)
         work.paint(theme.current(self.settings.scheme))
         work.retranslate()
         self._render()
@@ -153,11 +157,16 @@ class MainWindow(QMainWindow):
     def _make_status(self) -> None:
         self.job_bar = JobBar()
         self.message = QLabel()
-        self.place = QLabel()
+        self.machine = MachineStatus()
+        self.language = QToolButton()
+        self.language.setObjectName("choice")
+        self.language.clicked.connect(self._other_language)
+        self.statusBar().setContentsMargins(12, 0, 12, 0)
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addWidget(self.job_bar)
         self.statusBar().addWidget(self.message)
-        self.statusBar().addPermanentWidget(self.place)
+        self.statusBar().addPermanentWidget(self.machine)
+        self.statusBar().addPermanentWidget(self.language)
 
     def _connect(self) -> None:
         self.actions_.asked.connect(self.commands.do)
@@ -177,6 +186,7 @@ class MainWindow(QMainWindow):
         self.beta.moved.connect(self.auditor.set_beta)
         self.error.smaller.connect(self.commands.scan_smaller)
         self.error.on_cpu.connect(self.commands.scan_on_cpu)
+        self.error.name_architecture.connect(self.commands.correct_model)
 
     # What is shown
 
@@ -198,12 +208,11 @@ class MainWindow(QMainWindow):
             self.actions_[key].setEnabled(state.audit is not None and not busy)
         for key in ("open_model", "open_images", "open_audit", "demo"):
             self.actions_[key].setEnabled(not busy)
-        can_scan = state.can_scan or state.audit is not None
-        self.actions_["scan"].setEnabled(can_scan and not busy)
+        self.actions_["scan"].setEnabled(self.commands.can_scan and not busy)
         self.actions_["cancel"].setEnabled(busy)
         if not busy:
             self.message.setText(self._summary())
-        self.place.setText(state.audit.device.upper() if state.audit is not None else "")
+        self.machine.show_device(state.audit.device if state.audit is not None else "")
 
     def _summary(self) -> str:
         audit, shifts = self.session.state.audit, self.session.state.shifts
@@ -243,8 +252,15 @@ class MainWindow(QMainWindow):
         )
         for key in ("en", "ja"):
             self.actions_[key].setChecked(key == i18n.language())
+        other = "ja" if i18n.language() == "en" else "en"
+        self.language.setText(self.actions_[other].text())
+        self.language.setToolTip(self.actions_[other].toolTip())
         self.error.hide()
         self._render()
+
+    @Slot()
+    def _other_language(self) -> None:
+        self.commands.do("ja" if i18n.language() == "en" else "en")
 
     def reset_docks(self) -> None:
         """The layout as it was made, and no other remembered."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
@@ -38,11 +40,11 @@ class CutView:
 
 @dataclass(frozen=True)
 class Maps:
-    """Where ``neuron`` looks in the images that excite it most, the strongest first: float32
-    (n, h, w), before pooling; ``triggered`` with the trigger, None without one.
+    """Where ``neurons`` look in the images that excite them most, the strongest first: float32
+    (n, h, w), the mean of their maps before pooling; ``triggered`` with the trigger, None without.
     """
 
-    neuron: int
+    neurons: tuple[int, ...]
     clean: NDArray[np.float32]
     triggered: NDArray[np.float32] | None
 
@@ -50,7 +52,8 @@ class Maps:
 @dataclass(frozen=True)
 class State:
     """A snapshot; every part is immutable. ``shifts`` and ``verdict`` are those at ``alpha`` and
-    ``beta``, which may have been moved since the audit.
+    ``beta``, which may have been moved since the audit. ``corrections`` are what the user set right
+    for the next scan, by the names of `ScanSettings`.
     """
 
     model_path: Path | None = None
@@ -65,6 +68,7 @@ class State:
     tac: Tac | None = None
     cut: CutView | None = None
     maps: Maps | None = None
+    corrections: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def can_scan(self) -> bool:

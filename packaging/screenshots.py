@@ -96,7 +96,7 @@ def main(out: Path, demo: Path) -> None:
     camera.take("poisoned")
     now = window.selection.now.primary
     assert now is not None
-    window.auditor.look(now, 12)
+    window.auditor.look((now,), 12)
     camera.idle()
     camera.take("looking")
     window.commands.do("dark")

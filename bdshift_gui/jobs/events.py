@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bdshift.jobs import JobContext
 
@@ -52,11 +52,13 @@ class Finished(Event):
 
 @dataclass(frozen=True)
 class Failed(Event):
-    """``text`` is one sentence; ``details`` to copy; ``memory`` if memory ran out."""
+    """``text`` is one sentence; ``details`` to copy; ``cause`` where something can be
+    offered: memory ran out, or the architecture is not known.
+    """
 
     text: str
     details: str
-    memory: bool
+    cause: Literal["memory", "architecture"] | None = None
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import traceback
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from bdshift.errors import BdshiftError
+from bdshift.errors import BdshiftError, UnknownArchitecture
 from bdshift.jobs import Cancelled, Event, JobContext, Note, Progress
 from bdshift_gui.jobs.events import Failed, Finished, Job, Noted, Progressed, Stopped
 
@@ -61,13 +62,14 @@ class Worker(QObject):
         except Cancelled:
             self.event_happened.emit(Stopped(job.id))
         except BdshiftError as error:
-            self.event_happened.emit(Failed(job.id, str(error), traceback.format_exc(), False))
+            unknown = isinstance(error, UnknownArchitecture)
+            cause: Any = "architecture" if unknown else None
+            self.event_happened.emit(Failed(job.id, str(error), traceback.format_exc(), cause))
         except Exception as error:  # a job must never take the thread down
             from bdshift.devices import is_out_of_memory
 
             text = f"{type(error).__name__}: {error}"
-            self.event_happened.emit(
-                Failed(job.id, text, traceback.format_exc(), is_out_of_memory(error))
-            )
+            cause = "memory" if is_out_of_memory(error) else None
+            self.event_happened.emit(Failed(job.id, text, traceback.format_exc(), cause))
         else:
             self.event_happened.emit(Finished(job.id, result))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QToolButton
 
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import grouped, percent
@@ -16,10 +16,14 @@ _THUMBS = 8
 
 
 class ModelCard(Card):
-    """Architecture, head and hash: what a person can check."""
+    """Architecture, head and hash: what a person can check; ``architecture_asked`` to set right."""
+
+    architecture_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
+        self.correct = _corner_button(self)
+        self.correct.clicked.connect(self.architecture_asked)
         self._name = Elided("muted")
         self._rows = Rows()
         for widget in (self._name, self._rows):
@@ -28,6 +32,8 @@ class ModelCard(Card):
     def show_state(self, state: State) -> None:
         """Show the audited model, or the one that is open."""
         self.title.show_text(tr("Model"))
+        self.correct.setText(tr("correct…"))
+        self.correct.setToolTip(tr("Say which architecture it is."))
         audit, told = state.audit, state.model
         self.setVisible(audit is not None or told is not None)
         if audit is not None:
@@ -38,7 +44,7 @@ class ModelCard(Card):
         elif told is not None:
             path, sha, container = told["path"], told["sha256"], told["format"]
             classes, dim, head = int(told["classes"]), int(told["embedding_dim"]), str(told["head"])
-            architecture = told["architectures"][0]
+            architecture = state.corrections.get("arch") or told["architectures"][0]
         else:
             return
         name = path.replace("\\", "/").rpartition("/")[2]
@@ -56,12 +62,17 @@ class ModelCard(Card):
 
 
 class ImagesCard(Card):
-    """Counts, accuracy, the preprocessing chosen; ``ranking_asked`` for all that were tried."""
+    """Counts, accuracy, the preprocessing chosen; ``ranking_asked`` for all that were tried,
+    ``labels_asked`` to set right which folder is which class.
+    """
 
     ranking_asked = Signal()
+    labels_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
+        self.correct = _corner_button(self)
+        self.correct.clicked.connect(self.labels_asked)
         self._rows = Rows()
         self._note = Text("muted")
         self._ranking = QPushButton()
@@ -73,6 +84,9 @@ class ImagesCard(Card):
     def show_state(self, state: State) -> None:
         """Show the images of the audit, or those that are open."""
         self.title.show_text(tr("Clean images"))
+        self.correct.setText(tr("classes…"))
+        self.correct.setToolTip(tr("Say which folder is which of the network's classes."))
+        self.correct.setVisible(state.audit is not None or state.can_scan)
         audit, listed = state.audit, state.images
         self.setVisible(audit is not None or listed is not None)
         self._ranking.setVisible(audit is not None)
@@ -114,3 +128,10 @@ class ImagesCard(Card):
             return
         self._note.show_text(tr("{count} files skipped", count=len(skipped)) if skipped else "")
         self._note.setToolTip("\n".join(f"{name}: {reason}" for name, reason in skipped[:30]))
+
+
+def _corner_button(card: Card) -> QToolButton:
+    button = QToolButton()
+    button.setObjectName("choice")
+    card.corner.addWidget(button)
+    return button

@@ -132,7 +132,7 @@ class ClassView(PlotCard):
             axis.setTicks([[]] if by_value else None)
             by_norm = tr("classes, the smallest first")
             self.label_axis("bottom", by_norm if by_value else tr("class"), theme)
-        unit = "z" if self.show_as.now == "z" else "‖s‖₂"
+        unit = "z" if self.show_as.now == "z" else tr("L2 of the shift")
         self.label_axis("left", unit, theme)
         top = float(np.nanmax(shown, initial=0.0)) or 1.0
         low = float(np.nanmin(shown, initial=0.0))

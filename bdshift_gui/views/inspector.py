@@ -1,11 +1,10 @@
-"""One neuron: what excites it, how its activation lies, what the head makes of it; and what a cut
-of the selected ones would do.
+"""One neuron, or all that are selected: what excites them, how their activation lies, what the head
+makes of them; and what a cut of the selected ones would do.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
@@ -16,22 +15,23 @@ from bdshift_gui.numbers import percent
 from bdshift_gui.selection import Selection
 from bdshift_gui.session import CutView, State
 from bdshift_gui.theme import LIGHT, Theme
+from bdshift_gui.widgets.activations import Activations
 from bdshift_gui.widgets.card import Card, Rows, Text
-from bdshift_gui.widgets.plot import paint_axes
+from bdshift_gui.widgets.choices import Choices
+from bdshift_gui.widgets.head_weights import HeadWeights
 from bdshift_gui.widgets.thumbs import Thumbs
 
 _SHOWN = 12  # thumbnails prepared; as many as fit are seen
-_CLASSES = 12  # head weights shown: the largest by absolute value
-_BINS = 30
+_CLASSES = 12  # classes named that a cut changes: the worst
 
 
 class InspectorView(Card):
     """``stepped`` asks for the next (+1) or previous (−1) selected neuron, ``look_asked`` for the
-    maps of a neuron over so many images.
+    maps of neurons over so many images.
     """
 
     stepped = Signal(int)
-    look_asked = Signal(int, int)
+    look_asked = Signal(object, int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,9 @@ class InspectorView(Card):
             button.setObjectName("choice")
             button.setText(word)
             button.clicked.connect(lambda _=False, step=step: self.stepped.emit(step))
-        for part in (self._back, self._place, self._on):
+        self.scope = Choices(("one", "all"))
+        self.scope.chosen.connect(self._redraw)
+        for part in (self._back, self._place, self._on, self.scope):
             self.corner.addWidget(part)
         self._about = Text("muted")
         self._clean_title, self._triggered_title = Text("muted"), Text("muted")
@@ -51,25 +53,22 @@ class InspectorView(Card):
         self._look = QToolButton()
         self._look.setObjectName("choice")
         self._look.clicked.connect(self._ask_look)
-        self._levels_title = Text("muted")
-        self._levels = _small_plot(72)
-        self._weights_title = Text("muted")
-        self._weights = _small_plot(150)
+        self.activations, self._weights = Activations(), HeadWeights()
         self._cut = QFrame()
-        self._parts: tuple[QWidget, ...] = (
-            self._about, self._clean_title, self._clean, self._triggered_title, self._triggered,
-            self._levels_title, self._levels, self._weights_title, self._weights, self._cut,
-        )  # fmt: skip
-        for widget in self._parts:
-            self.body.addWidget(widget)
         beside = QHBoxLayout()
         beside.addWidget(self._clean_title, 1)
         beside.addWidget(self._look)
-        self.body.insertLayout(1, beside)
+        self._parts: tuple[QWidget, ...] = (
+            self._about, self._cut, self._clean, self._triggered_title, self._triggered,
+            self.activations, self._weights,
+        )  # fmt: skip
+        for widget in self._parts:
+            self.body.addWidget(widget)
+        self.body.insertLayout(2, beside)
         self._cut.setObjectName("cut")
         inside = QVBoxLayout(self._cut)
-        inside.setContentsMargins(8, 8, 8, 8)
-        inside.setSpacing(4)
+        inside.setContentsMargins(8, 6, 8, 6)
+        inside.setSpacing(2)
         self._cut_title, self._cut_rows = Text("title"), Rows()
         inside.addWidget(self._cut_title)
         inside.addWidget(self._cut_rows)
@@ -78,8 +77,8 @@ class InspectorView(Card):
     def paint(self, theme: Theme) -> None:
         """Take the theme's colours."""
         self._theme = theme
-        for view in (self._levels, self._weights):
-            paint_axes(view, theme)
+        self.activations.paint(theme)
+        self._weights.paint(theme)
         self._redraw()
 
     def show_state(self, state: State, selection: Selection) -> None:
@@ -93,27 +92,45 @@ class InspectorView(Card):
         some = audit is not None and neuron is not None and index is not None
         for widget in self._parts:
             widget.setVisible(some)
-        for button in (self._back, self._on, self._look):
-            button.setVisible(some)
+        for part in (self._back, self._on, self._look, self.scope, self._clean_title):
+            part.setVisible(some)
         if audit is None or neuron is None or index is None:
             self.title.show_text(tr("No neuron selected"))
             self._place.show_text(tr("click a point, or drag around some"))
             return
         self._head(neuron, index)
-        self._images(neuron)
-        self._draw_levels(neuron)
-        self._draw_weights(neuron, index)
+        self._images()
+        self._activations(index)
+        self._head_weights(index)
         self._show_cut()
+
+    def _looked_at(self) -> tuple[int, ...]:
+        """The neuron that is shown, or all that are selected."""
+        now = self._selection
+        assert now.primary is not None
+        return tuple(sorted(now.neurons)) if self.scope.now == "all" else (now.primary,)
 
     def _head(self, neuron: int, index: int) -> None:
         chosen = sorted(self._selection.neurons)
-        self.title.show_text(tr("Neuron {number}", number=neuron))
-        self._place.show_text(
-            tr("{place} of {count}", place=chosen.index(neuron) + 1, count=len(chosen))
-        )
+        whole = self.scope.now == "all" and len(chosen) > 1
+        self.title.show_text(
+            tr("{count} neurons together", count=len(chosen)) if whole
+            else tr("Neuron {number}", number=neuron)
+        )  # fmt: skip
+        self.scope.setVisible(len(chosen) > 1)
+        self.scope.label(
+            "",
+            {"one": (tr("one"), tr("What follows is of the neuron named above.")),
+             "all": (tr("all"), tr("What follows is of the mean of all selected."))},
+        )  # fmt: skip
+        place = tr("{place} of {count}", place=chosen.index(neuron) + 1, count=len(chosen))
+        self._place.show_text("" if whole else place)
+        for button in (self._back, self._on):
+            button.setVisible(len(chosen) > 1 and not whole)
         self._back.setAccessibleName(tr("previous selected neuron"))
         self._on.setAccessibleName(tr("next selected neuron"))
-        self._about.show_text(" · ".join(self._figures(neuron, index)))
+        parts = self._figures_of_all(index) if whole else self._figures(neuron, index)
+        self._about.show_text(" · ".join(parts))
 
     def _figures(self, neuron: int, index: int) -> list[str]:
         """TAC, shift, and the neuron's rank by each."""
@@ -138,29 +155,42 @@ class InspectorView(Card):
         parts.append(tr("rank of {count}: {ranks}", count=len(shift), ranks=", ".join(ranks)))
         return parts
 
-    def _images(self, neuron: int) -> None:
+    def _figures_of_all(self, index: int) -> list[str]:
+        """TAC and shift of the selected neurons, their means."""
+        state, neurons = self._state, list(self._looked_at())
+        assert state.shifts is not None
+        shift = float(state.shifts.shift[index][neurons].mean())
+        parts = [tr("shift {value}", value=figure(shift, "+.3g"))]
+        if state.tac is not None and state.tac.target == index:
+            parts.insert(0, f"TAC {figure(float(state.tac.change[neurons].mean()), '.3g')}")
+        return [tr("means:") + " " + parts[0], *parts[1:]]
+
+    def _images(self) -> None:
         from bdshift.neurons.excite import most_excited
 
         audit, tac, maps = self._state.audit, self._state.tac, self._state.maps
         assert audit is not None
-        looked = maps is not None and maps.neuron == neuron
-        self._look.setText(tr("Show where it looks"))
+        neurons = self._looked_at()
+        looked = maps is not None and maps.neurons == neurons
+        self._look.setText(tr("where it looks"))
         self._look.setToolTip(
             tr("Its map over the images, before pooling; runs the network again.")
         )
         self._look.setVisible(audit.embedding is not None and not looked)
         rows = [
-            (self._clean_title, self._clean, audit.embedding, tr("Excite it most, clean"),
+            (self._clean_title, self._clean, audit.embedding, tr("Strongest, clean"),
              maps.clean if maps is not None and looked else None),
             (self._triggered_title, self._triggered, None if tac is None else tac.triggered,
-             tr("Excite it most with the trigger"),
+             tr("Strongest with the trigger"),
              maps.triggered if maps is not None and looked else None),
         ]  # fmt: skip
+        missing = tr("The audit was saved without embeddings.")
         for title, thumbs, embedding, words, over in rows:
-            title.show_text(words if embedding is not None else "")
+            absent = missing if title is self._clean_title else ""
+            title.show_text(words if embedding is not None else absent)
             thumbs.setVisible(embedding is not None)
             if embedding is not None:
-                best = most_excited(embedding, [neuron], _SHOWN)
+                best = most_excited(embedding, neurons, _SHOWN)
                 names = ", ".join(audit.images.class_names[i] for i in embedding.labels[best])
                 images = embedding.thumbnails[best]
                 if over is not None:
@@ -169,74 +199,30 @@ class InspectorView(Card):
 
     def _ask_look(self) -> None:
         if self._selection.primary is not None:
-            self.look_asked.emit(self._selection.primary, _SHOWN)
+            self.look_asked.emit(self._looked_at(), _SHOWN)
 
-    def _draw_levels(self, neuron: int) -> None:
+    def _activations(self, index: int) -> None:
+        from bdshift.neurons.excite import excitation
+
         audit, tac = self._state.audit, self._state.tac
         assert audit is not None
-        plot = self._levels.getPlotItem()
-        plot.clear()
+        self.activations.setVisible(audit.embedding is not None)
         if audit.embedding is None:
-            self._levels_title.show_text(tr("The audit was saved without embeddings."))
-            self._levels.hide()
             return
-        values = [audit.embedding.phi[:, neuron]]
-        if tac is not None and tac.triggered is not None:
-            values.append(tac.triggered.phi[:, neuron])
-        edges = np.linspace(
-            min(v.min() for v in values), max(v.max() for v in values) or 1.0, _BINS + 1
-        )
-        if edges[0] == edges[-1]:
-            edges = np.linspace(edges[0] - 0.5, edges[0] + 0.5, _BINS + 1)
-        for one, colour in zip(values, (self._theme.accent, self._theme.poisoned), strict=False):
-            heights, _ = np.histogram(one, edges)
-            brush = pg.mkColor(colour)
-            brush.setAlpha(170)
-            plot.addItem(
-                pg.BarGraphItem(x0=edges[:-1], x1=edges[1:], height=heights, brush=brush, pen=None)
-            )
-        plot.hideAxis("left")
-        plot.setXRange(float(edges[0]), float(edges[-1]), padding=0.01)
-        text = tr("Activation: clean {value}", value=figure(float(values[0].mean()), ".3g"))
-        if len(values) > 1:
-            text += tr(", triggered {value}", value=figure(float(values[1].mean()), ".3g"))
-        self._levels_title.show_text(text)
-        self._levels.setAccessibleName(text)
-
-    def _draw_weights(self, neuron: int, index: int) -> None:
-        audit = self._state.audit
-        assert audit is not None
-        column = audit.model.weight[:, neuron]
-        names = audit.images.class_names
-        shown = np.sort(np.argsort(-np.abs(column), kind="stable")[:_CLASSES])
-        if index not in shown:
-            shown = np.sort(np.append(shown[:-1], index))
-        plot = self._weights.getPlotItem()
-        plot.clear()
-        rows = np.arange(len(shown))[::-1]
-        verdict = self._state.verdict
-        flagged = verdict is not None and index in verdict.poisoned
-        ink = self._theme.poisoned if flagged else self._theme.accent
-        brushes = [ink if i == index else self._theme.bar for i in shown]
-        plot.addItem(
-            pg.BarGraphItem(
-                x0=0, y=rows, height=0.7, width=column[shown], brushes=brushes, pen=None
-            )
-        )
-        plot.getAxis("left").setTicks(
-            [[(int(y), names[i][:14]) for y, i in zip(rows, shown, strict=True)]]
-        )
-        plot.setYRange(-0.6, len(shown) - 0.4, padding=0)
-        plot.hideAxis("bottom")
-        self._weights.setFixedHeight(13 * len(shown) + 6)
-        self._weights_title.show_text(
-            tr("Head weight by class") if len(names) <= _CLASSES
-            else tr("Head weight, the {count} largest of {all} classes",
-                    count=len(shown), all=len(names))
+        neurons = self._looked_at()
+        triggered = None if tac is None else tac.triggered
+        self.activations.show_values(
+            excitation(audit.embedding, neurons),
+            None if triggered is None else excitation(triggered, neurons),
+            audit.embedding.labels, audit.images.class_names, index,
         )  # fmt: skip
-        self._weights.setAccessibleName(
-            ", ".join(f"{names[i]} {figure(float(column[i]), '.2g')}" for i in shown)
-        )
+
+    def _head_weights(self, index: int) -> None:
+        audit, verdict = self._state.audit, self._state.verdict
+        assert audit is not None
+        weights = audit.model.weight[:, list(self._looked_at())].mean(1, dtype=np.float64)
+        flagged = verdict is not None and index in verdict.poisoned
+        self._weights.show_values(weights, audit.images.class_names, index, flagged=flagged)
 
     def _show_cut(self) -> None:
         audit, view = self._state.audit, self._state.cut
@@ -308,14 +294,3 @@ def heated(images: NDArray[np.uint8], maps: NDArray[np.float32]) -> NDArray[np.u
     columns = np.arange(side) * maps.shape[2] // side
     level = np.clip(maps / max(float(maps.max()), 1e-12), 0, 1)[:, rows][:, :, columns]
     return (images * (0.25 + 0.75 * level[:, None])).astype(np.uint8)
-
-
-def _small_plot(height: int) -> pg.PlotWidget:
-    view = pg.PlotWidget()
-    view.setFixedHeight(height)
-    view.setFrameShape(view.Shape.NoFrame)
-    view.hideButtons()
-    view.getPlotItem().setMenuEnabled(False)
-    view.getPlotItem().setMouseEnabled(False, False)
-    view.getPlotItem().setContentsMargins(0, 0, 0, 0)
-    return view

@@ -17,6 +17,7 @@ from bdshift_gui.session import State
 from bdshift_gui.theme import LIGHT, Theme
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choices import Choices
+from bdshift_gui.widgets.marginals import Marginals
 from bdshift_gui.widgets.plot import PlotCard, Table, small_font
 
 AXES = ("tac", "signed", "activation", "weight")
@@ -106,6 +107,7 @@ class ScatterView(PlotCard):
         ):
             self.plot.addItem(item)
         self.plot.showGrid(y=True, alpha=0.25)
+        self.marginals = Marginals(self.plot)
         self.readout = Text("muted")
         self.body.addWidget(self.readout)
         self.view.scene().sigMouseClicked.connect(self._clicked)
@@ -174,6 +176,7 @@ class ScatterView(PlotCard):
         flagged = verdict is not None and index in verdict.poisoned
         ink = self._theme.poisoned if flagged else self._theme.text
         self._picked.setData(x[chosen], y[chosen], brush=ink, pen=None)
+        self.marginals.show_values(x, y, chosen, self._theme, ink)
         primary = self._selection.primary
         self._mark(self._primary, primary)
         self._name.setText("" if primary is None else tr("neuron {number}", number=primary))

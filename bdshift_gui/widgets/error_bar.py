@@ -12,10 +12,13 @@ from bdshift_gui.widgets.card import Text
 
 
 class ErrorBar(QFrame):
-    """``smaller`` asks for half the batch, ``on_cpu`` for the CPU: only when memory ran out."""
+    """``smaller`` asks for half the batch, ``on_cpu`` for the CPU: only when memory ran out;
+    ``name_architecture`` for the user's own network: only when none fits.
+    """
 
     smaller = Signal()
     on_cpu = Signal()
+    name_architecture = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,12 +27,13 @@ class ErrorBar(QFrame):
         row.setContentsMargins(12, 6, 8, 6)
         self._text = Text("danger")
         row.addWidget(self._text, 1)
-        self._smaller, self._cpu = QPushButton(), QPushButton()
+        self._smaller, self._cpu, self._name = QPushButton(), QPushButton(), QPushButton()
         self._copy, self._close = QPushButton(), QPushButton("×")
-        for button in (self._smaller, self._cpu, self._copy, self._close):
+        for button in (self._smaller, self._cpu, self._name, self._copy, self._close):
             row.addWidget(button)
         self._smaller.clicked.connect(self.smaller)
         self._cpu.clicked.connect(self.on_cpu)
+        self._name.clicked.connect(self.name_architecture)
         self._copy.clicked.connect(self._copied)
         self._close.clicked.connect(self.hide)
         self._details = ""
@@ -38,11 +42,13 @@ class ErrorBar(QFrame):
     def show_failure(self, event: Failed) -> None:
         """Show what went wrong."""
         self._details = f"{event.text}\n\n{event.details}"
-        self._text.show_text(tr("Memory ran out.") if event.memory else event.text)
+        self._text.show_text(tr("Memory ran out.") if event.cause == "memory" else event.text)
         self._smaller.setText(tr("Try a smaller batch"))
         self._cpu.setText(tr("Try on the CPU"))
-        self._smaller.setVisible(event.memory)
-        self._cpu.setVisible(event.memory)
+        self._name.setText(tr("Name its architecture…"))
+        self._smaller.setVisible(event.cause == "memory")
+        self._cpu.setVisible(event.cause == "memory")
+        self._name.setVisible(event.cause == "architecture")
         self._copy.setText(tr("Copy details"))
         self._close.setAccessibleName(tr("Close"))
         self._close.setToolTip(tr("Close"))

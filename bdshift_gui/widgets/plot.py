@@ -39,6 +39,18 @@ def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
         axis.setStyle(tickLength=0, maxTickLevel=0, tickFont=small_font())
 
 
+def small_plot(height: int) -> pg.PlotWidget:
+    """A plot beside words: no menu, no zoom."""
+    view = pg.PlotWidget()
+    view.setFixedHeight(height)
+    view.setFrameShape(view.Shape.NoFrame)
+    view.hideButtons()
+    view.getPlotItem().setMenuEnabled(False)
+    view.getPlotItem().setMouseEnabled(False, False)
+    view.getPlotItem().setContentsMargins(0, 0, 0, 0)
+    return view
+
+
 class PlotCard(Card):
     """``plot`` is pyqtgraph's; ``table`` gives the rows of the CSV, its head first."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -84,3 +85,16 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
+
+
+def memory_in_use() -> tuple[str, int, int]:
+    """Where work is done, bytes in use there and bytes there are: ("CUDA", …) of the whole device
+    once CUDA was used, else ("RAM", …) of this process and the machine. Imports no torch.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "cuda") and torch.cuda.is_initialized():
+        free, whole = torch.cuda.mem_get_info()
+        return "CUDA", whole - free, whole
+    import psutil
+
+    return "RAM", psutil.Process().memory_info().rss, psutil.virtual_memory().total

@@ -15,5 +15,9 @@ class InputError(BdshiftError):
     """A file or folder cannot be read or used."""
 
 
+class UnknownArchitecture(InputError):
+    """The weights belong to no known network; naming the user's own may help."""
+
+
 class UsageError(BdshiftError):
     """An option's value does not make sense."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,52 @@ def test_reopening_needs_the_same_model_and_images(
     classifier, clean = reopen(audit, model=moved, images=tmp_path / "clean")
     with pytest.raises(InputError, match="not the set that was audited"):
         add_tac(audit, classifier, clean, parse_trigger(STICKER), TARGET)
+
+
+def test_an_audit_file_cannot_name_code_to_run(
+    audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evil_arch.py").write_text("open('ran', 'w')\nNet = None\n")
+    monkeypatch.chdir(tmp_path)
+    model = replace(audit.model, architecture="evil_arch:Net")
+    settings = replace(audit.settings, arch="evil_arch:Net")
+    for hostile in (replace(audit, model=model), replace(audit, settings=settings)):
+        with pytest.raises(UsageError, match="whose code would be run"):
+            reopen(hostile)
+        with pytest.raises(UsageError, match="whose code would be run"):
+            reopen(hostile, arch="ResNet-18, width 16, CIFAR stem")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_audit_of_a_seldom_activation_is_reopened(audit: Audit) -> None:
+    name = f"{audit.model.architecture}, LeakyReLU(0.1)"
+    classifier, _ = reopen(replace(audit, model=replace(audit.model, architecture=name)))
+    assert classifier.architecture == name
+    with pytest.raises(InputError, match="no longer recognised as ResNet-5"):
+        reopen(replace(audit, model=replace(audit.model, architecture="ResNet-5")))
+
+
+def test_a_class_file_may_be_gone_when_an_audit_is_reopened(
+    victim: Path, signs: Path, tmp_path: Path
+) -> None:
+    names = sorted(folder.name for folder in signs.iterdir())
+    names[0], names[1] = names[1], names[0]
+    (tmp_path / "names").write_text("\n".join(names))
+    audit = scan(victim, signs, ScanSettings(sample=120, labels=tmp_path / "names"))
+    (tmp_path / "names").unlink()
+    _, clean = reopen(audit)
+    assert clean.class_map.names == tuple(names)
+    assert clean.class_map.of_folder[:3] == (1, 0, 2)
+
+
+def test_an_architecture_is_chosen_by_name(victim: Path) -> None:
+    every = open_checkpoint(victim).candidates
+    assert len(every) > 1
+    (only,) = open_checkpoint(victim, arch=every[1].name).candidates
+    assert only.name == every[1].name
+    assert only.rare == ()
+    with pytest.raises(UsageError, match="what fits is ResNet-18, width 16, CIFAR stem; "):
+        open_checkpoint(victim, arch="VGG-19")
 
 
 # --- what the weights do not say

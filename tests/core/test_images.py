@@ -327,6 +327,15 @@ def test_class_name_files(tmp_path: Path, text: str) -> None:
     assert found.names == ("dog", "cat", "bird")
 
 
+def test_classes_given_by_hand() -> None:
+    found = map_classes(["bird", "dog"], 3, {"dog": 0, "bird": 2})
+    assert found.of_folder == (2, 0)
+    assert found.names == ("dog", "class 1", "bird")
+    assert found.source == "given by hand"
+    with pytest.raises(InputError, match="the given order: does not name the folder 'cat'"):
+        map_classes(["cat"], 3, {"dog": 0})
+
+
 def test_wrong_class_names(tmp_path: Path) -> None:
     (tmp_path / "names").write_text("dog\ncat\n")
     with pytest.raises(InputError, match="does not name the folder 'bird'"):

@@ -219,7 +219,7 @@ def test_a_softmax_after_the_head_is_noticed(own_network: Path) -> None:
 @pytest.mark.parametrize(
     ("arch", "error", "words"),
     [
-        ("my_nets", UsageError, "package.module:callable"),
+        ("my_nets", InputError, "package.module:callable"),
         ("my_nets:Missing", UsageError, "Missing"),
         ("no_such_module:Net", UsageError, "no_such_module"),
         ("my_nets:no_head", UsageError, "no linear layer"),

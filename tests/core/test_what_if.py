@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
-from bdshift.neurons.excite import excitation, mean_by_class, most_excited
+from bdshift.neurons.excite import excitation, histogram_by_class, most_excited
 from bdshift.neurons.what_if import cut
 from bdshift.shift.exact import solve_exact
 from bdshift.triggers import parse_trigger
@@ -80,9 +80,12 @@ def test_what_excites_a_neuron(audit: Audit) -> None:
     assert values.shape == (len(embedding.labels),)
     assert values[best[0]] == values.max()
     assert list(values[best]) == sorted(values, reverse=True)[:5]
-    means = mean_by_class(embedding, [7, 9], 13)
-    assert np.isclose(means[4], values[embedding.labels == 4].mean())
-    assert np.isnan(means[12])
+    edges = np.linspace(values.min(), values.max(), 8)
+    counts = histogram_by_class(values, embedding.labels, 13, edges)
+    assert counts.shape == (13, 7)
+    assert np.array_equal(counts[4], np.histogram(values[embedding.labels == 4], edges)[0])
+    assert counts.sum() == len(values)
+    assert not counts[12].any()
 
 
 def test_thumbnails_are_what_the_network_saw(audit: Audit, signs: Path) -> None:

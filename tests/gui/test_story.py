@@ -56,7 +56,7 @@ def test_drop_a_model_and_a_folder_then_scan(
     assert window.session.state.model is not None
     assert window.session.state.model["architectures"][0].startswith("ResNet-18, width 16")
     wait(qtbot, window)
-    window.auditor.settings["sample"] = 120
+    window.auditor.correct(sample=120)
     window.actions_["scan"].trigger()
     assert window.jobs.busy
     assert not window.actions_["open_model"].isEnabled()
@@ -322,7 +322,7 @@ def test_where_a_neuron_looks(opened: MainWindow, qtbot: QtBot) -> None:
     assert not opened.error.isVisible(), opened.error._text.text()
     maps = opened.session.state.maps
     assert maps is not None
-    assert maps.neuron == opened.selection.now.primary
+    assert maps.neurons == (opened.selection.now.primary,)
     assert maps.clean.shape == (12, 4, 4)
     assert maps.triggered is not None
     assert inspector._triggered.grab().toImage() != before

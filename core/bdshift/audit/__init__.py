@@ -29,6 +29,7 @@ from bdshift.audit.stages import (
     solve,
 )
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint
+from bdshift.checkpoints.recognise import is_users_own, named
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
@@ -120,27 +121,31 @@ def reopen(
     Raises `InputError` if either is missing or is not the same as then (by SHA-256), `UsageError`
     if ``arch`` is needed.
     """
-    if audit.settings.arch is not None and arch is None:
-        raise UsageError(
-            f"this audit is of a network of the user's own, {audit.settings.arch}, whose code "
-            "would be run; if you trust it, name it again with --arch"
-        )
+    own = arch is not None and is_users_own(arch)
+    for name in (audit.model.architecture, audit.settings.arch or ""):
+        if is_users_own(name) and not own:
+            raise UsageError(
+                f"this audit is of a network of the user's own, {name}, whose code would be run; "
+                "if you trust it, name it again with --arch"
+            )
     for given, kept in ((model, audit.model.path), (images, audit.images.path)):
         if given is None and kept.startswith(("\\\\", "//")):
             raise InputError(f"{kept}: is on another machine; name it yourself to open it")
-    opened = open_checkpoint(model or audit.model.path, arch=arch, job=job)
+    opened = open_checkpoint(model or audit.model.path, arch=arch if own else None, job=job)
     if opened.file.sha256 != audit.model.sha256:
         raise InputError(f"{opened.file.path}: is not the model that was audited (SHA-256 differs)")
-    chosen = [
-        c for c in opened.candidates if opened.from_user or c.name == audit.model.architecture
-    ]
-    if not chosen:
+    chosen = opened.candidates[0] if own else named(opened.candidates, audit.model.architecture)
+    if chosen is None:
         raise InputError(
             f"{opened.file.path}: is no longer recognised as {audit.model.architecture}"
         )
-    classifier = opened.classifier(chosen[0]).with_preprocessing(audit.preprocessing.preprocessing)
+    classifier = opened.classifier(chosen).with_preprocessing(audit.preprocessing.preprocessing)
     collection = open_images(images or audit.images.path)
-    clean = open_clean_set(collection, classifier.classes, audit.settings)
+    # By the names that the audit kept: a class-name file may be gone. Where a folder is called as a
+    # class without one is ("class 7"), the folder's index counts.
+    indices = sorted(range(len(audit.images.counts)), key=lambda i: audit.images.counts[i] > 0)
+    order = {audit.images.class_names[i]: i for i in indices}
+    clean = open_clean_set(collection, classifier.classes, replace(audit.settings, labels=order))
     return classifier, clean
 
 

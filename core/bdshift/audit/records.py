@@ -42,8 +42,9 @@ class ScanSettings:
         solver: "exact", or "adam" as in the paper.
         sample: count (int) or share (float) of the images, stratified; None for all.
         normalise: a name or mean/std; None to try all known.
-        arch: the user's own network, ``package.module:callable``.
-        labels: a class-name file.
+        arch: one of the architectures that fit, by its name, or the user's own network,
+            ``package.module:callable``; None to let clean accuracy decide.
+        labels: a class-name file, or the class index of each folder's name.
         device: "auto", "cpu", "cuda", …
         batch: most images at a time; None to go by memory.
         seed: of the sample.
@@ -56,7 +57,7 @@ class ScanSettings:
     sample: int | float | None = DEFAULT_SAMPLE
     normalise: str | None = None
     arch: str | None = None
-    labels: Path | None = None
+    labels: Path | dict[str, int] | None = None
     device: str = "auto"
     batch: int | None = None
     seed: int = 0

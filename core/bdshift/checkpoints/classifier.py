@@ -13,7 +13,7 @@ from torch import nn
 from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.layout import Layout, StateDict, find_state_dict
 from bdshift.checkpoints.reader import CheckpointFile, read_checkpoint
-from bdshift.checkpoints.recognise import recognise, user_architecture
+from bdshift.checkpoints.recognise import find_candidates, is_users_own
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import Preprocessing
 from bdshift.jobs import SILENT, JobContext
@@ -180,7 +180,7 @@ def open_checkpoint(
 ) -> Opened:
     """Read a checkpoint and recognise its architecture; nothing in the file is run.
 
-    ``arch`` is ``package.module:callable`` for a network of the user's own, whose code is run.
+    ``arch`` is as `find_candidates` has it; only a network of the user's own has its code run.
 
     Raises `InputError` if the file is unreadable, unsafe, damaged or not recognised, `UsageError`
     if ``arch`` cannot be used.
@@ -188,8 +188,7 @@ def open_checkpoint(
     file = read_checkpoint(path, job=job)
     state = find_state_dict(file)
     try:
-        shapes = state.shapes()
-        found = [user_architecture(arch, shapes)] if arch else recognise(shapes)
+        found = find_candidates(state.shapes(), arch)
     except InputError as error:
-        raise InputError(f"{file.path}: {error}") from error
-    return Opened(file, state, tuple(found), arch is not None)
+        raise type(error)(f"{file.path}: {error}") from error
+    return Opened(file, state, tuple(found), arch is not None and is_users_own(arch))

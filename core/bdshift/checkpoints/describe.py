@@ -9,17 +9,20 @@ from typing import Any
 
 from bdshift.checkpoints.layout import find_state_dict
 from bdshift.checkpoints.reader import read_checkpoint
-from bdshift.checkpoints.recognise import recognise
+from bdshift.checkpoints.recognise import find_candidates
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, JobContext
 
 
 def describe(
-    model: str | Path, job: JobContext = SILENT
+    model: str | Path, *, arch: str | None = None, job: JobContext = SILENT
 ) -> tuple[dict[str, Any], InputError | None]:
     """What a checkpoint holds, as plain values, and the error if its architecture is not known.
 
-    Raises `InputError` if it cannot be read, or holds no weights.
+    ``arch`` is as `find_candidates` has it.
+
+    Raises `InputError` if it cannot be read, or holds no weights, `UsageError` if ``arch`` cannot
+    be used.
     """
     file = read_checkpoint(model, job=job)
     state = find_state_dict(file)
@@ -39,9 +42,9 @@ def describe(
         "architectures": [],
     }
     try:
-        candidates = recognise(shapes)
+        candidates = find_candidates(shapes, arch)
     except InputError as error:
-        return found, InputError(f"{model}: {error}")
+        return found, type(error)(f"{model}: {error}")
     head = shapes[f"{candidates[0].head}.weight"]
     found |= {
         "architectures": [candidate.name for candidate in candidates],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bdshift.checkpoints.families import FAMILIES, Candidate, Shapes
-from bdshift.errors import InputError, UsageError
+from bdshift.errors import InputError, UnknownArchitecture, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,7 +75,7 @@ def recognise(shapes: Shapes) -> list[Candidate]:
 
     More than one when the weights do not tell them apart; clean accuracy then decides.
 
-    Raises `InputError` if there is none: it names the nearest and the first differing keys.
+    Raises `UnknownArchitecture` if there is none: it names the nearest and how it differs.
     """
     try:
         compared = [compare(candidate, shapes) for candidate in _proposals(shapes)]
@@ -88,12 +88,47 @@ def recognise(shapes: Shapes) -> list[Candidate]:
     hint = "name its class with --arch package.module:callable"
     if not compared:
         keys = ", ".join(sorted(shapes)[:4])
-        raise InputError(f"the architecture is not known (its keys begin {keys}); {hint}")
+        raise UnknownArchitecture(f"the architecture is not known (its keys begin {keys}); {hint}")
     nearest = max(compared, key=lambda item: item.same)
-    raise InputError(
+    raise UnknownArchitecture(
         f"the architecture is not known; nearest is {nearest.candidate.name}, which differs: "
         f"{nearest.first_differences()}; {hint}"
     )
+
+
+def is_users_own(arch: str) -> bool:
+    """Whether ``arch`` names code of the user's, ``package.module:callable``."""
+    return ":" in arch
+
+
+def find_candidates(shapes: Shapes, arch: str | None) -> list[Candidate]:
+    """The networks to choose from: all that fit, or just the one that ``arch`` names, by the name
+    that an audit or ``bdshift info`` gives it or as the user's own.
+
+    Raises as `recognise` and `user_architecture` do, and `UsageError` if none that fits is so
+    named.
+    """
+    if arch is not None and is_users_own(arch):
+        return [user_architecture(arch, shapes)]
+    fitting = recognise(shapes)
+    if arch is None:
+        return fitting
+    chosen = named(fitting, arch)
+    if chosen is None:
+        names = "; ".join(candidate.name for candidate in fitting)
+        raise UsageError(
+            f"--arch {arch!r}: what fits is {names}; your own is named package.module:callable"
+        )
+    return [chosen]
+
+
+def named(candidates: Iterable[Candidate], name: str) -> Candidate | None:
+    """The one of ``candidates``, or of the rare ones behind them, that is called ``name``."""
+    for candidate in candidates:
+        for one in (candidate, *candidate.rare):
+            if one.name == name:
+                return replace(one, rare=())
+    return None
 
 
 def user_architecture(spec: str, shapes: Shapes) -> Candidate:

@@ -16,6 +16,11 @@ from bdshift.text import one_line
 
 _LONGEST = 1000  # characters of a message
 
+ARCH_HELP = (
+    "One that `bdshift info` lists, by name; or your own, package.module:callable, whose code is "
+    "run. Default: what fits best."
+)
+
 EXIT_SUSPICIOUS, EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_FAULT = 1, 2, 3, 130, 70
 
 

@@ -7,19 +7,20 @@ from pathlib import Path
 
 import click
 
-from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded
 from bdshift.text import one_line
 
 
 @click.command("info")
 @click.argument("model", type=click.Path(path_type=Path))
+@click.option("--arch", help=ARCH_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @guarded
-def command(model: Path, as_json: bool, job: ConsoleJob) -> None:
+def command(model: Path, arch: str | None, as_json: bool, job: ConsoleJob) -> None:
     """Say what a checkpoint holds, without running anything in it."""
     from bdshift.checkpoints.describe import describe
 
-    found, error = describe(model, job)
+    found, error = describe(model, arch=arch, job=job)
     job.close()
     if as_json:
         click.echo(json.dumps(found, indent=2))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded
 from bdshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def pick_target(audit: Audit, text: str | None) -> int:
 @click.option("--trigger", help=TRIGGER_HELP)
 @click.option("--target", help="Any class, by name or index; default: the most suspicious.")
 @click.option("--model", type=click.Path(path_type=Path), help="The model, if it was moved.")
-@click.option("--arch", help="Your own network again, package.module:callable. Its code is run.")
+@click.option("--arch", help=ARCH_HELP)
 @click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")
 @click.option("--top", default=20, show_default=True, help="Neurons to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all neurons.")

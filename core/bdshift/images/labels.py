@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class ClassMap:
     Attributes:
         names: of all C classes; those without a folder or name are "class 7".
         of_folder: class index of each folder.
-        source: "sorted order", "folder numbers" or the path of the class-name file.
+        source: "sorted order", "folder numbers", "given by hand" or a class-name file.
     """
 
     names: tuple[str, ...]
@@ -57,27 +57,33 @@ def _read_names(path: Path) -> dict[str, int]:
     )
 
 
-def map_classes(folders: Sequence[str], classes: int, names_file: Path | None = None) -> ClassMap:
+def map_classes(
+    folders: Sequence[str], classes: int, given: Path | Mapping[str, int] | None = None
+) -> ClassMap:
     """Give every folder its class index.
 
-    Without a file: folders named by numbers below ``classes`` are those indices; else sorted order,
-    as torchvision's ImageFolder has it.
+    ``given`` is a class-name file, or the index of each name. Without it: folders named by numbers
+    below ``classes`` are those indices; else sorted order, as torchvision's ImageFolder has it.
 
-    Raises `InputError` if a folder is not in the file or there are more folders than classes,
+    Raises `InputError` if a folder is not given or there are more folders than classes,
     `UsageError` if the file is malformed.
     """
-    if names_file is not None:
-        index = _read_names(names_file)
+    index: Mapping[str, int] = {}
+    if given is not None:
+        by_hand = isinstance(given, Mapping)
+        index = given if isinstance(given, Mapping) else _read_names(given)
+        source = "given by hand" if by_hand else str(given)
         unknown = [folder for folder in folders if folder not in index]
         if unknown:
-            raise InputError(f"{names_file}: does not name the folder {unknown[0]!r}")
-        of_folder, source = [index[folder] for folder in folders], str(names_file)
+            raise InputError(
+                f"{'the given order' if by_hand else given}: does not name the folder "
+                f"{unknown[0]!r}"
+            )
+        of_folder = [index[folder] for folder in folders]
     elif all(_is_index(folder) and int(folder) < classes for folder in folders):
         of_folder, source = [int(folder) for folder in folders], "folder numbers"
-        index = {}
     else:
         of_folder, source = list(range(len(folders))), "sorted order"
-        index = {}
     if any(len(name) > _MAX_NAME for name in (*folders, *index)):
         raise InputError(f"a class name has more than {_MAX_NAME} characters")
     unfit = not all(0 <= i < classes for i in of_folder)

@@ -1,4 +1,4 @@
-"""Which images excite a neuron, or a set of them, and how strongly the classes do."""
+"""Which images excite a neuron, or a set of them, and how the classes do."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ def most_excited(embedding: Embedding, neurons: Sequence[int], count: int) -> ND
     return np.argsort(-excitation(embedding, neurons), kind="stable")[:count]
 
 
-def mean_by_class(
-    embedding: Embedding, neurons: Sequence[int], classes: int
-) -> NDArray[np.float64]:
-    """Mean excitation of each class, float64 (C,); NaN for a class without images."""
-    values = excitation(embedding, neurons)
-    total = np.bincount(embedding.labels, values, minlength=classes)
-    with np.errstate(invalid="ignore"):
-        return total / np.bincount(embedding.labels, minlength=classes)
+def histogram_by_class(
+    values: NDArray[np.float64], labels: NDArray[np.int64], classes: int, edges: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """How the excitations of each class lie: counts, int64 (C, B), between ``edges`` (B + 1,).
+
+    ``values`` (N,) are those of `excitation`, ``labels`` (N,) in 0…C − 1. Values outside the edges
+    are left out; the last bin has both its ends, as in `numpy.histogram`.
+    """
+    both = (np.arange(classes + 1) - 0.5, edges)
+    return np.histogram2d(labels, values, both)[0].astype(np.int64)

@@ -85,7 +85,8 @@ def _described(audit: Audit) -> dict[str, Any]:
         for score in audit.verdict.scores
     ]
     settings = asdict(audit.settings)
-    settings["labels"] = str(settings["labels"]) if settings["labels"] else None
+    if isinstance(settings["labels"], Path):
+        settings["labels"] = str(settings["labels"])
     return {
         "model": {
             key: getattr(model, key)

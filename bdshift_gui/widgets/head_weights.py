@@ -1,0 +1,72 @@
+"""What the head makes of a neuron: its weight in every class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from bdshift.text import figure
+from bdshift_gui.i18n import tr
+from bdshift_gui.theme import LIGHT, Theme
+from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.plot import paint_axes, small_plot
+
+_CLASSES = 12  # bars: the largest by absolute value
+_ROW = 13  # pixels of a bar
+
+
+class HeadWeights(QWidget):
+    """One bar a class, the selected class in colour."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("plain")
+        self._theme: Theme = LIGHT
+        self._words = Text("muted")
+        self.view = small_plot(150)
+        self.view.getPlotItem().hideAxis("bottom")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self._words)
+        column.addWidget(self.view)
+
+    def paint(self, theme: Theme) -> None:
+        """Take the theme's colours."""
+        self._theme = theme
+        paint_axes(self.view, theme)
+
+    def show_values(
+        self, values: NDArray[np.float64], names: Sequence[str], target: int, *, flagged: bool
+    ) -> None:
+        """Show the weights (C,); ``flagged`` is whether class ``target`` is poisoned."""
+        shown = np.sort(np.argsort(-np.abs(values), kind="stable")[:_CLASSES])
+        if target not in shown:
+            shown = np.sort(np.append(shown[:-1], target))
+        plot = self.view.getPlotItem()
+        plot.clear()
+        rows = np.arange(len(shown))[::-1]
+        ink = self._theme.poisoned if flagged else self._theme.accent
+        brushes = [ink if i == target else self._theme.bar for i in shown]
+        plot.addItem(
+            pg.BarGraphItem(
+                x0=0, y=rows, height=0.7, width=values[shown], brushes=brushes, pen=None
+            )
+        )
+        plot.getAxis("left").setTicks(
+            [[(int(y), names[i][:14]) for y, i in zip(rows, shown, strict=True)]]
+        )
+        plot.setYRange(-0.6, len(shown) - 0.4, padding=0)
+        self.view.setFixedHeight(_ROW * len(shown) + 6)
+        self._words.show_text(
+            tr("Head weight by class") if len(names) <= _CLASSES
+            else tr("Head weight, the {count} largest of {all} classes",
+                    count=len(shown), all=len(names))
+        )  # fmt: skip
+        self.view.setAccessibleName(
+            ", ".join(f"{names[i]} {figure(float(values[i]), '.2g')}" for i in shown)
+        )

@@ -1,0 +1,45 @@
+"""What the machine does: the device of the audit, and the memory in use, live."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QTimer, Slot
+from PySide6.QtWidgets import QLabel
+
+from bdshift_gui.i18n import tr
+
+_EVERY = 2000  # milliseconds
+_GIB = 1024**3
+
+
+class MachineStatus(QLabel):
+    """Looks every two seconds while it is seen; what it looks with is imported then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._device = ""
+        self._timer = QTimer(self)
+        self._timer.setInterval(_EVERY)
+        self._timer.timeout.connect(self.look)
+        self._timer.start()
+
+    def show_device(self, device: str) -> None:
+        """Name the device of the audit that is shown; empty without one."""
+        if device != self._device:
+            self._device = device
+            self.look()
+
+    @Slot()
+    def look(self) -> None:
+        """Measure and show."""
+        if not self.isVisible():
+            return
+        from bdshift.devices import memory_in_use
+
+        name, used, whole = memory_in_use()
+        text = f"{name} {used / _GIB:.1f} / {whole / _GIB:.0f} GiB"
+        device = self._device.upper()
+        self.setText(text if device in ("", name) else f"{device} · {text}")
+        self.setToolTip(
+            tr("Memory of the graphics device in use.") if name != "RAM"
+            else tr("Memory that bdshift uses, and that the machine has.")
+        )  # fmt: skip
