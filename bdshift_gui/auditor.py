@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from bdshift.jobs import JobContext
 from bdshift_gui.i18n import tr
 from bdshift_gui.jobs.controller import JobController
 from bdshift_gui.selection import Selection, SelectionModel
-from bdshift_gui.session import CutView, ImagesCard, Maps, Session
+from bdshift_gui.session import CutView, ImagesCard, Maps, Session, State
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,8 +161,9 @@ class Auditor(QObject):
             return add_tac(audit, classifier, clean, applied, target, job=job)
 
         def done(found: Audit) -> None:
-            self._session.update(audit=found, tac=found.tac[-1], maps=None)
-            self._refresh_cut()
+            known: dict[str, Any] = {"audit": found, "tac": found.tac[-1]}
+            cut = self._cut(replace(self._session.state, **known))
+            self._session.update(**known, maps=None, cut=cut)
 
         self._jobs.start(tr("Measuring TAC"), run, done)
 
@@ -249,8 +251,12 @@ class Auditor(QObject):
             return solve_exact(logits, weight, alpha=alpha, job=job)
 
         def done(shifts: Shifts) -> None:
-            self._session.update(alpha=alpha, shifts=shifts, verdict=self._judge(shifts))
-            self._refresh_cut()
+            known: dict[str, Any] = {
+                "alpha": alpha,
+                "shifts": shifts,
+                "verdict": self._judge(shifts),
+            }
+            self._session.update(**known, cut=self._cut(replace(self._session.state, **known)))
 
         if state.shifts is not None and state.shifts.seconds <= _QUICK:
             done(solve(JobContext()))
@@ -282,25 +288,23 @@ class Auditor(QObject):
         audit, tac, cut = state.audit, state.tac, state.cut
         if audit is not None and (tac is None or tac.target != now.class_index):
             tac = audit.tac_of(now.class_index)
-        if tac is not state.tac:
-            self._session.update(tac=tac, maps=None)
+        maps = state.maps if tac is state.tac else None
         if tac is not state.tac or cut is None or cut.cut.neurons != tuple(sorted(now.neurons)):
-            self._refresh_cut()
+            cut = self._cut(replace(state, tac=tac))
+        self._session.update(tac=tac, maps=maps, cut=cut)
 
-    def _refresh_cut(self) -> None:
+    def _cut(self, state: State) -> CutView | None:
         """What the selected neurons' cut would do; quick, or not at all."""
-        state, neurons = self._session.state, self._selection.now.neurons
-        audit, shifts = state.audit, state.shifts
+        neurons, audit, shifts = self._selection.now.neurons, state.audit, state.shifts
         slow = shifts is None or shifts.seconds > _QUICK
         if audit is None or audit.embedding is None or slow or not neurons:
-            self._session.update(cut=None)
-            return
+            return None
         from bdshift.neurons.what_if import cut
         from bdshift.shift.exact import solve_exact
 
         found = cut(audit.embedding, audit.model.weight, neurons, state.tac)
         after = solve_exact(found.logits, found.weight, alpha=state.alpha)
-        self._session.update(cut=CutView(found, after, self._judge(after)))
+        return CutView(found, after, self._judge(after))
 
 
 def half_of(shift: NDArray[np.float64]) -> list[int]:

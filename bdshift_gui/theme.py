@@ -115,10 +115,14 @@ QLabel#muted, QLabel#key {{ color: {theme.muted}; }}
 QLabel#danger {{ color: {theme.poisoned}; }}
 QLabel#value {{ font-weight: 500; }}
 QToolButton#choice {{ background: transparent; border: none; color: {theme.muted};
-  padding: 2px 4px; border-radius: 4px; }}
+  padding: 2px 0; border-radius: 4px; }}
 QToolButton#choice:hover {{ color: {theme.text}; background: {theme.hover}; }}
 QToolButton#choice:checked {{ color: {theme.accent}; font-weight: 600; }}
 QToolButton#choice:focus {{ border: 1px solid {theme.accent}; }}
+QToolButton#link {{ background: transparent; border: none; color: {theme.accent};
+  padding: 2px 4px; border-radius: 4px; }}
+QToolButton#link:hover {{ background: {theme.hover}; }}
+QToolButton#link:focus {{ border: 1px solid {theme.accent}; }}
 QDockWidget {{ color: {theme.muted}; }}
 QDockWidget::title {{ background: transparent; padding: 4px 8px; }}
 QMainWindow::separator {{ background: {theme.window}; width: 8px; height: 8px; }}

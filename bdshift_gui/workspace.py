@@ -25,6 +25,19 @@ from bdshift_gui.views.neuron_table import NeuronTableView
 from bdshift_gui.views.scatter import ScatterView
 from bdshift_gui.views.verdict import VerdictView
 
+_FOUND = ("audit", "shifts", "verdict", "tac")
+_READS: dict[type[QWidget], tuple[tuple[str, ...], tuple[str, ...]]] = {
+    VerdictView: (("audit", "shifts", "verdict"), ()),
+    ModelCard: (("audit", "model", "corrections"), ()),
+    ImagesCard: (("audit", "images", "model"), ()),
+    ClassView: (("audit", "shifts", "verdict"), ("class_index",)),
+    ScatterView: (_FOUND, ("class_index", "neurons", "primary")),
+    InspectorView: ((*_FOUND, "cut", "maps"), ("class_index", "neurons", "primary")),
+    NeuronTableView: (_FOUND, ("class_index", "neurons", "primary")),
+    AgreementView: (("audit", "shifts", "tac"), ("class_index",)),
+}
+"""What each view reads of the state and of the selection; it is drawn anew when that changes."""
+
 
 class Workspace(QObject):
     """``plots`` is for the middle of ``window``; the docks are put around it."""
@@ -32,7 +45,7 @@ class Workspace(QObject):
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
         self._window = window
-        self._shown: tuple[State, Selection] | None = None
+        self._shown: dict[QWidget, list[object]] = {}
         self._there: dict[str, bool] = {}
         self.classes, self.scatter = ClassView(), ScatterView()
         self.verdict, self.model_card, self.images_card = VerdictView(), ModelCard(), ImagesCard()
@@ -93,23 +106,28 @@ class Workspace(QObject):
         return dock
 
     def show_state(self, state: State, now: Selection) -> None:
-        """Render a snapshot, once. A dock comes and goes with what it shows; while that stays, the
-        user opens and closes it.
+        """Render what is new in a snapshot. A dock comes and goes with what it shows; while that
+        stays, the user opens and closes it.
         """
-        if self._shown is not None and state is self._shown[0] and now is self._shown[1]:
-            return
-        self._shown = state, now
-        self.verdict.show_state(state)
-        self.model_card.show_state(state)
-        self.images_card.show_state(state)
         self._show_dock("audit", bool(state.audit or state.model or state.images))
         self._show_dock("inspector", state.audit is not None)
-        if state.audit is not None:
-            self.classes.show_state(state, now)
-            self.scatter.show_state(state, now)
-            self.inspector.show_state(state, now)
-            self.table.show_state(state, now)
-            self.agreement.show_state(state, now)
+        of_state = (self.verdict, self.model_card, self.images_card)
+        for view in of_state:
+            if self._is_new(view, state, now):
+                view.show_state(state)
+        of_selection = (self.classes, self.scatter, self.inspector, self.table, self.agreement)
+        for plot in of_selection if state.audit is not None else ():
+            if self._is_new(plot, state, now):
+                plot.show_state(state, now)
+
+    def _is_new(self, view: QWidget, state: State, now: Selection) -> bool:
+        """Whether anything that ``view`` reads is another thing than when it was last shown."""
+        of_state, of_selection = _READS[type(view)]
+        parts = [getattr(state, name) for name in of_state]
+        parts += [getattr(now, name) for name in of_selection]
+        before = self._shown.get(view)
+        self._shown[view] = parts
+        return before is None or any(a is not b for a, b in zip(parts, before, strict=True))
 
     def _show_dock(self, name: str, there: bool) -> None:
         if self._there.get(name) is not there:
@@ -118,7 +136,7 @@ class Workspace(QObject):
 
     def forget(self) -> None:
         """Render the next snapshot whole, docks included, even if it is the same."""
-        self._shown = None
+        self._shown.clear()
         self._there.clear()
 
     def paint(self, theme: Theme) -> None:
@@ -132,7 +150,7 @@ class Workspace(QObject):
             "audit": tr("Audit"), "inspector": tr("Inspector"), "table": tr("Neurons"),
             "overlap": tr("Overlap"), "log": tr("Log"),
         }  # fmt: skip
-        self._shown = None
+        self._shown.clear()
         for key, dock in self.docks.items():
             dock.setWindowTitle(names[key])
         self.log.setAccessibleName(tr("Log"))

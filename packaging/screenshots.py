@@ -6,6 +6,7 @@ Usage: screenshots.py OUT_FOLDER DEMO_FOLDER
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from PySide6.QtWidgets import QApplication
 
 from bdshift.devices import be_polite
 from bdshift_gui.app import load_fonts
+from bdshift_gui.dialogs.labels import LabelsDialog
 from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
@@ -99,6 +101,14 @@ def main(out: Path, demo: Path) -> None:
     window.auditor.look((now,), 12)
     camera.idle()
     camera.take("looking")
+    scope, by = window.work.inspector.scope, window.work.inspector.activations.by
+    for choices, key in ((scope, "all"), (by, "class")):
+        choices.choose(key)
+        choices.chosen.emit(key)
+    camera.take("together")
+    for choices, key in ((scope, "one"), (by, "all")):
+        choices.choose(key)
+        choices.chosen.emit(key)
     window.commands.do("dark")
     camera.take("dark")
     window.commands.do("ja")
@@ -110,6 +120,11 @@ def main(out: Path, demo: Path) -> None:
     camera.wait()
     dialog.grab().save(str(out / "trigger.png"))
     dialog.close()
+    window.work.images_card.correct.click()
+    (labels,) = window.findChildren(LabelsDialog)
+    camera.wait()
+    labels.grab().save(str(out / "classes.png"))
+    labels.reject()
     window.work.docks["table"].show()
     camera.take("table")
     window.work.docks["table"].hide()
@@ -129,7 +144,22 @@ def main(out: Path, demo: Path) -> None:
     (out / "page.pth").unlink()
     camera.take("error")
     window.close()
+    double = {**os.environ, "QT_SCALE_FACTOR": "2"}
+    subprocess.run([sys.executable, __file__, str(out), str(demo), "200"], env=double, check=True)
+
+
+def at_200_percent(out: Path, demo: Path) -> None:
+    """The audit that `main` left, with twice the pixels."""
+    camera = Camera(out, demo)
+    camera.window.commands.open(demo / "victim.h5")
+    camera.idle()
+    camera.take("double")
+    camera.window.commands.do("dark")
+    camera.window.commands.do("ja")
+    camera.take("double-dark-japanese")
+    camera.window.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    act = at_200_percent if sys.argv[3:] else main
+    act(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -132,6 +132,6 @@ class ImagesCard(Card):
 
 def _corner_button(card: Card) -> QToolButton:
     button = QToolButton()
-    button.setObjectName("choice")
+    button.setObjectName("link")
     card.corner.addWidget(button)
     return button

@@ -20,6 +20,7 @@ from bdshift_gui.widgets.plot import PlotCard, Table, small_font
 _NAMED = 24  # so many classes have their names under the bars
 _VALUED = 16  # and so many their values above
 _BAR = 0.6
+_FIGURES = 22.0  # pixels of a line of figures and its gap
 
 
 class ClassView(PlotCard):
@@ -35,6 +36,8 @@ class ClassView(PlotCard):
         self._order: NDArray[np.int64] = np.empty(0, np.int64)
         self.sort = Choices(("index", "value"))
         self.show_as = Choices(("l2", "z", "table"))
+        self._top, self._low = 1.0, 0.0
+        self.plot.vb.sigResized.connect(self._fit)
         for choices in (self.sort, self.show_as):
             self.corner.addWidget(choices)
             choices.chosen.connect(self._redraw)
@@ -134,11 +137,18 @@ class ClassView(PlotCard):
             self.label_axis("bottom", by_norm if by_value else tr("class"), theme)
         unit = "z" if self.show_as.now == "z" else tr("L2 of the shift")
         self.label_axis("left", unit, theme)
-        top = float(np.nanmax(shown, initial=0.0)) or 1.0
-        low = float(np.nanmin(shown, initial=0.0))
+        self._top = float(np.nanmax(shown, initial=0.0)) or 1.0
+        self._low = float(np.nanmin(shown, initial=0.0))
         plot.setXRange(-0.6, count - 0.4, padding=0.01)
-        plot.setYRange(1.2 * low, 1.2 * top, padding=0)
+        self._fit()
         self.describe(tr("Shift norms by class"), self.title.text())
+
+    def _fit(self) -> None:
+        """Leave room for a line of figures beyond the bars, however low the plot is."""
+        share = min(1.0, _FIGURES / max(self.plot.vb.height(), 1.0))
+        room = share * (self._top - self._low) / (1 - min(0.8, share))
+        low = self._low - room if self._low < 0 else 0.0
+        self.plot.setYRange(low, self._top + room, padding=0)
 
     def _short(self, name: str, count: int) -> str:
         """The name under a bar: broken at a gap where it is long, else cut."""

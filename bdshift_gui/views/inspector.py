@@ -51,7 +51,7 @@ class InspectorView(Card):
         self._clean_title, self._triggered_title = Text("muted"), Text("muted")
         self._clean, self._triggered = Thumbs(), Thumbs()
         self._look = QToolButton()
-        self._look.setObjectName("choice")
+        self._look.setObjectName("link")
         self._look.clicked.connect(self._ask_look)
         self.activations, self._weights = Activations(), HeadWeights()
         self._cut = QFrame()
@@ -123,8 +123,8 @@ class InspectorView(Card):
             {"one": (tr("one"), tr("What follows is of the neuron named above.")),
              "all": (tr("all"), tr("What follows is of the mean of all selected."))},
         )  # fmt: skip
-        place = tr("{place} of {count}", place=chosen.index(neuron) + 1, count=len(chosen))
-        self._place.show_text("" if whole else place)
+        self._place.show_text("" if whole else f"{chosen.index(neuron) + 1}/{len(chosen)}")
+        self._place.setToolTip(tr("Which of the selected neurons; Ctrl+Right shows the next."))
         for button in (self._back, self._on):
             button.setVisible(len(chosen) > 1 and not whole)
         self._back.setAccessibleName(tr("previous selected neuron"))

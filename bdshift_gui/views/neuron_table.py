@@ -8,7 +8,7 @@ from PySide6.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionMo
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from bdshift.text import figure
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import language, tr
 from bdshift_gui.selection import Selection
 from bdshift_gui.session import State
 
@@ -91,9 +91,9 @@ class NeuronTableView(QTableView):
         index = selection.class_index
         if state.audit is None or state.shifts is None or index is None:
             return
-        what = (state.audit, state.shifts, state.tac, index)
+        what = (state.audit, state.shifts, state.tac, index, language())
         self._rendering = True
-        if any(a is not b for a, b in zip(what, self._shown or (None,) * 4, strict=True)):
+        if any(a is not b for a, b in zip(what, self._shown or (None,) * 5, strict=True)):
             self._shown = what
             self._fill(state, index)
         rows = np.flatnonzero(np.isin(self._model.order, list(selection.neurons)))

@@ -40,7 +40,7 @@ class _Box(pg.ViewBox):  # type: ignore[misc]  # pyqtgraph has no types
     drawn = Signal(object, object)  # the polygon in the plot's units, the keys held
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(enableMenu=False)
         self.tool = "lasso"
         self._trace: list[QPointF] = []
         self.outline = QGraphicsPathItem()
@@ -90,7 +90,7 @@ class ScatterView(PlotCard):
             self.corner.addWidget(choices)
             choices.chosen.connect(self._redraw)
         self._box.drawn.connect(self._drawn)
-        self._others = pg.ScatterPlotItem(pxMode=True)
+        self._points = pg.ScatterPlotItem(pxMode=True)
         self._picked = pg.ScatterPlotItem(pxMode=True, symbol="d", size=11)
         self._primary = pg.ScatterPlotItem(pxMode=True, symbol="o", size=20, brush=None)
         self._hovered = pg.ScatterPlotItem(pxMode=True, symbol="o", size=14, brush=None)
@@ -99,7 +99,7 @@ class ScatterView(PlotCard):
         self._name.setFont(small_font())
         for item in (
             self._line,
-            self._others,
+            self._points,
             self._picked,
             self._primary,
             self._hovered,
@@ -131,11 +131,16 @@ class ScatterView(PlotCard):
             or selection.class_index != self._selection.class_index
         )
         axes = state.tac is not self._state.tac
+        again = state is self._state and selection is self._selection  # in another language
+        moved = fresh or axes or again or state.shifts is not self._state.shifts
         if state.audit is not self._state.audit or axes or self._selection.class_index is None:
             here = state.tac is not None and state.tac.target == selection.class_index
             self.axis.choose("tac" if here else "activation")
         self._state, self._selection = state, selection
-        self._redraw()
+        if moved:
+            self._redraw()
+        else:
+            self._draw_selection()
         if fresh or axes:
             self.plot.autoRange()
 
@@ -154,6 +159,7 @@ class ScatterView(PlotCard):
         return found
 
     def _redraw(self) -> None:
+        """The points, and all that depends on them."""
         self._label()
         state, index = self._state, self._selection.class_index
         if state.audit is None or state.shifts is None or index is None:
@@ -166,12 +172,20 @@ class ScatterView(PlotCard):
         if self.scale.now == "absolute":
             x, y = np.abs(x), np.abs(y)
         self._x, self._y = x, y
-        chosen = np.zeros(len(x), dtype=bool)
-        chosen[list(self._selection.neurons)] = True
         soft = QColor(self._theme.accent)
         soft.setAlpha(120)
-        size = 7 if len(x) < _MANY else 4
-        self._others.setData(x[~chosen], y[~chosen], size=size, brush=soft, pen=None)
+        self._points.setData(x, y, size=7 if len(x) < _MANY else 4, brush=soft, pen=None)
+        self._describe(index, values)
+        self._draw_selection()
+
+    def _draw_selection(self) -> None:
+        """What is selected, over the points."""
+        state, index = self._state, self._selection.class_index
+        if state.shifts is None or index is None:
+            return
+        x, y = self._x, self._y
+        chosen = np.zeros(len(x), dtype=bool)
+        chosen[list(self._selection.neurons)] = True
         verdict = state.verdict
         flagged = verdict is not None and index in verdict.poisoned
         ink = self._theme.poisoned if flagged else self._theme.text
@@ -185,7 +199,7 @@ class ScatterView(PlotCard):
             self._name.setAnchor((-0.25 if left else 1.25, 0.5))
             self._name.setPos(float(x[primary]), float(y[primary]))
         self._hovered.setData([], [])
-        self._describe(index, values)
+        self._tell(state.shifts.shift[index])
 
     def _label(self) -> None:
         self.axis.label(
@@ -193,8 +207,8 @@ class ScatterView(PlotCard):
             {
                 "tac": ("TAC", tr("Mean |φ(x+δ) − φ(x)| under the trigger (Eq. 3).")),
                 "signed": (tr("signed"), tr("Mean φ(x+δ) − φ(x) under the trigger.")),
-                "activation": (tr("clean activation"), tr("Mean φ over the clean images.")),
-                "weight": (tr("head weight"),
+                "activation": (tr("activation"), tr("Mean φ over the clean images.")),
+                "weight": (tr("weight"),
                            tr("w − w̄: the class's row of the head less the mean row.")),
             },
         )  # fmt: skip
@@ -221,14 +235,6 @@ class ScatterView(PlotCard):
         name = state.audit.images.class_names[index]
         shift = state.shifts.shift[index]
         free = values["weight"]
-        count, dim = len(self._selection.neurons), len(shift)
-        share = float(
-            (shift[list(self._selection.neurons)] ** 2).sum() / max((shift**2).sum(), 1e-300)
-        )
-        self.title.show_text(
-            tr("{count} of {dim} neurons hold {share} of the shift",
-               count=grouped(count), dim=grouped(dim), share=percent(share, 0))
-        )  # fmt: skip
         words = {
             "tac": tr("TAC, mean |φ(x+δ) − φ(x)|"),
             "signed": tr("signed change, mean φ(x+δ) − φ(x)"),
@@ -260,6 +266,15 @@ class ScatterView(PlotCard):
         self.readout.show_text(
             " · ".join(parts) + "   ◆ " + tr("selected") + "   ● " + tr("others")
         )
+
+    def _tell(self, shift: NDArray[np.float64]) -> None:
+        """The finding: how much of the shift the selected neurons hold."""
+        chosen = list(self._selection.neurons)
+        share = float((shift[chosen] ** 2).sum() / max((shift**2).sum(), 1e-300))
+        self.title.show_text(
+            tr("{count} of {dim} neurons hold {share} of the shift",
+               count=grouped(len(chosen)), dim=grouped(len(shift)), share=percent(share, 0))
+        )  # fmt: skip
         self.describe(tr("Shift against TAC"), f"{self.title.text()}. {self.readout.text()}")
 
     def _mark(self, item: pg.ScatterPlotItem, neuron: int | None) -> None:

@@ -39,13 +39,23 @@ def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
         axis.setStyle(tickLength=0, maxTickLevel=0, tickFont=small_font())
 
 
-def small_plot(height: int) -> pg.PlotWidget:
-    """A plot beside words: no menu, no zoom."""
-    view = pg.PlotWidget()
-    view.setFixedHeight(height)
+def bare_plot(box: pg.ViewBox | None = None) -> pg.PlotWidget:
+    """A plot without frame, buttons and menus. pyqtgraph's menu is a window of its own that would
+    outlive the plot, so the plot is made its owner.
+    """
+    view = pg.PlotWidget(viewBox=box or pg.ViewBox(enableMenu=False))
     view.setFrameShape(view.Shape.NoFrame)
     view.hideButtons()
-    view.getPlotItem().setMenuEnabled(False)
+    item = view.getPlotItem()
+    item.setMenuEnabled(False)
+    item.ctrlMenu.setParent(view, item.ctrlMenu.windowFlags())
+    return view
+
+
+def small_plot(height: int) -> pg.PlotWidget:
+    """A plot beside words: no zoom."""
+    view = bare_plot()
+    view.setFixedHeight(height)
     view.getPlotItem().setMouseEnabled(False, False)
     view.getPlotItem().setContentsMargins(0, 0, 0, 0)
     return view
@@ -57,10 +67,7 @@ class PlotCard(Card):
     def __init__(self, table: Callable[[], Table], box: pg.ViewBox | None = None) -> None:
         super().__init__()
         self._table = table
-        self.view = pg.PlotWidget(viewBox=box)
-        self.view.getPlotItem().setMenuEnabled(False)
-        self.view.setFrameShape(self.view.Shape.NoFrame)
-        self.view.hideButtons()
+        self.view = bare_plot(box)
         self.plot: pg.PlotItem = self.view.getPlotItem()
         self.body.addWidget(self.view, 1)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shiboken6
+from PySide6.QtCore import QEvent, QThread, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -32,8 +36,23 @@ def audit_file(victim: Path, signs: Path, tmp_path_factory: pytest.TempPathFacto
     return path
 
 
+@pytest.fixture(autouse=True)
+def no_leaks(qapp: QApplication) -> Iterator[None]:
+    """What a test opens is gone after it: windows with all that they own, and threads."""
+    windows, threads = set(qapp.topLevelWidgets()), set(threading.enumerate())
+    yield
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gc.collect()
+    left = [one for one in qapp.topLevelWidgets() if one not in windows]
+    assert not left, f"left on the screen: {left}"
+    late = [one for one in set(threading.enumerate()) - threads if not one.daemon]
+    assert not late, f"threads that run on: {late}"
+
+
 @pytest.fixture
-def window(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> Iterator[MainWindow]:
+def window(
+    no_leaks: None, qtbot: QtBot, qapp: QApplication, tmp_path: Path
+) -> Iterator[MainWindow]:
     """A fresh window in English and light colours; its thread must end with it."""
     qapp.setStyle("Fusion")
     load_fonts()
@@ -46,6 +65,12 @@ def window(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> Iterator[MainWin
     found.furnish()
     yield found
     assert found.close()
+    (thread,) = found.findChildren(QThread)
+    assert not thread.isRunning()
+    timers = found.findChildren(QTimer)
+    found.deleteLater()
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert not any(shiboken6.isValid(one) for one in (found, thread, *timers))
     i18n.Translators().use("en")
 
 

@@ -15,7 +15,6 @@ from bdshift_gui.dialogs.architecture import ArchitectureDialog
 from bdshift_gui.dialogs.labels import LabelsDialog
 from bdshift_gui.main_window import MainWindow
 
-
 _Dialog = TypeVar("_Dialog", bound=QDialog)
 
 

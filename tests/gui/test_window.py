@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
@@ -48,6 +48,8 @@ def test_languages_are_switched_live(opened: MainWindow) -> None:
     assert opened.work.verdict.title.text() == "バックドアの疑いが強い"
     assert opened.actions_["scan"].text() == "スキャン"
     assert opened.work.inspector.title.text().startswith("ニューロン ")
+    assert opened.work.scatter.plot.getAxis("left").labelText == "「speed_80」へのシフト"
+    assert opened.work.table.model().headerData(0, Qt.Orientation.Horizontal) == "ニューロン"
     opened.actions_["en"].trigger()
     assert opened.work.verdict.title.text() == "Probably backdoored"
 

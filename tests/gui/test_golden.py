@@ -1,0 +1,82 @@
+"""The main states look as they did when they were last looked at.
+
+Pictures are compared at an eighth of their size, so that a letter may move but nothing may go
+missing, change its colour or lie over another. ``BDSHIFT_GOLDEN=write`` keeps what is shown now:
+look at it before you commit it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from bdshift_gui.main_window import MainWindow
+
+_FOLDER = Path(__file__).parent / "golden"
+_SMALLER = 8
+_FOOT = 5  # rows of the small picture: the status bar, which tells seconds and bytes
+_MEAN, _BLOCKS = 2.5, 0.02  # of 255: mean difference; share of pixels that differ by more than 40
+
+
+def small(widget: QWidget) -> QImage:
+    size = widget.size() / _SMALLER
+    smooth = Qt.TransformationMode.SmoothTransformation
+    image = widget.grab().toImage().scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, smooth)
+    return image.convertToFormat(QImage.Format.Format_RGB888)
+
+
+def pixels(image: QImage) -> NDArray[np.int16]:
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
+    return rows[:, : 3 * image.width()].astype(np.int16)[:-_FOOT]
+
+
+def compare(window: MainWindow, name: str, tmp_path: Path) -> None:
+    now, path = small(window), _FOLDER / f"{name}.png"
+    if os.environ.get("BDSHIFT_GOLDEN") == "write":
+        _FOLDER.mkdir(exist_ok=True)
+        assert now.save(str(path))
+    golden = QImage(str(path)).convertToFormat(QImage.Format.Format_RGB888)
+    assert golden.size() == now.size()
+    away = np.abs(pixels(now) - pixels(golden))
+    kept = tmp_path / f"{name}.png"
+    window.grab().save(str(kept))
+    assert away.mean() < _MEAN, f"look at {kept}"
+    assert (away > 40).mean() < _BLOCKS, f"look at {kept}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_welcome(window: MainWindow, qtbot: QtBot, tmp_path: Path, scheme: str) -> None:
+    window.commands.do(scheme)
+    qtbot.wait(100)
+    compare(window, f"welcome-{scheme}", tmp_path)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_poisoned(opened: MainWindow, qtbot: QtBot, tmp_path: Path, scheme: str) -> None:
+    opened.commands.do(scheme)
+    qtbot.wait(200)
+    compare(opened, f"poisoned-{scheme}", tmp_path)
+
+
+def test_a_lost_panel_is_noticed(opened: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    assert opened.work is not None
+    opened.work.docks["inspector"].hide()
+    qtbot.wait(200)
+    with pytest.raises(AssertionError, match="look at"):
+        compare(opened, "poisoned-light", tmp_path)
+
+
+def test_a_lost_colour_is_noticed(opened: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    opened.auditor.set_rule("paper")
+    opened.auditor.set_beta(4.0)
+    qtbot.wait(200)
+    with pytest.raises(AssertionError, match="look at"):
+        compare(opened, "poisoned-light", tmp_path)
