@@ -88,16 +88,15 @@ def main(argv: list[str] | None = None) -> int:
     _Faults(window)
     left = crash.watch()
     window.show()
-    if left:
-        window.error.show_failure(
-            Failed(0, tr("The last time, bdshift crashed. Its details can be copied."), left)
-        )
+    crashed = tr("The last time, bdshift crashed. Its details can be copied.")
 
     def after(_: object) -> None:
         if given.demo:
             window.commands.demo()
         else:
             window.commands.open_all(given.paths)
+        if left:
+            window.error.show_failure(Failed(0, crashed, left))
 
     # Once painted, the rest of the window is made, the worker loads torch; then what was asked for.
     QTimer.singleShot(0, window.furnish)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields
+
 import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -19,12 +21,6 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.thumbs import Thumbs
-
-_SPECS = {
-    "badnets": "badnets:size=3,colour=ffffff,row=-1,column=-1",
-    "blend": "blend:ratio=0.2",
-    "patch": "patch:file=",
-}
 
 
 class TriggerDialog(QDialog):
@@ -68,12 +64,12 @@ class TriggerDialog(QDialog):
         column.addWidget(buttons)
         self.kind.currentIndexChanged.connect(self._kind_changed)
         self.spec.textChanged.connect(self._preview)
-        known = state.tac.trigger if state.tac is not None else _SPECS["badnets"]
+        known = state.tac.trigger if state.tac is not None else start_of("badnets")
         self.kind.setCurrentIndex(max(0, self.kind.findData(known.partition(":")[0])))
         self.spec.setText(known)
 
     def _kind_changed(self) -> None:
-        self.spec.setText(_SPECS[self.kind.currentData()])
+        self.spec.setText(start_of(self.kind.currentData()))
 
     def _preview(self, text: str) -> None:
         from bdshift.errors import BdshiftError
@@ -103,3 +99,12 @@ class TriggerDialog(QDialog):
     def _accept(self) -> None:
         self.chosen.emit(self.spec.text())
         self.accept()
+
+
+def start_of(attack: str) -> str:
+    """The text of an attack with all its settings, those without a default left open."""
+    from bdshift.triggers import TRIGGERS
+
+    kind = TRIGGERS[attack]
+    open_ones = [field.name for field in fields(kind) if field.default is MISSING]
+    return f"{attack}:" + ",".join(f"{name}=" for name in open_ones) if open_ones else kind().spec
