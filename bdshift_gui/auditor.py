@@ -190,9 +190,11 @@ class Auditor(QObject):
             preprocess = classifier.preprocessing
             assert preprocess is not None
 
-            def maps_of(of: Embedding, trigger: Trigger | None) -> NDArray[np.float32]:
+            def maps_of(
+                of: Embedding, trigger: Trigger | None, without: int | None
+            ) -> NDArray[np.float32]:
                 found = []
-                for row in most_excited(of, neurons, count):
+                for row in most_excited(of, neurons, count, without=without):
                     job.raise_if_cancelled()
                     data = clean.collection.read(embedding.files[row])
                     pixels = torch.from_numpy(decode_image(data, preprocess.size))[None].float()
@@ -203,8 +205,8 @@ class Auditor(QObject):
 
             triggered = None
             if tac is not None and tac.triggered is not None:
-                triggered = maps_of(tac.triggered, parse_trigger(tac.trigger))
-            return Maps(neurons, maps_of(embedding, None), triggered)
+                triggered = maps_of(tac.triggered, parse_trigger(tac.trigger), tac.target)
+            return Maps(neurons, maps_of(embedding, None, None), triggered)
 
         def done(maps: Maps) -> None:
             self._session.update(maps=maps)

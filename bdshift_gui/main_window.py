@@ -90,7 +90,7 @@ class MainWindow(QMainWindow):
         self.pages.addWidget(self.welcome)
         middle = QWidget()
         column = QVBoxLayout(middle)
-        column.setContentsMargins(4, 12, 4, 12)
+        column.setContentsMargins(8, 12, 8, 12)
         column.addWidget(self.error)
         column.addWidget(self.pages, 1)
         self.setCentralWidget(middle)

@@ -31,20 +31,22 @@ class Theme:
     bar: str
     grid: str
     hover: str
+    warning: str
+    warning_soft: str
 
 
 LIGHT = Theme(
     name="light", window="#f3f5f7", card="#ffffff", border="#e0e4e9", text="#1b2430",
     muted="#5d6879", accent="#0067a3", on_accent="#ffffff", accent_soft="#e6f0f7",
     poisoned="#c03d08", poisoned_soft="#fdf0e7", poisoned_border="#e8a583", bar="#9cb2c7",
-    grid="#edf0f3", hover="#eef1f4",
+    grid="#edf0f3", hover="#eef1f4", warning="#8a5a00", warning_soft="#fff6e0",
 )  # fmt: skip
 
 DARK = Theme(
     name="dark", window="#16181c", card="#1f2228", border="#30353d", text="#e7eaee",
     muted="#9aa4b2", accent="#5ab7ea", on_accent="#0c1116", accent_soft="#1d2f3d",
     poisoned="#ff8b52", poisoned_soft="#38241a", poisoned_border="#8a4a2b", bar="#4d667f",
-    grid="#2a2e35", hover="#2a2e35",
+    grid="#2a2e35", hover="#2a2e35", warning="#e8b84a", warning_soft="#332a14",
 )  # fmt: skip
 
 
@@ -101,9 +103,9 @@ QFrame#card {{ background: {theme.card}; border: 1px solid {theme.border}; borde
 QFrame#poisoned {{ background: {theme.poisoned_soft}; border: 1px solid {theme.poisoned_border};
   border-radius: 8px; }}
 QFrame#cut {{ background: {theme.accent_soft}; border: none; border-radius: 6px; }}
-QFrame#error {{ background: {theme.poisoned_soft}; border: 1px solid {theme.poisoned_border};
+QFrame#error {{ background: {theme.warning_soft}; border: 1px solid {theme.warning};
   border-radius: 6px; }}
-QFrame#drop, QFrame#dropOver {{ background: {theme.card}; border: 2px dashed {theme.border};
+QFrame#drop, QFrame#dropOver {{ background: {theme.card}; border: 2px dashed {theme.bar};
   border-radius: 12px; }}
 QFrame#dropOver {{ border-color: {theme.accent}; background: {theme.accent_soft}; }}
 QLabel {{ background: transparent; color: {theme.text}; }}
@@ -112,12 +114,15 @@ QLabel#heading {{ font-size: 22px; font-weight: 600; }}
 QLabel#verdict {{ font-size: 16px; font-weight: 700; }}
 QLabel#verdictPoisoned {{ font-size: 16px; font-weight: 700; color: {theme.poisoned}; }}
 QLabel#muted, QLabel#key {{ color: {theme.muted}; }}
-QLabel#danger {{ color: {theme.poisoned}; }}
+QLabel#danger {{ color: {theme.warning}; }}
+QLabel#clean {{ color: {theme.accent}; }}
+QLabel#triggered {{ color: {theme.poisoned}; }}
 QLabel#value {{ font-weight: 500; }}
 QToolButton#choice {{ background: transparent; border: none; color: {theme.muted};
   padding: 2px 0; border-radius: 4px; }}
 QToolButton#choice:hover {{ color: {theme.text}; background: {theme.hover}; }}
 QToolButton#choice:checked {{ color: {theme.accent}; font-weight: 600; }}
+QToolButton#choice:disabled {{ color: {theme.border}; text-decoration: line-through; }}
 QToolButton#choice:focus {{ border: 1px solid {theme.accent}; }}
 QToolButton#link {{ background: transparent; border: none; color: {theme.accent};
   padding: 2px 4px; border-radius: 4px; }}
@@ -143,7 +148,7 @@ QProgressBar::chunk {{ background: {theme.accent}; border-radius: 3px; }}
 QPlainTextEdit, QLineEdit, QListWidget {{ background: {theme.card}; color: {theme.text};
   border: 1px solid {theme.border}; border-radius: 6px; padding: 4px; }}
 QLineEdit:focus, QListWidget:focus, QPlainTextEdit:focus {{ border-color: {theme.accent}; }}
-QSlider::groove:horizontal {{ height: 4px; background: {theme.grid}; border-radius: 2px; }}
+QSlider::groove:horizontal {{ height: 4px; background: {theme.bar}; border-radius: 2px; }}
 QSlider::handle:horizontal {{ width: 14px; margin: -5px 0; border-radius: 7px;
   background: {theme.muted}; }}
 QSlider::handle:horizontal:focus, QSlider::handle:horizontal:hover {{ background: {theme.accent}; }}

@@ -103,7 +103,7 @@ class AgreementView(PlotCard):
         self.label_axis("left", tr("overlap with TAC"), self._theme)
         self.title.show_text(
             tr(
-                "Of the top {count} by shift, {shift} are among those by TAC; of w − w̄, {free}",
+                "Of the top {count} by shift, {shift} are among those by TAC; of w − w̄, {free}",
                 count=count, shift=percent(at[0]), free=percent(at[1]),
             )
         )  # fmt: skip

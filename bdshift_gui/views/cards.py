@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QPushButton, QToolButton
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton
 
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import grouped, percent
@@ -26,13 +26,17 @@ class ModelCard(Card):
         self.correct.clicked.connect(self.architecture_asked)
         self._name = Elided("muted")
         self._rows = Rows()
-        for widget in (self._name, self._rows):
-            self.body.addWidget(widget)
+        self._safe = Text("muted", wrap=False)
+        line = QHBoxLayout()
+        line.addWidget(self._name, 1)
+        line.addWidget(self._safe)
+        self.body.addLayout(line)
+        self.body.addWidget(self._rows)
 
     def show_state(self, state: State) -> None:
         """Show the audited model, or the one that is open."""
         self.title.show_text(tr("Model"))
-        self.correct.setText(tr("correct…"))
+        self.correct.setText(tr("change…"))
         self.correct.setToolTip(tr("Say which architecture it is."))
         audit, told = state.audit, state.model
         self.setVisible(audit is not None or told is not None)
@@ -48,8 +52,12 @@ class ModelCard(Card):
         else:
             return
         name = path.replace("\\", "/").rpartition("/")[2]
-        self._name.show_text(tr("{name} · read as data, no code run", name=name))
+        self._name.show_text(name)
         self._name.setToolTip(path)
+        self._safe.show_text(tr("no code run"))
+        self._safe.setToolTip(
+            tr("The file's pickle is read by bdshift itself, which calls nothing in it.")
+        )
         self._rows.show_rows(
             [
                 (tr("Architecture"), architecture, architecture),
@@ -102,7 +110,8 @@ class ImagesCard(Card):
                      tr("A stratified sample, the same for the same seed.")),
                     (tr("Clean accuracy"), percent(audit.accuracy),
                      tr("Share of them classified as labelled.")),
-                    (tr("Normalisation"), n.name, f"mean {n.mean}\nstd {n.std}"),
+                    (tr("Normalisation"), tr("mean and std 0.5") if n.name == "half" else n.name,
+                     f"mean {n.mean}\nstd {n.std}"),
                     (tr("Input"), f"{chosen.size} × {chosen.size}, {chosen.order.upper()}", ""),
                 ]
             )  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from bdshift.text import figure
@@ -21,6 +22,8 @@ _NAMED = 24  # so many classes have their names under the bars
 _VALUED = 16  # and so many their values above
 _BAR = 0.6
 _FIGURES = 22.0  # pixels of a line of figures and its gap
+_RULE = 78.0  # pixels of the rule beside its line
+_LOW = 110.0  # pixels of height under which an axis has room for a short name only
 
 
 class ClassView(PlotCard):
@@ -36,7 +39,8 @@ class ClassView(PlotCard):
         self._order: NDArray[np.int64] = np.empty(0, np.int64)
         self.sort = Choices(("index", "value"))
         self.show_as = Choices(("l2", "z", "table"))
-        self._top, self._low = 1.0, 0.0
+        self._top, self._low, self._count = 1.0, 0.0, 1
+        self.view.setMinimumHeight(110)
         self.plot.vb.sigResized.connect(self._fit)
         for choices in (self.sort, self.show_as):
             self.corner.addWidget(choices)
@@ -135,16 +139,21 @@ class ClassView(PlotCard):
             axis.setTicks([[]] if by_value else None)
             by_norm = tr("classes, the smallest first")
             self.label_axis("bottom", by_norm if by_value else tr("class"), theme)
-        unit = "z" if self.show_as.now == "z" else tr("L2 of the shift")
-        self.label_axis("left", unit, theme)
         self._top = float(np.nanmax(shown, initial=0.0)) or 1.0
         self._low = float(np.nanmin(shown, initial=0.0))
-        plot.setXRange(-0.6, count - 0.4, padding=0.01)
+        self._count = count
         self._fit()
         self.describe(tr("Shift norms by class"), self.title.text())
 
     def _fit(self) -> None:
-        """Leave room for a line of figures beyond the bars, however low the plot is."""
+        """Leave room for a line of figures above the bars, and for the rule to their right, however
+        small the plot is.
+        """
+        right = min(0.4, _RULE / max(self.plot.vb.width(), 1.0)) * (self._count + 0.2)
+        self.plot.setXRange(-0.6, self._count - 0.4 + right, padding=0.01)
+        low_plot = self.plot.vb.height() < _LOW
+        unit = "z" if self.show_as.now == "z" else "L2" if low_plot else tr("L2 of the shift")
+        self.label_axis("left", unit, self._theme)
         share = min(1.0, _FIGURES / max(self.plot.vb.height(), 1.0))
         room = share * (self._top - self._low) / (1 - min(0.8, share))
         low = self._low - room if self._low < 0 else 0.0
@@ -152,9 +161,11 @@ class ClassView(PlotCard):
 
     def _short(self, name: str, count: int) -> str:
         """The name under a bar: broken at a gap where it is long, else cut."""
-        room = max(4, 90 // count)
-        lines = [name] if len(name) <= room else name.replace("_", " ").split()[:2]
-        return "\n".join(one if len(one) <= room else one[: room - 1] + "…" for one in lines)
+        room = int(0.92 * self.plot.vb.width() / (count + 1))
+        metrics, right = QFontMetrics(small_font()), Qt.TextElideMode.ElideRight
+        fits = metrics.horizontalAdvance(name) <= room
+        lines = [name] if fits else name.replace("_", " ").split()[:2]
+        return "\n".join(metrics.elidedText(one, right, room) for one in lines)
 
     def _draw_values(
         self, shown: NDArray[np.float64], finite: NDArray[np.bool_], poisoned: NDArray[np.bool_]
@@ -187,14 +198,14 @@ class ClassView(PlotCard):
             "mad": "MAD = −3.5",
             "paper": f"z = −{figure(state.beta, '.3g')}",
         }[state.verdict.rule]
-        item = pg.InfiniteLine(
-            line, 0, pen=pg.mkPen(self._theme.poisoned, width=1.2, style=Qt.PenStyle.DashLine),
-            label=tr("decision: {rule}", rule=words),
-            labelOpts={"position": 0.99, "color": self._theme.poisoned, "fill": self._theme.card,
-                       "anchors": [(1, 0), (1, 0)]},
-        )  # fmt: skip
-        item.label.setFont(small_font())
-        self.plot.addItem(item)
+        ink = self._theme.poisoned if state.verdict.poisoned else self._theme.muted
+        pen = pg.mkPen(ink, width=1.2, style=Qt.PenStyle.DashLine)
+        self.plot.addItem(pg.InfiniteLine(line, 0, pen=pen))
+        label = pg.TextItem(words, color=ink, anchor=(0, 1))
+        label.setToolTip(tr("Below this line a class is flagged."))
+        label.setFont(small_font())
+        label.setPos(len(state.shifts.l2) - 0.5, line)
+        self.plot.addItem(label)
 
     def _finding(self) -> str:
         state = self._state
@@ -208,7 +219,8 @@ class ClassView(PlotCard):
         first, second = order[:2]
         if len(state.verdict.poisoned) > 1:
             return tr(
-                "{count} classes are reached by unusual shifts", count=len(state.verdict.poisoned)
+                "{count} classes are reached by unusually small shifts",
+                count=len(state.verdict.poisoned),
             )
         if first in state.verdict.poisoned:
             less = 1 - norms[first] / norms[second]

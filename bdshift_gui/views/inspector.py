@@ -22,6 +22,7 @@ from bdshift_gui.widgets.head_weights import HeadWeights
 from bdshift_gui.widgets.thumbs import Thumbs
 
 _SHOWN = 12  # thumbnails prepared; as many as fit are seen
+_STAYS, _GONE = 0.8, 0.1  # attack success: share of before it stays above, or falls below
 _CLASSES = 12  # classes named that a cut changes: the worst
 
 
@@ -50,7 +51,7 @@ class InspectorView(Card):
         self._about = Text("muted")
         self._clean_title, self._triggered_title = Text("muted"), Text("muted")
         self._clean, self._triggered = Thumbs(), Thumbs()
-        self._look = QToolButton()
+        self._look, self._heated = QToolButton(), True
         self._look.setObjectName("link")
         self._look.clicked.connect(self._ask_look)
         self.activations, self._weights = Activations(), HeadWeights()
@@ -69,9 +70,10 @@ class InspectorView(Card):
         inside = QVBoxLayout(self._cut)
         inside.setContentsMargins(8, 6, 8, 6)
         inside.setSpacing(2)
-        self._cut_title, self._cut_rows = Text("title"), Rows()
+        self._cut_title, self._cut_rows, self._cut_finding = Text("title"), Rows(), Text()
         inside.addWidget(self._cut_title)
         inside.addWidget(self._cut_rows)
+        inside.addWidget(self._cut_finding)
         self.body.addStretch(1)
 
     def paint(self, theme: Theme) -> None:
@@ -142,9 +144,9 @@ class InspectorView(Card):
         shift = state.shifts.shift[index]
         rankings = {
             tr("shift"): shift,
-            "w − w̄": data_free_direction(state.audit.model.weight, index),
+            "w − w̄": data_free_direction(state.audit.model.weight, index),
         }
-        parts = [tr("shift {value}", value=figure(float(shift[neuron]), "+.3g"))]
+        parts = [tr("shift {value}", value=figure(float(shift[neuron]), "+#.3g"))]
         if state.tac is not None and state.tac.target == index:
             rankings["TAC"] = state.tac.change
             parts.insert(0, f"TAC {figure(float(state.tac.change[neuron]), '.3g')}")
@@ -160,7 +162,7 @@ class InspectorView(Card):
         state, neurons = self._state, list(self._looked_at())
         assert state.shifts is not None
         shift = float(state.shifts.shift[index][neurons].mean())
-        parts = [tr("shift {value}", value=figure(shift, "+.3g"))]
+        parts = [tr("shift {value}", value=figure(shift, "+#.3g"))]
         if state.tac is not None and state.tac.target == index:
             parts.insert(0, f"TAC {figure(float(state.tac.change[neurons].mean()), '.3g')}")
         return [tr("means:") + " " + parts[0], *parts[1:]]
@@ -172,25 +174,27 @@ class InspectorView(Card):
         assert audit is not None
         neurons = self._looked_at()
         looked = maps is not None and maps.neurons == neurons
-        self._look.setText(tr("where it looks"))
+        self._look.setText(tr("plain images") if looked and self._heated else tr("where it looks"))
         self._look.setToolTip(
-            tr("Its map over the images, before pooling; runs the network again.")
+            tr("Its map before pooling, brighter where it is stronger; runs the network once more.")
         )
-        self._look.setVisible(audit.embedding is not None and not looked)
+        self._look.setVisible(audit.embedding is not None)
+        looked = looked and self._heated
         rows = [
             (self._clean_title, self._clean, audit.embedding, tr("Strongest, clean"),
-             maps.clean if maps is not None and looked else None),
+             maps.clean if maps is not None and looked else None, None),
             (self._triggered_title, self._triggered, None if tac is None else tac.triggered,
-             tr("Strongest with the trigger"),
-             maps.triggered if maps is not None and looked else None),
+             tr("Strongest of other classes, triggered"),
+             maps.triggered if maps is not None and looked else None,
+             None if tac is None else tac.target),
         ]  # fmt: skip
         missing = tr("The audit was saved without embeddings.")
-        for title, thumbs, embedding, words, over in rows:
+        for title, thumbs, embedding, words, over, without in rows:
             absent = missing if title is self._clean_title else ""
             title.show_text(words if embedding is not None else absent)
             thumbs.setVisible(embedding is not None)
             if embedding is not None:
-                best = most_excited(embedding, neurons, _SHOWN)
+                best = most_excited(embedding, neurons, _SHOWN, without=without)
                 names = ", ".join(audit.images.class_names[i] for i in embedding.labels[best])
                 images = embedding.thumbnails[best]
                 if over is not None:
@@ -198,8 +202,15 @@ class InspectorView(Card):
                 thumbs.show_images(images, f"{words}: {names}")
 
     def _ask_look(self) -> None:
-        if self._selection.primary is not None:
-            self.look_asked.emit(self._looked_at(), _SHOWN)
+        if self._selection.primary is None:
+            return
+        maps, neurons = self._state.maps, self._looked_at()
+        there = maps is not None and maps.neurons == neurons
+        self._heated = not (there and self._heated)
+        if there:
+            self._redraw()
+        else:
+            self.look_asked.emit(neurons, _SHOWN)
 
     def _activations(self, index: int) -> None:
         from bdshift.neurons.excite import excitation
@@ -262,12 +273,26 @@ class InspectorView(Card):
             )
             rows.append(
                 (
-                    "p",
+                    tr("p (Grubbs)"),
                     f"{figure(before, '.2g')} → {figure(p, '.2g')}",
-                    tr("Grubbs, of the selected class."),
+                    tr("Of the selected class, before and after the cut."),
                 )
             )
         self._cut_rows.show_rows(rows)
+        self._cut_finding.show_text(self._finding(view))
+
+    def _finding(self, view: CutView) -> str:
+        """What the figures mean, where they could be misread."""
+        tac, index, verdict = self._state.tac, self._selection.class_index, self._state.verdict
+        if tac is None or view.cut.asr is None or verdict is None or index != tac.target:
+            return ""
+        hidden = index in verdict.poisoned and index not in view.verdict.poisoned
+        if view.cut.asr > _STAYS * tac.asr:
+            return (
+                tr("The backdoor stays: this cut only hides it from the scan.") if hidden
+                else tr("The backdoor stays.")
+            )  # fmt: skip
+        return tr("The trigger loses its power.") if view.cut.asr < _GONE else ""
 
     def _by_class(self, view: CutView) -> str:
         """The classes that lose or gain by the cut, the worst first."""

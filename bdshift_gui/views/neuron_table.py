@@ -53,13 +53,15 @@ class NeuronTable(QAbstractTableModel):
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> object:
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
             return self._heads[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
 
     def data(self, index: object, role: int = 0) -> object:
         row, column = index.row(), index.column()  # type: ignore[attr-defined]
         if role == Qt.ItemDataRole.DisplayRole:
             value = float(self._columns[column][self.order[row]])
-            return str(int(value)) if column == 0 else figure(value, ".4g")
+            return str(int(value)) if column == 0 else figure(value, "#.4g")
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
@@ -110,7 +112,7 @@ class NeuronTableView(QTableView):
         assert state.audit is not None
         assert state.shifts is not None
         shift = state.shifts.shift[index]
-        heads = [tr("neuron"), tr("shift"), "w − w̄"]
+        heads = [tr("neuron"), tr("shift"), "w − w̄"]
         columns = [
             np.arange(len(shift), dtype=np.float64),
             shift,

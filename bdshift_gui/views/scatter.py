@@ -7,15 +7,15 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QPainterPath, QPolygonF
-from PySide6.QtWidgets import QGraphicsPathItem
+from PySide6.QtWidgets import QGraphicsPathItem, QHBoxLayout
 
 from bdshift.text import figure
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import language, tr
 from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.selection import Mode, Selection
 from bdshift_gui.session import State
 from bdshift_gui.theme import LIGHT, Theme
-from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.card import Text, look
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.marginals import Marginals
 from bdshift_gui.widgets.plot import PlotCard, Table, small_font
@@ -81,6 +81,7 @@ class ScatterView(PlotCard):
         super().__init__(self._rows, self._box)
         self._theme: Theme = LIGHT
         self._state, self._selection = State(), Selection()
+        self._spoken = ""
         self._x: NDArray[np.float64] = np.empty(0)
         self._y: NDArray[np.float64] = np.empty(0)
         self.axis = Choices(AXES)
@@ -109,7 +110,13 @@ class ScatterView(PlotCard):
         self.plot.showGrid(y=True, alpha=0.25)
         self.marginals = Marginals(self.plot)
         self.readout = Text("muted")
-        self.body.addWidget(self.readout)
+        self._chosen, self._others = Text("triggered", wrap=False), Text("clean", wrap=False)
+        foot = QHBoxLayout()
+        foot.setSpacing(12)
+        foot.addWidget(self.readout, 1)
+        foot.addWidget(self._chosen)
+        foot.addWidget(self._others)
+        self.body.addLayout(foot)
         self.view.scene().sigMouseClicked.connect(self._clicked)
         self.view.scene().sigMouseMoved.connect(self._moved)
         self.view.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -131,8 +138,8 @@ class ScatterView(PlotCard):
             or selection.class_index != self._selection.class_index
         )
         axes = state.tac is not self._state.tac
-        again = state is self._state and selection is self._selection  # in another language
-        moved = fresh or axes or again or state.shifts is not self._state.shifts
+        spoken, self._spoken = self._spoken, language()
+        moved = fresh or axes or state.shifts is not self._state.shifts or spoken != language()
         if state.audit is not self._state.audit or axes or self._selection.class_index is None:
             here = state.tac is not None and state.tac.target == selection.class_index
             self.axis.choose("tac" if here else "activation")
@@ -199,6 +206,8 @@ class ScatterView(PlotCard):
             self._name.setAnchor((-0.25 if left else 1.25, 0.5))
             self._name.setPos(float(x[primary]), float(y[primary]))
         self._hovered.setData([], [])
+        self._chosen.show_text("◆ " + tr("selected"))
+        look(self._chosen, "triggered" if flagged else "")
         self._tell(state.shifts.shift[index])
 
     def _label(self) -> None:
@@ -209,7 +218,7 @@ class ScatterView(PlotCard):
                 "signed": (tr("signed"), tr("Mean φ(x+δ) − φ(x) under the trigger.")),
                 "activation": (tr("activation"), tr("Mean φ over the clean images.")),
                 "weight": (tr("weight"),
-                           tr("w − w̄: the class's row of the head less the mean row.")),
+                           tr("w − w̄: the class's row of the head less the mean row.")),
             },
         )  # fmt: skip
         self.scale.label(
@@ -239,7 +248,7 @@ class ScatterView(PlotCard):
             "tac": tr("TAC, mean |φ(x+δ) − φ(x)|"),
             "signed": tr("signed change, mean φ(x+δ) − φ(x)"),
             "activation": tr("mean clean activation φ (no trigger is known)"),
-            "weight": tr("head weight w − w̄"),
+            "weight": tr("head weight w − w̄"),
         }
         trigger = (
             state.tac.trigger
@@ -251,7 +260,7 @@ class ScatterView(PlotCard):
         )
         self.label_axis("bottom", label, self._theme)
         self.label_axis("left", tr("shift toward “{name}”", name=name), self._theme)
-        parts = [tr("cos(shift, w − w̄) {value}", value=figure(cosine(shift, free), ".3f"))]
+        parts = [tr("cos(shift, w − w̄) {value}", value=figure(cosine(shift, free), ".3f"))]
         if self.axis.now in ("tac", "signed"):
             reference = values[self.axis.now]
             ours, theirs = agreement(shift, reference), agreement(free, reference)
@@ -259,13 +268,13 @@ class ScatterView(PlotCard):
                 tr("with {axis}: cos {value}, |cos| {absolute}, top-10 % overlap {overlap}",
                    axis=tr("TAC") if self.axis.now == "tac" else tr("signed"),
                    value=figure(ours.cosine, ".2f"),
-                   absolute=figure(ours.cosine_abs, ".2f"), overlap=f"{ours.overlap_at(0.1):.0%}"),
-                tr("data-free w − w̄: {value}, {overlap}", value=figure(theirs.cosine, ".2f"),
-                   overlap=f"{theirs.overlap_at(0.1):.0%}"),
+                   absolute=figure(ours.cosine_abs, ".2f"),
+                   overlap=percent(ours.overlap_at(0.1), 0)),
+                tr("data-free w − w̄: {value}, {overlap}", value=figure(theirs.cosine, ".2f"),
+                   overlap=percent(theirs.overlap_at(0.1), 0)),
             ]  # fmt: skip
-        self.readout.show_text(
-            " · ".join(parts) + "   ◆ " + tr("selected") + "   ● " + tr("others")
-        )
+        self.readout.show_text(" · ".join(parts))
+        self._others.show_text("● " + tr("others"))
 
     def _tell(self, shift: NDArray[np.float64]) -> None:
         """The finding: how much of the shift the selected neurons hold."""
@@ -275,6 +284,7 @@ class ScatterView(PlotCard):
             tr("{count} of {dim} neurons hold {share} of the shift",
                count=grouped(len(chosen)), dim=grouped(len(shift)), share=percent(share, 0))
         )  # fmt: skip
+        self.title.setToolTip(tr("Share of the squared length ‖s‖² in the selected neurons."))
         self.describe(tr("Shift against TAC"), f"{self.title.text()}. {self.readout.text()}")
 
     def _mark(self, item: pg.ScatterPlotItem, neuron: int | None) -> None:

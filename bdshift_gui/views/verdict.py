@@ -42,8 +42,8 @@ class VerdictView(Card):
         shown = poisoned[0] if poisoned else rest[0]
         if poisoned:
             text = tr(
-                "Every image can be sent to “{name}” by an unusually small shift: L2 {norm}, next "
-                "smallest {other}.",
+                "Every image can be sent to “{name}” by an unusually small shift: L2 {norm}, "
+                "all others {other} or more.",
                 name=names[shown], norm=figure(norms[shown], "#.3g"),
                 other=figure(norms[rest[0]] if rest else None, "#.3g"),
             )  # fmt: skip

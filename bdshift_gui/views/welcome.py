@@ -67,8 +67,10 @@ class WelcomeView(QWidget):
         busy = bool(job)
         self._heading.show_text(tr("Does this model carry a backdoor?"))
         self._lead.show_text(
-            tr("Drop a checkpoint and a folder of clean images here: one sub-folder a class, a few "
-               "hundred images in all or more.")
+            tr("Everything is there: start the scan.") if state.can_scan and not busy
+            else "" if busy
+            else tr("Drop a checkpoint and a folder of clean images here: one sub-folder a class, "
+                    "a few hundred images in all or more.")
         )  # fmt: skip
         waiting = "…" if busy else "✗"
         opened = [(state.model_path, state.model), (state.images_path, state.images)]

@@ -35,7 +35,8 @@ class Activations(QWidget):
         self._labels: NDArray[np.int64] = np.empty(0, np.int64)
         self._names: Sequence[str] = ()
         self._target = 0
-        self._words = Text("muted")
+        self._words = Text("clean", wrap=False)
+        self._more = Text("triggered", wrap=False)
         self.by = Choices(("all", "class"))
         self.by.chosen.connect(self._redraw)
         self.view = small_plot(_HEIGHT)
@@ -43,7 +44,10 @@ class Activations(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         head = QHBoxLayout()
-        head.addWidget(self._words, 1)
+        head.setSpacing(8)
+        head.addWidget(self._words)
+        head.addWidget(self._more)
+        head.addStretch(1)
         head.addWidget(self.by)
         column.addLayout(head)
         column.addWidget(self.view)
@@ -72,16 +76,19 @@ class Activations(QWidget):
         self.by.label(
             "",
             {"all": (tr("all"), tr("All images, clean and triggered.")),
-             "class": (tr("by class"), tr("One row a class, the darker the more of its images."))},
+             "class": (tr("by class"),
+                       tr("Clean images, one row a class: the darker, the more of that class."))},
         )  # fmt: skip
         if not len(self._clean):
             return
         text = tr("φ {value}", value=figure(float(self._clean.mean()), ".3g"))
+        more = ""
         if self._triggered is not None:
             mean = figure(float(self._triggered.mean()), ".3g")
-            text += tr(", triggered {value}", value=mean)
+            more = tr("triggered {value}", value=mean)
         self._words.show_text(text)
-        self.view.setAccessibleName(text)
+        self._more.show_text(more)
+        self.view.setAccessibleName(f"{text} {more}")
         plot = self.view.getPlotItem()
         plot.clear()
         edges = self._edges()

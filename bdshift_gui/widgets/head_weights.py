@@ -60,6 +60,8 @@ class HeadWeights(QWidget):
         plot.getAxis("left").setTicks(
             [[(int(y), names[i][:14]) for y, i in zip(rows, shown, strict=True)]]
         )
+        plot.addItem(pg.InfiniteLine(0, 90, pen=pg.mkPen(self._theme.muted)))
+        plot.getAxis("left").setPen(None)
         plot.setYRange(-0.6, len(shown) - 0.4, padding=0)
         self.view.setFixedHeight(_ROW * len(shown) + 6)
         self._words.show_text(

@@ -326,9 +326,57 @@ def test_where_a_neuron_looks(opened: MainWindow, qtbot: QtBot) -> None:
     assert maps.clean.shape == (12, 4, 4)
     assert maps.triggered is not None
     assert inspector._triggered.grab().toImage() != before
-    assert not inspector._look.isVisible()
+    assert inspector._look.text() == "plain images"
+    inspector._look.click()
+    assert not opened.jobs.busy
+    assert inspector._triggered.grab().toImage() == before
+    inspector._look.click()
+    assert not opened.jobs.busy, "the maps are still there"
+    assert inspector._triggered.grab().toImage() != before
     opened.commands.do("next")
-    assert inspector._look.isVisible()
+    assert inspector._look.text() == "where it looks"
+
+
+def test_all_selected_neurons_together(opened: MainWindow, qtbot: QtBot) -> None:
+    opened.commands.do("select_half")
+    inspector = opened.work.inspector
+    count = len(opened.selection.now.neurons)
+    inspector.scope._buttons["all"].click()
+    assert inspector.title.text() == f"{count} neurons together"
+    audit = opened.session.state.audit
+    assert audit is not None
+    assert audit.embedding is not None
+    mean = audit.embedding.phi[:, sorted(opened.selection.now.neurons)].mean()
+    assert inspector.activations._words.text() == f"φ {mean:.3g}"
+    inspector.activations.by._buttons["class"].click()
+    ticks = inspector.activations.view.getPlotItem().getAxis("left")._tickLevels
+    assert [name for _, name in ticks[0]] == list(audit.images.class_names)
+    inspector._look.click()
+    wait(qtbot, opened)
+    assert opened.session.state.maps is not None
+    assert opened.session.state.maps.neurons == tuple(sorted(opened.selection.now.neurons))
+
+
+def test_a_cut_that_only_hides_the_backdoor_says_so(opened: MainWindow) -> None:
+    opened.commands.do("select_half")
+    cut = opened.session.state.cut
+    assert cut is not None
+    assert cut.cut.asr is not None
+    assert cut.cut.asr > 0.9
+    assert 9 not in cut.verdict.poisoned
+    finding = opened.work.inspector._cut_finding
+    assert finding.text() == "The backdoor stays: this cut only hides it from the scan."
+    opened.selection.select_neurons(range(100))
+    assert opened.session.state.cut is not None
+    assert opened.session.state.cut.cut.asr is not None
+    stays = opened.session.state.cut.cut.asr > 0.8
+    assert ("stays" in finding.text()) is stays
+
+
+def test_the_strongest_triggered_images_are_of_other_classes(opened: MainWindow) -> None:
+    caption = opened.work.inspector._triggered.toolTip()
+    assert caption.startswith("Strongest of other classes, triggered: ")
+    assert "speed_80" not in caption
 
 
 def test_heat_darkens_where_nothing_is() -> None:

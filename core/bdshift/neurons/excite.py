@@ -15,9 +15,16 @@ def excitation(embedding: Embedding, neurons: Sequence[int]) -> NDArray[np.float
     return embedding.phi[:, list(neurons)].mean(1, dtype=np.float64)
 
 
-def most_excited(embedding: Embedding, neurons: Sequence[int], count: int) -> NDArray[np.int64]:
-    """Indices of the ``count`` images that excite ``neurons`` most, the strongest first."""
-    return np.argsort(-excitation(embedding, neurons), kind="stable")[:count]
+def most_excited(
+    embedding: Embedding, neurons: Sequence[int], count: int, *, without: int | None = None
+) -> NDArray[np.int64]:
+    """Indices of the ``count`` images that excite ``neurons`` most, the strongest first; those of
+    class ``without`` are left out.
+    """
+    order = np.argsort(-excitation(embedding, neurons), kind="stable")
+    return (
+        order[embedding.labels[order] != without][:count] if without is not None else order[:count]
+    )
 
 
 def histogram_by_class(
