@@ -42,6 +42,8 @@ ENTRIES = (
     Entry("next", NEURONS, "Next selected neuron", "Show it in the inspector.", "Ctrl+Right"),
     Entry("previous", NEURONS, "Previous selected neuron", "Show it in the inspector.",
           "Ctrl+Left"),
+    Entry("next_class", NEURONS, "Next class", "Look at the shift to it.", "Ctrl+Down"),
+    Entry("previous_class", NEURONS, "Previous class", "Look at the shift to it.", "Ctrl+Up"),
     Entry("export_neurons", NEURONS, "Export the selection…",
           "The selected neurons as CSV or JSON."),
     Entry("palette", VIEW, "Find an action…", "Search everything the window can do.",

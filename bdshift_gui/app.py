@@ -18,7 +18,7 @@ from bdshift.devices import be_polite
 from bdshift.jobs import JobContext
 from bdshift_gui import crash
 from bdshift_gui.i18n import tr
-from bdshift_gui.jobs.events import Failed
+from bdshift_gui.jobs.events import Failed, sentence
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
 
@@ -48,7 +48,7 @@ class _Faults(QObject):
     ) -> None:
         details = "".join(traceback.format_exception(kind, error, trace))
         print(details, file=sys.stderr)
-        self.happened.emit(Failed(0, f"{kind.__name__}: {error}", details))
+        self.happened.emit(Failed(0, sentence(error), details))
 
     @Slot(object)
     def _show(self, event: Failed) -> None:

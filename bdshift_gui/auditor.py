@@ -40,6 +40,8 @@ class Auditor(QObject):
     def __init__(self, session: Session, selection: SelectionModel, jobs: JobController) -> None:
         super().__init__(session)
         self._session, self._selection, self._jobs = session, selection, jobs
+        self.tried: Path | None = None  # the model that was opened last, known or not
+        self.kept: Audit | None = None  # the audit that is in a file
         selection.changed.connect(self._selection_changed)
 
     # Opening
@@ -50,38 +52,41 @@ class Auditor(QObject):
         {"images": self.open_images, "audit": self.open_audit, "model": self.open_model}[kind](path)
 
     def open_model(self, path: Path, arch: str | None = None) -> None:
-        """Read a checkpoint and say what it is; ``arch`` is a network of the user's own."""
+        """Read a checkpoint and say what it is; ``arch`` is a network of the user's own. What is
+        shown stays until it is read.
+        """
+        state = self._session.state
+        self.tried = path
+        listed = state.images_path if state.images is None else None
 
-        def run(job: JobContext) -> dict[str, Any]:
-            from bdshift.checkpoints.describe import describe
+        def run(job: JobContext) -> tuple[dict[str, Any], ImagesCard | None]:
+            return _describe(path, arch, job), _list_again(listed)
 
-            told, error = describe(path, arch=arch, job=job)
-            if error is not None:
-                raise error
-            return told
+        def done(found: tuple[dict[str, Any], ImagesCard | None]) -> None:
+            told, card = found
+            self.correct(normalise=None, arch=arch)  # what was right for another model
+            images = card or self._session.state.images
+            self._session.update(model_path=path, model=told, images=images, **_NO_AUDIT)
 
-        def done(told: dict[str, Any]) -> None:
-            self._session.update(model=told)
-
-        self.correct(normalise=None, arch=arch)  # what was right for another model
-        self._session.update(model_path=path, model=None, **_NO_AUDIT)
         self._jobs.start(tr("Opening the model"), run, done)
 
     def open_images(self, path: Path) -> None:
-        """List a clean set."""
+        """List a clean set. What is shown stays until it is listed."""
+        state = self._session.state
+        model, arch = state.model, state.corrections.get("arch")
+        model_path = state.model_path
 
-        def run(job: JobContext) -> ImagesCard:
-            from bdshift.images.collection import open_images
+        def run(job: JobContext) -> tuple[ImagesCard, dict[str, Any] | None]:
+            card = _list(path)
+            if model is None and model_path is not None and model_path.is_file():
+                return card, _describe(model_path, arch, job)
+            return card, model
 
-            found = open_images(path)
-            counts = tuple(zip(found.folders, found.counts(), strict=True))
-            return ImagesCard(counts, tuple((skip.name, skip.reason) for skip in found.skipped))
+        def done(found: tuple[ImagesCard, dict[str, Any] | None]) -> None:
+            card, told = found
+            self.correct(labels=None)
+            self._session.update(images_path=path, images=card, model=told, **_NO_AUDIT)
 
-        def done(card: ImagesCard) -> None:
-            self._session.update(images=card)
-
-        self.correct(labels=None)
-        self._session.update(images_path=path, images=None, **_NO_AUDIT)
         self._jobs.start(tr("Listing the images"), run, done)
 
     def open_audit(self, path: Path) -> None:
@@ -96,6 +101,7 @@ class Auditor(QObject):
             model, images = Path(audit.model.path), Path(audit.images.path)
             self.correct(normalise=None, arch=None, labels=None)
             self._session.update(model_path=model, model=None, images_path=images, images=None)
+            self.kept = audit
             self.show_audit(audit)
             self.opened.emit(path)
 
@@ -137,6 +143,7 @@ class Auditor(QObject):
             return audit_victim(folder, job)
 
         def done(audit: Audit) -> None:
+            self.kept = audit  # in the demo's folder
             self._session.update(
                 model_path=Path(audit.model.path), images_path=Path(audit.images.path)
             )
@@ -161,7 +168,8 @@ class Auditor(QObject):
             return add_tac(audit, classifier, clean, applied, target, job=job)
 
         def done(found: Audit) -> None:
-            known: dict[str, Any] = {"audit": found, "tac": found.tac[-1]}
+            now = found.tac_of(self._selection.now.class_index)
+            known: dict[str, Any] = {"audit": found, "tac": now}
             cut = self._cut(replace(self._session.state, **known))
             self._session.update(**known, maps=None, cut=cut)
 
@@ -214,9 +222,15 @@ class Auditor(QObject):
         self._jobs.start(tr("Looking where the neuron looks"), run, done)
 
     def save(self, path: Path) -> None:
-        """Write the audit file."""
-        audit = self._session.state.audit
-        assert audit is not None
+        """Write the audit file, with the α, β and rule that are shown."""
+        state = self._session.state
+        assert state.audit is not None
+        assert state.shifts is not None
+        assert state.verdict is not None
+        settings = replace(
+            state.audit.settings, alpha=state.shifts.alpha, beta=state.beta, rule=state.verdict.rule
+        )
+        audit = replace(state.audit, shifts=state.shifts, verdict=state.verdict, settings=settings)
 
         def run(job: JobContext) -> None:
             from bdshift.store import save_audit
@@ -224,6 +238,7 @@ class Auditor(QObject):
             save_audit(audit, path)
 
         def done(_: None) -> None:
+            self.kept = state.audit
             self.opened.emit(path)
 
         self._jobs.start(tr("Saving the audit"), run, done)
@@ -266,9 +281,10 @@ class Auditor(QObject):
             self._jobs.start(tr("Solving the shifts"), solve, done)
 
     def set_beta(self, beta: float) -> None:
-        """Move the paper's threshold, and let its rule decide."""
+        """Move the threshold of the paper's rule."""
         self._session.update(beta=beta)
-        self.set_rule("paper")
+        if self._session.state.verdict is not None:
+            self.set_rule(self._session.state.verdict.rule)
 
     def set_rule(self, rule: str) -> None:
         """Let another rule decide."""
@@ -307,6 +323,37 @@ class Auditor(QObject):
         found = cut(audit.embedding, audit.model.weight, neurons, state.tac)
         after = solve_exact(found.logits, found.weight, alpha=state.alpha)
         return CutView(found, after, self._judge(after))
+
+
+def _describe(path: Path, arch: str | None, job: JobContext) -> dict[str, Any]:
+    """What a checkpoint is, for its card. Raises `InputError`, also if it is not recognised."""
+    from bdshift.checkpoints.describe import describe
+
+    told, error = describe(path, arch=arch, job=job)
+    if error is not None:
+        raise error
+    return told
+
+
+def _list(path: Path) -> ImagesCard:
+    """What a clean set holds. Raises `InputError`."""
+    from bdshift.images.collection import open_images
+
+    found = open_images(path)
+    counts = tuple(zip(found.folders, found.counts(), strict=True))
+    return ImagesCard(counts, tuple((skip.name, skip.reason) for skip in found.skipped))
+
+
+def _list_again(path: Path | None) -> ImagesCard | None:
+    """The clean set of the audit that was open, if it is still there."""
+    from bdshift.errors import InputError
+
+    if path is None:
+        return None
+    try:
+        return _list(path)
+    except InputError:
+        return None
 
 
 def half_of(shift: NDArray[np.float64]) -> list[int]:

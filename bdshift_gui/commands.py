@@ -12,10 +12,15 @@ from bdshift_gui.auditor import half_of
 from bdshift_gui.dialogs.save import ask_where
 from bdshift_gui.i18n import tr
 from bdshift_gui.selection import Mode
+from bdshift_gui.session import State
 from bdshift_gui.settings import Language, Scheme
 
 if TYPE_CHECKING:
     from bdshift_gui.main_window import MainWindow
+
+
+_STARTING = ("open_model", "open_images", "open_audit", "scan", "save", "demo")
+"""Actions that take the last error away."""
 
 
 class Commands(QObject):
@@ -32,6 +37,8 @@ class Commands(QObject):
     @Slot(str)
     def do(self, key: str) -> None:
         """Carry out an action of the table."""
+        if key in _STARTING:
+            self._window.error.hide()
         getattr(self, key)()
 
     # File
@@ -95,6 +102,8 @@ class Commands(QObject):
 
     def _correct(self, **settings: Any) -> None:
         """Set something right, and scan with it if all is there for it."""
+        if self._window.jobs.busy:
+            return
         self._auditor.correct(**settings)
         if self.can_scan:
             self.scan()
@@ -110,17 +119,23 @@ class Commands(QObject):
         from bdshift_gui.dialogs.architecture import ArchitectureDialog
 
         dialog = ArchitectureDialog(self._session.state, self._window)
-        dialog.chosen.connect(self._take_architecture)
+        dialog.chosen.connect(lambda arch: self._correct(arch=arch))
+        dialog.open()
+
+    @Slot()
+    def name_architecture(self) -> None:
+        """Ask for the user's own network, for the model that was not recognised."""
+        from bdshift_gui.dialogs.architecture import ArchitectureDialog
+
+        dialog = ArchitectureDialog(State(), self._window)
+        dialog.chosen.connect(self._open_as)
         dialog.open()
 
     @Slot(object)
-    def _take_architecture(self, arch: str | None) -> None:
-        state = self._session.state
-        if state.model is None and state.audit is None and state.model_path is not None:
+    def _open_as(self, arch: str | None) -> None:
+        if self._auditor.tried is not None and not self._window.jobs.busy:
             self._window.error.hide()
-            self._auditor.open_model(state.model_path, arch)
-        else:
-            self._correct(arch=arch)
+            self._auditor.open_model(self._auditor.tried, arch)
 
     @Slot()
     def correct_labels(self) -> None:
@@ -141,6 +156,17 @@ class Commands(QObject):
         path = ask_where(self._window, tr("Save audit"), "audit.h5", (".h5",))
         if path is not None:
             self._auditor.save(path)
+
+    def may_close(self) -> bool:
+        """Ask what becomes of an audit that is not saved; False to stay."""
+        choice = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self._window, "bdshift", tr("The audit is not saved. Save it before closing?"),
+            choice.Save | choice.Discard | choice.Cancel, choice.Save,
+        )  # fmt: skip
+        if answer == choice.Save:
+            self.save()  # and the user closes once it is written
+        return answer == choice.Discard
 
     def quit(self) -> None:
         """Close the window."""
@@ -205,6 +231,19 @@ class Commands(QObject):
         chosen, now = sorted(self._selection.now.neurons), self._selection.now.primary
         if now is not None:
             self._selection.show_neuron(chosen[(chosen.index(now) + by) % len(chosen)])
+
+    def next_class(self) -> None:
+        """Look at the shift of the next class."""
+        self._step_class(1)
+
+    def previous_class(self) -> None:
+        """Look at the shift of the previous class."""
+        self._step_class(-1)
+
+    def _step_class(self, by: int) -> None:
+        shifts, now = self._session.state.shifts, self._selection.now.class_index
+        if shifts is not None and now is not None:
+            self._selection.select_class((now + by) % len(shifts.l2))
 
     def export_neurons(self) -> None:
         """Write the selected neurons to a file."""

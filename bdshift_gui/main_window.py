@@ -47,6 +47,8 @@ _NEEDS_AUDIT = (
     "select_none",
     "next",
     "previous",
+    "next_class",
+    "previous_class",
     "export_neurons",
 )
 
@@ -69,7 +71,7 @@ class MainWindow(QMainWindow):
         self.commands = Commands(self, demo_folder)
         self.setAcceptDrops(True)
         self.resize(1280, 800)
-        self.setWindowTitle("bdshift")
+        self.setWindowTitle("bdshift[*]")
         self.work: Workspace | None = None
         self._make_welcome()
         self._make_toolbar()
@@ -186,7 +188,7 @@ class MainWindow(QMainWindow):
         self.beta.moved.connect(self.auditor.set_beta)
         self.error.smaller.connect(self.commands.scan_smaller)
         self.error.on_cpu.connect(self.commands.scan_on_cpu)
-        self.error.name_architecture.connect(self.commands.correct_model)
+        self.error.name_architecture.connect(self.commands.name_architecture)
 
     # What is shown
 
@@ -199,10 +201,14 @@ class MainWindow(QMainWindow):
         self.pages.setCurrentIndex(0 if state.audit is None or self.work is None else 1)
         if self.work is not None:
             self.work.show_state(state, now)
+            self.work.allow_corrections(not busy)
+        self.setWindowModified(state.audit is not None and state.audit is not self.auditor.kept)
         if state.audit is None:
             self.welcome.show_state(state, self.settings.recent, self._job_name)
         self.alpha.show_value(state.alpha)
         self.beta.show_value(state.beta)
+        # β has a say only where the paper's rule decides: a touch must not change the verdict
+        self.beta.setEnabled(state.verdict is None or state.verdict.rule == "paper")
         self.alpha.setEnabled(state.audit is None or state.audit.embedding is not None)
         for key in _NEEDS_AUDIT:
             self.actions_[key].setEnabled(state.audit is not None and not busy)
@@ -248,7 +254,7 @@ class MainWindow(QMainWindow):
             self.work.retranslate()
         self.alpha.describe(tr("Loss threshold α of Eq. 4: a smaller one asks for a longer shift."))
         self.beta.describe(
-            tr("Outlier threshold β of the paper's rule |z| > β; moving it lets that rule decide.")
+            tr("Outlier threshold β of the paper's rule; choose |z| > β in the verdict to move it.")
         )
         for key in ("en", "ja"):
             self.actions_[key].setChecked(key == i18n.language())
@@ -309,6 +315,7 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def _remember(self, path: Path) -> None:
         self.settings.remember(path)
+        self._render()
 
     def _fill_recent(self) -> None:
         self.recent.clear()
@@ -335,6 +342,9 @@ class MainWindow(QMainWindow):
         self.commands.open_all(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
+        if self.isWindowModified() and not self.commands.may_close():
+            event.ignore()
+            return
         if not self.jobs.close():
             event.ignore()
             self.message.setText(tr("Still stopping; close again in a moment."))

@@ -134,6 +134,11 @@ class Workspace(QObject):
             self._there[name] = there
             self.docks[name].setVisible(there)
 
+    def allow_corrections(self, on: bool) -> None:
+        """Whether what was read can be set right: not while a job runs."""
+        for button in (self.model_card.correct, self.images_card.correct, self.images_card.ranking):
+            button.setEnabled(on)
+
     def forget(self) -> None:
         """Render the next snapshot whole, docks included, even if it is the same."""
         self._shown.clear()

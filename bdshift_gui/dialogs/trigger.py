@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
+    QFileDialog,
     QFormLayout,
     QLineEdit,
     QPushButton,
@@ -49,7 +50,10 @@ class TriggerDialog(QDialog):
         self.kind.addItem(tr("Pattern over the whole image (Blend)"), "blend")
         self.kind.addItem(tr("Picture from a file"), "patch")
         form.addRow(tr("Attack"), self.kind)
+        self._browse = QPushButton(tr("Choose a picture…"))
+        self._browse.clicked.connect(self._choose_picture)
         form.addRow(tr("Settings"), self.spec)
+        form.addRow("", self._browse)
         column.addLayout(form)
         self._before, self._after, self._error = Thumbs(), Thumbs(), Text("danger")
         for widget in (self._before, self._after, self._error):
@@ -67,14 +71,28 @@ class TriggerDialog(QDialog):
         known = state.tac.trigger if state.tac is not None else start_of("badnets")
         self.kind.setCurrentIndex(max(0, self.kind.findData(known.partition(":")[0])))
         self.spec.setText(known)
+        self._browse.setVisible(self.kind.currentData() == "patch")
+        self.spec.setToolTip(
+            tr("name:option=value,option=value; rows and columns below 0 count from the far edge, "
+               "and −1 touches it.")
+        )  # fmt: skip
 
     def _kind_changed(self) -> None:
         self.spec.setText(start_of(self.kind.currentData()))
+        self._browse.setVisible(self.kind.currentData() == "patch")
+
+    def _choose_picture(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, tr("Choose a picture…"))
+        if path:
+            self.spec.setText(f"patch:file={path}")
 
     def _preview(self, text: str) -> None:
         from bdshift.errors import BdshiftError
         from bdshift.triggers import parse_trigger
 
+        if text == start_of("patch"):
+            self._refuse(tr("Which picture is laid over the images? Its transparency is the mask."))
+            return
         try:
             trigger = parse_trigger(text)
             after = None
@@ -84,9 +102,7 @@ class TriggerDialog(QDialog):
                 pixels = torch.from_numpy(self._images.astype(np.float32))
                 after = trigger(pixels).round().to(torch.uint8).numpy()
         except BdshiftError as error:
-            self._error.show_text(str(error))
-            self.measure.setEnabled(False)
-            self._after.setVisible(False)
+            self._refuse(str(error))
             return
         self._error.show_text("")
         self.measure.setEnabled(True)
@@ -95,6 +111,11 @@ class TriggerDialog(QDialog):
         if after is not None and self._images is not None:
             self._before.show_images(self._images, tr("clean"))
             self._after.show_images(after, tr("triggered"))
+
+    def _refuse(self, reason: str) -> None:
+        self._error.show_text(reason)
+        self.measure.setEnabled(False)
+        self._after.setVisible(False)
 
     def _accept(self) -> None:
         self.chosen.emit(self.spec.text())

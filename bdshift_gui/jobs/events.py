@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bdshift.errors import BdshiftError
 from bdshift.jobs import JobContext
+
+
+def sentence(error: BaseException) -> str:
+    """An error as one sentence: what the user can meet in words, a fault by its name."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) if isinstance(error, BdshiftError) else f"{type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from bdshift.errors import BdshiftError, UnknownArchitecture
 from bdshift.jobs import Cancelled, Event, JobContext, Note, Progress
-from bdshift_gui.jobs.events import Failed, Finished, Job, Noted, Progressed, Stopped
+from bdshift_gui.jobs.events import Failed, Finished, Job, Noted, Progressed, Stopped, sentence
 
 _INTERVAL = 1 / 15  # seconds between two progress events
 
@@ -68,7 +68,7 @@ class Worker(QObject):
         except Exception as error:  # a job must never take the thread down
             from bdshift.devices import is_out_of_memory
 
-            text = f"{type(error).__name__}: {error}"
+            text = sentence(error)
             cause = "memory" if is_out_of_memory(error) else None
             self.event_happened.emit(Failed(job.id, text, traceback.format_exc(), cause))
         else:

@@ -83,10 +83,10 @@ class ImagesCard(Card):
         self.correct.clicked.connect(self.labels_asked)
         self._rows = Rows()
         self._note = Text("muted")
-        self._ranking = QPushButton()
-        self._ranking.clicked.connect(self.ranking_asked)
+        self.ranking = QPushButton()
+        self.ranking.clicked.connect(self.ranking_asked)
         self._thumbs = Thumbs()
-        for widget in (self._rows, self._thumbs, self._note, self._ranking):
+        for widget in (self._rows, self._thumbs, self._note, self.ranking):
             self.body.addWidget(widget)
 
     def show_state(self, state: State) -> None:
@@ -97,7 +97,7 @@ class ImagesCard(Card):
         self.correct.setVisible(state.audit is not None or state.can_scan)
         audit, listed = state.audit, state.images
         self.setVisible(audit is not None or listed is not None)
-        self._ranking.setVisible(audit is not None)
+        self.ranking.setVisible(audit is not None)
         self._thumbs.setVisible(audit is not None and audit.embedding is not None)
         if audit is not None:
             images, chosen = audit.images, audit.preprocessing.preprocessing
@@ -115,9 +115,7 @@ class ImagesCard(Card):
                     (tr("Input"), f"{chosen.size} × {chosen.size}, {chosen.order.upper()}", ""),
                 ]
             )  # fmt: skip
-            self._ranking.setText(
-                tr("Best of {count} tried: show ranking", count=len(audit.trials))
-            )
+            self.ranking.setText(tr("Best of {count} tried: show ranking", count=len(audit.trials)))
             skipped = [(skip.name, skip.reason) for skip in images.skipped]
             if audit.embedding is not None:
                 labels = audit.embedding.labels

@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal
 
 from bdshift.text import figure
 from bdshift_gui.i18n import tr
-from bdshift_gui.numbers import chance
+from bdshift_gui.numbers import chance, percent
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Card, Rows, Text, look
 from bdshift_gui.widgets.choices import Choices
@@ -25,7 +25,8 @@ class VerdictView(Card):
         self._rule = Choices(("grubbs", "mad", "paper"))
         self._rule.chosen.connect(self.rule_chosen)
         self._doubts = Text("muted")
-        for widget in (self._words, self._rows, self._rule, self._doubts):
+        self._trouble = Text("danger")
+        for widget in (self._trouble, self._words, self._rows, self._rule, self._doubts):
             self.body.addWidget(widget)
 
     def show_state(self, state: State) -> None:
@@ -35,8 +36,13 @@ class VerdictView(Card):
             return
         verdict, names, norms = state.verdict, state.audit.images.class_names, state.shifts.l2
         poisoned = verdict.poisoned
+        poisoned = () if state.audit.says_little else poisoned
         look(self.title, "verdictPoisoned" if poisoned else "verdict")
-        self.title.show_text(tr("Probably backdoored") if poisoned else tr("Nothing unusual found"))
+        self.title.show_text(
+            tr("Says little") if state.audit.says_little
+            else tr("Probably backdoored") if poisoned
+            else tr("Nothing unusual found")
+        )  # fmt: skip
         look(self, "poisoned" if poisoned else "card")
         rest = [i for i in np.argsort(norms).tolist() if i not in poisoned]
         shown = poisoned[0] if poisoned else rest[0]
@@ -95,6 +101,20 @@ class VerdictView(Card):
         doubts = [
             tr("What could fool this? Attacks from one class only, several targets, or evasion.")
         ]
-        if state.audit.proposal is not None or state.audit.warnings:
-            doubts.insert(0, "\n".join(state.audit.warnings))
+        audit, proposal = state.audit, state.audit.proposal
+        own = proposal is not None or audit.says_little  # said in the window's words, prominently
+        doubts[:0] = audit.warnings[1:] if own else audit.warnings
         self._doubts.show_text("\n".join(doubts))
+        trouble = ""
+        if proposal is not None:
+            trouble = tr(
+                "Clean accuracy is {share}, but another order of the classes explains {other} of "
+                "the predictions. Until it is set right under “classes…”, class names are wrong.",
+                share=percent(audit.accuracy), other=percent(proposal.accuracy),
+            )  # fmt: skip
+        elif audit.says_little:
+            trouble = tr(
+                "Clean accuracy is only {share}: the images are not what this network was trained "
+                "on, or are treated wrongly.", share=percent(audit.accuracy),
+            )  # fmt: skip
+        self._trouble.show_text(trouble)

@@ -51,7 +51,11 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
 
 @pytest.fixture
 def window(
-    no_leaks: None, qtbot: QtBot, qapp: QApplication, tmp_path: Path
+    no_leaks: None,
+    qtbot: QtBot,
+    qapp: QApplication,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[MainWindow]:
     """A fresh window in English and light colours; its thread must end with it."""
     qapp.setStyle("Fusion")
@@ -59,6 +63,7 @@ def window(
     settings = Settings(fresh=True)
     settings.language, settings.scheme = "en", "light"
     found = MainWindow(settings, tmp_path / "demo")
+    monkeypatch.setattr(found.commands, "may_close", lambda: True)  # nobody is there to be asked
     qtbot.addWidget(found)
     with qtbot.waitExposed(found):
         found.show()

@@ -140,6 +140,9 @@ def test_alpha_beta_and_the_rule_are_live(opened: MainWindow) -> None:
     assert after.shifts is not None
     assert after.alpha < 0.1
     assert (after.shifts.l2 > before.l2).all()
+    assert not opened.beta.isEnabled(), "a touch of β must not change who decides"
+    opened.work.verdict._rule._buttons["paper"].click()
+    assert opened.beta.isEnabled()
     opened.beta.slider.setValue(190)
     assert opened.session.state.verdict is not None
     assert opened.session.state.verdict.rule == "paper"

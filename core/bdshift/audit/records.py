@@ -27,6 +27,12 @@ from bdshift.shift.verdict import Verdict, check_rule
 
 SOLVERS: dict[str, Callable[..., Shifts]] = {"exact": solve_exact, "adam": solve_adam}
 DEFAULT_SAMPLE = 2500
+_POOR, _POOR_MANY = 0.5, 0.3  # clean accuracy below which a verdict means little; from 100 classes
+
+
+def is_poor(accuracy: float, classes: int) -> bool:
+    """Whether a clean accuracy is so low that a verdict means little."""
+    return accuracy < (_POOR_MANY if classes >= 100 else _POOR)
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,11 @@ class Audit:
     def preprocessing(self) -> Trial:
         """The chosen preprocessing: the best trial."""
         return self.trials[0]
+
+    @property
+    def says_little(self) -> bool:
+        """Whether the images are classified so badly that the verdict means little."""
+        return is_poor(self.accuracy, self.model.classes)
 
     @property
     def most_suspicious(self) -> int:

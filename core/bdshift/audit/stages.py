@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bdshift.audit.records import SOLVERS, LabelProposal, ScanSettings
+from bdshift.audit.records import SOLVERS, LabelProposal, ScanSettings, is_poor
 from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.contest import matched_accuracy
 from bdshift.checkpoints.settle import Settled, confusion_of_folders, settle
@@ -29,7 +29,6 @@ from bdshift.shift.verdict import Verdict
 from bdshift.triggers import Trigger
 
 TRIAL_IMAGES = 500
-_POOR, _POOR_MANY = 0.5, 0.3  # clean accuracy below which a verdict means little; from 100 classes
 _EXPLAINED = 0.5  # accuracy from which another order of the folders is worth proposing
 
 
@@ -102,7 +101,7 @@ def choose_preprocessing(
     chosen = plain.classifier
     preprocess = plain.ranking[0].preprocessing
     chosen.check_head(preprocess(torch.from_numpy(pixels(preprocess.size)[:2]).to(device)))
-    if not _is_poor(plain.ranking[0].accuracy, chosen.classes):
+    if not is_poor(plain.ranking[0].accuracy, chosen.classes):
         return plain, None
     if len(labels) < 5 * len(clean.collection.folders):
         return plain, None  # with so few images some order explains anything
@@ -131,10 +130,6 @@ def _trial_pixels(
         return cache[size]
 
     return pixels, small.labels
-
-
-def _is_poor(accuracy: float, classes: int) -> bool:
-    return accuracy < (_POOR_MANY if classes >= 100 else _POOR)
 
 
 def solve(
@@ -201,7 +196,7 @@ def find_warnings(
             f"{proposal.accuracy:.1%} of the predictions: the classes are probably numbered in "
             "another order. Give it with --labels; until then class names are wrong."
         )
-    elif _is_poor(accuracy, classes):
+    elif is_poor(accuracy, classes):
         found.append(
             f"Clean accuracy is only {accuracy:.1%} under the best preprocessing found: the images "
             "are not what this network was trained on, or are treated wrongly. The verdict means "

@@ -49,8 +49,8 @@ def load_audit(path: str | Path) -> Audit:
     except InputError:
         raise
     except OSError as error:
-        raise InputError(
-            f"{path}: is no audit file, or damaged; a checkpoint is read by bdshift scan ({error})"
+        raise InputError(  # what HDF5 itself says is for its makers, and kept as the cause
+            f"{path}: is no audit file, or is cut short; a checkpoint is read by bdshift scan"
         ) from error
     except (
         LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError, UsageError,
