@@ -147,7 +147,7 @@ def test_what_is_no_audit_file(audit: Audit, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         load_audit(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(InputError, match="no audit file, or damaged"):
+    with pytest.raises(InputError, match="no audit file, or is cut short"):
         load_audit(tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
