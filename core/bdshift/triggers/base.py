@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
+
+from bdshift.spec import write_spec
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +33,4 @@ class Trigger(ABC):
     @property
     def spec(self) -> str:
         """The text that `parse_trigger` turns back into this trigger."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
-        options = ",".join(f"{name}={value}" for name, value in values)
-        return f"{self.attack}:{options}" if options else self.attack
+        return write_spec(self.attack, self)

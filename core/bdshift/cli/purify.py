@@ -1,0 +1,113 @@
+"""``bdshift purify MODEL IMAGES | AUDIT.h5``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded
+from bdshift.cli.neurons import TRIGGER_HELP, pick_target
+from bdshift.errors import UsageError
+from bdshift.text import one_line
+
+_METHOD_HELP = (
+    "shift-tuning (default), paper (its settings), fine-tuning, fine-pruning, cut; with settings "
+    "as shift-tuning:epochs=12,scale=2 or cut:neurons=3+17 or cut:ranking=weights."
+)
+
+
+@click.command("purify", short_help="Take the backdoor out, and write the cleaned model.")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path),
+                metavar="MODEL IMAGES | AUDIT.h5")  # fmt: skip
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The cleaned model.")
+@click.option("--method", "method_text", default="shift-tuning", show_default=True,
+              help=_METHOD_HELP)  # fmt: skip
+@click.option("--target", help="Poisoned class; default: the one that the audit names.")
+@click.option("--held", default=0.2, show_default=True, help="Share of the images held out.")
+@click.option("--trigger", help=f"Report attack success under it: {TRIGGER_HELP}")
+@click.option("--test", type=click.Path(path_type=Path),
+              help="Other images to report on; default: the held-out ones.")  # fmt: skip
+@click.option("--format", "form", default="as-it-came", show_default=True,
+              type=click.Choice(["as-it-came", "state-dict", "safetensors"]))  # fmt: skip
+@click.option("--model", type=click.Path(path_type=Path), help="The model, if it was moved.")
+@click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")
+@click.option("--arch", help=ARCH_HELP)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--seed", default=0, show_default=True, help="Of the split and the order of images.")
+@click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@guarded
+def command(
+    sources: tuple[Path, ...],
+    out: Path,
+    method_text: str,
+    target: str | None,
+    held: float,
+    trigger: str | None,
+    test: Path | None,
+    form: str,
+    model: Path | None,
+    images: Path | None,
+    arch: str | None,
+    device: str,
+    seed: int,
+    overwrite: bool,
+    as_json: bool,
+    job: ConsoleJob,
+) -> None:
+    """Purify a model. Give the audit file of a scan, or the model and the images to scan first.
+
+    Stopped at any moment, the same command goes on after the last finished step. The source is
+    never written. Beside the model OUT, OUT.json says what was done, with which figures.
+    """
+    if len(sources) > 2:
+        raise UsageError("give an audit file, or a model and its images")
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out}: exists; --overwrite replaces it")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.absolute().parent}")
+    from bdshift.audit import ScanSettings, scan
+    from bdshift.audit.cleaning import clean_model
+    from bdshift.checkpoints.export import write_checkpoint
+    from bdshift.purify import parse_method
+    from bdshift.report.cleaning_report import cleaned_json, cleaned_text
+    from bdshift.shift.cache import EmbeddingCache
+    from bdshift.store import load_audit
+    from bdshift.triggers import parse_trigger
+
+    method = parse_method(method_text)
+    applied = parse_trigger(trigger) if trigger else None
+    if len(sources) == 1:
+        audit = load_audit(sources[0])
+    else:
+        settings = ScanSettings(arch=arch, device=device)
+        audit = scan(sources[0], sources[1], settings, cache=EmbeddingCache(), job=job)
+    if target is None and not audit.verdict.poisoned:
+        raise UsageError(
+            "no class is flagged; if you know better, name the poisoned class with --target"
+        )
+    resume = out.with_name(out.name + ".state")
+    cleaned = clean_model(
+        audit, method, pick_target(audit, target), model=model, images=images, arch=arch,
+        held=held, trigger=applied, test=test, seed=seed, device=device, resume=resume, job=job,
+    )  # fmt: skip
+    if not cleaned.run.complete:
+        raise click.Abort
+    written = write_checkpoint(cleaned.run.classifier, out, form, overwrite=overwrite)
+    told = {**cleaned_json(cleaned), "export": written}
+    beside = out.with_name(out.name + ".json")
+    beside.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    resume.unlink(missing_ok=True)
+    job.close()
+    if as_json:
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        click.echo(one_line_each(cleaned_text(cleaned)))
+        click.echo(f"\nCleaned model: {one_line(str(out))}, {one_line(str(beside))}")
+
+
+def one_line_each(text: str) -> str:
+    """Every line made safe for a terminal."""
+    return "\n".join(map(one_line, text.splitlines()))

@@ -1,0 +1,33 @@
+"""Taking a backdoor out: one method a file, behind one signature.
+
+A method is written as text, ``name:option=value,option=value``, as a trigger is: ``shift-tuning``,
+``shift-tuning:epochs=12``, ``cut:ranking=weights``. ``paper`` stands for the paper's settings.
+"""
+
+from __future__ import annotations
+
+from bdshift.purify.clean_data import CleanData, Part, read_clean, split_clean
+from bdshift.purify.fine_tuning import FineTuning
+from bdshift.purify.method import Method, Step
+from bdshift.purify.pruning import Cut, FinePruning
+from bdshift.purify.run import Purified, Row, purify
+from bdshift.purify.shift_tuning import PAPER, ShiftTuning
+from bdshift.spec import parse_spec
+
+__all__ = [
+    "METHODS", "PAPER", "CleanData", "Cut", "FinePruning", "FineTuning", "Method", "Part",
+    "Purified", "Row", "ShiftTuning", "Step", "parse_method", "purify", "read_clean", "split_clean",
+]  # fmt: skip
+
+METHODS: dict[str, type[Method]] = {
+    kind.name: kind for kind in (ShiftTuning, FineTuning, FinePruning, Cut)
+}
+"""Every method by the name it has in its text."""
+
+
+def parse_method(text: str) -> Method:
+    """Read a method's text.
+
+    Raises `UsageError` if the method or an option is unknown or out of range.
+    """
+    return PAPER if text == "paper" else parse_spec(text, METHODS, "method")

@@ -1,0 +1,96 @@
+"""The clean images that a purification may see: some to tune on, the rest held out to choose by.
+
+Nothing else goes into a method. Triggered images and test images have no place here, so what a
+method chooses, or when it stops, cannot depend on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from bdshift.errors import InputError, UsageError
+from bdshift.images.collection import ImageCollection, ImageFile
+from bdshift.images.loader import decode_all
+from bdshift.images.preprocessing import Preprocessing
+from bdshift.jobs import SILENT, JobContext
+
+_LEAST = 2  # images of each part
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images as bytes, and their classes.
+
+    Attributes:
+        pixels: uint8 (n, 3, s, s), RGB, at the network's input size.
+        labels: int64 (n,).
+    """
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> Part:
+        """The same on a device."""
+        return Part(self.pixels.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class CleanData:
+    """``tune`` is learnt from; ``held`` is only ever looked at, to choose and to stop."""
+
+    tune: Part
+    held: Part
+    preprocess: Preprocessing
+
+
+def split_clean(
+    pixels: torch.Tensor,
+    labels: torch.Tensor,
+    preprocess: Preprocessing,
+    *,
+    held: float = 0.2,
+    seed: int = 0,
+) -> CleanData:
+    """Hold out a share of every class, at random from ``seed``.
+
+    Raises `UsageError` if ``held`` is not in (0, 1), `InputError` if there are too few images.
+    """
+    if not 0 < held < 1:
+        raise UsageError(f"the held-out share must be between 0 and 1, not {held}")
+    rng = np.random.default_rng(seed)
+    kept = []
+    for one in np.unique(labels.numpy()):
+        rows = rng.permutation(np.flatnonzero(labels.numpy() == one))
+        count = round(held * len(rows))
+        if len(rows) > 1:
+            count = min(max(1, count), len(rows) - 1)
+        kept.append(rows[:count])
+    mask = np.zeros(len(labels), dtype=bool)
+    mask[np.concatenate(kept) if kept else []] = True
+    if mask.sum() < _LEAST or (~mask).sum() < _LEAST:
+        raise InputError(f"{len(labels)} clean images are too few to hold some of them out")
+    out = torch.from_numpy(mask)
+    return CleanData(Part(pixels[~out], labels[~out]), Part(pixels[out], labels[out]), preprocess)
+
+
+def read_clean(
+    collection: ImageCollection,
+    files: Sequence[ImageFile],
+    class_of_folder: Sequence[int],
+    preprocess: Preprocessing,
+    *,
+    held: float = 0.2,
+    seed: int = 0,
+    job: JobContext = SILENT,
+) -> CleanData:
+    """Decode the clean set of an audit, and split it as `split_clean` does."""
+    batch = decode_all(collection, files, preprocess.size, job=job)
+    labels = torch.from_numpy(np.asarray(class_of_folder)[batch.labels])
+    return split_clean(torch.from_numpy(batch.pixels), labels, preprocess, held=held, seed=seed)

@@ -1,0 +1,194 @@
+"""Runs a method: keeps the best network, survives being stopped or killed, touches no source."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bdshift.checkpoints.classifier import Classifier
+from bdshift.errors import InputError
+from bdshift.jobs import SILENT, Cancelled, JobContext
+from bdshift.purify.clean_data import CleanData
+from bdshift.purify.method import Method, Step
+from bdshift.purify.workbench import Workbench, copy_network
+
+Watch = Callable[[nn.Module], Mapping[str, float]]
+"""Measures a network for a report, on images that no method sees."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A step as it is reported: the method's own figures, and what was watched beside it."""
+
+    step: Step
+    watched: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Purified:
+    """What came out.
+
+    Attributes:
+        classifier: the purified one, with everything else as it was; on the CPU.
+        method: its text.
+        target, seed: as given.
+        rows: the history, a row a step.
+        kept: number of the step whose network was kept.
+        complete: False if it was cancelled, and the best until then kept.
+        forwards, backwards: images that went through the network, each way.
+        seconds: of work, over all sessions.
+    """
+
+    classifier: Classifier
+    method: str
+    target: int
+    seed: int
+    rows: tuple[Row, ...]
+    kept: int
+    complete: bool
+    forwards: int
+    backwards: int
+    seconds: float
+
+
+def purify(
+    classifier: Classifier,
+    clean: CleanData,
+    method: Method,
+    target: int,
+    shift: torch.Tensor,
+    *,
+    seed: int = 0,
+    watch: Watch | None = None,
+    resume: Path | None = None,
+    device: torch.device | None = None,
+    job: JobContext = SILENT,
+) -> Purified:
+    """Purify a copy of ``classifier``.
+
+    Args:
+        classifier: with its preprocessing; not touched.
+        clean: all that the method may see.
+        method: with its settings.
+        target: index of the poisoned class.
+        shift: its embedding shift, (d,).
+        seed: of the order of images.
+        watch: called after every step; what it returns is written into the rows and shown to
+            nobody else.
+        resume: a file for the state after each step. If it exists, the run goes on from there; it
+            is left in place when the run ends, and is the caller's to remove.
+        device: where to work; the CPU by default.
+        job: progress. Cancelled, it ends with the best until then.
+
+    Raises `InputError` if ``resume`` holds another run, `Cancelled` if it was cancelled before
+    there was anything to keep.
+    """
+    where = device or torch.device("cpu")
+    data = replace(clean, tune=clean.tune.to(where), held=clean.held.to(where))
+    bench = Workbench(
+        copy_network(classifier, where), classifier.head_name, data, target,
+        shift.detach().float().to(where), seed, job,
+    )  # fmt: skip
+    identity = {
+        "sha256": classifier.sha256, "method": method.spec, "target": target, "seed": seed,
+        "images": [len(clean.tune), len(clean.held)],
+    }  # fmt: skip
+    rows: list[Row] = []
+    best, kept = copy.deepcopy(bench.network.state_dict()), -1
+    if resume is not None and resume.exists():
+        rows, best, kept = _load(resume, identity, bench, job)
+    complete = True
+    began = time.perf_counter()
+    try:
+        for step in method.steps(bench):
+            now = time.perf_counter()
+            if step.final or kept < 0 or step.score > _row(rows, kept).step.score:
+                best, kept = copy.deepcopy(bench.network.state_dict()), step.number
+            bench.network.eval()
+            watched = dict(watch(bench.network)) if watch is not None else {}
+            rows.append(Row(step, watched, now - began))
+            job.note(_words(rows[-1], method))
+            if resume is not None:
+                _save(resume, identity, bench, rows, best, kept)
+            began = time.perf_counter()
+    except Cancelled:
+        if kept < 0:
+            raise
+        complete = False
+    bench.network.load_state_dict(best)
+    network = bench.network.cpu().eval().requires_grad_(False)
+    return Purified(
+        replace(classifier, network=network), method.spec, target, seed, tuple(rows), kept,
+        complete, bench.forwards, bench.backwards, sum(row.seconds for row in rows),
+    )  # fmt: skip
+
+
+def _row(rows: list[Row], number: int) -> Row:
+    return next(row for row in rows if row.step.number == number)
+
+
+def _words(row: Row, method: Method) -> str:
+    figures = {**row.step.figures, **row.watched}
+    listed = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items())
+    return f"Step {row.step.number + 1} of {method.total}: {listed}"
+
+
+def _save(
+    path: Path,
+    identity: dict[str, Any],
+    bench: Workbench,
+    rows: list[Row],
+    best: dict[str, Any],
+    kept: int,
+) -> None:
+    partial = path.with_name(path.name + ".part")
+    history = [
+        {"number": row.step.number, "score": row.step.score, "figures": row.step.figures,
+         "final": row.step.final, "watched": row.watched, "seconds": row.seconds}
+        for row in rows
+    ]  # fmt: skip
+    with partial.open("wb") as stream:
+        torch.save(
+            {
+                "identity": identity, "network": bench.network.state_dict(), "best": best,
+                "kept": kept, "state": bench.state, "rows": history,
+                "passes": [bench.forwards, bench.backwards],
+            },
+            stream,
+        )  # fmt: skip
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(partial, path)
+
+
+def _load(
+    path: Path, identity: dict[str, Any], bench: Workbench, job: JobContext
+) -> tuple[list[Row], dict[str, Any], int]:
+    try:
+        found = torch.load(path, map_location=bench.device, weights_only=True)
+        same = found["identity"] == identity
+    except Exception as error:  # whatever a file that is no such state makes torch raise
+        raise InputError(f"{path}: holds no state of a purification") from error
+    if not same:
+        raise InputError(f"{path}: holds the state of another run; remove it, or choose another")
+    bench.network.load_state_dict(found["network"])
+    bench.state = found["state"]
+    bench.forwards, bench.backwards = found["passes"]
+    rows = [
+        Row(
+            Step(row["number"], row["score"], row["figures"], row["final"]),
+            row["watched"], row["seconds"],
+        )
+        for row in found["rows"]
+    ]  # fmt: skip
+    job.note(f"Going on after step {len(rows)}")
+    return rows, found["best"], found["kept"]

@@ -1,0 +1,98 @@
+"""Fine-tuning under the embedding shift (Eq. 5 of Iwahana et al., 2025).
+
+The network learns to be right where it is, and also where the shift to the poisoned class would
+carry it: CE(h(φ(x)), y) + CE(h(φ(x) + s_t), y). Both terms need one pass of φ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+
+from bdshift.purify.method import Method, Step
+from bdshift.purify.tuning import Loss, Sgd, held_out, shifted_loss, tune
+from bdshift.purify.workbench import Workbench
+
+_RIDGE = 1e-3  # of the head's change, so that its problem has one solution
+_MOST_UPDATES = 200  # of L-BFGS; some 60 are usual
+
+
+@dataclass(frozen=True)
+class ShiftTuning(Method):
+    """SGD on Eq. 5, all weights free. The last epoch is kept, unless it costs more held-out
+    accuracy than ``tolerance``: the loss of Eq. 5 sees only the shift, so its least value says little about
+    what is left of the backdoor.
+
+    With ``head_first`` the head is first solved alone on the cached embedding, where Eq. 5 is
+    convex: a second, and on some victims all there is to do, on others nothing (docs/results.md).
+
+    Attributes:
+        epochs, rate, batch: of SGD with momentum 0.9 and weight decay 5e-4.
+        cosine: whether the rate falls to zero, or stays as in the paper.
+        scale: the shift is taken so many times as long; 1 in the paper. A trigger may move the
+            embedding farther than the shift, which is by definition the shortest way.
+        head_first: whether to solve the head alone first.
+        tolerance: held-out accuracy that an epoch may cost to be kept, absolute.
+    """
+
+    name: ClassVar[str] = "shift-tuning"
+
+    epochs: int = 12
+    rate: float = 0.01
+    batch: int = 128
+    cosine: bool = True
+    scale: float = 1.0
+    head_first: bool = False
+    tolerance: float = 0.03
+
+    @property
+    def total(self) -> int:
+        """Steps at most."""
+        return self.head_first + self.epochs
+
+    def steps(self, bench: Workbench) -> Iterator[Step]:
+        """Solve the head, then tune."""
+        loss = shifted_loss(bench, self.scale)
+        if "before" not in bench.state:
+            bench.state["before"] = held_out(bench, loss)[1]["held_out_accuracy"]
+        if self.head_first and not bench.state.get("head_done"):
+            solve_head(bench, loss)
+            bench.state["head_done"] = True
+            yield self._judged(bench, Step(0, *held_out(bench, loss)))
+        sgd = Sgd(self.epochs, self.batch, self.rate, cosine=self.cosine)
+        for step in tune(bench, sgd, loss, first=int(self.head_first)):
+            yield self._judged(bench, step)
+
+    def _judged(self, bench: Workbench, step: Step) -> Step:
+        """The later the better, if accuracy holds; else by accuracy, below all that do."""
+        lost = bench.state["before"] - step.figures["held_out_accuracy"]
+        return replace(step, score=step.number if lost <= self.tolerance else -1 - lost)
+
+
+PAPER = ShiftTuning(epochs=50, cosine=False, tolerance=1.0)
+"""The paper's settings: SGD, rate 0.01, 50 epochs, no more."""
+
+
+def solve_head(bench: Workbench, loss: Loss) -> None:
+    """Minimise ``loss`` over the head alone, everything before it as it is, by L-BFGS."""
+    phi, labels = bench.embed(bench.clean.tune), bench.clean.tune.labels
+    head = bench.head
+    start = [parameter.detach().clone() for parameter in head.parameters()]
+    optimiser = torch.optim.LBFGS(
+        head.parameters(), max_iter=_MOST_UPDATES, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> torch.Tensor:
+        bench.job.raise_if_cancelled()
+        optimiser.zero_grad()
+        pairs = zip(head.parameters(), start, strict=True)
+        moved = sum((now - was).square().sum() for now, was in pairs)
+        value = loss(phi, labels) + _RIDGE * moved
+        value.backward()
+        return value
+
+    optimiser.step(closure)
+    optimiser.zero_grad()

@@ -1,0 +1,118 @@
+"""The loop that every fine-tuning shares: SGD over the clean images, resumable after each epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from bdshift.purify.method import Step
+from bdshift.purify.workbench import Workbench, shifts_of
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""From φ (n, d) and labels (n,) to a scalar."""
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """How to descend.
+
+    Attributes:
+        epochs, batch, rate, momentum, weight_decay: of SGD.
+        cosine: whether the rate falls to zero along a cosine, or stays.
+    """
+
+    epochs: int
+    batch: int
+    rate: float
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    cosine: bool = False
+
+    def rate_at(self, share: float) -> float:
+        """Learning rate after a share of all steps, in [0, 1)."""
+        return self.rate * (0.5 * (1 + math.cos(math.pi * share)) if self.cosine else 1.0)
+
+
+def held_out(bench: Workbench, loss: Loss) -> tuple[float, dict[str, float]]:
+    """The score (−loss on held-out images), and what to show of the network as it is."""
+    held = bench.clean.held
+    phi = bench.embed(held)
+    with torch.no_grad():
+        value = loss(phi, held.labels).item()
+        right = (bench.head(phi).argmax(1) == held.labels).float().mean().item()
+    norms = shifts_of(phi, bench.head).l2
+    others = [norm for i, norm in enumerate(norms.tolist()) if i != bench.target]
+    spread = float(norms.std()) or 1.0
+    return -value, {
+        "held_out_loss": value,
+        "held_out_accuracy": right,
+        "target_norm": float(norms[bench.target]),
+        "other_norms": sum(others) / len(others),
+        "target_z": float((norms[bench.target] - norms.mean()) / spread),
+    }
+
+
+def tune(
+    bench: Workbench,
+    sgd: Sgd,
+    loss: Loss,
+    *,
+    score: Loss | None = None,
+    after: Callable[[], None] = lambda: None,
+    first: int = 0,
+) -> Iterator[Step]:
+    """Descend ``loss`` on the images to tune on, all weights free and batch norms learning.
+
+    Yields a step an epoch, numbered from ``first``. ``score`` is the loss to choose by, ``loss`` if
+    it is not given; ``after`` is called after every update (to keep pruned weights at zero).
+    """
+    optimiser = torch.optim.SGD(
+        bench.network.parameters(), sgd.rate, sgd.momentum, weight_decay=sgd.weight_decay
+    )
+    state: dict[str, Any] = bench.state
+    if "optimiser" in state:
+        optimiser.load_state_dict(state["optimiser"])
+    tuned = bench.clean.tune
+    updates = sgd.epochs * math.ceil(len(tuned) / sgd.batch)
+    for epoch in range(state.get("epoch", 0), sgd.epochs):
+        bench.network.train()
+        total, seen = 0.0, 0
+        for number, rows in enumerate(bench.batches(epoch, sgd.batch)):
+            done = epoch * math.ceil(len(tuned) / sgd.batch) + number
+            for group in optimiser.param_groups:
+                group["lr"] = sgd.rate_at(done / updates)
+            value = loss(bench.phi(bench.clean.preprocess(tuned.pixels[rows])), tuned.labels[rows])
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+            after()
+            bench.backwards += len(rows)
+            total, seen = total + value.item() * len(rows), seen + len(rows)
+            bench.job.progress("Purifying", done + 1, updates, "updates", f"epoch {epoch + 1}")
+        bench.network.eval()
+        worth, figures = held_out(bench, score or loss)
+        state |= {"epoch": epoch + 1, "optimiser": optimiser.state_dict()}
+        yield Step(first + epoch, worth, {"loss": total / max(seen, 1), **figures})
+
+
+def clean_loss(bench: Workbench) -> Loss:
+    """Cross-entropy of clean images, as plain fine-tuning has it."""
+    return lambda phi, labels: functional.cross_entropy(bench.head(phi), labels)
+
+
+def shifted_loss(bench: Workbench, scale: float = 1.0) -> Loss:
+    """Eq. 5: cross-entropy of clean images plus that under ``scale`` times the shift, from one
+    pass.
+    """
+    shift = scale * bench.shift
+
+    def loss(phi: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        plain = functional.cross_entropy(bench.head(phi), labels)
+        return plain + functional.cross_entropy(bench.head(phi + shift), labels)
+
+    return loss

@@ -1,0 +1,111 @@
+"""What a method works on: its own copy of the network, the clean data, the target and its shift."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from bdshift.checkpoints.classifier import Classifier
+from bdshift.devices import autocast, has_native_bfloat16
+from bdshift.jobs import SILENT, JobContext
+from bdshift.purify.clean_data import CleanData, Part
+from bdshift.shift.exact import solve_exact
+from bdshift.shift.result import Shifts
+
+_BATCH = 250  # images at a time without gradients
+
+
+@dataclass
+class Workbench:
+    """Everything a method may use. The classifier that came in is never touched.
+
+    Attributes:
+        network: a copy of the classifier's, float32, whose weights the method changes.
+        head_name: module path of its last linear layer.
+        clean: the data, on ``device``.
+        target: index of the poisoned class.
+        shift: its embedding shift before anything was changed, float32 (d,).
+        seed: of everything random.
+        state: what the method must find again after a crash: plain values and tensors.
+        forwards, backwards: images that went through the network so far, each way.
+    """
+
+    network: nn.Module
+    head_name: str
+    clean: CleanData
+    target: int
+    shift: torch.Tensor
+    seed: int = 0
+    job: JobContext = SILENT
+    state: dict[str, Any] = field(default_factory=dict)
+    forwards: int = 0
+    backwards: int = 0
+
+    @property
+    def head(self) -> nn.Linear:
+        """The last linear layer."""
+        head = self.network.get_submodule(self.head_name)
+        assert isinstance(head, nn.Linear)
+        return head
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.head.weight.device
+
+    @property
+    def precision(self) -> str:
+        """Of the convolutions: bfloat16 where the hardware has it."""
+        return "bfloat16" if has_native_bfloat16(self.device) else "float32"
+
+    def phi(self, images: torch.Tensor) -> torch.Tensor:
+        """φ of preprocessed images, float32 (n, d), with gradients where they are on."""
+        caught: list[torch.Tensor] = []
+        hook = self.head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+        try:
+            with autocast(self.device, self.precision):
+                self.network(images)
+        finally:
+            hook.remove()
+        self.forwards += len(images)
+        return caught[0].float()
+
+    def embed(self, part: Part) -> torch.Tensor:
+        """φ of all images of a part, in eval mode and without gradients, float32 (n, d)."""
+        was_training = self.network.training
+        self.network.eval()
+        found = []
+        with torch.no_grad():
+            for pixels in part.pixels.split(_BATCH):
+                self.job.raise_if_cancelled()
+                found.append(self.phi(self.clean.preprocess(pixels)))
+        self.network.train(was_training)
+        return torch.cat(found)
+
+    def batches(self, epoch: int, size: int) -> Iterator[torch.Tensor]:
+        """Rows of ``clean.tune`` in an order of their own for each epoch, the same for a seed."""
+        rng = torch.Generator().manual_seed(self.seed * 100_003 + epoch + 1)
+        order = torch.randperm(len(self.clean.tune), generator=rng).to(self.device)
+        for rows in order.split(size):
+            if len(rows) > 1 or len(order) == 1:  # batch norm cannot learn from one image
+                yield rows
+
+
+def copy_network(classifier: Classifier, device: torch.device) -> nn.Module:
+    """A copy that can be trained, channels-last, on ``device``."""
+    network = copy.deepcopy(classifier.network)
+    return network.to(device).to(memory_format=torch.channels_last).requires_grad_(True)
+
+
+def shifts_of(phi: torch.Tensor, head: nn.Linear) -> Shifts:
+    """Eq. 4 for every class, from embeddings (n, d) and the head as they are now."""
+    with torch.no_grad():
+        logits: NDArray[np.float32] = head(phi).float().cpu().numpy()
+    return solve_exact(logits, head.weight.detach().cpu().numpy())
