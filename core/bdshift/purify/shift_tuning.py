@@ -23,8 +23,8 @@ _MOST_UPDATES = 200  # of L-BFGS; some 60 are usual
 @dataclass(frozen=True)
 class ShiftTuning(Method):
     """SGD on Eq. 5, all weights free. The last epoch is kept, unless it costs more held-out
-    accuracy than ``tolerance``: the loss of Eq. 5 sees only the shift, so its least value says little about
-    what is left of the backdoor.
+    accuracy than ``tolerance``: the loss of Eq. 5 sees only the shift, so its least value says
+    little about what is left of the backdoor.
 
     With ``head_first`` the head is first solved alone on the cached embedding, where Eq. 5 is
     convex: a second, and on some victims all there is to do, on others nothing (docs/results.md).
