@@ -20,9 +20,10 @@ from click.testing import CliRunner
 from bdshift.audit import Audit, ScanSettings, reopen, scan
 from bdshift.audit.cleaning import clean_model
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint
-from bdshift.checkpoints.export import write_checkpoint
+from bdshift.checkpoints.export import FORMS, Form, write_checkpoint
 from bdshift.checkpoints.reader import read_checkpoint
 from bdshift.cli import main
+from bdshift.cli.export import FORM_NAMES
 from bdshift.errors import InputError, UsageError
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.jobs import Cancelled, Event, JobContext, Note
@@ -360,6 +361,42 @@ def test_asr_leaves_out_the_target_class(
 # --- export
 
 
+def test_the_command_knows_every_form() -> None:
+    assert tuple(FORMS) == FORM_NAMES
+
+
+@pytest.mark.parametrize("form", ["torchscript", "onnx"])
+def test_a_graph_needs_no_class_and_takes_any_number_of_images(
+    audit: Audit, form: str, tmp_path: Path
+) -> None:
+    classifier, _ = reopen(audit)
+    path = tmp_path / "out"
+    told = write_checkpoint(classifier, path, form, metadata={"bdshift": "{}"})
+    assert told["logit_difference"] < 1e-4
+    images = torch.randn(5, 3, 32, 32)
+    with torch.inference_mode():
+        theirs = FORMS[form].read(classifier, path)(images)
+        assert torch.allclose(theirs, classifier.network(images), atol=1e-3)
+    if form == "onnx":
+        import onnxruntime
+
+        about = onnxruntime.InferenceSession(str(path)).get_modelmeta().custom_metadata_map
+        assert json.loads(about["preprocessing"])["mean"] == [0.5, 0.5, 0.5]
+        assert about["bdshift"] == "{}"
+
+
+def test_an_export_that_gives_other_logits_is_not_kept(
+    audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, _ = reopen(audit)
+    right = FORMS["safetensors"]
+    wrong = Form(right.write, lambda given, path: lambda x: right.read(given, path)(x) + 1e-2)
+    monkeypatch.setitem(FORMS, "safetensors", wrong)
+    with pytest.raises(InputError, match="gives other logits"):
+        write_checkpoint(classifier, tmp_path / "out.safetensors", "safetensors")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("form", ["as-it-came", "state-dict", "safetensors"])
 def test_an_export_reads_back_as_the_same_network(audit: Audit, form: str, tmp_path: Path) -> None:
     classifier, _ = reopen(audit)
@@ -447,6 +484,23 @@ def test_the_command_cleans_reports_and_says_where_it_came_from(
     again = CliRunner().invoke(main, given)
     assert again.exit_code == 2
     assert "--overwrite" in again.output
+
+
+@pytest.mark.parametrize("source", ["audit", "model"])
+def test_export_as_a_command(audit: Audit, victim: Path, tmp_path: Path, source: str) -> None:
+    from bdshift.store import save_audit
+
+    save_audit(audit, tmp_path / "a.h5")
+    given = tmp_path / "a.h5" if source == "audit" else victim
+    out = tmp_path / "out.onnx"
+    call = ["export", str(given), "--out", str(out), "--format", "onnx"]
+    found = CliRunner().invoke(main, [*call, "--json"])
+    assert found.exit_code == 0, found.output
+    assert out.exists()
+    assert CliRunner().invoke(main, call).exit_code == 2, "an existing file is kept"
+    assert CliRunner().invoke(main, [*call, "--overwrite"]).exit_code == 0
+    call[1] = str(tmp_path / "missing.pth")
+    assert CliRunner().invoke(main, [*call, "--overwrite"]).exit_code == 3
 
 
 def test_wrong_use_is_said(audit: Audit, tmp_path: Path, clean_twin: Path, signs: Path) -> None:

@@ -41,7 +41,7 @@ from bdshift.triggers import Trigger
 
 __all__ = [
     "Audit", "CleanSet", "ImagesRecord", "LabelProposal", "ModelRecord", "ScanSettings", "add_tac",
-    "reopen", "scan", "versions",
+    "reopen", "reopen_model", "scan", "versions",
 ]  # fmt: skip
 
 
@@ -105,21 +105,20 @@ def scan(
     )
 
 
-def reopen(
+def reopen_model(
     audit: Audit,
     *,
     model: str | Path | None = None,
-    images: str | Path | None = None,
     arch: str | None = None,
     job: JobContext = SILENT,
-) -> tuple[Classifier, CleanSet]:
-    """The model and images of an audit again, from where they were or where they are now.
+) -> Classifier:
+    """The model of an audit again, from where it was or where it is now.
 
     An audit of a user's own network needs ``arch`` again: an audit file may come from anybody, so
     what it names is not run.
 
-    Raises `InputError` if either is missing or is not the same as then (by SHA-256), `UsageError`
-    if ``arch`` is needed.
+    Raises `InputError` if it is missing or is not the same as then (by SHA-256), `UsageError` if
+    ``arch`` is needed.
     """
     own = arch is not None and is_users_own(arch)
     for name in (audit.model.architecture, audit.settings.arch or ""):
@@ -128,9 +127,7 @@ def reopen(
                 f"this audit is of a network of the user's own, {name}, whose code would be run; "
                 "if you trust it, name it again with --arch"
             )
-    for given, kept in ((model, audit.model.path), (images, audit.images.path)):
-        if given is None and kept.startswith(("\\\\", "//")):
-            raise InputError(f"{kept}: is on another machine; name it yourself to open it")
+    _check_local(model, audit.model.path)
     opened = open_checkpoint(model or audit.model.path, arch=arch if own else None, job=job)
     if opened.file.sha256 != audit.model.sha256:
         raise InputError(f"{opened.file.path}: is not the model that was audited (SHA-256 differs)")
@@ -139,7 +136,25 @@ def reopen(
         raise InputError(
             f"{opened.file.path}: is no longer recognised as {audit.model.architecture}"
         )
-    classifier = opened.classifier(chosen).with_preprocessing(audit.preprocessing.preprocessing)
+    return opened.classifier(chosen).with_preprocessing(audit.preprocessing.preprocessing)
+
+
+def _check_local(given: str | Path | None, kept: str) -> None:
+    if given is None and kept.startswith(("\\\\", "//")):
+        raise InputError(f"{kept}: is on another machine; name it yourself to open it")
+
+
+def reopen(
+    audit: Audit,
+    *,
+    model: str | Path | None = None,
+    images: str | Path | None = None,
+    arch: str | None = None,
+    job: JobContext = SILENT,
+) -> tuple[Classifier, CleanSet]:
+    """The model and images of an audit again, as `reopen_model` does."""
+    _check_local(images, audit.images.path)
+    classifier = reopen_model(audit, model=model, arch=arch, job=job)
     collection = open_images(images or audit.images.path)
     # By the names that the audit kept: a class-name file may be gone. Where a folder is called as a
     # class without one is ("class 7"), the folder's index counts.

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded
+from bdshift.cli.export import FORM_NAMES
 from bdshift.cli.neurons import TRIGGER_HELP, pick_target
 from bdshift.errors import UsageError
 from bdshift.text import one_line
@@ -30,7 +31,7 @@ _METHOD_HELP = (
 @click.option("--test", type=click.Path(path_type=Path),
               help="Other images to report on; default: the held-out ones.")  # fmt: skip
 @click.option("--format", "form", default="as-it-came", show_default=True,
-              type=click.Choice(["as-it-came", "state-dict", "safetensors"]))  # fmt: skip
+              type=click.Choice(FORM_NAMES))  # fmt: skip
 @click.option("--model", type=click.Path(path_type=Path), help="The model, if it was moved.")
 @click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")
 @click.option("--arch", help=ARCH_HELP)
@@ -95,8 +96,12 @@ def command(
     )  # fmt: skip
     if not cleaned.run.complete:
         raise click.Abort
-    written = write_checkpoint(cleaned.run.classifier, out, form, overwrite=overwrite)
-    told = {**cleaned_json(cleaned), "export": written}
+    told = cleaned_json(cleaned)
+    brief = {key: told[key] for key in ("source", "method", "seed", "target", "versions")}
+    told["export"] = write_checkpoint(
+        cleaned.run.classifier, out, form, overwrite=overwrite,
+        metadata={"bdshift": json.dumps(brief)},
+    )  # fmt: skip
     beside = out.with_name(out.name + ".json")
     beside.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     resume.unlink(missing_ok=True)

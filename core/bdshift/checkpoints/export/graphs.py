@@ -1,0 +1,72 @@
+"""The network as a graph that needs no Python class: TorchScript and ONNX. Both take normalised
+images (n, 3, size, size), any n, and give logits (n, C); how to normalise is in the metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from bdshift.checkpoints.classifier import Classifier
+from bdshift.errors import UsageError
+
+
+def _example(classifier: Classifier) -> torch.Tensor:
+    assert classifier.preprocessing is not None
+    size = classifier.preprocessing.size
+    return torch.zeros(2, 3, size, size)  # two, or torch takes the batch for a constant
+
+
+def _about(classifier: Classifier, metadata: dict[str, str]) -> dict[str, str]:
+    preprocess = classifier.preprocessing
+    assert preprocess is not None
+    n = preprocess.normalisation
+    told = {"size": preprocess.size, "order": preprocess.order, "mean": n.mean, "std": n.std}
+    return {"preprocessing": json.dumps(told), **metadata}
+
+
+def write_torchscript(classifier: Classifier, path: Path, metadata: dict[str, str]) -> None:
+    """Traced; the metadata lie in ``extra/`` of the archive."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch would rather have torch.export, which is a pickle
+        traced = torch.jit.trace(classifier.network, _example(classifier))
+        torch.jit.save(traced, path, _extra_files=_about(classifier, metadata))
+
+
+def read_torchscript(_classifier: Classifier, path: Path) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Our own file, just written: nobody else's is ever loaded so."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.load(path)
+
+
+def write_onnx(classifier: Classifier, path: Path, metadata: dict[str, str]) -> None:
+    """Exported by ``torch.onnx``, the batch size free. Raises `UsageError` without the packages."""
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UsageError('ONNX needs more packages: pip install "bdshift[export]"') from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            classifier.network, (_example(classifier),), dynamo=True, verbose=False,
+            input_names=["image"], output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("n")},),
+        )  # fmt: skip
+    assert program is not None
+    program.model.metadata_props.update(_about(classifier, metadata))
+    program.save(str(path))
+
+
+def read_onnx(_classifier: Classifier, path: Path) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Run by onnxruntime. Raises `UsageError` without it."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UsageError('ONNX needs more packages: pip install "bdshift[export]"') from error
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(None, {"image": images.numpy()})[0])

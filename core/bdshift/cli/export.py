@@ -1,0 +1,70 @@
+"""``bdshift export MODEL | AUDIT.h5``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded
+from bdshift.text import one_line
+
+FORM_NAMES = ("as-it-came", "state-dict", "safetensors", "torchscript", "onnx")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+@click.command("export", short_help="Write a model in another form, and check it.")
+@click.argument("source", metavar="MODEL | AUDIT.h5", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format", "form", default="as-it-came", show_default=True, type=click.Choice(FORM_NAMES)
+)
+@click.option("--model", type=click.Path(path_type=Path), help="The audit's model, if moved.")
+@click.option("--arch", help=ARCH_HELP)
+@click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@guarded
+def command(
+    source: Path,
+    out: Path,
+    form: str,
+    model: Path | None,
+    arch: str | None,
+    overwrite: bool,
+    as_json: bool,
+    job: ConsoleJob,
+) -> None:
+    """Write a model as torchscript, onnx, safetensors, a plain state dict, or as it came.
+
+    The file is read again and its logits compared before it is called written. Of an audit, the
+    audited model is written, with the preprocessing that was found in the metadata; of a bare
+    checkpoint, the first architecture that fits.
+    """
+    from bdshift.audit import reopen_model
+    from bdshift.checkpoints.classifier import open_checkpoint
+    from bdshift.checkpoints.export import write_checkpoint
+    from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+    from bdshift.store import load_audit
+
+    metadata = {}
+    if source.is_file() and source.open("rb").read(8) == _HDF5:
+        audit = load_audit(source)
+        classifier = reopen_model(audit, model=model, arch=arch, job=job)
+        metadata["bdshift"] = json.dumps({"source": audit.model.sha256})
+    else:
+        opened = open_checkpoint(source, arch=arch, job=job)
+        classifier = opened.classifier(opened.candidates[0])
+        plain = Preprocessing((*classifier.sizes, 32)[0], parse_normalisation("none"))
+        classifier = classifier.with_preprocessing(plain)
+        if form in ("torchscript", "onnx"):
+            job.note("The normalisation is not known without an audit: none is written.")
+    told = write_checkpoint(classifier, out, form, metadata=metadata, overwrite=overwrite)
+    job.close()
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+    else:
+        click.echo(
+            f"{one_line(str(out))}: {form}, {told['bytes']:,} bytes, SHA-256 {told['sha256']}\n"
+            f"largest difference of the logits {told['logit_difference']:.2g}"
+        )
