@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Slot
-from PySide6.QtWidgets import QFileDialog, QMessageBox
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
 from bdshift_gui.auditor import half_of
 from bdshift_gui.dialogs.save import ask_where
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bdshift_gui.main_window import MainWindow
 
 
-_STARTING = ("open_model", "open_images", "open_audit", "scan", "save", "demo")
+_STARTING = ("open_model", "open_images", "open_audit", "scan", "save", "demo", "export_run")
 """Actions that take the last error away."""
 
 
@@ -188,6 +188,47 @@ class Commands(QObject):
         if not self._window.jobs.busy:
             self._window.error.hide()
             self._auditor.look(neurons, count)
+
+    def purify(self) -> None:
+        """Ask how, and purify."""
+        from bdshift_gui.dialogs.purify import PurifyDialog
+
+        dialog = PurifyDialog(self._session.state, self._selection.now, self._window)
+        dialog.chosen.connect(self._purify)
+        dialog.open()
+
+    @Slot(str, int, str, float)
+    def _purify(self, method: str, target: int, trigger: str, held: float) -> None:
+        if self._window.jobs.busy:
+            return
+        self._window.error.hide()
+        assert self._window.work is not None
+        self._window.work.docks["runs"].show()
+        self._window.work.docks["runs"].raise_()
+        self._auditor.purify(method, target, trigger, held)
+
+    def export_run(self) -> None:
+        """Write the selected purified model."""
+        work = self._window.work
+        run = work.runs.selected if work is not None else None
+        if run is None:
+            self._window.message.setText(tr("Select a purified model in its table first."))
+            return
+        forms = {
+            tr("As it came"): "as-it-came", tr("Plain state dict"): "state-dict",
+            "safetensors": "safetensors", "TorchScript": "torchscript", "ONNX": "onnx",
+        }  # fmt: skip
+        suffixes = {"safetensors": ".safetensors", "torchscript": ".pt", "onnx": ".onnx"}
+        text, fine = QInputDialog.getItem(
+            self._window, tr("Export the model"), tr("Form"), list(forms), 0, False
+        )
+        if not fine:
+            return
+        form = forms[text]
+        suffix = suffixes.get(form, Path(run.audit.model.path).suffix or ".pth")
+        path = ask_where(self._window, tr("Export the model"), f"cleaned{suffix}", (suffix,))
+        if path is not None:
+            self._auditor.export_run(run, path, form)
 
     def select_half(self) -> None:
         """Select the fewest neurons that hold half of the shift."""

@@ -26,7 +26,7 @@ from bdshift_gui.auditor import Auditor
 from bdshift_gui.commands import Commands
 from bdshift_gui.i18n import tr
 from bdshift_gui.jobs.controller import JobController
-from bdshift_gui.jobs.events import Event, Failed, Noted, Progressed, Stopped
+from bdshift_gui.jobs.events import Event, Failed, Noted, Progressed, Stepped, Stopped
 from bdshift_gui.selection import SelectionModel
 from bdshift_gui.session import Session, State
 from bdshift_gui.settings import LAYOUT_VERSION, Settings
@@ -39,7 +39,7 @@ from bdshift_gui.widgets.number_slider import NumberSlider
 if TYPE_CHECKING:
     from bdshift_gui.workspace import Workspace
 
-_TOOLBAR = ("open_model", "open_images", "scan", "trigger", "save")
+_TOOLBAR = ("open_model", "open_images", "scan", "trigger", "purify", "save")
 _NEEDS_AUDIT = (
     "save",
     "trigger",
@@ -49,6 +49,8 @@ _NEEDS_AUDIT = (
     "previous",
     "next_class",
     "previous_class",
+    "purify",
+    "export_run",
     "export_neurons",
 )
 
@@ -117,6 +119,7 @@ class MainWindow(QMainWindow):
         work.verdict.rule_chosen.connect(self.auditor.set_rule)
         work.classes.class_chosen.connect(self.selection.select_class)
         work.scatter.asked.connect(self.commands.select)
+        work.runs.asked.connect(self.commands.do)
         work.table.asked.connect(self.commands.select_rows)
         work.agreement.asked.connect(self.selection.select_neurons)
         work.inspector.stepped.connect(self.commands.step)
@@ -298,11 +301,15 @@ class MainWindow(QMainWindow):
             self.job_bar.progress(event)
         elif isinstance(event, Noted):
             self._note(f"  {event.text}")
+        elif isinstance(event, Stepped):
+            self._note(f"  {event.figures.text}")
+            self.auditor.step(event.figures)
 
     @Slot(object)
     def _job_ended(self, event: Event) -> None:
         self._job_name = ""
         self.job_bar.end()
+        self.auditor.step(None)
         if isinstance(event, Failed):
             self._note(event.details)
             self.error.show_failure(event)

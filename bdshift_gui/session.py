@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bdshift.audit import Audit
+    from bdshift.audit.cleaning import Cleaned
+    from bdshift.jobs import Figures
     from bdshift.neurons.tac import Tac
     from bdshift.neurons.what_if import Cut
     from bdshift.shift.result import Shifts
@@ -68,6 +70,8 @@ class State:
     tac: Tac | None = None
     cut: CutView | None = None
     maps: Maps | None = None
+    runs: tuple[Cleaned, ...] = ()
+    steps: tuple[Figures, ...] = ()  # of the purification that is on its way
     corrections: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

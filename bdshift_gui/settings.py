@@ -12,7 +12,7 @@ Scheme = Literal["system", "light", "dark"]
 Language = Literal["en", "ja"]
 
 MAX_RECENT = 10
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Raised when docks change: an old layout is then dropped, not half restored."""
 
 

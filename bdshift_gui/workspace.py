@@ -22,6 +22,7 @@ from bdshift_gui.views.cards import ImagesCard, ModelCard
 from bdshift_gui.views.classes import ClassView
 from bdshift_gui.views.inspector import InspectorView
 from bdshift_gui.views.neuron_table import NeuronTableView
+from bdshift_gui.views.runs import RunsView
 from bdshift_gui.views.scatter import ScatterView
 from bdshift_gui.views.verdict import VerdictView
 
@@ -34,6 +35,7 @@ _READS: dict[type[QWidget], tuple[tuple[str, ...], tuple[str, ...]]] = {
     ScatterView: (_FOUND, ("class_index", "neurons", "primary")),
     InspectorView: ((*_FOUND, "cut", "maps"), ("class_index", "neurons", "primary")),
     NeuronTableView: (_FOUND, ("class_index", "neurons", "primary")),
+    RunsView: (("audit", "shifts", "verdict", "tac", "runs", "steps"), ()),
     AgreementView: (("audit", "shifts", "tac"), ("class_index",)),
 }
 """What each view reads of the state and of the selection; it is drawn anew when that changes."""
@@ -50,7 +52,7 @@ class Workspace(QObject):
         self.classes, self.scatter = ClassView(), ScatterView()
         self.verdict, self.model_card, self.images_card = VerdictView(), ModelCard(), ImagesCard()
         self.inspector, self.table = InspectorView(), NeuronTableView()
-        self.agreement = AgreementView()
+        self.agreement, self.runs = AgreementView(), RunsView()
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
         self.plots = QSplitter(Qt.Orientation.Vertical)
@@ -81,11 +83,13 @@ class Workspace(QObject):
             "inspector": self._dock("inspector", _scrolled(holder), areas.RightDockWidgetArea, 304),
             "table": self._dock("table", self.table, areas.BottomDockWidgetArea, 0),
             "overlap": self._dock("overlap", self.agreement, areas.BottomDockWidgetArea, 0),
+            "runs": self._dock("runs", self.runs, areas.BottomDockWidgetArea, 0),
             "log": self._dock("log", self.log, areas.BottomDockWidgetArea, 0),
         }
         window.tabifyDockWidget(self.docks["table"], self.docks["overlap"])
-        window.tabifyDockWidget(self.docks["overlap"], self.docks["log"])
-        for name in ("table", "overlap", "log"):
+        window.tabifyDockWidget(self.docks["overlap"], self.docks["runs"])
+        window.tabifyDockWidget(self.docks["runs"], self.docks["log"])
+        for name in ("table", "overlap", "runs", "log"):
             self.docks[name].hide()
         corners = Qt.Corner
         window.setCorner(corners.BottomLeftCorner, areas.LeftDockWidgetArea)
@@ -111,7 +115,7 @@ class Workspace(QObject):
         """
         self._show_dock("audit", bool(state.audit or state.model or state.images))
         self._show_dock("inspector", state.audit is not None)
-        of_state = (self.verdict, self.model_card, self.images_card)
+        of_state = (self.verdict, self.model_card, self.images_card, self.runs)
         for view in of_state:
             if self._is_new(view, state, now):
                 view.show_state(state)
@@ -146,14 +150,14 @@ class Workspace(QObject):
 
     def paint(self, theme: Theme) -> None:
         """Take the theme's colours."""
-        for view in (self.classes, self.scatter, self.inspector, self.agreement):
+        for view in (self.classes, self.scatter, self.inspector, self.agreement, self.runs):
             view.paint(theme)
 
     def retranslate(self) -> None:
         """Take the texts of the window's language."""
         names = {
             "audit": tr("Audit"), "inspector": tr("Inspector"), "table": tr("Neurons"),
-            "overlap": tr("Overlap"), "log": tr("Log"),
+            "overlap": tr("Overlap"), "runs": tr("Purifications"), "log": tr("Log"),
         }  # fmt: skip
         self._shown.clear()
         for key, dock in self.docks.items():

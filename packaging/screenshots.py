@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QApplication
 from bdshift.devices import be_polite
 from bdshift_gui.app import load_fonts
 from bdshift_gui.dialogs.labels import LabelsDialog
+from bdshift_gui.dialogs.purify import PurifyDialog
 from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
@@ -128,6 +129,21 @@ def main(out: Path, demo: Path) -> None:
     window.work.docks["table"].show()
     camera.take("table")
     window.work.docks["table"].hide()
+    window.commands.do("purify")
+    (how,) = window.findChildren(PurifyDialog)
+    camera.wait()
+    how.grab().save(str(out / "purify-dialog.png"))
+    trigger = how.trigger.text()
+    how.reject()
+    for method in ("shift-tuning", "fine-pruning:epochs=4"):
+        window.commands._purify(method, 9, trigger, 0.2)
+        camera.wait(lambda: len(window.session.state.steps) > 3 or not window.jobs.busy)
+        if method == "shift-tuning":
+            camera.take("purifying")
+        camera.idle()
+    window.work.runs.table.selectRow(1)
+    camera.take("purified")
+    window.work.docks["runs"].hide()
     thousand_classes(window)
     camera.take("classes-1000")
     window.auditor.open_model(demo / "clean-twin.pth")

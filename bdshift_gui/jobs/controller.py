@@ -48,11 +48,18 @@ class JobController(QObject):
         return self._job is not None
 
     def start(
-        self, name: str, run: Callable[[JobContext], Any], done: Callable[[Any], None]
+        self,
+        name: str,
+        run: Callable[[JobContext], Any],
+        done: Callable[[Any], None],
+        *,
+        keeps: bool = False,
     ) -> None:
-        """Start a job; ``done`` gets its result, in the window's thread. Only when not `busy`."""
+        """Start a job; ``done`` gets its result, in the window's thread. If it ``keeps`` what it
+        has until then, also when it was cancelled. Only when not `busy`.
+        """
         assert self._job is None, "one job at a time: the actions are off while one runs"
-        self._job = Job(next(self._numbers), name, run)
+        self._job = Job(next(self._numbers), name, run, keeps)
         self._context = WindowJob(self._worker, self._job.id)
         self._done = done
         self.started.emit(name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bdshift.errors import BdshiftError
-from bdshift.jobs import JobContext
+from bdshift.jobs import Figures, JobContext
 
 
 def sentence(error: BaseException) -> str:
@@ -19,11 +19,14 @@ def sentence(error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """Something to do: ``run`` is called on the worker with the job's context."""
+    """Something to do: ``run`` is called on the worker with the job's context. What it returns
+    after it was cancelled counts only if it ``keeps`` what it has until then.
+    """
 
     id: int
     name: str
     run: Callable[[JobContext], Any]
+    keeps: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,13 @@ class Noted(Event):
     """A sentence for the log."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Stepped(Event):
+    """Figures of a step, to be drawn as they come."""
+
+    figures: Figures
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,17 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal, Slot
 
 from bdshift.errors import BdshiftError, UnknownArchitecture
-from bdshift.jobs import Cancelled, Event, JobContext, Note, Progress
-from bdshift_gui.jobs.events import Failed, Finished, Job, Noted, Progressed, Stopped, sentence
+from bdshift.jobs import Cancelled, Event, Figures, JobContext, Note, Progress
+from bdshift_gui.jobs.events import (
+    Failed,
+    Finished,
+    Job,
+    Noted,
+    Progressed,
+    Stepped,
+    Stopped,
+    sentence,
+)
 
 _INTERVAL = 1 / 15  # seconds between two progress events
 
@@ -28,7 +37,9 @@ class WindowJob(JobContext):
         """Called on the worker's thread."""
         if isinstance(event, Note):
             self._worker.event_happened.emit(Noted(self._job, event.text))
-        elif isinstance(event, Progress):
+        elif isinstance(event, Figures):
+            self._worker.event_happened.emit(Stepped(self._job, event))
+        else:
             self._progress(event)
 
     def _progress(self, event: Progress) -> None:
@@ -58,7 +69,8 @@ class Worker(QObject):
         try:
             context.raise_if_cancelled()
             result = job.run(context)
-            context.raise_if_cancelled()
+            if not job.keeps:
+                context.raise_if_cancelled()
         except Cancelled:
             self.event_happened.emit(Stopped(job.id))
         except BdshiftError as error:

@@ -7,6 +7,7 @@ shows its events as progress bars, the window as its own, and `SILENT` drops the
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -32,7 +33,22 @@ class Note:
     text: str
 
 
-Event = Progress | Note
+@dataclass(frozen=True)
+class Figures:
+    """What a step of ``total`` gave, to be drawn as it comes: numbers by name."""
+
+    number: int
+    total: int
+    values: Mapping[str, float]
+
+    @property
+    def text(self) -> str:
+        """The same in a line."""
+        listed = (f"{name.replace('_', ' ')} {value:.4g}" for name, value in self.values.items())
+        return f"Step {self.number + 1} of {self.total}: {', '.join(listed)}"
+
+
+Event = Progress | Note | Figures
 
 
 class JobContext:
@@ -61,6 +77,10 @@ class JobContext:
         """Report progress, and stop here if the job was cancelled."""
         self.raise_if_cancelled()
         self.report(Progress(stage, done, total, unit, note))
+
+    def figures(self, number: int, total: int, values: Mapping[str, float]) -> None:
+        """Report what a step gave."""
+        self.report(Figures(number, total, values))
 
     def note(self, text: str) -> None:
         """Report a sentence."""

@@ -26,7 +26,7 @@ from bdshift.cli import main
 from bdshift.cli.export import FORM_NAMES
 from bdshift.errors import InputError, UsageError
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
-from bdshift.jobs import Cancelled, Event, JobContext, Note
+from bdshift.jobs import Cancelled, Event, Figures, JobContext
 from bdshift.purify import (
     METHODS,
     PAPER,
@@ -243,7 +243,7 @@ def test_cancelled_it_keeps_the_best_until_then(
 
     class Stopping(JobContext):
         def report(self, event: Event) -> None:
-            if isinstance(event, Note) and event.text.startswith("Step 2"):
+            if isinstance(event, Figures) and event.number == 1:
                 self.cancel()
 
     found = purify(classifier, data, Scripted((1, 3, 9)), TARGET, shift, job=Stopping())
@@ -269,7 +269,7 @@ def test_stopped_after_any_step_it_ends_with_the_same_weights(
             self.left = steps
 
         def report(self, event: Event) -> None:
-            if isinstance(event, Note) and event.text.startswith("Step "):
+            if isinstance(event, Figures):
                 self.left -= 1
                 if self.left == 0:
                     self.cancel()

@@ -68,7 +68,7 @@ def clean_model(
 
     The method sees the clean images of the audit and nothing else. With a ``trigger``, attack
     success is reported; ``test`` are other images to report on (class folders of the same names),
-    by default the held-out ones.
+    by default the held-out ones. Cancelled, the best until then is returned, not ``complete``.
 
     Raises as `bdshift.audit.reopen` and `bdshift.purify.purify` do.
     """
@@ -83,7 +83,7 @@ def clean_model(
     reported = clean.held if test is None else _read_test(audit, Path(test), clean, job)
     reported = reported.to(where)
 
-    def figures(network: nn.Module, part: Part) -> Measured:
+    def figures(network: nn.Module, part: Part, job: JobContext = job) -> Measured:
         return measure(network, preprocess, part, trigger, target, job=job)
 
     few = Part(reported.pixels[:_WATCHED], reported.labels[:_WATCHED])
@@ -99,7 +99,8 @@ def clean_model(
         job=job,
     )  # fmt: skip
     network = run.classifier.network.to(where)
-    after = figures(network, reported)
+    job = job if run.complete else SILENT  # a stopped run is told about all the same
+    after = figures(network, reported, job)
     whole = Part(
         torch.cat([clean.tune.pixels, clean.held.pixels]).to(where),
         torch.cat([clean.tune.labels, clean.held.labels]).to(where),

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import Cancelled, Event, JobContext, Note, Progress
+from bdshift.jobs import Cancelled, Event, Figures, JobContext, Note, Progress
 from bdshift.text import one_line
 
 _LONGEST = 1000  # characters of a message
@@ -34,7 +34,7 @@ class ConsoleJob(JobContext):
 
     def report(self, event: Event) -> None:
         """Show it on stderr; stdout is for results."""
-        if isinstance(event, Note):
+        if isinstance(event, Note | Figures):
             self.close()
             click.echo(one_line(event.text), err=True)
         elif isinstance(event, Progress):

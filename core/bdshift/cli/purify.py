@@ -94,8 +94,6 @@ def command(
         audit, method, pick_target(audit, target), model=model, images=images, arch=arch,
         held=held, trigger=applied, test=test, seed=seed, device=device, resume=resume, job=job,
     )  # fmt: skip
-    if not cleaned.run.complete:
-        raise click.Abort
     told = cleaned_json(cleaned)
     brief = {key: told[key] for key in ("source", "method", "seed", "target", "versions")}
     told["export"] = write_checkpoint(

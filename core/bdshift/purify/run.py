@@ -116,7 +116,7 @@ def purify(
             bench.network.eval()
             watched = dict(watch(bench.network)) if watch is not None else {}
             rows.append(Row(step, watched, now - began))
-            job.note(_words(rows[-1], method))
+            job.figures(step.number, method.total, {**step.figures, **watched})
             if resume is not None:
                 _save(resume, identity, bench, rows, best, kept)
             began = time.perf_counter()
@@ -134,12 +134,6 @@ def purify(
 
 def _row(rows: list[Row], number: int) -> Row:
     return next(row for row in rows if row.step.number == number)
-
-
-def _words(row: Row, method: Method) -> str:
-    figures = {**row.step.figures, **row.watched}
-    listed = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items())
-    return f"Step {row.step.number + 1} of {method.total}: {listed}"
 
 
 def _save(
