@@ -45,6 +45,8 @@ ENTRIES = (
     Entry("next_class", NEURONS, "Next class", "Look at the shift to it.", "Ctrl+Down"),
     Entry("previous_class", NEURONS, "Previous class", "Look at the shift to it.", "Ctrl+Up"),
     Entry("purify", NEURONS, "Purify…", "Take the backdoor out of a copy of the model.", "Ctrl+P"),
+    Entry("report", FILE, "Write a report…",
+          "The audit as one page to read or print, with the selected purification.", "Ctrl+R"),
     Entry("export_run", FILE, "Export the model…",
           "Write the selected purified model, verified, in the form it came in or another."),
     Entry("export_neurons", NEURONS, "Export the selection…",

@@ -267,13 +267,21 @@ class Auditor(QObject):
 
         self._jobs.start(tr("Exporting the model"), run, lambda _: None)
 
-    def step(self, figures: Figures | None) -> None:
-        """Take note of a step of the purification that is on its way; None when it ended."""
-        steps = self._session.state.steps
-        self._session.update(steps=() if figures is None else (*steps, figures))
+    def report(self, path: Path, language: str, cleaned: Cleaned | None) -> None:
+        """Write the audit as it is shown, and a purification, as a page."""
+        audit = self._shown()
 
-    def save(self, path: Path) -> None:
-        """Write the audit file, with the α, β and rule that are shown."""
+        def run(job: JobContext) -> None:
+            from bdshift.report.cleaning_report import cleaned_json
+            from bdshift.report.html_report import html_report
+
+            told = None if cleaned is None else cleaned_json(cleaned)
+            path.write_text(html_report(audit, language, told), encoding="utf-8")
+
+        self._jobs.start(tr("Writing the report"), run, lambda _: None)
+
+    def _shown(self) -> Audit:
+        """The audit with the α, β and rule that are shown."""
         state = self._session.state
         assert state.audit is not None
         assert state.shifts is not None
@@ -281,7 +289,16 @@ class Auditor(QObject):
         settings = replace(
             state.audit.settings, alpha=state.shifts.alpha, beta=state.beta, rule=state.verdict.rule
         )
-        audit = replace(state.audit, shifts=state.shifts, verdict=state.verdict, settings=settings)
+        return replace(state.audit, shifts=state.shifts, verdict=state.verdict, settings=settings)
+
+    def step(self, figures: Figures | None) -> None:
+        """Take note of a step of the purification that is on its way; None when it ended."""
+        steps = self._session.state.steps
+        self._session.update(steps=() if figures is None else (*steps, figures))
+
+    def save(self, path: Path) -> None:
+        """Write the audit file, with the α, β and rule that are shown."""
+        source, audit = self._session.state.audit, self._shown()
 
         def run(job: JobContext) -> None:
             from bdshift.store import save_audit
@@ -289,7 +306,7 @@ class Auditor(QObject):
             save_audit(audit, path)
 
         def done(_: None) -> None:
-            self.kept = state.audit
+            self.kept = source
             self.opened.emit(path)
 
         self._jobs.start(tr("Saving the audit"), run, done)

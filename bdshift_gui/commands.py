@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
 from bdshift_gui.auditor import half_of
 from bdshift_gui.dialogs.save import ask_where
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import language, tr
 from bdshift_gui.selection import Mode
 from bdshift_gui.session import State
 from bdshift_gui.settings import Language, Scheme
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from bdshift_gui.main_window import MainWindow
 
 
-_STARTING = ("open_model", "open_images", "open_audit", "scan", "save", "demo", "export_run")
+_STARTING = (
+    "open_model",
+    "open_images",
+    "open_audit",
+    "scan",
+    "save",
+    "demo",
+    "export_run",
+    "report",
+)
 """Actions that take the last error away."""
 
 
@@ -229,6 +238,13 @@ class Commands(QObject):
         path = ask_where(self._window, tr("Export the model"), f"cleaned{suffix}", (suffix,))
         if path is not None:
             self._auditor.export_run(run, path, form)
+
+    def report(self) -> None:
+        """Write the audit as a page."""
+        path = ask_where(self._window, tr("Write a report"), "audit.html", (".html",))
+        work = self._window.work
+        if path is not None and work is not None:
+            self._auditor.report(path, language(), work.runs.selected)
 
     def select_half(self) -> None:
         """Select the fewest neurons that hold half of the shift."""

@@ -51,6 +51,7 @@ _NEEDS_AUDIT = (
     "previous_class",
     "purify",
     "export_run",
+    "report",
     "export_neurons",
 )
 

@@ -73,6 +73,27 @@ def test_purify_compare_and_export(
     assert told["trigger"] == STICKER
 
 
+def test_a_report_with_the_selected_purification(
+    opened: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "audit.html"
+    monkeypatch.setattr(commands_module, "ask_where", lambda *_: out)
+    opened.auditor.set_alpha(0.2)
+    opened.commands.do("report")
+    wait(qtbot, opened)
+    assert not opened.error.isVisible(), opened.error._text.text()
+    page = out.read_text("utf-8")
+    assert "α = 0.2" in page, "as it is shown"
+    assert "After purification" not in page
+    opened.commands._purify("cut:neurons=3", 9, "", 0.2)
+    wait(qtbot, opened)
+    opened.commands.do("ja")
+    opened.commands.do("report")
+    wait(qtbot, opened)
+    page = out.read_text("utf-8")
+    assert "浄化の後" in page
+
+
 def test_stopped_it_keeps_the_best_until_then(opened: MainWindow, qtbot: QtBot) -> None:
     assert opened.work is not None
     opened.commands._purify("fine-tuning:epochs=40", 9, "", 0.2)

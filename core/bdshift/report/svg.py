@@ -1,0 +1,117 @@
+"""The two drawings of a report, as inline SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+from bdshift.text import figure
+
+_WIDTH, _BARS, _POINTS = 720, 220, 340
+_NAMED = 24  # so many bars have names
+_LEFT, _FOOT, _TOP = 44, 40, 14
+
+
+def _svg(height: int, parts: list[Markup], title: str) -> Markup:
+    head = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
+        _WIDTH, height, title
+    )
+    return head + Markup("").join(parts) + Markup("</svg>")
+
+
+def _text(x: float, y: float, words: str, more: str = "") -> Markup:
+    form = Markup('<text x="{:.1f}" y="{:.1f}" ' + more + ">{}</text>")
+    return form.format(x, y, words)
+
+
+def draw_bars(
+    norms: NDArray[np.float64],
+    names: Sequence[str],
+    poisoned: Collection[int],
+    line: float,
+    line_words: str,
+) -> Markup:
+    """One bar a class; the dashed line is the decision, left out if it is not finite."""
+    finite = norms[np.isfinite(norms)]
+    top = 1.15 * float(finite.max(initial=1e-12))
+    room, high = _WIDTH - _LEFT - 8, _BARS - _FOOT - _TOP
+    step = room / len(norms)
+    parts = []
+    if np.isfinite(line) and 0 < line < top:
+        y = _TOP + high * (1 - line / top)
+        parts.append(
+            Markup(
+                '<line x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}" stroke="var(--red)" '
+                'stroke-dasharray="5 4"/>'
+            ).format(_LEFT, _WIDTH - 8, y, y)
+        )
+        parts.append(_text(2, y + 4, line_words))
+    for i, norm in enumerate(norms.tolist()):
+        if not np.isfinite(norm):
+            continue
+        x, tall = _LEFT + i * step, high * norm / top
+        fill = "var(--red)" if i in poisoned else "var(--bar)"
+        parts.append(
+            Markup(
+                '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}">'
+                "<title>{}: {}</title></rect>"
+            ).format(
+                x + 0.15 * step, _TOP + high - tall, max(0.7 * step, 0.6), tall, fill, names[i],
+                figure(norm),
+            )
+        )  # fmt: skip
+        if len(norms) <= _NAMED:
+            middle = x + step / 2
+            anchor = 'text-anchor="middle"'
+            parts.append(_text(middle, _TOP + high - tall - 4, figure(norm, "#.3g"), anchor))
+            room_for = max(3, int(step / 6.5))
+            name = names[i] if len(names[i]) <= room_for else names[i][: room_for - 1] + "…"
+            parts.append(_text(middle, _TOP + high + 16, name, anchor))
+    return _svg(_BARS, parts, "L2")
+
+
+def draw_scatter(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    chosen: Collection[int],
+    x_words: str,
+    y_words: str,
+    *,
+    flagged: bool,
+) -> Markup:
+    """One point a neuron, the chosen ones as filled diamonds."""
+    room, high = _WIDTH - _LEFT - 16, _POINTS - _FOOT - _TOP
+    spans = []
+    for values in (x, y):
+        low, top = float(np.nanmin(values)), float(np.nanmax(values))
+        gap = 0.04 * (top - low) or 0.5
+        spans.append((low - gap, top + gap))
+    (x0, x1), (y0, y1) = spans
+    px = _LEFT + room * (x - x0) / (x1 - x0)
+    py = _TOP + high * (1 - (y - y0) / (y1 - y0))
+    ink = "var(--red)" if flagged else "var(--text)"
+    parts = []
+    for k in range(len(x)):
+        a, b = float(px[k]), float(py[k])
+        if k in chosen:
+            shape = Markup('<path d="M{:.1f} {:.1f}l5 5l-5 5l-5 -5z" fill="{}">').format(
+                a, b - 5, ink
+            )
+            end = Markup("</path>")
+        else:
+            shape = Markup(
+                '<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="var(--accent)" fill-opacity="0.45">'
+            ).format(a, b)
+            end = Markup("</circle>")
+        parts.append(shape + Markup("<title>{}</title>").format(k) + end)
+    for words, at in ((figure(x0 + 0, ".2g"), _LEFT), (figure(x1, ".2g"), _WIDTH - 40)):
+        parts.append(_text(at, _POINTS - 24, words))
+    for words, level in ((figure(y1, ".2g"), _TOP + 8), (figure(y0, ".2g"), _TOP + high)):
+        parts.append(_text(14, level, words))
+    parts.append(_text(_LEFT + room / 2, _POINTS - 8, x_words, 'text-anchor="middle"'))
+    turn = f'transform="rotate(-90 12 {_TOP + high / 2:.0f})" text-anchor="middle"'
+    parts.append(_text(12, _TOP + high / 2, y_words, turn))
+    return _svg(_POINTS, parts, str(escape(y_words)))
