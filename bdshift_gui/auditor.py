@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bdshift.audit import Audit
-    from bdshift.audit.cleaning import Cleaned
-    from bdshift.jobs import Figures
     from bdshift.shift.embed import Embedding
     from bdshift.shift.result import Shifts
     from bdshift.shift.verdict import Verdict
@@ -225,80 +223,9 @@ class Auditor(QObject):
 
         self._jobs.start(tr("Looking where the neuron looks"), run, done)
 
-    def purify(self, method: str, target: int, trigger: str, held: float) -> None:
-        """Purify a copy of the model; stopped, the best until then is kept."""
-        state = self._session.state
-        assert state.audit is not None
-        audit, model, images = state.audit, state.model_path, state.images_path
-        arch, device = state.corrections.get("arch"), state.corrections.get("device", "auto")
-
-        def run(job: JobContext) -> Cleaned:
-            from bdshift.audit.cleaning import clean_model
-            from bdshift.purify import parse_method
-            from bdshift.triggers import parse_trigger
-
-            applied = parse_trigger(trigger) if trigger else None
-            return clean_model(
-                audit, parse_method(method), target, model=model, images=images, arch=arch,
-                held=held, trigger=applied, device=device, job=job,
-            )  # fmt: skip
-
-        def done(cleaned: Cleaned) -> None:
-            self._session.update(runs=(*self._session.state.runs, cleaned))
-
-        self._session.update(steps=())
-        self._jobs.start(tr("Purifying"), run, done, keeps=True)
-
-    def export_run(self, cleaned: Cleaned, path: Path, form: str) -> None:
-        """Write a purified model, and beside it where it came from."""
-
-        def run(job: JobContext) -> None:
-            import json
-
-            from bdshift.checkpoints.export import write_checkpoint
-            from bdshift.report.cleaning_report import cleaned_json
-
-            told = cleaned_json(cleaned)
-            told["export"] = write_checkpoint(
-                cleaned.run.classifier, path, form, overwrite=True  # the dialog has asked
-            )  # fmt: skip
-            text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-            path.with_name(path.name + ".json").write_text(text, encoding="utf-8")
-
-        self._jobs.start(tr("Exporting the model"), run, lambda _: None)
-
-    def report(self, path: Path, language: str, cleaned: Cleaned | None) -> None:
-        """Write the audit as it is shown, and a purification, as a page."""
-        audit = self._shown()
-
-        def run(job: JobContext) -> None:
-            from bdshift.report.cleaning_report import cleaned_json
-            from bdshift.report.html_report import html_report
-
-            told = None if cleaned is None else cleaned_json(cleaned)
-            path.write_text(html_report(audit, language, told), encoding="utf-8")
-
-        self._jobs.start(tr("Writing the report"), run, lambda _: None)
-
-    def _shown(self) -> Audit:
-        """The audit with the α, β and rule that are shown."""
-        state = self._session.state
-        assert state.audit is not None
-        assert state.shifts is not None
-        assert state.verdict is not None
-        settings = replace(
-            state.audit.settings, alpha=state.shifts.alpha, beta=state.beta, rule=state.verdict.rule
-        )
-        return replace(state.audit, shifts=state.shifts, verdict=state.verdict, settings=settings)
-
-    def step(self, figures: Figures | None) -> None:
-        """Take note of a step of the purification that is on its way; None when it ended."""
-        steps = self._session.state.steps
-        self._session.update(steps=() if figures is None else (*steps, figures))
-
     def save(self, path: Path) -> None:
         """Write the audit file, with the α, β and rule that are shown."""
-        source, audit = self._session.state.audit, self._shown()
+        source, audit = self._session.state.audit, as_shown(self._session.state)
 
         def run(job: JobContext) -> None:
             from bdshift.store import save_audit
@@ -391,6 +318,17 @@ class Auditor(QObject):
         found = cut(audit.embedding, audit.model.weight, neurons, state.tac)
         after = solve_exact(found.logits, found.weight, alpha=state.alpha)
         return CutView(found, after, self._judge(after))
+
+
+def as_shown(state: State) -> Audit:
+    """The audit with the α, β and rule that are shown."""
+    assert state.audit is not None
+    assert state.shifts is not None
+    assert state.verdict is not None
+    settings = replace(
+        state.audit.settings, alpha=state.shifts.alpha, beta=state.beta, rule=state.verdict.rule
+    )
+    return replace(state.audit, shifts=state.shifts, verdict=state.verdict, settings=settings)
 
 
 def _describe(path: Path, arch: str | None, job: JobContext) -> dict[str, Any]:

@@ -214,7 +214,7 @@ class Commands(QObject):
         assert self._window.work is not None
         self._window.work.docks["runs"].show()
         self._window.work.docks["runs"].raise_()
-        self._auditor.purify(method, target, trigger, held)
+        self._window.cleaner.purify(method, target, trigger, held)
 
     def export_run(self) -> None:
         """Write the selected purified model."""
@@ -237,14 +237,14 @@ class Commands(QObject):
         suffix = suffixes.get(form, Path(run.audit.model.path).suffix or ".pth")
         path = ask_where(self._window, tr("Export the model"), f"cleaned{suffix}", (suffix,))
         if path is not None:
-            self._auditor.export_run(run, path, form)
+            self._window.cleaner.export_run(run, path, form)
 
     def report(self) -> None:
         """Write the audit as a page."""
         path = ask_where(self._window, tr("Write a report"), "audit.html", (".html",))
         work = self._window.work
         if path is not None and work is not None:
-            self._auditor.report(path, language(), work.runs.selected)
+            self._window.cleaner.report(path, language(), work.runs.selected)
 
     def select_half(self) -> None:
         """Select the fewest neurons that hold half of the shift."""

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from bdshift_gui import i18n, theme
 from bdshift_gui.actions import ENTRIES, MENUS, Actions
 from bdshift_gui.auditor import Auditor
+from bdshift_gui.cleaner import Cleaner
 from bdshift_gui.commands import Commands
 from bdshift_gui.i18n import tr
 from bdshift_gui.jobs.controller import JobController
@@ -70,6 +71,7 @@ class MainWindow(QMainWindow):
         self.selection = SelectionModel(self.undo, self)
         self.jobs = JobController(self)
         self.auditor = Auditor(self.session, self.selection, self.jobs)
+        self.cleaner = Cleaner(self.session, self.jobs)
         self.actions_ = Actions(self)
         self.commands = Commands(self, demo_folder)
         self.setAcceptDrops(True)
@@ -304,13 +306,13 @@ class MainWindow(QMainWindow):
             self._note(f"  {event.text}")
         elif isinstance(event, Stepped):
             self._note(f"  {event.figures.text}")
-            self.auditor.step(event.figures)
+            self.cleaner.step(event.figures)
 
     @Slot(object)
     def _job_ended(self, event: Event) -> None:
         self._job_name = ""
         self.job_bar.end()
-        self.auditor.step(None)
+        self.cleaner.step(None)
         if isinstance(event, Failed):
             self._note(event.details)
             self.error.show_failure(event)
