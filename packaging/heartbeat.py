@@ -78,6 +78,7 @@ def main() -> None:
         window.auditor.scan()
         live(0.1)
         print(f"during a scan of {time.monotonic() - began:.0f} s: {told(busy.stop())}")
+    window.setWindowModified(False)  # nobody is there to be asked
     window.close()
 
 

@@ -159,6 +159,7 @@ def main(out: Path, demo: Path) -> None:
     camera.idle()
     (out / "page.pth").unlink()
     camera.take("error")
+    window.setWindowModified(False)  # nobody is there to be asked
     window.close()
     double = {**os.environ, "QT_SCALE_FACTOR": "2"}
     subprocess.run([sys.executable, __file__, str(out), str(demo), "200"], env=double, check=True)
@@ -173,6 +174,7 @@ def at_200_percent(out: Path, demo: Path) -> None:
     camera.window.commands.do("dark")
     camera.window.commands.do("ja")
     camera.take("double-dark-japanese")
+    camera.window.setWindowModified(False)
     camera.window.close()
 
 

@@ -122,6 +122,7 @@ def main(path: Path) -> None:
     audit = load_audit(path)
     answers(window, audit)
     plots(window, audit)
+    window.setWindowModified(False)  # nobody is there to be asked
     window.close()
 
 
