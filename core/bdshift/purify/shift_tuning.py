@@ -22,9 +22,10 @@ _MOST_UPDATES = 200  # of L-BFGS; some 60 are usual
 
 @dataclass(frozen=True)
 class ShiftTuning(Method):
-    """SGD on Eq. 5, all weights free. The last epoch is kept, unless it costs more held-out
-    accuracy than ``tolerance``: the loss of Eq. 5 sees only the shift, so its least value says
-    little about what is left of the backdoor.
+    """SGD on Eq. 5, all weights free. Of the epochs that cost no more held-out accuracy than
+    ``tolerance``, the one is kept after which the target is hardest to reach: whose norm is largest
+    beside the mean of the others, on held-out images. The loss of Eq. 5 sees only the shift, and
+    falls on while a backdoor comes back (docs/results.md).
 
     With ``head_first`` the head is first solved alone on the cached embedding, where Eq. 5 is
     convex: a second, and on some victims all there is to do, on others nothing (docs/results.md).
@@ -67,9 +68,12 @@ class ShiftTuning(Method):
             yield self._judged(bench, step)
 
     def _judged(self, bench: Workbench, step: Step) -> Step:
-        """The later the better, if accuracy holds; else by accuracy, below all that do."""
+        """By the target's norm beside the others', if accuracy holds; else by accuracy, below all
+        that do.
+        """
         lost = bench.state["before"] - step.figures["held_out_accuracy"]
-        return replace(step, score=step.number if lost <= self.tolerance else -1 - lost)
+        reach = step.figures["target_norm"] / step.figures["other_norms"]
+        return replace(step, score=reach if lost <= self.tolerance else -1 - lost)
 
 
 PAPER = ShiftTuning(epochs=50, cosine=False, tolerance=1.0)
