@@ -240,6 +240,8 @@ class Auditor(QObject):
 
     def show_audit(self, audit: Audit) -> None:
         """Show an audit, its most suspicious class, and the neurons that hold half of its shift."""
+        from bdshift.neurons.rankings import half_of
+
         target, shifts, verdict = audit.most_suspicious, audit.shifts, audit.verdict
         known = {"audit": audit, "shifts": shifts, "verdict": verdict, "tac": audit.tac_of(target)}
         self._selection.reset(None)  # the old one may not fit the new audit
@@ -360,16 +362,6 @@ def _list_again(path: Path | None) -> ImagesCard | None:
         return _list(path)
     except InputError:
         return None
-
-
-def half_of(shift: NDArray[np.float64]) -> list[int]:
-    """The fewest neurons whose squared shift is half of ‖s‖²."""
-    import numpy as np
-
-    order = np.argsort(-np.abs(shift), kind="stable")
-    held = np.cumsum(shift[order] ** 2)
-    count = int(np.searchsorted(held, held[-1] / 2)) + 1 if held[-1] > 0 else 0
-    return [int(k) for k in order[:count]]
 
 
 def _kind_of(path: Path) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
-from bdshift_gui.auditor import half_of
 from bdshift_gui.dialogs.save import ask_where
 from bdshift_gui.i18n import language, tr
 from bdshift_gui.selection import Mode
@@ -250,6 +249,8 @@ class Commands(QObject):
         """Select the fewest neurons that hold half of the shift."""
         state, index = self._session.state, self._selection.now.class_index
         if state.shifts is not None and index is not None:
+            from bdshift.neurons.rankings import half_of
+
             self._selection.select_neurons(half_of(state.shifts.shift[index]))
 
     def select_none(self) -> None:

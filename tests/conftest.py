@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bdshift.assets import asset
+from bdshift.audit import Audit, ScanSettings, scan
 from bdshift.devices import be_polite
 from bdshift.images.signs import write_signs
 
@@ -34,3 +35,9 @@ def signs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("signs") / "clean"
     write_signs(folder, 40, seed=3)
     return folder
+
+
+@pytest.fixture(scope="session")
+def victim_audit(victim: Path, signs: Path) -> Audit:
+    """The scan of the victim with all of `signs`."""
+    return scan(victim, signs, ScanSettings(sample=480))

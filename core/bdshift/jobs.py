@@ -68,6 +68,12 @@ class JobContext:
         """Ask the job to stop at its next step."""
         self._cancel.set()
 
+    def go_on(self) -> None:
+        """Take the wish to stop for fulfilled: what is left is to tell what there is. Asked once
+        more, it stops.
+        """
+        self._cancel.clear()
+
     def raise_if_cancelled(self) -> None:
         """Raise `Cancelled` if `cancel` was called."""
         if self._cancel.is_set():

@@ -14,6 +14,7 @@ import numpy as np
 
 from bdshift.audit.records import (
     Audit,
+    Cleaned,
     ImagesRecord,
     LabelProposal,
     ModelRecord,
@@ -40,8 +41,8 @@ from bdshift.shift.verdict import judge
 from bdshift.triggers import Trigger
 
 __all__ = [
-    "Audit", "CleanSet", "ImagesRecord", "LabelProposal", "ModelRecord", "ScanSettings", "add_tac",
-    "reopen", "reopen_model", "scan", "versions",
+    "Audit", "CleanSet", "Cleaned", "ImagesRecord", "LabelProposal", "ModelRecord", "ScanSettings",
+    "add_tac", "reopen", "reopen_model", "scan", "versions",
 ]  # fmt: skip
 
 
@@ -156,12 +157,9 @@ def reopen(
     _check_local(images, audit.images.path)
     classifier = reopen_model(audit, model=model, arch=arch, job=job)
     collection = open_images(images or audit.images.path)
-    # By the names that the audit kept: a class-name file may be gone. Where a folder is called as a
-    # class without one is ("class 7"), the folder's index counts.
-    indices = sorted(range(len(audit.images.counts)), key=lambda i: audit.images.counts[i] > 0)
-    order = {audit.images.class_names[i]: i for i in indices}
-    clean = open_clean_set(collection, classifier.classes, replace(audit.settings, labels=order))
-    return classifier, clean
+    # By the names that the audit kept: a class-name file may be gone.
+    settings = replace(audit.settings, labels=audit.images.class_index)
+    return classifier, open_clean_set(collection, classifier.classes, settings)
 
 
 def add_tac(

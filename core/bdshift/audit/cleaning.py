@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from bdshift.audit import reopen
-from bdshift.audit.records import Audit
-from bdshift.audit.stages import CleanSet
+from bdshift.audit import add_tac, reopen
+from bdshift.audit.records import Audit, Cleaned, versions
+from bdshift.audit.stages import CleanSet, embed_cached, find_warnings, solve
+from bdshift.checkpoints.classifier import Classifier
 from bdshift.devices import pick_device
 from bdshift.images.collection import open_images
 from bdshift.images.labels import map_classes
 from bdshift.jobs import SILENT, JobContext
-from bdshift.purify import CleanData, Method, Part, Purified, purify, read_clean
-from bdshift.purify.measure import Measured, measure
-from bdshift.purify.workbench import Workbench, shifts_of
-from bdshift.shift.result import Shifts
-from bdshift.shift.verdict import Verdict, judge
-from bdshift.triggers import Trigger
+from bdshift.purify import Method, Part, purify, read_part, split_clean
+from bdshift.purify.measure import attack_success, measure
+from bdshift.shift.verdict import judge
+from bdshift.triggers import Trigger, parse_trigger
 
 _WATCHED = 500  # images, about, on which attack success is followed from step to step
-
-
-@dataclass(frozen=True)
-class Cleaned:
-    """A purification with its figures.
-
-    Attributes:
-        audit: of the model before.
-        run: what came out.
-        trigger: text of the trigger that attack success is told for; None without.
-        reported_on: the images that ``before`` and ``after`` were measured on.
-        before, after: ACC, ASR, RA.
-        shifts, verdict: of the cleaned model, on the audit's clean images.
-    """
-
-    audit: Audit
-    run: Purified
-    trigger: str | None
-    reported_on: str
-    before: Measured
-    after: Measured
-    shifts: Shifts
-    verdict: Verdict
 
 
 def clean_model(
@@ -64,11 +41,12 @@ def clean_model(
     resume: Path | None = None,
     job: JobContext = SILENT,
 ) -> Cleaned:
-    """Purify the model of an audit.
+    """Purify the model of an audit, and scan what comes out.
 
     The method sees the clean images of the audit and nothing else. With a ``trigger``, attack
     success is reported; ``test`` are other images to report on (class folders of the same names),
-    by default the held-out ones. Cancelled, the best until then is returned, not ``complete``.
+    by default the held-out ones. Cancelled, the best until then is returned, not ``complete``;
+    cancelled once more, nothing.
 
     Raises as `bdshift.audit.reopen` and `bdshift.purify.purify` do.
     """
@@ -76,59 +54,89 @@ def clean_model(
     classifier, found = reopen(audit, model=model, images=images, arch=arch, job=job)
     preprocess = classifier.preprocessing
     assert preprocess is not None
-    order = found.class_map.of_folder
-    clean = read_clean(
-        found.collection, found.files, order, preprocess, held=held, seed=seed, job=job
-    )
-    reported = clean.held if test is None else _read_test(audit, Path(test), clean, job)
+    read = partial(read_part, size=preprocess.size, job=job)
+    everything = read(found.collection, found.files, found.class_map.of_folder)
+    clean = split_clean(everything, preprocess, held=held, seed=seed)
+    reported = clean.held if test is None else _read_test(audit, Path(test), read)
     reported = reported.to(where)
-
-    def figures(network: nn.Module, part: Part, job: JobContext = job) -> Measured:
-        return measure(network, preprocess, part, trigger, target, job=job)
-
-    every = max(1, len(reported) // _WATCHED)  # of all classes: they lie in order
-    few = Part(reported.pixels[::every], reported.labels[::every])
+    few = reported[:: max(1, len(reported) // _WATCHED)]  # of all classes: they lie in order
+    figures = partial(
+        measure, preprocess=preprocess, test=reported, classes=classifier.classes, trigger=trigger,
+        target=target, job=job,
+    )  # fmt: skip
 
     def watch(network: nn.Module) -> dict[str, float]:
-        seen = figures(network, few)
-        return {} if seen.asr is None or seen.ra is None else {"asr": seen.asr, "ra": seen.ra}
+        if trigger is None:
+            return {}
+        asr, ra = attack_success(network, preprocess, few, trigger, target, job=job)
+        return {} if asr is None or ra is None else {"asr": asr, "ra": ra}
 
-    before = figures(classifier.network.to(where), reported)
+    before = figures(classifier.network.to(where))
     run = purify(
         classifier, clean, method, target, torch.from_numpy(audit.shifts.shift[target].copy()),
-        seed=seed, watch=watch if trigger is not None else None, resume=resume, device=where,
-        job=job,
+        seed=seed, watch=watch, resume=resume, device=where, job=job,
     )  # fmt: skip
-    network = run.classifier.network.to(where)
-    job = job if run.complete else SILENT  # a stopped run is told about all the same
-    after = figures(network, reported, job)
-    whole = Part(
-        torch.cat([clean.tune.pixels, clean.held.pixels]).to(where),
-        torch.cat([clean.tune.labels, clean.held.labels]).to(where),
-    )
-    bench = Workbench(
-        network, classifier.head_name, replace(clean, tune=whole), target, torch.zeros(0), job=job
-    )
-    shifts = shifts_of(bench.embed(whole), bench.head)
-    names = audit.images.class_names
-    verdict = judge(shifts.l2, names, rule=audit.verdict.rule, beta=audit.verdict.beta)
-    network.cpu()
-    classifier.network.cpu()
-    spec = None if trigger is None else trigger.spec
-    on = f"{len(reported)} images of {test}" if test else f"{len(reported)} held-out clean images"
-    return Cleaned(audit, run, spec, on, before, after, shifts, verdict)
+    job.go_on()  # stopped or not, what there is is told
+    cleaned = run.applied_to(classifier)
+    after = figures(cleaned.network.to(where))
+    again = rescan(audit, cleaned, found, device=device, job=job)
+    for text, of in _triggers(audit, trigger, target):
+        again = add_tac(again, cleaned, found, parse_trigger(text), of, job=job)
+    return Cleaned(
+        run, held, None if trigger is None else trigger.spec, None if test is None else str(test),
+        len(reported), before, after, again,
+    )  # fmt: skip
 
 
-def _read_test(audit: Audit, path: Path, clean: CleanData, job: JobContext) -> Part:
+def _read_test(audit: Audit, path: Path, read: partial[Part]) -> Part:
     """Test images, in full, under the audit's classes."""
-    collection = open_images(path)
-    order = {name: index for index, name in enumerate(audit.images.class_names)}
-    found = CleanSet(
-        collection, tuple(collection.files),
-        map_classes(collection.folders, audit.model.classes, order),
+    found = open_images(path)
+    mapped = map_classes(found.folders, audit.model.classes, audit.images.class_index)
+    return read(found, found.files, mapped.of_folder)
+
+
+def _triggers(audit: Audit, trigger: Trigger | None, target: int) -> list[tuple[str, int]]:
+    """Every trigger that is known, with the class it is for."""
+    known = [(tac.trigger, tac.target) for tac in audit.tac]
+    if trigger is not None:
+        known.append((trigger.spec, target))
+    return list(dict.fromkeys(known))
+
+
+def rescan(
+    audit: Audit,
+    purified: Classifier,
+    clean: CleanSet,
+    *,
+    device: str = "auto",
+    job: JobContext = SILENT,
+) -> Audit:
+    """The audit of a purified model, with the images and settings of ``audit``.
+
+    Its path and SHA-256 stay those of the model that was purified.
+    """
+    where = pick_device(device)
+    embedding = embed_cached(
+        None, purified, clean, device=where, precision=audit.precision,
+        batch=audit.settings.batch, job=job,
     )  # fmt: skip
-    read = read_clean(collection, found.files, found.class_map.of_folder, clean.preprocess, job=job)
-    return Part(
-        torch.cat([read.tune.pixels, read.held.pixels]),
-        torch.cat([read.tune.labels, read.held.labels]),
+    weight, bias = purified.weight.cpu().numpy(), purified.bias.cpu().numpy()
+    shifts = solve(embedding.logits, weight, audit.settings, device=where, job=job)
+    rule, beta = audit.verdict.rule, audit.verdict.beta
+    verdict = judge(shifts.l2, audit.images.class_names, rule=rule, beta=beta)
+    return replace(
+        audit,
+        model=replace(audit.model, weight=weight, bias=bias),
+        accuracy=embedding.accuracy,
+        embedding=embedding,
+        shifts=shifts,
+        verdict=verdict,
+        warnings=find_warnings(embedding, shifts, verdict, clean, None),
+        device=where.type,
+        precision=embedding.precision,
+        seconds_embed=embedding.seconds,
+        proposal=None,
+        tac=(),
+        runs=(),
+        versions=versions(),
     )

@@ -19,6 +19,8 @@ from bdshift.errors import UsageError
 from bdshift.images.collection import Skipped
 from bdshift.images.preprocessing import parse_normalisation
 from bdshift.neurons.tac import Tac
+from bdshift.purify import Purified
+from bdshift.purify.measure import Measured
 from bdshift.shift.adam import solve_adam
 from bdshift.shift.embed import Embedding, Precision
 from bdshift.shift.exact import solve_exact
@@ -126,6 +128,14 @@ class ImagesRecord:
     label_source: str
     skipped: tuple[Skipped, ...]
 
+    @property
+    def class_index(self) -> dict[str, int]:
+        """Which class a name is. Where a class that has images is called as one that has none
+        ("class 7"), the one with images counts.
+        """
+        indices = sorted(range(len(self.counts)), key=lambda i: self.counts[i] > 0)
+        return {self.class_names[i]: i for i in indices}
+
 
 @dataclass(frozen=True)
 class LabelProposal:
@@ -141,8 +151,35 @@ class LabelProposal:
 
 
 @dataclass(frozen=True)
+class Cleaned:
+    """A purification of the audited model, with its figures.
+
+    Attributes:
+        run: what came out.
+        held: share of the clean images that was held out.
+        trigger: text of the trigger that attack success is told for; None without.
+        test: path of the images that ``before`` and ``after`` were measured on; None for the
+            held-out ones.
+        count: how many those are.
+        before, after: ACC, ASR, RA.
+        rescan: the audit of the purified model with the same images and settings.
+    """
+
+    run: Purified
+    held: float
+    trigger: str | None
+    test: str | None
+    count: int
+    before: Measured
+    after: Measured
+    rescan: Audit
+
+
+@dataclass(frozen=True)
 class Audit:
-    """Everything an audit found. ``embedding`` is None in an audit file saved without it."""
+    """Everything an audit found. ``embedding`` is None in an audit file saved without it; ``runs``
+    are the purifications of its model so far, none overwritten.
+    """
 
     model: ModelRecord
     images: ImagesRecord
@@ -158,6 +195,7 @@ class Audit:
     seconds_embed: float
     proposal: LabelProposal | None = None
     tac: tuple[Tac, ...] = ()
+    runs: tuple[Cleaned, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
 
     @property

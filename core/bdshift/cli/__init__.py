@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 
 from bdshift import __version__
-from bdshift.cli import bench, demo, export, info, lab, neurons, purify, report, scan
+from bdshift.cli import bench, compare, demo, export, info, lab, neurons, purify, report, scan
 from bdshift.devices import be_polite
 
 
@@ -24,5 +24,5 @@ def main() -> None:
     be_polite()
 
 
-for module in (scan, neurons, purify, export, report, info, demo, lab, bench):
+for module in (scan, neurons, purify, compare, export, report, info, demo, lab, bench):
     main.add_command(module.command)

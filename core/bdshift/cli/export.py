@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded
+from bdshift.errors import UsageError
 from bdshift.text import one_line
 
 FORM_NAMES = ("as-it-came", "state-dict", "safetensors", "torchscript", "onnx")
@@ -20,6 +21,8 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 @click.option(
     "--format", "form", default="as-it-came", show_default=True, type=click.Choice(FORM_NAMES)
 )
+@click.option("--run", type=int, default=0, metavar="N",
+              help="Purification N of an audit, from 1; default: the audited model.")  # fmt: skip
 @click.option("--model", type=click.Path(path_type=Path), help="The audit's model, if moved.")
 @click.option("--arch", help=ARCH_HELP)
 @click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
@@ -29,6 +32,7 @@ def command(
     source: Path,
     out: Path,
     form: str,
+    run: int,
     model: Path | None,
     arch: str | None,
     overwrite: bool,
@@ -38,20 +42,27 @@ def command(
     """Write a model as torchscript, onnx, safetensors, a plain state dict, or as it came.
 
     The file is read again and its logits compared before it is called written. Of an audit, the
-    audited model is written, with the preprocessing that was found in the metadata; of a bare
-    checkpoint, the first architecture that fits.
+    audited model or one of its purifications is written, with the preprocessing that was found in
+    the metadata; of a bare checkpoint, the first architecture that fits. Beside a purified model,
+    OUT.json says where it came from.
     """
     from bdshift.audit import reopen_model
+    from bdshift.audit.comparison import side
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.checkpoints.export import write_checkpoint
     from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+    from bdshift.report.cleaning_report import export_cleaned
     from bdshift.store import load_audit
 
     metadata = {}
+    cleaned = None
     if source.is_file() and source.open("rb").read(8) == _HDF5:
         audit = load_audit(source)
+        cleaned = side(audit, run).run
         classifier = reopen_model(audit, model=model, arch=arch, job=job)
         metadata["bdshift"] = json.dumps({"source": audit.model.sha256})
+    elif run:
+        raise UsageError("--run is of an audit file")
     else:
         opened = open_checkpoint(source, arch=arch, job=job)
         classifier = opened.classifier(opened.candidates[0])
@@ -59,7 +70,10 @@ def command(
         classifier = classifier.with_preprocessing(plain)
         if form in ("torchscript", "onnx"):
             job.note("The normalisation is not known without an audit: none is written.")
-    told = write_checkpoint(classifier, out, form, metadata=metadata, overwrite=overwrite)
+    if cleaned is not None:
+        told = export_cleaned(audit, cleaned, classifier, out, form, overwrite=overwrite)["export"]
+    else:
+        told = write_checkpoint(classifier, out, form, metadata=metadata, overwrite=overwrite)
     job.close()
     if as_json:
         click.echo(json.dumps(told, indent=2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -60,22 +61,23 @@ def command(
 ) -> None:
     """Purify a model. Give the audit file of a scan, or the model and the images to scan first.
 
-    Stopped at any moment, the same command goes on after the last finished step. The source is
-    never written. Beside the model OUT, OUT.json says what was done, with which figures.
+    Stopped at any moment, the same command goes on after the last finished step. The model is never
+    written. An audit file gets the purification added, with its weights; beside the cleaned model
+    OUT, OUT.json says what was done, with which figures.
     """
     if len(sources) > 2:
         raise UsageError("give an audit file, or a model and its images")
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out}: exists; --overwrite replaces it")
+    for path in (out, out.with_name(out.name + ".json")):
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path}: exists; --overwrite replaces it")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.absolute().parent}")
-    from bdshift.audit import ScanSettings, scan
+    from bdshift.audit import ScanSettings, reopen_model, scan
     from bdshift.audit.cleaning import clean_model
-    from bdshift.checkpoints.export import write_checkpoint
     from bdshift.purify import parse_method
-    from bdshift.report.cleaning_report import cleaned_json, cleaned_text
+    from bdshift.report.cleaning_report import cleaned_text, export_cleaned
     from bdshift.shift.cache import EmbeddingCache
-    from bdshift.store import load_audit
+    from bdshift.store import load_audit, save_audit
     from bdshift.triggers import parse_trigger
 
     method = parse_method(method_text)
@@ -94,23 +96,15 @@ def command(
         audit, method, pick_target(audit, target), model=model, images=images, arch=arch,
         held=held, trigger=applied, test=test, seed=seed, device=device, resume=resume, job=job,
     )  # fmt: skip
-    told = cleaned_json(cleaned)
-    brief = {key: told[key] for key in ("source", "method", "seed", "target", "versions")}
-    told["export"] = write_checkpoint(
-        cleaned.run.classifier, out, form, overwrite=overwrite,
-        metadata={"bdshift": json.dumps(brief)},
-    )  # fmt: skip
-    beside = out.with_name(out.name + ".json")
-    beside.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    audit = replace(audit, runs=(*audit.runs, cleaned))
+    original = reopen_model(audit, model=model, arch=arch, job=job)
+    told = export_cleaned(audit, cleaned, original, out, form, overwrite=overwrite)
+    if len(sources) == 1:
+        save_audit(audit, sources[0], embeddings=audit.embedding is not None)
     resume.unlink(missing_ok=True)
     job.close()
     if as_json:
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
-        click.echo(one_line_each(cleaned_text(cleaned)))
-        click.echo(f"\nCleaned model: {one_line(str(out))}, {one_line(str(beside))}")
-
-
-def one_line_each(text: str) -> str:
-    """Every line made safe for a terminal."""
-    return "\n".join(map(one_line, text.splitlines()))
+        click.echo("\n".join(map(one_line, cleaned_text(audit).splitlines())))
+        click.echo(f"\nCleaned model: {one_line(str(out))}, {one_line(str(out))}.json")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import platform
 import time
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from torch.nn import functional
 from bdshift.checkpoints.families.resnet import resnet18
 from bdshift.devices import autocast, has_native_bfloat16, pick_device
 from bdshift.errors import InputError, UsageError
+from bdshift.files import written_whole
 from bdshift.images.augment import random_shift
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.jobs import SILENT, JobContext
@@ -145,9 +145,8 @@ def _rate_at(progress: float, peak: float) -> float:
 
 
 def _save(path: Path, value: object) -> None:
-    partial = path.with_suffix(path.suffix + ".part")
-    torch.save(value, partial)
-    os.replace(partial, path)
+    with written_whole(path) as part:
+        torch.save(value, part)
 
 
 def train_victim(

@@ -23,6 +23,14 @@ def data_free_direction(weight: NDArray[np.floating], target: int) -> Vector:
     return rows[target] - rows.mean(0)
 
 
+def half_of(shift: Vector) -> list[int]:
+    """The fewest neurons whose squared shift is half of ‖s‖², the largest first."""
+    order = np.argsort(-np.abs(shift), kind="stable")
+    held = np.cumsum(shift[order] ** 2)
+    count = int(np.searchsorted(held, held[-1] / 2)) + 1 if held[-1] > 0 else 0
+    return [int(k) for k in order[:count]]
+
+
 def _pearson(a: Vector, b: Vector) -> float:
     a, b = a - a.mean(), b - b.mean()
     return cosine(a, b)

@@ -6,7 +6,7 @@ A method is written as text, ``name:option=value,option=value``, as a trigger is
 
 from __future__ import annotations
 
-from bdshift.purify.clean_data import CleanData, Part, read_clean, split_clean
+from bdshift.purify.clean_data import CleanData, Part, read_part, split_clean
 from bdshift.purify.fine_tuning import FineTuning
 from bdshift.purify.method import Method, Step
 from bdshift.purify.pruning import Cut, FinePruning
@@ -16,7 +16,7 @@ from bdshift.spec import parse_spec
 
 __all__ = [
     "METHODS", "PAPER", "CleanData", "Cut", "FinePruning", "FineTuning", "Method", "Part",
-    "Purified", "Row", "ShiftTuning", "Step", "parse_method", "purify", "read_clean", "split_clean",
+    "Purified", "Row", "ShiftTuning", "Step", "parse_method", "purify", "read_part", "split_clean",
 ]  # fmt: skip
 
 METHODS: dict[str, type[Method]] = {

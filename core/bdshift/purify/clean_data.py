@@ -6,7 +6,7 @@ method chooses, or when it stops, cannot depend on them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,6 @@ import torch
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import ImageCollection, ImageFile
 from bdshift.images.loader import decode_all
-from bdshift.images.preprocessing import Preprocessing
 from bdshift.jobs import SILENT, JobContext
 
 _LEAST = 2  # images of each part
@@ -36,6 +35,10 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __getitem__(self, rows: torch.Tensor | slice) -> Part:
+        """Some of them."""
+        return Part(self.pixels[rows], self.labels[rows])
+
     def to(self, device: torch.device) -> Part:
         """The same on a device."""
         return Part(self.pixels.to(device), self.labels.to(device))
@@ -43,17 +46,19 @@ class Part:
 
 @dataclass(frozen=True)
 class CleanData:
-    """``tune`` is learnt from; ``held`` is only ever looked at, to choose and to stop."""
+    """``tune`` is learnt from; ``held`` is only ever looked at, to choose and to stop.
+
+    ``preprocess`` turns rows of either into what the network takes, float32.
+    """
 
     tune: Part
     held: Part
-    preprocess: Preprocessing
+    preprocess: Callable[[torch.Tensor], torch.Tensor]
 
 
 def split_clean(
-    pixels: torch.Tensor,
-    labels: torch.Tensor,
-    preprocess: Preprocessing,
+    part: Part,
+    preprocess: Callable[[torch.Tensor], torch.Tensor],
     *,
     held: float = 0.2,
     seed: int = 0,
@@ -65,9 +70,10 @@ def split_clean(
     if not 0 < held < 1:
         raise UsageError(f"the held-out share must be between 0 and 1, not {held}")
     rng = np.random.default_rng(seed)
+    labels = part.labels.numpy()
     kept = []
-    for one in np.unique(labels.numpy()):
-        rows = rng.permutation(np.flatnonzero(labels.numpy() == one))
+    for one in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == one))
         count = round(held * len(rows))
         if len(rows) > 1:
             count = min(max(1, count), len(rows) - 1)
@@ -77,20 +83,18 @@ def split_clean(
     if mask.sum() < _LEAST or (~mask).sum() < _LEAST:
         raise InputError(f"{len(labels)} clean images are too few to hold some of them out")
     out = torch.from_numpy(mask)
-    return CleanData(Part(pixels[~out], labels[~out]), Part(pixels[out], labels[out]), preprocess)
+    return CleanData(part[~out], part[out], preprocess)
 
 
-def read_clean(
+def read_part(
     collection: ImageCollection,
     files: Sequence[ImageFile],
     class_of_folder: Sequence[int],
-    preprocess: Preprocessing,
+    size: int,
     *,
-    held: float = 0.2,
-    seed: int = 0,
     job: JobContext = SILENT,
-) -> CleanData:
-    """Decode the clean set of an audit, and split it as `split_clean` does."""
-    batch = decode_all(collection, files, preprocess.size, job=job)
+) -> Part:
+    """Decode images at ``size`` pixels. Raises as `decode_all` does."""
+    batch = decode_all(collection, files, size, job=job)
     labels = torch.from_numpy(np.asarray(class_of_folder)[batch.labels])
-    return split_clean(torch.from_numpy(batch.pixels), labels, preprocess, held=held, seed=seed)
+    return Part(torch.from_numpy(batch.pixels), labels)

@@ -20,50 +20,60 @@ _BATCH = 250
 
 @dataclass(frozen=True)
 class Measured:
-    """On test images, shares in [0, 1]. Arrays are read-only.
+    """On test images, shares in [0, 1].
 
     Attributes:
         acc: clean accuracy.
         asr: share of triggered images of other classes sent to the target; None without a trigger.
         ra: share of the same images still classified as labelled.
-        by_class: clean accuracy of each class, float64 (C,); NaN without images.
-        predicted: class of each clean image, int64 (n,).
+        by_class: clean accuracy of each class; NaN without images.
     """
 
     acc: float
     asr: float | None
     ra: float | None
-    by_class: NDArray[np.float64]
-    predicted: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        self.by_class.flags.writeable = self.predicted.flags.writeable = False
+    by_class: tuple[float, ...]
 
 
 def measure(
     network: nn.Module,
     preprocess: Preprocessing,
     test: Part,
+    classes: int,
     trigger: Trigger | None = None,
     target: int = 0,
     *,
     job: JobContext = SILENT,
 ) -> Measured:
-    """ACC over the clean images; ASR and RA from one pass over the triggered ones."""
+    """ACC over the clean images; ASR and RA as `attack_success` has them."""
     predicted = _predict(network, preprocess, test.pixels, None, job)
     labels = test.labels.cpu().numpy()
     right = predicted == labels
-    classes = int(max(labels.max(), predicted.max())) + 1
     asr = ra = None
-    others = test.labels != target
-    if trigger is not None and bool(others.any()):
-        fooled = _predict(network, preprocess, test.pixels[others], trigger, job)
-        asr = float((fooled == target).mean())
-        ra = float((fooled == labels[others.cpu().numpy()]).mean())
+    if trigger is not None:
+        asr, ra = attack_success(network, preprocess, test, trigger, target, job=job)
     counts = np.bincount(labels, minlength=classes)
     with np.errstate(invalid="ignore"):
         by_class = np.bincount(labels[right], minlength=classes) / counts
-    return Measured(float(right.mean()), asr, ra, by_class, predicted)
+    return Measured(float(right.mean()), asr, ra, tuple(by_class.tolist()))
+
+
+def attack_success(
+    network: nn.Module,
+    preprocess: Preprocessing,
+    test: Part,
+    trigger: Trigger,
+    target: int,
+    *,
+    job: JobContext = SILENT,
+) -> tuple[float | None, float | None]:
+    """ASR and RA from one pass over the triggered images of other classes; None without any."""
+    part = test[test.labels != target]
+    if not len(part):
+        return None, None
+    predicted = _predict(network, preprocess, part.pixels, trigger, job)
+    right = predicted == part.labels.cpu().numpy()
+    return float((predicted == target).mean()), float(right.mean())
 
 
 def _predict(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import copy
-import os
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from bdshift.checkpoints.classifier import Classifier
-from bdshift.errors import InputError
+from bdshift.errors import InputError, UsageError
+from bdshift.files import written_whole
 from bdshift.jobs import SILENT, Cancelled, JobContext
-from bdshift.purify.clean_data import CleanData
+from bdshift.purify.clean_data import CleanData, Part
 from bdshift.purify.method import Method, Step
 from bdshift.purify.workbench import Workbench, copy_network
 
@@ -38,7 +40,8 @@ class Purified:
     """What came out.
 
     Attributes:
-        classifier: the purified one, with everything else as it was; on the CPU.
+        weights: the purified network's state dict, float32, on the CPU; None where an audit file
+            was saved without.
         method: its text.
         target, seed: as given.
         rows: the history, a row a step.
@@ -48,7 +51,7 @@ class Purified:
         seconds: of work, over all sessions.
     """
 
-    classifier: Classifier
+    weights: dict[str, torch.Tensor] | None
     method: str
     target: int
     seed: int
@@ -58,6 +61,20 @@ class Purified:
     forwards: int
     backwards: int
     seconds: float
+
+    def applied_to(self, classifier: Classifier) -> Classifier:
+        """The purified classifier, from the one that was purified, which is not touched.
+
+        Raises `UsageError` without weights, `InputError` if they are of another network.
+        """
+        if self.weights is None:
+            raise UsageError("the audit was saved without the weights of its purified models")
+        network = copy.deepcopy(classifier.network)
+        try:
+            network.load_state_dict(self.weights)
+        except (RuntimeError, KeyError, TypeError) as error:
+            raise InputError("the weights are of another network than the audited one") from error
+        return replace(classifier, network=network.eval().requires_grad_(False))
 
 
 def purify(
@@ -99,8 +116,8 @@ def purify(
         shift.detach().float().to(where), seed, job,
     )  # fmt: skip
     identity = {
-        "sha256": classifier.sha256, "method": method.spec, "target": target, "seed": seed,
-        "images": [len(clean.tune), len(clean.held)],
+        "model": classifier.sha256, "method": method.spec, "target": target, "seed": seed,
+        "data": _digest(clean.tune, clean.held, shift),
     }  # fmt: skip
     rows: list[Row] = []
     best, kept = copy.deepcopy(bench.network.state_dict()), -1
@@ -125,9 +142,8 @@ def purify(
             raise
         complete = False
     bench.network.load_state_dict(best)
-    network = bench.network.cpu().eval().requires_grad_(False)
     return Purified(
-        replace(classifier, network=network), method.spec, target, seed, tuple(rows), kept,
+        bench.network.cpu().state_dict(), method.spec, target, seed, tuple(rows), kept,
         complete, bench.forwards, bench.backwards, sum(row.seconds for row in rows),
     )  # fmt: skip
 
@@ -144,24 +160,28 @@ def _save(
     best: dict[str, Any],
     kept: int,
 ) -> None:
-    partial = path.with_name(path.name + ".part")
     history = [
         {"number": row.step.number, "score": row.step.score, "figures": row.step.figures,
          "final": row.step.final, "watched": row.watched, "seconds": row.seconds}
         for row in rows
     ]  # fmt: skip
-    with partial.open("wb") as stream:
+    with written_whole(path) as part:
         torch.save(
             {
                 "identity": identity, "network": bench.network.state_dict(), "best": best,
                 "kept": kept, "state": bench.state, "rows": history,
                 "passes": [bench.forwards, bench.backwards],
             },
-            stream,
+            part,
         )  # fmt: skip
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
+
+
+def _digest(tune: Part, held: Part, shift: torch.Tensor) -> str:
+    """Of all that a method sees."""
+    digest = hashlib.sha256()
+    for values in (tune.pixels, tune.labels, held.pixels, held.labels, shift.detach()):
+        digest.update(np.ascontiguousarray(values.cpu().numpy()).tobytes())
+    return digest.hexdigest()
 
 
 def _load(

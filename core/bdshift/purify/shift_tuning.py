@@ -6,12 +6,15 @@ carry it: CE(h(φ(x)), y) + CE(h(φ(x) + s_t), y). Both terms need one pass of �
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
+from bdshift.errors import UsageError
+from bdshift.purify.frozen import tune_from
 from bdshift.purify.method import Method, Step
 from bdshift.purify.tuning import Loss, Sgd, held_out, shifted_loss, tune
 from bdshift.purify.workbench import Workbench
@@ -37,6 +40,9 @@ class ShiftTuning(Method):
             embedding farther than the shift, which is by definition the shortest way.
         head_first: whether to solve the head alone first.
         tolerance: held-out accuracy that an epoch may cost to be kept, absolute.
+        tune_from: the first layer of the network that is tuned, those before it being fixed and run
+            only once; empty for all.
+        keep: "reach" as above, or "last": the last epoch whatever became of it, as in the paper.
     """
 
     name: ClassVar[str] = "shift-tuning"
@@ -48,6 +54,12 @@ class ShiftTuning(Method):
     scale: float = 1.0
     head_first: bool = False
     tolerance: float = 0.03
+    tune_from: str = ""
+    keep: Literal["reach", "last"] = "reach"
+
+    def __post_init__(self) -> None:
+        if self.keep not in ("reach", "last"):
+            raise UsageError(f"shift-tuning: keep is reach or last, not {self.keep!r}")
 
     @property
     def total(self) -> int:
@@ -56,6 +68,8 @@ class ShiftTuning(Method):
 
     def steps(self, bench: Workbench) -> Iterator[Step]:
         """Solve the head, then tune."""
+        if self.tune_from:
+            tune_from(bench, self.tune_from)
         loss = shifted_loss(bench, self.scale)
         if "before" not in bench.state:
             bench.state["before"] = held_out(bench, loss)[1]["held_out_accuracy"]
@@ -73,11 +87,13 @@ class ShiftTuning(Method):
         """
         lost = bench.state["before"] - step.figures["held_out_accuracy"]
         reach = step.figures["target_norm"] / step.figures["other_norms"]
-        return replace(step, score=reach if lost <= self.tolerance else -1 - lost)
+        last = self.keep == "last" and step.number == self.total - 1
+        score = reach if lost <= self.tolerance else -1 - lost
+        return replace(step, score=score if step.score > -math.inf else -math.inf, final=last)
 
 
-PAPER = ShiftTuning(epochs=50, cosine=False, tolerance=1.0)
-"""The paper's settings: SGD, rate 0.01, 50 epochs, no more."""
+PAPER = ShiftTuning(epochs=50, cosine=False, keep="last")
+"""The paper's settings: SGD, rate 0.01, the network after 50 epochs."""
 
 
 def solve_head(bench: Workbench, loss: Loss) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
+from bdshift.errors import InputError
 from bdshift.purify.method import Step
 from bdshift.purify.workbench import Workbench, shifts_of
 
@@ -39,20 +41,25 @@ class Sgd:
 
 
 def held_out(bench: Workbench, loss: Loss) -> tuple[float, dict[str, float]]:
-    """The score (−loss on held-out images), and what to show of the network as it is."""
+    """The score (−loss on held-out images), and what to show of the network as it is. One whose
+    logits are no longer finite scores −∞.
+    """
     held = bench.clean.held
     phi = bench.embed(held)
     with torch.no_grad():
         value = loss(phi, held.labels).item()
         right = (bench.head(phi).argmax(1) == held.labels).float().mean().item()
-    norms = shifts_of(phi, bench.head).l2
-    others = [norm for i, norm in enumerate(norms.tolist()) if i != bench.target]
+    try:
+        norms = shifts_of(phi, bench.head).l2
+    except InputError:  # the logits are not finite, or as good as that: tuning has run away
+        value, norms = math.inf, np.full(bench.head.out_features, math.nan)
+    others = np.delete(norms, bench.target)
     spread = float(norms.std()) or 1.0
     return -value, {
         "held_out_loss": value,
         "held_out_accuracy": right,
         "target_norm": float(norms[bench.target]),
-        "other_norms": sum(others) / len(others),
+        "other_norms": float(others.mean()),
         "target_z": float((norms[bench.target] - norms.mean()) / spread),
     }
 

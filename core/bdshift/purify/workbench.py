@@ -19,7 +19,8 @@ from bdshift.purify.clean_data import CleanData, Part
 from bdshift.shift.exact import solve_exact
 from bdshift.shift.result import Shifts
 
-_BATCH = 250  # images at a time without gradients
+BATCH = 250
+"""Images at a time without gradients."""
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Workbench:
         seed: of everything random.
         state: what the method must find again after a crash: plain values and tensors.
         forwards, backwards: images that went through the network so far, each way.
+        through: what φ is computed with: the network, or its last layers (`frozen.tune_from`).
     """
 
     network: nn.Module
@@ -47,6 +49,10 @@ class Workbench:
     state: dict[str, Any] = field(default_factory=dict)
     forwards: int = 0
     backwards: int = 0
+    through: nn.Module = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.through = self.network
 
     @property
     def head(self) -> nn.Linear:
@@ -66,12 +72,12 @@ class Workbench:
         return "bfloat16" if has_native_bfloat16(self.device) else "float32"
 
     def phi(self, images: torch.Tensor) -> torch.Tensor:
-        """φ of preprocessed images, float32 (n, d), with gradients where they are on."""
+        """φ of what ``clean.preprocess`` gives, float32 (n, d), with gradients if they are on."""
         caught: list[torch.Tensor] = []
         hook = self.head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
         try:
             with autocast(self.device, self.precision):
-                self.network(images)
+                self.through(images)
         finally:
             hook.remove()
         self.forwards += len(images)
@@ -83,7 +89,7 @@ class Workbench:
         self.network.eval()
         found = []
         with torch.no_grad():
-            for pixels in part.pixels.split(_BATCH):
+            for pixels in part.pixels.split(BATCH):
                 self.job.raise_if_cancelled()
                 found.append(self.phi(self.clean.preprocess(pixels)))
         self.network.train(was_training)

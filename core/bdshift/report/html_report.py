@@ -16,10 +16,12 @@ import numpy as np
 from PIL import Image
 
 from bdshift.assets import asset
-from bdshift.audit.records import Audit
+from bdshift.audit.comparison import side
+from bdshift.audit.records import Audit, Cleaned
 from bdshift.errors import UsageError
 from bdshift.neurons.excite import most_excited
-from bdshift.neurons.rankings import data_free_direction
+from bdshift.neurons.rankings import data_free_direction, half_of
+from bdshift.purify.measure import der
 from bdshift.report.svg import draw_bars, draw_scatter
 from bdshift.shift.verdict import threshold
 from bdshift.text import figure
@@ -28,10 +30,11 @@ LANGUAGES = ("en", "ja")
 _CLASSES, _NEURONS, _IMAGES = 40, 6, 8  # shown
 
 
-def html_report(audit: Audit, language: str = "en", cleaned: dict[str, Any] | None = None) -> str:
-    """The page. ``cleaned`` is the provenance that `bdshift purify` wrote beside a cleaned model.
+def html_report(audit: Audit, language: str = "en", run: int | None = None) -> str:
+    """The page, with purification ``run`` of the audit, counted from 1; by default its last, if
+    there is one, and 0 for none.
 
-    Raises `UsageError` for an unknown language, or a ``cleaned`` of another model.
+    Raises `UsageError` for an unknown language, or if there is no such purification.
     """
     if language not in LANGUAGES:
         raise UsageError(f"language {language!r} is none of {', '.join(LANGUAGES)}")
@@ -44,7 +47,8 @@ def html_report(audit: Audit, language: str = "en", cleaned: dict[str, Any] | No
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(asset("report/report.html").read_text("utf-8"))
-    target = audit.most_suspicious
+    cleaned = side(audit, len(audit.runs) if run is None else run).run
+    target = audit.most_suspicious if cleaned is None else cleaned.run.target
     scatter, words = _scatter(audit, target, t)
     return template.render(
         t=t, language=language, model_name=_name(audit.model.path),
@@ -121,17 +125,10 @@ def _scatter(audit: Audit, target: int, t: Any) -> tuple[Any, str]:
         x, label = audit.embedding.mean, t("mean clean activation φ (no trigger is known)")
     else:
         x, label = data_free_direction(audit.model.weight, target), t("head weight w − w̄")
-    held = _half(shift)
+    held = half_of(shift)
     upward = t("shift toward “{name}”").format(name=audit.images.class_names[target])
     drawn = draw_scatter(x, shift, held, label, upward, flagged=target in audit.verdict.poisoned)
     return drawn, t("One point a neuron; filled are those that hold half of the shift.")
-
-
-def _half(shift: np.ndarray) -> list[int]:
-    """The fewest neurons whose squared shift is half of ‖s‖²."""
-    order = np.argsort(-np.abs(shift), kind="stable")
-    sums = np.cumsum(shift[order] ** 2)
-    return [int(k) for k in order[: int(np.searchsorted(sums, sums[-1] / 2)) + 1]]
 
 
 def _neurons(audit: Audit, target: int, t: Any) -> list[dict[str, Any]]:
@@ -141,7 +138,7 @@ def _neurons(audit: Audit, target: int, t: Any) -> list[dict[str, Any]]:
     if tac is not None and tac.triggered is not None:
         seen = tac.triggered
     found = []
-    for k in _half(shift)[:_NEURONS]:
+    for k in half_of(shift)[:_NEURONS]:
         words = t("shift {value}").format(value=figure(float(shift[k]), "+.3g"))
         if tac is not None:
             words = f"TAC {figure(float(tac.change[k]), '.3g')} · {words}"
@@ -161,26 +158,33 @@ def _picture(pixels: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def _cleaned(audit: Audit, told: dict[str, Any], t: Any) -> dict[str, Any]:
-    try:
-        if told["source"]["sha256"] != audit.model.sha256:
-            raise UsageError("the purification is of another model than the audit (SHA-256)")
-        before, after, target = told["before"], told["after"], int(told["target"]["index"])
+def _cleaned(audit: Audit, cleaned: Cleaned, t: Any) -> dict[str, Any]:
+    """What became of it: the figures, and the same drawings of the purified model."""
+    before, after, again = cleaned.before, cleaned.after, cleaned.rescan
+    target = cleaned.run.target
 
-        def share(value: float | None) -> str:
-            return "–" if value is None else f"{value:.2%}"
+    def share(value: float | None) -> str:
+        return "–" if value is None else f"{value:.2%}"
 
-        rows = [
-            (t("ACC, clean accuracy"), share(before["acc"]), share(after["acc"])),
-            (t("ASR, attack success"), share(before["asr"]), share(after["asr"])),
-            (t("RA, recovery accuracy"), share(before["ra"]), share(after["ra"])),
-            ("DER", "", figure(told["der"], ".4f")),
-            (t("norm of the target"), figure(told["norms_before"][target]),
-             figure(told["norms_after"][target])),
-        ]  # fmt: skip
-        return {"rows": rows, "method": told["method"], "reported_on": told["reported_on"]}
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise UsageError("the purification is not one that bdshift purify wrote") from error
+    rows = [
+        (t("ACC, clean accuracy"), share(before.acc), share(after.acc)),
+        (t("ASR, attack success"), share(before.asr), share(after.asr)),
+        (t("RA, recovery accuracy"), share(before.ra), share(after.ra)),
+        ("DER", "", figure(der(before, after), ".4f")),
+        (t("norm of the target"), figure(float(audit.shifts.l2[target])),
+         figure(float(again.shifts.l2[target]))),
+        (t("z of its norm"), figure(audit.verdict.scores[target].z, ".2f"),
+         figure(again.verdict.scores[target].z, ".2f")),
+    ]  # fmt: skip
+    test = _name(cleaned.test) if cleaned.test else t("held-out clean images")
+    return {
+        "rows": rows, "method": cleaned.run.method, "complete": cleaned.run.complete,
+        "flagged": target in again.verdict.poisoned,
+        "reported_on": t("measured on {count} images: {test}").format(
+            count=cleaned.count, test=test
+        ),
+        "bars": _bars(again, t), "scatter": _scatter(again, target, t)[0],
+    }  # fmt: skip
 
 
 def _facts(audit: Audit, t: Any) -> list[tuple[str, str]]:
@@ -198,5 +202,7 @@ def _facts(audit: Audit, t: Any) -> list[tuple[str, str]]:
         (t("rule"), f"{audit.verdict.rule}, β = {audit.verdict.beta:g}"),
         (t("versions"), ", ".join(f"{name} {value}" for name, value in audit.versions.items())),
     ]  # fmt: skip
+    if audit.runs:
+        facts.append((t("purifications"), "; ".join(one.run.method for one in audit.runs)))
     facts += [(t("trigger"), f"{tac.trigger}: ASR {tac.asr:.2%}") for tac in audit.tac]
     return facts

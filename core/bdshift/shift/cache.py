@@ -14,6 +14,7 @@ import numpy as np
 import platformdirs
 
 from bdshift.checkpoints.classifier import Classifier
+from bdshift.files import written_whole
 from bdshift.images.collection import ImageFile, Skipped
 from bdshift.shift.embed import Embedding, Precision
 
@@ -84,10 +85,9 @@ class EmbeddingCache:
             "batch": embedding.batch,
             "seconds": embedding.seconds,
         }
-        part = self.folder / f".{key}.{os.getpid()}.part"
-        try:
+        with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as stream:
+            with written_whole(self.folder / f"{key}.npz") as part, part.open("wb") as stream:
                 np.savez(
                     stream,
                     phi=embedding.phi,
@@ -96,11 +96,7 @@ class EmbeddingCache:
                     thumbnails=embedding.thumbnails,
                     about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
                 )
-            os.replace(part, self.folder / f"{key}.npz")
             self._make_room()
-        except OSError:
-            with suppress(OSError):
-                part.unlink()
 
     def _make_room(self) -> None:
         entries = sorted(self.folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)

@@ -11,13 +11,14 @@ from typing import Any, NoReturn
 
 import h5py
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from bdshift.audit import Audit, ImagesRecord, LabelProposal, ModelRecord, ScanSettings
-from bdshift.checkpoints.contest import Trial
+from bdshift.audit import Audit, Cleaned, ImagesRecord, ModelRecord
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import ImageFile
 from bdshift.neurons.tac import Tac
+from bdshift.purify import Purified
 from bdshift.shift.embed import THUMBNAIL, Embedding, Precision
 from bdshift.shift.result import Shifts
 from bdshift.shift.verdict import Verdict
@@ -114,8 +115,15 @@ def _read(file: _Datasets) -> Audit:
     if text.ndim != 1 or text.dtype != np.uint8:
         raise ValueError("its description is no text")
     found = json.loads(text[()].tobytes())
-    given: dict[str, Any] = {}
-    head = file.find("model/weight")
+    runs = found.pop("runs")
+    audit = _audit(file, "", found)
+    return replace(audit, runs=tuple(_run(file, i, row, audit) for i, row in enumerate(runs)))
+
+
+def _audit(file: _Datasets, at: str, found: dict[str, Any]) -> Audit:
+    """An audit without its runs, whose arrays lie under ``at``."""
+    given: dict[str, Any] = {"runs": ()}
+    head = file.find(f"{at}model/weight")
     if head.ndim != 2 or 0 in head.shape:
         raise ValueError("the head is no matrix")
     classes, dim = head.shape
@@ -123,34 +131,31 @@ def _read(file: _Datasets) -> Audit:
         ModelRecord,
         found.pop("model"),
         weight=np.asarray(head[()], dtype=np.float32),
-        bias=file.array("model/bias", np.float32, (classes,)),
+        bias=file.array(f"{at}model/bias", np.float32, (classes,)),
     )
     given["images"] = images = build(ImagesRecord, found.pop("images"))
-    given["settings"] = build(ScanSettings, found.pop("settings"))
-    given["trials"] = read_as(tuple[Trial, ...], found.pop("trials"))
-    given["proposal"] = read_as(LabelProposal | None, found.pop("proposal"))
     given["verdict"] = verdict = build(Verdict, found.pop("verdict"))
     given["shifts"] = shifts = build(
         Shifts,
         found.pop("shifts"),
         **{
             name: file.array(
-                f"shift/{name}", np.float64, (classes, dim) if name == "shift" else (classes,)
+                f"{at}shift/{name}", np.float64, (classes, dim) if name == "shift" else (classes,)
             )
             for name in SHIFT_ARRAYS
         },
     )
     about = found.pop("embedding")
     embedding = None
-    if about is not None and "embedding" in file:
-        embedding = _embedding(file, about, found, images, (classes, dim))
+    if about is not None and f"{at}embedding" in file:
+        embedding = _embedding(file, at, about, found, images, (classes, dim))
     given["tac"] = tuple(
         build(
             Tac,
             row,
-            change=file.array(f"tac/{number}/change", np.float64, (dim,)),
-            signed=file.array(f"tac/{number}/signed", np.float64, (dim,)),
-            triggered=_triggered(file, number, embedding),
+            change=file.array(f"{at}tac/{number}/change", np.float64, (dim,)),
+            signed=file.array(f"{at}tac/{number}/signed", np.float64, (dim,)),
+            triggered=_triggered(file, f"{at}tac/{number}", embedding),
         )
         for number, row in enumerate(found.pop("tac"))
     )
@@ -164,8 +169,32 @@ def _read(file: _Datasets) -> Audit:
     return audit
 
 
+def _run(file: _Datasets, number: int, row: dict[str, Any], audit: Audit) -> Cleaned:
+    """A purification of ``audit``."""
+    rescan = row.pop("rescan")
+    if rescan.pop("runs"):
+        raise ValueError("a purification of a purified model")
+    again = _audit(file, f"runs/{number}/rescan/", rescan)
+    names = read_as(tuple[str, ...] | None, row.pop("weights"))
+    weights = None
+    if names is not None and f"runs/{number}/weights" in file:
+        weights = {
+            name: torch.from_numpy(np.asarray(file.find(f"runs/{number}/weights/{place}")[()]))
+            for place, name in enumerate(names)
+        }
+    run: Purified = build(Purified, row.pop("run"), weights=weights)
+    cleaned: Cleaned = build(Cleaned, row, run=run, rescan=again)
+    sizes = {len(cleaned.before.by_class), len(cleaned.after.by_class), again.model.classes}
+    if sizes != {audit.model.classes} or not 0 <= run.target < audit.model.classes:
+        _unfit()
+    if again.model.embedding_dim != audit.model.embedding_dim:
+        _unfit()
+    return cleaned
+
+
 def _embedding(
     file: _Datasets,
+    at: str,
     about: dict[str, Any],
     found: dict[str, Any],
     images: ImagesRecord,
@@ -174,14 +203,14 @@ def _embedding(
     classes, dim = head
     rows = read_as(tuple[tuple[str, int], ...], about["files"])
     count = len(rows)
-    labels = file.array("embedding/labels", np.int64, (count,))
+    labels = file.array(f"{at}embedding/labels", np.int64, (count,))
     if count == 0 or labels.min() < 0 or labels.max() >= classes:
         _unfit()
     return Embedding(
-        phi=file.array("embedding/phi", np.float32, (count, dim)),
-        logits=file.array("embedding/logits", np.float32, (count, classes)),
+        phi=file.array(f"{at}embedding/phi", np.float32, (count, dim)),
+        logits=file.array(f"{at}embedding/logits", np.float32, (count, classes)),
         labels=labels,
-        thumbnails=_thumbnails(file, "embedding/thumbnails", count),
+        thumbnails=_thumbnails(file, f"{at}embedding/thumbnails", count),
         files=tuple(ImageFile(*row) for row in rows),
         images_hash=images.sha256,
         skipped=images.skipped,
@@ -191,15 +220,15 @@ def _embedding(
     )
 
 
-def _triggered(file: _Datasets, number: int, clean: Embedding | None) -> Embedding | None:
-    """The clean images' embedding with a trigger, if the file has it."""
-    if clean is None or f"tac/{number}/phi" not in file:
+def _triggered(file: _Datasets, at: str, clean: Embedding | None) -> Embedding | None:
+    """The clean images' embedding with a trigger, if the file has it under ``at``."""
+    if clean is None or f"{at}/phi" not in file:
         return None
     return replace(
         clean,
-        phi=file.array(f"tac/{number}/phi", np.float32, clean.phi.shape),
-        logits=file.array(f"tac/{number}/logits", np.float32, clean.logits.shape),
-        thumbnails=_thumbnails(file, f"tac/{number}/thumbnails", len(clean.phi)),
+        phi=file.array(f"{at}/phi", np.float32, clean.phi.shape),
+        logits=file.array(f"{at}/logits", np.float32, clean.logits.shape),
+        thumbnails=_thumbnails(file, f"{at}/thumbnails", len(clean.phi)),
     )
 
 

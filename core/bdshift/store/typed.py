@@ -1,4 +1,5 @@
-"""Plain JSON becomes dataclasses again, every value held to its field's type.
+"""Dataclasses become plain JSON, and plain JSON dataclasses again, every value held to its field's
+type.
 
 A file that was damaged, or made to do damage, fails here in one place and not somewhere in a table.
 """
@@ -8,9 +9,28 @@ from __future__ import annotations
 import math
 import types
 import typing
+from collections.abc import Collection
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
+
+from bdshift.text import json_number
+
+
+def plain(value: Any, without: Collection[str] = ()) -> Any:
+    """``value``, made of what `read_as` reads, as JSON has it: what is no number is null, a path is
+    text. The fields ``without`` are left out, of a dataclass that is given and not of those in it.
+    """
+    if is_dataclass(value):
+        kept = (field.name for field in fields(value) if field.name not in without)
+        return {name: plain(getattr(value, name)) for name in kept}
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    return json_number(value) if isinstance(value, float) else value
 
 
 def read_as(kind: Any, value: Any) -> Any:

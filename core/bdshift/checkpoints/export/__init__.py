@@ -7,7 +7,6 @@ written; until then it lies beside its place under another name.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.export import graphs, weights
 from bdshift.errors import InputError, UsageError
+from bdshift.files import written_whole
 
 _PROBE = 4  # images that the logits are compared on
 _EXACT, _HALF = 1e-5, 1e-2  # relative difference allowed, in float32 and in half precision
@@ -70,30 +70,22 @@ def write_checkpoint(
     target = Path(path)
     if form not in FORMS:
         raise UsageError(f"form {form!r} is none of {', '.join(FORMS)}")
-    if target.exists() and target.samefile(classifier.path):
+    source = classifier.path
+    if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"{target}: is the source, which is never written")
     if target.exists() and not overwrite:
         raise UsageError(f"{target}: exists")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        FORMS[form].write(classifier, part, metadata or {})
-        difference = _difference(classifier, FORMS[form].read(classifier, part), form)
-        data = part.read_bytes()
-        _flush(part)
-        os.replace(part, target)
+        with written_whole(target) as part:
+            FORMS[form].write(classifier, part, metadata or {})
+            difference = _difference(classifier, FORMS[form].read(classifier, part), form)
+            data = part.read_bytes()
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error})") from error
-    finally:
-        part.unlink(missing_ok=True)
     return {
         "form": form, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
         "logit_difference": difference,
     }  # fmt: skip
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
 
 
 def _difference(classifier: Classifier, network: Network, form: str) -> float:

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.layout import find_state_dict
 from bdshift.checkpoints.reader import read_checkpoint
+from bdshift.errors import InputError
 
 
 def _own(classifier: Classifier) -> dict[str, torch.Tensor]:
@@ -57,8 +58,9 @@ def read(classifier: Classifier, path: Path) -> Callable[[torch.Tensor], torch.T
     network = copy.deepcopy(classifier.network)
     found = find_state_dict(read_checkpoint(path)).load()
     expected = {key for key in network.state_dict() if key in classifier.layout.dtypes}
-    missing = expected ^ found.keys()
-    assert not missing, f"keys that are not in both: {sorted(missing)[:3]}"
+    if expected != found.keys():
+        odd = sorted(expected ^ found.keys())[:3]
+        raise InputError(f"what was written has other keys ({', '.join(odd)}, …); it is not kept")
     floats = {k: v.float() if v.is_floating_point() else v for k, v in found.items()}
     network.load_state_dict(floats, strict=False)
     return network.eval()

@@ -1,0 +1,345 @@
+"""From an audit to a cleaned model: figures, rescan, the audit that keeps it, the commands."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from bdshift.audit import Audit, Cleaned, add_tac, reopen
+from bdshift.audit.cleaning import clean_model
+from bdshift.audit.comparison import compare
+from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.cli import main
+from bdshift.errors import InputError, UsageError
+from bdshift.jobs import Cancelled, Event, Figures, JobContext
+from bdshift.purify import Cut, FineTuning, ShiftTuning, parse_method
+from bdshift.report.comparison_report import compared_text, runs_table
+from bdshift.report.html_report import html_report
+from bdshift.store import load_audit, save_audit
+from bdshift.triggers import parse_trigger
+
+STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
+TARGET = 9
+KILLS = int(os.environ.get("BDSHIFT_KILLS", "2"))
+
+
+def of(found: Cleaned) -> dict[str, torch.Tensor]:
+    assert found.run.weights is not None
+    return found.run.weights
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.fixture(scope="module")
+def audit(victim_audit: Audit) -> Audit:
+    """The victim's, with TAC, one purification that helps and one that does not."""
+    classifier, clean = reopen(victim_audit)
+    trigger = parse_trigger(STICKER)
+    found = add_tac(victim_audit, classifier, clean, trigger, TARGET)
+    runs = tuple(
+        clean_model(found, method, TARGET, trigger=trigger)
+        for method in (ShiftTuning(epochs=2, batch=32), Cut(neurons="3"))
+    )
+    return dataclasses.replace(found, runs=runs)
+
+
+@pytest.fixture
+def saved(audit: Audit, tmp_path: Path) -> Path:
+    save_audit(audit, tmp_path / "runs.h5")
+    return tmp_path / "runs.h5"
+
+
+# --- the rescan
+
+
+def test_the_rescan_is_of_the_purified_model(audit: Audit) -> None:
+    tuned, cut = (run.rescan for run in audit.runs)
+    assert not np.array_equal(tuned.model.weight, audit.model.weight)
+    assert tuned.shifts.l2[TARGET] > 1.2 * audit.shifts.l2[TARGET]
+    assert audit.verdict.poisoned == (TARGET,)
+    assert cut.verdict.poisoned == (TARGET,), "one neuron less changes little"
+    assert not cut.model.weight[:, 3].any()
+    assert tuned.embedding is not None
+    assert audit.embedding is not None
+    assert tuned.embedding.files == audit.embedding.files
+    assert tuned.embedding.accuracy == tuned.accuracy
+    again = tuned.tac_of(TARGET)
+    before = audit.tac_of(TARGET)
+    assert again is not None
+    assert before is not None
+    assert again.asr < before.asr
+    assert audit.runs[1].after.asr == pytest.approx(before.asr, abs=0.02)
+
+
+def test_the_embedding_cache_is_not_asked_about_a_purified_model(audit: Audit) -> None:
+    """It goes by the file's hash, which is the original's."""
+    embedding = audit.runs[1].rescan.embedding
+    assert embedding is not None
+    weight, bias = audit.runs[1].rescan.model.weight, audit.runs[1].rescan.model.bias
+    assert np.allclose(embedding.logits, embedding.phi @ weight.T + bias, atol=1e-3)
+
+
+def test_stopped_it_tells_what_there_is_and_stopped_again_nothing(victim_audit: Audit) -> None:
+    class Stopping(JobContext):
+        def __init__(self, stage: str = "") -> None:
+            super().__init__()
+            self.stage = stage
+            self.purified = False
+
+        def report(self, event: Event) -> None:
+            if isinstance(event, Figures):
+                self.purified = True
+                self.cancel()
+            elif self.purified and getattr(event, "stage", "") == self.stage:
+                self.cancel()
+
+    found = clean_model(victim_audit, FineTuning(epochs=9), TARGET, job=Stopping())
+    assert not found.run.complete
+    assert len(found.run.rows) == 1
+    with pytest.raises(Cancelled):
+        clean_model(victim_audit, FineTuning(epochs=9), TARGET, job=Stopping("Measuring"))
+
+
+def test_test_images_are_only_reported_on(victim_audit: Audit, signs: Path) -> None:
+    method = FineTuning(epochs=1)
+    plain = clean_model(victim_audit, method, TARGET)
+    trigger = parse_trigger(STICKER)
+    other = clean_model(victim_audit, method, TARGET, test=signs, trigger=trigger)
+    assert same(of(plain), of(other))
+    assert (plain.test, plain.count) == (None, 96)
+    assert (other.test, other.count) == (str(signs), 480)
+    assert plain.after.asr is None
+    assert other.after.asr is not None
+
+
+# --- two models side by side
+
+
+def test_sides_are_compared_on_the_same_images(audit: Audit) -> None:
+    found = compare(audit)
+    assert (found.a.number, found.b.number) == (0, 2)
+    tuned, cut = audit.runs
+    assert compare(audit, 0, 1).measured == (tuned.before, tuned.after)
+    assert compare(audit, 1, 0).measured == (tuned.after, tuned.before)
+    both = compare(audit, 1, 2)
+    assert both.comparable
+    assert both.measured == (tuned.after, cut.after)
+    assert compare(audit, 0, 0).der is None
+    other = dataclasses.replace(audit, runs=(tuned, dataclasses.replace(cut, held=0.3)))
+    assert not compare(other, 1, 2).comparable
+    assert compare(other, 1, 2).der is None
+    with pytest.raises(UsageError, match="there is no model 3"):
+        compare(audit, 0, 3)
+
+
+def test_changed_images_are_those_that_changed(audit: Audit) -> None:
+    found = compare(audit, 0, 1)
+    assert found.clean is not None
+    assert found.triggered is not None
+    first, second = audit.embedding, audit.runs[0].rescan.embedding
+    assert first is not None
+    assert second is not None
+    was, now = first.logits.argmax(1), second.logits.argmax(1)
+    assert {one.row for one in found.clean} == set(np.flatnonzero(was != now).tolist())
+    mended = [one for one in found.triggered if one.kind == "mended"]
+    assert len(mended) > 50, "the sticker no longer works"
+    assert all(one.was == TARGET and one.now == one.label for one in mended)
+    assert all(one.label != TARGET for one in found.triggered)
+    back = compare(audit, 1, 0)
+    assert back.triggered is not None
+    assert sum(one.kind == "broken" for one in back.triggered) == len(mended)
+
+
+# --- the audit file
+
+
+def test_an_audit_keeps_its_purifications(audit: Audit, saved: Path) -> None:
+    again = load_audit(saved)
+    assert len(again.runs) == 2
+    for one, two in zip(audit.runs, again.runs, strict=True):
+        assert same(of(one), of(two))
+        assert (one.run.rows, one.run.method, one.run.kept) == (
+            two.run.rows, two.run.method, two.run.kept,
+        )  # fmt: skip
+        assert (one.before.acc, one.after.asr, one.trigger) == (
+            two.before.acc, two.after.asr, two.trigger,
+        )  # fmt: skip
+        assert np.array_equal(one.rescan.shifts.shift, two.rescan.shifts.shift)
+        assert two.rescan.embedding is not None
+        assert two.rescan.verdict == one.rescan.verdict
+    assert runs_table(again) == runs_table(audit)
+
+
+def test_a_small_audit_file_has_no_weights(audit: Audit, tmp_path: Path) -> None:
+    save_audit(audit, tmp_path / "small.h5", embeddings=False)
+    again = load_audit(tmp_path / "small.h5")
+    assert again.runs[0].run.weights is None
+    assert compare(again).clean is None
+    classifier, _ = reopen(again)
+    with pytest.raises(UsageError, match="saved without the weights"):
+        again.runs[0].run.applied_to(classifier)
+
+
+def test_weights_of_another_network_are_refused(audit: Audit) -> None:
+    classifier, _ = reopen(audit)
+    weights = {"fc.weight": torch.zeros(3, 3)}
+    wrong = dataclasses.replace(audit.runs[0].run, weights=weights)
+    with pytest.raises(InputError, match="of another network"):
+        wrong.applied_to(classifier)
+
+
+# --- the commands
+
+
+def call(*given: object) -> Result:
+    return CliRunner().invoke(main, [str(one) for one in given])
+
+
+def test_the_command_cleans_reports_and_says_where_it_came_from(
+    victim_audit: Audit, tmp_path: Path
+) -> None:
+    file, out = tmp_path / "a.h5", tmp_path / "cleaned.pth"
+    save_audit(victim_audit, file)
+    given = ["purify", file, "--out", out, "--method", "shift-tuning:epochs=1", "--trigger",
+             STICKER]  # fmt: skip
+    found = call(*given, "--json")
+    assert found.exit_code == 0, found.output
+    told = json.loads(out.with_name("cleaned.pth.json").read_text())
+    assert told["source"]["sha256"] == victim_audit.model.sha256
+    assert told["target"] == {"index": TARGET, "name": "speed_80"}
+    assert told["before"]["asr"] > 0.99
+    assert told["der"] == pytest.approx(
+        (max(0, told["before"]["asr"] - told["after"]["asr"])
+         - max(0, told["before"]["acc"] - told["after"]["acc"]) + 1) / 2
+    )  # fmt: skip
+    assert "asr" in told["steps"][0]
+    assert open_checkpoint(out).file.sha256 == told["export"]["sha256"]
+    kept = load_audit(file)
+    assert [run.run.method for run in kept.runs] == [parse_method("shift-tuning:epochs=1").spec]
+    again = call(*given)
+    assert again.exit_code == 2
+    assert "--overwrite" in again.output
+    beside = call("export", file, "--run", "1", "--out", tmp_path / "again.pth")
+    assert beside.exit_code == 0, beside.output
+    assert same(
+        open_checkpoint(out).state.load(), open_checkpoint(tmp_path / "again.pth").state.load()
+    )
+    assert call("export", file, "--run", "2", "--out", tmp_path / "none.pth").exit_code == 2
+
+
+def test_compare_as_a_command(audit: Audit, saved: Path) -> None:
+    table = call("compare", saved)
+    assert table.exit_code == 0, table.output
+    assert [line.split()[1].partition(":")[0] for line in table.output.splitlines()[1:]] == [
+        "original", "shift-tuning", "cut",
+    ]  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(call("compare", saved, "--csv").output)))
+    assert float(rows[1]["der"]) > 0.5 + float(rows[2]["der"]) - 0.6
+    assert json.loads(call("compare", saved, "--json").output)[1]["asr"] == audit.runs[0].after.asr
+    two = call("compare", saved, "0", "1")
+    assert two.output.rstrip() == compared_text(compare(audit, 0, 1))
+    assert "now right" in two.output
+    assert "DER" in two.output
+    assert call("compare", saved, "0").exit_code == 2
+    assert call("compare", saved, "0", "9").exit_code == 2
+
+
+def test_the_report_tells_before_and_after(audit: Audit, saved: Path, tmp_path: Path) -> None:
+    page = tmp_path / "a.html"
+    assert call("report", saved, "--out", page, "--run", "1").exit_code == 0
+    text = page.read_text(encoding="utf-8")
+    assert "After purification" in text
+    assert audit.runs[0].run.method in text
+    assert text.count("<svg") == 4, "bars and scatter, before and after"
+    assert "<script" not in text
+    assert "After purification" not in html_report(audit, run=0)
+    assert audit.runs[1].run.method in html_report(audit), "the last by default"
+    assert "浄化" in html_report(audit, "ja")
+    assert call("report", saved, "--out", page).exit_code == 2, "an existing file is kept"
+    told = tmp_path / "a.json"
+    assert call("report", saved, "--out", told).exit_code == 0
+    assert [run["method"] for run in json.loads(told.read_text())["runs"]] == [
+        one.run.method for one in audit.runs
+    ]
+
+
+def test_wrong_use_is_said(tmp_path: Path, clean_twin: Path, signs: Path) -> None:
+    def run(*given: object) -> tuple[int, str]:
+        found = call("purify", *given, "--out", tmp_path / "o.pth")
+        return found.exit_code, found.output
+
+    code, said = run(clean_twin, signs)
+    assert code == 2
+    assert "no class is flagged" in said
+    assert run("a", "b", "c")[0] == 2
+    code, said = run("a.h5", "--method", "magic")
+    assert (code, "method 'magic' is not known" in said) == (2, True)
+    code, said = run("a.h5", "--method", "cut:ranking=tac")
+    assert (code, "ranking is one of" in said) == (2, True)
+    assert run("nowhere.h5")[0] == 3
+
+
+def test_killed_at_any_moment_nothing_is_lost(victim_audit: Audit, tmp_path: Path) -> None:
+    """SIGKILL the command at random moments, and let the same command go on: as if nothing had
+    been. ``BDSHIFT_KILLS=20`` does it twenty times.
+    """
+    files = [tmp_path / f"{name}.h5" for name in ("whole", "killed")]
+    for file in files:
+        save_audit(victim_audit, file)
+
+    def command(name: str) -> list[str]:
+        return [
+            sys.executable, "-m", "bdshift", "purify", str(tmp_path / f"{name}.h5"), "--method",
+            f"fine-tuning:epochs={max(4, KILLS)}", "--out", str(tmp_path / f"{name}.pth"),
+        ]  # fmt: skip
+
+    def run(name: str) -> str:
+        done = subprocess.run(command(name), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    run("whole")
+    state, rng = tmp_path / "killed.pth.state", random.Random(0)
+    for _ in range(KILLS):
+        before = state.stat().st_mtime if state.exists() else 0.0
+        running = subprocess.Popen(
+            command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        end = time.monotonic() + 60
+        while time.monotonic() < end and running.poll() is None:  # a step gone, and a bit more
+            if state.exists() and state.stat().st_mtime > before:
+                break
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.5))
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        if (tmp_path / "killed.pth").exists():
+            break
+        assert not load_audit(files[1]).runs
+    said = run("killed") if not (tmp_path / "killed.pth.json").exists() else "Going on"
+    assert "Going on" in said
+    assert not state.exists()
+    assert not list(tmp_path.glob(".*.part")) or KILLS > 2  # of a writer that was killed
+    whole, killed = (load_audit(file) for file in files)
+    assert same(of(whole.runs[0]), of(killed.runs[0]))
+    assert [row.step for row in whole.runs[0].run.rows] == [
+        row.step for row in killed.runs[0].run.rows
+    ]
+    a, b = (open_checkpoint(tmp_path / f"{name}.pth") for name in ("whole", "killed"))
+    assert same(a.state.load(), b.state.load())
