@@ -21,8 +21,12 @@ def test_false_alarms_of_the_default_rule_are_those_it_promises() -> None:
 
 def test_as_markdown() -> None:
     text = as_markdown(
-        Bench((Row("solve", "1 s", "fast"),), {10: {"grubbs": 0.05}}), "bdshift bench"
+        Bench(
+            (Row("solve", "1 s", "fast"),), (Row("cut", "2 s", "quick"),), {10: {"grubbs": 0.05}}
+        ),
+        "bdshift bench",
     )
     assert "| solve | 1 s | fast |" in text
+    assert "| cut | 2 s | quick |" in text
     assert "| 10 | 5.0% |" in text
     assert "`bdshift bench` on " in text

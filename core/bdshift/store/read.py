@@ -46,7 +46,7 @@ def load_audit(path: str | Path) -> Audit:
                     f"{path}: was written by a newer bdshift (schema {schema}, this one reads "
                     f"{SCHEMA})"
                 )
-            return _read(_Datasets(file, path.stat().st_size))
+            return _read(_Datasets(file, path.stat().st_size), schema)
     except InputError:
         raise
     except OSError as error:
@@ -110,12 +110,12 @@ class _Datasets:
         return np.asarray(dataset[()], dtype=dtype)
 
 
-def _read(file: _Datasets) -> Audit:
+def _read(file: _Datasets, schema: int) -> Audit:
     text = file.find("audit.json")
     if text.ndim != 1 or text.dtype != np.uint8:
         raise ValueError("its description is no text")
     found = json.loads(text[()].tobytes())
-    runs = found.pop("runs")
+    runs = found.pop("runs") if schema > 1 else []
     audit = _audit(file, "", found)
     return replace(audit, runs=tuple(_run(file, i, row, audit) for i, row in enumerate(runs)))
 

@@ -1,6 +1,7 @@
 """What writer and reader of the audit file agree on."""
 
-FORMAT, SCHEMA = "bdshift-audit", 1
+FORMAT, SCHEMA = "bdshift-audit", 2
+"""Schema 1 had no purifications, and is read."""
 
 SHIFT_ARRAYS = ("shift", "l2", "loss", "lower", "kkt", "multiplier")
 """Datasets below ``shift/``, by their names in `bdshift.shift.result.Shifts`."""
