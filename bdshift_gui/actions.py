@@ -22,8 +22,8 @@ class Entry:
     checkable: bool = False
 
 
-FILE, VIEW, NEURONS, HELP = "File", "View", "Neurons", "Help"
-MENUS = (FILE, NEURONS, VIEW, HELP)
+FILE, NEURONS, PURIFY, VIEW, HELP = "File", "Neurons", "Purification", "View", "Help"
+MENUS = (FILE, NEURONS, PURIFY, VIEW, HELP)
 
 ENTRIES = (
     Entry("open_model", FILE, "Open model…", "Open a checkpoint; no code in it is run.", "Ctrl+O"),
@@ -44,11 +44,18 @@ ENTRIES = (
           "Ctrl+Left"),
     Entry("next_class", NEURONS, "Next class", "Look at the shift to it.", "Ctrl+Down"),
     Entry("previous_class", NEURONS, "Previous class", "Look at the shift to it.", "Ctrl+Up"),
-    Entry("purify", NEURONS, "Purify…", "Take the backdoor out of a copy of the model.", "Ctrl+P"),
+    Entry("purify", PURIFY, "Purify…", "Take the backdoor out of a copy of the model.", "Ctrl+P"),
     Entry("report", FILE, "Write a report…",
           "The audit as one page to read or print, with the selected purification.", "Ctrl+R"),
-    Entry("export_run", FILE, "Export the model…",
-          "Write the selected purified model, verified, in the form it came in or another."),
+    Entry("show_run", PURIFY, "Rescan", "Show the purified model in all views.", "Ctrl+Shift+R"),
+    Entry("show_original", PURIFY, "Back to the original", "Show the original in all views."),
+    Entry("compare_run", PURIFY, "Compare", "The purified model beside the original.", "Ctrl+D"),
+    Entry("close_compare", PURIFY, "Back to the audit", "Leave the comparison."),
+    Entry("export_run", PURIFY, "Export the model…",
+          "Write the selected purified model, verified, in the form it came in or another.",
+          "Ctrl+E"),
+    Entry("export_table", PURIFY, "Export the table…",
+          "The original and all purifications as CSV or JSON."),
     Entry("export_neurons", NEURONS, "Export the selection…",
           "The selected neurons as CSV or JSON."),
     Entry("palette", VIEW, "Find an action…", "Search everything the window can do.",

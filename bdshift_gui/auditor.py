@@ -17,17 +17,14 @@ from bdshift_gui.selection import Selection, SelectionModel
 from bdshift_gui.session import CutView, ImagesCard, Maps, Session, State
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from bdshift.audit import Audit
-    from bdshift.shift.embed import Embedding
+    from bdshift.audit import Audit, CleanSet
+    from bdshift.checkpoints.classifier import Classifier
     from bdshift.shift.result import Shifts
     from bdshift.shift.verdict import Verdict
-    from bdshift.triggers import Trigger
 
 _NO_AUDIT: dict[str, Any] = {
-    **dict.fromkeys(("audit", "shifts", "verdict", "tac", "cut", "maps")), "runs": (), "steps": (),
+    **dict.fromkeys(("original", "audit", "shifts", "verdict", "tac", "cut", "maps", "comparing")),
+    "shown": 0, "steps": (),
 }  # fmt: skip
 """What is known of an audit, before there is one."""
 
@@ -158,20 +155,21 @@ class Auditor(QObject):
         state, target = self._session.state, self._selection.now.class_index
         assert state.audit is not None
         assert target is not None
-        audit, model, images = state.audit, state.model_path, state.images_path
-        arch = state.corrections.get("arch")
+        audit = state.audit
 
         def run(job: JobContext) -> Audit:
-            from bdshift.audit import add_tac, reopen
+            from bdshift.audit import add_tac
             from bdshift.triggers import parse_trigger
 
             applied = parse_trigger(trigger)
-            classifier, clean = reopen(audit, model=model, images=images, arch=arch, job=job)
+            classifier, clean = _reopen(state, job)
             return add_tac(audit, classifier, clean, applied, target, job=job)
 
         def done(found: Audit) -> None:
             now = found.tac_of(self._selection.now.class_index)
-            known: dict[str, Any] = {"audit": found, "tac": now}
+            known: dict[str, Any] = {
+                "original": _with_side(state, found), "audit": found, "tac": now,
+            }  # fmt: skip
             cut = self._cut(replace(self._session.state, **known))
             self._session.update(**known, maps=None, cut=cut)
 
@@ -183,40 +181,21 @@ class Auditor(QObject):
         audit, tac = state.audit, state.tac
         assert audit is not None
         assert audit.embedding is not None
-        embedding, model, images = audit.embedding, state.model_path, state.images_path
-        arch = state.corrections.get("arch")
+        embedding = audit.embedding
 
         def run(job: JobContext) -> Maps:
-            import numpy as np
-            import torch
-
-            from bdshift.audit import reopen
-            from bdshift.images.decode import decode_image
-            from bdshift.neurons.excite import most_excited
-            from bdshift.neurons.spatial import feature_maps
+            from bdshift.audit.looking import maps_of
             from bdshift.triggers import parse_trigger
 
-            classifier, clean = reopen(audit, model=model, images=images, arch=arch, job=job)
-            preprocess = classifier.preprocessing
-            assert preprocess is not None
-
-            def maps_of(
-                of: Embedding, trigger: Trigger | None, without: int | None
-            ) -> NDArray[np.float32]:
-                found = []
-                for row in most_excited(of, neurons, count, without=without):
-                    job.raise_if_cancelled()
-                    data = clean.collection.read(embedding.files[row])
-                    pixels = torch.from_numpy(decode_image(data, preprocess.size))[None].float()
-                    pixels = pixels if trigger is None else trigger(pixels)
-                    maps = feature_maps(classifier, preprocess(pixels))[0]
-                    found.append(maps[list(neurons)].mean(0))
-                return np.stack(found)
-
+            classifier, clean = _reopen(state, job)
+            found = maps_of(classifier, clean, embedding, neurons, count, job=job)
             triggered = None
             if tac is not None and tac.triggered is not None:
-                triggered = maps_of(tac.triggered, parse_trigger(tac.trigger), tac.target)
-            return Maps(neurons, maps_of(embedding, None, None), triggered)
+                triggered = maps_of(
+                    classifier, clean, tac.triggered, neurons, count,
+                    trigger=parse_trigger(tac.trigger), without=tac.target, job=job,
+                )  # fmt: skip
+            return Maps(neurons, found, triggered)
 
         def done(maps: Maps) -> None:
             self._session.update(maps=maps)
@@ -225,7 +204,7 @@ class Auditor(QObject):
 
     def save(self, path: Path) -> None:
         """Write the audit file, with the α, β and rule that are shown."""
-        source, audit = self._session.state.audit, as_shown(self._session.state)
+        source, audit = self._session.state.original, as_shown(self._session.state)
 
         def run(job: JobContext) -> None:
             from bdshift.store import save_audit
@@ -240,13 +219,30 @@ class Auditor(QObject):
 
     def show_audit(self, audit: Audit) -> None:
         """Show an audit, its most suspicious class, and the neurons that hold half of its shift."""
+        self._show(audit, 0, audit.most_suspicious)
+
+    def show_side(self, number: int) -> None:
+        """Show the rescan of a purification in all views, or the original (0) again."""
+        state = self._session.state
+        assert state.original is not None
+        if number != state.shown:
+            original = as_shown(state)
+            target = self._selection.now.class_index
+            self._show(original, number, original.most_suspicious if target is None else target)
+
+    def _show(self, original: Audit, number: int, target: int) -> None:
+        from bdshift.audit.comparison import side
         from bdshift.neurons.rankings import half_of
 
-        target, shifts, verdict = audit.most_suspicious, audit.shifts, audit.verdict
-        known = {"audit": audit, "shifts": shifts, "verdict": verdict, "tac": audit.tac_of(target)}
+        audit = side(original, number).audit
+        known = {
+            "original": original, "shown": number, "audit": audit, "shifts": audit.shifts,
+            "verdict": audit.verdict, "tac": audit.tac_of(target),
+            "alpha": audit.shifts.alpha, "beta": audit.verdict.beta,
+        }  # fmt: skip
         self._selection.reset(None)  # the old one may not fit the new audit
-        self._session.update(**{**_NO_AUDIT, **known}, alpha=shifts.alpha, beta=verdict.beta)
-        self._selection.reset(target, half_of(shifts.shift[target]))
+        self._session.update(**{**_NO_AUDIT, **known})
+        self._selection.reset(target, half_of(audit.shifts.shift[target]))
 
     # Quick answers from the cache
 
@@ -323,14 +319,39 @@ class Auditor(QObject):
 
 
 def as_shown(state: State) -> Audit:
-    """The audit with the α, β and rule that are shown."""
-    assert state.audit is not None
+    """The audit, with the α, β and rule that are shown if the original is."""
+    assert state.original is not None
     assert state.shifts is not None
     assert state.verdict is not None
-    settings = replace(
-        state.audit.settings, alpha=state.shifts.alpha, beta=state.beta, rule=state.verdict.rule
-    )
-    return replace(state.audit, shifts=state.shifts, verdict=state.verdict, settings=settings)
+    audit, shifts, verdict = state.original, state.shifts, state.verdict
+    if state.shown or (shifts is audit.shifts and verdict is audit.verdict):
+        return audit
+    settings = replace(audit.settings, alpha=shifts.alpha, beta=state.beta, rule=verdict.rule)
+    return replace(audit, shifts=shifts, verdict=verdict, settings=settings)
+
+
+def _with_side(state: State, found: Audit) -> Audit:
+    """The original with ``found`` for what is shown of it."""
+    assert state.original is not None
+    if not state.shown:
+        return found
+    runs = list(state.original.runs)
+    runs[state.shown - 1] = replace(runs[state.shown - 1], rescan=found)
+    return replace(state.original, runs=tuple(runs))
+
+
+def _reopen(state: State, job: JobContext) -> tuple[Classifier, CleanSet]:
+    """The model that is shown, and the images."""
+    from bdshift.audit import reopen
+
+    assert state.original is not None
+    classifier, clean = reopen(
+        state.original, model=state.model_path, images=state.images_path,
+        arch=state.corrections.get("arch"), job=job,
+    )  # fmt: skip
+    if state.shown:
+        classifier = state.runs[state.shown - 1].run.applied_to(classifier)
+    return classifier, clean
 
 
 def _describe(path: Path, arch: str | None, job: JobContext) -> dict[str, Any]:

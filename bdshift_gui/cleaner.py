@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Slot
 
 from bdshift.jobs import Figures, JobContext
 from bdshift_gui.auditor import as_shown
@@ -14,7 +15,8 @@ from bdshift_gui.jobs.controller import JobController
 from bdshift_gui.session import Session
 
 if TYPE_CHECKING:
-    from bdshift.audit.cleaning import Cleaned
+    from bdshift.audit import Cleaned
+    from bdshift.audit.unfinished import Asked
 
 
 class Cleaner(QObject):
@@ -23,59 +25,94 @@ class Cleaner(QObject):
     def __init__(self, session: Session, jobs: JobController) -> None:
         super().__init__(session)
         self._session, self._jobs = session, jobs
+        self._states: set[Path] = set()  # of purifications that are in no file yet
 
-    def purify(self, method: str, target: int, trigger: str, held: float) -> None:
-        """Purify a copy of the model; stopped, the best until then is kept."""
+    def purify(self, asked: Asked) -> None:
+        """Purify a copy of the original; stopped, the best until then is kept. After a crash the
+        same question goes on from where it was.
+        """
         state = self._session.state
-        assert state.audit is not None
-        audit, model, images = state.audit, state.model_path, state.images_path
+        audit, model, images = as_shown(state), state.model_path, state.images_path
         arch, device = state.corrections.get("arch"), state.corrections.get("device", "auto")
+        if not state.shown:
+            self._session.update(original=audit, audit=audit)
 
-        def run(job: JobContext) -> Cleaned:
+        def run(job: JobContext) -> tuple[Cleaned, Path]:
             from bdshift.audit.cleaning import clean_model
+            from bdshift.audit.unfinished import Unfinished
             from bdshift.purify import parse_method
             from bdshift.triggers import parse_trigger
 
-            applied = parse_trigger(trigger) if trigger else None
+            applied = parse_trigger(asked.trigger) if asked.trigger else None
+            resume = Unfinished().begin(audit, asked)
             return clean_model(
-                audit, parse_method(method), target, model=model, images=images, arch=arch,
-                held=held, trigger=applied, device=device, job=job,
-            )  # fmt: skip
+                audit, parse_method(asked.method), asked.target, model=model, images=images,
+                arch=arch, held=asked.held, trigger=applied, device=device, resume=resume, job=job,
+            ), resume  # fmt: skip
 
-        def done(cleaned: Cleaned) -> None:
-            self._session.update(runs=(*self._session.state.runs, cleaned))
+        def done(found: tuple[Cleaned, Path]) -> None:
+            cleaned, resume = found
+            self._states.add(resume)
+            now = self._session.state
+            assert now.original is not None
+            original = replace(now.original, runs=(*now.original.runs, cleaned))
+            audit = now.audit if now.shown else original
+            self._session.update(original=original, audit=audit)
 
-        self._session.update(steps=())
+        self._session.update(steps=(), comparing=None)
         self._jobs.start(tr("Purifying"), run, done, keeps=True)
 
-    def export_run(self, cleaned: Cleaned, path: Path, form: str) -> None:
+    @Slot()
+    def settled(self, *_: object) -> None:
+        """The purifications are in a file, or not wanted: what would repeat them can go."""
+        if self._states:
+            from bdshift.audit.unfinished import Unfinished
+
+            for path in self._states:
+                Unfinished().forget(path)
+            self._states.clear()
+
+    def export_run(self, number: int, path: Path, form: str) -> None:
         """Write a purified model, and beside it where it came from."""
+        state = self._session.state
+        audit = as_shown(state)
+        model, arch = state.model_path, state.corrections.get("arch")
+
+        def run(job: JobContext) -> None:
+            from bdshift.audit import reopen_model
+            from bdshift.report.cleaning_report import export_cleaned
+
+            original = reopen_model(audit, model=model, arch=arch, job=job)
+            cleaned = audit.runs[number - 1]
+            export_cleaned(audit, cleaned, original, path, form, overwrite=True)  # it was asked
+
+        self._jobs.start(tr("Exporting the model"), run, lambda _: None)
+
+    def export_table(self, path: Path) -> None:
+        """Write the table of the original and all purifications, as CSV or JSON."""
+        audit = as_shown(self._session.state)
 
         def run(job: JobContext) -> None:
             import json
 
-            from bdshift.checkpoints.export import write_checkpoint
-            from bdshift.report.cleaning_report import cleaned_json
+            from bdshift.report.cleaning_report import write_text
+            from bdshift.report.comparison_report import runs_table, table_csv
 
-            told = cleaned_json(cleaned)
-            told["export"] = write_checkpoint(
-                cleaned.run.classifier, path, form, overwrite=True  # the dialog has asked
-            )  # fmt: skip
-            text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-            path.with_name(path.name + ".json").write_text(text, encoding="utf-8")
+            rows = runs_table(audit)
+            as_json = path.suffix.lower() == ".json"
+            write_text(path, json.dumps(rows, indent=2) + "\n" if as_json else table_csv(rows))
 
-        self._jobs.start(tr("Exporting the model"), run, lambda _: None)
+        self._jobs.start(tr("Exporting the table"), run, lambda _: None)
 
-    def report(self, path: Path, language: str, cleaned: Cleaned | None) -> None:
+    def report(self, path: Path, language: str, number: int) -> None:
         """Write the audit as it is shown, and a purification, as a page."""
         audit = as_shown(self._session.state)
 
         def run(job: JobContext) -> None:
-            from bdshift.report.cleaning_report import cleaned_json
+            from bdshift.report.cleaning_report import write_text
             from bdshift.report.html_report import html_report
 
-            told = None if cleaned is None else cleaned_json(cleaned)
-            path.write_text(html_report(audit, language, told), encoding="utf-8")
+            write_text(path, html_report(audit, language, number))
 
         self._jobs.start(tr("Writing the report"), run, lambda _: None)
 

@@ -15,6 +15,7 @@ from bdshift_gui.session import State
 from bdshift_gui.settings import Language, Scheme
 
 if TYPE_CHECKING:
+    from bdshift.audit.unfinished import Asked
     from bdshift_gui.main_window import MainWindow
 
 
@@ -25,7 +26,9 @@ _STARTING = (
     "scan",
     "save",
     "demo",
+    "purify",
     "export_run",
+    "export_table",
     "report",
 )
 """Actions that take the last error away."""
@@ -58,7 +61,7 @@ class Commands(QObject):
 
     def open_all(self, paths: list[Path]) -> None:
         """Open one after the other, as each job ends, if nothing runs now."""
-        if paths and not self._window.jobs.busy:
+        if paths and not self._window.jobs.busy and self._may_replace():
             self._window.error.hide()
             self._open_next(paths)
 
@@ -72,26 +75,27 @@ class Commands(QObject):
     def open_model(self) -> None:
         """Ask for a checkpoint."""
         path, _ = QFileDialog.getOpenFileName(self._window, tr("Open model"))
-        if path:
+        if path and self._may_replace():
             self._auditor.open_model(Path(path))
 
     def open_images(self) -> None:
         """Ask for a folder of images."""
         path = QFileDialog.getExistingDirectory(self._window, tr("Open images"))
-        if path:
+        if path and self._may_replace():
             self._auditor.open_images(Path(path))
 
     def open_audit(self) -> None:
         """Ask for an audit file."""
         title = tr("Open audit")
         path, _ = QFileDialog.getOpenFileName(self._window, title, "", "HDF5 (*.h5)")
-        if path:
+        if path and self._may_replace():
             self._auditor.open_audit(Path(path))
 
     def scan(self) -> None:
         """Scan the open model."""
-        self._window.error.hide()
-        self._auditor.scan()
+        if self._may_replace():
+            self._window.error.hide()
+            self._auditor.scan()
 
     @Slot(str)
     def scan_with(self, normalisation: str) -> None:
@@ -156,8 +160,9 @@ class Commands(QObject):
 
     def demo(self) -> None:
         """Audit the bundled victim."""
-        self._window.error.hide()
-        self._auditor.demo(self._demo_folder)
+        if self._may_replace():
+            self._window.error.hide()
+            self._auditor.demo(self._demo_folder)
 
     def save(self) -> None:
         """Save the audit."""
@@ -167,13 +172,26 @@ class Commands(QObject):
 
     def may_close(self) -> bool:
         """Ask what becomes of an audit that is not saved; False to stay."""
+        return self._may_lose(tr("The audit is not saved. Save it before closing?"))
+
+    def _may_replace(self) -> bool:
+        """Ask what becomes of purifications that are not saved, as they took a while; False to
+        stay. An audit without them is quickly made again.
+        """
+        if not self._session.state.runs or not self._window.isWindowModified():
+            return True
+        return self._may_lose(tr("The purifications are not saved. Save the audit first?"))
+
+    def _may_lose(self, question: str) -> bool:
         choice = QMessageBox.StandardButton
         answer = QMessageBox.question(
-            self._window, "bdshift", tr("The audit is not saved. Save it before closing?"),
-            choice.Save | choice.Discard | choice.Cancel, choice.Save,
+            self._window, "bdshift", question, choice.Save | choice.Discard | choice.Cancel,
+            choice.Save,
         )  # fmt: skip
         if answer == choice.Save:
-            self.save()  # and the user closes once it is written
+            self.save()  # and the user asks again once it is written
+        elif answer == choice.Discard:
+            self._window.cleaner.settled()
         return answer == choice.Discard
 
     def quit(self) -> None:
@@ -197,31 +215,62 @@ class Commands(QObject):
             self._window.error.hide()
             self._auditor.look(neurons, count)
 
+    # Purification
+
     def purify(self) -> None:
         """Ask how, and purify."""
+        from bdshift.audit.unfinished import Unfinished
         from bdshift_gui.dialogs.purify import PurifyDialog
 
-        dialog = PurifyDialog(self._session.state, self._selection.now, self._window)
+        state = self._session.state
+        assert state.original is not None
+        before = Unfinished().find(state.original)
+        dialog = PurifyDialog(state, self._selection.now, before, self._window)
         dialog.chosen.connect(self._purify)
         dialog.open()
 
-    @Slot(str, int, str, float)
-    def _purify(self, method: str, target: int, trigger: str, held: float) -> None:
+    @Slot(object)
+    def _purify(self, asked: Asked) -> None:
         if self._window.jobs.busy:
             return
         self._window.error.hide()
         assert self._window.work is not None
         self._window.work.docks["runs"].show()
         self._window.work.docks["runs"].raise_()
-        self._window.cleaner.purify(method, target, trigger, held)
+        self._window.cleaner.purify(asked)
+
+    @property
+    def _run(self) -> int:
+        """The purification that is chosen, from 1; 0 if there is none."""
+        return 0 if self._window.work is None else self._window.work.runs.chosen
+
+    def show_run(self) -> None:
+        """Show the chosen purified model, which was scanned again."""
+        self._session.update(comparing=None)
+        self._auditor.show_side(self._run)
+
+    def show_original(self) -> None:
+        """Show the original again."""
+        self._session.update(comparing=None)
+        self._auditor.show_side(0)
+
+    def compare_run(self) -> None:
+        """Put the chosen purified model beside the original."""
+        self.compare_sides(0, self._run)
+
+    @Slot(int, int)
+    def compare_sides(self, first: int, second: int) -> None:
+        """Put any two models beside each other."""
+        self._session.update(comparing=(first, second))
+
+    def close_compare(self) -> None:
+        """Leave the comparison."""
+        self._session.update(comparing=None)
 
     def export_run(self) -> None:
-        """Write the selected purified model."""
-        work = self._window.work
-        run = work.runs.selected if work is not None else None
-        if run is None:
-            self._window.message.setText(tr("Select a purified model in its table first."))
-            return
+        """Write the chosen purified model."""
+        state, number = self._session.state, self._run
+        assert state.original is not None
         forms = {
             tr("As it came"): "as-it-came", tr("Plain state dict"): "state-dict",
             "safetensors": "safetensors", "TorchScript": "torchscript", "ONNX": "onnx",
@@ -233,17 +282,23 @@ class Commands(QObject):
         if not fine:
             return
         form = forms[text]
-        suffix = suffixes.get(form, Path(run.audit.model.path).suffix or ".pth")
+        suffix = suffixes.get(form, Path(state.original.model.path).suffix or ".pth")
         path = ask_where(self._window, tr("Export the model"), f"cleaned{suffix}", (suffix,))
         if path is not None:
-            self._window.cleaner.export_run(run, path, form)
+            self._window.cleaner.export_run(number, path, form)
+
+    def export_table(self) -> None:
+        """Write the table of all models."""
+        title = tr("Export the table")
+        path = ask_where(self._window, title, "purifications.csv", (".csv", ".json"))
+        if path is not None:
+            self._window.cleaner.export_table(path)
 
     def report(self) -> None:
         """Write the audit as a page."""
         path = ask_where(self._window, tr("Write a report"), "audit.html", (".html",))
-        work = self._window.work
-        if path is not None and work is not None:
-            self._window.cleaner.report(path, language(), work.runs.selected)
+        if path is not None:
+            self._window.cleaner.report(path, language(), self._run)
 
     def select_half(self) -> None:
         """Select the fewest neurons that hold half of the shift."""

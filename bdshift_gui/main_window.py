@@ -51,10 +51,10 @@ _NEEDS_AUDIT = (
     "next_class",
     "previous_class",
     "purify",
-    "export_run",
     "report",
     "export_neurons",
 )
+_NEEDS_RUN = ("show_run", "compare_run", "export_run", "export_table")
 
 
 class MainWindow(QMainWindow):
@@ -100,6 +100,7 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(8, 12, 8, 12)
         column.addWidget(self.error)
         column.addWidget(self.pages, 1)
+        self._column = column
         self.setCentralWidget(middle)
 
     def furnish(self) -> None:
@@ -113,6 +114,8 @@ class MainWindow(QMainWindow):
         work = self.work = Workspace(self)
         work.log.setPlainText("\n".join(self._notes))
         self.pages.addWidget(work.plots)
+        self.pages.addWidget(work.compare_page)
+        self._column.insertWidget(1, work.strip)
         for dock in work.docks.values():
             self.menus["View"].addAction(dock.toggleViewAction())
         self._default_docks = self.saveState(LAYOUT_VERSION)
@@ -122,7 +125,9 @@ class MainWindow(QMainWindow):
         work.verdict.rule_chosen.connect(self.auditor.set_rule)
         work.classes.class_chosen.connect(self.selection.select_class)
         work.scatter.asked.connect(self.commands.select)
-        work.runs.asked.connect(self.commands.do)
+        for view in (work.runs, work.compare, work.strip):
+            view.asked.connect(self.commands.do)
+        work.compare.sides_chosen.connect(self.commands.compare_sides)
         work.table.asked.connect(self.commands.select_rows)
         work.agreement.asked.connect(self.selection.select_neurons)
         work.inspector.stepped.connect(self.commands.step)
@@ -190,6 +195,7 @@ class MainWindow(QMainWindow):
         self.welcome.wanted.connect(self.commands.do)
         self.welcome.recent_chosen.connect(self.commands.open)
         self.auditor.opened.connect(self._remember)
+        self.auditor.opened.connect(self.cleaner.settled)
         self.alpha.moved.connect(self.auditor.set_alpha)
         self.beta.moved.connect(self.auditor.set_beta)
         self.error.smaller.connect(self.commands.scan_smaller)
@@ -204,11 +210,13 @@ class MainWindow(QMainWindow):
             self.furnish()  # which renders
             return
         state, now, busy = self.session.state, self.selection.now, self.jobs.busy
-        self.pages.setCurrentIndex(0 if state.audit is None or self.work is None else 1)
+        page = 0 if state.audit is None or self.work is None else 2 if state.comparing else 1
+        self.pages.setCurrentIndex(page)
         if self.work is not None:
             self.work.show_state(state, now)
             self.work.allow_corrections(not busy)
-        self.setWindowModified(state.audit is not None and state.audit is not self.auditor.kept)
+        modified = state.original is not None and state.original is not self.auditor.kept
+        self.setWindowModified(modified)
         if state.audit is None:
             self.welcome.show_state(state, self.settings.recent, self._job_name)
         self.alpha.show_value(state.alpha)
@@ -218,6 +226,10 @@ class MainWindow(QMainWindow):
         self.alpha.setEnabled(state.audit is None or state.audit.embedding is not None)
         for key in _NEEDS_AUDIT:
             self.actions_[key].setEnabled(state.audit is not None and not busy)
+        for key in _NEEDS_RUN:
+            self.actions_[key].setEnabled(bool(state.runs) and not busy)
+        self.actions_["show_original"].setEnabled(bool(state.shown))
+        self.actions_["close_compare"].setEnabled(state.comparing is not None)
         for key in ("open_model", "open_images", "open_audit", "demo"):
             self.actions_[key].setEnabled(not busy)
         self.actions_["scan"].setEnabled(self.commands.can_scan and not busy)

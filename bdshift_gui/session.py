@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bdshift.audit import Audit
-    from bdshift.audit.cleaning import Cleaned
+    from bdshift.audit import Audit, Cleaned
     from bdshift.jobs import Figures
     from bdshift.neurons.tac import Tac
     from bdshift.neurons.what_if import Cut
@@ -53,7 +52,11 @@ class Maps:
 
 @dataclass(frozen=True)
 class State:
-    """A snapshot; every part is immutable. ``shifts`` and ``verdict`` are those at ``alpha`` and
+    """A snapshot; every part is immutable. ``original`` is the audit that is worked on, with its
+    purifications; ``audit`` is of what is ``shown``: the original itself (0), or the rescan of a
+    purification (from 1). ``comparing`` are two sides beside each other, by the same numbers.
+
+    ``shifts`` and ``verdict`` are those at ``alpha`` and
     ``beta``, which may have been moved since the audit. ``corrections`` are what the user set right
     for the next scan, by the names of `ScanSettings`.
     """
@@ -62,6 +65,8 @@ class State:
     model: dict[str, Any] | None = None  # what `bdshift info` tells
     images_path: Path | None = None
     images: ImagesCard | None = None
+    original: Audit | None = None
+    shown: int = 0
     audit: Audit | None = None
     alpha: float = 0.1
     beta: float = 2.0
@@ -70,9 +75,14 @@ class State:
     tac: Tac | None = None
     cut: CutView | None = None
     maps: Maps | None = None
-    runs: tuple[Cleaned, ...] = ()
+    comparing: tuple[int, int] | None = None
     steps: tuple[Figures, ...] = ()  # of the purification that is on its way
     corrections: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def runs(self) -> tuple[Cleaned, ...]:
+        """The purifications of the audit."""
+        return () if self.original is None else self.original.runs
 
     @property
     def can_scan(self) -> bool:

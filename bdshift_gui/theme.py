@@ -100,6 +100,10 @@ QStatusBar {{ padding: 0 8px; background: {theme.card}; border-top: 1px solid {t
   color: {theme.muted}; }}
 QStatusBar::item {{ border: none; }}
 QFrame#card {{ background: {theme.card}; border: 1px solid {theme.border}; border-radius: 8px; }}
+QFrame#chosen {{ background: {theme.card}; border: 1px solid {theme.accent};
+  border-radius: 8px; }}
+QFrame#shown {{ background: {theme.accent_soft}; border: 1px solid {theme.accent};
+  border-radius: 6px; }}
 QFrame#poisoned {{ background: {theme.poisoned_soft}; border: 1px solid {theme.poisoned_border};
   border-radius: 8px; }}
 QFrame#cut {{ background: {theme.accent_soft}; border: none; border-radius: 6px; }}
@@ -115,6 +119,7 @@ QLabel#verdict {{ font-size: 16px; font-weight: 700; }}
 QLabel#verdictPoisoned {{ font-size: 16px; font-weight: 700; color: {theme.poisoned}; }}
 QLabel#muted, QLabel#key {{ color: {theme.muted}; }}
 QLabel#danger {{ color: {theme.warning}; }}
+QLabel#bar {{ color: {theme.bar}; }}
 QLabel#clean {{ color: {theme.accent}; }}
 QLabel#triggered {{ color: {theme.poisoned}; }}
 QLabel#value {{ font-weight: 500; }}
@@ -148,6 +153,7 @@ QProgressBar::chunk {{ background: {theme.accent}; border-radius: 3px; }}
 QPlainTextEdit, QLineEdit, QListWidget {{ background: {theme.card}; color: {theme.text};
   border: 1px solid {theme.border}; border-radius: 6px; padding: 4px; }}
 QLineEdit:focus, QListWidget:focus, QPlainTextEdit:focus {{ border-color: {theme.accent}; }}
+QListWidget#images {{ border: none; padding: 0; background: transparent; }}
 QSlider::groove:horizontal {{ height: 4px; background: {theme.bar}; border-radius: 2px; }}
 QSlider::handle:horizontal {{ width: 14px; margin: -5px 0; border-radius: 7px;
   background: {theme.muted}; }}

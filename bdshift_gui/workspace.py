@@ -20,22 +20,27 @@ from bdshift_gui.theme import Theme
 from bdshift_gui.views.agreement import AgreementView
 from bdshift_gui.views.cards import ImagesCard, ModelCard
 from bdshift_gui.views.classes import ClassView
+from bdshift_gui.views.compare import CompareView
 from bdshift_gui.views.inspector import InspectorView
 from bdshift_gui.views.neuron_table import NeuronTableView
 from bdshift_gui.views.runs import RunsView
 from bdshift_gui.views.scatter import ScatterView
+from bdshift_gui.views.shown_strip import ShownStrip
 from bdshift_gui.views.verdict import VerdictView
 
+_LOWER = ("table", "overlap", "runs", "log")
 _FOUND = ("audit", "shifts", "verdict", "tac")
 _READS: dict[type[QWidget], tuple[tuple[str, ...], tuple[str, ...]]] = {
     VerdictView: (("audit", "shifts", "verdict"), ()),
-    ModelCard: (("audit", "model", "corrections"), ()),
+    ModelCard: (("audit", "model", "corrections", "shown"), ()),
     ImagesCard: (("audit", "images", "model"), ()),
     ClassView: (("audit", "shifts", "verdict"), ("class_index",)),
     ScatterView: (_FOUND, ("class_index", "neurons", "primary")),
     InspectorView: ((*_FOUND, "cut", "maps"), ("class_index", "neurons", "primary")),
     NeuronTableView: (_FOUND, ("class_index", "neurons", "primary")),
-    RunsView: (("audit", "shifts", "verdict", "tac", "runs", "steps"), ()),
+    RunsView: (("original", "shown", "steps"), ()),
+    CompareView: (("original", "comparing"), ()),
+    ShownStrip: (("original", "shown", "comparing"), ()),
     AgreementView: (("audit", "shifts", "tac"), ("class_index",)),
 }
 """What each view reads of the state and of the selection; it is drawn anew when that changes."""
@@ -49,10 +54,13 @@ class Workspace(QObject):
         self._window = window
         self._shown: dict[QWidget, list[object]] = {}
         self._there: dict[str, bool] = {}
+        self._away: list[QDockWidget] | None = None
         self.classes, self.scatter = ClassView(), ScatterView()
         self.verdict, self.model_card, self.images_card = VerdictView(), ModelCard(), ImagesCard()
         self.inspector, self.table = InspectorView(), NeuronTableView()
         self.agreement, self.runs = AgreementView(), RunsView()
+        self.compare, self.strip = CompareView(), ShownStrip()
+        self.compare_page = _scrolled(self.compare)  # where the window is low
         self.log = QPlainTextEdit()
         self.log.setReadOnly(True)
         self.plots = QSplitter(Qt.Orientation.Vertical)
@@ -89,7 +97,7 @@ class Workspace(QObject):
         window.tabifyDockWidget(self.docks["table"], self.docks["overlap"])
         window.tabifyDockWidget(self.docks["overlap"], self.docks["runs"])
         window.tabifyDockWidget(self.docks["runs"], self.docks["log"])
-        for name in ("table", "overlap", "runs", "log"):
+        for name in _LOWER:
             self.docks[name].hide()
         corners = Qt.Corner
         window.setCorner(corners.BottomLeftCorner, areas.LeftDockWidgetArea)
@@ -114,8 +122,11 @@ class Workspace(QObject):
         stays, the user opens and closes it.
         """
         self._show_dock("audit", bool(state.audit or state.model or state.images))
-        self._show_dock("inspector", state.audit is not None)
-        of_state = (self.verdict, self.model_card, self.images_card, self.runs)
+        self._show_dock("inspector", state.audit is not None and state.comparing is None)
+        self._make_room(state.comparing is not None)
+        of_state = (
+            self.verdict, self.model_card, self.images_card, self.runs, self.compare, self.strip,
+        )  # fmt: skip
         for view in of_state:
             if self._is_new(view, state, now):
                 view.show_state(state)
@@ -123,6 +134,18 @@ class Workspace(QObject):
         for plot in of_selection if state.audit is not None else ():
             if self._is_new(plot, state, now):
                 plot.show_state(state, now)
+
+    def _make_room(self, wanted: bool) -> None:
+        """Put the lower panels away while two models are compared, and back after it."""
+        if wanted and self._away is None:
+            lower = [self.docks[name] for name in _LOWER]
+            self._away = [dock for dock in lower if not dock.isHidden()]
+            for dock in self._away:
+                dock.hide()
+        elif not wanted and self._away is not None:
+            for dock in self._away:
+                dock.show()
+            self._away = None
 
     def _is_new(self, view: QWidget, state: State, now: Selection) -> bool:
         """Whether anything that ``view`` reads is another thing than when it was last shown."""
@@ -150,7 +173,9 @@ class Workspace(QObject):
 
     def paint(self, theme: Theme) -> None:
         """Take the theme's colours."""
-        for view in (self.classes, self.scatter, self.inspector, self.agreement, self.runs):
+        for view in (
+            self.classes, self.scatter, self.inspector, self.agreement, self.runs, self.compare,
+        ):  # fmt: skip
             view.paint(theme)
 
     def retranslate(self) -> None:

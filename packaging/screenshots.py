@@ -17,6 +17,7 @@ os.environ["QT_QPA_PLATFORM"] = "offscreen"
 import numpy as np
 from PySide6.QtWidgets import QApplication
 
+from bdshift.audit.unfinished import Asked
 from bdshift.devices import be_polite
 from bdshift_gui.app import load_fonts
 from bdshift_gui.dialogs.labels import LabelsDialog
@@ -136,14 +137,24 @@ def main(out: Path, demo: Path) -> None:
     trigger = how.trigger.text()
     how.reject()
     for method in ("shift-tuning", "fine-pruning:epochs=4"):
-        window.commands._purify(method, 9, trigger, 0.2)
+        window.commands._purify(Asked(method, 9, trigger, 0.2))
         camera.wait(lambda: len(window.session.state.steps) > 3 or not window.jobs.busy)
         if method == "shift-tuning":
             camera.take("purifying")
         camera.idle()
-    window.work.runs.table.selectRow(1)
+    window.work.runs.choose(1)
     camera.take("purified")
+    window.commands.do("compare_run")
     window.work.docks["runs"].hide()
+    camera.take("compared")
+    window.commands.do("dark")
+    window.commands.do("ja")
+    camera.take("compared-dark-japanese")
+    window.commands.do("light")
+    window.commands.do("en")
+    window.commands.do("show_run")
+    camera.take("rescanned")
+    window.commands.do("show_original")
     thousand_classes(window)
     camera.take("classes-1000")
     window.auditor.open_model(demo / "clean-twin.pth")

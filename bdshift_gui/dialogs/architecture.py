@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QDialog,
-    QDialogButtonBox,
     QLineEdit,
     QRadioButton,
-    QVBoxLayout,
     QWidget,
 )
 
+from bdshift_gui.dialogs.asking import Asking
 from bdshift_gui.i18n import tr
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
 
 
-class ArchitectureDialog(QDialog):
+class ArchitectureDialog(Asking):
     """``chosen`` carries `ScanSettings.arch`: a name, the user's own, or None for the best."""
 
     chosen = Signal(object)
 
     def __init__(self, state: State, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Architecture"))
-        self.resize(520, 240)
+        super().__init__(tr("Architecture"), 520, 240, parent)
         now = state.corrections.get("arch")
-        column = QVBoxLayout(self)
+        column = self.column
         self._group = QButtonGroup(self)
         self._values: list[str | None] = []
         fitting = _fitting(state)
@@ -50,12 +45,7 @@ class ArchitectureDialog(QDialog):
         )  # fmt: skip
         column.addWidget(note)
         column.addStretch(1)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.use = buttons.addButton(tr("Use it"), QDialogButtonBox.ButtonRole.AcceptRole)
-        self.use.setObjectName("primary")
-        buttons.accepted.connect(self._accept)
-        buttons.rejected.connect(self.reject)
-        column.addWidget(buttons)
+        self.use = self.add_buttons(tr("Use it"))
         if self._group.checkedId() < 0:
             self._group.button(0).setChecked(True)
         self._group.idClicked.connect(self._check)
@@ -80,10 +70,9 @@ class ArchitectureDialog(QDialog):
         self.own.setEnabled(own)
         self.use.setEnabled(not own or ":" in self.own.text().strip(":"))
 
-    def _accept(self) -> None:
+    def answer(self) -> None:
         value = self._values[self._group.checkedId()]
         self.chosen.emit(self.own.text().strip() if value == "" else value)
-        self.accept()
 
 
 def _fitting(state: State) -> list[str]:

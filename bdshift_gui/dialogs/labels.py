@@ -6,36 +6,31 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QDialog,
-    QDialogButtonBox,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
+from bdshift_gui.dialogs.asking import Asking
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
 
 
-class LabelsDialog(QDialog):
+class LabelsDialog(Asking):
     """``chosen`` carries `ScanSettings.labels`: the class index of each folder's name."""
 
     chosen = Signal(object)
 
     def __init__(self, state: State, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Classes"))
-        self.resize(520, 520)
+        super().__init__(tr("Classes"), 520, 520, parent)
         self._classes, self._folders, start = _known(state)
-        column = QVBoxLayout(self)
+        column = self.column
         lead = Text("muted")
         lead.show_text(
             tr("Which of the network's classes, 0 to {last}, the images of each folder belong to.",
@@ -68,12 +63,7 @@ class LabelsDialog(QDialog):
             ways.addWidget(self.proposed)
         ways.addStretch(1)
         column.addLayout(ways)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.use = buttons.addButton(tr("Use them"), QDialogButtonBox.ButtonRole.AcceptRole)
-        self.use.setObjectName("primary")
-        buttons.accepted.connect(self._accept)
-        buttons.rejected.connect(self.reject)
-        column.addWidget(buttons)
+        self.use = self.add_buttons(tr("Use them"))
         self.table.itemChanged.connect(self._check)
         self._check()
 
@@ -133,9 +123,8 @@ class LabelsDialog(QDialog):
                     last=self._classes - 1)
         )  # fmt: skip
 
-    def _accept(self) -> None:
+    def answer(self) -> None:
         self.chosen.emit(self.order())
-        self.accept()
 
 
 def _known(state: State) -> tuple[int, list[tuple[str, int]], dict[str, int]]:

@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QDialog,
-    QHeaderView,
     QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -22,26 +18,15 @@ from bdshift_gui.actions import ENTRIES, Actions
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.tables import Cell, SmallTable
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
 
 
-def _table(heads: list[str], rows: list[list[str]]) -> QTableWidget:
-    """The first column wide, figures to the right."""
-    table = QTableWidget(len(rows), len(heads))
-    table.setHorizontalHeaderLabels(heads)
-    table.verticalHeader().hide()
-    table.setShowGrid(False)
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-    table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-    for y, row in enumerate(rows):
-        for x, cell in enumerate(row):
-            item = QTableWidgetItem(cell)
-            if x:
-                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            table.setItem(y, x, item)
+def _table(heads: list[str], rows: list[list[str]]) -> SmallTable:
+    table = SmallTable()
+    table.show_rows(heads, [[Cell(text) for text in row] for row in rows])
     return table
 
 
@@ -106,8 +91,6 @@ class RankingPage(QDialog):
                 ]
             )
         self.table = _table(heads, rows)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.selectRow(0)
         column.addWidget(self.table)
         self.use = QPushButton(tr("Scan again with the selected normalisation"))

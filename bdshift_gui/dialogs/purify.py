@@ -2,86 +2,92 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QComboBox,
-    QDialog,
-    QDialogButtonBox,
-    QDoubleSpinBox,
-    QFormLayout,
-    QLineEdit,
-    QVBoxLayout,
-    QWidget,
-)
+from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QLineEdit, QWidget
+
+from bdshift_gui.dialogs.asking import Asking
 from bdshift_gui.i18n import tr
 from bdshift_gui.selection import Selection
 from bdshift_gui.session import State
-from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.card import Card, Text
+from bdshift_gui.widgets.settings_form import SettingsForm
+
+if TYPE_CHECKING:
+    from bdshift.audit.unfinished import Asked
 
 
-class PurifyDialog(QDialog):
-    """``chosen`` carries (method's text, target, trigger's text or "", share held out)."""
+class PurifyDialog(Asking):
+    """``chosen`` carries an `Asked`. What was interrupted (``before``) is offered again."""
 
-    chosen = Signal(str, int, str, float)
+    chosen = Signal(object)
 
-    def __init__(self, state: State, now: Selection, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Purify"))
-        self.resize(560, 360)
-        audit = state.audit
+    def __init__(self, state: State, now: Selection, before: Asked | None, parent: QWidget) -> None:
+        super().__init__(tr("Purify"), 560, 480, parent)
+        audit = state.original
         assert audit is not None
+        self._before = before
         self._cut = "cut:neurons=" + "+".join(map(str, sorted(now.neurons)))
-        column = QVBoxLayout(self)
         lead = Text("muted")
         lead.show_text(
             tr("A copy is purified; the model that was opened is never changed. Only clean images "
                "are learnt from, and only held-out ones decide what is kept.")
         )  # fmt: skip
-        column.addWidget(lead)
-        form = QFormLayout()
-        self.method, self.spec = QComboBox(), QLineEdit()
-        for key, words in self._methods(bool(now.neurons)).items():
+        self.column.addWidget(lead)
+        self.method, self.settings = QComboBox(), SettingsForm()
+        for key, words in self._methods(some=bool(now.neurons)).items():
             self.method.addItem(words[0], key)
         self._about, self._error = Text("muted"), Text("danger")
         self.target = QComboBox()
         self.target.addItems(list(audit.images.class_names))
         self.target.setCurrentIndex(audit.most_suspicious)
-        self.trigger = QLineEdit(state.tac.trigger if state.tac is not None else "")
+        tac = audit.tac_of(audit.most_suspicious)
+        self.trigger = QLineEdit(tac.trigger if tac is not None else "")
         self.trigger.setPlaceholderText(tr("none: attack success is not reported"))
         self.held = QDoubleSpinBox()
         self.held.setRange(5, 50)
         self.held.setSuffix(" %")
         self.held.setDecimals(0)
         self.held.setValue(20)
-        for label, field in (
-            (tr("Method"), self.method), (tr("Settings"), self.spec), ("", self._about),
-            (tr("Poisoned class"), self.target), (tr("Trigger"), self.trigger),
-            (tr("Held out"), self.held),
+        form = QFormLayout()
+        for label, field, tip in (
+            (tr("Method"), self.method, ""),
+            (tr("Poisoned class"), self.target, tr("The class that the trigger sends images to.")),
+            (tr("Trigger"), self.trigger,
+             tr("Only reported on: no method sees it, and nothing is chosen by it.")),
+            (tr("Held out"), self.held,
+             tr("Share of the clean images that nothing is learnt from.")),
         ):  # fmt: skip
+            field.setToolTip(tip)
             form.addRow(label, field)
-        column.addLayout(form)
-        column.addWidget(self._error)
-        column.addStretch(1)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.start = buttons.addButton(tr("Purify"), QDialogButtonBox.ButtonRole.AcceptRole)
-        self.start.setObjectName("primary")
-        buttons.accepted.connect(self._accept)
-        buttons.rejected.connect(self.reject)
-        column.addWidget(buttons)
+        self.column.addLayout(form)
+        card = Card()
+        card.title.show_text(tr("Settings"))
+        card.body.addWidget(self._about)
+        card.body.addWidget(self.settings)
+        self.column.addWidget(card)
+        self.column.addWidget(self._error)
+        self.column.addStretch(1)
+        self.start = self.add_buttons(tr("Purify"))
         self.method.currentIndexChanged.connect(self._method_changed)
-        self.spec.textChanged.connect(self._check)
+        self.settings.changed.connect(self._check)
         self.trigger.textChanged.connect(self._check)
         self._method_changed()
 
-    def _methods(self, some: bool) -> dict[str, tuple[str, str]]:
+    def _methods(self, *, some: bool) -> dict[str, tuple[str, str]]:
         """Name and explanation of each, by key."""
-        found = {
+        found = {}
+        if self._before is not None:
+            found["before"] = (
+                tr("Go on where it was interrupted"),
+                tr("{method}: the steps that were done are not done again.",
+                   method=self._before.method.partition(":")[0]),
+            )  # fmt: skip
+        found |= {
             "shift-tuning": (
                 tr("Shift tuning"),
-                tr("Fine-tunes so that images stay right under the shift (Eq. 5). scale=2 for a "
-                   "trigger that survives."),
+                tr("Fine-tunes so that images stay right under the shift (Eq. 5)."),
             ),
             "paper": (tr("Shift tuning, the paper's settings"), tr("50 epochs; takes its time.")),
             "fine-tuning": (tr("Fine-tuning"), tr("On clean images alone: the yardstick.")),
@@ -90,8 +96,8 @@ class PurifyDialog(QDialog):
                 tr("Cuts the neurons that clean images excite least, then fine-tunes."),
             ),
             "cut": (
-                tr("Cut by the shift"),
-                tr("Cuts the first neurons of the shift, as many as accuracy allows."),
+                tr("Cut by a ranking"),
+                tr("Cuts the first neurons of a ranking, as many as accuracy allows."),
             ),
         }  # fmt: skip
         if some:
@@ -105,8 +111,19 @@ class PurifyDialog(QDialog):
         from bdshift.purify import parse_method
 
         key = self.method.currentData()
-        self._about.show_text(self._methods(True)[key][1])
-        self.spec.setText(self._cut if key == "selected" else parse_method(key).spec)
+        self._about.show_text(self._methods(some=True)[key][1])
+        text = self._cut if key == "selected" else key
+        if key == "before":
+            assert self._before is not None
+            text = self._before.method
+            self.target.setCurrentIndex(self._before.target)
+            self.trigger.setText(self._before.trigger)
+            self.held.setValue(100 * self._before.held)
+        self.settings.show_method(parse_method(text))
+        for field in (self.settings, self.target, self.trigger, self.held):
+            field.setEnabled(key != "before")
+        self._check()
+        self.fit()
 
     def _check(self) -> None:
         from bdshift.errors import BdshiftError
@@ -115,7 +132,7 @@ class PurifyDialog(QDialog):
 
         wrong = ""
         try:
-            parse_method(self.spec.text())
+            parse_method(self.settings.text())
             if self.trigger.text().strip():
                 parse_trigger(self.trigger.text().strip())
         except BdshiftError as error:
@@ -123,9 +140,15 @@ class PurifyDialog(QDialog):
         self._error.show_text(wrong)
         self.start.setEnabled(not wrong)
 
-    def _accept(self) -> None:
+    def answer(self) -> None:
+        from bdshift.audit.unfinished import Asked
+        from bdshift.purify import parse_method
+
+        if self.method.currentData() == "before":
+            self.chosen.emit(self._before)
+            return
+        method = parse_method(self.settings.text()).spec
         self.chosen.emit(
-            self.spec.text(), self.target.currentIndex(), self.trigger.text().strip(),
-            self.held.value() / 100,
+            Asked(method, self.target.currentIndex(), self.trigger.text().strip(),
+                  round(self.held.value() / 100, 2))
         )  # fmt: skip
-        self.accept()

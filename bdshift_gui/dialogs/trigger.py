@@ -5,40 +5,35 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 
 import numpy as np
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QComboBox,
-    QDialog,
-    QDialogButtonBox,
     QFileDialog,
     QFormLayout,
     QLineEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
+from bdshift_gui.dialogs.asking import Asking
 from bdshift_gui.i18n import tr
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.thumbs import Thumbs
 
 
-class TriggerDialog(QDialog):
+class TriggerDialog(Asking):
     """``chosen`` carries the trigger's text."""
 
     chosen = Signal(str)
 
     def __init__(self, state: State, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Trigger"))
-        self.resize(520, 300)
+        super().__init__(tr("Trigger"), 520, 300, parent)
         self._images: np.ndarray | None = None
         if state.audit is not None and state.audit.embedding is not None:
             thumbnails = state.audit.embedding.thumbnails
             self._images = thumbnails[:: max(1, len(thumbnails) // 8)][:8]
-        column = QVBoxLayout(self)
+        column = self.column
         lead = Text("muted")
         lead.show_text(
             tr("The images are run again with the trigger, which tells TAC and attack success.")
@@ -59,13 +54,7 @@ class TriggerDialog(QDialog):
         for widget in (self._before, self._after, self._error):
             column.addWidget(widget)
         column.addStretch(1)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.measure = QPushButton(tr("Measure TAC"))
-        self.measure.setObjectName("primary")
-        buttons.addButton(self.measure, QDialogButtonBox.ButtonRole.AcceptRole)
-        buttons.accepted.connect(self._accept)
-        buttons.rejected.connect(self.reject)
-        column.addWidget(buttons)
+        self.measure = self.add_buttons(tr("Measure TAC"))
         self.kind.currentIndexChanged.connect(self._kind_changed)
         self.spec.textChanged.connect(self._preview)
         known = state.tac.trigger if state.tac is not None else start_of("badnets")
@@ -117,9 +106,8 @@ class TriggerDialog(QDialog):
         self.measure.setEnabled(False)
         self._after.setVisible(False)
 
-    def _accept(self) -> None:
+    def answer(self) -> None:
         self.chosen.emit(self.spec.text())
-        self.accept()
 
 
 def start_of(attack: str) -> str:

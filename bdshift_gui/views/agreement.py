@@ -11,7 +11,6 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.selection import Selection
 from bdshift_gui.session import State
-from bdshift_gui.theme import LIGHT, Theme
 from bdshift_gui.widgets.plot import PlotCard, Table, small_font
 
 
@@ -22,7 +21,6 @@ class AgreementView(PlotCard):
 
     def __init__(self) -> None:
         super().__init__(self._rows)
-        self._theme: Theme = LIGHT
         self._state, self._selection = State(), Selection()
         self._curves: dict[str, np.ndarray] = {}
         self.count = QSpinBox()
@@ -31,15 +29,10 @@ class AgreementView(PlotCard):
         self.select = QPushButton()
         self.corner.addWidget(self.count)
         self.corner.addWidget(self.select)
-        self.count.valueChanged.connect(self._redraw)
+        self.count.valueChanged.connect(self.redraw)
         self.select.clicked.connect(self._select)
         self.plot.setMouseEnabled(False, False)
         self.plot.showGrid(y=True, alpha=0.25)
-
-    def paint(self, theme: Theme) -> None:
-        super().paint(theme)
-        self._theme = theme
-        self._redraw()
 
     def show_state(self, state: State, selection: Selection) -> None:
         """Show the selected class's rankings."""
@@ -50,14 +43,14 @@ class AgreementView(PlotCard):
             self.count.setMaximum(dim)
             if fresh:
                 self.count.setValue(max(1, round(dim / 10)))
-        self._redraw()
+        self.redraw()
 
     def _order(self) -> np.ndarray:
         state, index = self._state, self._selection.class_index
         assert state.shifts is not None
         return np.argsort(-state.shifts.shift[index], kind="stable")
 
-    def _redraw(self) -> None:
+    def redraw(self) -> None:
         state, index = self._state, self._selection.class_index
         self.select.setText(tr("Select the top K by shift"))
         self.count.setAccessibleName("K")
@@ -80,27 +73,27 @@ class AgreementView(PlotCard):
             "w − w̄": overlap_curve(free, tac.change),
         }
         ks = np.arange(1, len(shift) + 1)
-        legend = self.plot.addLegend(offset=(-10, -10), labelTextColor=self._theme.muted)
+        legend = self.plot.addLegend(offset=(-10, -10), labelTextColor=self.theme.muted)
         legend.clear()
         dashed = Qt.PenStyle.DashLine
         for (name, curve), colour, style in zip(
-            self._curves.items(), (self._theme.poisoned, self._theme.accent),
+            self._curves.items(), (self.theme.poisoned, self.theme.accent),
             (Qt.PenStyle.SolidLine, dashed), strict=True,
         ):  # fmt: skip
             pen = pg.mkPen(colour, width=2, style=style)
             self.plot.addItem(pg.PlotDataItem(ks, curve, pen=pen, name=name))
         count = self.count.value()
-        line = pg.InfiniteLine(count, 90, pen=pg.mkPen(self._theme.muted, width=1))
+        line = pg.InfiniteLine(count, 90, pen=pg.mkPen(self.theme.muted, width=1))
         self.plot.addItem(line)
         at = [float(curve[count - 1]) for curve in self._curves.values()]
-        label = pg.TextItem(percent(at[0]), color=self._theme.poisoned, anchor=(-0.1, 1))
+        label = pg.TextItem(percent(at[0]), color=self.theme.poisoned, anchor=(-0.1, 1))
         label.setFont(small_font())
         label.setPos(count, at[0])
         self.plot.addItem(label)
         self.plot.setXRange(1, len(shift), padding=0.01)
         self.plot.setYRange(0, 1.05, padding=0)
-        self.label_axis("bottom", tr("K, neurons of each ranking"), self._theme)
-        self.label_axis("left", tr("overlap with TAC"), self._theme)
+        self.label_axis("bottom", tr("K, neurons of each ranking"))
+        self.label_axis("left", tr("overlap with TAC"))
         self.title.show_text(
             tr(
                 "Of the top {count} by shift, {shift} are among those by TAC; of w − w̄, {free}",

@@ -52,6 +52,8 @@ class ModelCard(Card):
         else:
             return
         name = path.replace("\\", "/").rpartition("/")[2]
+        if state.shown:
+            name = tr("{name}, purified ({number})", name=name, number=state.shown)
         self._name.show_text(name)
         self._name.setToolTip(path)
         self._safe.show_text(tr("no code run"))

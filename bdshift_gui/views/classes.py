@@ -14,7 +14,6 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.selection import Selection
 from bdshift_gui.session import State
-from bdshift_gui.theme import LIGHT, Theme
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.plot import PlotCard, Table, small_font
 
@@ -33,7 +32,6 @@ class ClassView(PlotCard):
 
     def __init__(self) -> None:
         super().__init__(self._rows)
-        self._theme: Theme = LIGHT
         self._state = State()
         self._selection = Selection()
         self._order: NDArray[np.int64] = np.empty(0, np.int64)
@@ -44,7 +42,7 @@ class ClassView(PlotCard):
         self.plot.vb.sigResized.connect(self._fit)
         for choices in (self.sort, self.show_as):
             self.corner.addWidget(choices)
-            choices.chosen.connect(self._redraw)
+            choices.chosen.connect(self.redraw)
         self._model = ClassTable(self)
         self.table = QTableView()
         self.table.setModel(self._model)
@@ -62,15 +60,10 @@ class ClassView(PlotCard):
         self.view.scene().sigMouseClicked.connect(self._clicked)
         self.view.scene().sigMouseMoved.connect(self._moved)
 
-    def paint(self, theme: Theme) -> None:
-        super().paint(theme)
-        self._theme = theme
-        self._redraw()
-
     def show_state(self, state: State, selection: Selection) -> None:
         """Show the norms of ``state``."""
         self._state, self._selection = state, selection
-        self._redraw()
+        self.redraw()
 
     def _values(self) -> NDArray[np.float64]:
         assert self._state.shifts is not None
@@ -79,7 +72,7 @@ class ClassView(PlotCard):
             return np.array([score.z for score in self._state.verdict.scores])
         return self._state.shifts.l2
 
-    def _redraw(self) -> None:
+    def redraw(self) -> None:
         self.sort.label(
             tr("order:"),
             {"index": (tr("class"), tr("In the network's order.")),
@@ -103,7 +96,7 @@ class ClassView(PlotCard):
             self._draw(self._values())
 
     def _draw(self, values: NDArray[np.float64]) -> None:
-        state, theme, plot = self._state, self._theme, self.plot
+        state, theme, plot = self._state, self.theme, self.plot
         assert state.audit is not None
         assert state.verdict is not None
         names, count = state.audit.images.class_names, len(values)
@@ -134,11 +127,11 @@ class ClassView(PlotCard):
         axis.setHeight(36)
         if few:
             axis.setTicks([[(x, self._short(names[i], count)) for x, i in enumerate(self._order)]])
-            self.label_axis("bottom", "", theme)
+            self.label_axis("bottom", "")
         else:
             axis.setTicks([[]] if by_value else None)
             by_norm = tr("classes, the smallest first")
-            self.label_axis("bottom", by_norm if by_value else tr("class"), theme)
+            self.label_axis("bottom", by_norm if by_value else tr("class"))
         self._top = float(np.nanmax(shown, initial=0.0)) or 1.0
         self._low = float(np.nanmin(shown, initial=0.0))
         self._count = count
@@ -153,7 +146,7 @@ class ClassView(PlotCard):
         self.plot.setXRange(-0.6, self._count - 0.4 + right, padding=0.01)
         low_plot = self.plot.vb.height() < _LOW
         unit = "z" if self.show_as.now == "z" else "L2" if low_plot else tr("L2 of the shift")
-        self.label_axis("left", unit, self._theme)
+        self.label_axis("left", unit)
         share = min(1.0, _FIGURES / max(self.plot.vb.height(), 1.0))
         room = share * (self._top - self._low) / (1 - min(0.8, share))
         low = self._low - room if self._low < 0 else 0.0
@@ -173,7 +166,7 @@ class ClassView(PlotCard):
         if len(shown) > _VALUED:
             return
         for x in np.flatnonzero(finite):
-            colour = self._theme.poisoned if poisoned[x] else self._theme.muted
+            colour = self.theme.poisoned if poisoned[x] else self.theme.muted
             anchor = (0.5, 1.0) if shown[x] >= 0 else (0.5, 0.0)
             label = pg.TextItem(figure(shown[x], "#.3g"), color=colour, anchor=anchor)
             label.setFont(small_font())
@@ -198,7 +191,7 @@ class ClassView(PlotCard):
             "mad": "MAD = −3.5",
             "paper": f"z = −{figure(state.beta, '.3g')}",
         }[state.verdict.rule]
-        ink = self._theme.poisoned if state.verdict.poisoned else self._theme.muted
+        ink = self.theme.poisoned if state.verdict.poisoned else self.theme.muted
         pen = pg.mkPen(ink, width=1.2, style=Qt.PenStyle.DashLine)
         self.plot.addItem(pg.InfiniteLine(line, 0, pen=pen))
         label = pg.TextItem(words, color=ink, anchor=(0, 1))

@@ -1,21 +1,16 @@
-"""Purifications: the curves of the one that runs or is selected, and a table of all beside the
-original.
-"""
+"""Purifications: a card each, none overwritten, and the curves of the one that is chosen."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
+    QScrollArea,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -24,226 +19,200 @@ from bdshift.text import figure
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.session import State
-from bdshift_gui.theme import LIGHT, Theme
-from bdshift_gui.widgets.card import Card
-from bdshift_gui.widgets.choices import Choices
-from bdshift_gui.widgets.plot import PlotCard, Table
+from bdshift_gui.theme import Theme
+from bdshift_gui.views.curves import CurvesView
+from bdshift_gui.widgets.card import Card, Rows, Text, look
 
 if TYPE_CHECKING:
-    from bdshift.audit.cleaning import Cleaned
+    from bdshift.audit import Audit, Cleaned
 
-_HIGH = 250  # pixels of the panel, so that the scatter keeps its room
-_CURVES = {
-    "shares": ("held_out_accuracy", "asr", "ra"),
-    "norms": ("target_norm", "other_norms"),
-    "loss": ("loss", "held_out_loss"),
-}
+_HIGH = 186  # pixels of the panel, so that the scatter keeps its room
+_WIDE = 214  # of a card
+_ASKED = ("show_run", "compare_run", "export_run")
 
 
-class CurvesView(PlotCard):
-    """Figures by step."""
+def name_of(run: Cleaned | None) -> str:
+    """What a model of the audit is called: the method that made it, or the original."""
+    if run is None:
+        return tr("original")
+    name = run.run.method.partition(":")[0]
+    return name if run.run.complete else tr("{name} (stopped)", name=name)
+
+
+def measured_on(run: Cleaned) -> str:
+    """Which images its figures are of."""
+    if run.test is None:
+        return tr("{count} held-out clean images", count=grouped(run.count))
+    return tr("{count} images of {path}", count=grouped(run.count), path=run.test)
+
+
+class RunCard(Card):
+    """One purification. ``asked`` carries what is wanted of it."""
+
+    asked = Signal(str)
+    chosen = Signal()
 
     def __init__(self) -> None:
-        super().__init__(self._rows)
-        self._theme: Theme = LIGHT
-        self._steps: Sequence[Mapping[str, float]] = ()
-        self._name = ""
-        self.what = Choices(tuple(_CURVES))
-        self.what.chosen.connect(self._redraw)
-        self.corner.addWidget(self.what)
-        self.plot.setMouseEnabled(False, False)
-        self.plot.showGrid(y=True, alpha=0.25)
+        super().__init__()
+        self.setFixedWidth(_WIDE)
+        self._rows = Rows()
+        self.body.addWidget(self._rows)
+        row = QHBoxLayout()
+        row.setSpacing(0)
+        self.buttons: dict[str, QToolButton] = {}
+        for key in _ASKED:
+            button = QToolButton()
+            button.setObjectName("link")
+            button.clicked.connect(lambda _=False, key=key: self._ask(key))
+            self.buttons[key] = button
+            row.addWidget(button)
+        row.addStretch(1)
+        self.body.addLayout(row)
+        self.body.addStretch(1)
 
-    def paint(self, theme: Theme) -> None:
-        super().paint(theme)
-        self._theme = theme
-        self._redraw()
+    def show_run(self, number: int, run: Cleaned, audit: Audit, *, shown: bool) -> None:
+        """Show purification ``number`` of ``audit``; ``shown`` is whether all views show it."""
+        from bdshift.purify.measure import der
 
-    def show_steps(self, name: str, steps: Sequence[Mapping[str, float]]) -> None:
-        """Show a run, as far as it is."""
-        self._name, self._steps = name, steps
-        self._redraw()
+        self.title.show_text(f"{number} · {name_of(run)}")
+        target, again = run.run.target, run.rescan
+        told = tr("Before and after, on {images}.", images=measured_on(run))
 
-    def _redraw(self) -> None:
+        def moved(before: float | None, after: float | None) -> str:
+            return f"{percent(before)[:-2]} → {percent(after)}" if after is not None else "–"
+
+        rows = [("ACC", moved(run.before.acc, run.after.acc), told)]
+        if run.after.asr is not None:
+            rows += [
+                ("ASR", moved(run.before.asr, run.after.asr), told),
+                ("DER", figure(der(run.before, run.after), ".3f"),
+                 tr("Defence effectiveness rating: 1 is best, 0.5 is nothing done.")),
+            ]  # fmt: skip
+        norms = [figure(float(one.shifts.l2[target]), "#.3g") for one in (audit, again)]
+        scores = [figure(one.verdict.scores[target].z, ".2f") for one in (audit, again)]
+        rows += [
+            (tr("norm"), " → ".join(norms),
+             tr("L2 of the shift to the poisoned class; its z among all classes: {scores}.",
+                scores=" → ".join(scores))),
+        ]  # fmt: skip
+        self._rows.show_rows(rows)
         words = {
-            "held_out_accuracy": tr("held-out accuracy"), "asr": "ASR", "ra": "RA",
-            "target_norm": tr("target's norm"), "other_norms": tr("mean of the others"),
-            "loss": tr("loss"), "held_out_loss": tr("held-out loss"),
+            "show_run": (tr("Shown") if shown else tr("Rescan"),
+                         tr("Show the purified model in all views: it was scanned again.")),
+            "compare_run": (tr("Compare"), tr("Beside the original.")),
+            "export_run": (tr("Export…"), tr("Write the purified model.")),
         }  # fmt: skip
-        self.what.label(
-            "",
-            {"shares": (tr("accuracy, ASR"), tr("On images that are not learnt from.")),
-             "norms": (tr("norms"), tr("L2 of the shifts on the held-out images.")),
-             "loss": (tr("loss"), tr("What the method descends."))},
+        for key, (word, tip) in words.items():
+            self.buttons[key].setText(word)
+            self.buttons[key].setToolTip(tip)
+            self.buttons[key].setAccessibleName(f"{word} {self.title.text()}")
+        self.buttons["show_run"].setEnabled(not shown)
+        self.setToolTip(
+            tr("{method}\n{seconds} s, {forwards} images forward, {backwards} back",
+               method=run.run.method.replace(",", ", "), seconds=figure(run.run.seconds, ".3g"),
+               forwards=grouped(run.run.forwards), backwards=grouped(run.run.backwards))
         )  # fmt: skip
-        self.title.show_text(self._name or tr("No purification yet"))
-        self.plot.clear()
-        legend = self.plot.addLegend(
-            offset=(8, -8), labelTextColor=self._theme.muted, verSpacing=-8, labelTextSize="8pt"
-        )
-        legend.clear()
-        inks = (self._theme.accent, self._theme.poisoned, self._theme.muted)
-        styles = (Qt.PenStyle.SolidLine, Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine)
-        for name, ink, style in zip(_CURVES[self.what.now], inks, styles, strict=False):
-            points = [(i, step[name]) for i, step in enumerate(self._steps) if name in step]
-            if points:
-                x, y = zip(*points, strict=True)
-                pen = pg.mkPen(ink, width=2, style=style)
-                self.plot.addItem(
-                    pg.PlotDataItem(
-                        x, y, pen=pen, symbol="o", symbolSize=5, symbolBrush=ink, symbolPen=None,
-                        name=words[name],
-                    )
-                )  # fmt: skip
-        self.label_axis("bottom", tr("step"), self._theme)
-        if self.what.now == "shares":
-            self.plot.setYRange(0, 1, padding=0.03)
-        else:
-            self.plot.enableAutoRange("y")
-        self.plot.setXRange(0, max(1, len(self._steps) - 1), padding=0.03)
-        self.describe(tr("Curves of a purification"), self.title.text())
 
-    def _rows(self) -> Table:
-        names = list(dict.fromkeys(name for step in self._steps for name in step))
-        rows = ([i, *(step.get(name, "") for name in names)] for i, step in enumerate(self._steps))
-        return [["step", *names], *rows]
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self.chosen.emit()
+
+    def _ask(self, key: str) -> None:
+        self.chosen.emit()
+        self.asked.emit(key)
 
 
 class RunsView(QWidget):
-    """``asked`` carries what is wanted: "purify", or "export_run"; `selected` says of which run."""
+    """``asked`` carries what is wanted: "purify", or of the chosen run "show_run", "compare_run",
+    "export_run"; `chosen` says which that is.
+    """
 
     asked = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
         self._state = State()
+        self.chosen = 0
         self.curves = CurvesView()
-        self.table = QTableWidget(0, 7)
-        self.table.verticalHeader().hide()
-        self.table.setShowGrid(False)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        head = self.table.horizontalHeader()
-        head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        head.setMinimumSectionSize(24)
-        self.table.setMinimumHeight(90)
         self.curves.view.setMinimumHeight(90)
-        self.setMaximumHeight(_HIGH)
-        self.table.itemSelectionChanged.connect(self._show_curves)
-        self.purify, self.export = QPushButton(), QPushButton()
+        self.setFixedHeight(_HIGH)
+        self.purify = QPushButton()
+        self.purify.setObjectName("primary")
         self.purify.clicked.connect(lambda: self.asked.emit("purify"))
-        self.export.clicked.connect(lambda: self.asked.emit("export_run"))
-        self._card = Card()
-        self._card.body.addWidget(self.table, 1)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.purify)
-        buttons.addWidget(self.export)
-        buttons.addStretch(1)
-        self._card.body.addLayout(buttons)
+        self._lead = Text("muted")
+        self._first = first = Card()
+        first.setFixedWidth(_WIDE)
+        self._title = first.title
+        first.body.addWidget(self._lead)
+        first.body.addStretch(1)
+        first.body.addWidget(self.purify)
+        self.cards: list[RunCard] = []
+        holder = QWidget()
+        holder.setObjectName("plain")
+        self._row = QHBoxLayout(holder)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.addWidget(first)
+        self._row.addStretch(1)
+        self._area = QScrollArea()
+        self._area.setObjectName("plain")
+        self._area.setWidget(holder)
+        self._area.setWidgetResizable(True)
+        self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._area.viewport().setAutoFillBackground(False)
         row = QHBoxLayout(self)
         row.setContentsMargins(4, 0, 4, 8)
         column = QVBoxLayout()
-        column.addWidget(self._card)
-        row.addLayout(column, 3)
-        row.addWidget(self.curves, 2)
+        column.addWidget(self._area)
+        row.addLayout(column, 1)
+        row.addWidget(self.curves, 1)
 
     def paint(self, theme: Theme) -> None:
         """Take the theme's colours."""
         self.curves.paint(theme)
 
-    @property
-    def selected(self) -> Cleaned | None:
-        """The selected run; None for the original."""
-        row = self.table.currentRow() - 1
-        return self._state.runs[row] if 0 <= row < len(self._state.runs) else None
-
     def show_state(self, state: State) -> None:
         """Show the runs of ``state``, and the steps of the one that is on its way."""
-        fresh = state.runs is not self._state.runs
+        count, before = len(state.runs), len(self._state.runs)
         self._state = state
+        if count != before:
+            self.chosen = count
         self.purify.setText(tr("Purify…"))
-        self.export.setText(tr("Export the model…"))
-        self._card.title.show_text(
-            tr("{count} purifications, nothing overwritten", count=len(state.runs))
-            if state.runs else tr("The original")
-        )  # fmt: skip
-        self._fill()
-        if fresh and state.runs:
-            self.table.selectRow(len(state.runs))
+        self._first.setVisible(not count)
+        self._title.show_text(tr("Purifications"))
+        self._lead.show_text(tr("Each makes a cleaned copy. The original is never changed."))
+        while len(self.cards) < count:
+            card = RunCard()
+            number = len(self.cards) + 1
+            card.asked.connect(self.asked)
+            card.chosen.connect(lambda number=number: self.choose(number))
+            self._row.insertWidget(number, card)
+            self.cards.append(card)
+        while len(self.cards) > count:
+            card = self.cards.pop()
+            self._row.removeWidget(card)
+            card.deleteLater()
+        for number, (card, run) in enumerate(zip(self.cards, state.runs, strict=True), 1):
+            assert state.original is not None
+            card.show_run(number, run, state.original, shown=number == state.shown)
+        self.choose(self.chosen)
+
+    def choose(self, number: int) -> None:
+        """Choose a run, from 1; 0 for none."""
+        self.chosen = number
+        for at, card in enumerate(self.cards, 1):
+            look(card, "chosen" if at == number else "card")
+            if at == number:
+                self._area.ensureWidgetVisible(card)
         self._show_curves()
 
-    def _fill(self) -> None:
-        state, keep = self._state, self.table.currentRow()
-        heads = [tr("method"), "ACC", "ASR", "RA", "DER", tr("norm"), "z"]
-        self.table.blockSignals(True)  # Qt's own selection signal, while its rows are made
-        self.table.setHorizontalHeaderLabels(heads)
-        rows = [_original(state), *(_row(run) for run in state.runs)]
-        self.table.setRowCount(len(rows))
-        for y, cells in enumerate(rows):
-            for x, cell in enumerate(cells):
-                item = QTableWidgetItem(cell)
-                item.setToolTip(_about(state.runs[y - 1]) if y else cell)
-                if x:
-                    item.setTextAlignment(
-                        Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-                    )
-                self.table.setItem(y, x, item)
-        if keep >= 0:
-            self.table.selectRow(min(keep, len(rows) - 1))
-        self.table.blockSignals(False)
-
     def _show_curves(self) -> None:
-        run = self.selected
-        self.export.setEnabled(run is not None)
         if self._state.steps:
             last = self._state.steps[-1]
             name = tr("Step {number} of {total}", number=last.number + 1, total=last.total)
             self.curves.show_steps(name, [step.values for step in self._state.steps])
-        elif run is not None:
-            steps = [{**row.step.figures, **row.watched} for row in run.run.rows]
-            kept = tr("step {number} kept", number=run.run.kept + 1)
-            self.curves.show_steps(kept, steps)
+        elif self.chosen:
+            run = self._state.runs[self.chosen - 1].run
+            steps = [{**row.step.figures, **row.watched} for row in run.rows]
+            name = tr("{number}: step {kept} kept", number=self.chosen, kept=run.kept + 1)
+            self.curves.show_steps(name, steps, run.kept)
         else:
             self.curves.show_steps("", ())
-
-
-def _name(run: Cleaned) -> str:
-    name = run.run.method.partition(":")[0]
-    return name if run.run.complete else tr("{name} (stopped)", name=name)
-
-
-def _about(run: Cleaned) -> str:
-    """All that does not fit into a row."""
-    return tr(
-        "{method}\n{seconds} s, {forwards} images forward, {backwards} back\n"
-        "measured on {images}",
-        method=run.run.method, seconds=figure(run.run.seconds, ".3g"),
-        forwards=grouped(run.run.forwards), backwards=grouped(run.run.backwards),
-        images=run.reported_on,
-    )  # fmt: skip
-
-
-def _original(state: State) -> list[str]:
-    audit, tac = state.audit, state.tac
-    if audit is None or state.shifts is None or state.verdict is None:
-        return [""] * 7
-    target = audit.most_suspicious
-    asr, ra = (tac.asr, tac.ra) if tac is not None and tac.target == target else (None, None)
-    return [
-        tr("original"), percent(audit.accuracy), percent(asr), percent(ra), "–",
-        figure(float(state.shifts.l2[target]), "#.3g"),
-        figure(state.verdict.scores[target].z, ".2f"),
-    ]  # fmt: skip
-
-
-def _row(run: Cleaned) -> list[str]:
-    from bdshift.purify.measure import der
-
-    target = run.run.target
-    return [
-        _name(run), percent(run.after.acc), percent(run.after.asr), percent(run.after.ra),
-        figure(der(run.before, run.after), ".3f"), figure(float(run.shifts.l2[target]), "#.3g"),
-        figure(run.verdict.scores[target].z, ".2f"),
-    ]  # fmt: skip

@@ -14,7 +14,7 @@ from bdshift_gui.i18n import language, tr
 from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.selection import Mode, Selection
 from bdshift_gui.session import State
-from bdshift_gui.theme import LIGHT, Theme
+from bdshift_gui.theme import Theme
 from bdshift_gui.widgets.card import Text, look
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.marginals import Marginals
@@ -79,7 +79,6 @@ class ScatterView(PlotCard):
     def __init__(self) -> None:
         self._box = _Box()
         super().__init__(self._rows, self._box)
-        self._theme: Theme = LIGHT
         self._state, self._selection = State(), Selection()
         self._spoken = ""
         self._x: NDArray[np.float64] = np.empty(0)
@@ -89,7 +88,7 @@ class ScatterView(PlotCard):
         self.tool = Choices(("lasso", "box"))
         for choices in (self.tool, self.scale, self.axis):
             self.corner.addWidget(choices)
-            choices.chosen.connect(self._redraw)
+            choices.chosen.connect(self.redraw)
         self._box.drawn.connect(self._drawn)
         self._points = pg.ScatterPlotItem(pxMode=True)
         self._picked = pg.ScatterPlotItem(pxMode=True, symbol="d", size=11)
@@ -122,14 +121,12 @@ class ScatterView(PlotCard):
         self.view.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def paint(self, theme: Theme) -> None:
-        super().paint(theme)
-        self._theme = theme
         self._line.setPen(pg.mkPen(theme.border))
         self._box.outline.setPen(pg.mkPen(theme.accent, width=1.5, cosmetic=True))
         self._primary.setPen(pg.mkPen(theme.text, width=2))
         self._hovered.setPen(pg.mkPen(theme.accent, width=2))
         self._name.setColor(theme.text)
-        self._redraw()
+        super().paint(theme)
 
     def show_state(self, state: State, selection: Selection) -> None:
         """Show the neurons of the selected class."""
@@ -145,7 +142,7 @@ class ScatterView(PlotCard):
             self.axis.choose("tac" if here else "activation")
         self._state, self._selection = state, selection
         if moved:
-            self._redraw()
+            self.redraw()
         else:
             self._draw_selection()
         if fresh or axes:
@@ -165,7 +162,7 @@ class ScatterView(PlotCard):
             found |= {"tac": state.tac.change, "signed": state.tac.signed}
         return found
 
-    def _redraw(self) -> None:
+    def redraw(self) -> None:
         """The points, and all that depends on them."""
         self._label()
         state, index = self._state, self._selection.class_index
@@ -179,7 +176,7 @@ class ScatterView(PlotCard):
         if self.scale.now == "absolute":
             x, y = np.abs(x), np.abs(y)
         self._x, self._y = x, y
-        soft = QColor(self._theme.accent)
+        soft = QColor(self.theme.accent)
         soft.setAlpha(120)
         self._points.setData(x, y, size=7 if len(x) < _MANY else 4, brush=soft, pen=None)
         self._describe(index, values)
@@ -195,9 +192,9 @@ class ScatterView(PlotCard):
         chosen[list(self._selection.neurons)] = True
         verdict = state.verdict
         flagged = verdict is not None and index in verdict.poisoned
-        ink = self._theme.poisoned if flagged else self._theme.text
+        ink = self.theme.poisoned if flagged else self.theme.text
         self._picked.setData(x[chosen], y[chosen], brush=ink, pen=None)
-        self.marginals.show_values(x, y, chosen, self._theme, ink)
+        self.marginals.show_values(x, y, chosen, self.theme, ink)
         primary = self._selection.primary
         self._mark(self._primary, primary)
         self._name.setText("" if primary is None else tr("neuron {number}", number=primary))
@@ -258,8 +255,8 @@ class ScatterView(PlotCard):
         label = words[self.axis.now] + (
             tr(" (trigger: {trigger})", trigger=trigger.partition(":")[0]) if trigger else ""
         )
-        self.label_axis("bottom", label, self._theme)
-        self.label_axis("left", tr("shift toward “{name}”", name=name), self._theme)
+        self.label_axis("bottom", label)
+        self.label_axis("left", tr("shift toward “{name}”", name=name))
         parts = [tr("cos(shift, w − w̄) {value}", value=figure(cosine(shift, free), ".3f"))]
         if self.axis.now in ("tac", "signed"):
             reference = values[self.axis.now]

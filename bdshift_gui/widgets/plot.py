@@ -11,11 +11,11 @@ import pyqtgraph as pg
 from PySide6.QtCore import QBuffer, QRectF, QSize, Qt
 from PySide6.QtGui import QAction, QFont, QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMenu
 
 from bdshift_gui.i18n import tr
-from bdshift_gui.theme import Theme
-from bdshift_gui.widgets.card import Card
+from bdshift_gui.theme import LIGHT, Theme
+from bdshift_gui.widgets.card import Card, Text
 
 pg.setConfigOptions(antialias=True)
 
@@ -62,11 +62,14 @@ def small_plot(height: int) -> pg.PlotWidget:
 
 
 class PlotCard(Card):
-    """``plot`` is pyqtgraph's; ``table`` gives the rows of the CSV, its head first."""
+    """``plot`` is pyqtgraph's; ``table`` gives the rows of the CSV, its head first. A subclass
+    draws in `redraw`, in the colours of ``theme``.
+    """
 
     def __init__(self, table: Callable[[], Table], box: pg.ViewBox | None = None) -> None:
         super().__init__()
         self._table = table
+        self.theme: Theme = LIGHT
         self.view = bare_plot(box)
         self.plot: pg.PlotItem = self.view.getPlotItem()
         self.body.addWidget(self.view, 1)
@@ -76,12 +79,28 @@ class PlotCard(Card):
     def paint(self, theme: Theme) -> None:
         """Take the theme's colours."""
         paint_axes(self.view, theme)
+        self.theme = theme
+        self.redraw()
 
-    def label_axis(self, side: str, text: str, theme: Theme) -> None:
+    def redraw(self) -> None:
+        """Draw what is shown, anew."""
+
+    def label_axis(self, side: str, text: str) -> None:
         """Say what an axis is."""
-        style = {"color": theme.muted, "font-size": "12px"}
+        style = {"color": self.theme.muted, "font-size": "12px"}
         never = [(0.0, 0.0)]  # else pyqtgraph shows thousandths, and says so in the label
         self.plot.getAxis(side).setLabel(text, siPrefixEnableRanges=never, **style)
+
+    def add_foot(self, *names: str) -> tuple[Text, ...]:
+        """Words below the plot, to the right: what a colour stands for. One of each look."""
+        foot = QHBoxLayout()
+        foot.setSpacing(12)
+        foot.addStretch(1)
+        words = tuple(Text(name, wrap=False) for name in names)
+        for one in words:
+            foot.addWidget(one)
+        self.body.addLayout(foot)
+        return words
 
     def describe(self, name: str, summary: str) -> None:
         """What a screen reader says of it."""
@@ -149,6 +168,9 @@ class PlotCard(Card):
 
     def sizeHint(self) -> QSize:
         return QSize(640, 260)
+
+    def hasHeightForWidth(self) -> bool:
+        return False  # the plot takes what is there, however its title wraps
 
     def _menu(self, at: object) -> None:
         menu = QMenu(self)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRect, QSize
+from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 _SIDE, _GAP = 48, 4
+
+
+def as_image(pixels: NDArray[np.uint8], side: int | None = None) -> QImage:
+    """Pixels (3, t, t) as a picture, scaled to ``side``."""
+    rows = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    own = rows.shape[0]
+    image = QImage(rows.data, own, own, 3 * own, QImage.Format.Format_RGB888).copy()
+    smooth = Qt.TransformationMode.SmoothTransformation
+    keep = Qt.AspectRatioMode.KeepAspectRatio
+    return image if side is None else image.scaled(side, side, keep, smooth)
 
 
 class Thumbs(QWidget):
@@ -22,12 +32,7 @@ class Thumbs(QWidget):
 
     def show_images(self, images: NDArray[np.uint8], caption: str) -> None:
         """Show images (n, 3, t, t)."""
-        self._images = []
-        for one in images:
-            rows = np.ascontiguousarray(one.transpose(1, 2, 0))
-            side = rows.shape[0]
-            image = QImage(rows.data, side, side, 3 * side, QImage.Format.Format_RGB888)
-            self._images.append(image.copy())
+        self._images = [as_image(one) for one in images]
         self.setToolTip(caption)
         self.setAccessibleName(caption)
         self.update()

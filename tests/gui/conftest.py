@@ -62,8 +62,9 @@ def window(
     load_fonts()
     settings = Settings(fresh=True)
     settings.language, settings.scheme = "en", "light"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     found = MainWindow(settings, tmp_path / "demo")
-    monkeypatch.setattr(found.commands, "may_close", lambda: True)  # nobody is there to be asked
+    monkeypatch.setattr(found.commands, "_may_lose", lambda _: True)  # nobody is there to be asked
     qtbot.addWidget(found)
     with qtbot.waitExposed(found):
         found.show()

@@ -106,7 +106,7 @@ def test_closing_asks_for_an_audit_that_is_not_saved(
     opened.auditor.measure_tac("badnets:size=2")
     wait(qtbot, opened)
     assert opened.isWindowModified()
-    opened.commands.may_close = Commands.may_close.__get__(opened.commands)  # type: ignore[method-assign]
+    opened.commands._may_lose = Commands._may_lose.__get__(opened.commands)  # type: ignore[method-assign]
     answers = [QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Discard]
     monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
     assert not opened.close()

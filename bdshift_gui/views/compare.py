@@ -1,0 +1,233 @@
+"""Any two models of an audit beside each other: figures, classes, neurons, changed images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from bdshift.text import figure
+from bdshift_gui.i18n import tr
+from bdshift_gui.numbers import percent
+from bdshift_gui.session import State
+from bdshift_gui.theme import Theme
+from bdshift_gui.views.runs import measured_on, name_of
+from bdshift_gui.widgets.card import Card, Text
+from bdshift_gui.widgets.changed_images import ChangedImages
+from bdshift_gui.widgets.neuron_plot import NeuronPlot
+from bdshift_gui.widgets.paired_bars import PairedBars
+from bdshift_gui.widgets.tables import Cell, SmallTable
+
+if TYPE_CHECKING:
+    from bdshift.audit import Audit
+    from bdshift.audit.comparison import Comparison
+
+
+class CompareView(QWidget):
+    """``sides_chosen`` carries the numbers of two models; ``asked`` what else is wanted:
+    "close_compare" or "export_table".
+    """
+
+    sides_chosen = Signal(int, int)
+    asked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("plain")
+        self._state = State()
+        self.sides = QComboBox(), QComboBox()
+        self._rendering = False
+        for box in self.sides:
+            box.currentIndexChanged.connect(self._chosen)
+        self._between = QLabel("→")
+        self.close_button = QPushButton()
+        self.close_button.clicked.connect(lambda: self.asked.emit("close_compare"))
+        self.finding = Text()
+        head = QHBoxLayout()
+        head.addWidget(self.sides[0], 1)
+        head.addWidget(self._between)
+        head.addWidget(self.sides[1], 1)
+        head.addWidget(self.close_button)
+        self._all = Card()
+        self._all.title.setWordWrap(False)
+        self.table = SmallTable(sortable=True)
+        self.table.setMinimumHeight(110)
+        self.export = QPushButton()
+        self.export.clicked.connect(lambda: self.asked.emit("export_table"))
+        self._all.corner.addWidget(self.export)
+        self._all.body.addWidget(self.table)
+        self.bars, self.images = PairedBars(), ChangedImages()
+        self.neurons = NeuronPlot(), NeuronPlot()
+        grid = QGridLayout()
+        grid.setSpacing(8)
+        grid.addWidget(self._all, 0, 0, 1, 4)  # of six columns: the table needs more
+        grid.addWidget(self.bars, 0, 4, 1, 2)
+        for x, plot in enumerate(self.neurons):
+            grid.addWidget(plot, 1, 3 * x, 1, 3)
+        grid.addWidget(self.images, 2, 0, 1, 6)
+        for row, share in ((0, 5), (1, 5)):
+            grid.setRowStretch(row, share)
+        for x in (0, 1, 2, 3, 4, 5):
+            grid.setColumnStretch(x, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(4, 0, 4, 0)
+        column.setSpacing(8)
+        column.addLayout(head)
+        column.addWidget(self.finding)
+        column.addLayout(grid, 1)
+
+    def paint(self, theme: Theme) -> None:
+        """Take the theme's colours."""
+        for plot in (self.bars, *self.neurons):
+            plot.paint(theme)
+
+    def show_state(self, state: State) -> None:
+        """Show the two models that are compared."""
+        self._state = state
+        if state.original is None or state.comparing is None:
+            return
+        from bdshift.audit.comparison import compare
+
+        self.close_button.setText(tr("Back to the audit"))
+        self.export.setText(tr("Export the table…"))
+        self._fill_sides(state.original, state.comparing)
+        found = compare(state.original, *state.comparing)
+        self.finding.show_text(_finding(found))
+        self._fill_table(state.original)
+        self._fill_bars(found)
+        self._fill_neurons(found)
+        self.images.show_comparison(found)
+
+    def heightForWidth(self, width: int) -> int:
+        """The least: in a scroll area, which asks for it, the plots take what is there."""
+        layout = self.layout()
+        assert layout is not None
+        return layout.totalMinimumHeightForWidth(width)
+
+    def _fill_sides(self, audit: Audit, numbers: tuple[int, int]) -> None:
+        self._rendering = True
+        names = [tr("original"), *(f"{i} · {name_of(r)}" for i, r in enumerate(audit.runs, 1))]
+        tips = (tr("The first of the two models."), tr("The second of the two models."))
+        for box, number, tip in zip(self.sides, numbers, tips, strict=True):
+            box.clear()
+            box.addItems(names)
+            box.setCurrentIndex(number)
+            box.setToolTip(tip)
+            box.setAccessibleName(tip)
+        self._rendering = False
+
+    def _chosen(self) -> None:
+        if not self._rendering:  # told by us, not by the user
+            first, second = (box.currentIndex() for box in self.sides)
+            self.sides_chosen.emit(first, second)
+
+    def _fill_table(self, audit: Audit) -> None:
+        from bdshift.report.comparison_report import runs_table
+
+        heads = [tr("model"), "ACC", "ASR", "RA", "DER", tr("norm"), "z"]
+        cells = []
+        for row in runs_table(audit):
+            run = audit.runs[row["number"] - 1] if row["number"] else None
+            name = f"{row['number']} · {name_of(run)}" if run is not None else name_of(None)
+            about = "" if run is None else f"{run.run.method}\n{measured_on(run)}"
+            shares = [Cell(percent(row[key]), row[key]) for key in ("acc", "asr", "ra")]
+            cells.append([
+                Cell(name, float(row["number"]), about), *shares,
+                Cell(figure(row["der"], ".3f"), row["der"]),
+                Cell(figure(row["norm"], "#.3g"), row["norm"]),
+                Cell(figure(row["z"], ".2f"), row["z"]),
+            ])  # fmt: skip
+        self.table.show_rows(heads, cells)
+        self._all.title.show_text(tr("All models of this audit"))
+
+    def _fill_bars(self, found: Comparison) -> None:
+        values = {"norms": (found.a.audit.shifts.l2, found.b.audit.shifts.l2)}
+        first, second = found.measured
+        if first is not None and second is not None:
+            values["accuracy"] = (np.array(first.by_class), np.array(second.by_class))
+        names = name_of(found.a.run), name_of(found.b.run)
+        if names[0] == names[1]:
+            names = f"{found.a.number} · {names[0]}", f"{found.b.number} · {names[1]}"
+        self.bars.show_values(values, found.audit.images.class_names, names, found.target)
+
+    def _fill_neurons(self, found: Comparison) -> None:
+        from bdshift.neurons.rankings import half_of
+
+        target = found.target
+        sides = (found.a, found.b)
+        tacs = [side.audit.tac_of(target) for side in sides]
+        under = all(tac is not None for tac in tacs)
+        xs = []
+        for side, tac in zip(sides, tacs, strict=True):
+            embedding = side.audit.embedding
+            if under and tac is not None:
+                xs.append(tac.change)
+            else:
+                xs.append(np.zeros(0) if embedding is None else embedding.mean)
+        ys = [side.audit.shifts.shift[target] for side in sides]
+        chosen = np.zeros(len(ys[0]), dtype=bool)
+        chosen[half_of(ys[0])] = True
+        for plot, side, x, y in zip(self.neurons, sides, xs, ys, strict=True):
+            there = len(x) == len(y)
+            plot.show_points(
+                x, y if there else np.zeros(0), chosen if there else np.zeros(0, dtype=bool),
+                flagged=target in side.audit.verdict.poisoned,
+            )  # fmt: skip
+            if there:
+                plot.fit(_span(xs), _span(ys))
+            name = found.audit.images.class_names[target]
+            plot.title.show_text(
+                tr("{model}: shift toward “{name}”", model=name_of(side.run), name=name)
+            )
+            plot.title.setToolTip(tr("Marked are the neurons that hold half of the first's shift."))
+            plot.label_axis(
+                "bottom", tr("TAC, mean |φ(x+δ) − φ(x)|") if under else tr("mean activation φ")
+            )
+            plot.describe(plot.title.text(), plot.title.toolTip())
+
+
+def _span(values: list[np.ndarray]) -> tuple[float, float]:
+    both = np.concatenate(values)
+    return float(np.nanmin(both)), float(np.nanmax(both))
+
+
+def _finding(found: Comparison) -> str:
+    """What became of it, in a sentence or two."""
+    first, second = found.measured
+    target = found.target
+    names = found.audit.images.class_names
+    parts = []
+    if not found.comparable:
+        parts.append(tr("Measured on different images: ACC and ASR do not compare."))
+    elif first is not None and second is not None:
+        parts.append(
+            tr("Clean accuracy {before} → {after}.", before=percent(first.acc),
+               after=percent(second.acc))
+        )  # fmt: skip
+        if first.asr is not None and second.asr is not None:
+            parts.append(
+                tr("Attack success {before} → {after}.", before=percent(first.asr),
+                   after=percent(second.asr))
+            )  # fmt: skip
+        else:
+            parts.append(tr("No trigger is known, so attack success cannot be told."))
+        if found.der is not None:
+            parts.append(tr("DER {value}.", value=figure(found.der, ".3f")))
+    norms = [figure(float(one.audit.shifts.l2[target]), "#.3g") for one in (found.a, found.b)]
+    parts.append(
+        tr("The way to “{name}” is {before} → {after} long.", name=names[target], before=norms[0],
+           after=norms[1])
+    )  # fmt: skip
+    if target in found.b.audit.verdict.poisoned:
+        parts.append(tr("The scan still flags it."))
+    return " ".join(parts)

@@ -1,0 +1,111 @@
+"""The images that two models classify differently, each with what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QIcon, QPixmap
+from PySide6.QtWidgets import QAbstractItemView, QListView, QListWidget, QListWidgetItem
+
+from bdshift_gui.i18n import tr
+from bdshift_gui.numbers import grouped
+from bdshift_gui.widgets.card import Card
+from bdshift_gui.widgets.choices import Choices
+from bdshift_gui.widgets.thumbs import as_image
+
+if TYPE_CHECKING:
+    from bdshift.audit.comparison import Changed, Comparison
+
+_SIDE = 48
+_ROW = _SIDE + 44  # an image and two lines
+_MOST = 60  # images shown of a kind
+_KINDS = ("mended", "broken", "other")
+
+
+class ChangedImages(Card):
+    """Clean ones or triggered ones; those that are right now, wrong now, or wrong otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title.setWordWrap(False)
+        self._found: Comparison | None = None
+        self.which, self.kind = Choices(("triggered", "clean")), Choices(_KINDS)
+        for choices in (self.which, self.kind):
+            self.corner.addWidget(choices)
+            choices.chosen.connect(self._show)
+        self.list = QListWidget()
+        self.list.setObjectName("images")
+        self.list.setViewMode(QListView.ViewMode.IconMode)
+        self.list.setFlow(QListView.Flow.LeftToRight)
+        self.list.setWrapping(False)
+        self.list.setMovement(QListView.Movement.Static)
+        self.list.setIconSize(QSize(_SIDE, _SIDE))
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.list.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.list.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setFixedHeight(_ROW + 12)  # and the scroll bar
+        self.body.addWidget(self.list)
+
+    def show_comparison(self, found: Comparison) -> None:
+        """Show what changed from the first side to the second."""
+        self._found = found
+        self.which.enable("triggered", found.triggered is not None)
+        self.which.enable("clean", found.clean is not None or found.triggered is None)
+        self._show()
+
+    def _changed(self) -> tuple[Changed, ...] | None:
+        assert self._found is not None
+        return self._found.clean if self.which.now == "clean" else self._found.triggered
+
+    def _show(self) -> None:
+        self._label()
+        self.list.clear()
+        changed = self._changed()
+        if changed is None:
+            self.title.show_text(tr("Changed images need an audit with embeddings"))
+            return
+        self.title.show_text(
+            tr("{count} triggered images are classified differently", count=grouped(len(changed)))
+            if self.which.now == "triggered"
+            else tr("{count} clean images are classified differently", count=grouped(len(changed)))
+        )  # fmt: skip
+        found = self._found
+        assert found is not None
+        embedding = found.audit.embedding
+        if self.which.now == "triggered":
+            tac = found.a.audit.tac_of(found.target)
+            embedding = None if tac is None else tac.triggered
+        assert embedding is not None
+        names = found.audit.images.class_names
+        of_kind = [one for one in changed if one.kind == self.kind.now]
+        every = -(-len(of_kind) // _MOST) or 1  # of all classes: they lie in order
+        for one in of_kind[::every]:
+            icon = QIcon(QPixmap.fromImage(as_image(embedding.thumbnails[one.row], _SIDE)))
+            item = QListWidgetItem(icon, f"{names[one.was][:11]}\n→ {names[one.now][:11]}")
+            item.setSizeHint(QSize(92, _ROW))
+            item.setTextAlignment(Qt.AlignmentFlag.AlignHCenter)
+            item.setToolTip(
+                tr("{file}: {was} → {now}; it is {label}", file=embedding.files[one.row].name,
+                   was=names[one.was], now=names[one.now], label=names[one.label])
+            )  # fmt: skip
+            self.list.addItem(item)
+        self.list.setAccessibleName(self.title.text())
+
+    def _label(self) -> None:
+        changed = self._changed() or ()
+        counts = {kind: sum(one.kind == kind for one in changed) for kind in _KINDS}
+        self.which.label(
+            "",
+            {"triggered": (tr("triggered"), tr("Images with the trigger, without the target's.")),
+             "clean": (tr("clean"), tr("All clean images of the audit, also those learnt from."))},
+        )  # fmt: skip
+        self.kind.label(
+            "",
+            {"mended": (tr("now right {count}", count=counts["mended"]),
+                        tr("Wrong before, as labelled now.")),
+             "broken": (tr("now wrong {count}", count=counts["broken"]),
+                        tr("As labelled before, wrong now.")),
+             "other": (tr("otherwise wrong {count}", count=counts["other"]),
+                       tr("Wrong before and now, but not the same."))},
+        )  # fmt: skip
