@@ -207,9 +207,10 @@ class Auditor(QObject):
         source, audit = self._session.state.original, as_shown(self._session.state)
 
         def run(job: JobContext) -> None:
+            from bdshift.audit.cleaning import aligned
             from bdshift.store import save_audit
 
-            save_audit(audit, path)
+            save_audit(aligned(audit, job=job), path)
 
         def done(_: None) -> None:
             self.kept = source
@@ -225,10 +226,23 @@ class Auditor(QObject):
         """Show the rescan of a purification in all views, or the original (0) again."""
         state = self._session.state
         assert state.original is not None
-        if number != state.shown:
-            original = as_shown(state)
-            target = self._selection.now.class_index
-            self._show(original, number, original.most_suspicious if target is None else target)
+        if number == state.shown:
+            return
+        original, target = as_shown(state), self._selection.now.class_index
+        chosen = original.most_suspicious if target is None else target
+        if original is state.original:
+            self._show(original, number, chosen)
+            return
+
+        def run(job: JobContext) -> Audit:
+            from bdshift.audit.cleaning import aligned
+
+            return aligned(original, job=job)
+
+        def done(found: Audit) -> None:
+            self._show(found, number, chosen)
+
+        self._jobs.start(tr("Solving the shifts"), run, done)
 
     def _show(self, original: Audit, number: int, target: int) -> None:
         from bdshift.audit.comparison import side

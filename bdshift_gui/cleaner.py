@@ -15,7 +15,7 @@ from bdshift_gui.jobs.controller import JobController
 from bdshift_gui.session import Session
 
 if TYPE_CHECKING:
-    from bdshift.audit import Cleaned
+    from bdshift.audit import Audit, Cleaned
     from bdshift.audit.unfinished import Asked
 
 
@@ -25,7 +25,7 @@ class Cleaner(QObject):
     def __init__(self, session: Session, jobs: JobController) -> None:
         super().__init__(session)
         self._session, self._jobs = session, jobs
-        self._states: set[Path] = set()  # of purifications that are in no file yet
+        self.states: set[Path] = set()  # of purifications that are in no file yet
 
     def purify(self, asked: Asked) -> None:
         """Purify a copy of the original; stopped, the best until then is kept. After a crash the
@@ -34,30 +34,29 @@ class Cleaner(QObject):
         state = self._session.state
         audit, model, images = as_shown(state), state.model_path, state.images_path
         arch, device = state.corrections.get("arch"), state.corrections.get("device", "auto")
-        if not state.shown:
-            self._session.update(original=audit, audit=audit)
 
-        def run(job: JobContext) -> tuple[Cleaned, Path]:
-            from bdshift.audit.cleaning import clean_model
+        def run(job: JobContext) -> tuple[Audit, Cleaned, Path]:
+            from bdshift.audit.cleaning import aligned, clean_model
             from bdshift.audit.unfinished import Unfinished
             from bdshift.purify import parse_method
             from bdshift.triggers import parse_trigger
 
             applied = parse_trigger(asked.trigger) if asked.trigger else None
             resume = Unfinished().begin(audit, asked)
-            return clean_model(
+            cleaned = clean_model(
                 audit, parse_method(asked.method), asked.target, model=model, images=images,
                 arch=arch, held=asked.held, trigger=applied, device=device, resume=resume, job=job,
-            ), resume  # fmt: skip
+            )  # fmt: skip
+            return aligned(audit), cleaned, resume
 
-        def done(found: tuple[Cleaned, Path]) -> None:
-            cleaned, resume = found
-            self._states.add(resume)
-            now = self._session.state
-            assert now.original is not None
-            original = replace(now.original, runs=(*now.original.runs, cleaned))
-            audit = now.audit if now.shown else original
-            self._session.update(original=original, audit=audit)
+        def done(found: tuple[Audit, Cleaned, Path]) -> None:
+            before, cleaned, resume = found
+            self.states.add(resume)
+            original = replace(before, runs=(*before.runs, cleaned))
+            if self._session.state.shown:
+                self._session.update(original=original)
+            else:
+                self._session.update(original=original, audit=original)
 
         self._session.update(steps=(), comparing=None)
         self._jobs.start(tr("Purifying"), run, done, keeps=True)
@@ -65,12 +64,12 @@ class Cleaner(QObject):
     @Slot()
     def settled(self, *_: object) -> None:
         """The purifications are in a file, or not wanted: what would repeat them can go."""
-        if self._states:
+        if self.states:
             from bdshift.audit.unfinished import Unfinished
 
-            for path in self._states:
+            for path in self.states:
                 Unfinished().forget(path)
-            self._states.clear()
+            self.states.clear()
 
     def export_run(self, number: int, path: Path, form: str) -> None:
         """Write a purified model, and beside it where it came from."""
@@ -80,11 +79,13 @@ class Cleaner(QObject):
 
         def run(job: JobContext) -> None:
             from bdshift.audit import reopen_model
+            from bdshift.audit.cleaning import aligned
             from bdshift.report.cleaning_report import export_cleaned
 
             original = reopen_model(audit, model=model, arch=arch, job=job)
-            cleaned = audit.runs[number - 1]
-            export_cleaned(audit, cleaned, original, path, form, overwrite=True)  # it was asked
+            told = aligned(audit, job=job)
+            cleaned = told.runs[number - 1]
+            export_cleaned(told, cleaned, original, path, form, overwrite=True)  # it was asked
 
         self._jobs.start(tr("Exporting the model"), run, lambda _: None)
 
@@ -95,10 +96,11 @@ class Cleaner(QObject):
         def run(job: JobContext) -> None:
             import json
 
+            from bdshift.audit.cleaning import aligned
             from bdshift.report.cleaning_report import write_text
             from bdshift.report.comparison_report import runs_table, table_csv
 
-            rows = runs_table(audit)
+            rows = runs_table(aligned(audit, job=job))
             as_json = path.suffix.lower() == ".json"
             write_text(path, json.dumps(rows, indent=2) + "\n" if as_json else table_csv(rows))
 
@@ -109,10 +111,11 @@ class Cleaner(QObject):
         audit = as_shown(self._session.state)
 
         def run(job: JobContext) -> None:
+            from bdshift.audit.cleaning import aligned
             from bdshift.report.cleaning_report import write_text
             from bdshift.report.html_report import html_report
 
-            write_text(path, html_report(audit, language, number))
+            write_text(path, html_report(aligned(audit, job=job), language, number))
 
         self._jobs.start(tr("Writing the report"), run, lambda _: None)
 

@@ -47,7 +47,11 @@ class Commands(QObject):
 
     @Slot(str)
     def do(self, key: str) -> None:
-        """Carry out an action of the table."""
+        """Carry out an action of the table, unless it is off: a button elsewhere may ask for it
+        while a job runs.
+        """
+        if not self._window.actions_[key].isEnabled():
+            return
         if key in _STARTING:
             self._window.error.hide()
         getattr(self, key)()
@@ -182,6 +186,15 @@ class Commands(QObject):
             return True
         return self._may_lose(tr("The purifications are not saved. Save the audit first?"))
 
+    def _may_overwrite(self, path: Path) -> bool:
+        """Ask about a file that was not asked about where the path was chosen."""
+        if not path.exists():
+            return True
+        choice = QMessageBox.StandardButton
+        question = tr("{name} is there already. Replace it?", name=path.name)
+        answer = QMessageBox.question(self._window, "bdshift", question, choice.Yes | choice.No)
+        return answer == choice.Yes
+
     def _may_lose(self, question: str) -> bool:
         choice = QMessageBox.StandardButton
         answer = QMessageBox.question(
@@ -224,7 +237,7 @@ class Commands(QObject):
 
         state = self._session.state
         assert state.original is not None
-        before = Unfinished().find(state.original)
+        before = Unfinished().find(state.original, self._window.cleaner.states)
         dialog = PurifyDialog(state, self._selection.now, before, self._window)
         dialog.chosen.connect(self._purify)
         dialog.open()
@@ -284,7 +297,7 @@ class Commands(QObject):
         form = forms[text]
         suffix = suffixes.get(form, Path(state.original.model.path).suffix or ".pth")
         path = ask_where(self._window, tr("Export the model"), f"cleaned{suffix}", (suffix,))
-        if path is not None:
+        if path is not None and self._may_overwrite(path.with_name(path.name + ".json")):
             self._window.cleaner.export_run(number, path, form)
 
     def export_table(self) -> None:

@@ -128,6 +128,7 @@ class MainWindow(QMainWindow):
         for view in (work.runs, work.compare, work.strip):
             view.asked.connect(self.commands.do)
         work.compare.sides_chosen.connect(self.commands.compare_sides)
+        work.strip.sides_chosen.connect(self.commands.compare_sides)
         work.table.asked.connect(self.commands.select_rows)
         work.agreement.asked.connect(self.selection.select_neurons)
         work.inspector.stepped.connect(self.commands.step)
@@ -228,7 +229,7 @@ class MainWindow(QMainWindow):
             self.actions_[key].setEnabled(state.audit is not None and not busy)
         for key in _NEEDS_RUN:
             self.actions_[key].setEnabled(bool(state.runs) and not busy)
-        self.actions_["show_original"].setEnabled(bool(state.shown))
+        self.actions_["show_original"].setEnabled(bool(state.shown) and not busy)
         self.actions_["close_compare"].setEnabled(state.comparing is not None)
         for key in ("open_model", "open_images", "open_audit", "demo"):
             self.actions_[key].setEnabled(not busy)

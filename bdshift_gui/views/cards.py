@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.session import State
-from bdshift_gui.widgets.card import Card, Elided, Rows, Text
+from bdshift_gui.widgets.card import Card, Elided, Rows, Text, plain
 from bdshift_gui.widgets.thumbs import Thumbs
 
 _THUMBS = 8
@@ -55,7 +55,7 @@ class ModelCard(Card):
         if state.shown:
             name = tr("{name}, purified ({number})", name=name, number=state.shown)
         self._name.show_text(name)
-        self._name.setToolTip(path)
+        self._name.setToolTip(plain(path))
         self._safe.show_text(tr("no code run"))
         self._safe.setToolTip(
             tr("The file's pickle is read by bdshift itself, which calls nothing in it.")
@@ -136,7 +136,8 @@ class ImagesCard(Card):
         else:
             return
         self._note.show_text(tr("{count} files skipped", count=len(skipped)) if skipped else "")
-        self._note.setToolTip("\n".join(f"{name}: {reason}" for name, reason in skipped[:30]))
+        lines = "\n".join(f"{name}: {reason}" for name, reason in skipped[:30])
+        self._note.setToolTip(plain(lines))
 
 
 def _corner_button(card: Card) -> QToolButton:

@@ -14,6 +14,7 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.selection import Selection
 from bdshift_gui.session import State
+from bdshift_gui.widgets.card import plain
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.plot import PlotCard, Table, small_font
 
@@ -241,12 +242,13 @@ class ClassView(PlotCard):
             self.view.setToolTip("")
             return
         score = state.verdict.scores[index]
-        self.view.setToolTip(
+        about = (
             f"{index} {state.audit.images.class_names[index]}\n"
             f"L2 {figure(state.shifts.l2[index])}\n"
             f"z {figure(score.z, '.2f')}   MAD {figure(score.mad, '.2f')}   "
             f"p {figure(score.grubbs_p, '.2g')}"
         )
+        self.view.setToolTip(plain(about))
 
     def _row_chosen(self, index: QModelIndex) -> None:
         self.class_chosen.emit(index.row())

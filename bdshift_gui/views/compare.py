@@ -165,15 +165,11 @@ class CompareView(QWidget):
 
         target = found.target
         sides = (found.a, found.b)
-        tacs = [side.audit.tac_of(target) for side in sides]
-        under = all(tac is not None for tac in tacs)
-        xs = []
-        for side, tac in zip(sides, tacs, strict=True):
-            embedding = side.audit.embedding
-            if under and tac is not None:
-                xs.append(tac.change)
-            else:
-                xs.append(np.zeros(0) if embedding is None else embedding.mean)
+        if found.tacs is not None:
+            xs = [tac.change for tac in found.tacs]
+        else:
+            seen = [side.audit.embedding for side in sides]
+            xs = [np.zeros(0) if one is None else one.mean for one in seen]
         ys = [side.audit.shifts.shift[target] for side in sides]
         chosen = np.zeros(len(ys[0]), dtype=bool)
         chosen[half_of(ys[0])] = True
@@ -191,7 +187,7 @@ class CompareView(QWidget):
             )
             plot.title.setToolTip(tr("Marked are the neurons that hold half of the first's shift."))
             plot.label_axis(
-                "bottom", tr("TAC, mean |φ(x+δ) − φ(x)|") if under else tr("mean activation φ")
+                "bottom", tr("TAC, mean |φ(x+δ) − φ(x)|") if found.tacs else tr("mean activation φ")
             )
             plot.describe(plot.title.text(), plot.title.toolTip())
 
@@ -208,7 +204,7 @@ def _finding(found: Comparison) -> str:
     names = found.audit.images.class_names
     parts = []
     if not found.comparable:
-        parts.append(tr("Measured on different images: ACC and ASR do not compare."))
+        parts.append(tr("Not measured alike (class, trigger, images): ACC and ASR do not compare."))
     elif first is not None and second is not None:
         parts.append(
             tr("Clean accuracy {before} → {after}.", before=percent(first.acc),

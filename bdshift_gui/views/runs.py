@@ -21,7 +21,7 @@ from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
 from bdshift_gui.views.curves import CurvesView
-from bdshift_gui.widgets.card import Card, Rows, Text, look
+from bdshift_gui.widgets.card import Card, Rows, Text, look, plain
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit, Cleaned
@@ -107,11 +107,12 @@ class RunCard(Card):
             self.buttons[key].setToolTip(tip)
             self.buttons[key].setAccessibleName(f"{word} {self.title.text()}")
         self.buttons["show_run"].setEnabled(not shown)
-        self.setToolTip(
+        about = (
             tr("{method}\n{seconds} s, {forwards} images forward, {backwards} back",
                method=run.run.method.replace(",", ", "), seconds=figure(run.run.seconds, ".3g"),
                forwards=grouped(run.run.forwards), backwards=grouped(run.run.backwards))
         )  # fmt: skip
+        self.setToolTip(plain(about))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self.chosen.emit()

@@ -12,9 +12,10 @@ from bdshift_gui.widgets.card import Text
 
 
 class ShownStrip(QFrame):
-    """``asked`` carries "show_original" or "compare_run"."""
+    """``asked`` carries "show_original"; ``sides_chosen`` the original and what is shown."""
 
     asked = Signal(str)
+    sides_chosen = Signal(int, int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,7 +23,8 @@ class ShownStrip(QFrame):
         self._text = Text()
         self.back, self.compare = QPushButton(), QPushButton()
         self.back.clicked.connect(lambda: self.asked.emit("show_original"))
-        self.compare.clicked.connect(lambda: self.asked.emit("compare_run"))
+        self._shown = 0
+        self.compare.clicked.connect(lambda: self.sides_chosen.emit(0, self._shown))
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 4, 8, 4)
         row.addWidget(self._text, 1)
@@ -33,6 +35,7 @@ class ShownStrip(QFrame):
     def show_state(self, state: State) -> None:
         """There if a purified model is shown."""
         self.setVisible(bool(state.shown) and state.comparing is None)
+        self._shown = state.shown
         if state.shown:
             run = state.runs[state.shown - 1]
             self._text.show_text(

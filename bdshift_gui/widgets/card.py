@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import html
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from bdshift.text import one_line
+
+
+def plain(text: str) -> str:
+    """A tooltip that may have words of a file in it: never taken for markup, which Qt would read
+    pictures for.
+    """
+    if "<" not in text:
+        return text
+    return html.escape(text).replace("\n", "<br>")
 
 
 def look(widget: QWidget, name: str) -> None:
@@ -44,7 +55,7 @@ class Elided(Text):
     def show_text(self, text: str) -> None:
         """Show ``text`` as far as there is room."""
         self._whole = one_line(text)
-        self.setToolTip(self._whole if len(self._whole) > 12 else "")
+        self.setToolTip(plain(self._whole) if len(self._whole) > 12 else "")
         self.setAccessibleName(self._whole)
         self._fit()
 
@@ -109,7 +120,7 @@ class Rows(QWidget):
             if at < len(rows):
                 key.setText(rows[at][0])
                 value.show_text(rows[at][1])
-                key.setToolTip(rows[at][2])
+                key.setToolTip(plain(rows[at][2]))
                 if rows[at][2]:
-                    value.setToolTip(rows[at][2])
+                    value.setToolTip(plain(rows[at][2]))
                 value.setAccessibleName(f"{rows[at][0]}: {rows[at][1]}")

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListView, QListWidget, QListWi
 
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import grouped
-from bdshift_gui.widgets.card import Card
+from bdshift_gui.widgets.card import Card, plain
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.thumbs import as_image
 
@@ -72,10 +72,9 @@ class ChangedImages(Card):
         )  # fmt: skip
         found = self._found
         assert found is not None
-        embedding = found.audit.embedding
-        if self.which.now == "triggered":
-            tac = found.a.audit.tac_of(found.target)
-            embedding = None if tac is None else tac.triggered
+        embedding = found.a.audit.embedding
+        if self.which.now == "triggered" and found.tacs is not None:
+            embedding = found.tacs[0].triggered
         assert embedding is not None
         names = found.audit.images.class_names
         of_kind = [one for one in changed if one.kind == self.kind.now]
@@ -86,8 +85,8 @@ class ChangedImages(Card):
             item.setSizeHint(QSize(92, _ROW))
             item.setTextAlignment(Qt.AlignmentFlag.AlignHCenter)
             item.setToolTip(
-                tr("{file}: {was} → {now}; it is {label}", file=embedding.files[one.row].name,
-                   was=names[one.was], now=names[one.now], label=names[one.label])
+                plain(tr("{file}: {was} → {now}; it is {label}", file=embedding.files[one.row].name,
+                   was=names[one.was], now=names[one.now], label=names[one.label]))
             )  # fmt: skip
             self.list.addItem(item)
         self.list.setAccessibleName(self.title.text())

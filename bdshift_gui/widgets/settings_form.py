@@ -28,7 +28,7 @@ class _Range:
 
 
 _RANGES = {
-    "epochs": _Range(0, 500, 1),
+    "epochs": _Range(1, 500, 1),
     "batch": _Range(8, 1024, 8),
     "rate": _Range(0.0001, 1, 0.005, 4),
     "scale": _Range(0.1, 10, 0.5, 2),

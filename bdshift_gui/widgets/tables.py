@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
+from bdshift_gui.widgets.card import plain
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -24,7 +26,7 @@ class _Item(QTableWidgetItem):
     def __init__(self, cell: Cell, *, right: bool) -> None:
         super().__init__(cell.text)
         self._cell = cell
-        self.setToolTip(cell.tooltip or cell.text)
+        self.setToolTip(plain(cell.tooltip or cell.text))
         if right:
             self.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 

@@ -8,27 +8,31 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
 
 from bdshift.audit import Audit, Cleaned, add_tac, reopen
-from bdshift.audit.cleaning import clean_model
+from bdshift.audit.cleaning import aligned, clean_model
 from bdshift.audit.comparison import compare
+from bdshift.audit.unfinished import Asked, Unfinished
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.cli import main
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import Cancelled, Event, Figures, JobContext
 from bdshift.purify import Cut, FineTuning, ShiftTuning, parse_method
-from bdshift.report.comparison_report import compared_text, runs_table
+from bdshift.report.comparison_report import compared_text, runs_table, runs_text
 from bdshift.report.html_report import html_report
+from bdshift.shift.exact import solve_exact
 from bdshift.store import load_audit, save_audit
 from bdshift.triggers import parse_trigger
 
@@ -128,6 +132,40 @@ def test_test_images_are_only_reported_on(victim_audit: Audit, signs: Path) -> N
     assert other.after.asr is not None
 
 
+def test_other_images_are_refused_before_anything_is_done(
+    victim_audit: Audit, signs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(signs, tmp_path / "fewer")
+    next((tmp_path / "fewer" / "stop").iterdir()).unlink()
+
+    class NoPurifying(JobContext):
+        def report(self, event: Event) -> None:
+            assert getattr(event, "stage", "") != "Purifying"
+
+    with pytest.raises(InputError, match="not the set that was audited"):
+        clean_model(
+            victim_audit, FineTuning(epochs=1), TARGET, images=tmp_path / "fewer",
+            job=NoPurifying(),
+        )  # fmt: skip
+
+
+def test_rescans_follow_the_audits_alpha_and_rule(audit: Audit) -> None:
+    changed = dataclasses.replace(
+        audit,
+        shifts=solve_exact(audit.embedding.logits, audit.model.weight, alpha=0.5),  # type: ignore[union-attr]
+        verdict=dataclasses.replace(audit.verdict, rule="mad"),
+    )
+    found = aligned(changed)
+    for run in found.runs:
+        again = run.rescan
+        assert again.shifts.alpha == 0.5
+        assert (again.settings.alpha, again.verdict.rule) == (0.5, "mad")
+        assert again.embedding is not None
+        anew = solve_exact(again.embedding.logits, again.model.weight, alpha=0.5)
+        assert np.array_equal(again.shifts.l2, anew.l2)
+    assert aligned(audit).runs[0] is audit.runs[0], "nothing to do"
+
+
 # --- two models side by side
 
 
@@ -146,6 +184,33 @@ def test_sides_are_compared_on_the_same_images(audit: Audit) -> None:
     assert compare(other, 1, 2).der is None
     with pytest.raises(UsageError, match="there is no model 3"):
         compare(audit, 0, 3)
+
+
+def test_what_was_measured_differently_is_not_put_into_one_row(audit: Audit) -> None:
+    first, second = audit.runs
+    other = dataclasses.replace(
+        second, run=dataclasses.replace(second.run, target=3), trigger="badnets:size=1"
+    )
+    mixed = dataclasses.replace(audit, runs=(first, other))
+    assert runs_table(audit)[0]["asr"] == first.before.asr
+    row = runs_table(mixed)[0]
+    assert (row["asr"], row["norm"], row["target"]) == (None, None, None)
+    assert row["acc"] == audit.accuracy
+    assert not compare(mixed, 1, 2).comparable
+    assert "do not all compare" in runs_text(mixed)
+    assert "do not all compare" not in runs_text(audit)
+    assert "Not measured alike" in compared_text(compare(mixed, 1, 2))
+
+
+def test_neurons_are_compared_under_the_purifications_trigger(audit: Audit) -> None:
+    tac = audit.tac_of(TARGET)
+    assert tac is not None
+    later = dataclasses.replace(tac, trigger="badnets:size=1")
+    more = dataclasses.replace(audit, tac=(*audit.tac, later))
+    assert more.tac_of(TARGET) is later, "the last that was measured is shown"
+    found = compare(more, 0, 1).tacs
+    assert found is not None
+    assert found[0].trigger == found[1].trigger == audit.runs[0].trigger
 
 
 def test_changed_images_are_those_that_changed(audit: Audit) -> None:
@@ -202,6 +267,63 @@ def test_weights_of_another_network_are_refused(audit: Audit) -> None:
     wrong = dataclasses.replace(audit.runs[0].run, weights=weights)
     with pytest.raises(InputError, match="of another network"):
         wrong.applied_to(classifier)
+
+
+@pytest.mark.parametrize("damage", ["head", "alpha", "beta", "infinite", "nested", "class"])
+def test_runs_that_do_not_fit_are_refused(saved: Path, damage: str) -> None:
+    with h5py.File(saved, "r+") as file:
+        about = json.loads(file["audit.json"][()].tobytes())
+        first = about["runs"][0]
+        if damage == "head":  # other weights than the figures are of
+            place = first["weights"].index("fc.weight")
+            file[f"runs/0/weights/{place}"][...] = 1.0
+        elif damage == "infinite":
+            file["runs/0/rescan/shift/shift"][0, 0] = np.inf
+        elif damage == "alpha":
+            first["rescan"]["shifts"]["alpha"] = -5.0
+        elif damage == "beta":
+            first["rescan"]["verdict"]["beta"] = None
+        elif damage == "nested":
+            first["rescan"]["runs"] = [first["rescan"].copy()]
+        else:
+            first["run"]["target"] = 12
+        del file["audit.json"]
+        file["audit.json"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    with pytest.raises(InputError, match="is damaged"):
+        load_audit(saved)
+
+
+# --- purifications that were interrupted
+
+
+def test_what_was_begun_is_found_again_until_it_is_forgotten(audit: Audit, tmp_path: Path) -> None:
+    states = Unfinished(tmp_path / "states")
+    asked = [Asked(f"cut:neurons={i}", TARGET, STICKER, 0.2) for i in range(7)]
+    assert states.find(audit) is None
+    paths = []
+    for one in asked:
+        path = states.begin(audit, one)
+        assert states.find(audit) != one, "nothing was done yet"
+        path.write_bytes(b"state")
+        os.utime(path, (len(paths) + 1, len(paths) + 1))
+        paths.append(path)
+        assert states.find(audit) == one
+    left = list((tmp_path / "states").glob("*.state"))
+    assert len(left) < len(asked), "the oldest go"
+    assert len(left) == len(list((tmp_path / "states").glob("*.json")))
+    oldest = min(left, key=lambda path: path.stat().st_mtime)
+    again = asked[paths.index(oldest)]
+    assert states.begin(audit, again) == oldest
+    assert oldest.exists(), "begun again, it is not the one to go"
+    assert states.find(audit, {paths[-1]}) == asked[-2]
+    other = dataclasses.replace(
+        audit, shifts=dataclasses.replace(audit.shifts, shift=audit.shifts.shift * 2)
+    )
+    assert states.find(other) is None, "of other shifts"
+    for path in paths:
+        states.forget(path)
+    assert states.find(audit) is None
+    assert not list((tmp_path / "states").iterdir())
 
 
 # --- the commands
@@ -277,6 +399,53 @@ def test_the_report_tells_before_and_after(audit: Audit, saved: Path, tmp_path: 
     assert [run["method"] for run in json.loads(told.read_text())["runs"]] == [
         one.run.method for one in audit.runs
     ]
+
+
+def test_a_purification_made_meanwhile_is_not_lost(
+    audit: Audit, victim_audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.h5"
+    save_audit(victim_audit, file)
+
+    def meanwhile(*given: object, **settings: object) -> Cleaned:
+        save_audit(dataclasses.replace(victim_audit, runs=audit.runs[:1]), file)
+        return audit.runs[1]
+
+    monkeypatch.setattr("bdshift.audit.cleaning.clean_model", meanwhile)
+    found = call("purify", file, "--out", tmp_path / "o.pth", "--method", "cut")
+    assert found.exit_code == 0, found.output
+    assert [run.run.method for run in load_audit(file).runs] == [
+        run.run.method for run in audit.runs
+    ]
+
+
+def test_what_is_read_is_never_replaced(saved: Path, victim: Path, tmp_path: Path) -> None:
+    before = saved.read_bytes()
+    for given in (
+        ("export", saved, "--run", "1", "--out", saved),
+        ("report", saved, "--out", saved),
+        ("purify", saved, "--method", "cut", "--out", saved),
+    ):
+        found = call(*given, "--overwrite")
+        assert found.exit_code == 2, given
+        assert "is what is read" in found.output
+    assert saved.read_bytes() == before
+    found = call("export", saved, "--run", "1", "--out", tmp_path / "no" / "x.pth")
+    assert found.exit_code == 3
+    assert "no such folder" in found.output
+
+
+def test_words_of_a_file_do_nothing_to_a_terminal(audit: Audit, tmp_path: Path) -> None:
+    run = audit.runs[0]
+    evil = dataclasses.replace(run.run, method="cut:\x1b]0;owned\x07\u202e")
+    save_audit(
+        dataclasses.replace(audit, runs=(dataclasses.replace(run, run=evil),)), tmp_path / "a.h5"
+    )
+    for form in ((), ("--csv",), ("--json",), ("0", "1")):
+        said = call("compare", tmp_path / "a.h5", *form).output
+        assert said
+        assert "\x1b" not in said
+        assert "\u202e" not in said
 
 
 def test_wrong_use_is_said(tmp_path: Path, clean_twin: Path, signs: Path) -> None:

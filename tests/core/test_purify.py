@@ -21,11 +21,13 @@ from bdshift.purify import (
     PAPER,
     CleanData,
     Cut,
+    FineTuning,
     Method,
     Part,
     Purified,
     ShiftTuning,
     Step,
+    Watch,
     parse_method,
     purify,
     read_part,
@@ -172,7 +174,9 @@ def test_what_is_watched_changes_nothing(
         return {"asr": float(next(seen))}
 
     plain = purify(classifier, data, ShiftTuning(epochs=2), TARGET, shift)
-    watched = purify(classifier, data, ShiftTuning(epochs=2), TARGET, shift, watch=watch)
+    watched = purify(
+        classifier, data, ShiftTuning(epochs=2), TARGET, shift, watch=Watch("all", watch)
+    )
     assert same(of(plain), of(watched))
     assert [row.watched["asr"] for row in watched.rows] == [1.0, 3.0]
 
@@ -191,6 +195,28 @@ def test_methods_cannot_see_triggers_or_test_images() -> None:
         text = (folder / f"{name}.py").read_text()
         assert "bdshift.triggers" not in text
         assert "purify.measure" not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["shift-tuning:epochs=0", "fine-tuning:epochs=-1", "shift-tuning:batch=1",
+     "fine-tuning:rate=-1",
+     "fine-pruning:rate=nan", "shift-tuning:scale=nan", "cut:tolerance=2", "fine-pruning:batch=0",
+     "shift-tuning:tolerance=-1"],
+)  # fmt: skip
+def test_settings_out_of_range_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_method(text)
+
+
+def test_a_tuning_that_runs_away_is_said(
+    opened: tuple[Classifier, CleanData, torch.Tensor],
+) -> None:
+    classifier, data, shift = opened
+    with pytest.raises(UsageError, match="ran away"):
+        purify(classifier, data, FineTuning(epochs=1, rate=1e6), TARGET, shift)
+    with pytest.raises(UsageError, match="not negative"):
+        purify(classifier, data, FineTuning(epochs=1), TARGET, shift, seed=-1)
 
 
 # --- choosing, cancelling, resuming
@@ -290,6 +316,31 @@ def test_a_state_of_another_run_is_refused(
         purify(classifier, data, Cut(neurons="4"), TARGET, shift, resume=file)
 
 
+def test_figures_of_another_trigger_are_not_taken_for_these(
+    opened: tuple[Classifier, CleanData, torch.Tensor], tmp_path: Path
+) -> None:
+    classifier, data, shift = opened
+    file = tmp_path / "a.state"
+
+    def run(what: str, asr: float) -> Purified:
+        return purify(
+            classifier, data, Scripted((1, 2)), TARGET, shift, resume=file,
+            watch=Watch(what, lambda _: {"asr": asr}),
+        )  # fmt: skip
+
+    assert [row.watched for row in run("this", 0.5).rows] == [{"asr": 0.5}] * 2
+    assert [row.watched for row in run("this", 0.1).rows] == [{"asr": 0.5}] * 2, "from the file"
+    assert [row.watched for row in run("that", 0.1).rows] == [{}] * 2
+
+
+def test_a_state_that_cannot_be_written_is_said(
+    opened: tuple[Classifier, CleanData, torch.Tensor], tmp_path: Path
+) -> None:
+    classifier, data, shift = opened
+    with pytest.raises(InputError, match="cannot be written"):
+        purify(classifier, data, Cut(neurons="3"), TARGET, shift, resume=tmp_path / "no" / "state")
+
+
 # --- measuring
 
 
@@ -328,12 +379,13 @@ def test_the_paper_keeps_the_last_epoch_whatever_became_of_it(
     opened: tuple[Classifier, CleanData, torch.Tensor],
 ) -> None:
     classifier, data, shift = opened
-    hot = dataclasses.replace(PAPER, epochs=3, rate=0.3)  # so that later epochs run away
-    found = purify(classifier, data, hot, TARGET, shift)
-    assert found.kept == 2
-    assert found.rows[2].step.score < found.rows[0].step.score, "or this shows nothing"
-    reach = purify(classifier, data, dataclasses.replace(hot, keep="reach"), TARGET, shift)
-    assert reach.kept != 2
+    short = dataclasses.replace(PAPER, epochs=4, batch=16, tolerance=1.0)
+    found = purify(classifier, data, short, TARGET, shift)
+    assert found.kept == 3
+    scores = [row.step.score for row in found.rows]
+    assert max(scores) > scores[3], "the last is not also the best, or this shows nothing"
+    reach = purify(classifier, data, dataclasses.replace(short, keep="reach"), TARGET, shift)
+    assert reach.kept == scores.index(max(scores))
     with pytest.raises(UsageError, match="reach or last"):
         parse_method("shift-tuning:keep=first")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,24 @@ def audit_file(victim: Path, signs: Path, tmp_path_factory: pytest.TempPathFacto
     audit = add_tac(audit, classifier, clean, parse_trigger(STICKER), 9)
     path = tmp_path_factory.mktemp("audit") / "victim.h5"
     save_audit(audit, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def runs_file(audit_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with two purifications: one that helps, one that does not."""
+    from bdshift.audit.cleaning import clean_model
+    from bdshift.purify import Cut, ShiftTuning
+    from bdshift.store import load_audit, save_audit
+    from bdshift.triggers import parse_trigger
+
+    audit, trigger = load_audit(audit_file), parse_trigger(STICKER)
+    runs = tuple(
+        clean_model(audit, method, 9, trigger=trigger)
+        for method in (ShiftTuning(epochs=3, batch=16), Cut(neurons="3"))
+    )
+    path = tmp_path_factory.mktemp("runs") / "runs.h5"
+    save_audit(replace(audit, runs=runs), path)
     return path
 
 

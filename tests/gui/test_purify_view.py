@@ -18,6 +18,7 @@ from bdshift.store import load_audit
 from bdshift_gui import commands as commands_module
 from bdshift_gui.dialogs.purify import PurifyDialog
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.widgets.card import plain
 from bdshift_gui.widgets.settings_form import SettingsForm
 
 STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
@@ -39,12 +40,17 @@ def ask(window: MainWindow) -> PurifyDialog:
     return dialog
 
 
+def ask_again(window: MainWindow) -> PurifyDialog:
+    window.commands.do("purify")
+    return window.findChildren(PurifyDialog)[-1]
+
+
 @pytest.fixture
-def tuned(opened: MainWindow, qtbot: QtBot) -> MainWindow:
-    """The window after two purifications: one that helps, one that does not."""
-    purify(qtbot, opened, "shift-tuning:epochs=3,batch=16", STICKER)
-    purify(qtbot, opened, "cut:neurons=3", STICKER)
-    return opened
+def tuned(window: MainWindow, qtbot: QtBot, runs_file: Path) -> MainWindow:
+    """The window with an audit that has two purifications."""
+    window.commands.open(runs_file)
+    wait(qtbot, window)
+    return window
 
 
 # --- asking how
@@ -114,6 +120,12 @@ def test_what_was_interrupted_is_offered_again(opened: MainWindow, qtbot: QtBot)
     purify(qtbot, opened, "fine-tuning:epochs=2,rate=0.01,batch=64")
     first = opened.session.state.runs[0]
     dialog = ask(opened)
+    assert dialog.method.findData("before") < 0, "what is there is not interrupted"
+    dialog.reject()
+    opened.cleaner.states.clear()  # as if the window were another
+    (dialog,) = [one for one in opened.findChildren(PurifyDialog) if one.isVisible()] or [
+        ask_again(opened)
+    ]
     dialog.method.setCurrentIndex(dialog.method.findData("before"))
     assert not dialog.settings.isEnabled()
     dialog.start.click()
@@ -155,7 +167,9 @@ def test_the_rescan_is_shown_in_all_views(tuned: MainWindow, qtbot: QtBot, tmp_p
     original = tuned.session.state.original
     tuned.auditor.set_alpha(0.2)
     tuned.work.runs.cards[0].buttons["show_run"].click()
+    wait(qtbot, tuned)  # the rescans are solved for that α too
     state = tuned.session.state
+    assert state.runs[0].rescan.shifts.alpha == 0.2
     assert state.shown == 1
     assert state.audit is state.runs[0].rescan
     assert state.shifts is state.runs[0].rescan.shifts
@@ -232,6 +246,36 @@ def test_stopped_it_keeps_the_best_until_then(opened: MainWindow, qtbot: QtBot) 
     assert not run.run.complete
     assert 1 < len(run.run.rows) < 40
     assert opened.work.runs.cards[0].title.text() == "1 · fine-tuning (stopped)"
+
+
+def test_nothing_else_is_shown_while_a_job_runs(tuned: MainWindow, qtbot: QtBot) -> None:
+    assert tuned.work is not None
+    tuned.auditor.measure_tac("blend:ratio=0.3")
+    tuned.work.runs.cards[0].buttons["show_run"].click()
+    assert tuned.session.state.shown == 0
+    wait(qtbot, tuned)
+    tuned.work.runs.cards[0].buttons["show_run"].click()
+    assert tuned.session.state.shown == 1
+    tuned.auditor.measure_tac("blend:ratio=0.3")
+    tuned.work.strip.back.click()
+    assert tuned.session.state.shown == 1
+    wait(qtbot, tuned)
+    assert tuned.session.state.audit is tuned.session.state.runs[0].rescan
+
+
+def test_the_strip_compares_what_is_shown(tuned: MainWindow) -> None:
+    assert tuned.work is not None
+    tuned.auditor.show_side(2)
+    tuned.work.runs.choose(1)
+    tuned.work.strip.compare.click()
+    assert tuned.session.state.comparing == (0, 2)
+
+
+def test_tooltips_are_never_markup() -> None:
+    assert plain("a\nb & c") == "a\nb & c"
+    shown = plain('<img src="//host/x.png">\nb')
+    assert "<img" not in shown
+    assert shown.endswith("<br>b")
 
 
 # --- into files

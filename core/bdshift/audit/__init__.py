@@ -35,14 +35,14 @@ from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
 from bdshift.jobs import SILENT, JobContext
-from bdshift.neurons.tac import measure_tac
+from bdshift.neurons.tac import Tac, measure_tac
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.shift.verdict import judge
 from bdshift.triggers import Trigger
 
 __all__ = [
     "Audit", "CleanSet", "Cleaned", "ImagesRecord", "LabelProposal", "ModelRecord", "ScanSettings",
-    "add_tac", "reopen", "reopen_model", "scan", "versions",
+    "add_tac", "reopen", "reopen_model", "scan", "versions", "with_tac",
 ]  # fmt: skip
 
 
@@ -190,6 +190,10 @@ def add_tac(
     if triggered.images_hash != audit.images.sha256:
         raise InputError(f"{clean.collection.path}: is not the set that was audited (hash differs)")
     before = audit.embedding or embed()
-    found = measure_tac(before, triggered, trigger.spec, target)
-    kept = [t for t in audit.tac if (t.trigger, t.target) != (found.trigger, found.target)]
-    return replace(audit, tac=(*kept, found))
+    return with_tac(audit, measure_tac(before, triggered, trigger.spec, target))
+
+
+def with_tac(audit: Audit, tac: Tac) -> Audit:
+    """The audit with a TAC added, or renewed."""
+    kept = [t for t in audit.tac if (t.trigger, t.target) != (tac.trigger, tac.target)]
+    return replace(audit, tac=(*kept, tac))

@@ -17,7 +17,8 @@ from bdshift.devices import pick_device
 from bdshift.images.collection import open_images
 from bdshift.images.labels import map_classes
 from bdshift.jobs import SILENT, JobContext
-from bdshift.purify import Method, Part, purify, read_part, split_clean
+from bdshift.purify import Method, Part, Watch, purify, read_part, split_clean
+from bdshift.purify.clean_data import check_held
 from bdshift.purify.measure import attack_success, measure
 from bdshift.shift.verdict import judge
 from bdshift.triggers import Trigger, parse_trigger
@@ -50,12 +51,15 @@ def clean_model(
 
     Raises as `bdshift.audit.reopen` and `bdshift.purify.purify` do.
     """
+    check_held(held)
     where = pick_device(device)
     classifier, found = reopen(audit, model=model, images=images, arch=arch, job=job)
     preprocess = classifier.preprocessing
     assert preprocess is not None
     read = partial(read_part, size=preprocess.size, job=job)
-    everything = read(found.collection, found.files, found.class_map.of_folder)
+    everything = read(
+        found.collection, found.files, found.class_map.of_folder, expected=audit.images.sha256
+    )
     clean = split_clean(everything, preprocess, held=held, seed=seed)
     reported = clean.held if test is None else _read_test(audit, Path(test), read)
     reported = reported.to(where)
@@ -65,11 +69,12 @@ def clean_model(
         target=target, job=job,
     )  # fmt: skip
 
-    def watch(network: nn.Module) -> dict[str, float]:
-        if trigger is None:
-            return {}
+    def look(network: nn.Module) -> dict[str, float]:
+        assert trigger is not None
         asr, ra = attack_success(network, preprocess, few, trigger, target, job=job)
         return {} if asr is None or ra is None else {"asr": asr, "ra": ra}
+
+    watch = None if trigger is None else Watch(f"{trigger.spec} {test}", look)
 
     before = figures(classifier.network.to(where))
     run = purify(
@@ -86,6 +91,30 @@ def clean_model(
         run, held, None if trigger is None else trigger.spec, None if test is None else str(test),
         len(reported), before, after, again,
     )  # fmt: skip
+
+
+def aligned(audit: Audit, *, job: JobContext = SILENT) -> Audit:
+    """The audit with every rescan at its own α, rule and β, so that norms before and after compare.
+
+    Solved again from the cached embedding, where α differs and there is one.
+    """
+    return replace(audit, runs=tuple(_aligned(run, audit, job) for run in audit.runs))
+
+
+def _aligned(run: Cleaned, audit: Audit, job: JobContext) -> Cleaned:
+    again, wanted = run.rescan, audit.verdict
+    shifts = again.shifts
+    if shifts.alpha != audit.shifts.alpha and again.embedding is not None:
+        settings = replace(again.settings, alpha=audit.shifts.alpha)
+        shifts = solve(again.embedding.logits, again.model.weight, settings, job=job)
+    same = (again.verdict.rule, again.verdict.beta) == (wanted.rule, wanted.beta)
+    if shifts is again.shifts and same:
+        return run
+    names = audit.images.class_names
+    verdict = judge(shifts.l2, names, rule=wanted.rule, beta=wanted.beta)
+    settings = replace(again.settings, alpha=shifts.alpha, rule=wanted.rule, beta=wanted.beta)
+    found = replace(again, shifts=shifts, verdict=verdict, settings=settings)
+    return replace(run, rescan=found)
 
 
 def _read_test(audit: Audit, path: Path, read: partial[Part]) -> Part:

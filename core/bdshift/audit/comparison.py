@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bdshift.audit.records import Audit, Cleaned
 from bdshift.errors import UsageError
+from bdshift.neurons.tac import Tac
 from bdshift.purify.measure import Measured, der
 from bdshift.shift.embed import Embedding
 
@@ -71,11 +72,9 @@ class Comparison:
 
     @property
     def comparable(self) -> bool:
-        """Whether both were measured on the same images with the same trigger."""
+        """Whether both were measured on the same images, with one trigger for one class."""
         a, b = self.a.run, self.b.run
-        if a is None or b is None:
-            return True
-        return _measured_on(a) == _measured_on(b)
+        return a is None or b is None or measured_alike(a, b)
 
     @property
     def measured(self) -> tuple[Measured | None, Measured | None]:
@@ -103,16 +102,34 @@ class Comparison:
         """The same of the images with the trigger, those of the target left out; None unless TAC
         of both was measured under one trigger.
         """
-        a, b = self.a.audit.tac_of(self.target), self.b.audit.tac_of(self.target)
-        if a is None or b is None or a.trigger != b.trigger:
+        if self.tacs is None:
             return None
+        a, b = self.tacs
         return _changed(a.triggered, b.triggered, self.target)
+
+    @cached_property
+    def tacs(self) -> tuple[Tac, Tac] | None:
+        """TAC of both for the target under one trigger, that of the purification if it has one,
+        else the last that was measured; None if there is none.
+        """
+        runs = [side.run for side in (self.b, self.a) if side.run is not None]
+        first = [run.trigger for run in runs if run.trigger is not None]
+        known = [tac.trigger for tac in reversed(self.a.audit.tac)]
+        for trigger in dict.fromkeys([*first, *known]):
+            pair = [side.audit.tac_of(self.target, trigger) for side in (self.a, self.b)]
+            if pair[0] is not None and pair[1] is not None:
+                return pair[0], pair[1]
+        return None
+
+
+def measured_alike(a: Cleaned, b: Cleaned) -> bool:
+    """Whether the figures of two purifications are of one class, trigger and set of images."""
+    return _measured_on(a) == _measured_on(b)
 
 
 def _measured_on(run: Cleaned) -> tuple[object, ...]:
-    if run.test is not None:
-        return run.trigger, run.test, run.count
-    return run.trigger, None, run.held, run.run.seed
+    images = (run.held, run.run.seed) if run.test is None else (run.test, run.count)
+    return run.run.target, run.trigger, run.test, *images
 
 
 def _changed(

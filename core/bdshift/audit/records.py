@@ -214,9 +214,10 @@ class Audit:
         poisoned = self.verdict.poisoned
         return poisoned[0] if poisoned else int(self.shifts.l2.argmin())
 
-    def tac_of(self, target: int | None) -> Tac | None:
-        """TAC for a class, if it was measured."""
-        return next((tac for tac in self.tac if tac.target == target), None)
+    def tac_of(self, target: int | None, trigger: str | None = None) -> Tac | None:
+        """TAC for a class, if it was measured; under ``trigger``, or else the last."""
+        fitting = (tac for tac in reversed(self.tac) if trigger in (None, tac.trigger))
+        return next((tac for tac in fitting if tac.target == target), None)
 
 
 def versions() -> dict[str, str]:

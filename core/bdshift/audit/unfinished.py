@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import platformdirs
 
+from bdshift._version import __version__
 from bdshift.audit.records import Audit
-from bdshift.errors import InputError
+from bdshift.errors import InputError, UsageError
 from bdshift.files import written_whole
+from bdshift.purify import parse_method
 
 _MOST = 4  # states that are kept, the newest
 
@@ -51,17 +54,21 @@ class Unfinished:
                 part.write_text(json.dumps(about), encoding="utf-8")
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be written ({error.strerror})") from error
-        for old in self._newest()[_MOST:]:
+        for old in [one for one in self._newest() if one != path][_MOST:]:
             self.forget(old)
         return path
 
-    def find(self, audit: Audit) -> Asked | None:
-        """The newest that was begun on this model with these images, if its state is there."""
+    def find(self, audit: Audit, but: Collection[Path] = ()) -> Asked | None:
+        """The newest that was begun on this audit, if its state is there and none of ``but``."""
         for path in self._newest():
-            with suppress(OSError, ValueError, TypeError, KeyError):
+            if path in but:
+                continue
+            with suppress(OSError, ValueError, TypeError, KeyError, UsageError):
                 about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
                 if {key: about.pop(key) for key in _of(audit)} == _of(audit):
-                    return Asked(**about)
+                    asked = Asked(**about)
+                    parse_method(asked.method)
+                    return asked
         return None
 
     def forget(self, path: Path) -> None:
@@ -78,6 +85,11 @@ class Unfinished:
         return [path for _, path in sorted(found, reverse=True)]
 
 
-def _of(audit: Audit) -> dict[str, object]:
-    alpha = audit.shifts.alpha  # which decides the shift that is tuned under
-    return {"model": audit.model.sha256, "images": audit.images.sha256, "alpha": alpha}
+def _of(audit: Audit) -> dict[str, str]:
+    """All that decides whether a state fits: the shifts stand for α and preprocessing too."""
+    return {
+        "model": audit.model.sha256,
+        "images": audit.images.sha256,
+        "shifts": hashlib.sha256(audit.shifts.shift.tobytes()).hexdigest(),
+        "bdshift": __version__,
+    }

@@ -41,7 +41,7 @@ def command(
     if as_csv:
         click.echo(table_csv(runs_table(audit)), nl=False)
     elif as_json:
-        click.echo(json.dumps(runs_table(audit), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(runs_table(audit), indent=2))
     else:
         text = runs_text(audit) if first is None else compared_text(compare(audit, first, second))
         click.echo("\n".join(map(one_line, text.splitlines())))

@@ -6,6 +6,7 @@ import functools
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -70,6 +71,15 @@ class ConsoleJob(JobContext):
 def _say(text: str) -> None:
     """One line on stderr, whatever the file that it is about has put into it."""
     click.echo(f"bdshift: {one_line(text[:_LONGEST])}", err=True)
+
+
+def refuse_to_lose(out: Path, overwrite: bool, *sources: Path) -> None:
+    """Raise `UsageError` if ``out`` is one of the ``sources``, or there and not to be replaced."""
+    for source in sources:
+        if out.exists() and source.exists() and out.samefile(source):
+            raise UsageError(f"{out}: is what is read, and not to be replaced")
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out}: exists; --overwrite replaces it")
 
 
 def guarded(function: Callable[..., None]) -> Callable[..., None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded
+from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded, refuse_to_lose
 from bdshift.errors import UsageError
 from bdshift.text import one_line
 
@@ -54,6 +54,7 @@ def command(
     from bdshift.report.cleaning_report import export_cleaned
     from bdshift.store import load_audit
 
+    refuse_to_lose(out, overwrite, source)
     metadata = {}
     cleaned = None
     if source.is_file() and source.open("rb").read(8) == _HDF5:

@@ -55,7 +55,7 @@ def command(
     job: ConsoleJob,
 ) -> None:
     """Rank the neurons of an audit; with a trigger, measure TAC and add it to the audit file."""
-    from bdshift.audit import add_tac, reopen
+    from bdshift.audit import add_tac, reopen, with_tac
     from bdshift.report.json_report import neurons_json
     from bdshift.report.text_report import neurons_text
     from bdshift.store import load_audit, save_audit
@@ -67,8 +67,8 @@ def command(
     if trigger is not None:
         applied = parse_trigger(trigger)
         classifier, clean = reopen(audit, model=model, images=images, arch=arch, job=job)
-        audit = add_tac(audit, classifier, clean, applied, index, job=job)
-        tac = audit.tac[-1]
+        tac = add_tac(audit, classifier, clean, applied, index, job=job).tac[-1]
+        audit = with_tac(load_audit(audit_file), tac)  # which may have got a purification meanwhile
         save_audit(audit, audit_file, embeddings=audit.embedding is not None)
     else:
         tac = audit.tac_of(index)

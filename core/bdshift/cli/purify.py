@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded
+from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded, refuse_to_lose
 from bdshift.cli.export import FORM_NAMES
 from bdshift.cli.neurons import TRIGGER_HELP, pick_target
 from bdshift.errors import UsageError
@@ -26,7 +26,8 @@ _METHOD_HELP = (
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The cleaned model.")
 @click.option("--method", "method_text", default="shift-tuning", show_default=True,
               help=_METHOD_HELP)  # fmt: skip
-@click.option("--target", help="Poisoned class; default: the one that the audit names.")
+@click.option("--target", default="auto", show_default=True,
+              help="Poisoned class; auto: the one that the audit flags.")  # fmt: skip
 @click.option("--held", default=0.2, show_default=True, help="Share of the images held out.")
 @click.option("--trigger", help=f"Report attack success under it: {TRIGGER_HELP}")
 @click.option("--test", type=click.Path(path_type=Path),
@@ -45,7 +46,7 @@ def command(
     sources: tuple[Path, ...],
     out: Path,
     method_text: str,
-    target: str | None,
+    target: str,
     held: float,
     trigger: str | None,
     test: Path | None,
@@ -67,19 +68,22 @@ def command(
     """
     if len(sources) > 2:
         raise UsageError("give an audit file, or a model and its images")
+    resume = out.with_name(out.name + ".state")
     for path in (out, out.with_name(out.name + ".json")):
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path}: exists; --overwrite replaces it")
+        # with a state there, they are what a killed writer of this command left
+        refuse_to_lose(path, overwrite or resume.exists(), *sources, *filter(None, (model,)))
     if not out.absolute().parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.absolute().parent}")
     from bdshift.audit import ScanSettings, reopen_model, scan
     from bdshift.audit.cleaning import clean_model
+    from bdshift.checkpoints.export import check_form
     from bdshift.purify import parse_method
     from bdshift.report.cleaning_report import cleaned_text, export_cleaned
     from bdshift.shift.cache import EmbeddingCache
     from bdshift.store import load_audit, save_audit
     from bdshift.triggers import parse_trigger
 
+    check_form(form)
     method = parse_method(method_text)
     applied = parse_trigger(trigger) if trigger else None
     if len(sources) == 1:
@@ -87,18 +91,20 @@ def command(
     else:
         settings = ScanSettings(arch=arch, device=device)
         audit = scan(sources[0], sources[1], settings, cache=EmbeddingCache(), job=job)
-    if target is None and not audit.verdict.poisoned:
+    found = None if target == "auto" and target not in audit.images.class_names else target
+    if found is None and not audit.verdict.poisoned:
         raise UsageError(
             "no class is flagged; if you know better, name the poisoned class with --target"
         )
-    resume = out.with_name(out.name + ".state")
     cleaned = clean_model(
-        audit, method, pick_target(audit, target), model=model, images=images, arch=arch,
+        audit, method, pick_target(audit, found), model=model, images=images, arch=arch,
         held=held, trigger=applied, test=test, seed=seed, device=device, resume=resume, job=job,
     )  # fmt: skip
+    if len(sources) == 1:
+        audit = load_audit(sources[0])  # which may have got another purification meanwhile
     audit = replace(audit, runs=(*audit.runs, cleaned))
     original = reopen_model(audit, model=model, arch=arch, job=job)
-    told = export_cleaned(audit, cleaned, original, out, form, overwrite=overwrite)
+    told = export_cleaned(audit, cleaned, original, out, form, overwrite=True)
     if len(sources) == 1:
         save_audit(audit, sources[0], embeddings=audit.embedding is not None)
     resume.unlink(missing_ok=True)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from bdshift.cli.console import ConsoleJob, guarded
-from bdshift.errors import UsageError
+from bdshift.cli.console import ConsoleJob, guarded, refuse_to_lose
 from bdshift.text import one_line
 
 
@@ -36,8 +35,7 @@ def command(
     from bdshift.report.json_report import audit_json
     from bdshift.store import load_audit
 
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out}: exists; --overwrite replaces it")
+    refuse_to_lose(out, overwrite, audit_file)
     audit = load_audit(audit_file)
     if out.suffix.lower() == ".json":
         told = {**audit_json(audit), "runs": [cleaned_json(audit, one) for one in audit.runs]}

@@ -10,13 +10,14 @@ from bdshift.purify.clean_data import CleanData, Part, read_part, split_clean
 from bdshift.purify.fine_tuning import FineTuning
 from bdshift.purify.method import Method, Step
 from bdshift.purify.pruning import Cut, FinePruning
-from bdshift.purify.run import Purified, Row, purify
+from bdshift.purify.run import Purified, Row, Watch, purify
 from bdshift.purify.shift_tuning import PAPER, ShiftTuning
 from bdshift.spec import parse_spec
 
 __all__ = [
     "METHODS", "PAPER", "CleanData", "Cut", "FinePruning", "FineTuning", "Method", "Part",
-    "Purified", "Row", "ShiftTuning", "Step", "parse_method", "purify", "read_part", "split_clean",
+    "Purified", "Row", "ShiftTuning", "Step", "Watch", "parse_method", "purify", "read_part",
+    "split_clean",
 ]  # fmt: skip
 
 METHODS: dict[str, type[Method]] = {

@@ -14,7 +14,7 @@ import torch
 
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import ImageCollection, ImageFile
-from bdshift.images.loader import decode_all
+from bdshift.images.loader import content_hash, decode_all
 from bdshift.jobs import SILENT, JobContext
 
 _LEAST = 2  # images of each part
@@ -56,6 +56,12 @@ class CleanData:
     preprocess: Callable[[torch.Tensor], torch.Tensor]
 
 
+def check_held(held: float) -> None:
+    """Raise `UsageError` if ``held`` is no share that can be held out."""
+    if not 0 < held < 1:
+        raise UsageError(f"the held-out share must be between 0 and 1, not {held}")
+
+
 def split_clean(
     part: Part,
     preprocess: Callable[[torch.Tensor], torch.Tensor],
@@ -67,8 +73,7 @@ def split_clean(
 
     Raises `UsageError` if ``held`` is not in (0, 1), `InputError` if there are too few images.
     """
-    if not 0 < held < 1:
-        raise UsageError(f"the held-out share must be between 0 and 1, not {held}")
+    check_held(held)
     rng = np.random.default_rng(seed)
     labels = part.labels.numpy()
     kept = []
@@ -92,9 +97,16 @@ def read_part(
     class_of_folder: Sequence[int],
     size: int,
     *,
+    expected: str | None = None,
     job: JobContext = SILENT,
 ) -> Part:
-    """Decode images at ``size`` pixels. Raises as `decode_all` does."""
+    """Decode images at ``size`` pixels.
+
+    Raises `InputError` if their hash (`content_hash`) is not the ``expected`` one, and as
+    `decode_all` does.
+    """
     batch = decode_all(collection, files, size, job=job)
+    if expected is not None and content_hash(batch.files, batch.digests) != expected:
+        raise InputError(f"{collection.path}: is not the set that was audited (hash differs)")
     labels = torch.from_numpy(np.asarray(class_of_folder)[batch.labels])
     return Part(torch.from_numpy(batch.pixels), labels)

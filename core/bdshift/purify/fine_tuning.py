@@ -25,6 +25,9 @@ class FineTuning(Method):
     rate: float = 0.01
     batch: int = 128
 
+    def __post_init__(self) -> None:
+        Sgd(self.epochs, self.batch, self.rate)  # which checks them
+
     @property
     def total(self) -> int:
         """Steps at most."""

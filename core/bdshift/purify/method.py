@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bdshift.errors import UsageError
 from bdshift.purify.workbench import Workbench
 from bdshift.spec import write_spec
 
@@ -45,11 +46,17 @@ class Method(ABC):
         """Do the work."""
 
     @property
+    def spec(self) -> str:
+        """The text that `bdshift.purify.parse_method` turns back into this method."""
+        return write_spec(self.name, self)
+
+    @property
     @abstractmethod
     def total(self) -> int:
         """How many steps there will be at most."""
 
-    @property
-    def spec(self) -> str:
-        """The text that `bdshift.purify.parse_method` turns back into this method."""
-        return write_spec(self.name, self)
+
+def check_tolerance(tolerance: float) -> None:
+    """Raise `UsageError` if it is no share."""
+    if not 0 <= tolerance <= 1:
+        raise UsageError(f"tolerance is a share from 0 to 1, not {tolerance}")

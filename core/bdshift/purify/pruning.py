@@ -14,7 +14,7 @@ import torch
 
 from bdshift.errors import UsageError
 from bdshift.neurons.rankings import data_free_direction
-from bdshift.purify.method import Method, Step
+from bdshift.purify.method import Method, Step, check_tolerance
 from bdshift.purify.tuning import Sgd, clean_loss, held_out, tune
 from bdshift.purify.workbench import Workbench, shifts_of
 
@@ -46,6 +46,7 @@ class Cut(Method):
     tolerance: float = 0.02
 
     def __post_init__(self) -> None:
+        check_tolerance(self.tolerance)
         if self.ranking not in RANKINGS:
             raise UsageError(f"cut: ranking is one of {', '.join(RANKINGS)}, not {self.ranking!r}")
         if not all(part.isdecimal() for part in self.neurons.split("+") if self.neurons):
@@ -115,6 +116,10 @@ class FinePruning(Method):
     epochs: int = 20
     rate: float = 0.01
     batch: int = 128
+
+    def __post_init__(self) -> None:
+        Sgd(self.epochs, self.batch, self.rate)  # which checks them
+        check_tolerance(self.tolerance)
 
     @property
     def total(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -22,8 +23,15 @@ from bdshift.purify.clean_data import CleanData, Part
 from bdshift.purify.method import Method, Step
 from bdshift.purify.workbench import Workbench, copy_network
 
-Watch = Callable[[nn.Module], Mapping[str, float]]
-"""Measures a network for a report, on images that no method sees."""
+
+@dataclass(frozen=True)
+class Watch:
+    """``measure`` tells about a network for a report, on images that no method sees; ``what`` says
+    with which trigger and images, so that figures of another are not taken for these.
+    """
+
+    what: str
+    measure: Callable[[nn.Module], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -99,16 +107,19 @@ def purify(
         target: index of the poisoned class.
         shift: its embedding shift, (d,).
         seed: of the order of images.
-        watch: called after every step; what it returns is written into the rows and shown to
+        watch: measured after every step; what it returns is written into the rows and shown to
             nobody else.
         resume: a file for the state after each step. If it exists, the run goes on from there; it
             is left in place when the run ends, and is the caller's to remove.
         device: where to work; the CPU by default.
         job: progress. Cancelled, it ends with the best until then.
 
-    Raises `InputError` if ``resume`` holds another run, `Cancelled` if it was cancelled before
-    there was anything to keep.
+    Raises `InputError` if ``resume`` holds another run or cannot be written, `UsageError` if the
+    method ran away (the logits are no longer finite) or ``seed`` is negative, `Cancelled` if it was
+    cancelled before there was anything to keep.
     """
+    if seed < 0:
+        raise UsageError(f"a seed is not negative, as {seed} is")
     where = device or torch.device("cpu")
     data = replace(clean, tune=clean.tune.to(where), held=clean.held.to(where))
     bench = Workbench(
@@ -122,7 +133,7 @@ def purify(
     rows: list[Row] = []
     best, kept = copy.deepcopy(bench.network.state_dict()), -1
     if resume is not None and resume.exists():
-        rows, best, kept = _load(resume, identity, bench, job)
+        rows, best, kept = _load(resume, identity, bench, watch, job)
     complete = True
     began = time.perf_counter()
     try:
@@ -131,16 +142,18 @@ def purify(
             if step.final or kept < 0 or step.score > _row(rows, kept).step.score:
                 best, kept = copy.deepcopy(bench.network.state_dict()), step.number
             bench.network.eval()
-            watched = dict(watch(bench.network)) if watch is not None else {}
+            watched = dict(watch.measure(bench.network)) if watch is not None else {}
             rows.append(Row(step, watched, now - began))
             job.figures(step.number, method.total, {**step.figures, **watched})
             if resume is not None:
-                _save(resume, identity, bench, rows, best, kept)
+                _save(resume, identity, bench, watch, rows, best, kept)
             began = time.perf_counter()
     except Cancelled:
         if kept < 0:
             raise
         complete = False
+    if _row(rows, kept).step.score == -math.inf:
+        raise UsageError(f"{method.spec}: the tuning ran away; try a smaller rate")
     bench.network.load_state_dict(best)
     return Purified(
         bench.network.cpu().state_dict(), method.spec, target, seed, tuple(rows), kept,
@@ -156,6 +169,7 @@ def _save(
     path: Path,
     identity: dict[str, Any],
     bench: Workbench,
+    watch: Watch | None,
     rows: list[Row],
     best: dict[str, Any],
     kept: int,
@@ -165,15 +179,16 @@ def _save(
          "final": row.step.final, "watched": row.watched, "seconds": row.seconds}
         for row in rows
     ]  # fmt: skip
-    with written_whole(path) as part:
-        torch.save(
-            {
-                "identity": identity, "network": bench.network.state_dict(), "best": best,
-                "kept": kept, "state": bench.state, "rows": history,
-                "passes": [bench.forwards, bench.backwards],
-            },
-            part,
-        )  # fmt: skip
+    state = {
+        "identity": identity, "network": bench.network.state_dict(), "best": best, "kept": kept,
+        "state": bench.state, "rows": history, "watched": watch and watch.what,
+        "passes": [bench.forwards, bench.backwards],
+    }  # fmt: skip
+    try:
+        with written_whole(path) as part:
+            torch.save(state, part)
+    except (OSError, RuntimeError) as error:  # torch's own, where the disk is full
+        raise InputError(f"{path}: cannot be written ({error})") from error
 
 
 def _digest(tune: Part, held: Part, shift: torch.Tensor) -> str:
@@ -185,7 +200,7 @@ def _digest(tune: Part, held: Part, shift: torch.Tensor) -> str:
 
 
 def _load(
-    path: Path, identity: dict[str, Any], bench: Workbench, job: JobContext
+    path: Path, identity: dict[str, Any], bench: Workbench, watch: Watch | None, job: JobContext
 ) -> tuple[list[Row], dict[str, Any], int]:
     try:
         found = torch.load(path, map_location=bench.device, weights_only=True)
@@ -196,11 +211,12 @@ def _load(
         raise InputError(f"{path}: holds the state of another run; remove it, or choose another")
     bench.network.load_state_dict(found["network"])
     bench.state = found["state"]
+    same_watch = found["watched"] == (watch and watch.what)
     bench.forwards, bench.backwards = found["passes"]
     rows = [
         Row(
             Step(row["number"], row["score"], row["figures"], row["final"]),
-            row["watched"], row["seconds"],
+            row["watched"] if same_watch else {}, row["seconds"],
         )
         for row in found["rows"]
     ]  # fmt: skip

@@ -15,7 +15,7 @@ import torch
 
 from bdshift.errors import UsageError
 from bdshift.purify.frozen import tune_from
-from bdshift.purify.method import Method, Step
+from bdshift.purify.method import Method, Step, check_tolerance
 from bdshift.purify.tuning import Loss, Sgd, held_out, shifted_loss, tune
 from bdshift.purify.workbench import Workbench
 
@@ -34,7 +34,8 @@ class ShiftTuning(Method):
     convex: a second, and on some victims all there is to do, on others nothing (docs/results.md).
 
     Attributes:
-        epochs, rate, batch: of SGD with momentum 0.9 and weight decay 5e-4.
+        epochs, rate, batch: of SGD with momentum 0.9 and weight decay 5e-4; no epochs at all with
+            ``head_first`` for the head alone.
         cosine: whether the rate falls to zero, or stays as in the paper.
         scale: the shift is taken so many times as long; 1 in the paper. A trigger may move the
             embedding farther than the shift, which is by definition the shortest way.
@@ -58,6 +59,11 @@ class ShiftTuning(Method):
     keep: Literal["reach", "last"] = "reach"
 
     def __post_init__(self) -> None:
+        if self.epochs or not self.head_first:
+            Sgd(self.epochs, self.batch, self.rate)  # which checks them
+        if not 0 < self.scale < math.inf:
+            raise UsageError(f"scale must be a positive number, not {self.scale}")
+        check_tolerance(self.tolerance)
         if self.keep not in ("reach", "last"):
             raise UsageError(f"shift-tuning: keep is reach or last, not {self.keep!r}")
 
@@ -77,6 +83,8 @@ class ShiftTuning(Method):
             solve_head(bench, loss)
             bench.state["head_done"] = True
             yield self._judged(bench, Step(0, *held_out(bench, loss)))
+        if not self.epochs:
+            return
         sgd = Sgd(self.epochs, self.batch, self.rate, cosine=self.cosine)
         for step in tune(bench, sgd, loss, first=int(self.head_first)):
             yield self._judged(bench, step)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bdshift.errors import InputError
+from bdshift.errors import InputError, UsageError
 from bdshift.purify.method import Step
 from bdshift.purify.workbench import Workbench, shifts_of
 
@@ -21,7 +21,7 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Sgd:
-    """How to descend.
+    """How to descend. Raises `UsageError` for what makes no sense.
 
     Attributes:
         epochs, batch, rate, momentum, weight_decay: of SGD.
@@ -34,6 +34,14 @@ class Sgd:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     cosine: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise UsageError(f"epochs must be one or more, not {self.epochs}")
+        if self.batch < 2:
+            raise UsageError(f"a batch has two images or more (batch norm), not {self.batch}")
+        if not 0 < self.rate < math.inf:
+            raise UsageError(f"rate must be a positive number, not {self.rate}")
 
     def rate_at(self, share: float) -> float:
         """Learning rate after a share of all steps, in [0, 1)."""

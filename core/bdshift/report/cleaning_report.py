@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bdshift.audit.comparison import compare
-from bdshift.audit.records import Audit, Cleaned, versions
+from bdshift.audit.records import Audit, Cleaned
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.export import write_checkpoint
 from bdshift.errors import InputError, UsageError
@@ -58,7 +58,7 @@ def cleaned_json(audit: Audit, cleaned: Cleaned) -> dict[str, Any]:
         "seconds": run.seconds,
         "forward_images": run.forwards,
         "backward_images": run.backwards,
-        "versions": versions(),
+        "versions": again.versions,
     }  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all. Raises `InputError` if it cannot be written."""
     try:
         with written_whole(path) as part:
-            part.write_text(text, encoding="utf-8")
+            part.write_bytes(text.encode("utf-8", "backslashreplace"))  # names may be no text
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 

@@ -6,10 +6,10 @@ import csv
 import io
 from typing import Any
 
-from bdshift.audit.comparison import Comparison
+from bdshift.audit.comparison import Comparison, measured_alike
 from bdshift.audit.records import Audit, Cleaned
 from bdshift.purify.measure import Measured, der
-from bdshift.text import figure, json_number
+from bdshift.text import figure, json_number, one_line
 
 _LISTED = 12  # classes in words
 
@@ -24,33 +24,44 @@ def reported_on(cleaned: Cleaned) -> str:
 def runs_table(audit: Audit) -> list[dict[str, Any]]:
     """The original and every purification, a row each; numbers bare, None where nothing is known.
 
-    The original's ACC, ASR and RA are those measured beside the last purification.
+    What was measured of the original beside the purifications stands in its row only if it is one
+    thing: they are of one class, trigger and set of images.
     """
-    rows = []
-    before = audit.runs[-1].before if audit.runs else None
-    target = audit.runs[-1].run.target if audit.runs else audit.most_suspicious
+    rows: list[dict[str, Any]] = []
+    alike = all(measured_alike(audit.runs[0], run) for run in audit.runs)
+    before = audit.runs[0].before if audit.runs and alike else None
+    target = audit.runs[0].run.target if audit.runs and alike else None
+    if not audit.runs:
+        target = audit.most_suspicious
+    rest = ("der", "complete", "seconds", "forward", "backward", "trigger", "reported_on")
     rows.append(
-        {"number": 0, "method": "original", **_figures(audit, target, before), "der": None,
-         **dict.fromkeys(("complete", "seconds", "forward", "backward", "reported_on"))}
+        {"number": 0, "method": "original", **_figures(audit, target, before),
+         **dict.fromkeys(rest)}
     )  # fmt: skip
     for number, cleaned in enumerate(audit.runs, 1):
         run = cleaned.run
         rows.append(
-            {"number": number, "method": run.method,
+            {"number": number, "method": one_line(run.method),
              **_figures(cleaned.rescan, run.target, cleaned.after),
              "der": der(cleaned.before, cleaned.after), "complete": run.complete,
              "seconds": run.seconds, "forward": run.forwards, "backward": run.backwards,
-             "reported_on": reported_on(cleaned)}
+             "trigger": one_line(cleaned.trigger or ""),
+             "reported_on": one_line(reported_on(cleaned))}
         )  # fmt: skip
     return rows
 
 
-def _figures(audit: Audit, target: int, measured: Measured | None) -> dict[str, Any]:
-    return {
-        "target": audit.images.class_names[target],
+def _figures(audit: Audit, target: int | None, measured: Measured | None) -> dict[str, Any]:
+    shares = {
         "acc": audit.accuracy if measured is None else measured.acc,
         "asr": None if measured is None else json_number(measured.asr),
         "ra": None if measured is None else json_number(measured.ra),
+    }
+    if target is None:
+        return {"target": None, **shares, **dict.fromkeys(("norm", "z", "flagged"))}
+    return {
+        "target": one_line(audit.images.class_names[target]),
+        **shares,
         "norm": json_number(float(audit.shifts.l2[target])),
         "z": json_number(audit.verdict.scores[target].z),
         "flagged": target in audit.verdict.poisoned,
@@ -71,7 +82,7 @@ def _share(value: float | None) -> str:
 
 
 def runs_text(audit: Audit) -> str:
-    """`runs_table` for a terminal."""
+    """`runs_table` for a terminal, and where its rows do not compare."""
     lines = [f"{'':>3} {'method':40}{'ACC':>9}{'ASR':>9}{'RA':>9}{'DER':>7}{'norm':>9}{'z':>7}"]
     for row in runs_table(audit):
         method = row["method"] if len(row["method"]) < 40 else row["method"][:38] + "…"
@@ -80,6 +91,13 @@ def runs_text(audit: Audit) -> str:
             f"{_share(row['ra']):>9}{figure(row['der'], '.3f'):>7}{figure(row['norm']):>9}"
             f"{figure(row['z'], '.2f'):>7}"
         )
+    if any(not measured_alike(audit.runs[0], run) for run in audit.runs):
+        lines += ["", "These were measured differently, and do not all compare:"]
+        lines += [
+            f"{number:>3} class {one_line(audit.images.class_names[run.run.target])}, "
+            f"{one_line(run.trigger or 'no trigger')}, {one_line(reported_on(run))}"
+            for number, run in enumerate(audit.runs, 1)
+        ]
     return "\n".join(lines)
 
 
@@ -106,7 +124,7 @@ def compared_text(found: Comparison) -> str:
     if found.der is not None:
         line("DER", "", f"{found.der:.4f}")
     if not found.comparable:
-        lines.append("Measured on different images: ACC, ASR and RA do not compare.")
+        lines.append("Not measured alike (class, trigger, images): these do not compare.")
     if first is not None and second is not None:
         moves = [now - was for was, now in zip(first.by_class, second.by_class, strict=True)]
         order = sorted((i for i in range(len(moves)) if moves[i] == moves[i]),

@@ -16,11 +16,12 @@ import numpy as np
 from PIL import Image
 
 from bdshift.assets import asset
-from bdshift.audit.comparison import side
+from bdshift.audit.comparison import Comparison, compare
 from bdshift.audit.records import Audit, Cleaned
 from bdshift.errors import UsageError
 from bdshift.neurons.excite import most_excited
 from bdshift.neurons.rankings import data_free_direction, half_of
+from bdshift.neurons.tac import Tac
 from bdshift.purify.measure import der
 from bdshift.report.svg import draw_bars, draw_scatter
 from bdshift.shift.verdict import threshold
@@ -47,17 +48,21 @@ def html_report(audit: Audit, language: str = "en", run: int | None = None) -> s
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(asset("report/report.html").read_text("utf-8"))
-    cleaned = side(audit, len(audit.runs) if run is None else run).run
+    found = compare(audit, 0, run)
+    cleaned = found.b.run
     target = audit.most_suspicious if cleaned is None else cleaned.run.target
-    scatter, words = _scatter(audit, target, t)
+    tac = audit.tac_of(target)
+    if cleaned is not None:  # the same axis before and after
+        tac = found.tacs[0] if found.tacs is not None else None
+    scatter, words = _scatter(audit, target, t, tac)
     return template.render(
         t=t, language=language, model_name=_name(audit.model.path),
-        architecture=audit.model.architecture, versions=audit.versions,
+        architecture=audit.model.architecture, version=audit.versions.get("bdshift", ""),
         suspicious=audit.verdict.suspicious and not audit.says_little, **_verdict(audit, t),
         bars=_bars(audit, t), classes=_classes(audit),
         more_classes=max(0, len(audit.shifts.l2) - _CLASSES),
         scatter=scatter, scatter_words=words, neurons=_neurons(audit, target, t),
-        cleaned=_cleaned(audit, cleaned, t) if cleaned is not None else None,
+        cleaned=_cleaned(found, cleaned, t) if cleaned is not None else None,
         facts=_facts(audit, t), font=_font() if language == "ja" else "",
     )  # fmt: skip
 
@@ -117,8 +122,8 @@ def _bars(audit: Audit, t: Any) -> Any:
     )
 
 
-def _scatter(audit: Audit, target: int, t: Any) -> tuple[Any, str]:
-    tac, shift = audit.tac_of(target), audit.shifts.shift[target]
+def _scatter(audit: Audit, target: int, t: Any, tac: Tac | None) -> tuple[Any, str]:
+    shift = audit.shifts.shift[target]
     if tac is not None:
         x, label = tac.change, t("TAC, mean |φ(x+δ) − φ(x)|")
     elif audit.embedding is not None:
@@ -158,8 +163,9 @@ def _picture(pixels: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def _cleaned(audit: Audit, cleaned: Cleaned, t: Any) -> dict[str, Any]:
+def _cleaned(found: Comparison, cleaned: Cleaned, t: Any) -> dict[str, Any]:
     """What became of it: the figures, and the same drawings of the purified model."""
+    audit = found.audit
     before, after, again = cleaned.before, cleaned.after, cleaned.rescan
     target = cleaned.run.target
 
@@ -183,7 +189,9 @@ def _cleaned(audit: Audit, cleaned: Cleaned, t: Any) -> dict[str, Any]:
         "reported_on": t("measured on {count} images: {test}").format(
             count=cleaned.count, test=test
         ),
-        "bars": _bars(again, t), "scatter": _scatter(again, target, t)[0],
+        "trigger": cleaned.trigger or t("no trigger is known"),
+        "bars": _bars(again, t),
+        "scatter": _scatter(again, target, t, found.tacs and found.tacs[1])[0],
     }  # fmt: skip
 
 

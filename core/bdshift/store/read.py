@@ -5,6 +5,7 @@ each other are refused.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +22,7 @@ from bdshift.neurons.tac import Tac
 from bdshift.purify import Purified
 from bdshift.shift.embed import THUMBNAIL, Embedding, Precision
 from bdshift.shift.result import Shifts
-from bdshift.shift.verdict import Verdict
+from bdshift.shift.verdict import Verdict, check_rule
 from bdshift.store.schema import FORMAT, SCHEMA, SHIFT_ARRAYS
 from bdshift.store.typed import build, read_as
 
@@ -166,6 +167,9 @@ def _audit(file: _Datasets, at: str, found: dict[str, Any]) -> Audit:
         _unfit()
     if not all(0 <= index < classes for index in indices):
         _unfit()
+    if not (0 < shifts.alpha < math.inf and np.isfinite(shifts.shift).all()):
+        _unfit()
+    check_rule(verdict.rule, verdict.beta)
     return audit
 
 
@@ -189,6 +193,11 @@ def _run(file: _Datasets, number: int, row: dict[str, Any], audit: Audit) -> Cle
         _unfit()
     if again.model.embedding_dim != audit.model.embedding_dim:
         _unfit()
+    # What would be exported must be what the figures are of, as far as can be told without running.
+    for name, array in (("weight", again.model.weight), ("bias", again.model.bias)):
+        own = (weights or {}).get(f"{audit.model.head}.{name}")
+        if own is not None and not np.array_equal(own.numpy(), array):
+            _unfit()
     return cleaned
 
 

@@ -46,6 +46,14 @@ or in safetensors; the network as a graph, which takes images that are normalise
 """
 
 
+def check_form(form: str) -> None:
+    """Raise `UsageError` if a form is unknown, or its packages are not installed."""
+    if form not in FORMS:
+        raise UsageError(f"form {form!r} is none of {', '.join(FORMS)}")
+    if form == "onnx":
+        graphs.require_onnx()
+
+
 def write_checkpoint(
     classifier: Classifier,
     path: str | Path,
@@ -68,16 +76,17 @@ def write_checkpoint(
     `InputError` if it cannot be written, or does not read back as the same network.
     """
     target = Path(path)
-    if form not in FORMS:
-        raise UsageError(f"form {form!r} is none of {', '.join(FORMS)}")
+    check_form(form)
     source = classifier.path
     if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"{target}: is the source, which is never written")
     if target.exists() and not overwrite:
         raise UsageError(f"{target}: exists")
+    if not target.absolute().parent.is_dir():
+        raise InputError(f"{target}: there is no such folder")
     try:
         with written_whole(target) as part:
-            FORMS[form].write(classifier, part, metadata or {})
+            _write(classifier, part, form, metadata or {})
             difference = _difference(classifier, FORMS[form].read(classifier, part), form)
             data = part.read_bytes()
     except OSError as error:
@@ -86,6 +95,15 @@ def write_checkpoint(
         "form": form, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
         "logit_difference": difference,
     }  # fmt: skip
+
+
+def _write(classifier: Classifier, part: Path, form: str, metadata: Metadata) -> None:
+    try:
+        FORMS[form].write(classifier, part, metadata)
+    except OSError:
+        raise
+    except Exception as error:  # torch and safetensors have errors of their own for a full disk
+        raise InputError(f"cannot be written as {form} ({str(error)[:200]})") from error
 
 
 def _difference(classifier: Classifier, network: Network, form: str) -> float:

@@ -4,6 +4,7 @@ images (n, 3, size, size), any n, and give logits (n, C); how to normalise is in
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import warnings
 from collections.abc import Callable
@@ -13,6 +14,13 @@ import torch
 
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.errors import UsageError
+
+
+def require_onnx() -> None:
+    """Raise `UsageError` without the packages that ONNX needs."""
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        if importlib.util.find_spec(name) is None:
+            raise UsageError(f'ONNX needs {name}: pip install "bdshift[export]"')
 
 
 def _example(classifier: Classifier) -> torch.Tensor:
@@ -45,11 +53,7 @@ def read_torchscript(_classifier: Classifier, path: Path) -> Callable[[torch.Ten
 
 
 def write_onnx(classifier: Classifier, path: Path, metadata: dict[str, str]) -> None:
-    """Exported by ``torch.onnx``, the batch size free. Raises `UsageError` without the packages."""
-    try:
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise UsageError('ONNX needs more packages: pip install "bdshift[export]"') from error
+    """Exported by ``torch.onnx``, the batch size free."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -63,10 +67,8 @@ def write_onnx(classifier: Classifier, path: Path, metadata: dict[str, str]) -> 
 
 
 def read_onnx(_classifier: Classifier, path: Path) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Run by onnxruntime. Raises `UsageError` without it."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise UsageError('ONNX needs more packages: pip install "bdshift[export]"') from error
+    """Run by onnxruntime."""
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return lambda images: torch.from_numpy(session.run(None, {"image": images.numpy()})[0])
