@@ -162,8 +162,9 @@ class Workspace(QObject):
             self.docks[name].setVisible(there)
 
     def allow_corrections(self, on: bool) -> None:
-        """Whether what was read can be set right: not while a job runs."""
-        for button in (self.model_card.correct, self.images_card.correct, self.images_card.ranking):
+        """Whether what was read can be set right, or purified: not while a job runs."""
+        cards = self.model_card.correct, self.images_card.correct, self.images_card.ranking
+        for button in (*cards, self.runs.purify):
             button.setEnabled(on)
 
     def forget(self) -> None:
