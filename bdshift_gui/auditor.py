@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from bdshift.jobs import JobContext
 from bdshift_gui.i18n import tr
 from bdshift_gui.jobs.controller import JobController
+from bdshift_gui.opening import describe_model, kind_of, list_again, list_images
 from bdshift_gui.selection import Selection, SelectionModel
 from bdshift_gui.session import CutView, ImagesCard, Maps, Session, State
 
@@ -47,7 +47,7 @@ class Auditor(QObject):
 
     def open_path(self, path: Path) -> None:
         """Open whatever ``path`` is: a folder or zip of images, an audit file, or a checkpoint."""
-        kind = _kind_of(path)
+        kind = kind_of(path)
         {"images": self.open_images, "audit": self.open_audit, "model": self.open_model}[kind](path)
 
     def open_model(self, path: Path, arch: str | None = None) -> None:
@@ -59,7 +59,7 @@ class Auditor(QObject):
         listed = state.images_path if state.images is None else None
 
         def run(job: JobContext) -> tuple[dict[str, Any], ImagesCard | None]:
-            return _describe(path, arch, job), _list_again(listed)
+            return describe_model(path, arch, job), list_again(listed)
 
         def done(found: tuple[dict[str, Any], ImagesCard | None]) -> None:
             told, card = found
@@ -76,9 +76,9 @@ class Auditor(QObject):
         model_path = state.model_path
 
         def run(job: JobContext) -> tuple[ImagesCard, dict[str, Any] | None]:
-            card = _list(path)
+            card = list_images(path)
             if model is None and model_path is not None and model_path.is_file():
-                return card, _describe(model_path, arch, job)
+                return card, describe_model(model_path, arch, job)
             return card, model
 
         def done(found: tuple[ImagesCard, dict[str, Any] | None]) -> None:
@@ -366,55 +366,3 @@ def _reopen(state: State, job: JobContext) -> tuple[Classifier, CleanSet]:
     if state.shown:
         classifier = state.runs[state.shown - 1].run.applied_to(classifier)
     return classifier, clean
-
-
-def _describe(path: Path, arch: str | None, job: JobContext) -> dict[str, Any]:
-    """What a checkpoint is, for its card. Raises `InputError`, also if it is not recognised."""
-    from bdshift.checkpoints.describe import describe
-
-    told, error = describe(path, arch=arch, job=job)
-    if error is not None:
-        raise error
-    return told
-
-
-def _list(path: Path) -> ImagesCard:
-    """What a clean set holds. Raises `InputError`."""
-    from bdshift.images.collection import open_images
-
-    found = open_images(path)
-    counts = tuple(zip(found.folders, found.counts(), strict=True))
-    return ImagesCard(counts, tuple((skip.name, skip.reason) for skip in found.skipped))
-
-
-def _list_again(path: Path | None) -> ImagesCard | None:
-    """The clean set of the audit that was open, if it is still there."""
-    from bdshift.errors import InputError
-
-    if path is None:
-        return None
-    try:
-        return _list(path)
-    except InputError:
-        return None
-
-
-def _kind_of(path: Path) -> str:
-    if path.is_dir():
-        return "images"
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(8)
-    except OSError:
-        return "model"  # opening it will say why it cannot be read
-    if head == b"\x89HDF\r\n\x1a\n":
-        return "audit"
-    if head.startswith(b"PK\x03\x04"):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-            return "model"
-        if not any(name.endswith(("data.pkl", ".npy")) for name in names):
-            return "images"
-    return "model"

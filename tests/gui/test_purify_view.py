@@ -15,7 +15,7 @@ from bdshift.audit.unfinished import Asked
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.purify import METHODS, PAPER, Cut, parse_method
 from bdshift.store import load_audit
-from bdshift_gui import commands as commands_module
+from bdshift_gui import run_commands as commands_module
 from bdshift_gui.dialogs.purify import PurifyDialog
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.widgets.card import plain
