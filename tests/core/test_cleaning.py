@@ -29,6 +29,7 @@ from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.cli import main
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import Cancelled, Event, Figures, JobContext
+from bdshift.neurons.tac import Tac
 from bdshift.purify import Cut, FineTuning, ShiftTuning, parse_method
 from bdshift.report.comparison_report import compared_text, runs_table, runs_text
 from bdshift.report.html_report import html_report
@@ -89,6 +90,15 @@ def test_the_rescan_is_of_the_purified_model(audit: Audit) -> None:
     assert before is not None
     assert again.asr < before.asr
     assert audit.runs[1].after.asr == pytest.approx(before.asr, abs=0.02)
+
+
+def test_no_file_that_an_audit_names_is_opened(victim_audit: Audit, tmp_path: Path) -> None:
+    """An audit may come from anybody: its trigger's picture is not looked for."""
+    d = victim_audit.model.embedding_dim
+    named = Tac(f"patch:file={tmp_path / 'gone.png'}", TARGET, np.zeros(d), np.zeros(d), 1, 0, 480)
+    theirs = dataclasses.replace(victim_audit, tac=(named,))
+    found = clean_model(theirs, Cut(neurons="3"), TARGET)
+    assert found.rescan.tac == ()
 
 
 def test_the_embedding_cache_is_not_asked_about_a_purified_model(audit: Audit) -> None:

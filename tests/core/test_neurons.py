@@ -181,3 +181,11 @@ def test_triggers_that_cannot_be_applied(tmp_path: Path) -> None:
         Patch(file=str(tmp_path / "none.png"))(pixels())
     with pytest.raises(InputError, match="not a readable picture"):
         Blend(pattern=str(tmp_path))(pixels())
+
+
+@pytest.mark.parametrize("path", ["//host/share/p.png", "\\\\host\\share\\p.png", "/dev/zero", "."])
+def test_a_picture_is_a_file_of_this_machine(path: str) -> None:
+    """An audit file from anybody may name it."""
+    trigger = parse_trigger(f"patch:file={path}")
+    with pytest.raises(InputError, match=r"another machine|not a readable picture"):
+        trigger(torch.zeros(1, 3, 8, 8))

@@ -21,7 +21,7 @@ from bdshift.purify import Method, Part, Watch, purify, read_part, split_clean
 from bdshift.purify.clean_data import check_held
 from bdshift.purify.measure import attack_success, measure
 from bdshift.shift.verdict import judge
-from bdshift.triggers import Trigger, parse_trigger
+from bdshift.triggers import Trigger
 
 _WATCHED = 500  # images, about, on which attack success is followed from step to step
 
@@ -85,8 +85,8 @@ def clean_model(
     cleaned = run.applied_to(classifier)
     after = figures(cleaned.network.to(where))
     again = rescan(audit, cleaned, found, device=device, job=job)
-    for text, of in _triggers(audit, trigger, target):
-        again = add_tac(again, cleaned, found, parse_trigger(text), of, job=job)
+    if trigger is not None:  # and no other: one that an audit file names may name files to open
+        again = add_tac(again, cleaned, found, trigger, target, job=job)
     return Cleaned(
         run, held, None if trigger is None else trigger.spec, None if test is None else str(test),
         len(reported), before, after, again,
@@ -122,14 +122,6 @@ def _read_test(audit: Audit, path: Path, read: partial[Part]) -> Part:
     found = open_images(path)
     mapped = map_classes(found.folders, audit.model.classes, audit.images.class_index)
     return read(found, found.files, mapped.of_folder)
-
-
-def _triggers(audit: Audit, trigger: Trigger | None, target: int) -> list[tuple[str, int]]:
-    """Every trigger that is known, with the class it is for."""
-    known = [(tac.trigger, tac.target) for tac in audit.tac]
-    if trigger is not None:
-        known.append((trigger.spec, target))
-    return list(dict.fromkeys(known))
 
 
 def rescan(

@@ -19,9 +19,18 @@ if TYPE_CHECKING:
     import torch
 
 
+_MOST = 64 * 1024 * 1024  # bytes of a picture's file
+
+
 def _open_rgba(path: str) -> Image.Image:
+    """An audit file may have named it, so nothing is asked of another machine or a device."""
+    if path.startswith(("\\\\", "//")):
+        raise InputError(f"{path}: is on another machine; copy it to this one first")
     try:
-        with open_picture(Path(path).expanduser().read_bytes()) as image:
+        found = Path(path).expanduser()
+        if found.exists() and not (found.is_file() and found.stat().st_size <= _MOST):
+            raise ValueError("no file, or too large")
+        with open_picture(found.read_bytes()) as image:
             return image.convert("RGBA")
     except Exception as error:  # Pillow raises what its decoders raise
         raise InputError(f"{path}: not a readable picture ({error})") from error
