@@ -154,6 +154,10 @@ QPlainTextEdit, QLineEdit, QListWidget {{ background: {theme.card}; color: {them
   border: 1px solid {theme.border}; border-radius: 6px; padding: 4px; }}
 QLineEdit:focus, QListWidget:focus, QPlainTextEdit:focus {{ border-color: {theme.accent}; }}
 QListWidget#images {{ border: none; padding: 0; background: transparent; }}
+QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {theme.muted};
+  border-radius: 3px; background: {theme.card}; }}
+QCheckBox::indicator:checked {{ background: {theme.accent}; border-color: {theme.accent}; }}
+QCheckBox::indicator:focus {{ border-color: {theme.accent}; }}
 QSlider::groove:horizontal {{ height: 4px; background: {theme.bar}; border-radius: 2px; }}
 QSlider::handle:horizontal {{ width: 14px; margin: -5px 0; border-radius: 7px;
   background: {theme.muted}; }}

@@ -24,10 +24,9 @@ from bdshift.audit.records import (
 from bdshift.audit.stages import (
     CleanSet,
     choose_preprocessing,
+    conclude,
     embed_cached,
-    find_warnings,
     open_clean_set,
-    solve,
 )
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint
 from bdshift.checkpoints.recognise import is_users_own, named
@@ -37,7 +36,6 @@ from bdshift.images.collection import open_images
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
 from bdshift.shift.cache import EmbeddingCache
-from bdshift.shift.verdict import judge
 from bdshift.triggers import Trigger
 
 __all__ = [
@@ -69,41 +67,28 @@ def scan(
     settled, proposal = choose_preprocessing(opened, clean, settings, device=device, job=job)
     classifier = settled.classifier
     embedding = embed_cached(cache, classifier, clean, device=device, batch=settings.batch, job=job)
-    weight, bias = classifier.weight.cpu().numpy(), classifier.bias.cpu().numpy()
-    shifts = solve(embedding.logits, weight, settings, device=device, job=job)
-    verdict = judge(shifts.l2, clean.class_map.names, rule=settings.rule, beta=settings.beta)
-    return Audit(
-        model=ModelRecord(
-            path=str(classifier.path.absolute()),
-            sha256=classifier.sha256,
-            container=classifier.layout.container,
-            architecture=classifier.architecture,
-            head=classifier.head_name,
-            weight=weight,
-            bias=bias,
-        ),
-        images=ImagesRecord(
-            path=str(clean.collection.path.absolute()),
-            sha256=embedding.images_hash,
-            available=len(clean.collection.files),
-            counts=tuple(np.bincount(embedding.labels, minlength=opened.classes).tolist()),
-            class_names=clean.class_map.names,
-            label_source=clean.class_map.source,
-            skipped=clean.collection.skipped + embedding.skipped,
-        ),
-        settings=settings,
-        trials=settled.ranking,
-        accuracy=embedding.accuracy,
-        embedding=embedding,
-        shifts=shifts,
-        verdict=verdict,
-        warnings=find_warnings(embedding, shifts, verdict, clean, proposal),
-        device=device.type,
-        precision=embedding.precision,
-        seconds_embed=embedding.seconds,
-        proposal=proposal,
-        versions=versions(),
+    model_record = ModelRecord(
+        path=str(classifier.path.absolute()),
+        sha256=classifier.sha256,
+        container=classifier.layout.container,
+        architecture=classifier.architecture,
+        head=classifier.head_name,
+        weight=classifier.weight.cpu().numpy(),
+        bias=classifier.bias.cpu().numpy(),
     )
+    images_record = ImagesRecord(
+        path=str(clean.collection.path.absolute()),
+        sha256=embedding.images_hash,
+        available=len(clean.collection.files),
+        counts=tuple(np.bincount(embedding.labels, minlength=opened.classes).tolist()),
+        class_names=clean.class_map.names,
+        label_source=clean.class_map.source,
+        skipped=clean.collection.skipped + embedding.skipped,
+    )
+    return conclude(
+        model_record, images_record, settings, settled.ranking, embedding, clean,
+        proposal=proposal, device=device, job=job,
+    )  # fmt: skip
 
 
 def reopen_model(

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from bdshift.audit import add_tac, reopen
-from bdshift.audit.records import Audit, Cleaned, versions
-from bdshift.audit.stages import CleanSet, embed_cached, find_warnings, solve
+from bdshift.audit.records import Audit, Cleaned
+from bdshift.audit.stages import CleanSet, conclude, embed_cached, solve
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.devices import pick_device
 from bdshift.images.collection import open_images
@@ -141,23 +141,10 @@ def rescan(
         None, purified, clean, device=where, precision=audit.precision,
         batch=audit.settings.batch, job=job,
     )  # fmt: skip
-    weight, bias = purified.weight.cpu().numpy(), purified.bias.cpu().numpy()
-    shifts = solve(embedding.logits, weight, audit.settings, device=where, job=job)
-    rule, beta = audit.verdict.rule, audit.verdict.beta
-    verdict = judge(shifts.l2, audit.images.class_names, rule=rule, beta=beta)
-    return replace(
-        audit,
-        model=replace(audit.model, weight=weight, bias=bias),
-        accuracy=embedding.accuracy,
-        embedding=embedding,
-        shifts=shifts,
-        verdict=verdict,
-        warnings=find_warnings(embedding, shifts, verdict, clean, None),
-        device=where.type,
-        precision=embedding.precision,
-        seconds_embed=embedding.seconds,
-        proposal=None,
-        tac=(),
-        runs=(),
-        versions=versions(),
+    model = replace(
+        audit.model, weight=purified.weight.cpu().numpy(), bias=purified.bias.cpu().numpy()
+    )
+    settings = replace(audit.settings, rule=audit.verdict.rule, beta=audit.verdict.beta)
+    return conclude(
+        model, audit.images, settings, audit.trials, embedding, clean, device=where, job=job
     )

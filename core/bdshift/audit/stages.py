@@ -10,9 +10,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bdshift.audit.records import SOLVERS, LabelProposal, ScanSettings, is_poor
+from bdshift.audit.records import (
+    SOLVERS,
+    Audit,
+    ImagesRecord,
+    LabelProposal,
+    ModelRecord,
+    ScanSettings,
+    is_poor,
+    versions,
+)
 from bdshift.checkpoints.classifier import Classifier, Opened
-from bdshift.checkpoints.contest import matched_accuracy
+from bdshift.checkpoints.contest import Trial, matched_accuracy
 from bdshift.checkpoints.settle import Settled, confusion_of_folders, settle
 from bdshift.devices import has_native_bfloat16
 from bdshift.errors import InputError
@@ -25,7 +34,7 @@ from bdshift.jobs import SILENT, JobContext
 from bdshift.shift.cache import EmbeddingCache, requested_hash
 from bdshift.shift.embed import Embedding, Precision, embed_images
 from bdshift.shift.result import Shifts
-from bdshift.shift.verdict import Verdict
+from bdshift.shift.verdict import Verdict, judge
 from bdshift.triggers import Trigger
 
 TRIAL_IMAGES = 500
@@ -177,6 +186,39 @@ def embed_cached(
     found = embed()
     cache.save(key, found)
     return found
+
+
+def conclude(
+    model: ModelRecord,
+    images: ImagesRecord,
+    settings: ScanSettings,
+    trials: tuple[Trial, ...],
+    embedding: Embedding,
+    clean: CleanSet,
+    *,
+    proposal: LabelProposal | None = None,
+    device: torch.device,
+    job: JobContext = SILENT,
+) -> Audit:
+    """Solve, judge and warn: the audit of ``model`` from its embedding of the images."""
+    shifts = solve(embedding.logits, model.weight, settings, device=device, job=job)
+    verdict = judge(shifts.l2, images.class_names, rule=settings.rule, beta=settings.beta)
+    return Audit(
+        model=model,
+        images=images,
+        settings=settings,
+        trials=trials,
+        accuracy=embedding.accuracy,
+        embedding=embedding,
+        shifts=shifts,
+        verdict=verdict,
+        warnings=find_warnings(embedding, shifts, verdict, clean, proposal),
+        device=device.type,
+        precision=embedding.precision,
+        seconds_embed=embedding.seconds,
+        proposal=proposal,
+        versions=versions(),
+    )
 
 
 def find_warnings(
