@@ -108,7 +108,7 @@ def test_recognised_and_the_same_network(case: str, tmp_path: Path) -> None:
     assert torch.allclose(logits, expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item())
     assert phi.shape == (3, classifier.embedding_dim)
     assert classifier.classes == expected.shape[1]
-    classifier.check_head(images)
+    assert classifier.checked(images) is classifier
 
 
 def test_what_the_weights_do_not_say_is_enumerated(tmp_path: Path) -> None:
@@ -157,8 +157,8 @@ def test_numbers_with_gaps_do_not_make_thousands_of_blocks() -> None:
         "layer1.0.conv2.weight": (8, 8, 3, 3),
         "layer1.9999.conv1.weight": (8, 8, 3, 3),
     }
-    with pytest.raises(InputError, match="architecture is not known"):
-        recognise(shapes)
+    found = recognise(shapes).candidates
+    assert all(one.rebuilt and one.name.startswith("CNN of 3 convolutions") for one in found)
 
 
 MODULE = """
@@ -177,6 +177,14 @@ class Net(nn.Module):
 class Softmaxed(Net):
     def forward(self, x):
         return super().forward(x).softmax(1)
+
+class LogSoftmaxed(Net):
+    def forward(self, x):
+        return super().forward(x).log_softmax(1)
+
+class Doubled(Net):
+    def forward(self, x):
+        return 2 * super().forward(x)
 
 def no_head():
     return nn.Conv2d(3, 5, 3)
@@ -206,20 +214,26 @@ def test_the_users_own_network(own_network: Path) -> None:
     classifier = opened.classifier(opened.candidates[0])
     assert (classifier.classes, classifier.embedding_dim) == (4, 5)
     images = torch.randn(2, 3, 8, 8)
-    classifier.check_head(images)
+    assert classifier.checked(images) is classifier
     assert torch.isfinite(classifier.embed(images)[0]).all()  # its buffer is not in the file
 
 
-def test_a_softmax_after_the_head_is_noticed(own_network: Path) -> None:
-    opened = open_checkpoint(own_network, arch="my_nets:Softmaxed")
+@pytest.mark.parametrize("arch", ["my_nets:Softmaxed", "my_nets:LogSoftmaxed"])
+def test_a_softmax_inside_is_looked_behind(own_network: Path, arch: str) -> None:
+    opened = open_checkpoint(own_network, arch=arch)
+    assert opened.classifier(opened.candidates[0]).checked(torch.randn(2, 3, 8, 8)).softmax_inside
+
+
+def test_anything_else_after_the_head_is_refused(own_network: Path) -> None:
+    opened = open_checkpoint(own_network, arch="my_nets:Doubled")
     with pytest.raises(InputError, match="does something after its layer out"):
-        opened.classifier(opened.candidates[0]).check_head(torch.randn(2, 3, 8, 8))
+        opened.classifier(opened.candidates[0]).checked(torch.randn(2, 3, 8, 8))
 
 
 @pytest.mark.parametrize(
     ("arch", "error", "words"),
     [
-        ("my_nets", InputError, "package.module:callable"),
+        ("my_nets", UsageError, "what fits is CNN of 1 convolution .* more, which bdshift info"),
         ("my_nets:Missing", UsageError, "Missing"),
         ("no_such_module:Net", UsageError, "no_such_module"),
         ("my_nets:no_head", UsageError, "no linear layer"),

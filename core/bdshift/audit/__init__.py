@@ -26,6 +26,7 @@ from bdshift.audit.stages import (
     choose_preprocessing,
     conclude,
     embed_cached,
+    model_notes,
     open_clean_set,
 )
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint
@@ -62,8 +63,8 @@ def scan(
     settings = settings or ScanSettings()
     device = pick_device(settings.device)
     collection = open_images(images)  # before the model: a wrong path is said at once
-    opened = open_checkpoint(model, arch=settings.arch, job=job)
-    clean = open_clean_set(collection, opened.classes, settings)
+    opened = open_checkpoint(model, arch=settings.arch, weights=settings.weights, job=job)
+    clean = open_clean_set(collection, opened.classes, settings, opened.class_names)
     settled, proposal = choose_preprocessing(opened, clean, settings, device=device, job=job)
     classifier = settled.classifier
     embedding = embed_cached(cache, classifier, clean, device=device, batch=settings.batch, job=job)
@@ -87,7 +88,7 @@ def scan(
     )
     return conclude(
         model_record, images_record, settings, settled.ranking, embedding, clean,
-        proposal=proposal, device=device, job=job,
+        proposal=proposal, notes=model_notes(opened, settled), device=device, job=job,
     )  # fmt: skip
 
 
@@ -114,7 +115,12 @@ def reopen_model(
                 "if you trust it, name it again with --arch"
             )
     _check_local(model, audit.model.path)
-    opened = open_checkpoint(model or audit.model.path, arch=arch if own else None, job=job)
+    opened = open_checkpoint(
+        model or audit.model.path,
+        arch=arch if own else None,
+        weights=audit.settings.weights,
+        job=job,
+    )
     if opened.file.sha256 != audit.model.sha256:
         raise InputError(f"{opened.file.path}: is not the model that was audited (SHA-256 differs)")
     chosen = opened.candidates[0] if own else named(opened.candidates, audit.model.architecture)

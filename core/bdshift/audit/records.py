@@ -52,6 +52,7 @@ class ScanSettings:
         normalise: a name or mean/std; None to try all known.
         arch: one of the architectures that fit, by its name, or the user's own network,
             ``package.module:callable``; None to let clean accuracy decide.
+        weights: which model of a file that holds several, as "netC"; None for the usual one.
         labels: a class-name file, or the class index of each folder's name.
         device: "auto", "cpu", "cuda", …
         batch: most images at a time; None to go by memory.
@@ -65,6 +66,7 @@ class ScanSettings:
     sample: int | float | None = DEFAULT_SAMPLE
     normalise: str | None = None
     arch: str | None = None
+    weights: str | None = None
     labels: Path | dict[str, int] | None = None
     device: str = "auto"
     batch: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from bdshift.audit.records import (
 )
 from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.contest import Trial, matched_accuracy
+from bdshift.checkpoints.names import foreign
 from bdshift.checkpoints.settle import Settled, confusion_of_folders, settle
 from bdshift.devices import has_native_bfloat16
 from bdshift.errors import InputError
@@ -50,12 +51,18 @@ class CleanSet:
     class_map: ClassMap
 
 
-def open_clean_set(collection: ImageCollection, classes: int, settings: ScanSettings) -> CleanSet:
-    """Sample and label the clean images. Raises as `sample_files` and `map_classes` do."""
+def open_clean_set(
+    collection: ImageCollection,
+    classes: int,
+    settings: ScanSettings,
+    model_names: Sequence[str] = (),
+) -> CleanSet:
+    """Sample and label the clean images; ``model_names`` are the classes' names as the model's file
+    has them. Raises as `sample_files` and `map_classes` do.
+    """
     files = sample_files(collection.files, settings.sample, seed=settings.seed)
-    return CleanSet(
-        collection, tuple(files), map_classes(collection.folders, classes, settings.labels)
-    )
+    class_map = map_classes(collection.folders, classes, settings.labels, model_names)
+    return CleanSet(collection, tuple(files), class_map)
 
 
 def native_size(collection: ImageCollection, files: Sequence[ImageFile]) -> int | None:
@@ -109,12 +116,22 @@ def choose_preprocessing(
     plain = choose(labels)
     chosen = plain.classifier
     preprocess = plain.ranking[0].preprocessing
-    chosen.check_head(preprocess(torch.from_numpy(pixels(preprocess.size)[:2]).to(device)))
+    checked = chosen.checked(preprocess(torch.from_numpy(pixels(preprocess.size)[:2]).to(device)))
+    plain = replace(plain, classifier=checked)
     if not is_poor(plain.ranking[0].accuracy, chosen.classes):
         return plain, None
     if len(labels) < 5 * len(clean.collection.folders):
         return plain, None  # with so few images some order explains anything
     accuracy, order = matched_accuracy(confusion_of_folders(opened, pixels, folders, **common))
+    known = max(accuracy, plain.ranking[0].accuracy)
+    if opened.is_rebuilt and known < min(_EXPLAINED, 3 / chosen.classes):
+        networks = len({trial.architecture for trial in plain.ranking})
+        raise InputError(
+            f"{opened.file.path}: no network is known that has these layers. Of {networks} that "
+            "its weights could be, none classifies the images (at best "
+            f"{plain.ranking[0].accuracy:.0%} right). If these are its images, name its class with "
+            "--arch package.module:callable"
+        )
     if accuracy < max(_EXPLAINED, 2 * plain.ranking[0].accuracy):
         return plain, None
     names = dict(zip(clean.collection.folders, order, strict=True))
@@ -197,6 +214,7 @@ def conclude(
     clean: CleanSet,
     *,
     proposal: LabelProposal | None = None,
+    notes: Sequence[str] = (),
     device: torch.device,
     job: JobContext = SILENT,
 ) -> Audit:
@@ -212,13 +230,44 @@ def conclude(
         embedding=embedding,
         shifts=shifts,
         verdict=verdict,
-        warnings=find_warnings(embedding, shifts, verdict, clean, proposal),
+        warnings=(*find_warnings(embedding, shifts, verdict, clean, proposal), *notes),
         device=device.type,
         precision=embedding.precision,
         seconds_embed=embedding.seconds,
         proposal=proposal,
         versions=versions(),
     )
+
+
+def model_notes(opened: Opened, settled: Settled) -> list[str]:
+    """What a person should know of how the model was read, in plain sentences."""
+    found = []
+    chosen = settled.classifier
+    if settled.ties:
+        count = len(settled.ties)
+        others = f"{count} other networks" if count > 1 else "another network"
+        found.append(
+            f"The weights fit {others} that classify the trial images as well (as "
+            f"{settled.ties[0]}); the audit is of {chosen.architecture}."
+        )
+    if opened.ignored:
+        names = ", ".join(opened.ignored[:4])
+        more = f" and {len(opened.ignored) - 4} more" if len(opened.ignored) > 4 else ""
+        found.append(f"Tensors that the network has no use for were ignored: {names}{more}.")
+    if opened.state.layout.others:
+        names = ", ".join(opened.state.layout.others)
+        found.append(f"The file holds other models too ({names}); --weights chooses.")
+    if chosen.softmax_inside:
+        found.append("The network ends in a softmax; its logits are taken before it.")
+    strange = foreign(opened.file.names)
+    if strange:
+        names = ", ".join(strange[:3])
+        more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
+        found.append(
+            f"The file names code that torch.load would import and run ({names}{more}). Nothing of "
+            "it was run here."
+        )
+    return found
 
 
 def find_warnings(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from bdshift.checkpoints.families import Candidate
+from bdshift.checkpoints.hints import told_names, told_normalisations
 from bdshift.checkpoints.layout import Layout, StateDict, find_state_dict
 from bdshift.checkpoints.reader import CheckpointFile, read_checkpoint
 from bdshift.checkpoints.recognise import find_candidates, is_users_own
 from bdshift.errors import InputError
-from bdshift.images.preprocessing import Preprocessing
+from bdshift.images.preprocessing import Normalisation, Preprocessing
 from bdshift.jobs import SILENT, JobContext
 
 
@@ -31,6 +32,10 @@ class Classifier:
         layout: how the weights lay in the file.
         preprocessing: what images go through, once it is known.
         sizes: input sizes worth trying.
+        any_size: whether images of other sizes go through, too.
+        channels: of the images, 1 or 3.
+        softmax_inside: whether the network ends in a softmax of its own, or its logarithm; logits
+            are then the head's.
     """
 
     network: nn.Module
@@ -41,6 +46,9 @@ class Classifier:
     layout: Layout
     preprocessing: Preprocessing | None = None
     sizes: tuple[int, ...] = ()
+    any_size: bool = True
+    channels: int = 3
+    softmax_inside: bool = False
 
     @cached_property
     def head(self) -> nn.Linear:
@@ -97,8 +105,11 @@ class Classifier:
             )
         return caught[0], output
 
-    def check_head(self, images: torch.Tensor) -> None:
-        """Raise `InputError` unless the network's output is φWᵀ + b and nothing after."""
+    def checked(self, images: torch.Tensor) -> Classifier:
+        """The classifier itself, known to give φWᵀ + b, or the softmax of that, for ``images``.
+
+        Raises `InputError` if it does anything else after its head.
+        """
         phi, output = self.embed(images)
         logits = phi @ self.weight.T + self.bias
         if not torch.isfinite(output).all():
@@ -106,11 +117,16 @@ class Classifier:
                 f"{self.path}: the network's outputs are not finite: its weights or batch norms "
                 "are broken"
             )
-        if output.shape != logits.shape or not torch.allclose(output, logits, 1e-3, 1e-3):
-            raise InputError(
-                f"{self.path}: the network does something after its layer {self.head_name}, so its "
-                "output is not the head's logits"
-            )
+        if output.shape == logits.shape:
+            if torch.allclose(output, logits, 1e-3, 1e-3):
+                return self
+            for squashed in (logits.softmax(1), logits.log_softmax(1)):
+                if torch.allclose(output, squashed, 1e-3, 1e-5):
+                    return replace(self, softmax_inside=True)
+        raise InputError(
+            f"{self.path}: the network does something after its layer {self.head_name}, so its "
+            "output is not the head's logits"
+        )
 
 
 @dataclass(frozen=True)
@@ -118,22 +134,47 @@ class Opened:
     """A checkpoint that was read and recognised; more than one candidate if they share all shapes.
 
     `classifier` makes one of them; clean accuracy says which (`bdshift.checkpoints.settle`).
+
+    Attributes:
+        file, state: as they were read; ``state`` holds what the candidates use.
+        candidates: all that fit.
+        from_user: whether it is a network of the user's own (``--arch package.module:callable``).
+        ignored: tensors that no candidate uses.
+        told: normalisations that the file, or a config.json beside it, names.
+        class_names: as the file or the config has them, by index; () if it does not say.
     """
 
     file: CheckpointFile
     state: StateDict
     candidates: tuple[Candidate, ...]
     from_user: bool
+    ignored: tuple[str, ...] = ()
+    told: tuple[Normalisation, ...] = ()
+    class_names: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
         """Number of classes C, the same for all candidates."""
         return self.state.tensors[f"{self.candidates[0].head}.weight"].shape[0]
 
+    @property
+    def is_rebuilt(self) -> bool:
+        """Whether all candidates are put together from the weights alone."""
+        return all(candidate.rebuilt for candidate in self.candidates)
+
+    @cached_property
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return _as_float32(self.state)
+
     def classifier(self, candidate: Candidate) -> Classifier:
         """The candidate with the file's weights, on the CPU."""
         try:
-            network = _with_weights(candidate.build, self.state, on_meta=not self.from_user)
+            for_real = self.from_user or candidate.computes
+            # Hundreds of networks may be put together from the same weights: they share them.
+            tensors = self._weights if candidate.rebuilt else _as_float32(self.state)
+            network = _with_weights(candidate.build, tensors, on_meta=not for_real)
+            if not candidate.rebuilt:
+                network = network.to(memory_format=torch.channels_last)
         except InputError as error:
             raise InputError(f"{self.file.path}: {error}") from error
         except RuntimeError as error:  # tensors of the right shape, but of a kind it cannot take
@@ -144,51 +185,77 @@ class Opened:
             raise InputError(f"{self.file.path}: {candidate.head} is not a linear layer")
         return Classifier(
             network, candidate.head, candidate.name, self.file.path, self.file.sha256,
-            self.state.layout, sizes=candidate.sizes,
+            self.state.layout, sizes=candidate.sizes, any_size=candidate.any_size,
+            channels=candidate.channels or _first_channels(network),
         )  # fmt: skip
 
 
-def _with_weights(build: Callable[[], nn.Module], state: StateDict, *, on_meta: bool) -> nn.Module:
-    """Build the network and give it the weights, as float32.
+def _first_channels(network: nn.Module) -> int:
+    """Channels that the first convolution takes; 3 without one."""
+    convs = (part for part in network.modules() if isinstance(part, nn.Conv2d))
+    return next((conv.in_channels for conv in convs), 3)
 
-    Ours are built on the meta device, which saves the initialisation; a user's own network may
-    compute buffers while it is built, so it is built for real.
+
+def _as_float32(state: StateDict) -> dict[str, torch.Tensor]:
+    return {
+        key: value.float() if value.is_floating_point() else value
+        for key, value in state.load().items()
+    }
+
+
+def _with_weights(
+    build: Callable[[], nn.Module], tensors: Mapping[str, torch.Tensor], *, on_meta: bool
+) -> nn.Module:
+    """Build the network and give it the weights.
+
+    Ours are built on the meta device, which saves the initialisation; a user's own network, or a
+    library's, may compute buffers while it is built, so it is built for real.
     """
     if on_meta:
         with torch.device("meta"):
             network = build()
     else:
         network = build()
-    tensors = state.load()
     for key, _ in network.named_parameters():
         if key in tensors and not tensors[key].is_floating_point():
             raise InputError(f"its {key} holds {tensors[key].dtype} numbers, which are no weights")
-    tensors = {
-        key: value.float() if value.is_floating_point() else value for key, value in tensors.items()
-    }
     network.load_state_dict(tensors, strict=False, assign=True)
     for module in network.modules():
         for name, buffer in module.named_buffers(recurse=False):
             if buffer.is_meta:  # num_batches_tracked, which old files lack and nobody reads
                 setattr(module, name, torch.zeros(buffer.shape, dtype=buffer.dtype))
-    network.eval().requires_grad_(False)
-    return network.to(memory_format=torch.channels_last)
+    return network.eval().requires_grad_(False)
 
 
 def open_checkpoint(
-    path: str | Path, *, arch: str | None = None, job: JobContext = SILENT
+    path: str | Path,
+    *,
+    arch: str | None = None,
+    weights: str | None = None,
+    job: JobContext = SILENT,
 ) -> Opened:
-    """Read a checkpoint and recognise its architecture; nothing in the file is run.
+    """Read a checkpoint, or a Hugging Face folder, and recognise its architecture; nothing in the
+    file is run.
 
     ``arch`` is as `find_candidates` has it; only a network of the user's own has its code run.
+    ``weights`` says which model is meant where a file holds several, as "netC".
 
     Raises `InputError` if the file is unreadable, unsafe, damaged or not recognised, `UsageError`
-    if ``arch`` cannot be used.
+    if ``arch`` or ``weights`` cannot be used.
     """
     file = read_checkpoint(path, job=job)
-    state = find_state_dict(file)
+    whole = find_state_dict(file, weights)
     try:
-        found = find_candidates(state.shapes(), arch)
+        found = find_candidates(whole, arch, file.beside.config)
     except InputError as error:
         raise type(error)(f"{file.path}: {error}") from error
-    return Opened(file, state, tuple(found), arch is not None and is_users_own(arch))
+    state = whole.under(found.prefix).without(found.ignored)
+    opened = Opened(
+        file,
+        state,
+        found.candidates,
+        arch is not None and is_users_own(arch),
+        ignored=found.ignored,
+        told=told_normalisations(whole, found.ignored, file.beside),
+    )
+    return replace(opened, class_names=told_names(file, opened.classes))

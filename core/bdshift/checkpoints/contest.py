@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +15,7 @@ from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.footprint import largest_batch
 from bdshift.checkpoints.input_statistics import InputStatistics
+from bdshift.checkpoints.norm_memory import NormMemory
 from bdshift.devices import autocast
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import Preprocessing
@@ -20,6 +23,7 @@ from bdshift.jobs import JobContext
 
 _NEAR = 0.01  # accuracies this close, or two images apart, count as equal
 _BATCH = 125
+_FEWEST = 40  # images from which accuracies can be told apart at all
 
 Pixels = Callable[[int], NDArray[np.uint8]]
 """Gives the trial images (n, 3, size, size) at an input size."""
@@ -49,10 +53,17 @@ class Trial:
 class Entrant:
     """A combination that is being tried; remembers what it has seen."""
 
-    def __init__(self, classifier: Classifier, preprocessing: Preprocessing, folders: int) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        preprocessing: Preprocessing,
+        folders: int,
+        norms: NormMemory | None = None,
+    ) -> None:
+        self.norms = norms
         self.classifier = classifier
         self.preprocessing = preprocessing
-        self.images = self.hits = 0
+        self.right: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self.total_loss = 0.0
         self.mismatch: float | None = None
         self.confusion = np.zeros((classifier.classes, folders), dtype=np.int64)
@@ -67,20 +78,34 @@ class Entrant:
         """Classify images and count."""
         device = self.classifier.weight.device
         images = self.preprocessing(torch.from_numpy(pixels).to(device))
-        with autocast(device, precision):
+        watched = nullcontext() if self.norms is None else self.norms
+        with watched, autocast(device, precision):
             logits = self.classifier.embed(images)[1].float()
         targets = torch.from_numpy(labels).to(device)
         predicted = logits.argmax(1)
         loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
-        self.images += len(labels)
-        self.hits += int((predicted == targets).sum())
+        self.right = np.concatenate([self.right, (predicted == targets).cpu().numpy()])
         self.total_loss += loss if np.isfinite(loss) else 1e6 * len(labels)
         np.add.at(self.confusion, (predicted.cpu().numpy(), folders), 1)
 
     @property
+    def images(self) -> int:
+        """How many it has seen."""
+        return len(self.right)
+
+    @property
     def accuracy(self) -> float:
         """Share classified as labelled so far."""
-        return self.hits / self.images if self.images else 0.0
+        return float(self.right.mean()) if self.images else 0.0
+
+    def is_worse_than(self, other: Entrant) -> bool:
+        """Whether it is worse on the images that both have seen by more than chance explains: one
+        in twenty, by the number of those on which they differ (McNemar).
+        """
+        seen = min(self.images, other.images)
+        only_self = int((self.right[:seen] & ~other.right[:seen]).sum())
+        only_other = int((other.right[:seen] & ~self.right[:seen]).sum())
+        return only_other - only_self > 1.64 * (only_other + only_self) ** 0.5
 
     @property
     def loss(self) -> float:
@@ -94,10 +119,12 @@ class Entrant:
 
     @property
     def tie_break(self) -> float:
-        """What decides between equal accuracies, smaller is better: the batch norm's memory, or
-        without one the cross-entropy.
+        """What decides between equal accuracies, smaller is better: the first batch norm's memory,
+        or without one the cross-entropy.
         """
-        return self.loss if self.mismatch is None else self.mismatch
+        if self.mismatch is not None:
+            return self.mismatch
+        return self.loss if self.norms is None else self.norms.mismatch
 
     def trial(self) -> Trial:
         """What to report."""
@@ -125,12 +152,19 @@ def matched_accuracy(confusion: NDArray[np.int64]) -> tuple[float, list[int]]:
 
 
 def by_accuracy(entrants: Sequence[Entrant]) -> list[Entrant]:
-    """Best first; those as good as the best in the order of `Entrant.tie_break`."""
+    """Best first; those as good as the best in the order of `Entrant.tie_break`. Where a batch norm
+    remembers, which is the sharper witness, as good is what is within two standard errors.
+    """
     best = max(entrant.accuracy for entrant in entrants)
-    near = best - max(_NEAR, 2 / max(1, max(entrant.images for entrant in entrants)))
+    most = max(1, max(entrant.images for entrant in entrants))
+    margin = max(_NEAR, 2 / most)
+    if all(entrant.mismatch is not None for entrant in entrants):
+        margin = max(margin, 2 * (best * (1 - best) / most) ** 0.5)
     return sorted(
         entrants,
-        key=lambda e: (0.0, e.tie_break) if e.accuracy >= near else (1 - e.accuracy, e.tie_break),
+        key=lambda e: (
+            (0.0, e.tie_break) if e.accuracy >= best - margin else (1 - e.accuracy, e.tie_break)
+        ),
     )
 
 
@@ -153,6 +187,7 @@ class Contest:
         self.failure = ""
         self._classifiers: dict[str, Classifier] = {}
         self._batches: dict[tuple[str, int], int] = {}
+        self._pace: dict[tuple[str, int], float] = {}
         self._statistics = InputStatistics(pixels)
 
     def classifier(self, candidate: Candidate) -> Classifier:
@@ -165,8 +200,12 @@ class Contest:
 
     def enter(self, candidate: Candidate, preprocessing: Preprocessing) -> Entrant:
         """A new entrant, its mismatch measured."""
+        classifier = self.classifier(candidate)
+        # Of a network put together from its weights, the norms tell what lies between them.
+        norms = NormMemory(classifier.network) if candidate.rebuilt else None
+        folders = int(self.folders.max(initial=0)) + 1
         entrant = Entrant(
-            self.classifier(candidate), preprocessing, int(self.folders.max(initial=0)) + 1
+            classifier, preprocessing, folders, norms if norms and norms.norms else None
         )
         self.job.raise_if_cancelled()
         self._batch(entrant)  # before anything is sent through: one image may be too much already
@@ -178,8 +217,19 @@ class Contest:
         key = entrant.classifier.architecture, entrant.preprocessing.size
         if key not in self._batches:
             network = entrant.classifier.network
-            self._batches[key] = largest_batch(network, key[1], self.device, _BATCH)
+            self._batches[key] = largest_batch(
+                network, key[1], self.device, _BATCH, entrant.preprocessing.channels
+            )
         return self._batches[key]
+
+    def affordable(self, field: Sequence[Entrant], until: int, seconds: float) -> int:
+        """Images up to which ``field`` can be shown them within so many seconds, as far as is known
+        how long one takes; ``until`` at most, and never fewer than a few.
+        """
+        pace = sum(
+            self._pace.get((e.classifier.architecture, e.preprocessing.size), 0.0) for e in field
+        )
+        return until if pace * until <= seconds else max(_FEWEST, int(seconds / pace))
 
     def run(self, field: Sequence[Entrant], until: int) -> list[Entrant]:
         """Show each entrant the images up to ``until``; those that cannot be run drop out.
@@ -195,6 +245,7 @@ class Contest:
             self.job.progress(stage, number, len(field), "candidates", name)
             try:
                 batch = self._batch(entrant)
+                began, seen = time.perf_counter(), entrant.images
                 for start in range(entrant.images, until, batch):
                     self.job.raise_if_cancelled()
                     part = slice(start, min(start + batch, until))
@@ -202,6 +253,9 @@ class Contest:
             except RuntimeError as error:  # this size does not go through this network
                 self.failure = str(error).splitlines()[0]
                 continue
+            if entrant.images > seen:
+                key = entrant.classifier.architecture, entrant.preprocessing.size
+                self._pace[key] = (time.perf_counter() - began) / (entrant.images - seen)
             left.append(entrant)
         if not left:
             path = self.opened.file.path

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bdshift.checkpoints.layout import find_state_dict
+from bdshift.checkpoints.hints import told_names, told_normalisations
+from bdshift.checkpoints.layout import StateDict, find_state_dict
+from bdshift.checkpoints.names import foreign
 from bdshift.checkpoints.reader import read_checkpoint
-from bdshift.checkpoints.recognise import find_candidates
+from bdshift.checkpoints.recognise import Recognised, find_candidates, is_users_own
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, JobContext
 
+_NORMS = {"running_mean", "running_var", "num_batches_tracked"}
+
 
 def describe(
-    model: str | Path, *, arch: str | None = None, job: JobContext = SILENT
+    model: str | Path,
+    *,
+    arch: str | None = None,
+    weights: str | None = None,
+    job: JobContext = SILENT,
 ) -> tuple[dict[str, Any], InputError | None]:
     """What a checkpoint holds, as plain values, and the error if its architecture is not known.
 
-    ``arch`` is as `find_candidates` has it.
+    ``arch`` and ``weights`` are as `open_checkpoint` has them.
 
-    Raises `InputError` if it cannot be read, or holds no weights, `UsageError` if ``arch`` cannot
-    be used.
+    Raises `InputError` if it cannot be read, or holds no weights, `UsageError` if ``arch`` or
+    ``weights`` cannot be used.
     """
     file = read_checkpoint(model, job=job)
-    state = find_state_dict(file)
+    state = find_state_dict(file, weights)
     shapes = state.shapes()
     found: dict[str, Any] = {
         "path": str(file.path),
@@ -34,22 +43,87 @@ def describe(
         "format": file.container,
         "wrapper": list(state.layout.wrapper),
         "prefix": state.layout.prefix,
+        "saved_class": state.layout.kind,
         "beside": list(state.layout.beside),
+        "other_models": list(state.layout.others),
+        "folded": dict(Counter(way for way, _ in state.layout.folded.values())),
         "tensors": len(shapes),
         "numbers": sum(math.prod(shape) for shape in shapes.values()),
         "dtypes": dict(Counter(state.layout.dtypes.values())),
         "names_in_pickle": [str(name) for name in file.names],
+        "foreign_names": list(foreign(file.names)),
+        "layers": layer_table(state),
         "architectures": [],
+        "ignored": [],
     }
     try:
-        candidates = find_candidates(shapes, arch)
+        recognised = find_candidates(state, arch, file.beside.config)
     except InputError as error:
-        return found, type(error)(f"{model}: {error}")
-    head = shapes[f"{candidates[0].head}.weight"]
+        return found, type(error)(f"{file.path}: {error}")
+    candidates = recognised.candidates
+    head = shapes[f"{recognised.prefix}{candidates[0].head}.weight"]
     found |= {
         "architectures": [candidate.name for candidate in candidates],
+        "recognised_by": _how(recognised, arch, state.layout.kind),
+        "ignored": list(recognised.ignored),
         "head": candidates[0].head,
         "classes": head[0],
         "embedding_dim": head[1],
+        "input_sizes": list(candidates[0].sizes),
+        "normalisations_told": [
+            n.name for n in told_normalisations(state, recognised.ignored, file.beside)
+        ],
+        "class_names": list(told_names(file, head[0])),
     }
     return found, None
+
+
+def _how(found: Recognised, arch: str | None, kind: str) -> str:
+    """In a sentence, what makes it this architecture."""
+    first = found.candidates[0]
+    if arch is not None and is_users_own(arch):
+        return "you named it; its code is run"
+    if first.rebuilt:
+        ways = sum(1 + len(candidate.rare) for candidate in found.candidates)
+        sizes = "in the file" if kind else "from the shapes"
+        return (
+            f"put together from the weights, the order of layers {sizes}; {ways} ways fit, and "
+            "clean accuracy decides"
+        )
+    if first.name.endswith("(transformers)"):
+        return "its config.json, and the names and shapes of all its tensors"
+    if len(found.candidates) > 1:
+        return f"{len(found.candidates)} networks have these tensors; clean accuracy decides"
+    return "the names and shapes of all its tensors"
+
+
+def layer_table(state: StateDict) -> list[dict[str, Any]]:
+    """A row for each layer, in the file's order: path, kind, shape of its weight, numbers in all.
+
+    The kind is the saved class where a pickled module tells it, else what its tensors say.
+    """
+    saved = {layer.path: layer.kind.rpartition(".")[2] for layer in state.layers}
+    groups: dict[str, dict[str, tuple[int, ...]]] = {}
+    for key, tensor in state.tensors.items():
+        path, _, name = key.rpartition(".")
+        groups.setdefault(path, {})[name] = tensor.shape
+    return [
+        {
+            "path": path,
+            "kind": saved.get(path) or _kind(own),
+            "shape": list(_main(own)),
+            "numbers": sum(math.prod(s) for name, s in own.items() if name not in _NORMS),
+        }
+        for path, own in groups.items()
+    ]
+
+
+def _main(own: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    return own.get("weight") or own.get("running_mean") or next(iter(own.values()))
+
+
+def _kind(own: Mapping[str, tuple[int, ...]]) -> str:
+    if "running_mean" in own:
+        return "batch norm"
+    dims = len(own.get("weight", ()))
+    return {4: "convolution", 2: "linear", 1: "norm"}.get(dims, "tensor")

@@ -16,7 +16,7 @@ _PROBE = 16  # pixels a side: so small an image's maps are not much larger than 
 _GUESS = 4 * 640  # bytes an input pixel where it cannot be measured; a ResNet-50 needs a third
 
 
-def bytes_per_image(network: nn.Module, size: int) -> int:
+def bytes_per_image(network: nn.Module, size: int, channels: int = 3) -> int:
     """Bytes of activations for one image of ``size`` pixels, estimated from the largest map of a
     tiny one. A network that takes no other size than its own gets a guess.
     """
@@ -27,7 +27,7 @@ def bytes_per_image(network: nn.Module, size: int) -> int:
         if isinstance(output, torch.Tensor):
             largest = max(largest, output.numel())
 
-    probe = torch.zeros(1, 3, _PROBE, _PROBE, device=next(network.parameters()).device)
+    probe = torch.zeros(1, channels, _PROBE, _PROBE, device=next(network.parameters()).device)
     hooks = [module.register_forward_hook(note) for module in network.modules()]
     try:
         with torch.inference_mode():
@@ -42,12 +42,14 @@ def bytes_per_image(network: nn.Module, size: int) -> int:
     return math.ceil(_ALIVE * 4 * largest * (size / _PROBE) ** 2)
 
 
-def largest_batch(network: nn.Module, size: int, device: torch.device, most: int) -> int:
+def largest_batch(
+    network: nn.Module, size: int, device: torch.device, most: int, channels: int = 3
+) -> int:
     """Images at a time, up to ``most``, within a quarter of the free memory.
 
     Raises `InputError` if not even one fits.
     """
-    each, free = bytes_per_image(network, size), free_memory(device)
+    each, free = bytes_per_image(network, size, channels), free_memory(device)
     batch = min(most, free // _SHARE // each)
     if batch < 1:
         raise InputError(

@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn import functional
 
 from bdshift.images.augment import random_shift
-from bdshift.images.preprocessing import Preprocessing
+from bdshift.images.preprocessing import LUMA, Preprocessing, arranged
 
 _SMALL = 128  # sides below this are trained with padded crops
 _IMAGES, _LARGE_IMAGES = 300, 60
@@ -45,11 +45,11 @@ def _stop(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor, ...]) -> None:
     raise _FirstNorm(norm, inputs[0])
 
 
-def _entry(network: nn.Module, size: int) -> tuple[nn.Conv2d, nn.BatchNorm2d] | None:
+def _entry(network: nn.Module, size: int, channels: int) -> tuple[nn.Conv2d, nn.BatchNorm2d] | None:
     """The first convolution and batch norm, if the image goes straight through the one to the
-    other.
+    other; None too for a network that does not take this size.
     """
-    image = torch.zeros(1, 3, size, size, device=next(network.parameters()).device)
+    image = torch.zeros(1, channels, size, size, device=next(network.parameters()).device)
     seen: list[tuple[nn.Conv2d, torch.Tensor, torch.Tensor]] = []
 
     def note(conv: nn.Conv2d, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
@@ -71,6 +71,8 @@ def _entry(network: nn.Module, size: int) -> tuple[nn.Conv2d, nn.BatchNorm2d] | 
             tracked = norm.running_mean is not None and norm.running_var is not None
             if tracked and conv.groups == 1 and conv.padding_mode == "zeros":
                 return conv, norm
+    except RuntimeError:
+        return None
     finally:
         for hook in hooks:
             hook.remove()
@@ -121,7 +123,7 @@ class InputStatistics:
         (log var − log running var)²; under 0.02 is a match, above 1 another preprocessing. None if
         the network has no such batch norm behind its first convolution.
         """
-        found = _entry(network, preprocess.size)
+        found = _entry(network, preprocess.size, preprocess.channels)
         if found is None or isinstance(found[0].padding, str):
             return None
         conv, norm = found
@@ -130,7 +132,7 @@ class InputStatistics:
         assert norm.running_var is not None
         mean, variance = norm.running_mean.double(), norm.running_var.double().clamp(min=1e-12)
         values = []
-        for moments in self._of(conv, preprocess.size):
+        for moments in self._of(conv, preprocess):
             centre = weight @ moments.mean
             spread = ((weight @ moments.product) * weight).sum(1) - centre.square()
             if conv.bias is not None:
@@ -140,12 +142,15 @@ class InputStatistics:
             values.append(float((moved + scaled).mean()))
         return min(values)
 
-    def _of(self, conv: nn.Conv2d, size: int) -> list[_Moments]:
-        device = conv.weight.device
-        key = (size, conv.kernel_size, conv.stride, conv.padding, conv.dilation, device)
+    def _of(self, conv: nn.Conv2d, preprocess: Preprocessing) -> list[_Moments]:
+        device, size = conv.weight.device, preprocess.size
+        reshaped = preprocess.order.endswith("reshaped")
+        key = (size, reshaped, conv.kernel_size, conv.stride, conv.padding, conv.dilation, device)
         if key not in self._known:
             count = _IMAGES if size < _SMALL else _LARGE_IMAGES
             pixels = torch.from_numpy(self._pixels(size)[:count]).to(device)
+            if reshaped:
+                pixels = arranged(pixels, "rgb-reshaped")
             self._known[key] = [_moments(planes, conv) for planes in _as_trained(pixels)]
         return self._known[key]
 
@@ -173,11 +178,14 @@ def _on_patches(conv: nn.Conv2d, preprocess: Preprocessing) -> torch.Tensor:
     """
     n = preprocess.normalisation
     weight = conv.weight.detach().double()
-    std = weight.new_tensor(n.std).view(1, 3, 1, 1)
-    mean = weight.new_tensor(n.mean).view(1, 3, 1, 1)
+    channels = preprocess.channels
+    std = weight.new_tensor(n.std[:channels]).view(1, -1, 1, 1)
+    mean = weight.new_tensor(n.mean[:channels]).view(1, -1, 1, 1)
     slope = 255 / (n.divisor * std)  # of x' in x / 255
     colours = weight * slope
     mask = (weight * (slope * _CENTRE - mean / std)).sum(1, keepdim=True)
-    if preprocess.order == "bgr":
+    if preprocess.order == "grey":
+        colours = colours * weight.new_tensor(LUMA).view(1, 3, 1, 1)
+    elif preprocess.order.startswith("bgr"):
         colours = colours.flip(1)
     return torch.cat([colours, mask], 1).flatten(1)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from bdshift.checkpoints.folding import fold
+from bdshift.checkpoints.objects import SavedLayer, SavedModule, layers_under
 from bdshift.checkpoints.reader import CheckpointFile
 from bdshift.checkpoints.tensors import LazyTensor
-from bdshift.errors import InputError
+from bdshift.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -19,10 +21,18 @@ _WRAPPERS = (
     "model_state", "weights", "params",
 )  # fmt: skip
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
-_NOT_MODELS = frozenset({"optimizer", "optimizer_state_dict", "optimizerC", "scheduler", "ema"})
+_NOT_MODELS = frozenset(
+    "optimizer optimizer_state_dict optimizerC optimizerG optimizerM scheduler schedulerC "
+    "lr_scheduler ema scaler amp _metadata".split()
+)
+_NOTES = ("n_averaged", "total_ops", "total_params")
+"""Counters that averaging (SWA) and FLOP counting (thop) leave among the tensors."""
+
 _MAX_DEPTH = 4
 _MAX_PREFIXES = 8
 _MAX_KEY = 512  # characters; the longest of real networks have under 100
+
+Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -35,21 +45,35 @@ class Layout:
         prefix: what stood before every key, as ``module.``.
         dtypes: of each tensor, by its key without the prefix.
         beside: keys that lay beside the state dict in its wrappers.
+        kind: class of a whole pickled module; "" for a state dict.
+        folded: weights that lay there as a product (`bdshift.checkpoints.folding`), by key: the way
+            and the keys of its factors.
+        others: where the file's other models lie, as ``netG``.
     """
 
     container: str
-    wrapper: tuple[str, ...]
+    wrapper: Path
     prefix: str
     dtypes: Mapping[str, str]
     beside: tuple[str, ...]
+    kind: str = ""
+    folded: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class StateDict:
-    """The model's tensors by name, without prefix, and the layout they had."""
+    """The model's tensors by name, without prefix, and the layout they had.
+
+    Attributes:
+        tensors: in the file's order.
+        layout: how they lay there.
+        layers: what a pickled module says of its layers, paths without the prefix.
+    """
 
     tensors: Mapping[str, LazyTensor]
     layout: Layout
+    layers: tuple[SavedLayer, ...] = ()
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each tensor."""
@@ -58,6 +82,31 @@ class StateDict:
     def load(self) -> dict[str, torch.Tensor]:
         """All tensors in memory, of their own dtypes. Raises `InputError` if the file is cut."""
         return {key: tensor.load() for key, tensor in self.tensors.items()}
+
+    def under(self, prefix: str) -> StateDict:
+        """Only the tensors whose keys begin with ``prefix``, without it."""
+        if not prefix:
+            return self
+        tensors = {k[len(prefix) :]: t for k, t in self.tensors.items() if k.startswith(prefix)}
+        dtypes = {key: tensor.dtype for key, tensor in tensors.items()}
+        folded = {
+            key[len(prefix) :]: way
+            for key, way in self.layout.folded.items()
+            if key.startswith(prefix)
+        }
+        layout = replace(
+            self.layout, prefix=self.layout.prefix + prefix, dtypes=dtypes, folded=folded
+        )
+        return StateDict(tensors, layout, layers_under(self.layers, prefix))
+
+    def without(self, keys: Iterable[str]) -> StateDict:
+        """All but the tensors ``keys``."""
+        left_out = set(keys)
+        if not left_out:
+            return self
+        tensors = {key: tensor for key, tensor in self.tensors.items() if key not in left_out}
+        dtypes = {key: tensor.dtype for key, tensor in tensors.items()}
+        return StateDict(tensors, replace(self.layout, dtypes=dtypes), self.layers)
 
 
 def _tensors_of(value: Any) -> dict[str, LazyTensor] | None:
@@ -74,8 +123,8 @@ def _tensors_of(value: Any) -> dict[str, LazyTensor] | None:
 
 
 def _search(
-    value: Any, seen: set[int], path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], dict[str, LazyTensor]]]:
+    value: Any, seen: set[int], path: Path = ()
+) -> Iterator[tuple[Path, dict[str, LazyTensor]]]:
     """Every state dict with its path; a dict that is referred to often is looked into once."""
     if id(value) in seen:
         return
@@ -90,48 +139,94 @@ def _search(
 
 
 def _strip(tensors: dict[str, LazyTensor]) -> tuple[str, dict[str, LazyTensor]]:
+    """Take off what stands before every key: what training wraps a network in, and any other
+    module around the whole of it, as the ``1.`` of a Sequential(Resize, network).
+    """
     prefix = ""
     for _ in range(_MAX_PREFIXES):
-        for known in _PREFIXES:
-            if tensors and all(key.startswith(known) for key in tensors):
-                tensors = {key[len(known) :]: item for key, item in tensors.items()}
-                prefix += known
-                break
-        else:
+        heads = {key.partition(".")[0] + "." for key in tensors}
+        if len(heads) != 1:
             break
+        head = heads.pop()
+        inner = any("." in key[len(head) :] for key in tensors)
+        if not all(k.startswith(head) for k in tensors) or not (inner or head in _PREFIXES):
+            break
+        tensors = {key[len(head) :]: item for key, item in tensors.items()}
+        prefix += head
     return prefix, tensors
 
 
-def find_state_dict(file: CheckpointFile) -> StateDict:
+def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict:
     """The model's state dict, wherever the file keeps it.
 
-    Of several, the one under the most usual key, then the largest. Raises `InputError` if there is
-    none, or if its tensors claim more bytes than the file could hold.
+    Of several, the one at ``which`` (keys joined by dots), else the one under the most usual key.
+
+    Raises `InputError` if there is none, or if its tensors claim more bytes than the file could
+    hold, `UsageError` if there is none at ``which``, or several and none is the usual one.
     """
     found = list(_search(file.value, set()))
     if not found:
         raise InputError(f"{file.path}: holds no weights (no dict of named tensors)")
-
-    def rank(item: tuple[tuple[str, ...], dict[str, LazyTensor]]) -> tuple[int, int]:
-        path, tensors = item
-        key = path[-1] if path else "state_dict"
-        usual = _WRAPPERS.index(key) if key in _WRAPPERS else len(_WRAPPERS)
-        return usual, -sum(math.prod(tensor.shape) for tensor in tensors.values())
-
-    path, tensors = min(found, key=rank)
-    claimed = sum(math.prod(tensor.shape) for tensor in tensors.values())
-    if claimed > 4 * file.size:  # one byte an element at least, and a few tied weights
-        raise InputError(f"{file.path}: its tensors claim more numbers than the file holds")
+    names = {".".join(path) or "the file itself": (path, tensors) for path, tensors in found}
+    path, tensors = names[_choose(file, names, which)]
     for key in tensors:
         if len(key) > _MAX_KEY:
             raise InputError(f"{file.path}: a tensor's name has {len(key)} characters")
-    prefix, tensors = _strip(tensors)
-    dtypes = {key: tensor.dtype for key, tensor in tensors.items()}
-    layout = Layout(file.container, path, prefix, dtypes, tuple(_beside(file.value, path)))
-    return StateDict(tensors, layout)
+    kept = {k: t for k, t in tensors.items() if k.rpartition(".")[2] not in _NOTES}
+    folded, ways = fold(kept)
+    claimed = sum(math.prod(tensor.shape) for tensor in folded.values())
+    if claimed > 4 * file.size:  # one byte an element at least, and a few tied weights
+        raise InputError(f"{file.path}: its tensors claim more numbers than the file holds")
+    prefix, folded = _strip(folded)
+    source: Any = file.value
+    for key in path:
+        source = source[key]
+    is_module = isinstance(source, SavedModule)
+    layout = Layout(
+        container=file.container,
+        wrapper=path,
+        prefix=prefix,
+        dtypes={key: tensor.dtype for key, tensor in folded.items()},
+        beside=tuple(_beside(file.value, path)),
+        kind=source.kind if is_module else "",
+        folded={key[len(prefix) :]: way for key, way in ways.items()},
+        others=tuple(name for name, (other, _) in names.items() if other != path),
+    )
+    layers = layers_under(tuple(source.layers), prefix) if is_module else ()
+    return StateDict(folded, layout, layers)
 
 
-def _beside(value: Any, path: tuple[str, ...]) -> Iterator[str]:
+def _choose(
+    file: CheckpointFile,
+    names: Mapping[str, tuple[Path, dict[str, LazyTensor]]],
+    which: str | None,
+) -> str:
+    if which is not None:
+        if which not in names:
+            raise UsageError(f"{file.path}: holds no model {which!r}, but {', '.join(names)}")
+        return which
+    usual = sorted(
+        (_WRAPPERS.index(path[-1]), len(path), name)
+        for name, (path, _) in names.items()
+        if path and path[-1] in _WRAPPERS
+    )
+    if usual:
+        return usual[0][2]
+    if len(names) == 1:
+        return next(iter(names))
+    sizes = {
+        name: sum(math.prod(t.shape) for t in tensors.values())
+        for name, (_, tensors) in names.items()
+    }
+    first, second = sorted(sizes, key=sizes.__getitem__, reverse=True)[:2]
+    if sizes[first] >= 2 * sizes[second]:
+        return first
+    raise UsageError(
+        f"{file.path}: holds several models, {', '.join(names)}; say which with --weights"
+    )
+
+
+def _beside(value: Any, path: Path) -> Iterator[str]:
     for key in path:
         yield from (other for other in value if isinstance(other, str) and other != key)
         value = value[key]

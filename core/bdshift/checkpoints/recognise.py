@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import importlib
+import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bdshift.checkpoints.families import FAMILIES, Candidate, Shapes
+from bdshift.checkpoints import chain, heads
+from bdshift.checkpoints.families import FAMILIES, Candidate, Shapes, hugging_face
+from bdshift.checkpoints.layout import StateDict
+from bdshift.checkpoints.objects import SavedLayer, layers_under
 from bdshift.errors import InputError, UnknownArchitecture, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
 
 _BOOKKEEPING = "num_batches_tracked"  # missing in files older than torch 0.4.1
+_LAYER_PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+_MOSTLY = 0.8  # share of the tensors that must lie under a prefix for the rest to be ignored
+_A_FEW_NUMBERS = 16
+_FEW = 40  # tensors of a network so small that a plain row of layers may be meant after all
 
 
 @dataclass(frozen=True)
@@ -48,10 +57,17 @@ class Mismatch:
 
 
 def compare(candidate: Candidate, shapes: Shapes) -> Mismatch:
-    """Build ``candidate`` on the meta device and compare its state dict with ``shapes``."""
+    """Build ``candidate``, without memory where that goes, and compare its state dict with
+    ``shapes``.
+    """
     import torch
 
-    with torch.device("meta"):
+    try:
+        with torch.device("meta"):
+            network = candidate.build()
+    except (NotImplementedError, RuntimeError):
+        if not candidate.computes:
+            raise
         network = candidate.build()
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     other = sorted(k for k in expected.keys() & shapes.keys() if expected[k] != shapes[k])
@@ -65,32 +81,141 @@ def compare(candidate: Candidate, shapes: Shapes) -> Mismatch:
     )
 
 
-def _proposals(shapes: Shapes) -> Iterator[Candidate]:
-    for propose in FAMILIES:
-        yield from propose(shapes)
+@dataclass(frozen=True)
+class Recognised:
+    """The networks that fit a state dict, or a part of it.
+
+    Attributes:
+        candidates: more than one when the weights do not tell them apart; clean accuracy then
+            decides.
+        prefix: of the keys that they have; "" for all.
+        ignored: keys that they have no use for, as an old head.
+    """
+
+    candidates: tuple[Candidate, ...]
+    prefix: str = ""
+    ignored: tuple[str, ...] = ()
 
 
-def recognise(shapes: Shapes) -> list[Candidate]:
-    """Every known network whose tensors have exactly these names and shapes.
+def recognise(
+    shapes: Shapes,
+    layers: Sequence[SavedLayer] = (),
+    config: Mapping[str, Any] | None = None,
+) -> Recognised:
+    """Every network whose tensors have exactly these names and shapes: known ones, known ones with
+    a head of the file's own, plain rows of layers put together from the weights alone. If there is
+    none, the same for the part of the tensors that makes a whole, the rest being ignored.
 
-    More than one when the weights do not tell them apart; clean accuracy then decides.
+    Args:
+        shapes: of all tensors, by name.
+        layers: what a pickled module says of its layers.
+        config: of a config.json.
 
     Raises `UnknownArchitecture` if there is none: it names the nearest and how it differs.
     """
+    compared: list[Mismatch] = []
     try:
-        compared = [compare(candidate, shapes) for candidate in _proposals(shapes)]
+        for prefix in _prefixes(shapes):
+            part = {k[len(prefix) :]: s for k, s in shapes.items() if k.startswith(prefix)}
+            found = _fitting(
+                part, layers_under(layers, prefix), config or {}, compared, whole=not prefix
+            )
+            if found:
+                ignored = tuple(key for key in shapes if not key.startswith(prefix))
+                return Recognised(tuple(found), prefix, ignored)
+        for mismatch in compared:
+            if _is_rest(mismatch, shapes):
+                return Recognised((mismatch.candidate,), "", mismatch.unexpected)
+        for ignored in _loose_ends(shapes):
+            rest = {key: shape for key, shape in shapes.items() if key not in ignored}
+            found = _fitting(rest, layers, config or {}, [])
+            if found:
+                return Recognised(tuple(found), "", ignored)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"its shapes make no network ({reason})") from error
-    fitting = [item.candidate for item in compared if item.fits]
-    if fitting:
-        return fitting
+    raise UnknownArchitecture(_nearest(shapes, compared))
+
+
+def _fitting(
+    shapes: Shapes,
+    layers: Sequence[SavedLayer],
+    config: Mapping[str, Any],
+    compared: list[Mismatch],
+    *,
+    whole: bool = True,
+) -> list[Candidate]:
+    """What has exactly these tensors; what was compared is added to ``compared``. A part that is
+    not the ``whole`` network is never a plain row of layers: what it leaves out may matter.
+    """
+
+    def known(shapes: Shapes, compared: list[Mismatch]) -> list[Candidate]:
+        found = []
+        for propose in FAMILIES:
+            for candidate in propose(shapes):
+                mismatch = compare(candidate, shapes)
+                compared.append(mismatch)
+                if mismatch.fits:
+                    found.append(candidate)
+        return found
+
+    found = [c for c in hugging_face.propose(shapes, config) if compare(c, shapes).fits]
+    found = found or known(shapes, compared)
+    if not found:
+        proposed = heads.propose(shapes, lambda shapes: known(shapes, []))
+        found = [candidate for candidate in proposed if compare(candidate, shapes).fits]
+    if whole and (not found or len(shapes) <= _FEW):
+        found += [c for c in chain.propose(shapes, layers) if compare(c, shapes).fits]
+    return found
+
+
+def _prefixes(shapes: Shapes) -> Iterator[str]:
+    """None, and what stands before nearly all keys, as ``backbone.`` beside a loss's weights."""
+    yield ""
+    for depth in (1, 2):
+        counts = Counter(".".join(key.split(".")[:depth]) + "." for key in shapes)
+        prefix, count = counts.most_common(1)[0]
+        if _MOSTLY * len(shapes) <= count < len(shapes):
+            yield prefix
+
+
+def _is_rest(mismatch: Mismatch, shapes: Shapes) -> bool:
+    """Whether a candidate has all it needs, and what it leaves over are modules of their own: never
+    parts of those that it knows, which would then be other ones (an SE-ResNet is no ResNet).
+    """
+    if mismatch.missing or mismatch.other_shape or not mismatch.unexpected:
+        return False
+    unexpected = set(mismatch.unexpected)
+    used = {key.partition(".")[0] for key in shapes if key not in unexpected}
+    return all(key.partition(".")[0] not in used for key in unexpected)
+
+
+def _loose_ends(shapes: Shapes) -> Iterator[tuple[str, ...]]:
+    """What a plain row of layers may do without: a few numbers that belong to no layer (a mean, a
+    std), and linear layers that end in something else than the row does (an old head).
+    """
+    bare = tuple(
+        key
+        for key, shape in shapes.items()
+        if key.rpartition(".")[2] not in _LAYER_PARTS and math.prod(shape) <= _A_FEW_NUMBERS
+    )
+    if bare and len(bare) < len(shapes):
+        yield bare
+    tops = list(dict.fromkeys(key.partition(".")[0] for key in shapes))
+    if 2 <= len(tops) <= _FEW:
+        for top in reversed(tops):
+            inside = tuple(key for key in shapes if key.partition(".")[0] == top)
+            if all(key in bare or len(shapes[key]) <= 2 for key in inside):
+                yield tuple(dict.fromkeys((*bare, *inside)))
+
+
+def _nearest(shapes: Shapes, compared: Sequence[Mismatch]) -> str:
     hint = "name its class with --arch package.module:callable"
     if not compared:
         keys = ", ".join(sorted(shapes)[:4])
-        raise UnknownArchitecture(f"the architecture is not known (its keys begin {keys}); {hint}")
+        return f"the architecture is not known (its keys begin {keys}); {hint}"
     nearest = max(compared, key=lambda item: item.same)
-    raise UnknownArchitecture(
+    return (
         f"the architecture is not known; nearest is {nearest.candidate.name}, which differs: "
         f"{nearest.first_differences()}; {hint}"
     )
@@ -101,25 +226,29 @@ def is_users_own(arch: str) -> bool:
     return ":" in arch
 
 
-def find_candidates(shapes: Shapes, arch: str | None) -> list[Candidate]:
+def find_candidates(
+    state: StateDict, arch: str | None, config: Mapping[str, Any] | None = None
+) -> Recognised:
     """The networks to choose from: all that fit, or just the one that ``arch`` names, by the name
-    that an audit or ``bdshift info`` gives it or as the user's own.
+    that an audit or ``bdshift info`` gives it or as the user's own. ``config`` is a config.json's.
 
     Raises as `recognise` and `user_architecture` do, and `UsageError` if none that fits is so
     named.
     """
     if arch is not None and is_users_own(arch):
-        return [user_architecture(arch, shapes)]
-    fitting = recognise(shapes)
+        return Recognised((user_architecture(arch, state.shapes()),))
+    found = recognise(state.shapes(), state.layers, config)
     if arch is None:
-        return fitting
-    chosen = named(fitting, arch)
+        return found
+    chosen = named(found.candidates, arch)
     if chosen is None:
-        names = "; ".join(candidate.name for candidate in fitting)
+        names = "; ".join(candidate.name for candidate in found.candidates[:4])
+        if len(found.candidates) > 4:
+            names += f"; and {len(found.candidates) - 4} more, which bdshift info lists"
         raise UsageError(
             f"--arch {arch!r}: what fits is {names}; your own is named package.module:callable"
         )
-    return [chosen]
+    return replace(found, candidates=(chosen,))
 
 
 def named(candidates: Iterable[Candidate], name: str) -> Candidate | None:

@@ -7,6 +7,7 @@ two ways is refused, and no entry can unfold into more bytes than the file has.
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +18,12 @@ from bdshift.errors import InputError
 
 MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
 """Size of the zip's list of entries: some 600 000 storages."""
+
+EXPORTED = "data/weights/model_weights_config.json"
+"""Names the tensors of a ``torch.export`` archive; its presence tells one."""
+
+_PROGRAM = re.compile(r"^[^/]+/code/")
+"""TorchScript's program, the one part that is compressed. It is never looked at."""
 
 _END, _END64, _LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -71,10 +78,10 @@ def _data_span(stream: BinaryIO, info: zipfile.ZipInfo, size: int) -> tuple[Span
     _, _, flags, method, _, _, _, _, _, name_length, extra_length = _LOCAL.unpack(header)
     name = stream.read(name_length)
     encoded = info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437", "replace")
-    if name != encoded or method != zipfile.ZIP_STORED or flags & 0x1:
+    if name != encoded or method != info.compress_type or flags & 0x1:
         _refuse("an entry's header differs from the directory")
     start = info.header_offset + _LOCAL.size + name_length + extra_length
-    end = start + info.file_size
+    end = start + info.compress_size
     if end > size:
         _refuse("an entry reaches out of the file")
     return (info.header_offset, end), (start, end)
@@ -95,17 +102,24 @@ def torch_zip_entries(stream: BinaryIO, size: int) -> Mapping[str, Span]:
     spans: dict[str, Span] = {}
     taken: list[Span] = []
     for info in infos:
-        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+        unread = _PROGRAM.search(info.filename)
+        stored = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
+        if not stored and not unread:
             _what_else(infos)
             _refuse(f"{info.filename!r} is compressed")
         whole, data = _data_span(stream, info, size)
         if info.filename in spans:
             _refuse(f"{info.filename!r} is in it twice")
-        spans[info.filename] = data
+        if not unread:
+            spans[info.filename] = data
         taken.append(whole)
     taken.sort()
     if any(before[1] > after[0] for before, after in pairwise(taken)):
         _refuse("entries overlap")
+    programs = [name for name in spans if name.endswith(EXPORTED)]
+    if len(programs) == 1:
+        root = programs[0][: -len(EXPORTED)]
+        return {name[len(root) :]: span for name, span in spans.items() if name.startswith(root)}
     pickles = [name for name in spans if name == "data.pkl" or name.endswith("/data.pkl")]
     if len(pickles) != 1:
         _what_else(infos)
@@ -118,14 +132,18 @@ def torch_zip_entries(stream: BinaryIO, size: int) -> Mapping[str, Span]:
 def _what_else(infos: list[zipfile.ZipInfo], root: str = "") -> None:
     """Name the usual other zips, so that the user knows what to do."""
     names = {info.filename for info in infos}
-    if f"{root}constants.pkl" in names:
-        raise InputError(
-            "this is a TorchScript archive, which holds a program; save the model's state_dict() "
-            "instead"
-        )
     if any(name.endswith(".npy") for name in names):
         raise InputError("this is a NumPy archive, not a torch checkpoint")
     if "model.weights.h5" in names:
-        raise InputError("this is a Keras model; bdshift reads PyTorch checkpoints")
+        raise InputError(
+            "this is a Keras model. Of those, bdshift reads what was carried over to PyTorch: "
+            "export it to ONNX, make a module of that with onnx2torch, torch.save its state_dict()"
+        )
+    if f"{root}serialized_exported_program.json" in names or any(
+        name.endswith("serialized_state_dict.pt") for name in names
+    ):
+        raise InputError(
+            "this is a torch.export archive of torch before 2.8; save the model's state_dict()"
+        )
     if not any(name.endswith("data.pkl") for name in names):
         raise InputError("this is a zip archive, but not a torch checkpoint")

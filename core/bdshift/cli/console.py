@@ -21,6 +21,7 @@ ARCH_HELP = (
     "One that `bdshift info` lists, by name; or your own, package.module:callable, whose code is "
     "run. Default: what fits best."
 )
+WEIGHTS_HELP = "Which model, where the file holds several: as `bdshift info` lists them."
 
 EXIT_SUSPICIOUS, EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_FAULT = 1, 2, 3, 130, 70
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bdshift.cli.console import ARCH_HELP, EXIT_SUSPICIOUS, ConsoleJob, guarded
+from bdshift.cli.console import ARCH_HELP, EXIT_SUSPICIOUS, WEIGHTS_HELP, ConsoleJob, guarded
 from bdshift.errors import UsageError
 from bdshift.text import one_line
 
@@ -53,6 +53,7 @@ def parse_sample(text: str) -> int | float | None:
 @click.option("--normalise", help="A known name, or mean/std; default: try all known.")
 @click.option("--labels", type=click.Path(path_type=Path), help="Class-name file.")
 @click.option("--arch", help=ARCH_HELP)
+@click.option("--weights", help=WEIGHTS_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--batch", type=int, help="Most images at a time; default: by free memory.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the sample.")

@@ -1,188 +1,85 @@
-"""A folder or a zip with one sub-folder a class becomes a list of labelled files."""
+"""A set of labelled images, whatever it is kept in: opened, listed, read picture by picture."""
 
 from __future__ import annotations
 
-import os
-import threading
-import zipfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from bdshift.errors import InputError, UsageError
+from bdshift.images.sources.base import ImageFile, Skipped, Source
+from bdshift.images.sources.choose import open_source
+from bdshift.jobs import SILENT, JobContext
+
+__all__ = [
+    "MAX_FILE_BYTES",
+    "ImageCollection",
+    "ImageFile",
+    "Skipped",
+    "open_images",
+    "sample_files",
+]
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """A larger entry is skipped unread: no picture of a clean set is, and a zip can lie about it."""
 
-_IMAGE_SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .bmp .dib .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .ico .tga "
-    ".jp2 .avif".split()
-)
-_MAX_NAME = 1000  # characters of a path inside the collection
-_MAX_LEVELS = 16  # folders around the class folders
-_SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
-_NOISE = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """One file: ``name`` is its path inside the collection, ``label`` its folder's position."""
-
-    name: str
-    label: int
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that was left out, and why."""
-
-    name: str
-    reason: str
-
 
 class ImageCollection:
-    """The labelled files of a folder or zip; opened, listed, not yet decoded.
+    """The labelled files of a folder, archive or array file; opened, listed, not yet decoded.
 
     Attributes:
-        path: the folder or zip.
-        folders: names of the class folders, sorted; a file's ``label`` is an index into it.
+        path: what was opened.
+        folders: names of the classes; a file's ``label`` is an index into it. Class folders are
+            sorted as text; classes of arrays and tables that have only numbers, by number; those
+            that the file itself numbers and names are all there, in the order of their numbers.
         files: in order of folder, then name.
-        skipped: files that are not images by their suffix.
+        skipped: what was left out when listing: no images by their suffix, unreadable folders,
+            names that lead out of the collection.
+        notes: sentences about what was chosen for the user, such as the test half of a data set.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        names: Iterable[str],
-        *,
-        archive: zipfile.ZipFile | None = None,
-        prefix: str = "",
-    ) -> None:
+    def __init__(self, path: Path, source: Source) -> None:
         self.path = path
-        self._archive = archive
-        self._prefix = prefix
-        self._lock = threading.Lock()
-        images: list[tuple[str, str]] = []
-        skipped: list[Skipped] = []
-        for name in sorted(names):
-            folder, _, rest = name.partition("/")
-            if len(name) > _MAX_NAME:
-                skipped.append(Skipped(name[:80] + "…", "its name is too long"))
-            elif not rest:
-                skipped.append(Skipped(name, "not in a class folder"))
-            elif PurePosixPath(name).suffix.lower() not in _IMAGE_SUFFIXES:
-                skipped.append(Skipped(name, "not an image by its suffix"))
-            else:
-                images.append((folder, name))
-        self.folders: tuple[str, ...] = tuple(sorted({folder for folder, _ in images}))
-        self.skipped: tuple[Skipped, ...] = tuple(skipped)
-        index = {folder: label for label, folder in enumerate(self.folders)}
-        self.files: tuple[ImageFile, ...] = tuple(
-            ImageFile(name, index[folder]) for folder, name in images
-        )
+        self._source = source
+        self.folders = source.folders
+        self.files = source.files
+        self.skipped = source.skipped
+        self.notes = source.notes
 
     def counts(self) -> list[int]:
         """Number of files in each class folder."""
         return np.bincount([f.label for f in self.files], minlength=len(self.folders)).tolist()
 
     def read(self, file: ImageFile) -> bytes:
-        """The file's bytes. Thread-safe. Raises `InputError` if unreadable or too large."""
+        """The file's bytes; of an array, a picture of it as PGM or PPM. Thread-safe.
+
+        Raises `InputError` if unreadable or too large.
+        """
         try:
-            if self._archive is None:
-                path = self.path / self._prefix / file.name
-                if not path.is_file():
-                    raise InputError("not a file, or a broken link")
-                if path.stat().st_size > MAX_FILE_BYTES:
-                    raise InputError("larger than 64 MiB")
-                return path.read_bytes()
-            with self._lock, self._archive.open(self._prefix + file.name) as stream:
-                data = stream.read(MAX_FILE_BYTES + 1)
+            data = self._source.read(file.name, MAX_FILE_BYTES)
         except InputError:
             raise
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError) as e:
-            raise InputError(f"unreadable ({e})") from e
-        except Exception as e:  # zlib.error, lzma.LZMAError: a broken entry of a zip
-            raise InputError(f"broken zip entry ({e})") from e
+        except Exception as error:  # the codecs of a dozen kinds of files raise what they like
+            raise InputError(f"unreadable ({error or type(error).__name__})") from error
         if len(data) > MAX_FILE_BYTES:
             raise InputError("larger than 64 MiB")
         return data
 
 
-def _visible(parts: Sequence[str]) -> bool:
-    return not any(part.startswith(".") or part in _NOISE for part in parts)
+def open_images(path: str | Path, *, job: JobContext = SILENT) -> ImageCollection:
+    """List a set of labelled images.
 
+    A folder, zip or tar of class folders; arrays (npz, HDF5); CIFAR's and MNIST's own files; a
+    table of paths and classes (CSV, TSV); Parquet with encoded pictures. A single folder around the
+    class folders is entered. Hidden files and system litter are passed over silently; what else is
+    left out is listed in ``skipped``. ``job`` is told of long listings, and can stop them.
 
-def _enter(names: list[str]) -> tuple[str, list[str]]:
-    """Walk down folders that hold nothing but one folder of class folders."""
-    prefix = ""
-    for _ in range(_MAX_LEVELS):
-        heads = {name.partition("/")[0] for name in names}
-        deeper = all(name.count("/") >= 2 for name in names)
-        if len(heads) != 1 or not deeper:
-            break
-        head = heads.pop() + "/"
-        prefix += head
-        names = [name[len(head) :] for name in names]
-    return prefix, names
-
-
-def _walk(root: Path, *, follow: bool = True) -> list[str]:
-    """Relative names of all visible files. Only links right below ``root`` are followed: a class
-    folder may be one, and one level cannot loop.
-    """
-    names = []
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if _visible([name]))
-        relative = Path(folder).relative_to(root)
-        names += [(relative / name).as_posix() for name in files if _visible([name])]
-        if follow and Path(folder) == root:
-            for name in subfolders:
-                if (root / name).is_symlink():
-                    inner = _walk((root / name).resolve(), follow=False)
-                    names += [f"{name}/{rest}" for rest in inner]
-    return names
-
-
-def open_images(path: str | Path) -> ImageCollection:
-    """List a folder, or a zip, of class folders.
-
-    A single folder around the class folders is entered. Hidden files and system litter are passed
-    over silently; other files that are not images are listed in ``skipped``.
-
-    Raises `InputError` if the path is missing, holds no class folder with images, or holds
-    train/test folders of which one must be chosen.
+    Raises `InputError` if the path is missing, holds no labelled images, or holds several sets of
+    which one must be chosen.
     """
     path = Path(path)
-    archive: zipfile.ZipFile | None = None
-    try:
-        if path.is_dir():
-            names = _walk(path)
-        elif not path.exists():
-            raise InputError(f"{path}: no such folder or file")
-        elif path.is_file() and zipfile.is_zipfile(path):
-            archive = zipfile.ZipFile(path)
-            names = [
-                info.filename
-                for info in archive.infolist()
-                if not info.is_dir() and _visible(PurePosixPath(info.filename).parts)
-            ]
-        else:
-            raise InputError(f"{path}: neither a folder nor a zip of class folders")
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-    if not names:
-        raise InputError(f"{path}: holds no files")
-    prefix, names = _enter(names)
-    heads = {name.partition("/")[0].lower() for name in names if name.count("/") >= 2}
-    if heads and heads <= _SPLIT_NAMES and len(heads) > 1:
-        found = " and ".join(sorted(heads))
-        raise InputError(f"{path}: holds the folders {found}; open one of them")
-    collection = ImageCollection(path, names, archive=archive, prefix=prefix)
-    if not collection.files:
-        raise InputError(f"{path}: holds no class folders with images (one sub-folder a class)")
-    return collection
+    return ImageCollection(path, open_source(path, job))
 
 
 def sample_files(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
@@ -15,6 +17,12 @@ from bdshift.images.work import check_work
 
 MAX_PIXELS = 80_000_000
 """A larger picture is refused before it is decoded: a few kilobytes can claim gigapixels."""
+
+_HEAVY_PIXELS = 16_000_000
+_heavy = threading.Lock()
+"""Held while a picture of more pixels is decoded. They take up to 8 bytes each, and loaders decode
+eight pictures at once.
+"""
 
 # Only formats that are pixels and decoded in this process. Pillow's others include one that starts
 # a PostScript interpreter (EPS), and many that nobody keeps photographs in.
@@ -44,6 +52,14 @@ def open_picture(data: bytes) -> Image.Image:
     return image
 
 
+def _is_heavy(image: Image.Image) -> bool:
+    """Whether all of a large picture will be in memory: of a JPEG whose lines come in one pass,
+    only what `Image.draft` leaves of it.
+    """
+    in_one_pass = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
+    return image.width * image.height > _HEAVY_PIXELS and not in_one_pass
+
+
 def _fit(image: Image.Image, size: int) -> Image.Image:
     """The centre square, scaled to ``size``. From 128 pixels on with the usual margin.
 
@@ -58,16 +74,38 @@ def _fit(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
 
 
-def _to_rgb(image: Image.Image, size: int) -> Image.Image:
+def _to_rgb(image: Image.Image, size: int, form: str | None) -> Image.Image:
     """Fitted, and 8-bit RGB: palette before it is scaled, 16 bits after; alpha is dropped, as in
     training code.
     """
     if image.mode.startswith(("I", "F")):
-        extrema: Any = image.getextrema()
+        white = _white(image, form)
         deep = np.asarray(_fit(image.convert("F" if image.mode == "F" else "I"), size))
-        scale = 255 / 65535 if extrema[1] > 255 else 1.0
-        return Image.fromarray(np.clip(deep * scale, 0, 255).astype(np.uint8)).convert("RGB")
+        if not np.isfinite(deep).all():
+            raise InputError("holds values that are no numbers (NaN or infinity)")
+        scaled = np.rint(deep * (255 / white))
+        return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode == "P":
+        image.info.pop("transparency", None)  # the palette's colours count, as in training code
     return _fit(image.convert("RGB"), size)
+
+
+def _white(image: Image.Image, form: str | None) -> int:
+    """The value that is white. Raises `InputError` if the values are on no usual scale.
+
+    16 bits use their whole range, or a dark picture would become a bright one. What Pillow holds
+    in 32 bits may be 16-bit (PGM, always scaled to that), or a TIFF of numbers of any kind, of
+    which only the values tell.
+    """
+    if image.mode.startswith("I;16") or form == "PPM":
+        return 65535
+    extrema: Any = image.getextrema()
+    least, most = extrema
+    if not 0 <= least <= most <= 65535:
+        raise InputError(f"its values go from {least:.4g} to {most:.4g}, which is no usual scale")
+    if image.mode == "F" and most <= 1:
+        return 1
+    return 255 if most <= 255 else 65535
 
 
 def image_size(data: bytes) -> tuple[int, int]:
@@ -91,10 +129,10 @@ def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
     `MAX_PIXELS`.
     """
     try:
-        with open_picture(data) as image:
+        with open_picture(data) as image, _heavy if _is_heavy(image) else nullcontext():
             image.draft("RGB", (2 * size, 2 * size))  # lets JPEG decode at a fraction of its size
-            upright = ImageOps.exif_transpose(image)
-            pixels = np.asarray(_to_rgb(upright, size))
+            ImageOps.exif_transpose(image, in_place=True)
+            pixels = np.asarray(_to_rgb(image, size, image.format))
     except InputError:
         raise
     except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error

@@ -21,7 +21,8 @@ class ClassMap:
     Attributes:
         names: of all C classes; those without a folder or name are "class 7".
         of_folder: class index of each folder.
-        source: "sorted order", "folder numbers", "given by hand" or a class-name file.
+        source: "sorted order", "folder numbers", "the model's own names", "given by hand" or a
+            class-name file.
     """
 
     names: tuple[str, ...]
@@ -57,13 +58,28 @@ def _read_names(path: Path) -> dict[str, int]:
     )
 
 
+def _by_name(folders: Sequence[str], names: Sequence[str]) -> list[int] | None:
+    """Position of each folder among ``names``, whatever case and whether with _ or blanks."""
+
+    def plain(name: str) -> str:
+        return name.casefold().replace("_", " ").strip()
+
+    index = {plain(name): position for position, name in enumerate(names)}
+    found = [index.get(plain(folder), -1) for folder in folders]
+    return found if len(index) == len(names) > 0 and min(found, default=-1) >= 0 else None
+
+
 def map_classes(
-    folders: Sequence[str], classes: int, given: Path | Mapping[str, int] | None = None
+    folders: Sequence[str],
+    classes: int,
+    given: Path | Mapping[str, int] | None = None,
+    model_names: Sequence[str] = (),
 ) -> ClassMap:
     """Give every folder its class index.
 
     ``given`` is a class-name file, or the index of each name. Without it: folders named by numbers
-    below ``classes`` are those indices; else sorted order, as torchvision's ImageFolder has it.
+    below ``classes`` are those indices; folders named as in ``model_names``, the C names that the
+    model's file has, are those classes; else sorted order, as torchvision's ImageFolder has it.
 
     Raises `InputError` if a folder is not given or there are more folders than classes,
     `UsageError` if the file is malformed.
@@ -82,6 +98,8 @@ def map_classes(
         of_folder = [index[folder] for folder in folders]
     elif all(_is_index(folder) and int(folder) < classes for folder in folders):
         of_folder, source = [int(folder) for folder in folders], "folder numbers"
+    elif (known := _by_name(folders, model_names)) is not None:
+        of_folder, source = known, "the model's own names"
     else:
         of_folder, source = list(range(len(folders))), "sorted order"
     if any(len(name) > _MAX_NAME for name in (*folders, *index)):
@@ -92,7 +110,7 @@ def map_classes(
             f"{len(folders)} class folders do not fit a network of {classes} classes; "
             "say which is which with --labels FILE (a class name a line, in the network's order)"
         )
-    names = [f"class {i}" for i in range(classes)]
+    names = list(model_names) or [f"class {i}" for i in range(classes)]
     for name, i in index.items():
         if 0 <= i < classes:
             names[i] = name

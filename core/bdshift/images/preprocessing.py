@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     import torch
 
 Channels = tuple[float, float, float]
-Order = Literal["rgb", "bgr"]
+Order = Literal["rgb", "bgr", "grey", "rgb-reshaped", "bgr-reshaped"]
+LUMA = (0.299, 0.587, 0.114)
+"""Of red, green and blue, ITU-R 601: how Pillow and OpenCV make grey."""
+
 MAX_SIZE = 1024
 """Side of a network's input, in pixels."""
 
@@ -37,6 +40,11 @@ class Normalisation:
     mean: Channels
     std: Channels
     divisor: float = 255.0
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it is the same for all channels."""
+        return len(set(self.mean)) == len(set(self.std)) == 1
 
     def __post_init__(self) -> None:
         numbers = (*self.mean, *self.std, self.divisor)
@@ -65,7 +73,9 @@ NORMALISATIONS: dict[str, Normalisation] = {
         _known("tiny-imagenet", ".4802 .4481 .3975", ".2302 .2265 .2262"),
         _known("gtsrb", ".3337 .3064 .3171", ".2672 .2564 .2629"),
         _known("gtsrb-trojanzoo", ".3403 .3121 .3214", ".2724 .2608 .2669"),
+        _known("cifar10-scalar", ".4734", ".2516"),
         _known("mnist", ".1307", ".3081"),
+        _known("fashion-mnist", ".2860", ".3530"),
         _known("half", ".5", ".5"),
         _known("raw-255", "0", "1", divisor=1.0),
     )
@@ -91,6 +101,18 @@ def parse_normalisation(text: str) -> Normalisation:
     )
 
 
+def arranged(pixels: torch.Tensor, order: Order) -> torch.Tensor:
+    """``pixels`` (n, 3, h, w), RGB, in ``order`` (see `Preprocessing`); grey becomes float32."""
+    if order.startswith("bgr"):
+        pixels = pixels.flip(1)
+    if order.endswith("reshaped"):
+        pixels = pixels.permute(0, 2, 3, 1).reshape(pixels.shape)
+    if order == "grey":
+        red, green, blue = pixels.float().split(1, dim=1)
+        pixels = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+    return pixels
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """Everything between a decoded picture and the network.
@@ -98,7 +120,9 @@ class Preprocessing:
     Attributes:
         size: height and width of the network's input, in pixels.
         normalisation: mean, std and scale.
-        order: "rgb", or "bgr" for networks trained on pictures as OpenCV reads them.
+        order: "rgb"; "bgr" for networks trained on pictures as OpenCV reads them; "grey" for those
+            of one channel (luma); "rgb-reshaped", "bgr-reshaped" where (h, w, 3) was given the
+            shape (3, h, w) without being transposed, a common mistake that a network learns with.
     """
 
     size: int
@@ -109,6 +133,11 @@ class Preprocessing:
         if not 1 <= self.size <= MAX_SIZE:
             raise UsageError(f"an input has 1 to {MAX_SIZE} pixels a side, not {self.size}")
 
+    @property
+    def channels(self) -> int:
+        """1 for grey, else 3."""
+        return 1 if self.order == "grey" else 3
+
     @cached_property
     def _scale_and_offset(self) -> tuple[torch.Tensor, torch.Tensor]:
         import torch
@@ -117,17 +146,17 @@ class Preprocessing:
         std = torch.tensor(n.std, dtype=torch.float64)
         scale = 1.0 / (std * n.divisor)
         offset = -torch.tensor(n.mean, dtype=torch.float64) / std
-        return scale.float().view(1, 3, 1, 1), offset.float().view(1, 3, 1, 1)
+        scale, offset = scale[: self.channels], offset[: self.channels]
+        return scale.float().view(1, -1, 1, 1), offset.float().view(1, -1, 1, 1)
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """Normalise ``pixels`` (n, 3, size, size), uint8 or float on the same 0…255 scale, RGB.
 
-        Returns float32 on the same device, channels-last.
+        Returns float32 (n, `channels`, size, size) on the same device, channels-last.
         """
         import torch
 
-        if self.order == "bgr":
-            pixels = pixels.flip(1)
+        pixels = arranged(pixels, self.order)
         scale, offset = (part.to(pixels.device) for part in self._scale_and_offset)
         values = pixels.to(dtype=torch.float32, memory_format=torch.channels_last)
         return values.mul_(scale).add_(offset) if values is not pixels else values * scale + offset

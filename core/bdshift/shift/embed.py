@@ -201,7 +201,9 @@ def embed_images(
     assert preprocess is not None, "settle() chooses the preprocessing first"
     where = device or torch.device("cpu")
     classifier.network.to(where)
-    most = batch or largest_batch(classifier.network, preprocess.size, where, _MOST)
+    most = batch or largest_batch(
+        classifier.network, preprocess.size, where, _MOST, preprocess.channels
+    )
     stage = "Embedding triggered images" if trigger else "Embedding clean images"
     runner: _Pass | None = None
     rows: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]] = []

@@ -1,5 +1,5 @@
 """The network as a graph that needs no Python class: TorchScript and ONNX. Both take normalised
-images (n, 3, size, size), any n, and give logits (n, C); how to normalise is in the metadata.
+images (n, channels, size, size), any n, and give logits (n, C); the metadata say how to normalise.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ def require_onnx() -> None:
 
 
 def _example(classifier: Classifier) -> torch.Tensor:
-    assert classifier.preprocessing is not None
-    size = classifier.preprocessing.size
-    return torch.zeros(2, 3, size, size)  # two, or torch takes the batch for a constant
+    preprocess = classifier.preprocessing
+    assert preprocess is not None
+    shape = (preprocess.channels, preprocess.size, preprocess.size)
+    return torch.zeros(2, *shape)  # two, or torch takes the batch for a constant
 
 
 def _about(classifier: Classifier, metadata: dict[str, str]) -> dict[str, str]:

@@ -6,12 +6,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bdshift.checkpoints.families import resnet, wide_resnet
+from bdshift.checkpoints.families import (
+    aggregated,
+    dense,
+    inception,
+    mobile,
+    residual,
+    resnet,
+    shuffle,
+    small,
+    vgg,
+    wide_resnet,
+    zoo,
+)
 from bdshift.checkpoints.families.base import Candidate, Shapes
 
 FAMILIES: tuple[Callable[[Shapes], Iterator[Candidate]], ...] = (
     resnet.propose,
     wide_resnet.propose,
+    vgg.propose,
+    mobile.propose,
+    dense.propose,
+    inception.propose,
+    residual.propose,
+    shuffle.propose,
+    aggregated.propose,
+    small.propose,
+    zoo.propose,
 )
 
 __all__ = ["FAMILIES", "Candidate", "Shapes"]

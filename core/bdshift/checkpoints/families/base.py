@@ -30,6 +30,11 @@ class Candidate:
         sizes: input sizes in pixels worth trying beside the images' own.
         rare: the same tensors in networks that are seldom met (another activation); tried when
             the usual one leaves something to be explained.
+        any_size: whether images of other sizes go through it, too.
+        channels: of the images, 1 or 3; 0 for as many as the first convolution takes.
+        rebuilt: not a known network, but put together from the weights alone.
+        computes: its constructor makes numbers that are in no file, so it cannot be built without
+            memory.
     """
 
     name: str
@@ -37,35 +42,50 @@ class Candidate:
     head: str
     sizes: tuple[int, ...] = (32,)
     rare: tuple[Candidate, ...] = ()
-
-
-def _leaky(x: torch.Tensor) -> torch.Tensor:
-    return functional.leaky_relu(x, 0.1)
+    any_size: bool = True
+    channels: int = 0
+    rebuilt: bool = False
+    computes: bool = False
 
 
 USUAL = "ReLU"
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     USUAL: functional.relu,
-    "LeakyReLU(0.1)": _leaky,
-    "SiLU": functional.silu,
+    "Tanh": functional.tanh,
+    "LeakyReLU(0.1)": partial(functional.leaky_relu, negative_slope=0.1),
+    "Sigmoid": functional.sigmoid,
     "GELU": functional.gelu,
     "ELU": functional.elu,
+    "SiLU": functional.silu,
+    "LeakyReLU(0.01)": partial(functional.leaky_relu, negative_slope=0.01),
+    "LeakyReLU(0.2)": partial(functional.leaky_relu, negative_slope=0.2),
+    "ReLU6": functional.relu6,
+    "Softplus": functional.softplus,
 }
-"""What stands between convolutions; no weight tells."""
+"""What stands between layers; no weight tells."""
+
+_DEEP = ("LeakyReLU(0.1)", "SiLU", "GELU", "ELU")
+"""What deep networks are trained with, when it is not ReLU."""
 
 
 def with_rare_activations(
-    name: str, build: Callable[[str], nn.Module], head: str, sizes: tuple[int, ...]
+    name: str,
+    build: Callable[[str], nn.Module],
+    head: str,
+    sizes: tuple[int, ...],
+    *,
+    any_size: bool = True,
 ) -> Candidate:
     """The candidate with ReLU, and the others among its `Candidate.rare`. ``build`` takes a key of
     `ACTIVATIONS`.
     """
     rare = tuple(
-        Candidate(f"{name}, {activation}", partial(build, activation), head, sizes)
-        for activation in ACTIVATIONS
-        if activation != USUAL
+        Candidate(
+            f"{name}, {activation}", partial(build, activation), head, sizes, any_size=any_size
+        )
+        for activation in _DEEP
     )
-    return Candidate(name, partial(build, USUAL), head, sizes, rare)
+    return Candidate(name, partial(build, USUAL), head, sizes, rare, any_size)
 
 
 def count_blocks(shapes: Shapes, pattern: str) -> int:

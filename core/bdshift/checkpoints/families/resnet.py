@@ -7,6 +7,7 @@ torchvision                   ``downsample.0,.1``  ``fc``                  7×7,
 CIFAR zoos after torchvision  ``downsample.0,.1``  ``fc``                  3×3, stride 1, no pool
 pytorch-cifar, most backdoor  ``shortcut.0,.1``    ``linear``              3×3, stride 1, no pool
 PreActResNet (BackdoorBench)  ``shortcut.0``       ``linear``              3×3, no ``bn1`` after it
+bearpaw preresnet             ``downsample.0``     ``fc``                  3×3, no ``bn1`` after it
 akamaster resnet20…110        none (option A)      ``linear``              3×3, three stages
 ============================  ===================  ======================  ========================
 
@@ -66,6 +67,8 @@ class Plan:
         groups, base_width: as torchvision names them (ResNeXt, wide ResNet).
         preact: normalisation and ReLU before each convolution.
         last_norm: a final ``bn`` before pooling, which some pre-activation ResNets have.
+        cells: side of the grid of 4×4 means that the head sees side by side; 1 is one mean over the
+            map. WaNet's and LIRA's for 64 pixels have 2.
     """
 
     blocks: tuple[int, ...]
@@ -80,6 +83,7 @@ class Plan:
     base_width: int = 64
     preact: bool = False
     last_norm: bool = False
+    cells: int = 1
 
     @property
     def expansion(self) -> int:
@@ -121,6 +125,7 @@ class _Block(nn.Module):
             self.add_module(f"conv{i + 1}", conv)
             self.add_module(f"bn{i + 1}", nn.BatchNorm2d(widths[i if plan.preact else i + 1]))
         self.preact = plan.preact
+        self.raw = plan.shortcut == "downsample"  # bearpaw's shortcut passes the first norm by
         self.activate = ACTIVATIONS[activation]
         self.projection = ""
         if stride != 1 or channels != out:
@@ -147,7 +152,7 @@ class _Block(nn.Module):
             for i in range(1, self.count + 1):
                 out = self.activate(self._apply_module(f"bn{i}", out))
                 if i == 1 and self.projection:
-                    past = self._past(out)
+                    past = self._past(x if self.raw else out)
                 out = self._apply_module(f"conv{i}", out)
             return out + past
         for i in range(1, self.count + 1):
@@ -158,7 +163,7 @@ class _Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A `Plan` with a `Stem`; pooled over the whole map, so it takes any input size."""
+    """A `Plan` with a `Stem`; if pooled over the whole map, it takes any input size."""
 
     def __init__(self, plan: Plan, stem: Stem, activation: str = USUAL) -> None:
         super().__init__()
@@ -178,7 +183,8 @@ class ResNet(nn.Module):
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         if plan.last_norm:
             self.bn = nn.BatchNorm2d(width)
-        self.add_module(plan.head, nn.Linear(width, plan.classes, bias=plan.bias))
+        features = width * plan.cells**2
+        self.add_module(plan.head, nn.Linear(features, plan.classes, bias=plan.bias))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (n, classes) of images (n, 3, H, W)."""
@@ -190,7 +196,8 @@ class ResNet(nn.Module):
             x = self.get_submodule(f"layer{stage + 1}")(x)
         if self.plan.last_norm:
             x = self.activate(self.bn(x))
-        return self.get_submodule(self.plan.head)(x.mean((2, 3)))
+        pooled = functional.avg_pool2d(x, 4).flatten(1) if self.plan.cells > 1 else x.mean((2, 3))
+        return self.get_submodule(self.plan.head)(pooled)
 
 
 CIFAR_STEM = Stem(3, 1, False, "CIFAR stem", (32,))
@@ -233,6 +240,10 @@ def _read_plan(shapes: Shapes) -> Plan | None:
     if min(*planes, *blocks, *first, stem[0]) < 1 or not are_plausible(sum(blocks), shapes):
         return None
     groups = max(1, first[0] // first[1]) if bottleneck else 1
+    base_width = first[0] * 64 // (planes[0] * groups) if bottleneck else 64
+    if min(planes) * base_width < 64:  # its blocks would be empty
+        return None
+    width, features = planes[-1] * (4 if bottleneck else 1), shapes[f"{heads[0]}.weight"][1]
     keys = "\n".join(shapes)
     named = "downsample" if ".downsample." in keys else "shortcut"
     free = f".{named}." not in keys and len(set(planes)) > 1
@@ -246,9 +257,10 @@ def _read_plan(shapes: Shapes) -> Plan | None:
         shortcut="free" if free else "downsample" if named == "downsample" else "shortcut",
         bottleneck=bottleneck,
         groups=groups,
-        base_width=first[0] * 64 // (planes[0] * groups) if bottleneck else 64,
+        base_width=base_width,
         preact="bn1.weight" not in shapes,
         last_norm="bn.weight" in shapes,
+        cells=next((side for side in (2, 3, 4) if width * side**2 == features), 1),
     )
 
 
@@ -257,7 +269,8 @@ def describe(plan: Plan) -> str:
     depth = sum(plan.blocks) * (3 if plan.bottleneck else 2) + 2
     name = f"{'PreActResNet' if plan.preact else 'ResNet'}-{depth}"
     if plan.groups > 1:
-        name = name.replace("ResNet", "ResNeXt") + f" {plan.groups}×{plan.base_width}d"
+        width = plan.planes[0] * plan.base_width // 64
+        name = name.replace("ResNet", "ResNeXt") + f" {plan.groups}×{width}d"
     elif plan.base_width != 64:
         name = f"Wide {name}-{plan.base_width / 64:g}"
     if plan.planes[0] != (64 if len(plan.blocks) >= 4 else 16):
@@ -270,6 +283,9 @@ def propose(shapes: Shapes) -> Iterator[Candidate]:
     plan = _read_plan(shapes)
     if plan is None:
         return
-    for stem in _stems(shapes["conv1.weight"][2], plan.preact):
+    stems = _stems(shapes["conv1.weight"][2], plan.preact)
+    for stem in stems if plan.cells == 1 else stems[:1]:  # 4×4 pixels are what that one leaves
         name = f"{describe(plan)}, {stem.label}" if stem.label else describe(plan)
-        yield with_rare_activations(name, partial(ResNet, plan, stem), plan.head, stem.sizes)
+        sizes = stem.sizes if plan.cells == 1 else tuple(plan.cells * size for size in stem.sizes)
+        build = partial(ResNet, plan, stem)
+        yield with_rare_activations(name, build, plan.head, sizes, any_size=plan.cells == 1)

@@ -9,8 +9,9 @@ small multiple of the pickle's own size.
 
 from __future__ import annotations
 
+import io
 import pickletools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
 
@@ -22,6 +23,7 @@ beside each takes about 60 000.
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """The first value of torch's older format, and the only integer beyond 64 bits that is kept."""
 
+_NESTED_OPERATIONS = 1000
 _MOST = 2**63  # larger integers are slow to hash, to multiply and to print, and nothing needs them
 
 
@@ -81,14 +83,15 @@ class TensorRef:
 
 @dataclass(frozen=True)
 class Unpickled:
-    """The value; every name the pickle mentions, in order of first mention; every storage; and how
-    many operations it took.
+    """The value; every name the pickle mentions, in order of first mention; every storage; how many
+    operations it took; and the bytes of storages that lie in the pickle itself, by their key.
     """
 
     value: Any
     names: tuple[Name, ...]
     storages: tuple[StorageRef, ...]
     operations: int
+    nested: Mapping[str, bytes]
 
 
 _MARK = object()
@@ -175,7 +178,9 @@ def _set_item(target: Any, key: Any, value: Any) -> None:
 class _Machine:
     """The stack, the memo, and one method for each group of opcodes."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_nest: bool) -> None:
+        self.may_nest = may_nest
+        self.nested_data: dict[str, bytes] = {}
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.names: dict[Name, None] = {}
@@ -204,6 +209,8 @@ class _Machine:
             _bad("a call's arguments are no tuple")
         if not isinstance(what, Name):
             return Opaque("a call of a value", (what, args))
+        if str(what) == "torch.storage._load_from_bytes":
+            return self.nested(args)
         rebuild = _REBUILD.get(str(what))
         if rebuild is None:
             return Opaque(str(what), args)
@@ -213,7 +220,9 @@ class _Machine:
             _bad("it copies the same values again and again")
         return rebuild(args)
 
-    def persistent(self, pid: Any) -> StorageRef:
+    def persistent(self, pid: Any) -> Any:
+        if isinstance(pid, tuple) and len(pid) == 4 and pid[0] in ("module", b"module"):
+            return pid[1]  # a module's class in torch's older format, with its source text
         if (
             not isinstance(pid, tuple)
             or len(pid) < 5
@@ -233,6 +242,24 @@ class _Machine:
                 _bad("a storage's view is broken")
             view = (offset, numel)
         found = StorageRef(str(pid[2]), pid[1], pid[4], view)
+        self.storages[found] = None
+        return found
+
+    def nested(self, args: tuple[Any, ...]) -> StorageRef:
+        """torch.storage._load_from_bytes(data): a storage in a plain ``pickle.dump``, as a whole
+        older file of torch's in the bytes of this one.
+        """
+        if len(args) != 1 or not isinstance(args[0], bytes) or not self.may_nest:
+            _bad("a file in it is not a storage's bytes")
+        stream = io.BytesIO(args[0])
+        parts = [_read(stream, _NESTED_OPERATIONS, may_nest=False) for _ in range(5)]
+        ref = parts[3].value
+        if parts[0].value != LEGACY_MAGIC or not isinstance(ref, StorageRef):
+            _bad("a file in it is no storage")
+        for part in parts:
+            self.names.update(dict.fromkeys(part.names))
+        found = StorageRef(f"nested/{len(self.nested_data)}", ref.kind, ref.numel)
+        self.nested_data[found.key] = args[0][stream.tell() + 8 :]  # behind its number of elements
         self.storages[found] = None
         return found
 
@@ -329,13 +356,23 @@ def read_pickle(stream: BinaryIO, operations: int = MAX_OPERATIONS) -> Unpickled
 
     Raises `PickleError`.
     """
-    machine = _Machine()
+    return _read(stream, operations, may_nest=True)
+
+
+def _read(stream: BinaryIO, operations: int, *, may_nest: bool) -> Unpickled:
+    machine = _Machine(may_nest)
     try:
         count = _run(machine, stream, operations)
     except PickleError as error:
-        error.names = tuple(machine.names)
+        error.names = (*machine.names, *error.names)
         raise
-    return Unpickled(machine.stack[0], tuple(machine.names), tuple(machine.storages), count)
+    return Unpickled(
+        machine.stack[0],
+        tuple(machine.names),
+        tuple(machine.storages),
+        count,
+        machine.nested_data,
+    )
 
 
 def _run(machine: _Machine, stream: BinaryIO, operations: int) -> int:
@@ -350,7 +387,7 @@ def _run(machine: _Machine, stream: BinaryIO, operations: int) -> int:
             machine.step(opcode.name, arg)
     except (IndexError, KeyError):
         _bad("it takes what is not on its stack")
-    except (ValueError, TypeError, AttributeError, OverflowError, EOFError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, EOFError, Warning) as error:
         _bad(f"it is cut off or no pickle ({error})")
     if len(machine.stack) != 1 or machine.stack[0] is _MARK:
         _bad("it leaves nothing, or more than one value")

@@ -1,0 +1,79 @@
+"""``torch.export``'s archives (.pt2): the weights lie in them as plain bytes, described by JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bdshift.checkpoints.tensors import ITEM_BYTES, LazyTensor
+from bdshift.checkpoints.torch_files import read_block
+from bdshift.checkpoints.torch_zip import EXPORTED, Span
+from bdshift.errors import InputError
+
+_MAX_TABLE_BYTES = 64 * 1024 * 1024
+_DTYPES = {
+    1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32",
+    8: "float64", 10: "complex64", 11: "complex128", 12: "bool", 13: "bfloat16",
+}  # fmt: skip
+"""torch.export's numbers of them (torch/_export/serde/schema.py, ScalarType)."""
+
+
+def read_exported(
+    path: Path, stream: BinaryIO, entries: Mapping[str, Span]
+) -> dict[str, LazyTensor]:
+    """The state dict of an exported program. Its graph is not looked at.
+
+    Raises `InputError` if the table is broken, or a tensor's bytes are not all there.
+    """
+    start, end = entries[EXPORTED]
+    if end - start > _MAX_TABLE_BYTES:
+        raise InputError("its table of weights is too large")
+    stream.seek(start)
+    try:
+        table = json.loads(stream.read(end - start))["config"]
+        return {
+            str(name): _tensor(path, entries, row)
+            for name, row in table.items()
+            if not row["use_pickle"]
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"its table of weights is broken ({error})") from error
+
+
+def _tensor(path: Path, entries: Mapping[str, Span], row: Mapping[str, Any]) -> LazyTensor:
+    about = row["tensor_meta"]
+    shape = tuple(_size(part) for part in about["sizes"])
+    stride = tuple(_size(part) for part in about["strides"])
+    dtype = _DTYPES[about["dtype"]]
+    start, end = entries["data/weights/" + row["path_name"]]
+    item = ITEM_BYTES[dtype]
+    offset = _size(about["storage_offset"])
+    steps = zip(shape, stride, strict=True)
+    last = offset + sum((size - 1) * step for size, step in steps)
+    count = math.prod(shape)
+    if count and (max(last + 1, count) * item > end - start):
+        raise InputError("a tensor reaches outside its storage")
+
+    def read() -> Any:
+        import torch
+
+        kind = getattr(torch, dtype)
+        if not count:
+            return torch.empty(shape, dtype=kind)
+        length = (last - offset + 1) * item
+        data = read_block(path, (start, end), offset * item, length)
+        if len(data) < length:
+            raise InputError("a tensor's data are cut off")
+        return torch.frombuffer(data, dtype=kind).as_strided(shape, stride).contiguous()
+
+    return LazyTensor(shape, dtype, read)
+
+
+def _size(part: Mapping[str, Any]) -> int:
+    value = part["as_int"]
+    if type(value) is not int or not 0 <= value < 2**48:
+        raise InputError("a tensor's size is none")
+    return value

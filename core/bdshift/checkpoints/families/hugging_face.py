@@ -1,0 +1,113 @@
+"""Image classifiers of Hugging Face's transformers, built by that library from their config.json.
+
+Only numbers, switches and short texts of the config are handed over, never a name of code or of
+another repository, and nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from bdshift.checkpoints.families.base import Candidate, Shapes
+from bdshift.errors import UnknownArchitecture
+
+_SUFFIX = "ForImageClassification"
+_HEADS = ("classifier", "classifier.1", "classifier.0", "classifier.out_proj", "head", "fc")
+_LARGEST = 1_000_000
+_LEFT_OUT = frozenset(
+    "auto_map _name_or_path architectures model_type transformers_version torch_dtype dtype "
+    "quantization_config id2label label2id num_labels problem_type pruned_heads".split()
+)
+
+
+def propose(shapes: Shapes, config: Mapping[str, Any]) -> Iterator[Candidate]:
+    """The network that ``config``, of a config.json, describes; none if it is of another kind.
+
+    Raises `UnknownArchitecture` if transformers is not installed, or does not know it.
+    """
+    named = config.get("architectures")
+    kind = config.get("model_type")
+    name = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
+    if not name.endswith(_SUFFIX) or not isinstance(kind, str) or not kind.isidentifier():
+        return
+    head = next((h for h in _HEADS if len(shapes.get(f"{h}.weight", ())) == 2), None)
+    if head is None:
+        return
+    if importlib.util.find_spec("transformers") is None:
+        raise UnknownArchitecture(
+            f'it is a {name[:60]} of transformers; pip install "bdshift[zoo]" to open it'
+        )
+    classes = shapes[f"{head}.weight"][0]
+    options = {key: v for key, v in config.items() if key not in _LEFT_OUT and _plain(v)}
+    for key, value in options.items():
+        counts = value if isinstance(value, list) else [value]
+        if ("layers" in key or "depth" in key) and any(
+            isinstance(count, int) and count > len(shapes) for count in counts
+        ):
+            return
+    size = options.get("image_size")
+    size = size if type(size) is int and 16 <= size <= 1024 else 224
+    build = partial(_build, kind, options, classes)
+    yield Candidate(f"{name} (transformers)", build, head, (size,), computes=True)
+
+
+def _plain(value: Any) -> bool:
+    """A number, a switch, a short text, or a short list of numbers and texts."""
+    if isinstance(value, list):
+        return len(value) <= 64 and all(not isinstance(v, list) and _plain(v) for v in value)
+    if isinstance(value, (int, float)):
+        return abs(value) <= _LARGEST
+    return isinstance(value, str) and len(value) <= 40
+
+
+def _build(kind: str, options: Mapping[str, Any], classes: int) -> nn.Module:
+    from transformers import AutoConfig, AutoModelForImageClassification
+
+    config = AutoConfig.for_model(kind, **options, num_labels=classes)
+    make: Any = AutoModelForImageClassification.from_config
+    return _Logits(make(config))
+
+
+class _Logits(nn.Module):
+    """Gives the logits alone. Its modules are those of ``inner``, under the same names, and its
+    state dict has the names of the file, which newer transformers change while they load it.
+    """
+
+    inner: Any
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        object.__setattr__(self, "inner", inner.eval())  # no child: its keys have no prefix
+        for name, child in inner.named_children():
+            self.add_module(name, child)
+        self._in_file = _names_in_file(inner)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.inner(pixel_values=x).logits
+        return logits
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        own = super().state_dict(*args, **kwargs)
+        return {self._in_file.get(key, key): value for key, value in own.items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        inside = {name: key for key, name in self._in_file.items()}
+        renamed = {inside.get(key, key): value for key, value in state_dict.items()}
+        return super().load_state_dict(renamed, *args, **kwargs)
+
+
+def _names_in_file(inner: Any) -> dict[str, str]:
+    """Name in the file of each tensor that is called otherwise in the network."""
+    try:
+        from transformers.core_model_loading import revert_weight_conversion
+    except ImportError:
+        return {}  # transformers before 5 calls them alike
+    own = inner.state_dict()
+    in_file = {id(tensor): name for name, tensor in revert_weight_conversion(inner, own).items()}
+    return {key: in_file[id(t)] for key, t in own.items() if in_file.get(id(t), key) != key}

@@ -1,0 +1,172 @@
+"""torchvision's classification networks, and timm's where it is installed.
+
+Their code is theirs, and importing it takes longer than a scan. So a table that travels with
+bdshift (``resources/architectures.json``, made by ``packaging/fingerprints.py``) tells some 1300 of
+them by a hash of their tensors' names and shapes; only the one that matches is built, by the
+library itself, without its weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import math
+from collections.abc import Iterator
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from bdshift.assets import asset
+from bdshift.checkpoints.families.base import Candidate, Shapes
+from bdshift.errors import UnknownArchitecture
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_MOST = 6  # networks of the same tensors that are tried
+_OURS = ("resnet", "resnext", "wide_resnet")
+"""What `bdshift.checkpoints.families.resnet` builds itself, without importing torchvision."""
+
+_PLACES = ("pos_embed", "pos_embedding", "position_embedding")
+_OTHER_HEADS = ("aux1.", "aux2.", "AuxLogits.")
+_BY_SIZE = ("relative_position_bias_table", "relative_position_index", "attn_mask", "rel_pos_h")
+
+
+def fingerprint(shapes: Shapes, head: str) -> str:
+    """16 hex digits that are the same whatever the number of classes, the image's size and its
+    colours: of all names and shapes, but for those of ``head`` and what grows with the image.
+    """
+    lines = []
+    for key, shape in shapes.items():
+        name = key.rpartition(".")[2]
+        if key in (f"{head}.weight", f"{head}.bias") or name == "num_batches_tracked":
+            continue
+        if key.startswith(_OTHER_HEADS):
+            continue
+        if name in _PLACES or name.startswith(_BY_SIZE):
+            lines.append(f"{key} …")
+        elif len(shape) == 4 and shape[1] in (1, 3):  # colours, or a depthwise convolution
+            lines.append(f"{key} {shape[0]},…,{shape[2]},{shape[3]}")
+        else:
+            lines.append(f"{key} {','.join(map(str, shape))}")
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
+
+
+@cache
+def _table() -> dict[str, dict[str, list[dict[str, Any]]]]:
+    found: dict[str, dict[str, list[dict[str, Any]]]] = json.loads(
+        asset("architectures.json").read_text(encoding="utf-8")
+    )
+    return found
+
+
+@cache
+def _heads() -> tuple[str, ...]:
+    table = _table()
+    rows = [r for lib in ("torchvision", "timm") for rows in table[lib].values() for r in rows]
+    return tuple(sorted({row["head"] for row in rows}))
+
+
+def propose(shapes: Shapes) -> Iterator[Candidate]:
+    """Every network of either library that has these tensors.
+
+    Raises `UnknownArchitecture` for one that cannot be audited, or whose library is not installed.
+    """
+    table = _table()
+    for head in _heads():
+        weight = shapes.get(f"{head}.weight", ())
+        if len(weight) not in (2, 4):
+            continue
+        mark = fingerprint(shapes, head)
+        for library, make in (("torchvision", _torchvision), ("timm", _timm)):
+            rows = [row for row in table[library].get(mark, ()) if row["head"] == head]
+            if not rows:
+                continue
+            if rows[0]["name"].startswith(_OURS):
+                break
+            if len(weight) == 4:
+                raise UnknownArchitecture(
+                    f"it is {rows[0]['name']} of {library}, whose classifier is a convolution, not "
+                    "a linear layer, so that it has no embedding to shift"
+                )
+            if importlib.util.find_spec(library) is None:
+                raise UnknownArchitecture(
+                    f'it is {rows[0]["name"]} of {library}; pip install "bdshift[zoo]" to open it'
+                )
+            yield from (make(row, shapes, weight[0]) for row in rows[:_MOST])
+            break
+
+
+def colours(shapes: Shapes) -> int:
+    """Channels of the images: inputs of the first convolution with few of them; 3 without one."""
+    for shape in shapes.values():
+        if len(shape) == 4 and shape[1] in (1, 3):
+            return shape[1]
+    return 3
+
+
+def _side(shapes: Shapes, patch: int, size: int, extra: int) -> int:
+    """Side of the image, from the number of places that the network has positions for."""
+    for key, shape in shapes.items():
+        if key.rpartition(".")[2] in _PLACES and len(shape) == 3:
+            places = math.isqrt(max(0, shape[1] - extra))
+            if places * places == shape[1] - extra:
+                return places * patch
+    return size
+
+
+def _patch(shapes: Shapes) -> int:
+    """Side of the patches: the kernel of the convolution that takes the colours."""
+    return next((s[2] for s in shapes.values() if len(s) == 4 and s[1] in (1, 3)), 16)
+
+
+def _torchvision(row: dict[str, Any], shapes: Shapes, classes: int) -> Candidate:
+    options: dict[str, Any] = {}
+    size = row["size"]
+    if row["name"] in ("googlenet", "inception_v3"):
+        options["aux_logits"] = any(key.startswith(_OTHER_HEADS) for key in shapes)
+    if row["name"].startswith("vit_"):
+        size = options["image_size"] = _side(shapes, _patch(shapes), size, 1)
+    sizes = (size,) if "image_size" in options else tuple(dict.fromkeys((size, 224, 32)))
+    build = partial(_build_torchvision, row["name"], classes, options)
+    any_size = "image_size" not in options
+    return Candidate(
+        f"{row['name']} (torchvision)", build, row["head"], sizes, any_size=any_size, computes=True
+    )
+
+
+def _build_torchvision(name: str, classes: int, options: dict[str, Any]) -> nn.Module:
+    import torchvision
+
+    more: dict[str, Any] = {"init_weights": False} if "aux_logits" in options else {}
+    network: nn.Module = torchvision.models.get_model(
+        name, weights=None, num_classes=classes, **options, **more
+    )
+    return network
+
+
+def _timm(row: dict[str, Any], shapes: Shapes, classes: int) -> Candidate:
+    size = row["size"]
+    places = next((k for k in shapes if k.rpartition(".")[2] in _PLACES), None)
+    options: dict[str, Any] = {}
+    if places is not None and shapes[places][0] == 1:
+        for extra in (1, 0, 2):
+            side = _side(shapes, _patch(shapes), 0, extra)
+            if side:
+                break
+        if side and side != size:
+            size = options["img_size"] = side
+    if colours(shapes) != 3:
+        options["in_chans"] = colours(shapes)
+    sizes = (size,) if places else tuple(dict.fromkeys((size, 224, 32)))
+    build = partial(_build_timm, row["name"], classes, options)
+    return Candidate(
+        f"{row['name']} (timm)", build, row["head"], sizes, any_size=places is None, computes=True
+    )
+
+
+def _build_timm(name: str, classes: int, options: dict[str, Any]) -> nn.Module:
+    import timm
+
+    network: nn.Module = timm.create_model(name, pretrained=False, num_classes=classes, **options)
+    return network

@@ -1,0 +1,110 @@
+"""What lies beside the weights: the config.json of a Hugging Face folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bdshift.errors import InputError
+
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
+_MAX_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a config says, as far as it was asked.
+
+    Attributes:
+        config: the whole config.json; {} without one.
+        mean, std: of the images, one value a channel; () if not told.
+        size: side of the images in pixels; 0 if not told.
+        names: of the classes, by their index; () if not told.
+    """
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    size: int = 0
+    names: tuple[str, ...] = ()
+
+
+NOTHING = Beside()
+
+
+def weights_in(folder: Path) -> Path:
+    """The file of weights in a folder of Hugging Face's.
+
+    Raises `InputError` if there is none, or if the weights are split over several.
+    """
+    for name in _WEIGHTS:
+        if (folder / name).is_file():
+            return folder / name
+    if any(folder.glob("*.safetensors.index.json")):
+        raise InputError(f"{folder}: its weights are split over several files, which is not read")
+    raise InputError(
+        f"{folder}: is a folder without {' or '.join(_WEIGHTS[:2])}; give the checkpoint file"
+    )
+
+
+def read_beside(weights: Path) -> Beside:
+    """What config.json and preprocessor_config.json beside ``weights`` say; what cannot be read, or
+    makes no sense, is as if it were not there.
+    """
+    config = _json(weights.parent / "config.json")
+    if weights.name not in _WEIGHTS and "architectures" not in config:
+        config = {} if "pretrained_cfg" not in config else config
+    if not config:
+        return NOTHING
+    images = _json(weights.parent / "preprocessor_config.json")
+    trained = config.get("pretrained_cfg")
+    trained = trained if isinstance(trained, dict) else {}
+    mean = _numbers(images.get("image_mean")) or _numbers(trained.get("mean"))
+    std = _numbers(images.get("image_std")) or _numbers(trained.get("std"))
+    if images.get("do_normalize") is False:
+        mean, std = (), ()
+    size = _size(images.get("crop_size")) or _size(images.get("size"))
+    size = size or _size(trained.get("input_size")) or _size(config.get("image_size"))
+    names = _names(config.get("id2label")) or _names(config.get("label_names"))
+    if len(mean) != len(std) or min(std, default=1) <= 0:
+        mean, std = (), ()
+    return Beside(config, mean, std, size, names)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+            return {}
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    if not isinstance(value, list) or len(value) not in (1, 3):
+        return ()
+    if not all(isinstance(v, (int, float)) and math.isfinite(v) for v in value):
+        return ()
+    return tuple(float(v) for v in value)
+
+
+def _size(value: Any) -> int:
+    """224 of 224, {"height": 224}, {"shortest_edge": 224} or [3, 224, 224]."""
+    if isinstance(value, dict):
+        value = value.get("height", value.get("shortest_edge"))
+    if isinstance(value, list) and value:
+        value = value[-1]
+    return value if type(value) is int and 0 < value <= 1024 else 0
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, dict):
+        value = [value.get(str(index)) for index in range(len(value))]
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        return ()
+    return tuple(map(str, value))

@@ -1,0 +1,56 @@
+"""What all batch norms of a network remember, against what comes to them now: whatever lies between
+two of them, activation, pooling, padding, must reproduce the statistics of the second.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+
+class NormMemory:
+    """Watches a network's batch norms while it is used as a context; adds up over several uses."""
+
+    def __init__(self, network: nn.Module) -> None:
+        kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
+        self.norms = [
+            part
+            for part in network.modules()
+            if isinstance(part, kinds) and part.running_mean is not None
+        ]
+        self._sums: dict[nn.Module, list[Any]] = {}
+        self._hooks: list[RemovableHandle] = []
+
+    def __enter__(self) -> None:
+        self._hooks = [norm.register_forward_pre_hook(self._note) for norm in self.norms]
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _note(self, norm: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        values = inputs[0].detach().transpose(0, 1).flatten(1).double()
+        sums = self._sums.setdefault(norm, [0, 0.0, 0.0])
+        sums[0] += values.shape[1]
+        sums[1] = sums[1] + values.sum(1)
+        sums[2] = sums[2] + values.square().sum(1)
+
+    @property
+    def mismatch(self) -> float:
+        """Mean over the norms of the mean over their channels of (μ − running mean)² / running var
+        + (log var − log running var)²; infinite before any use.
+        """
+        found = []
+        for norm in self.norms:
+            if norm not in self._sums or norm.running_mean is None or norm.running_var is None:
+                return float("inf")
+            count, total, squares = self._sums[norm]
+            mean = total / count
+            variance = (squares / count - mean.square()).clamp(min=1e-12)
+            kept = norm.running_var.double().clamp(min=1e-12)
+            moved = (mean - norm.running_mean.double()).square() / kept
+            found.append(float((moved + (variance / kept).log().square()).mean()))
+        return sum(found) / len(found)

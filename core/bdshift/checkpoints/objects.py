@@ -1,0 +1,139 @@
+"""A pickled ``nn.Module``, or TorchScript's, becomes its state dict without any of its code.
+
+An object in a pickle is a class's name and the dict of its attributes. A module keeps its
+parameters, buffers and children there under the names that ``nn.Module`` gives them, so the state
+dict is in the file as plain data, and with it what no state dict says: class names, strides,
+paddings, in the order in which the layers were made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bdshift.checkpoints.tensors import LazyTensor
+from bdshift.errors import InputError
+from bdshift.pickle_data import Opaque, TensorRef
+
+_MAX_DEPTH = 64
+_MAX_MODULES = 100_000
+_MANGLED = re.compile(r"\.___torch_mangle_\d+")
+_PLAIN = (bool, int, float, str, type(None))
+_MAX_TEXT = 100
+
+
+@dataclass(frozen=True)
+class SavedLayer:
+    """A module without children.
+
+    Attributes:
+        path: dotted, as in the state dict's keys.
+        kind: full name of its class.
+        settings: its plain attributes, as ``stride``; numbers, text, and tuples of numbers.
+    """
+
+    path: str
+    kind: str
+    settings: Mapping[str, Any]
+
+
+def layers_under(layers: Iterable[SavedLayer], prefix: str) -> tuple[SavedLayer, ...]:
+    """Those whose paths begin with ``prefix``, without it."""
+    return tuple(
+        replace(layer, path=layer.path[len(prefix) :])
+        for layer in layers
+        if layer.path.startswith(prefix)
+    )
+
+
+class SavedModule(dict[str, LazyTensor]):
+    """The state dict of a pickled module.
+
+    Attributes:
+        kind: full name of its class.
+        layers: its leaves, in the order in which they were made.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.layers: list[SavedLayer] = []
+
+
+def is_module(value: Any) -> bool:
+    """Whether a recorded object is an ``nn.Module`` or a TorchScript one."""
+    if not isinstance(value, Opaque) or not isinstance(value.state, dict):
+        return False
+    if value.what.startswith("__torch__"):
+        return True
+    return all(isinstance(value.state.get(part), dict) for part in ("_parameters", "_modules"))
+
+
+def saved_module(
+    value: Opaque, make: Callable[[TensorRef], LazyTensor], count: list[int]
+) -> SavedModule:
+    """The state dict of an object that `is_module`; ``make`` makes a tensor readable; ``count`` is
+    [how many modules the file has given so far].
+
+    Raises `InputError` if it holds more modules, or deeper ones, than any network, or itself.
+    """
+    found = SavedModule(_kind(value))
+    _walk(value, "", found, make, 0, count)
+    return found
+
+
+def _kind(value: Opaque) -> str:
+    return _MANGLED.sub("", value.what).removeprefix("__torch__.")
+
+
+def _walk(
+    value: Opaque,
+    prefix: str,
+    found: SavedModule,
+    make: Callable[[TensorRef], LazyTensor],
+    depth: int,
+    count: list[int],
+) -> None:
+    count[0] += 1
+    if depth > _MAX_DEPTH or count[0] > _MAX_MODULES:
+        raise InputError("holds modules in modules without end")
+    tensors, children = _parts(value)
+    for name, ref in tensors.items():
+        found[prefix + name] = make(ref)
+    for name, child in children.items():
+        _walk(child, f"{prefix}{name}.", found, make, depth + 1, count)
+    if not children:
+        settings = {key: plain for key, item in value.state.items() if _is_plain(plain := item)}
+        found.layers.append(SavedLayer(prefix.rstrip("."), _kind(value), settings))
+
+
+def _parts(value: Opaque) -> tuple[dict[str, TensorRef], dict[str, Opaque]]:
+    """Tensors and child modules of a module, by name."""
+    state: dict[Any, Any] = value.state
+    if value.what.startswith("__torch__"):
+        everything = [state]
+    else:
+        everything = [state[part] for part in ("_parameters", "_modules")]
+        if isinstance(state.get("_buffers"), dict):
+            everything.append(state["_buffers"])
+    hidden = state.get("_non_persistent_buffers_set")
+    left_out = set(map(str, hidden)) if isinstance(hidden, list) else set()
+    tensors: dict[str, TensorRef] = {}
+    children: dict[str, Opaque] = {}
+    for part in everything:
+        for name, item in part.items():
+            if not isinstance(name, str) or name in left_out:
+                continue
+            if isinstance(item, TensorRef):
+                tensors[name] = item
+            elif is_module(item):
+                children[name] = item
+    return tensors, children
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return len(value) <= 8 and all(isinstance(v, (int, float)) for v in value)
+    return isinstance(value, _PLAIN) and (not isinstance(value, str) or len(value) <= _MAX_TEXT)

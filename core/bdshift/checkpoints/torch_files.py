@@ -1,0 +1,193 @@
+"""``torch.save``'s files, both kinds, and plain pickles: their pickles read as data, their tensors
+made readable where they lie.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from bdshift.checkpoints.names import refuse_code
+from bdshift.checkpoints.objects import is_module, saved_module
+from bdshift.checkpoints.tensors import LazyTensor, element_bytes, lazy_tensor
+from bdshift.checkpoints.torch_zip import Span
+from bdshift.errors import InputError
+from bdshift.pickle_data import (
+    LEGACY_MAGIC,
+    MAX_OPERATIONS,
+    Name,
+    Opaque,
+    PickleError,
+    StorageRef,
+    TensorRef,
+    Unpickled,
+    read_pickle,
+)
+
+MAX_PICKLE_BYTES = 256 * 1024 * 1024
+"""Of the pickle alone, without the numbers; a large model's is under one MiB."""
+
+_MAX_DEPTH = 12
+
+Read = tuple[str, Any, tuple[Name, ...]]
+"""Container, value, names."""
+
+
+def read_zip(path: Path, stream: BinaryIO, entries: Mapping[str, Span]) -> Read:
+    """A file of ``torch.save`` or ``torch.jit.save``: data.pkl and a stretch for each storage."""
+    start, end = entries["data.pkl"]
+    if end - start > MAX_PICKLE_BYTES:
+        raise InputError("its pickle is too large to be one of weights")
+    if "byteorder" in entries:
+        first, last = entries["byteorder"]
+        stream.seek(first)
+        if stream.read(min(16, last - first)) != b"little":
+            raise InputError("was written on a big-endian machine, which is not supported")
+    stream.seek(start)
+    found = _unpickle(io.BytesIO(stream.read(end - start)))
+    spans = {name[5:]: span for name, span in entries.items() if name.startswith("data/")}
+    container = "TorchScript" if "constants.pkl" in entries else "torch zip"
+    return container, _Tree(path, spans, found.nested).of(found.value), found.names
+
+
+def read_pickles(path: Path, stream: BinaryIO, size: int) -> Read:
+    """Torch's older format: magic, protocol, system, value, storage keys; then for each storage its
+    number of elements (int64) and its data. Or a single pickle, as ``pickle.dump`` writes it.
+    """
+    limited: Any = _Limited(stream, MAX_PICKLE_BYTES)
+    first = _unpickle(limited)
+    if first.value != LEGACY_MAGIC:
+        if size > MAX_PICKLE_BYTES:
+            raise InputError("is a plain pickle too large to be read; save it with torch.save")
+        return "pickle", _Tree(path, {}, first.nested).of(first.value), first.names
+    left = MAX_OPERATIONS
+    names: dict[Name, None] = {}
+    storages: list[StorageRef] = []
+    nested: dict[str, bytes] = {}
+    parts = []
+    for _ in range(4):
+        found = _unpickle(limited, left)
+        left -= found.operations
+        names.update(dict.fromkeys(found.names))
+        storages += found.storages
+        nested |= found.nested
+        parts.append(found.value)
+    _, system, value, keys = parts
+    if isinstance(system, dict) and system.get("little_endian") is False:
+        raise InputError("was written on a big-endian machine, which is not supported")
+    if not isinstance(keys, list):
+        raise InputError("is damaged: its list of storages is missing")
+    element = {storage.key: element_bytes(storage) for storage in storages}
+    spans: dict[str, Span] = {}
+    position = stream.tell()
+    for key in keys:
+        if not isinstance(key, str):
+            raise InputError("is damaged: a storage's key is no text")
+        stream.seek(position)
+        header = stream.read(8)
+        if len(header) < 8 or key not in element:
+            raise InputError("is cut off or damaged: a storage is missing")
+        (numel,) = struct.unpack("<q", header)
+        end = position + 8 + numel * element[key]
+        if numel < 0 or end > size:
+            raise InputError("is cut off: a storage reaches out of the file")
+        spans[key] = (position + 8, end)
+        position = end
+    return "torch legacy", _Tree(path, spans, nested).of(value), tuple(names)
+
+
+def _unpickle(stream: BinaryIO, operations: int = MAX_OPERATIONS) -> Unpickled:
+    """Read a pickle; refuse it if it names what would run something, broken or not."""
+    try:
+        found = read_pickle(stream, operations)
+    except PickleError as error:
+        refuse_code(error.names)
+        raise InputError(f"is damaged: {error}") from error
+    refuse_code(found.names)
+    return found
+
+
+class _Limited(io.RawIOBase):
+    """The first ``limit`` bytes of a stream, so that no length in a pickle can ask for more."""
+
+    def __init__(self, stream: BinaryIO, limit: int) -> None:
+        self._stream, self._limit = stream, limit
+
+    def _room(self, size: int | None) -> int:
+        room = max(0, self._limit - self._stream.tell())
+        return room if size is None or size < 0 else min(size, room)
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._stream.read(self._room(size))
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._stream.readline(self._room(size))
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+def read_block(path: Path, span: Span, start: int, length: int) -> bytearray:
+    """``length`` bytes from ``start`` of a stretch of the file, read when a tensor asks for them;
+    fewer where it ends. The file may have changed since.
+    """
+    first, last = span
+    data = bytearray(max(0, min(length, last - first - start)))
+    with path.open("rb") as stream:
+        stream.seek(first + start)
+        del data[stream.readinto(data) :]
+    return data
+
+
+class _Tree:
+    """Makes every `TensorRef` of a tree a `LazyTensor`, every module a `SavedModule`. Each part is
+    made once, however often it is referred to; what lies too deep is left out.
+    """
+
+    def __init__(self, path: Path, spans: Mapping[str, Span], nested: Mapping[str, bytes]) -> None:
+        self.path, self.spans, self.nested = path, spans, nested
+        self.seen: dict[int, Any] = {}
+        self.modules = [0]
+
+    def of(self, value: Any, depth: int = 0) -> Any:
+        if id(value) in self.seen:
+            return self.seen[id(value)]
+        if isinstance(value, TensorRef):
+            return self.seen.setdefault(id(value), self.tensor(value))
+        if isinstance(value, Opaque) and is_module(value):
+            return self.seen.setdefault(id(value), saved_module(value, self.tensor, self.modules))
+        held = value.state if isinstance(value, Opaque) else value
+        if not isinstance(held, (dict, list, tuple)):
+            return value
+        if depth > _MAX_DEPTH:
+            return None
+        if isinstance(held, dict):  # of an object, its attributes
+            branch: dict[Any, Any] = {}
+            self.seen[id(value)] = branch
+            for key, item in held.items():
+                branch[key] = self.of(item, depth + 1)
+            return branch
+        items: list[Any] = []
+        self.seen[id(value)] = items
+        items += [self.of(item, depth + 1) for item in held]
+        return items
+
+    def tensor(self, ref: TensorRef) -> LazyTensor:
+        needed = ref.storage.numel * element_bytes(ref.storage)
+        inside = self.nested.get(ref.storage.key)
+        if inside is not None:
+            if needed > len(inside):
+                raise InputError(f"a storage ({ref.storage.key}) is cut off")
+            return lazy_tensor(ref, lambda _, start, length: bytearray(inside[start:][:length]))
+        span = self.spans.get(ref.storage.key, (0, -1))
+        if needed > span[1] - span[0]:
+            raise InputError(f"a storage ({ref.storage.key}) is missing or cut off")
+        return lazy_tensor(ref, partial(_block, self.path, span))
+
+
+def _block(path: Path, span: Span, _storage: StorageRef, start: int, length: int) -> bytearray:
+    return read_block(path, span, start, length)

@@ -1,0 +1,126 @@
+"""Tell image sets apart, by what they hold; only tables have to be believed by their suffix."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+from bdshift.errors import InputError
+from bdshift.images.sources.base import Source
+from bdshift.images.sources.cifar import (
+    cifar_files,
+    cifar_record,
+    open_cifar,
+    open_cifar_folder,
+)
+from bdshift.images.sources.folders import FolderImages, ZipImages
+from bdshift.images.sources.idx import idx_sets, is_idx, open_idx, open_idx_folder
+from bdshift.images.sources.naming import is_visible
+from bdshift.images.sources.npz import open_npz
+from bdshift.images.sources.table import SUFFIXES, TableImages
+from bdshift.images.sources.tar import TarImages, is_tar
+from bdshift.images.sources.unpack import UNPACK_ERRORS, is_compressed, open_unpacked
+from bdshift.jobs import SILENT, JobContext
+
+_HEAD = 512
+_MAX_LEVELS = 4  # folders around a data set's own: data/MNIST/raw
+_ERRORS = (
+    *UNPACK_ERRORS, zipfile.BadZipFile, struct.error, LookupError, TypeError, RuntimeError,
+    OverflowError, NotImplementedError, MemoryError,
+)  # fmt: skip
+
+
+def open_source(path: Path, job: JobContext = SILENT) -> Source:
+    """Open whatever set of labelled pictures lies at ``path``.
+
+    Raises `InputError`, a sentence that begins with the path.
+    """
+    try:
+        if path.is_dir():
+            return _open_folder(path, job)
+        if not path.exists():
+            raise InputError("no such folder or file")
+        if not path.is_file():
+            raise InputError("neither a folder nor a zip of class folders, but a device or a pipe")
+        return _open_file(path, job)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except _ERRORS as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+
+
+def _open_folder(path: Path, job: JobContext) -> Source:
+    """A data set in its own layout, perhaps some folders further down; or class folders."""
+    inner = path
+    for _ in range(_MAX_LEVELS):
+        files, folders = _listed(inner)
+        chosen, others = cifar_files(files)
+        if chosen:
+            return open_cifar_folder(inner, chosen, others)
+        if sets := idx_sets(files):
+            return open_idx_folder(inner, sets)
+        if len(folders) != 1:  # files beside it are likely the archive that it came in
+            break
+        inner = inner / folders[0]
+    return FolderImages(path, job)
+
+
+def _listed(path: Path) -> tuple[list[str], list[str]]:
+    """Names of the visible files and folders right in a folder; nothing if it cannot be read, of
+    which listing it for class folders will tell.
+    """
+    files: list[str] = []
+    folders: list[str] = []
+    with suppress(OSError), os.scandir(path) as entries:
+        for entry in entries:
+            if is_visible(entry.name):
+                (folders if entry.is_dir() else files).append(entry.name)
+    return files, folders
+
+
+def _open_zip(path: Path) -> Source:
+    archive = zipfile.ZipFile(path)
+    names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    if names and all(name.endswith(".npy") for name in names):
+        with archive:
+            return open_npz(path, archive)
+    return ZipImages(archive)
+
+
+def _open_file(path: Path, job: JobContext) -> Source:
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD)
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        from bdshift.images.sources.hdf5 import open_hdf5  # h5py takes a tenth of a second to load
+
+        return open_hdf5(path)
+    if head.startswith(b"PAR1"):
+        from bdshift.images.sources.parquet import open_parquet
+
+        return open_parquet(path)
+    if head.startswith(b"\x93NUMPY"):
+        raise InputError(
+            "is one array, without labels; save both: numpy.savez(file, images=…, labels=…)"
+        )
+    if is_compressed(head):
+        with open_unpacked(path) as stream:
+            head = stream.read(_HEAD)
+    if is_idx(head):
+        return open_idx(path)
+    if is_tar(head):
+        return TarImages(path, job)
+    if zipfile.is_zipfile(path):
+        return _open_zip(path)
+    if head[:1] == b"\x80" and head[1:2] in b"\2\3\4\5":
+        return open_cifar([path])
+    if cifar_record(path) is not None:
+        return open_cifar([path])
+    if path.suffix.lower() in SUFFIXES:
+        return TableImages(path, job)
+    raise InputError(
+        "neither a folder nor a zip of class folders, nor a tar, npz, HDF5, Parquet, CSV, CIFAR or "
+        "IDX file of labelled images"
+    )

@@ -1,0 +1,140 @@
+"""A folder, or a zip, with one sub-folder a class."""
+
+from __future__ import annotations
+
+import os
+import threading
+import zipfile
+from pathlib import Path
+
+from bdshift.errors import InputError
+from bdshift.images.sources.base import Skipped, Source
+from bdshift.images.sources.naming import (
+    MAX_NAME,
+    UNPACK_HINT,
+    check_count,
+    is_visible,
+    list_classes,
+    member_parts,
+    shortened,
+)
+from bdshift.jobs import SILENT, JobContext
+
+_UTF8_FLAG = 0x800  # of a zip entry: its name is UTF-8, and not in a DOS code page
+_REPORT_EVERY = 8192  # files listed
+
+
+class FolderImages(Source):
+    """Files of class folders on the disk."""
+
+    def __init__(self, path: Path, job: JobContext = SILENT) -> None:
+        names, skipped = _walk(path, job)
+        found = list_classes(names, skipped)
+        super().__init__(found.folders, found.files, found.skipped)
+        self._root = path / found.prefix
+
+    def read(self, name: str, most: int) -> bytes:
+        """See `Source`."""
+        return read_file(self._root / name, most)
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """A file's bytes. Raises `InputError` if it is no plain file or larger than ``most``, and
+    `OSError`.
+    """
+    if not path.is_file():
+        raise InputError("not a file, or a broken link")
+    with path.open("rb") as stream:
+        return stream.read(most + 1)
+
+
+def _walk(root: Path, job: JobContext) -> tuple[list[str], list[Skipped]]:
+    """Relative names of all visible files, and folders that could not be listed.
+
+    Only links right below ``root`` are followed: a class folder may be one, and one level cannot
+    loop.
+    """
+    names: list[str] = []
+    skipped: list[Skipped] = []
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        job.raise_if_cancelled()
+        if len(folder) > MAX_NAME:
+            skipped.append(Skipped(shortened(folder), "its name is too long"))
+            continue
+        try:
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    if not is_visible(entry.name):
+                        continue
+                    name = folder + entry.name
+                    kind = _kind(entry, follow=not folder)
+                    if kind == "folder":
+                        pending.append(name + "/")
+                    elif kind == "file":
+                        names.append(name)
+                        if len(names) % _REPORT_EVERY == 0:
+                            check_count(len(names))
+                            # How many there are is not known before the end: at least one more.
+                            job.progress("Listing images", len(names), len(names) + 1, "files")
+                    else:
+                        skipped.append(Skipped(name, kind))
+        except OSError as error:
+            if not folder:
+                raise
+            skipped.append(Skipped(folder, f"the folder cannot be read ({error.strerror})"))
+    return names, skipped
+
+
+def _kind(entry: os.DirEntry[str], *, follow: bool) -> str:
+    """A folder, a file, or why it is neither. A broken link is a file: reading it will say so."""
+    try:
+        if entry.is_dir(follow_symlinks=follow):
+            return "folder"
+        if entry.is_symlink() and entry.is_dir():
+            return "a link to a folder inside a class folder is not followed"
+    except OSError as error:
+        return f"a link that leads nowhere ({error.strerror})"
+    return "file"
+
+
+class ZipImages(Source):
+    """Entries of a zip of class folders; unpacked one by one, in memory."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        entries: dict[str, zipfile.ZipInfo] = {}
+        skipped = []
+        for info in archive.infolist():
+            parts, reason = member_parts(_name(info))
+            if info.is_dir() or (reason is None and not all(map(is_visible, parts))):
+                continue
+            name = "/".join(parts)
+            if reason is None:
+                entries[name] = info  # of two entries of one name, zip readers take the last
+            else:
+                skipped.append(Skipped(shortened(name), reason))
+        found = list_classes(list(entries), skipped, hint=UNPACK_HINT)
+        super().__init__(found.folders, found.files, found.skipped)
+        self._archive = archive
+        self._entries = {file.name: entries[found.prefix + file.name] for file in found.files}
+        self._lock = threading.Lock()
+
+    def read(self, name: str, most: int) -> bytes:
+        """See `Source`."""
+        if name not in self._entries:
+            raise InputError("not in the zip")
+        with self._lock, self._archive.open(self._entries[name]) as stream:
+            return stream.read(most + 1)
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """Many programs write UTF-8 without saying so; text in a DOS code page is hardly ever valid
+    UTF-8 by chance.
+    """
+    if info.flag_bits & _UTF8_FLAG or info.filename.isascii():
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename

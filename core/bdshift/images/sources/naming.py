@@ -1,0 +1,121 @@
+"""Names inside a folder or archive become classes and pictures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bdshift.errors import InputError
+from bdshift.images.sources.base import MAX_FILES, ImageFile, Skipped
+
+MAX_NAME = 1000
+"""Characters of a path inside the collection."""
+
+_IMAGE_SUFFIXES = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .bmp .dib .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .ico .tga "
+    ".jp2 .avif".split()
+)
+_MAX_LEVELS = 16  # folders around the class folders
+_SPLIT_NAMES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
+_NOISE = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
+
+UNPACK_HINT = "; if it is another data set, unpack it and open the folder"
+"""For archives without class folders: many data sets come in one."""
+
+
+def is_visible(name: str) -> bool:
+    """Whether one part of a path is neither hidden nor a system's litter."""
+    return not name.startswith(".") and name not in _NOISE
+
+
+def has_image_suffix(name: str) -> bool:
+    """Whether a name ends like a picture's."""
+    return name[name.rfind(".") :].lower() in _IMAGE_SUFFIXES
+
+
+def shortened(name: str) -> str:
+    """A name for a list: as long as it needs to be to be found."""
+    return name if len(name) <= MAX_NAME else name[:80] + "…"
+
+
+def check_count(count: int) -> None:
+    """Raise `InputError` if a set is larger than `MAX_FILES`."""
+    if count > MAX_FILES:
+        raise InputError(f"holds more than {MAX_FILES:,} pictures; open a part of it")
+
+
+def member_parts(name: str) -> tuple[list[str], str | None]:
+    """The parts of an archive member's name, and why it is left out, if it is.
+
+    Archives made on Windows may part names with backslashes.
+    """
+    if "/" not in name:
+        name = name.replace("\\", "/")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or (parts and re.fullmatch(r"[A-Za-z]:", parts[0])):
+        return parts, "its name is absolute"
+    if ".." in parts:
+        return parts, "its name leads out of the archive"
+    return parts, None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Class folders found among names. ``prefix`` was taken off all of them."""
+
+    prefix: str
+    folders: tuple[str, ...]
+    files: tuple[ImageFile, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def list_classes(
+    names: Sequence[str], skipped: Iterable[Skipped] = (), *, hint: str = ""
+) -> Listing:
+    """Sort names ("cat/1.png") by their first folder; what is in none, or no picture, is skipped.
+    ``hint`` is what to do if no class folder is found.
+
+    Raises `InputError` if there is nothing, no picture in a class folder, or train and test folders
+    of which one must be chosen.
+    """
+    check_count(len(names))
+    left_out = list(skipped)
+    if not names:
+        first = f" ({left_out[0].name}: {left_out[0].reason})" if left_out else ""
+        raise InputError(f"holds no files{first}")
+    prefix, names = _enter(names)
+    heads = {name.partition("/")[0].lower() for name in names if name.count("/") >= 2}
+    if heads and heads <= _SPLIT_NAMES and len(heads) > 1:
+        found = " and ".join(sorted(heads))
+        raise InputError(f"holds the folders {found}; open one of them")
+    images: list[tuple[str, str]] = []
+    for name in sorted(names):
+        folder, _, rest = name.partition("/")
+        if len(name) > MAX_NAME:
+            left_out.append(Skipped(shortened(name), "its name is too long"))
+        elif not rest:
+            left_out.append(Skipped(name, "not in a class folder"))
+        elif not has_image_suffix(name):
+            left_out.append(Skipped(name, "not an image by its suffix"))
+        else:
+            images.append((folder, name))
+    if not images:
+        raise InputError(f"holds no class folders with images (one sub-folder a class){hint}")
+    folders = tuple(sorted({folder for folder, _ in images}))
+    index = {folder: label for label, folder in enumerate(folders)}
+    files = tuple(ImageFile(name, index[folder]) for folder, name in images)
+    return Listing(prefix, folders, files, tuple(left_out))
+
+
+def _enter(names: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """Walk down folders that hold nothing but one folder of class folders."""
+    prefix = ""
+    for _ in range(_MAX_LEVELS):
+        heads = {name.partition("/")[0] for name in names}
+        if len(heads) != 1 or not all(name.count("/") >= 2 for name in names):
+            break
+        head = heads.pop() + "/"
+        prefix += head
+        names = [name[len(head) :] for name in names]
+    return prefix, names

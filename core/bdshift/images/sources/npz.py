@@ -1,0 +1,138 @@
+"""NumPy's .npz: pictures are read row by row if they are stored, at once if they are compressed."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bdshift.errors import InputError
+from bdshift.images.sources.arrays import (
+    ArrayImages,
+    FileRows,
+    MemoryRows,
+    Part,
+    Rows,
+    class_numbers,
+)
+from bdshift.images.sources.base import MAX_LABEL_BYTES, MAX_UNPACKED, Source
+from bdshift.images.sources.pairs import find_pair
+
+_MAX_ARRAYS = 1000
+_MAX_HEADER = 10_000
+_BLOCK = 1024 * 1024
+_LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip entry: signature, …, lengths of name and extra
+# What NumPy writes, and nothing else: NumPy itself reads the header as Python source.
+_HEADER = re.compile(
+    rb"\{\s*'descr':\s*'([<>|=][a-zA-Z]\d{1,3})',\s*'fortran_order':\s*(True|False),"
+    rb"\s*'shape':\s*\(([\d,L ]{0,200})\),?\s*\}\s*"
+)
+
+
+@dataclass(frozen=True)
+class _Array:
+    """An array in the archive; its numbers start ``offset`` bytes into the entry."""
+
+    info: zipfile.ZipInfo
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def open_npz(path: Path, archive: zipfile.ZipFile) -> Source:
+    """Pictures and labels of an .npz; it is not needed open any longer afterwards.
+
+    Raises `InputError` if it holds no labelled pictures, or they cannot be read safely.
+    """
+    infos = archive.infolist()
+    if len(infos) > _MAX_ARRAYS:
+        raise InputError(f"holds more than {_MAX_ARRAYS} arrays")
+    arrays: dict[str, _Array] = {}
+    others = []
+    for info in infos:
+        key = info.filename.removesuffix(".npy")
+        found = _describe(archive, info)
+        if found is None:
+            others.append(key)
+        else:
+            arrays[key] = found
+    try:
+        images, labels, note = find_pair({key: array.shape for key, array in arrays.items()})
+        numbers = class_numbers(_read(archive, arrays[labels], MAX_LABEL_BYTES, labels))
+        part = Part(images, _rows(path, archive, arrays[images], images), numbers)
+        return ArrayImages([part], notes=[note] if note else [])
+    except InputError as error:
+        hint = f"; never loaded, as no plain numbers: {others[0]}" if others else ""
+        raise InputError(f"{error}{hint}") from error
+
+
+def _describe(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Array | None:
+    """What an entry claims to be; None if it is no array of numbers."""
+    with archive.open(info) as stream:
+        start = stream.read(12)
+        if start[:6] != b"\x93NUMPY" or len(start) < 12:
+            return None
+        wide = start[6] > 1
+        length = int.from_bytes(start[8:12] if wide else start[8:10], "little")
+        if length > _MAX_HEADER:
+            return None
+        offset = 12 if wide else 10
+        header = start[offset:] + stream.read(length - len(start[offset:]))
+    matched = _HEADER.fullmatch(header)
+    if matched is None:
+        return None
+    try:
+        dtype = np.dtype(matched[1].decode())
+        shape = tuple(int(size.strip(b" L")) for size in matched[3].split(b",") if size.strip())
+    except (TypeError, ValueError):
+        return None
+    if dtype.kind not in "biuf":
+        return None
+    return _Array(info, offset + length, shape, dtype, matched[2] == b"True")
+
+
+def _rows(path: Path, archive: zipfile.ZipFile, array: _Array, name: str) -> Rows:
+    """Straight from the file where the entry lies in it as it is."""
+    if array.info.compress_type != zipfile.ZIP_STORED or array.fortran or array.info.flag_bits & 1:
+        return MemoryRows(_read(archive, array, MAX_UNPACKED, name))
+    with path.open("rb") as stream:
+        stream.seek(array.info.header_offset)
+        signature, *lengths = _LOCAL_HEADER.unpack(stream.read(_LOCAL_HEADER.size))
+    start = array.info.header_offset + _LOCAL_HEADER.size + sum(lengths) + array.offset
+    if signature != b"PK\x03\x04" or start + array.nbytes > path.stat().st_size:
+        raise InputError(f"{name} is cut short")
+    step = math.prod(array.shape[1:]) * array.dtype.itemsize
+    return FileRows(path, start, step, array.shape, array.dtype)
+
+
+def _read(archive: zipfile.ZipFile, array: _Array, most: int, name: str) -> NDArray[Any]:
+    """All of an array, which may claim what it likes: no more is unpacked than it should hold."""
+    if array.info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"{name} is compressed in a way that NumPy does not write")
+    if array.nbytes > most:
+        raise InputError(
+            f"{name} takes {array.nbytes / 2**20:,.0f} MiB unpacked, more than {most >> 20}; save "
+            "it with numpy.savez, uncompressed and in C order, or fewer pictures"
+        )
+    flat = np.empty(array.nbytes, np.uint8)
+    done = 0
+    with archive.open(array.info) as stream:
+        stream.read(array.offset)
+        while done < array.nbytes and (block := stream.read(min(_BLOCK, array.nbytes - done))):
+            flat[done : done + len(block)] = np.frombuffer(block, np.uint8)
+            done += len(block)
+    if done < array.nbytes:
+        raise InputError(f"{name} is cut short")
+    return flat.view(array.dtype).reshape(array.shape, order="F" if array.fortran else "C")

@@ -1,0 +1,145 @@
+"""A CSV or TSV that names pictures and their classes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from bdshift.errors import InputError
+from bdshift.images.sources.base import ImageFile, Skipped, Source
+from bdshift.images.sources.folders import read_file
+from bdshift.images.sources.naming import check_count, has_image_suffix, shortened
+from bdshift.jobs import SILENT, JobContext
+
+SUFFIXES = frozenset({".csv", ".tsv"})
+_MAX_BYTES = 512 * 1024 * 1024
+_MAX_LINE = 65_536  # characters of the first one, which tells what parts the columns
+_DELIMITERS = "\t;,|"
+# Best first: GTSRB's own tables have Filename and ClassId among the corners of a box.
+_PATHS = "path filepath file_path image_path img_path filename file_name file image img".split()
+_LABELS = "label labels class classid class_id target category y".split()
+_NUMBER = re.compile(r"(\d{1,9})(\.0+)?")
+_REPORT_EVERY = 8192
+
+
+class TableImages(Source):
+    """Files named by a table; all below the folder that the table is in."""
+
+    def __init__(self, path: Path, job: JobContext = SILENT) -> None:
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(f"is a table of more than {_MAX_BYTES >> 20} MiB")
+        self._root = path.parent.resolve()
+        rows, skipped = _rows(path)
+        labels: dict[str, str] = {}
+        below = _Below(self._root)
+        for number, (name, label) in enumerate(rows, 1):
+            name, reason = below.check(name)
+            if reason is None and not label:
+                reason = "it has no label"
+            elif reason is None and name in labels:
+                reason = "it is named twice"
+            if reason is None:
+                labels[name] = label
+            else:
+                skipped.append(Skipped(shortened(name), reason))
+            if number % _REPORT_EVERY == 0:
+                job.progress("Listing images", number, len(rows), "files")
+        if not labels:
+            first = f" ({skipped[0].name}: {skipped[0].reason})" if skipped else ""
+            raise InputError(f"names no picture that is there{first}")
+        folders, position = _classes(labels)
+        files = [ImageFile(name, position[label]) for name, label in labels.items()]
+        super().__init__(folders, sorted(files, key=lambda file: (file.label, file.name)), skipped)
+
+    def read(self, name: str, most: int) -> bytes:
+        """See `Source`. Links are looked through here, as the file itself may be one."""
+        path = self._root / name
+        if not path.resolve().is_relative_to(self._root):
+            raise InputError("a link that leads out of the folder")
+        return read_file(path, most)
+
+
+class _Below:
+    """Which names lie below a folder and are there: each folder is listed once, not each file."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._held: dict[str, frozenset[str] | None] = {}
+
+    def check(self, name: str) -> tuple[str, str | None]:
+        """The name inside the folder, and why it is left out, if it is."""
+        whole = os.path.normpath(os.path.join(self._root, name.replace("\\", "/")))
+        inside = whole.removeprefix(os.path.join(self._root, ""))
+        if not name or "\0" in name or inside == whole:
+            return name, "leads out of the table's folder"
+        folder, file = os.path.split(whole)
+        if folder not in self._held:
+            self._held[folder] = self._list(folder)
+        held = self._held[folder]
+        if held is None:
+            return name, "leads out of the table's folder"
+        return Path(inside).as_posix(), None if file in held else "no such file"
+
+    def _list(self, folder: str) -> frozenset[str] | None:
+        """Names in a folder; None if a link leads it elsewhere."""
+        if not Path(folder).resolve().is_relative_to(self._root):
+            return None
+        try:
+            return frozenset(os.listdir(folder))
+        except OSError:
+            return frozenset()
+
+
+def _rows(path: Path) -> tuple[list[tuple[str, str]], list[Skipped]]:
+    """Path and label of each row, the header left out, and rows that are too short."""
+    skipped = []
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+            first = stream.readline(_MAX_LINE)
+            stream.seek(0)
+            delimiter = max(_DELIMITERS, key=first.count)
+            table = csv.reader(stream, delimiter=delimiter)
+            head = next(table, [])
+            picture, label, skip = _columns(head)
+            rows = [] if skip else [(head[picture].strip(), head[label].strip())]
+            for row in table:
+                if len(row) > max(picture, label):
+                    rows.append((row[picture].strip(), row[label].strip()))
+                elif row:
+                    skipped.append(Skipped(f"line {table.line_num}", "has too few columns"))
+                check_count(len(rows))
+    except csv.Error as error:
+        raise InputError(f"is no table ({error})") from error
+    return rows, skipped
+
+
+def _columns(head: Sequence[str]) -> tuple[int, int, bool]:
+    """Columns of paths and labels, and whether the first row is a header."""
+    names = [cell.strip().lower() for cell in head]
+    paths = [names.index(name) for name in _PATHS if name in names]
+    labels = [names.index(name) for name in _LABELS if name in names]
+    if paths and labels:
+        return paths[0], labels[0], True
+    if len(head) == 2 and has_image_suffix(head[0].strip()):
+        return 0, 1, False
+    raise InputError(
+        "is no table of pictures: it takes a column called path or filename and one called label "
+        f"or class, or two columns without a header; its first row is {shortened(';'.join(head))}"
+    )
+
+
+def _classes(labels: dict[str, str]) -> tuple[list[str], dict[str, int]]:
+    """Class names in order, and the position of each label. Numbers are in their own order, and
+    written plainly: 00014 and 14.0 are 14.
+    """
+    present = sorted(set(labels.values()))
+    numbers = {label: _NUMBER.fullmatch(label) for label in present}
+    if any(matched is None for matched in numbers.values()):
+        return present, {label: index for index, label in enumerate(present)}
+    values = {label: int(matched[1]) for label, matched in numbers.items() if matched}
+    ordered = sorted(set(values.values()))
+    at = {value: index for index, value in enumerate(ordered)}
+    return [str(value) for value in ordered], {label: at[values[label]] for label in present}

@@ -1,0 +1,194 @@
+"""A tar, plain or compressed, of class folders; never unpacked to the disk.
+
+Python's `tarfile` reads what a header's length says into memory, and has been caught in endless
+loops by forged ones, so the few fields that are needed are read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bdshift.errors import InputError
+from bdshift.images.sources.base import MAX_UNPACKED, Skipped, Source
+from bdshift.images.sources.naming import (
+    UNPACK_HINT,
+    check_count,
+    has_image_suffix,
+    is_visible,
+    list_classes,
+    member_parts,
+    shortened,
+)
+from bdshift.images.sources.unpack import Forward, is_compressed, open_unpacked
+from bdshift.jobs import SILENT, JobContext
+
+_BLOCK = 512
+_MAX_EXTENDED = 1024 * 1024  # bytes of names and attributes before one member
+_MAX_PICTURE = 64 * 1024 * 1024
+_REPORT_EVERY = 8192
+_LINKS = {b"1": "a hard link", b"2": "a link"}
+_DEVICES = {b"3": "a device", b"4": "a device", b"6": "a pipe"}
+
+
+@dataclass(frozen=True)
+class _Member:
+    """``reason`` is why it cannot be a picture, if it cannot."""
+
+    name: str
+    start: int
+    size: int
+    reason: str | None
+
+
+class TarImages(Source):
+    """Members of class folders. A plain tar is read where its pictures lie; those of a compressed
+    one are kept in memory, as it can only be read from its start.
+    """
+
+    def __init__(self, path: Path, job: JobContext = SILENT) -> None:
+        self._path = path
+        with path.open("rb") as stream:
+            packed = is_compressed(stream.read(8))
+        spans: dict[str, tuple[int, int]] = {}
+        kept: dict[str, bytes] = {}
+        skipped = []
+        too_long = (
+            f"unpacks to more than {MAX_UNPACKED >> 20} MiB; unpack it to a folder, or to a "
+            "plain .tar, and open that"
+        )
+        end = path.stat().st_size
+        with open_unpacked(path) as stream:
+            forward = Forward(stream, MAX_UNPACKED if packed else None, too_long)
+            for member in _members(forward):
+                parts, reason = member_parts(member.name)
+                name = "/".join(parts)
+                reason = reason or member.reason
+                if reason is None and not all(map(is_visible, parts)):
+                    continue
+                if reason is None and not packed and member.start + member.size > end:
+                    reason = "the archive is cut short"
+                if reason is None and packed and member.size > _MAX_PICTURE:
+                    reason = "larger than 64 MiB"
+                if reason is not None:
+                    skipped.append(Skipped(shortened(name), reason))
+                    continue
+                spans[name] = (member.start, member.size)
+                if packed and has_image_suffix(name):
+                    kept[name] = forward.read(member.size)
+                if len(spans) % _REPORT_EVERY == 0:
+                    check_count(len(spans))
+                    job.progress("Listing images", len(spans), len(spans) + 1, "files")
+        found = list_classes(list(spans), skipped, hint=UNPACK_HINT)
+        super().__init__(found.folders, found.files, found.skipped)
+        names = [(file.name, found.prefix + file.name) for file in found.files]
+        self._spans = {name: spans[whole] for name, whole in names}
+        self._kept = {name: kept[whole] for name, whole in names} if packed else None
+
+    def read(self, name: str, most: int) -> bytes:
+        """See `Source`."""
+        if name not in self._spans:
+            raise InputError("not in the archive")
+        if self._kept is not None:
+            return self._kept[name]
+        start, size = self._spans[name]
+        with self._path.open("rb") as stream:
+            stream.seek(start)
+            data = stream.read(min(size, most + 1))
+        if len(data) < min(size, most + 1):
+            raise InputError("the archive is cut short")
+        return data
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether a file that starts with these 512 bytes is a tar: its first header adds up."""
+    return len(head) == _BLOCK and any(head) and _checksum_fits(head)
+
+
+def _checksum_fits(header: bytes) -> bool:
+    """The sum of a header's bytes, with the sum itself as spaces; some old programs sum signed."""
+    claimed = _number(header[148:156])
+    rest = header[:148] + b" " * 8 + header[156:]
+    unsigned = sum(rest)
+    return claimed == unsigned or claimed == unsigned - 256 * sum(byte > 127 for byte in rest)
+
+
+def _number(field: bytes) -> int | None:
+    """Octal digits, or base 256 for what is too large for them; None if it is neither."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:], "big")
+    digits = field.strip(b" \0")
+    if not all(digit in b"01234567" for digit in digits):
+        return None
+    return int(digits or b"0", 8)
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _members(stream: Forward) -> Iterator[_Member]:
+    """What a tar holds, folders left out. The caller may read of a member before it asks for the
+    next one.
+
+    Ends at the closing zeros, the end of the file, or where a header does not add up, which is a
+    member of its own with a reason.
+    """
+    long_name: str | None = None
+    attributes: dict[str, str] = {}
+    while len(header := stream.read(_BLOCK)) == _BLOCK and any(header):
+        kind = header[156:157]
+        size = _number(header[124:136])
+        extended = kind in (b"x", b"L", b"K", b"g")
+        if not _checksum_fits(header) or size is None or (extended and size > _MAX_EXTENDED):
+            yield _Member("…", stream.position, 0, "the archive is broken from here on")
+            return
+        if extended:
+            data = stream.read(size)
+            stream.skip(-size % _BLOCK)
+            if kind == b"L":
+                long_name = _text(data)
+            elif kind == b"x":
+                attributes = _attributes(data)
+            continue
+        name = _text(header[:100])
+        if header[257:263] == b"ustar\0" and (folder := _text(header[345:500])):
+            name = f"{folder}/{name}"
+        name = attributes.get("path") or long_name or name
+        declared = attributes.get("size", "")
+        if declared.isascii() and declared.isdecimal() and len(declared) < 19:
+            size = int(declared)
+        if kind in _LINKS or kind in _DEVICES:
+            size = 0  # whatever it says: nothing follows
+        start = stream.position
+        if kind != b"5":
+            yield _Member(name, start, size, _reason(kind, attributes))
+        stream.skip(start + size + -size % _BLOCK - stream.position)
+        long_name, attributes = None, {}
+
+
+def _reason(kind: bytes, attributes: dict[str, str]) -> str | None:
+    if kind in _LINKS:
+        return f"{_LINKS[kind]} in an archive is not followed"
+    if kind in _DEVICES:
+        return _DEVICES[kind]
+    if kind not in (b"0", b"7", b"\0") or any(key.startswith("GNU.sparse") for key in attributes):
+        return "not a plain file"
+    return None
+
+
+def _attributes(data: bytes) -> dict[str, str]:
+    """The records of an extended header, each ``length key=value`` and a line end."""
+    found = {}
+    position = 0
+    while position < len(data):
+        digits = data[position : position + 20].partition(b" ")[0]
+        length = int(digits) if digits.isdigit() else 0
+        end = position + length
+        if length <= len(digits) + 1 or end > len(data):
+            break  # broken: a record is longer than the text of its length
+        key, _, value = data[position + len(digits) + 1 : end - 1].partition(b"=")
+        found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
+        position = end
+    return found
