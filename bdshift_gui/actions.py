@@ -28,6 +28,9 @@ MENUS = (FILE, NEURONS, PURIFY, VIEW, HELP)
 ENTRIES = (
     Entry("open_model", FILE, "Open model…", "Open a checkpoint; no code in it is run.", "Ctrl+O"),
     Entry("open_images", FILE, "Open images…", "Open a folder of class folders.", "Ctrl+I"),
+    Entry("open_image_file", FILE, "Open images in a file…",
+          "Open an archive, arrays or a table: zip, tar, npz, HDF5, CIFAR, MNIST, CSV, Parquet.",
+          "Ctrl+Shift+I"),
     Entry("open_audit", FILE, "Open audit…", "Open an audit file (.h5).", "Ctrl+Shift+O"),
     Entry("scan", FILE, "Scan", "Find the shift to every class, and judge.", "F5"),
     Entry("save", FILE, "Save audit…", "Save everything found as one .h5 file.", "Ctrl+S"),

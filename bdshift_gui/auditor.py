@@ -50,20 +50,21 @@ class Auditor(QObject):
         kind = kind_of(path)
         {"images": self.open_images, "audit": self.open_audit, "model": self.open_model}[kind](path)
 
-    def open_model(self, path: Path, arch: str | None = None) -> None:
-        """Read a checkpoint and say what it is; ``arch`` is a network of the user's own. What is
-        shown stays until it is read.
+    def open_model(self, path: Path, arch: str | None = None, weights: str | None = None) -> None:
+        """Read a checkpoint and say what it is; ``arch`` is a network of the user's own,
+        ``weights`` which of a file's models is meant. What is shown stays until it is read.
         """
         state = self._session.state
         self.tried = path
         listed = state.images_path if state.images is None else None
 
         def run(job: JobContext) -> tuple[dict[str, Any], ImagesCard | None]:
-            return describe_model(path, arch, job), list_again(listed)
+            return describe_model(path, arch, weights, job), list_again(listed, job)
 
         def done(found: tuple[dict[str, Any], ImagesCard | None]) -> None:
             told, card = found
-            self.correct(normalise=None, arch=arch)  # what was right for another model
+            # What was right for another model is not for this one.
+            self.correct(normalise=None, arch=arch, weights=weights)
             images = card or self._session.state.images
             self._session.update(model_path=path, model=told, images=images, **_NO_AUDIT)
 
@@ -73,12 +74,12 @@ class Auditor(QObject):
         """List a clean set. What is shown stays until it is listed."""
         state = self._session.state
         model, arch = state.model, state.corrections.get("arch")
-        model_path = state.model_path
+        model_path, weights = state.model_path, state.corrections.get("weights")
 
         def run(job: JobContext) -> tuple[ImagesCard, dict[str, Any] | None]:
-            card = list_images(path)
+            card = list_images(path, job)
             if model is None and model_path is not None and model_path.is_file():
-                return card, describe_model(model_path, arch, job)
+                return card, describe_model(model_path, arch, weights, job)
             return card, model
 
         def done(found: tuple[ImagesCard, dict[str, Any] | None]) -> None:
@@ -98,7 +99,7 @@ class Auditor(QObject):
 
         def done(audit: Audit) -> None:
             model, images = Path(audit.model.path), Path(audit.images.path)
-            self.correct(normalise=None, arch=None, labels=None)
+            self.correct(normalise=None, arch=None, labels=None, weights=None)
             self._session.update(model_path=model, model=None, images_path=images, images=None)
             self.kept = audit
             self.show_audit(audit)

@@ -19,9 +19,16 @@ if TYPE_CHECKING:
     from bdshift_gui.main_window import MainWindow
 
 
+_IMAGE_FILES = (
+    "*.zip *.tar *.tar.gz *.tgz *.tar.bz2 *.tar.xz *.npz *.h5 *.hdf5 *.parquet *.csv *.tsv *.bin "
+    "*-ubyte *.gz"
+)
+"""CIFAR's pickled batches have no suffix."""
+
 _STARTING = (
     "open_model",
     "open_images",
+    "open_image_file",
     "open_audit",
     "scan",
     "save",
@@ -86,6 +93,14 @@ class Commands(RunCommands):
         if path and self._may_replace():
             self._auditor.open_images(Path(path))
 
+    def open_image_file(self) -> None:
+        """Ask for images in one file: an archive, arrays, a table."""
+        title = tr("Open images")
+        filters = f"{tr('Image sets')} ({_IMAGE_FILES});;{tr('All files')} (*)"
+        path, _ = QFileDialog.getOpenFileName(self._window, title, "", filters)
+        if path and self._may_replace():
+            self._auditor.open_images(Path(path))
+
     def open_audit(self) -> None:
         """Ask for an audit file."""
         title = tr("Open audit")
@@ -135,6 +150,35 @@ class Commands(RunCommands):
         dialog = ArchitectureDialog(self._session.state, self._window)
         dialog.chosen.connect(lambda arch: self._correct(arch=arch))
         dialog.open()
+
+    @Slot()
+    def model_details(self) -> None:
+        """Show everything that the checkpoint says of itself."""
+        from bdshift_gui.dialogs.model_page import ModelPage
+
+        told = self._session.state.model
+        if told is not None:
+            page = ModelPage(told, self._window)
+            page.other_asked.connect(self.choose_model)
+            page.open()
+
+    @Slot()
+    def choose_model(self) -> None:
+        """Ask which of the models in the file is meant, and open that."""
+        from bdshift_gui.dialogs.which_model import WhichModelDialog
+
+        told = self._session.state.model
+        names = self._window.error.choices or (told or {}).get("other_models", ())
+        dialog = WhichModelDialog(names, self._window)
+        dialog.chosen.connect(self._open_which)
+        dialog.open()
+
+    @Slot(str)
+    def _open_which(self, weights: str) -> None:
+        path = self._auditor.tried or self._session.state.model_path
+        if path is not None and not self._window.jobs.busy and self._may_replace():
+            self._window.error.hide()
+            self._auditor.open_model(path, weights=weights)
 
     @Slot()
     def name_architecture(self) -> None:

@@ -136,6 +136,7 @@ class MainWindow(QMainWindow):
         work.images_card.ranking_asked.connect(self.commands.ranking)
         work.images_card.labels_asked.connect(self.commands.correct_labels)
         work.model_card.architecture_asked.connect(self.commands.correct_model)
+        work.model_card.details_asked.connect(self.commands.model_details)
         work.paint(theme.current(self.settings.scheme))
         work.retranslate()
         self._render()
@@ -202,6 +203,7 @@ class MainWindow(QMainWindow):
         self.error.smaller.connect(self.commands.scan_smaller)
         self.error.on_cpu.connect(self.commands.scan_on_cpu)
         self.error.name_architecture.connect(self.commands.name_architecture)
+        self.error.which_asked.connect(self.commands.choose_model)
 
     # What is shown
 

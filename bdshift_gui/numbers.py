@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from bdshift.text import figure
+from bdshift_gui.i18n import tr
 
 
 def percent(value: float | None, decimals: int = 1) -> str:
@@ -22,6 +23,13 @@ def chance(value: float) -> str:
 def grouped(value: int) -> str:
     """A count, its thousands apart by a thin space."""
     return f"{value:,}".replace(",", "\u2009")
+
+
+def order_words(order: str) -> str:
+    """A `Preprocessing`'s channel order."""
+    name, _, reshaped = order.partition("-")
+    name = tr("grey") if name == "grey" else name.upper()
+    return tr("{order}, not transposed", order=name) if reshaped else name
 
 
 def duration(seconds: float) -> str:

@@ -10,33 +10,36 @@ from bdshift.jobs import JobContext
 from bdshift_gui.session import ImagesCard
 
 
-def describe_model(path: Path, arch: str | None, job: JobContext) -> dict[str, Any]:
+def describe_model(
+    path: Path, arch: str | None, weights: str | None, job: JobContext
+) -> dict[str, Any]:
     """What a checkpoint is, for its card. Raises `InputError`, also if it is not recognised."""
     from bdshift.checkpoints.describe import describe
 
-    told, error = describe(path, arch=arch, job=job)
+    told, error = describe(path, arch=arch, weights=weights, job=job)
     if error is not None:
         raise error
     return told
 
 
-def list_images(path: Path) -> ImagesCard:
+def list_images(path: Path, job: JobContext) -> ImagesCard:
     """What a clean set holds. Raises `InputError`."""
     from bdshift.images.collection import open_images
 
-    found = open_images(path)
+    found = open_images(path, job=job)
     counts = tuple(zip(found.folders, found.counts(), strict=True))
-    return ImagesCard(counts, tuple((skip.name, skip.reason) for skip in found.skipped))
+    skipped = tuple((skip.name, skip.reason) for skip in found.skipped)
+    return ImagesCard(counts, skipped, tuple(found.notes))
 
 
-def list_again(path: Path | None) -> ImagesCard | None:
+def list_again(path: Path | None, job: JobContext) -> ImagesCard | None:
     """The clean set of the audit that was open, if it is still there."""
     from bdshift.errors import InputError
 
     if path is None:
         return None
     try:
-        return list_images(path)
+        return list_images(path, job)
     except InputError:
         return None
 
@@ -44,20 +47,49 @@ def list_again(path: Path | None) -> ImagesCard | None:
 def kind_of(path: Path) -> str:
     """What to open it as, "images", "audit" or "model": by what it holds, not by its name."""
     if path.is_dir():
-        return "images"
+        return "model" if _holds_weights(path) else "images"
     try:
         with path.open("rb") as stream:
-            head = stream.read(8)
+            head = stream.read(512)
+            tail = stream.read(4096)
     except OSError:
         return "model"  # opening it will say why it cannot be read
-    if head == b"\x89HDF\r\n\x1a\n":
-        return "audit"
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "audit" if _is_audit(path) else "images"
     if head.startswith(b"PK\x03\x04"):
         try:
             with zipfile.ZipFile(path) as archive:
                 names = archive.namelist()
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
             return "model"
-        if not any(name.endswith(("data.pkl", ".npy")) for name in names):
-            return "images"
-    return "model"
+        marks = ("data.pkl", "model_weights_config.json", "model.weights.h5")
+        return "model" if any(name.endswith(marks) for name in names) else "images"
+    if head[:1] == b"\x80":  # a pickle: CIFAR's batches hold these names, in one of two protocols
+        batch = any(word in head + tail for word in (b"batch_label", b"fine_labels", b"filenames"))
+        return "images" if batch else "model"
+    if head.startswith(_IMAGE_SETS) or head[257:262] == b"ustar" or head[:3] == b"\0\0\x08":
+        return "images"
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return "images"
+    is_batch = path.suffix.lower() == ".bin" and not all(path.stat().st_size % n for n in _ROWS)
+    return "images" if is_batch else "model"
+
+
+_ROWS = (3073, 3074)  # bytes of a picture and its labels in CIFAR's binary files
+_IMAGE_SETS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PAR1", b"\x93NUMPY")
+
+
+def _holds_weights(folder: Path) -> bool:
+    """Whether it is a folder of Hugging Face's."""
+    names = ("model.safetensors", "pytorch_model.bin")
+    return any((folder / name).is_file() for name in names)
+
+
+def _is_audit(path: Path) -> bool:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return "format" in file.attrs or not len(file)
+    except OSError:
+        return True  # opening it will say that it is damaged

@@ -28,6 +28,7 @@ class ImagesCard:
 
     counts: tuple[tuple[str, int], ...]
     skipped: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 from bdshift.text import figure
 from bdshift_gui.actions import ENTRIES, Actions
 from bdshift_gui.i18n import tr
-from bdshift_gui.numbers import percent
+from bdshift_gui.numbers import order_words, percent
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.tables import Cell, SmallTable
 
@@ -72,18 +72,20 @@ class RankingPage(QDialog):
             )
         )
         column.addWidget(lead)
+        several = len({trial.architecture for trial in audit.trials}) > 1
         heads = [
-            tr("preprocessing"), tr("accuracy"), tr("loss"), tr("batch norm mismatch"),
-            tr("images"),
+            *([tr("network")] if several else []), tr("preprocessing"), tr("accuracy"),
+            tr("loss"), tr("batch norm mismatch"), tr("images"),
         ]  # fmt: skip
         rows = []
         self._names = []
         for trial in audit.trials:
             p = trial.preprocessing
-            self._names.append(p.normalisation.name)
+            self._names.append(p.normalisation.spec)
             rows.append(
                 [
-                    f"{p.normalisation.name}, {p.order.upper()}, {p.size} px",
+                    *([trial.architecture] if several else []),
+                    f"{p.normalisation.name}, {order_words(p.order)}, {p.size} px",
                     percent(trial.accuracy),
                     figure(trial.loss, ".3g"),
                     figure(trial.mismatch, ".3g"),

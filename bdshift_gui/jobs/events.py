@@ -71,12 +71,14 @@ class Finished(Event):
 @dataclass(frozen=True)
 class Failed(Event):
     """``text`` is one sentence; ``details`` to copy; ``cause`` where something can be
-    offered: memory ran out, or the architecture is not known.
+    offered: memory ran out, the architecture is not known, or the file holds several models, which
+    are the ``choices``.
     """
 
     text: str
     details: str
-    cause: Literal["memory", "architecture"] | None = None
+    cause: Literal["memory", "architecture", "several"] | None = None
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

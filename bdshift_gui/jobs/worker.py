@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from bdshift.errors import BdshiftError, UnknownArchitecture
+from bdshift.errors import BdshiftError, SeveralModels, UnknownArchitecture
 from bdshift.jobs import Cancelled, Event, Figures, JobContext, Note, Progress
 from bdshift_gui.jobs.events import (
     Failed,
@@ -74,9 +74,15 @@ class Worker(QObject):
         except Cancelled:
             self.event_happened.emit(Stopped(job.id))
         except BdshiftError as error:
-            unknown = isinstance(error, UnknownArchitecture)
-            cause: Any = "architecture" if unknown else None
-            self.event_happened.emit(Failed(job.id, str(error), traceback.format_exc(), cause))
+            cause: Any = None
+            choices: tuple[str, ...] = ()
+            if isinstance(error, UnknownArchitecture):
+                cause = "architecture"
+            elif isinstance(error, SeveralModels):
+                cause, choices = "several", error.names
+            self.event_happened.emit(
+                Failed(job.id, str(error), traceback.format_exc(), cause, choices)
+            )
         except Exception as error:  # a job must never take the thread down
             from bdshift.devices import is_out_of_memory
 

@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton
 
 from bdshift_gui.i18n import tr
-from bdshift_gui.numbers import grouped, percent
+from bdshift_gui.numbers import grouped, order_words, percent
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Card, Elided, Rows, Text, plain
 from bdshift_gui.widgets.thumbs import Thumbs
@@ -16,14 +16,19 @@ _THUMBS = 8
 
 
 class ModelCard(Card):
-    """Architecture, head and hash: what a person can check; ``architecture_asked`` to set right."""
+    """Architecture, head and hash: what a person can check; ``architecture_asked`` to set right,
+    ``details_asked`` for all that the file says.
+    """
 
     architecture_asked = Signal()
+    details_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.correct = _corner_button(self)
+        self.details = _corner_button(self)
         self.correct.clicked.connect(self.architecture_asked)
+        self.details.clicked.connect(self.details_asked)
         self._name = Elided("muted")
         self._rows = Rows()
         self._safe = Text("muted", wrap=False)
@@ -38,6 +43,9 @@ class ModelCard(Card):
         self.title.show_text(tr("Model"))
         self.correct.setText(tr("change…"))
         self.correct.setToolTip(tr("Say which architecture it is."))
+        self.details.setText(tr("details…"))
+        self.details.setToolTip(tr("Layers, what else fits, what was ignored, what it names."))
+        self.details.setVisible(state.model is not None)
         audit, told = state.audit, state.model
         self.setVisible(audit is not None or told is not None)
         if audit is not None:
@@ -114,7 +122,8 @@ class ImagesCard(Card):
                      tr("Share of them classified as labelled.")),
                     (tr("Normalisation"), tr("mean and std 0.5") if n.name == "half" else n.name,
                      f"mean {n.mean}\nstd {n.std}"),
-                    (tr("Input"), f"{chosen.size} × {chosen.size}, {chosen.order.upper()}", ""),
+                    (tr("Input"),
+                     f"{chosen.size} × {chosen.size}, {order_words(chosen.order)}", ""),
                 ]
             )  # fmt: skip
             self.ranking.setText(tr("Best of {count} tried: show ranking", count=len(audit.trials)))
@@ -135,7 +144,10 @@ class ImagesCard(Card):
             skipped = list(listed.skipped)
         else:
             return
-        self._note.show_text(tr("{count} files skipped", count=len(skipped)) if skipped else "")
+        notes = list(listed.notes) if listed is not None else []
+        if skipped:
+            notes.append(tr("{count} files skipped", count=len(skipped)))
+        self._note.show_text(" ".join(notes))
         lines = "\n".join(f"{name}: {reason}" for name, reason in skipped[:30])
         self._note.setToolTip(plain(lines))
 

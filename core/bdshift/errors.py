@@ -21,3 +21,11 @@ class UnknownArchitecture(InputError):
 
 class UsageError(BdshiftError):
     """An option's value does not make sense."""
+
+
+class SeveralModels(UsageError):
+    """A file holds several models; ``names`` are what ``weights`` may be."""
+
+    def __init__(self, text: str, names: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self.names = names

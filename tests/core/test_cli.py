@@ -113,7 +113,7 @@ def test_unusable_input_is_3(victim: Path, signs: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.pth").touch()
     one_line(bdshift("scan", tmp_path / "empty.pth", signs), 3, "is empty")
     torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pth")
-    one_line(bdshift("scan", tmp_path / "module.pth", signs), 3, "torch.nn.modules.linear.Linear")
+    one_line(bdshift("scan", tmp_path / "module.pth", signs), 3, "architecture is not known")
     torch.save({"w.weight": torch.ones(3, 3)}, tmp_path / "unknown.pth")
     one_line(bdshift("scan", tmp_path / "unknown.pth", signs), 3, "architecture is not known")
     one_line(bdshift("neurons", tmp_path / "none.h5"), 3, "no such file")
@@ -134,11 +134,11 @@ def test_the_users_own_network(
     monkeypatch.chdir(tmp_path)
     result = bdshift("scan", victim, signs, "--arch", "own_nets:good", "--json")
     assert json.loads(result.stdout)["verdict"]["poisoned"] == [9]
-    one_line(
-        bdshift("scan", victim, signs, "--arch", "own_nets:bad"),
-        3,
-        "does something after its layer",
+    softmaxed = json.loads(
+        bdshift("scan", victim, signs, "--arch", "own_nets:bad", "--json").stdout
     )
+    assert softmaxed["verdict"]["poisoned"] == [9]
+    assert any("ends in a softmax" in text for text in softmaxed["warnings"])
 
 
 def test_an_audit_file_cannot_name_code_to_run(

@@ -106,18 +106,20 @@ def test_an_unknown_network_can_be_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine_for_the_window.py").write_text(
+        "import torch\n"
         "from torch import nn\n"
         "class Net(nn.Module):\n"
         "    def __init__(self):\n"
         "        super().__init__()\n"
         "        self.odd = nn.Conv2d(3, 7, 3)\n"
         "        self.last = nn.Linear(7, 4)\n"
+        "        self.gate = nn.Parameter(torch.zeros(7, 7))\n"
         "    def forward(self, x):\n"
-        "        return self.last(self.odd(x).relu().mean((2, 3)))\n"
+        "        return self.last(self.odd(x).relu().mean((2, 3)) @ self.gate)\n"
     )
     weights = {
         "odd.weight": torch.randn(7, 3, 3, 3), "odd.bias": torch.randn(7),
-        "last.weight": torch.randn(4, 7), "last.bias": torch.randn(4),
+        "last.weight": torch.randn(4, 7), "last.bias": torch.randn(4), "gate": torch.eye(7),
     }  # fmt: skip
     torch.save(weights, tmp_path / "odd.pth")
     window.commands.open(tmp_path / "odd.pth")

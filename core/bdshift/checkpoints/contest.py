@@ -18,7 +18,7 @@ from bdshift.checkpoints.input_statistics import InputStatistics
 from bdshift.checkpoints.norm_memory import NormMemory
 from bdshift.devices import autocast
 from bdshift.errors import InputError
-from bdshift.images.preprocessing import Preprocessing
+from bdshift.images.preprocessing import Normalisation, Preprocessing
 from bdshift.jobs import JobContext
 
 _NEAR = 0.01  # accuracies this close, or two images apart, count as equal
@@ -169,7 +169,9 @@ def by_accuracy(entrants: Sequence[Entrant]) -> list[Entrant]:
 
 
 class Contest:
-    """Runs entrants over the trial images, a stretch at a time."""
+    """Runs entrants over the trial images, a stretch at a time; with ``normalisation``, under no
+    other one.
+    """
 
     def __init__(
         self,
@@ -180,8 +182,12 @@ class Contest:
         device: torch.device,
         precision: str,
         job: JobContext,
+        *,
+        normalisation: Normalisation | None = None,
     ) -> None:
         self.opened = opened
+        self.normalisation = normalisation
+        self.reshaped = False  # whether pixels of another shape are tried, too
         self.pixels, self.labels, self.folders = pixels, labels, folders
         self.device, self.precision, self.job = device, precision, job
         self.failure = ""

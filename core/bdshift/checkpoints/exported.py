@@ -69,7 +69,7 @@ def _tensor(path: Path, entries: Mapping[str, Span], row: Mapping[str, Any]) -> 
             raise InputError("a tensor's data are cut off")
         return torch.frombuffer(data, dtype=kind).as_strided(shape, stride).contiguous()
 
-    return LazyTensor(shape, dtype, read)
+    return LazyTensor(shape, dtype, read, (start + offset * item, stride))
 
 
 def _size(part: Mapping[str, Any]) -> int:

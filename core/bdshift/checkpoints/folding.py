@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from bdshift.checkpoints.tensors import LazyTensor
+from bdshift.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -77,6 +78,21 @@ def fold(
         else:
             folded[key] = tensor
     return folded, made
+
+
+def unfold(way: str, keys: tuple[str, ...], weight: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Factors, by ``keys``, whose product by ``way`` is ``weight``.
+
+    Raises `UsageError` for spectral norms, which no factors of another weight have.
+    """
+    import torch
+
+    if way == "mask":
+        return dict(zip(keys, (weight, torch.ones_like(weight)), strict=True))
+    if way == "weight norm":
+        norms = weight.flatten(1).norm(dim=1).view(-1, *[1] * (weight.dim() - 1))
+        return dict(zip(keys, (norms, weight), strict=True))
+    raise UsageError("weights under spectral norms cannot be written as they came; choose a form")
 
 
 def _split(key: str, pattern: str) -> tuple[str, str | None]:

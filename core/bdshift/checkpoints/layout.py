@@ -11,7 +11,7 @@ from bdshift.checkpoints.folding import fold
 from bdshift.checkpoints.objects import SavedLayer, SavedModule, layers_under
 from bdshift.checkpoints.reader import CheckpointFile
 from bdshift.checkpoints.tensors import LazyTensor
-from bdshift.errors import InputError, UsageError
+from bdshift.errors import InputError, SeveralModels, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +27,12 @@ _NOT_MODELS = frozenset(
 )
 _NOTES = ("n_averaged", "total_ops", "total_params")
 """Counters that averaging (SWA) and FLOP counting (thop) leave among the tensors."""
+
+_DESCRIBES = (
+    "model_name", "arch", "architecture", "num_classes", "img_size", "image_size", "classes",
+    "class_names", "class_to_idx",
+)  # fmt: skip
+"""What programs that read such a file ask for beside the weights, and what stays true of others."""
 
 _MAX_DEPTH = 4
 _MAX_PREFIXES = 8
@@ -49,6 +55,8 @@ class Layout:
         folded: weights that lay there as a product (`bdshift.checkpoints.folding`), by key: the way
             and the keys of its factors.
         others: where the file's other models lie, as ``netG``.
+        tensors: as they lie in the file, by their whole keys.
+        described: what lay beside the weights and says which network they are of.
     """
 
     container: str
@@ -59,6 +67,8 @@ class Layout:
     kind: str = ""
     folded: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    tensors: Mapping[str, LazyTensor] = field(default_factory=dict)
+    described: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -162,7 +172,7 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
     Of several, the one at ``which`` (keys joined by dots), else the one under the most usual key.
 
     Raises `InputError` if there is none, or if its tensors claim more bytes than the file could
-    hold, `UsageError` if there is none at ``which``, or several and none is the usual one.
+    hold, `UsageError` if there is none at ``which``, `SeveralModels` if none is the usual one.
     """
     found = list(_search(file.value, set()))
     if not found:
@@ -191,6 +201,8 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
         kind=source.kind if is_module else "",
         folded={key[len(prefix) :]: way for key, way in ways.items()},
         others=tuple(name for name, (other, _) in names.items() if other != path),
+        tensors=tensors,
+        described=_described(file.value, path),
     )
     layers = layers_under(tuple(source.layers), prefix) if is_module else ()
     return StateDict(folded, layout, layers)
@@ -221,9 +233,28 @@ def _choose(
     first, second = sorted(sizes, key=sizes.__getitem__, reverse=True)[:2]
     if sizes[first] >= 2 * sizes[second]:
         return first
-    raise UsageError(
-        f"{file.path}: holds several models, {', '.join(names)}; say which with --weights"
+    raise SeveralModels(
+        f"{file.path}: holds several models, {', '.join(names)}; say which with --weights",
+        tuple(names),
     )
+
+
+def _described(value: Any, path: Path) -> dict[str, Any]:
+    """Plain values in the innermost wrapper under the keys of `_DESCRIBES`."""
+    for key in path[:-1]:
+        value = value[key]
+    if not path or not isinstance(value, dict):
+        return {}
+    found = {key: value[key] for key in _DESCRIBES if key in value}
+    return {key: item for key, item in found.items() if _is_plain(item)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(k, (str, int)) and _is_plain(v) for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(isinstance(v, (str, int, float)) for v in value)
+    return isinstance(value, (str, int, float))
 
 
 def _beside(value: Any, path: Path) -> Iterator[str]:

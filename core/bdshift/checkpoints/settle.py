@@ -41,6 +41,7 @@ _GREY_PROBES: tuple[tuple[str, Order], ...] = (
 )  # fmt: skip
 _CERTAIN = 0.95  # with such an accuracy no other activation is tried
 _GAIN = 0.05  # and where one is tried, it must do so much better
+_EXPLAINED = 0.5  # below it, pixels may have been given another shape without transposing them
 _CLEAR = 0.8  # below it, networks put together from the weights are searched in all ways at once
 _REMEMBERS = 0.03  # so they are, too, where the batch norms' memories are missed by more
 _REMEMBERED = 10  # preprocessings that the batch norm's memory leaves in the race
@@ -92,14 +93,18 @@ def settle(
     Raises `InputError` if no combination can be run at all.
     """
     where = device or torch.device("cpu")
-    contest = Contest(opened, pixels, labels, labels, where, precision, job)
+    contest = Contest(
+        opened, pixels, labels, labels, where, precision, job, normalisation=normalisation
+    )
     tried: list[Entrant] = []
-    candidate, size = _network(contest, sizes, tried)
-    choices = [normalisation] if normalisation else _normalisations(opened, pixels(size))
-    trials = _trials(contest, candidate, size, choices)
-    other = _form(contest, candidate, trials[0], tried)
-    if other is not None:
-        trials = _trials(contest, *other, choices)
+    trials = _choose(contest, sizes, tried)
+    if trials[0].accuracy < _EXPLAINED and trials[0].classifier.channels == 3:
+        contest.reshaped = True
+        again = _choose(contest, sizes, tried)
+        trials, rest = (
+            (again, trials) if again[0].accuracy > trials[0].accuracy else (trials, again)
+        )
+        tried += rest
     rivals = _rivals(contest, trials[0], tried)
     chosen = trials[0].classifier.with_preprocessing(trials[0].preprocessing)
     rest = _ranked(e for e in (*trials[1:], *tried) if e.images)[:_MOST_SHOWN]
@@ -110,6 +115,21 @@ def settle(
         tuple(entrant.trial() for entrant in (trials[0], *rest)),
         tuple(dict.fromkeys(entrant.classifier.architecture for entrant in near)),
     )
+
+
+def _choose(contest: Contest, sizes: Sequence[int], tried: list[Entrant]) -> list[Entrant]:
+    """Network, form and preprocessing in turn: the trials of the last, best first; all others that
+    were made are added to ``tried``.
+    """
+    candidate, size = _network(contest, sizes, tried)
+    only = contest.normalisation
+    choices = [only] if only else _normalisations(contest.opened, contest.pixels(size))
+    trials = _trials(contest, candidate, size, choices)
+    other = _form(contest, candidate, trials[0], tried)
+    if other is not None:
+        tried += trials
+        trials = _trials(contest, *other, choices)
+    return trials
 
 
 def _ranked(entrants: Iterable[Entrant]) -> list[Entrant]:
@@ -135,14 +155,14 @@ def _three(values: Iterable[float]) -> Channels:
     return red, green, blue
 
 
-def _orders(channels: int, choice: Normalisation) -> tuple[Order, ...]:
+def _orders(channels: int, choice: Normalisation, reshaped: bool = False) -> tuple[Order, ...]:
     """Channel orders under which a normalisation is worth a trial. Who gives pixels another shape
     without transposing them does not normalise by channel.
     """
     if channels == 1:
         return ("grey",) if choice.is_scalar else ()
     plain: tuple[Order, ...] = ("rgb", "bgr")
-    return (*plain, "rgb-reshaped", "bgr-reshaped") if choice.is_scalar else plain
+    return (*plain, "rgb-reshaped", "bgr-reshaped") if reshaped and choice.is_scalar else plain
 
 
 def confusion_of_folders(
@@ -170,7 +190,6 @@ def confusion_of_folders(
         for size in _sizes(candidate, sizes)
         for choice in NORMALISATIONS.values()
         for order in _orders(contest.classifier(candidate).channels, choice)
-        if not order.endswith("reshaped")
     ]
     if all(entrant.mismatch is not None for entrant in field):
         per_network: dict[tuple[str, int], list[Entrant]] = {}
@@ -193,7 +212,7 @@ def _trials(
     entrants = [
         contest.enter(candidate, Preprocessing(size, choice, order))
         for choice in choices
-        for order in _orders(channels, choice) or ("grey",)
+        for order in _orders(channels, choice, contest.reshaped) or ("grey",)
     ]
     field = _remembered(entrants)
     for until, keep in _ROUNDS:
@@ -231,12 +250,17 @@ def _sizes(candidate: Candidate, sizes: Sequence[int]) -> list[int]:
 
 def _probes(contest: Contest, candidate: Candidate, size: int) -> list[Preprocessing]:
     grey = contest.classifier(candidate).channels == 1
+    only = contest.normalisation
+    if only is not None:
+        orders: tuple[Order, ...] = ("grey",) if grey else ("rgb", "rgb-reshaped")
+        return [Preprocessing(size, only, o) for o in orders[: 1 + contest.reshaped]]
     found = [
         Preprocessing(size, NORMALISATIONS[name], order)
         for name, order in (_GREY_PROBES if grey else _PROBES)
+        if contest.reshaped or not order.endswith("reshaped")
     ]
-    orders: Order = "grey" if grey else "rgb"
-    return [Preprocessing(size, told, orders) for told in contest.opened.told] + found
+    order: Order = "grey" if grey else "rgb"
+    return [Preprocessing(size, told, order) for told in contest.opened.told] + found
 
 
 def _network(contest: Contest, sizes: Sequence[int], tried: list[Entrant]) -> tuple[Candidate, int]:
@@ -253,6 +277,9 @@ def _network(contest: Contest, sizes: Sequence[int], tried: list[Entrant]) -> tu
         for preprocessing in _probes(contest, candidate, size)
     }
     tried += entered
+    if not contest.opened.is_rebuilt:
+        few = by_accuracy(contest.run(list(entered), _ROUNDS[0][0]))[: max(4, len(entered) // 3)]
+        return entered[by_accuracy(contest.run(few, _ROUNDS[1][0]))[0]]
     return entered[_race(contest, list(entered))]
 
 
@@ -341,6 +368,8 @@ def _alike(contest: Contest, candidate: Candidate, best: Entrant) -> list[Prepro
     size = candidate.sizes[0]
     grey = contest.classifier(candidate).channels == 1
     order: Order = "grey" if grey else "rgb"
+    if contest.normalisation is not None:
+        return _probes(contest, candidate, size)
     found = [Preprocessing(size, NORMALISATIONS[name], order) for name in ("none", "half")]
     if (best.preprocessing.order == "grey") == grey:
         n = best.preprocessing.normalisation

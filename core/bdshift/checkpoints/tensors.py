@@ -46,11 +46,14 @@ class LazyTensor:
     Attributes:
         shape: sizes.
         dtype: torch's name of it, as "float32".
+        place: byte of the file at which its first element lies, and its strides in elements; None
+            for one that lies in no one place.
     """
 
     shape: tuple[int, ...]
     dtype: str
     _read: Callable[[], torch.Tensor] = field(repr=False, compare=False)
+    place: tuple[int, tuple[int, ...]] | None = None
 
     def load(self) -> torch.Tensor:
         """Read it: a contiguous copy in memory, of its own dtype.
@@ -75,8 +78,9 @@ def _storage_dtype(storage: StorageRef) -> str:
     return dtype
 
 
-def lazy_tensor(ref: TensorRef, read_block: ReadBlock) -> LazyTensor:
-    """Check a `TensorRef` against its storage, and make it readable through ``read_block``.
+def lazy_tensor(ref: TensorRef, read_block: ReadBlock, start: int | None = None) -> LazyTensor:
+    """Check a `TensorRef` against its storage, and make it readable through ``read_block``;
+    ``start`` is the byte of the file at which the storage lies.
 
     Raises `InputError` if the tensor would reach outside its storage, or claims more elements
     than the storage has (no checkpoint needs that, and a few bytes could ask for terabytes).
@@ -112,7 +116,8 @@ def lazy_tensor(ref: TensorRef, read_block: ReadBlock) -> LazyTensor:
         flat = torch.frombuffer(data, dtype=kind)
         return flat.as_strided(ref.shape, ref.stride).contiguous()
 
-    return LazyTensor(ref.shape, dtype, read)
+    place = None if start is None else (start + (first + ref.offset) * item, ref.stride)
+    return LazyTensor(ref.shape, dtype, read, place)
 
 
 def is_storage_name(name: Name) -> bool:

@@ -186,7 +186,7 @@ class _Tree:
         span = self.spans.get(ref.storage.key, (0, -1))
         if needed > span[1] - span[0]:
             raise InputError(f"a storage ({ref.storage.key}) is missing or cut off")
-        return lazy_tensor(ref, partial(_block, self.path, span))
+        return lazy_tensor(ref, partial(_block, self.path, span), span[0])
 
 
 def _block(path: Path, span: Span, _storage: StorageRef, start: int, length: int) -> bytearray:

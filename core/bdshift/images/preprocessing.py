@@ -42,6 +42,14 @@ class Normalisation:
     divisor: float = 255.0
 
     @property
+    def spec(self) -> str:
+        """As `parse_normalisation` reads it."""
+        if self.name in NORMALISATIONS or self.divisor != 255:
+            return self.name
+        mean, std = (",".join(map(str, values)) for values in (self.mean, self.std))
+        return f"{mean}/{std}"
+
+    @property
     def is_scalar(self) -> bool:
         """Whether it is the same for all channels."""
         return len(set(self.mean)) == len(set(self.std)) == 1

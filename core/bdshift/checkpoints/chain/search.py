@@ -30,6 +30,7 @@ from bdshift.checkpoints.objects import SavedLayer
 
 _SIZES = (32, 28, 64, 224, 96, 48, 128, 40, 299, 227)
 _MOST = 32  # geometries that are tried
+_SMALLEST = 8  # pixels a side of an image
 _ALL_PATTERNS = 10  # up to so many convolutions every placement of pooling is looked at
 _ADAPTIVE = (1, 7, 6, 4, 2, 3, 5, 8)  # sides to which maps are averaged in well-known networks
 _POOL = (2, 2, 0)
@@ -115,7 +116,7 @@ def _flat(features: int) -> Iterator[Geometry]:
     """A network without convolutions: grey or coloured squares of so many values."""
     for channels in (1, 3):
         side = math.isqrt(features // channels)
-        if side * side * channels == features and 1 <= side <= 512:
+        if side * side * channels == features and _SMALLEST <= side <= 512:
             yield Geometry(side, ())
 
 

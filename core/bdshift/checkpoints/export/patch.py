@@ -1,0 +1,88 @@
+"""A file is copied with other numbers in its tensors' places, whatever else it holds."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+
+from bdshift.checkpoints.layout import Layout
+from bdshift.errors import InputError, UsageError
+
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_LOCAL_CRC, _CENTRAL_CRC = 14, 16  # bytes into a zip's headers
+
+
+def write_patched(
+    source: Path, target: Path, layout: Layout, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Copy ``source`` to ``target`` with ``tensors``, by their whole keys, in their places. In a
+    zip, the checksums of what changed are renewed.
+
+    Raises `UsageError` if a tensor lies in no one place of the file, `InputError` if the source has
+    gone or changed its size.
+    """
+    for key in tensors:
+        if key not in layout.tensors or layout.tensors[key].place is None:
+            raise UsageError(
+                f"its {key} lies inside its pickle, so that the file cannot be written as it came; "
+                "choose the form state-dict or safetensors"
+            )
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise InputError(f"{source}: cannot be copied ({error})") from error
+    changed = []
+    with target.open("r+b") as stream:
+        for key, value in tensors.items():
+            place = layout.tensors[key].place
+            assert place is not None
+            _put(stream, place, value)
+            changed.append(place[0])
+    if zipfile.is_zipfile(target):
+        _renew_checksums(target, changed)
+
+
+def _put(stream: BinaryIO, place: tuple[int, tuple[int, ...]], value: torch.Tensor) -> None:
+    start, stride = place
+    if not value.numel():
+        return
+    steps = zip(value.shape, stride, strict=True)
+    count = 1 + sum((size - 1) * step for size, step in steps)
+    stream.seek(start)
+    data = bytearray(stream.read(count * value.element_size()))
+    if len(data) < count * value.element_size():
+        raise InputError("the source has changed since it was read")
+    torch.frombuffer(data, dtype=value.dtype).as_strided(value.shape, stride).copy_(value)
+    stream.seek(start)
+    stream.write(data)
+
+
+def _renew_checksums(path: Path, changed: list[int]) -> None:
+    """Of the entries in which a byte of ``changed`` lies. Stored, not compressed, as torch has
+    them.
+    """
+    with zipfile.ZipFile(path) as archive:
+        infos, directory = archive.infolist(), archive.start_dir
+    with path.open("r+b") as stream:
+        position = directory
+        for info in infos:
+            stream.seek(position)
+            fields = _CENTRAL.unpack(stream.read(_CENTRAL.size))
+            name, extra, comment = fields[10:13]
+            stream.seek(info.header_offset + 26)
+            lengths = struct.unpack("<2H", stream.read(4))
+            start = info.header_offset + 30 + sum(lengths)
+            if any(start <= place < start + info.compress_size for place in changed):
+                stream.seek(start)
+                crc = struct.pack("<L", zlib.crc32(stream.read(info.file_size)))
+                for header in (info.header_offset + _LOCAL_CRC, position + _CENTRAL_CRC):
+                    stream.seek(header)
+                    stream.write(crc)
+            position += _CENTRAL.size + name + extra + comment
