@@ -15,6 +15,8 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
 
+_MOST = 10  # networks to choose from; they come the likeliest first
+
 
 class ArchitectureDialog(Asking):
     """``chosen`` carries `ScanSettings.arch`: a name, the user's own, or None for the best."""
@@ -30,8 +32,12 @@ class ArchitectureDialog(Asking):
         fitting = _fitting(state)
         if fitting:
             self._offer(tr("What classifies the images best"), None, now)
-            for name in fitting:
+            for name in fitting[:_MOST]:
                 self._offer(name, name, now)
+            if len(fitting) > _MOST:
+                more = Text("muted")
+                more.show_text(tr("and {count} that are less likely", count=len(fitting) - _MOST))
+                column.addWidget(more)
         self._offer(tr("Your own network"), "", now if now not in fitting else "-")
         self.own = QLineEdit("" if now is None or now in fitting else now)
         self.own.setPlaceholderText("package.module:callable")
@@ -50,6 +56,7 @@ class ArchitectureDialog(Asking):
             self._group.button(0).setChecked(True)
         self._group.idClicked.connect(self._check)
         self._check()
+        self.fit()
 
     def _offer(self, words: str, value: str | None, now: str | None) -> None:
         button = QRadioButton(words)

@@ -72,11 +72,14 @@ class RankingPage(QDialog):
             )
         )
         column.addWidget(lead)
+        # With several networks in the race, each row says which one; what all share is left out.
         several = len({trial.architecture for trial in audit.trials}) > 1
         heads = [
-            *([tr("network")] if several else []), tr("preprocessing"), tr("accuracy"),
-            tr("loss"), tr("batch norm mismatch"), tr("images"),
+            tr("preprocessing"), tr("accuracy"), tr("loss"), tr("batch norm mismatch"),
+            tr("images"),
         ]  # fmt: skip
+        if several:
+            self.resize(960, 520)
         rows = []
         self._names = []
         for trial in audit.trials:
@@ -84,8 +87,8 @@ class RankingPage(QDialog):
             self._names.append(p.normalisation.spec)
             rows.append(
                 [
-                    *([trial.architecture] if several else []),
-                    f"{p.normalisation.name}, {order_words(p.order)}, {p.size} px",
+                    f"{p.normalisation.name}, {order_words(p.order)}, {p.size} px"
+                    + (f" · {trial.architecture.rpartition(': ')[2]}" if several else ""),
                     percent(trial.accuracy),
                     figure(trial.loss, ".3g"),
                     figure(trial.mismatch, ".3g"),

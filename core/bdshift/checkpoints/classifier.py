@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -219,7 +221,11 @@ def _with_weights(
     for key, _ in network.named_parameters():
         if key in tensors and not tensors[key].is_floating_point():
             raise InputError(f"its {key} holds {tensors[key].dtype} numbers, which are no weights")
-    network.load_state_dict(tensors, strict=False, assign=True)
+    state: Any = OrderedDict(tensors)
+    state._metadata = getattr(
+        network.state_dict(), "_metadata", None
+    )  # versions: some ask for them
+    network.load_state_dict(state, strict=False, assign=True)
     for module in network.modules():
         for name, buffer in module.named_buffers(recurse=False):
             if buffer.is_meta:  # num_batches_tracked, which old files lack and nobody reads

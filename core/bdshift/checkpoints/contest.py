@@ -16,8 +16,8 @@ from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.footprint import largest_batch
 from bdshift.checkpoints.input_statistics import InputStatistics
 from bdshift.checkpoints.norm_memory import NormMemory
-from bdshift.devices import autocast
-from bdshift.errors import InputError
+from bdshift.devices import autocast, is_out_of_memory
+from bdshift.errors import UNFIT, InputError
 from bdshift.images.preprocessing import Normalisation, Preprocessing
 from bdshift.jobs import JobContext
 
@@ -204,8 +204,12 @@ class Contest:
             self._classifiers[candidate.name] = made
         return self._classifiers[candidate.name]
 
-    def enter(self, candidate: Candidate, preprocessing: Preprocessing) -> Entrant:
-        """A new entrant, its mismatch measured."""
+    def enter(
+        self, candidate: Candidate, preprocessing: Preprocessing, *, form: bool = False
+    ) -> Entrant:
+        """A new entrant, its mismatch measured; not where ``form`` is in question, not the
+        preprocessing, and all norms are watched in any case.
+        """
         classifier = self.classifier(candidate)
         # Of a network put together from its weights, the norms tell what lies between them.
         norms = NormMemory(classifier.network) if candidate.rebuilt else None
@@ -215,6 +219,8 @@ class Contest:
         )
         self.job.raise_if_cancelled()
         self._batch(entrant)  # before anything is sent through: one image may be too much already
+        if form and entrant.norms is not None:
+            return entrant
         entrant.mismatch = self._statistics.mismatch(entrant.classifier.network, preprocessing)
         return entrant
 
@@ -256,8 +262,10 @@ class Contest:
                     self.job.raise_if_cancelled()
                     part = slice(start, min(start + batch, until))
                     entrant.see(images[part], self.labels[part], self.folders[part], self.precision)
-            except RuntimeError as error:  # this size does not go through this network
-                self.failure = str(error).splitlines()[0]
+            except UNFIT as error:
+                if is_out_of_memory(error):
+                    raise
+                self.failure = (str(error) or type(error).__name__).splitlines()[0]
                 continue
             if entrant.images > seen:
                 key = entrant.classifier.architecture, entrant.preprocessing.size

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bdshift.devices import free_memory, is_out_of_memory
-from bdshift.errors import InputError
+from bdshift.errors import UNFIT, InputError
 
 _ALIVE = 4  # maps of the largest size that may be in memory at once: in, out, past, and a copy
 _SHARE = 4  # one part in so many of the free memory may be taken
@@ -32,7 +32,7 @@ def bytes_per_image(network: nn.Module, size: int, channels: int = 3) -> int:
     try:
         with torch.inference_mode():
             network(probe)
-    except RuntimeError as error:
+    except UNFIT as error:
         if is_out_of_memory(error):
             raise
         return _GUESS * size * size

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from bdshift.errors import UNFIT
 from bdshift.images.augment import random_shift
 from bdshift.images.preprocessing import LUMA, Preprocessing, arranged
 
@@ -71,7 +72,7 @@ def _entry(network: nn.Module, size: int, channels: int) -> tuple[nn.Conv2d, nn.
             tracked = norm.running_mean is not None and norm.running_var is not None
             if tracked and conv.groups == 1 and conv.padding_mode == "zeros":
                 return conv, norm
-    except RuntimeError:
+    except UNFIT:
         return None
     finally:
         for hook in hooks:

@@ -205,8 +205,12 @@ def _loose_ends(shapes: Shapes) -> Iterator[tuple[str, ...]]:
     if 2 <= len(tops) <= _FEW:
         for top in reversed(tops):
             inside = tuple(key for key in shapes if key.partition(".")[0] == top)
-            if all(key in bare or len(shapes[key]) <= 2 for key in inside):
+            if all(key in bare or _is_of_linear(key, shapes[key]) for key in inside):
                 yield tuple(dict.fromkeys((*bare, *inside)))
+
+
+def _is_of_linear(key: str, shape: tuple[int, ...]) -> bool:
+    return key.rpartition(".")[2] in _LAYER_PARTS and len(shape) <= 2
 
 
 def _nearest(shapes: Shapes, compared: Sequence[Mismatch]) -> str:

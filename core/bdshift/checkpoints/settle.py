@@ -272,7 +272,7 @@ def _network(contest: Contest, sizes: Sequence[int], tried: list[Entrant]) -> tu
         return pairs[0]
     pairs.sort(key=lambda pair: pair[1] not in sizes)  # of equals, the one of the images' own size
     entered = {
-        contest.enter(candidate, preprocessing): (candidate, size)
+        contest.enter(candidate, preprocessing, form=True): (candidate, size)
         for candidate, size in pairs
         for preprocessing in _probes(contest, candidate, size)
     }
@@ -312,7 +312,7 @@ def _form(
     found, form = _best_form(contest, candidate, best.preprocessing, tried)
     if not _fits(found):
         wide = {
-            contest.enter(form, preprocessing): (one, preprocessing)
+            contest.enter(form, preprocessing, form=True): (one, preprocessing)
             for one in contest.opened.candidates
             for form in (one, *one.rare[:_WIDE])
             for preprocessing in _alike(contest, one, best)
@@ -331,7 +331,9 @@ def _best_form(
     """Of a candidate and its rare forms the one that fits best; the usual one where they are
     alike.
     """
-    forms = {contest.enter(form, preprocessing): form for form in (candidate, *candidate.rare)}
+    forms = {
+        contest.enter(form, preprocessing, form=True): form for form in (candidate, *candidate.rare)
+    }
     order = {entrant: place for place, entrant in enumerate(forms)}
     left = contest.run(list(forms), _ROUNDS[2][0])
     tried += left

@@ -146,7 +146,11 @@ def _build_torchvision(name: str, classes: int, options: dict[str, Any]) -> nn.M
 
 
 def _timm(row: dict[str, Any], shapes: Shapes, classes: int) -> Candidate:
+    import timm
+
     size = row["size"]
+    config = timm.get_pretrained_cfg(row["name"])
+    fixed = config is not None and bool(config.fixed_input_size)
     places = next((k for k in shapes if k.rpartition(".")[2] in _PLACES), None)
     options: dict[str, Any] = {}
     if places is not None and shapes[places][0] == 1:
@@ -158,10 +162,11 @@ def _timm(row: dict[str, Any], shapes: Shapes, classes: int) -> Candidate:
             size = options["img_size"] = side
     if colours(shapes) != 3:
         options["in_chans"] = colours(shapes)
-    sizes = (size,) if places else tuple(dict.fromkeys((size, 224, 32)))
+    fixed = fixed or places is not None
+    sizes = (size,) if fixed else tuple(dict.fromkeys((size, 224, 32)))
     build = partial(_build_timm, row["name"], classes, options)
     return Candidate(
-        f"{row['name']} (timm)", build, row["head"], sizes, any_size=places is None, computes=True
+        f"{row['name']} (timm)", build, row["head"], sizes, any_size=not fixed, computes=True
     )
 
 

@@ -1,0 +1,275 @@
+"""What people hold: every layout is read, recognised, and classifies as its source does."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from layout_files import LAYOUTS, hugging_face_folder
+from PIL import Image
+from small_networks import NETWORKS, to_grey, trained
+from torch import nn
+
+from bdshift.audit import Audit, ScanSettings, reopen, scan
+from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.checkpoints.describe import describe
+from bdshift.checkpoints.export import write_checkpoint
+from bdshift.checkpoints.families import zoo
+from bdshift.errors import InputError, SeveralModels, UnknownArchitecture, UsageError
+from bdshift.images.collection import open_images, sample_files
+from bdshift.images.loader import decode_all
+from bdshift.images.preprocessing import NORMALISATIONS, Preprocessing
+
+FAST = ScanSettings(sample=120)
+
+
+@pytest.fixture(scope="module")
+def small_audit(victim: Path, signs: Path) -> Audit:
+    return scan(victim, signs, FAST)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_is_read_and_gives_the_same_audit(
+    small_audit: Audit, signs: Path, layout: str, tmp_path: Path
+) -> None:
+    classifier, _ = reopen(small_audit)
+    before = {key: value.clone() for key, value in classifier.network.state_dict().items()}
+    LAYOUTS[layout](classifier.network, tmp_path / "model")
+    assert all(torch.equal(before[k], v) for k, v in classifier.network.state_dict().items())
+    audit = scan(tmp_path / "model", signs, FAST)
+    assert audit.model.architecture == small_audit.model.architecture
+    assert audit.accuracy == small_audit.accuracy
+    assert np.allclose(
+        audit.shifts.l2, small_audit.shifts.l2, rtol=2e-2 if "16" in layout else 1e-4
+    )
+    assert audit.verdict.poisoned == small_audit.verdict.poisoned
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_is_written_as_it_came(small_audit: Audit, layout: str, tmp_path: Path) -> None:
+    source = tmp_path / "model"
+    LAYOUTS[layout](reopen(small_audit)[0].network, source)
+    opened = open_checkpoint(source)
+    given = opened.classifier(opened.candidates[0]).with_preprocessing(
+        small_audit.preprocessing.preprocessing
+    )
+    with torch.no_grad():
+        given.head.weight.mul_(0.5)
+    if "module by pickle.dump" in layout:  # its numbers are inside of its pickle
+        with pytest.raises(InputError, match="choose the form state-dict"):
+            write_checkpoint(given, tmp_path / "out")
+        return
+    write_checkpoint(given, tmp_path / "out")
+    again = open_checkpoint(tmp_path / "out")
+    assert again.file.container == opened.file.container
+    assert again.state.layout.kind == opened.state.layout.kind
+    assert again.state.layout.wrapper == opened.state.layout.wrapper
+    assert list(again.state.layout.tensors) == list(opened.state.layout.tensors)
+    head = again.state.tensors[f"{given.head_name}.weight"].load().float()
+    assert torch.allclose(head, given.weight, rtol=1e-3, atol=1e-3)
+    if layout == "TorchScript":
+        images = torch.randn(2, 3, 32, 32)
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch would rather have torch.export
+            script = torch.jit.load(tmp_path / "out")
+            assert torch.allclose(script(images), given.network(images), atol=1e-4)
+
+
+def test_what_is_told_of_them(small_audit: Audit, signs: Path, tmp_path: Path) -> None:
+    network = reopen(small_audit)[0].network
+    path = tmp_path / "model"
+    LAYOUTS["Input-aware (netC, netG, netM, Namespace)"](network, path)
+    told, _ = describe(path)
+    assert (told["wrapper"], told["other_models"]) == (["netC"], ["netG", "netM"])
+    LAYOUTS["whole module (TrojAI, scripts)"](network, path)
+    told, _ = describe(path)
+    assert told["saved_class"] == "their_script.ResNet"
+    assert told["foreign_names"] == ["their_script.ResNet", "their_script._Block"]
+    assert {row["kind"] for row in told["layers"]} == {"Conv2d", "BatchNorm2d", "Linear"}
+    text = " ".join(scan(path, signs, FAST).warnings)
+    assert "torch.load would import and run" in text
+    LAYOUTS["an old head left in"](network, path)
+    told, _ = describe(path)
+    assert told["ignored"] == ["old_fc.bias", "old_fc.weight"]
+    LAYOUTS["BackdoorBench defense_result.pt of Fine-Pruning"](network, path)
+    assert describe(path)[0]["folded"] == {"mask": 20}
+    LAYOUTS["a normalising layer before it"](network, path)
+    assert describe(path)[0]["ignored"] == ["0.mean", "0.std"]
+
+
+def test_masked_weights_are_cut(tmp_path: Path) -> None:
+    mask = torch.zeros(4, 3, 3, 3)
+    mask[0] = 1
+    state = {"conv.weight_orig": torch.ones(4, 3, 3, 3), "conv.weight_mask": mask,
+             "fc.weight": torch.ones(5, 4), "fc.bias": torch.zeros(5)}  # fmt: skip
+    torch.save(state, tmp_path / "m.pt")
+    loaded = open_checkpoint(tmp_path / "m.pt").state.load()
+    assert torch.equal(loaded["conv.weight"], mask)
+
+
+def test_several_models_are_asked_about(victim: Path, tmp_path: Path) -> None:
+    state = torch.load(victim, weights_only=True)["state_dict"]
+    torch.save({"teacher": state, "student": dict(state)}, tmp_path / "two.pt")
+    with pytest.raises(SeveralModels, match="teacher, student; say which with --weights") as error:
+        open_checkpoint(tmp_path / "two.pt")
+    assert error.value.names == ("teacher", "student")
+    opened = open_checkpoint(tmp_path / "two.pt", weights="student")
+    assert opened.state.layout.wrapper == ("student",)
+    assert opened.state.layout.others == ("teacher",)
+    with pytest.raises(UsageError, match="holds no model 'pupil'"):
+        open_checkpoint(tmp_path / "two.pt", weights="pupil")
+
+
+def test_a_head_of_several_layers(tmp_path: Path) -> None:
+    import torchvision
+
+    network = torchvision.models.resnet18(num_classes=7)
+    network.fc = nn.Sequential(nn.Linear(512, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 7))
+    index = {"b": 1, "a": 0, "c": 2, "d": 3, "e": 4, "f": 5, "g": 6}
+    torch.save({"model": network.state_dict(), "class_to_idx": index}, tmp_path / "m.pt")
+    opened = open_checkpoint(tmp_path / "m.pt")
+    assert opened.class_names == tuple("abcdefg")
+    first = opened.candidates[0]
+    assert (first.name, first.head) == (
+        "ResNet-18, ImageNet stem, head of 2 linear layers", "fc.3",
+    )  # fmt: skip
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        expected = network.eval()(images)
+    assert torch.allclose(opened.classifier(first).embed(images)[1], expected, atol=1e-3)
+
+
+ZOO = (
+    "mobilenet_v3_small", "efficientnet_b0", "vit_b_32", "convnext_tiny", "densenet121", "vgg11_bn",
+    "swin_t", "googlenet", "regnet_y_400mf", "mnasnet0_5", "shufflenet_v2_x0_5", "alexnet",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_torchvisions_zoo(name: str, tmp_path: Path) -> None:
+    import torchvision
+
+    more = {"init_weights": False} if name == "googlenet" else {}
+    torch.manual_seed(0)
+    network = torchvision.models.get_model(name, num_classes=7, **more).eval()
+    torch.save(network.state_dict(), tmp_path / "m.pt")
+    opened = open_checkpoint(tmp_path / "m.pt")
+    candidate = next(c for c in opened.candidates if c.name == f"{name} (torchvision)")
+    size = candidate.sizes[0] if not candidate.any_size else 64
+    images = torch.randn(1, 3, size, size)
+    with torch.inference_mode():
+        expected = network(images)
+    classifier = opened.classifier(candidate)
+    assert torch.allclose(classifier.embed(images)[1], expected, atol=1e-4)
+    assert classifier.checked(images) is classifier
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("vit_tiny_patch16_224", {}),
+        ("vit_tiny_patch16_224", {"img_size": 96}),
+        ("convnext_atto", {"in_chans": 1}),
+        ("tf_efficientnet_b0", {}),
+        ("mixer_s32_224", {}),
+    ],
+)
+def test_timms_zoo(name: str, options: dict[str, int], tmp_path: Path) -> None:
+    timm = pytest.importorskip("timm", reason="timm is an extra")
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=7, **options).eval()
+    torch.save({"state_dict": network.state_dict(), "arch": name}, tmp_path / "m.pt")
+    opened = open_checkpoint(tmp_path / "m.pt")
+    candidate = next(c for c in opened.candidates if c.name == f"{name} (timm)")
+    classifier = opened.classifier(candidate)
+    size = candidate.sizes[0] if not candidate.any_size else 64
+    images = torch.randn(1, classifier.channels, size, size)
+    with torch.inference_mode():
+        assert torch.allclose(classifier.embed(images)[1], network(images), atol=1e-4)
+
+
+def test_a_folder_of_hugging_face(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="transformers is an extra")
+    network = hugging_face_folder(tmp_path / "vit")
+    for path in (tmp_path / "vit", tmp_path / "vit" / "model.safetensors"):
+        opened = open_checkpoint(path)
+        assert [one.name for one in opened.candidates] == [
+            "ViTForImageClassification (transformers)"
+        ]
+        assert opened.class_names == tuple("abcdefg")
+        assert [n.mean for n in opened.told] == [(0.4, 0.5, 0.6)]
+        images = torch.randn(2, 3, 32, 32)
+        classifier = opened.classifier(opened.candidates[0])
+        with torch.inference_mode():
+            expected = network(pixel_values=images).logits
+        assert torch.allclose(classifier.embed(images)[1], expected, atol=1e-4)
+    given = classifier.with_preprocessing(Preprocessing(32, NORMALISATIONS["half"]))
+    told = write_checkpoint(given, tmp_path / "out.safetensors")
+    assert told["logit_difference"] < 1e-5
+
+
+def test_without_the_library_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timm = pytest.importorskip("timm", reason="timm is an extra")
+    torch.save(timm.create_model("convnext_atto", num_classes=7).state_dict(), tmp_path / "m.pt")
+    monkeypatch.setattr(zoo.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UnknownArchitecture, match=r"convnext_atto of timm; pip install .*\[zoo\]"):
+        open_checkpoint(tmp_path / "m.pt")
+
+
+def test_a_classifier_that_is_a_convolution_is_said_to_be_one(tmp_path: Path) -> None:
+    import torchvision
+
+    torch.save(torchvision.models.squeezenet1_1(num_classes=7).state_dict(), tmp_path / "m.pt")
+    with pytest.raises(UnknownArchitecture, match=r"squeezenet1_1 of torchvision.* a convolution"):
+        open_checkpoint(tmp_path / "m.pt")
+
+
+@pytest.fixture(scope="module")
+def grey_signs(signs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The signs as grey pictures of 28×28."""
+    folder = tmp_path_factory.mktemp("grey")
+    collection = open_images(signs)
+    batch = decode_all(collection, collection.files, 32)
+    for file, pixels in zip(batch.files, to_grey(batch.pixels), strict=True):
+        path = folder / file.name
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels[0]).save(path)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "saved"),
+    [(name, "weights") for name in NETWORKS]
+    + [(name, "module") for name in ("MNIST example", "Sequential", "strided")],
+)
+def test_a_plain_network_is_put_together_from_its_weights(
+    name: str, saved: str, signs: Path, grey_signs: Path, tmp_path: Path
+) -> None:
+    small, network = NETWORKS[name], trained(name)
+    folder = grey_signs if small.grey else signs
+    collection = open_images(folder)
+    files = sample_files(collection.files, 240)
+    batch = decode_all(collection, files, 28 if small.grey else 32)
+    pixels = batch.pixels[:, :1] if small.grey else batch.pixels
+    expected = small.accuracy(network, pixels, batch.labels)
+    torch.save(network.state_dict() if saved == "weights" else network, tmp_path / "m.pt")
+    audit = scan(tmp_path / "m.pt", folder, ScanSettings(sample=240))
+    assert small.words in audit.model.architecture
+    # Of normalisations and activations that 240 images do not tell apart, any may be taken.
+    assert audit.accuracy == pytest.approx(expected, abs=0.03)
+    assert audit.preprocessing.preprocessing.order == (
+        "grey" if small.grey else "rgb-reshaped" if "reshaped" in name else "rgb"
+    )
+
+
+def test_images_that_no_network_of_these_weights_classifies(signs: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(7200, 12))
+    torch.save(network.state_dict(), tmp_path / "m.pt")
+    with pytest.raises(InputError, match=r"none classifies the images \(at best .*--arch"):
+        scan(tmp_path / "m.pt", signs, FAST)
