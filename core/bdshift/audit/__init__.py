@@ -62,7 +62,9 @@ def scan(
     """
     settings = settings or ScanSettings()
     device = pick_device(settings.device)
-    collection = open_images(images)  # before the model: a wrong path is said at once
+    collection = open_images(images, job=job)  # before the model: a wrong path is said at once
+    for note in collection.notes:
+        job.note(note)
     opened = open_checkpoint(model, arch=settings.arch, weights=settings.weights, job=job)
     clean = open_clean_set(collection, opened.classes, settings, opened.class_names)
     settled, proposal = choose_preprocessing(opened, clean, settings, device=device, job=job)

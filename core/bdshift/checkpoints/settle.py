@@ -351,9 +351,9 @@ def _fits(entrant: Entrant) -> bool:
 def _likeliest(
     contest: Contest, ranked: Sequence[Entrant], order: Mapping[Entrant, int]
 ) -> Entrant:
-    """Of the first of ``ranked``, shown all images, the one that comes first in ``order`` of all
-    that chance does not tell from the best: a network is often as good with something else than it
-    was trained with.
+    """Of the first of ``ranked``, shown all images, the best; but of those in the usual form that
+    chance does not tell from it, the one that comes first in ``order``: a network is often as good
+    with something else than it was trained with.
     """
     field = list(ranked[:_FINALISTS])
     most = contest.affordable(field, len(contest.labels), _SECONDS)
@@ -362,7 +362,9 @@ def _likeliest(
     if best.norms is not None:
         limit = 1.5 * best.norms.mismatch + 0.02
         alike = [e for e in alike if e.norms is not None and e.norms.mismatch <= limit]
-    return min(alike, key=lambda entrant: order[entrant])
+    names = {candidate.name for candidate in contest.opened.candidates}
+    usual = [e for e in alike if e.classifier.architecture in names]
+    return min(usual, key=lambda entrant: order[entrant]) if usual else best
 
 
 def _alike(contest: Contest, candidate: Candidate, best: Entrant) -> list[Preprocessing]:

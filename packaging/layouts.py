@@ -1,0 +1,182 @@
+"""Write docs/layouts.md: what is read and recognised, and whether it classifies as its source.
+
+    python packaging/layouts.py docs/layouts.md
+
+The files are those of the tests (``tests/core/layout_files.py``, ``small_networks.py``), the images
+480 drawn signs. Some five minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "core"))
+
+import torch
+from layout_files import LAYOUTS
+from PIL import Image
+from small_networks import NETWORKS, to_grey, trained
+
+from bdshift.assets import asset
+from bdshift.audit import ScanSettings, reopen, scan
+from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.checkpoints.describe import describe
+from bdshift.images.collection import open_images
+from bdshift.images.loader import decode_all
+from bdshift.images.signs import write_signs
+
+EVERY = ScanSettings(sample=None)
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _layouts(folder: Path, signs: Path) -> Iterator[str]:
+    source = scan(asset("demo/victim.pth"), signs, EVERY)
+    network = reopen(source)[0].network
+    yield "| layout | read as | recognised as | source | bdshift |"
+    yield "|---|---|---|---:|---:|"
+    for name, write in LAYOUTS.items():
+        path = folder / "model"
+        write(network, path)
+        audit = scan(path, signs, EVERY)
+        told, _ = describe(path)
+        yield (
+            f"| {name} | {told['format']} | {audit.model.architecture} | "
+            f"{_share(source.accuracy)} | {_share(audit.accuracy)} |"
+        )
+
+
+def _plain(folder: Path, signs: Path, grey: Path) -> Iterator[str]:
+    yield "| network | saved as | put together as | source | bdshift | seconds |"
+    yield "|---|---|---|---:|---:|---:|"
+    for name, small in NETWORKS.items():
+        images = grey if small.grey else signs
+        collection = open_images(images)
+        batch = decode_all(collection, collection.files, 28 if small.grey else 32)
+        pixels = batch.pixels[:, :1] if small.grey else batch.pixels
+        network = trained(name)
+        expected = small.accuracy(network, pixels, batch.labels)
+        for saved, value in (("weights", network.state_dict()), ("module", network)):
+            torch.save(value, folder / "model")
+            began = time.perf_counter()
+            audit = scan(folder / "model", images, EVERY)
+            seconds = time.perf_counter() - began
+            p = audit.preprocessing.preprocessing
+            details = audit.model.architecture.rpartition(": ")[2]
+            yield (
+                f"| {name} | {saved} | {details}; {p.normalisation.name}, {p.order} | "
+                f"{_share(expected)} | {_share(audit.accuracy)} | {seconds:.1f} |"
+            )
+
+
+def _times(folder: Path, signs: Path) -> Iterator[str]:
+    import torchvision
+
+    yield "| | seconds |"
+    yield "|---|---:|"
+    path = folder / "large"
+    torch.save(torchvision.models.convnext_tiny(num_classes=12).state_dict(), path)
+    for name, container in (("state dict", path), ("whole module", folder / "module")):
+        if name == "whole module":
+            torch.save(torchvision.models.convnext_tiny(num_classes=12), container)
+        size = container.stat().st_size / 1e6
+        for again in ("first time", "again"):
+            began = time.perf_counter()
+            describe(container)
+            seconds = time.perf_counter() - began
+            yield f"| ConvNeXt-T, {name} of {size:.0f} MB, to its card, {again} | {seconds:.2f} |"
+    for name, model in (("ResNet-18 of width 16", asset("demo/victim.pth")),):
+        began = time.perf_counter()
+        audit = scan(model, signs, EVERY)
+        seconds = time.perf_counter() - began
+        yield (
+            f"| {name}: whole scan of 480 images at 32 pixels; {len(audit.trials)} combinations "
+            f"tried | {seconds:.2f} |"
+        )
+    opened = open_checkpoint(asset("demo/victim.pth"))
+    yield from _search(opened, signs)
+
+
+def _search(opened: Any, signs: Path) -> Iterator[str]:
+    import numpy as np
+
+    from bdshift.checkpoints.settle import settle
+    from bdshift.images.preprocessing import Normalisation
+
+    collection = open_images(signs)
+    order = np.random.default_rng(0).permutation(len(collection.files))
+    files = [collection.files[i] for i in order]
+    batches: dict[int, Any] = {}
+
+    def pixels(size: int) -> Any:
+        if size not in batches:
+            batches[size] = decode_all(collection, files, size)
+        return batches[size].pixels
+
+    pixels(32)
+    more = tuple(
+        Normalisation(f"mine {i}", (0.4 + i / 100,) * 3, (0.2 + i / 200,) * 3) for i in range(16)
+    )
+    object.__setattr__(opened, "told", more)
+    began = time.perf_counter()
+    settled = settle(opened, pixels, batches[32].labels, sizes=[32])
+    seconds = time.perf_counter() - began
+    count = 2 * (len(more) + 15)
+    chosen = settled.ranking[0].preprocessing
+    yield (
+        f"| the search alone, {count} preprocessings and three stems, decoded images; chosen: "
+        f"{chosen.normalisation.name}, {chosen.order} | {seconds:.2f} |"
+    )
+
+
+def main(out: str) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        signs, grey = folder / "signs", folder / "grey"
+        write_signs(signs, 40, seed=3)
+        collection = open_images(signs)
+        batch = decode_all(collection, collection.files, 32)
+        for file, image in zip(batch.files, to_grey(batch.pixels), strict=True):
+            (grey / file.name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[0]).save(grey / file.name)
+        lines = [
+            "# What is read, and how exactly",
+            "",
+            "Made by `python packaging/layouts.py docs/layouts.md` with "
+            f"Python {platform.python_version()}, torch {version('torch')}, torchvision "
+            f"{version('torchvision')}, on two CPU cores. The images are 480 drawn signs (seed 3); "
+            "*source* is the accuracy of the network that wrote the file, under its own "
+            "preprocessing, *bdshift* what it found by itself.",
+            "",
+            "## Layouts",
+            "",
+            "The demo's backdoored ResNet-18 in each of them.",
+            "",
+            *_layouts(folder, signs),
+            "",
+            "## Plain networks, put together from their weights",
+            "",
+            "Trained on 1800 drawn signs (`tests/core/small_networks.py`, seed 0). Normalisations "
+            "and activations that 480 images do not tell apart are taken as they come.",
+            "",
+            *_plain(folder, signs, grey),
+            "",
+            "## Time",
+            "",
+            *_times(folder, signs),
+            "",
+        ]
+    Path(out).write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
