@@ -72,23 +72,22 @@ class RankingPage(QDialog):
             )
         )
         column.addWidget(lead)
-        # With several networks in the race, each row says which one; what all share is left out.
-        several = len({trial.architecture for trial in audit.trials}) > 1
         heads = [
             tr("preprocessing"), tr("accuracy"), tr("loss"), tr("batch norm mismatch"),
             tr("images"),
         ]  # fmt: skip
-        if several:
+        chosen = audit.trials[0].architecture
+        if any(trial.architecture != chosen for trial in audit.trials):
             self.resize(960, 520)
         rows = []
         self._names = []
         for trial in audit.trials:
             p = trial.preprocessing
             self._names.append(p.normalisation.spec)
+            other = "" if trial.architecture == chosen else f" · {trial.architecture}"
             rows.append(
                 [
-                    f"{p.normalisation.name}, {order_words(p.order)}, {p.size} px"
-                    + (f" · {trial.architecture.rpartition(': ')[2]}" if several else ""),
+                    f"{p.normalisation.name}, {order_words(p.order)}, {p.size} px{other}",
                     percent(trial.accuracy),
                     figure(trial.loss, ".3g"),
                     figure(trial.mismatch, ".3g"),

@@ -252,12 +252,13 @@ class _Machine:
         if len(args) != 1 or not isinstance(args[0], bytes) or not self.may_nest:
             _bad("a file in it is not a storage's bytes")
         stream = io.BytesIO(args[0])
-        parts = [_read(stream, _NESTED_OPERATIONS, may_nest=False) for _ in range(5)]
+        parts = []
+        for _ in range(5):
+            parts.append(_read(stream, _NESTED_OPERATIONS, may_nest=False))
+            self.names.update(dict.fromkeys(parts[-1].names))
         ref = parts[3].value
         if parts[0].value != LEGACY_MAGIC or not isinstance(ref, StorageRef):
             _bad("a file in it is no storage")
-        for part in parts:
-            self.names.update(dict.fromkeys(part.names))
         found = StorageRef(f"nested/{len(self.nested_data)}", ref.kind, ref.numel)
         self.nested_data[found.key] = args[0][stream.tell() + 8 :]  # behind its number of elements
         self.storages[found] = None
