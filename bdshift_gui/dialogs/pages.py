@@ -84,7 +84,8 @@ class RankingPage(QDialog):
         for trial in audit.trials:
             p = trial.preprocessing
             self._names.append(p.normalisation.spec)
-            other = "" if trial.architecture == chosen else f" · {trial.architecture}"
+            details = trial.architecture.rpartition(": ")[2]  # of a rebuilt one, what differs
+            other = "" if trial.architecture == chosen else f" · {details}"
             rows.append(
                 [
                     f"{p.normalisation.name}, {order_words(p.order)}, {p.size} px{other}",

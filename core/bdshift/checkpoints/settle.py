@@ -107,7 +107,13 @@ def settle(
         tried += rest
     rivals = _rivals(contest, trials[0], tried)
     chosen = trials[0].classifier.with_preprocessing(trials[0].preprocessing)
-    rest = _ranked(e for e in (*trials[1:], *tried) if e.images)[:_MOST_SHOWN]
+    ranked = _ranked(e for e in (*trials, *tried) if e.images)
+    rest = [
+        e
+        for e in ranked
+        if (e.classifier.architecture, e.preprocessing)
+        != (trials[0].classifier.architecture, trials[0].preprocessing)
+    ][:_MOST_SHOWN]
     equal = by_accuracy([trials[0], *rivals])
     near = [e for e in rivals if e.accuracy >= trials[0].accuracy - 0.01 and e in equal]
     return Settled(
@@ -133,9 +139,13 @@ def _choose(contest: Contest, sizes: Sequence[int], tried: list[Entrant]) -> lis
 
 
 def _ranked(entrants: Iterable[Entrant]) -> list[Entrant]:
-    """Best first: those that went furthest, then by accuracy."""
-    unique = dict.fromkeys(entrants)
-    return sorted(unique, key=lambda e: (-e.images, -e.accuracy, e.loss))
+    """Best first: those that went furthest, then by accuracy; of one combination that was entered
+    twice, the trial that went further.
+    """
+    unique: dict[tuple[str, Preprocessing], Entrant] = {}
+    for entrant in sorted(entrants, key=lambda e: (-e.images, -e.accuracy, e.loss)):
+        unique.setdefault((entrant.classifier.architecture, entrant.preprocessing), entrant)
+    return list(unique.values())
 
 
 def _normalisations(opened: Opened, pixels: NDArray[np.uint8]) -> list[Normalisation]:
