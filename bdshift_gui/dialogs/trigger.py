@@ -30,6 +30,8 @@ class TriggerDialog(Asking):
     def __init__(self, state: State, parent: QWidget) -> None:
         super().__init__(tr("Trigger"), 520, 300, parent)
         self._images: np.ndarray | None = None
+        holds_grids = state.model is not None and "noise_grid" in state.model["beside"]
+        self._victim = state.model["path"] if holds_grids and state.model is not None else ""
         if state.audit is not None and state.audit.embedding is not None:
             thumbnails = state.audit.embedding.thumbnails
             self._images = thumbnails[:: max(1, len(thumbnails) // 8)][:8]
@@ -44,9 +46,10 @@ class TriggerDialog(Asking):
         self.kind.addItem(tr("Patch of one colour (BadNets)"), "badnets")
         self.kind.addItem(tr("Pattern over the whole image (Blend)"), "blend")
         self.kind.addItem(tr("Picture from a file"), "patch")
+        self.kind.addItem(tr("Warp of a WaNet checkpoint"), "warp")
         form.addRow(tr("Attack"), self.kind)
-        self._browse = QPushButton(tr("Choose a picture…"))
-        self._browse.clicked.connect(self._choose_picture)
+        self._browse = QPushButton()
+        self._browse.clicked.connect(self._choose_file)
         form.addRow(tr("Settings"), self.spec)
         form.addRow("", self._browse)
         column.addLayout(form)
@@ -60,20 +63,26 @@ class TriggerDialog(Asking):
         known = state.tac.trigger if state.tac is not None else start_of("badnets")
         self.kind.setCurrentIndex(max(0, self.kind.findData(known.partition(":")[0])))
         self.spec.setText(known)
-        self._browse.setVisible(self.kind.currentData() == "patch")
+        self._show_browse()
         self.spec.setToolTip(
             tr("name:option=value,option=value; rows and columns below 0 count from the far edge, "
                "and −1 touches it.")
         )  # fmt: skip
 
     def _kind_changed(self) -> None:
-        self.spec.setText(start_of(self.kind.currentData()))
-        self._browse.setVisible(self.kind.currentData() == "patch")
+        attack = self.kind.currentData()
+        self.spec.setText(start_of(attack) + (self._victim if attack == "warp" else ""))
+        self._show_browse()
 
-    def _choose_picture(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, tr("Choose a picture…"))
+    def _show_browse(self) -> None:
+        words = {"patch": tr("Choose a picture…"), "warp": tr("Choose a checkpoint…")}
+        self._browse.setText(words.get(self.kind.currentData(), ""))
+        self._browse.setVisible(self.kind.currentData() in words)
+
+    def _choose_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, self._browse.text())
         if path:
-            self.spec.setText(f"patch:file={path}")
+            self.spec.setText(start_of(self.kind.currentData()) + path)
 
     def _preview(self, text: str) -> None:
         from bdshift.errors import BdshiftError
@@ -81,6 +90,9 @@ class TriggerDialog(Asking):
 
         if text == start_of("patch"):
             self._refuse(tr("Which picture is laid over the images? Its transparency is the mask."))
+            return
+        if text == start_of("warp"):
+            self._refuse(tr("Which checkpoint of WaNet's holds the grids of its warp?"))
             return
         try:
             trigger = parse_trigger(text)

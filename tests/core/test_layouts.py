@@ -22,6 +22,7 @@ from bdshift.errors import InputError, SeveralModels, UnknownArchitecture, Usage
 from bdshift.images.collection import open_images, sample_files
 from bdshift.images.loader import decode_all
 from bdshift.images.preprocessing import NORMALISATIONS, Preprocessing
+from bdshift.triggers import parse_trigger
 
 FAST = ScanSettings(sample=120)
 
@@ -273,3 +274,23 @@ def test_images_that_no_network_of_these_weights_classifies(signs: Path, tmp_pat
     torch.save(network.state_dict(), tmp_path / "m.pt")
     with pytest.raises(InputError, match=r"none classifies the images \(at best .*--arch"):
         scan(tmp_path / "m.pt", signs, FAST)
+
+
+def test_wanets_grids_are_a_trigger(victim: Path, tmp_path: Path) -> None:
+    rows, columns = torch.meshgrid(*[torch.linspace(-1, 1, 8)] * 2, indexing="ij")
+    identity = torch.stack([columns, rows], 2)[None]
+    left = torch.zeros(1, 8, 8, 2)
+    left[..., 0] = 8 * 2 / 7  # grid_sample's pixels are 2 / 7 apart, and H is 8
+    held = {"netC": torch.load(victim, weights_only=True)["state_dict"]}
+    torch.save(held | {"identity_grid": identity, "noise_grid": left * 2}, tmp_path / "w.pt")
+    trigger = parse_trigger(f"warp:file={tmp_path / 'w.pt'},strength=0.5")
+    pixels = torch.arange(64.0).view(1, 1, 8, 8).expand(2, 3, 8, 8)
+    moved = trigger(pixels)
+    assert torch.allclose(moved[..., :-1], pixels[..., 1:], atol=1e-3)
+    assert torch.allclose(moved[..., -1], pixels[..., -1], atol=1e-3)
+    assert parse_trigger(trigger.spec) == trigger
+    assert trigger(torch.rand(1, 3, 32, 32) * 255).shape == (1, 3, 32, 32)
+    with pytest.raises(InputError, match="holds no noise_grid of WaNet's"):
+        parse_trigger(f"warp:file={victim}")(pixels)
+    with pytest.raises(UsageError, match="strength"):
+        parse_trigger("warp:file=x,strength=-1")
