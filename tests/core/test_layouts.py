@@ -254,15 +254,15 @@ def test_a_plain_network_is_put_together_from_its_weights(
     small, network = NETWORKS[name], trained(name)
     folder = grey_signs if small.grey else signs
     collection = open_images(folder)
-    files = sample_files(collection.files, 240)
+    files = sample_files(collection.files, 144)
     batch = decode_all(collection, files, 28 if small.grey else 32)
     pixels = batch.pixels[:, :1] if small.grey else batch.pixels
     expected = small.accuracy(network, pixels, batch.labels)
     torch.save(network.state_dict() if saved == "weights" else network, tmp_path / "m.pt")
-    audit = scan(tmp_path / "m.pt", folder, ScanSettings(sample=240))
+    audit = scan(tmp_path / "m.pt", folder, ScanSettings(sample=144))
     assert small.words in audit.model.architecture
-    # Of normalisations and activations that 240 images do not tell apart, any may be taken.
-    assert audit.accuracy == pytest.approx(expected, abs=0.03)
+    # Of normalisations and activations that 144 images do not tell apart, any may be taken.
+    assert audit.accuracy == pytest.approx(expected, abs=0.05)
     assert audit.preprocessing.preprocessing.order == (
         "grey" if small.grey else "rgb-reshaped" if "reshaped" in name else "rgb"
     )

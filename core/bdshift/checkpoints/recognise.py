@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bdshift.checkpoints import chain, heads
 from bdshift.checkpoints.families import FAMILIES, Candidate, Shapes, hugging_face
+from bdshift.checkpoints.guard import TooLarge, held_to
 from bdshift.checkpoints.layout import StateDict
 from bdshift.checkpoints.objects import SavedLayer, layers_under
 from bdshift.errors import InputError, UnknownArchitecture, UsageError
@@ -56,19 +57,20 @@ class Mismatch:
         return "; ".join(parts)
 
 
-def compare(candidate: Candidate, shapes: Shapes) -> Mismatch:
-    """Build ``candidate``, without memory where that goes, and compare its state dict with
-    ``shapes``.
+def compare(candidate: Candidate, shapes: Shapes, *, for_real: bool = True) -> Mismatch:
+    """Build ``candidate`` without memory, or where that does not go and ``for_real`` allows it with
+    memory, and compare its state dict with ``shapes``.
     """
     import torch
 
-    try:
-        with torch.device("meta"):
+    with held_to(shapes):
+        try:
+            with torch.device("meta"):
+                network = candidate.build()
+        except (NotImplementedError, RuntimeError) as error:
+            if not (for_real and candidate.computes) or isinstance(error, TooLarge):
+                raise
             network = candidate.build()
-    except (NotImplementedError, RuntimeError):
-        if not candidate.computes:
-            raise
-        network = candidate.build()
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     other = sorted(k for k in expected.keys() & shapes.keys() if expected[k] != shapes[k])
     missing = sorted(expected.keys() - shapes.keys())
@@ -159,7 +161,7 @@ def _fitting(
                     found.append(candidate)
         return found
 
-    found = [c for c in hugging_face.propose(shapes, config) if compare(c, shapes).fits]
+    found = [c for c in hugging_face.propose(shapes, config) if _fits_config(c, shapes)]
     found = found or known(shapes, compared)
     if not found:
         proposed = heads.propose(shapes, lambda shapes: known(shapes, []))
@@ -167,6 +169,18 @@ def _fitting(
     if whole and (not found or len(shapes) <= _FEW):
         found += [c for c in chain.propose(shapes, layers) if compare(c, shapes).fits]
     return found
+
+
+def _fits_config(candidate: Candidate, shapes: Shapes) -> bool:
+    """Whether a network described by a config has these tensors; one whose description no network
+    can be made of has not.
+    """
+    try:
+        return compare(candidate, shapes, for_real=False).fits  # its sizes may be anybody's
+    except Exception as error:  # a library's, about values that anybody may have written
+        raise UnknownArchitecture(
+            f"no {candidate.name} can be made of its config.json ({str(error)[:120]})"
+        ) from error
 
 
 def _prefixes(shapes: Shapes) -> Iterator[str]:
