@@ -24,6 +24,7 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """The first value of torch's older format, and the only integer beyond 64 bits that is kept."""
 
 _NESTED_OPERATIONS = 1000
+_MAX_NAME = 512  # characters
 _MOST = 2**63  # larger integers are slow to hash, to multiply and to print, and nothing needs them
 
 
@@ -123,6 +124,8 @@ def _tensor(args: tuple[Any, ...]) -> Any:
     shape, stride = _integers(args[2], "shape"), _integers(args[3], "stride")
     if len(shape) != len(stride) or args[1] < 0:
         _bad("a tensor's shape and stride do not fit")
+    if any(isinstance(arg, dict) and arg for arg in args[6:]):
+        _bad("a tensor is a negated or conjugated view of its numbers")  # torch.load would turn it
     dtype = args[6] if len(args) > 6 and isinstance(args[6], Name) else None
     return TensorRef(args[0], args[1], shape, stride, dtype)
 
@@ -148,6 +151,17 @@ def _encode(args: tuple[Any, ...]) -> Any:
     return Opaque("_codecs.encode", args)
 
 
+def _typed(args: tuple[Any, ...]) -> Any:
+    """torch._tensor._rebuild_from_type_v2(function, type, arguments, state): a tensor that has
+    attributes of its own, which are of no use here.
+    """
+    if len(args) == 4 and isinstance(args[0], Name) and isinstance(args[2], tuple):
+        rebuild = _REBUILD.get(str(args[0]))
+        if rebuild is not None and rebuild is not _typed:
+            return rebuild(args[2])
+    return Opaque("torch._tensor._rebuild_from_type_v2", args)
+
+
 def _first(args: tuple[Any, ...]) -> Any:
     return args[0] if args else None
 
@@ -156,6 +170,7 @@ _REBUILD: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_tensor_v3": _tensor,
+    "torch._tensor._rebuild_from_type_v2": _typed,
     "torch._utils._rebuild_parameter": _first,
     "torch._utils._rebuild_parameter_with_state": _first,
     "torch.nn.parameter.Parameter": _first,
@@ -181,6 +196,7 @@ class _Machine:
     def __init__(self, may_nest: bool) -> None:
         self.may_nest = may_nest
         self.nested_data: dict[str, bytes] = {}
+        self.texts: dict[Name, str] = {}
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.names: dict[Name, None] = {}
@@ -199,8 +215,11 @@ class _Machine:
     def name(self, module: Any, name: Any) -> Name:
         if not isinstance(module, str) or not isinstance(name, str):
             _bad("a name is not text")
+        if len(module) + len(name) > _MAX_NAME:
+            _bad("a name is longer than any class's")
         found = Name(module, name)
         self.names[found] = None
+        self.texts.setdefault(found, str(found))
         return found
 
     def call(self, what: Any, args: Any) -> Any:
@@ -211,9 +230,10 @@ class _Machine:
             return Opaque("a call of a value", (what, args))
         if str(what) == "torch.storage._load_from_bytes":
             return self.nested(args)
-        rebuild = _REBUILD.get(str(what))
+        text = self.texts[what]  # one text for all calls of it
+        rebuild = _REBUILD.get(text)
         if rebuild is None:
-            return Opaque(str(what), args)
+            return Opaque(text, args)
         # What is copied was read before, once. A short loop over one long memo entry is a bomb.
         self.copied += sum(len(arg) for arg in args if isinstance(arg, (str, list, tuple)))
         if self.copied > self.position:

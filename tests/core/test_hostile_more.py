@@ -216,3 +216,62 @@ def test_fuzzed_shapes_raise_nothing_else(shapes: dict[str, tuple[int, ...]]) ->
     with suppress(InputError):
         recognise(shapes)
     assert time.perf_counter() - started < 5
+
+
+def test_a_negated_view_is_not_read_without_its_sign(tmp_path: Path) -> None:
+    negated = torch.complex(torch.zeros(4), torch.ones(4)).conj().imag
+    torch.save({"fc.weight": torch.ones(4, 4), "fc.bias": negated}, tmp_path / "m.pt")
+    with pytest.raises(InputError, match="negated or conjugated"):
+        read_checkpoint(tmp_path / "m.pt")
+
+
+def test_no_tensor_vanishes(tmp_path: Path) -> None:
+    noted = torch.ones(4)
+    noted.note = 1  # type: ignore[attr-defined]
+    torch.save({"fc.weight": torch.ones(4, 4), "fc.bias": noted}, tmp_path / "m.pt")
+    assert set(find_state_dict(read_checkpoint(tmp_path / "m.pt")).tensors) == {
+        "fc.weight",
+        "fc.bias",
+    }
+    state = {"a.weight": torch.ones(4, 4), "fc.weight": torch.ones(4, 4)}
+    torch.save(state | {"fc.bias": torch.ones(4).to_sparse()}, tmp_path / "m.pt")
+    with pytest.raises(InputError, match=r"its fc\.bias is a tensor of a kind that is not read"):
+        find_state_dict(read_checkpoint(tmp_path / "m.pt"))
+
+
+def test_a_module_cannot_hide_its_layers(tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.Linear(4, 4))
+    network._non_persistent_buffers_set.add("0")
+    network[2]._non_persistent_buffers_set.add("bias")
+    for protocol in (2, 4):
+        torch.save(network, tmp_path / "m.pt", pickle_protocol=protocol)
+        found = find_state_dict(read_checkpoint(tmp_path / "m.pt"))
+        assert set(found.tensors) == {"0.weight", "0.bias", "2.weight", "2.bias"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architectures": ["TimmWrapperForImageClassification"], "model_type": "timm_wrapper",
+         "architecture": "hf_hub:evil/repo"},
+        {"attn_implementation": "evil/kernel"},
+        {"_attn_implementation": "paged|evil/kernel:fn"},
+        {"num_hidden_layers": 3.0},
+        {"hidden_act": 5},
+    ],
+)  # fmt: skip
+def test_a_config_reaches_no_network(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("transformers", reason="transformers is an extra")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a socket was asked for")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    config: dict[str, Any] = {"architectures": ["ViTForImageClassification"], "model_type": "vit"}
+    config |= {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, **changes}
+    with pytest.raises(InputError) as caught:
+        recognise(SHAPES, config=config)
+    assert "socket" not in str(caught.value)

@@ -259,6 +259,11 @@ def model_notes(opened: Opened, settled: Settled) -> list[str]:
         found.append(f"The file holds other models too ({names}); --weights chooses.")
     if chosen.softmax_inside:
         found.append("The network ends in a softmax; its logits are taken before it.")
+    if opened.file.container in ("TorchScript", "torch.export"):
+        found.append(
+            "The file holds a program, which was not looked at and may do something else than its "
+            "weights say. Exported as it came, it keeps that program."
+        )
     strange = foreign(opened.file.names)
     if strange:
         names = ", ".join(strange[:3])

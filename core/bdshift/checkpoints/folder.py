@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from bdshift.errors import InputError
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
+_LARGEST = 1e6  # of a mean or std; not a number is smaller than nothing
 _MAX_BYTES = 16 * 1024 * 1024
 
 
@@ -88,7 +88,7 @@ def _json(path: Path) -> dict[str, Any]:
 def _numbers(value: Any) -> tuple[float, ...]:
     if not isinstance(value, list) or len(value) not in (1, 3):
         return ()
-    if not all(isinstance(v, (int, float)) and math.isfinite(v) for v in value):
+    if not all(isinstance(v, (int, float)) and abs(v) < _LARGEST for v in value):
         return ()
     return tuple(float(v) for v in value)
 

@@ -83,7 +83,8 @@ def _lists(value: Any) -> Iterator[Sequence[Any]]:
         if isinstance(found, (list, tuple)):
             yield found
         elif isinstance(found, dict):
-            if all(type(index) is int for index in found.values()):
-                yield sorted(found, key=lambda name: (found[name], str(name)))
+            texts = all(isinstance(name, str) for name in found)
+            if texts and all(type(index) is int for index in found.values()):
+                yield sorted(found, key=lambda name: (found[name], name))
             elif all(type(index) is int for index in found):
                 yield [found[index] for index in sorted(found)]

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bdshift.checkpoints.folding import fold
-from bdshift.checkpoints.objects import SavedLayer, SavedModule, layers_under
+from bdshift.checkpoints.objects import TENSOR_KINDS, SavedLayer, SavedModule, layers_under
 from bdshift.checkpoints.reader import CheckpointFile
 from bdshift.checkpoints.tensors import LazyTensor
 from bdshift.errors import InputError, SeveralModels, UsageError
+from bdshift.pickle_data import Opaque
 
 if TYPE_CHECKING:
     import torch
@@ -179,6 +180,7 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
         raise InputError(f"{file.path}: holds no weights (no dict of named tensors)")
     names = {".".join(path) or "the file itself": (path, tensors) for path, tensors in found}
     path, tensors = names[_choose(file, names, which)]
+    _refuse_unread(file, path)
     for key in tensors:
         if len(key) > _MAX_KEY:
             raise InputError(f"{file.path}: a tensor's name has {len(key)} characters")
@@ -206,6 +208,20 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
     )
     layers = layers_under(tuple(source.layers), prefix) if is_module else ()
     return StateDict(folded, layout, layers)
+
+
+def _refuse_unread(file: CheckpointFile, path: Path) -> None:
+    """Raise `InputError` if the state dict holds tensors that are not read: without them it would
+    be another network.
+    """
+    held: Any = file.value
+    for key in path:
+        held = held[key]
+    for key, item in held.items():
+        other = isinstance(item, Opaque) and item.what.startswith(TENSOR_KINDS)
+        if other or (isinstance(item, LazyTensor) and not isinstance(key, str)):
+            name = key[:80] if isinstance(key, str) else "tensor without a name"
+            raise InputError(f"{file.path}: its {name} is a tensor of a kind that is not read")
 
 
 def _choose(
@@ -250,11 +266,12 @@ def _described(value: Any, path: Path) -> dict[str, Any]:
 
 
 def _is_plain(value: Any) -> bool:
+    plain = (str, int, float)
     if isinstance(value, dict):
-        return all(isinstance(k, (str, int)) and _is_plain(v) for k, v in value.items())
+        return all(isinstance(k, plain) and isinstance(v, plain) for k, v in value.items())
     if isinstance(value, (list, tuple)):
-        return all(isinstance(v, (str, int, float)) for v in value)
-    return isinstance(value, (str, int, float))
+        return all(isinstance(v, plain) for v in value)
+    return isinstance(value, plain)
 
 
 def _beside(value: Any, path: Path) -> Iterator[str]:

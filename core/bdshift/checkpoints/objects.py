@@ -22,6 +22,13 @@ _MAX_MODULES = 100_000
 _MANGLED = re.compile(r"\.___torch_mangle_\d+")
 _PLAIN = (bool, int, float, str, type(None))
 _MAX_TEXT = 100
+_MAX_PREFIX = 512
+_SETTINGS = (
+    "stride", "padding", "dilation", "kernel_size", "groups", "padding_mode", "output_size",
+    "ceil_mode", "negative_slope", "eps", "alpha", "approximate", "beta", "count_include_pad",
+)  # fmt: skip
+TENSOR_KINDS = ("torch._utils._rebuild", "torch._tensor.", "torch._C._nn")
+"""Calls that make tensors of other kinds: sparse, quantised, without data."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +103,19 @@ def _walk(
     depth: int,
     count: list[int],
 ) -> None:
-    count[0] += 1
+    tensors, children = _parts(value)
+    count[0] += 1 + len(tensors)
+    if len(prefix) > _MAX_PREFIX:
+        raise InputError("holds a module whose name is longer than any network's")
     if depth > _MAX_DEPTH or count[0] > _MAX_MODULES:
         raise InputError("holds modules in modules without end")
-    tensors, children = _parts(value)
     for name, ref in tensors.items():
         found[prefix + name] = make(ref)
     for name, child in children.items():
         _walk(child, f"{prefix}{name}.", found, make, depth + 1, count)
     if not children:
-        settings = {key: plain for key, item in value.state.items() if _is_plain(plain := item)}
+        state = value.state
+        settings = {key: state[key] for key in _SETTINGS if key in state and _is_plain(state[key])}
         found.layers.append(SavedLayer(prefix.rstrip("."), _kind(value), settings))
 
 
@@ -118,19 +128,31 @@ def _parts(value: Opaque) -> tuple[dict[str, TensorRef], dict[str, Opaque]]:
         everything = [state[part] for part in ("_parameters", "_modules")]
         if isinstance(state.get("_buffers"), dict):
             everything.append(state["_buffers"])
-    hidden = state.get("_non_persistent_buffers_set")
-    left_out = set(map(str, hidden)) if isinstance(hidden, list) else set()
+    left_out = _not_kept(state.get("_non_persistent_buffers_set"))
     tensors: dict[str, TensorRef] = {}
     children: dict[str, Opaque] = {}
     for part in everything:
         for name, item in part.items():
-            if not isinstance(name, str) or name in left_out:
+            if not isinstance(name, str):
                 continue
+            if isinstance(item, Opaque) and item.what.startswith(TENSOR_KINDS):
+                raise InputError(f"its {name[:80]} is a tensor of a kind that is not read")
             if isinstance(item, TensorRef):
+                if part is state.get("_buffers") and name in left_out:
+                    continue
                 tensors[name] = item
             elif is_module(item):
                 children[name] = item
     return tensors, children
+
+
+def _not_kept(hidden: Any) -> set[str]:
+    """Names of buffers that state_dict() leaves out: a set, as either kind of pickle has it."""
+    if isinstance(hidden, Opaque) and hidden.what.endswith(".set"):
+        hidden = hidden.args[0] if hidden.args else []
+    if not isinstance(hidden, (list, tuple)):
+        return set()
+    return {name for name in hidden if isinstance(name, str)}
 
 
 def _is_plain(value: Any) -> bool:

@@ -68,6 +68,8 @@ def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> Checkpoint
     except InputError as error:
         text = str(error)
         raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    except (RecursionError, MemoryError) as error:
+        raise InputError(f"{path}: is nested deeper, or larger, than any checkpoint") from error
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read ({reason})") from error

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 
 from bdshift.checkpoints.chain.network import Convolution, Form, Geometry, Pooling
 from bdshift.checkpoints.chain.row import Row
+from bdshift.checkpoints.families.base import ACTIVATIONS
 from bdshift.checkpoints.objects import SavedLayer
 
 _ACTIVATIONS = {"ReLU", "ReLU6", "Tanh", "Sigmoid", "GELU", "SiLU", "ELU", "Softplus"}
+_USUAL = {
+    "padding_mode": "zeros", "eps": 1e-5, "approximate": "none", "count_include_pad": True,
+    "beta": 1, "alpha": 1.0,
+}  # fmt: skip
+"""Settings that no `Form` has; with others than these the order of layers alone says too little."""
+
 _NOTHING = {"Dropout", "Dropout2d", "Flatten", "Identity"}
 
 
@@ -19,7 +26,9 @@ def _class(layer: SavedLayer) -> str:
 def activation_of(layer: SavedLayer) -> str | None:
     """Its key in `ACTIVATIONS`, if it is one of them."""
     if _class(layer) == "LeakyReLU":
-        return f"LeakyReLU({layer.settings.get('negative_slope', 0.01)})"
+        slope = layer.settings.get("negative_slope", 0.01)
+        name = f"LeakyReLU({slope})" if isinstance(slope, float) else ""
+        return name if name in ACTIVATIONS else None
     return _class(layer) if _class(layer) in _ACTIVATIONS else None
 
 
@@ -57,8 +66,15 @@ def read_exactly(row: Row, layers: Sequence[SavedLayer]) -> tuple[Geometry, Form
     shrink = 0
     norm_last: set[bool] = set()
     active = False
+    first = True
     for layer in layers:
         kind = _class(layer)
+        if any(layer.settings.get(name, usual) != usual for name, usual in _USUAL.items()):
+            return None
+        if kind in ("Conv2d", "Linear"):
+            if not (first or active):
+                return None  # nothing between two layers: every form here has an activation
+            first = False
         if kind == "Conv2d":
             how = told(layer)
             if how is None:

@@ -7,6 +7,7 @@ another repository, and nothing is downloaded.
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -20,6 +21,10 @@ from bdshift.errors import UnknownArchitecture
 _SUFFIX = "ForImageClassification"
 _HEADS = ("classifier", "classifier.1", "classifier.0", "classifier.out_proj", "head", "fc")
 _LARGEST = 1_000_000
+_SOURCES = (
+    "implementation", "backbone", "kernel", "repo", "path", "url", "hub", "revision", "token",
+    "code", "file", "auto_", "sub_config", "rope",
+)  # fmt: skip
 _LEFT_OUT = frozenset(
     "auto_map _name_or_path architectures model_type transformers_version torch_dtype dtype "
     "quantization_config id2label label2id num_labels problem_type pruned_heads".split()
@@ -44,7 +49,9 @@ def propose(shapes: Shapes, config: Mapping[str, Any]) -> Iterator[Candidate]:
             f'it is a {name[:60]} of transformers; pip install "bdshift[zoo]" to open it'
         )
     classes = shapes[f"{head}.weight"][0]
-    options = {key: v for key, v in config.items() if key not in _LEFT_OUT and _plain(v)}
+    if kind.startswith("timm"):  # it would have timm look its architecture up on the network
+        return
+    options = {key: v for key, v in config.items() if _is_harmless(key) and _plain(v)}
     for key, value in options.items():
         counts = value if isinstance(value, list) else [value]
         if ("layers" in key or "depth" in key) and any(
@@ -57,19 +64,26 @@ def propose(shapes: Shapes, config: Mapping[str, Any]) -> Iterator[Candidate]:
     yield Candidate(f"{name} (transformers)", build, head, (size,), computes=True)
 
 
+def _is_harmless(key: str) -> bool:
+    """Whether a key is of sizes and switches, and not of where code or weights come from."""
+    return not (key.startswith("_") or key in _LEFT_OUT or any(word in key for word in _SOURCES))
+
+
 def _plain(value: Any) -> bool:
     """A number, a switch, a short text, or a short list of numbers and texts."""
     if isinstance(value, list):
         return len(value) <= 64 and all(not isinstance(v, list) and _plain(v) for v in value)
     if isinstance(value, (int, float)):
         return abs(value) <= _LARGEST
-    return isinstance(value, str) and len(value) <= 40
+    return isinstance(value, str) and len(value) <= 40 and value.isidentifier()
 
 
 def _build(kind: str, options: Mapping[str, Any], classes: int) -> nn.Module:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing has reason to ask the network
+    os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
     from transformers import AutoConfig, AutoModelForImageClassification
 
-    config = AutoConfig.for_model(kind, **options, num_labels=classes)
+    config = AutoConfig.for_model(kind, **options, num_labels=classes, attn_implementation="eager")
     make: Any = AutoModelForImageClassification.from_config
     return _Logits(make(config))
 
