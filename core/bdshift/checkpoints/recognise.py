@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _BOOKKEEPING = "num_batches_tracked"  # missing in files older than torch 0.4.1
 _LAYER_PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 _MOSTLY = 0.8  # share of the tensors that must lie under a prefix for the rest to be ignored
+_MOST_TENSORS = 20_000
 _A_FEW_NUMBERS = 16
 _FEW = 40  # tensors of a network so small that a plain row of layers may be meant after all
 
@@ -116,6 +117,8 @@ def recognise(
     Raises `UnknownArchitecture` if there is none: it names the nearest and how it differs.
     """
     compared: list[Mismatch] = []
+    if len(shapes) > _MOST_TENSORS:
+        raise UnknownArchitecture(f"has {len(shapes)} tensors, more than any network that is known")
     try:
         for prefix in _prefixes(shapes):
             part = {k[len(prefix) :]: s for k, s in shapes.items() if k.startswith(prefix)}
@@ -130,9 +133,9 @@ def recognise(
                 return Recognised((mismatch.candidate,), "", mismatch.unexpected)
         for ignored in _loose_ends(shapes):
             rest = {key: shape for key, shape in shapes.items() if key not in ignored}
-            found = _fitting(rest, layers, config or {}, [])
-            if found:
-                return Recognised(tuple(found), "", ignored)
+            rows = [c for c in chain.propose(rest, layers) if compare(c, rest).fits]
+            if rows:
+                return Recognised(tuple(rows), "", ignored)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"its shapes make no network ({reason})") from error

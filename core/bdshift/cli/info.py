@@ -13,6 +13,7 @@ from bdshift.cli.console import ARCH_HELP, WEIGHTS_HELP, ConsoleJob, guarded
 from bdshift.text import one_line
 
 _NOT_RUN = "torch.load would import and run that; here it was not"
+_LONGEST = 100  # characters of a name
 _FEW = 6  # of a list, before it is cut
 
 
@@ -86,7 +87,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return ", ".join(names[:_FEW]) + more
+    return ", ".join(name[:_LONGEST] for name in names[:_FEW]) + more
 
 
 def _layers(rows: list[dict[str, Any]]) -> Iterator[str]:
