@@ -47,7 +47,9 @@ def list_again(path: Path | None, job: JobContext) -> ImagesCard | None:
 def kind_of(path: Path) -> str:
     """What to open it as, "images", "audit" or "model": by what it holds, not by its name."""
     if path.is_dir():
-        return "model" if _holds_weights(path) else "images"
+        from bdshift.checkpoints.folder import holds_weights
+
+        return "model" if holds_weights(path) else "images"
     try:
         with path.open("rb") as stream:
             head = stream.read(512)
@@ -67,29 +69,18 @@ def kind_of(path: Path) -> str:
     if head[:1] == b"\x80":  # a pickle: CIFAR's batches hold these names, in one of two protocols
         batch = any(word in head + tail for word in (b"batch_label", b"fine_labels", b"filenames"))
         return "images" if batch else "model"
-    if head.startswith(_IMAGE_SETS) or head[257:262] == b"ustar" or head[:3] == b"\0\0\x08":
-        return "images"
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return "images"
-    is_batch = path.suffix.lower() == ".bin" and not all(path.stat().st_size % n for n in _ROWS)
-    return "images" if is_batch else "model"
+    from bdshift.images.sources.choose import is_image_set
 
-
-_ROWS = (3073, 3074)  # bytes of a picture and its labels in CIFAR's binary files
-_IMAGE_SETS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PAR1", b"\x93NUMPY")
-
-
-def _holds_weights(folder: Path) -> bool:
-    """Whether it is a folder of Hugging Face's."""
-    names = ("model.safetensors", "pytorch_model.bin")
-    return any((folder / name).is_file() for name in names)
+    return "images" if is_image_set(path, head) else "model"
 
 
 def _is_audit(path: Path) -> bool:
     import h5py
 
+    from bdshift.images.sources.hdf5 import is_audit
+
     try:
         with h5py.File(path, "r") as file:
-            return "format" in file.attrs or not len(file)
+            return is_audit(file) or not len(file)
     except OSError:
         return True  # opening it will say that it is damaged

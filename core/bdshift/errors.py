@@ -11,10 +11,6 @@ class BdshiftError(Exception):
     """Base of all errors meant for the user; ``str(error)`` is the sentence to show."""
 
 
-UNFIT = (RuntimeError, AssertionError, ValueError, TypeError, IndexError)
-"""What networks raise, ours and others', for images of a size or kind that they do not take."""
-
-
 class InputError(BdshiftError):
     """A file or folder cannot be read or used."""
 

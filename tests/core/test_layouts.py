@@ -137,10 +137,20 @@ def test_a_head_of_several_layers(tmp_path: Path) -> None:
     assert (first.name, first.head) == (
         "ResNet-18, ImageNet stem, head of 2 linear layers", "fc.3",
     )  # fmt: skip
+    assert len(opened.candidates) == 3, "the three stems that the weights do not tell apart"
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         expected = network.eval()(images)
     assert torch.allclose(opened.classifier(first).embed(images)[1], expected, atol=1e-3)
+
+
+def test_what_lies_outside_takes_nothing_of_its_name_away(victim: Path, tmp_path: Path) -> None:
+    state = torch.load(victim, weights_only=True)["state_dict"]
+    inner = {f"model.{key}": value for key, value in state.items()}
+    torch.save({"fc.weight": torch.ones(3, 3), **inner}, tmp_path / "m.pt")
+    opened = open_checkpoint(tmp_path / "m.pt")
+    assert opened.ignored == ("fc.weight",)
+    assert torch.equal(opened.state.load()["fc.weight"], state["fc.weight"])
 
 
 ZOO = (

@@ -34,7 +34,6 @@ class Classifier:
         layout: how the weights lay in the file.
         preprocessing: what images go through, once it is known.
         sizes: input sizes worth trying.
-        any_size: whether images of other sizes go through, too.
         channels: of the images, 1 or 3.
         softmax_inside: whether the network ends in a softmax of its own, or its logarithm; logits
             are then the head's.
@@ -48,7 +47,6 @@ class Classifier:
     layout: Layout
     preprocessing: Preprocessing | None = None
     sizes: tuple[int, ...] = ()
-    any_size: bool = True
     channels: int = 3
     softmax_inside: bool = False
 
@@ -187,7 +185,7 @@ class Opened:
             raise InputError(f"{self.file.path}: {candidate.head} is not a linear layer")
         return Classifier(
             network, candidate.head, candidate.name, self.file.path, self.file.sha256,
-            self.state.layout, sizes=candidate.sizes, any_size=candidate.any_size,
+            self.state.layout, sizes=candidate.sizes,
             channels=candidate.channels or _first_channels(network),
         )  # fmt: skip
 
@@ -250,12 +248,21 @@ def open_checkpoint(
     if ``arch`` or ``weights`` cannot be used.
     """
     file = read_checkpoint(path, job=job)
-    whole = find_state_dict(file, weights)
+    return recognised(file, find_state_dict(file, weights), arch)
+
+
+def recognised(file: CheckpointFile, whole: StateDict, arch: str | None) -> Opened:
+    """A checkpoint that was read, with the networks that it could be; ``whole`` is the state dict
+    that is meant.
+
+    Raises as `open_checkpoint` does, but for what concerns reading.
+    """
     try:
         found = find_candidates(whole, arch, file.beside.config)
     except InputError as error:
         raise type(error)(f"{file.path}: {error}") from error
-    state = whole.under(found.prefix).without(found.ignored)
+    # Under a prefix, what is ignored lies outside; a name in there may be the same.
+    state = whole.under(found.prefix) if found.prefix else whole.without(found.ignored)
     opened = Opened(
         file,
         state,

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.families import Candidate
-from bdshift.checkpoints.footprint import largest_batch
+from bdshift.checkpoints.footprint import UNFIT, largest_batch
 from bdshift.checkpoints.input_statistics import InputStatistics
 from bdshift.checkpoints.norm_memory import NormMemory
 from bdshift.devices import autocast, is_out_of_memory
-from bdshift.errors import UNFIT, InputError
+from bdshift.errors import InputError
 from bdshift.images.preprocessing import Normalisation, Preprocessing
 from bdshift.jobs import JobContext
 
@@ -106,6 +106,11 @@ class Entrant:
         only_self = int((self.right[:seen] & ~other.right[:seen]).sum())
         only_other = int((other.right[:seen] & ~self.right[:seen]).sum())
         return only_other - only_self > 1.64 * (only_other + only_self) ** 0.5
+
+    @property
+    def combination(self) -> tuple[str, Preprocessing]:
+        """What is being tried: the network's name, and what its images go through."""
+        return self.classifier.architecture, self.preprocessing
 
     @property
     def loss(self) -> float:

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bdshift.checkpoints.hints import told_names, told_normalisations
+from bdshift.checkpoints.classifier import Opened, recognised
 from bdshift.checkpoints.layout import StateDict, find_state_dict
 from bdshift.checkpoints.names import foreign
 from bdshift.checkpoints.reader import read_checkpoint
-from bdshift.checkpoints.recognise import Recognised, find_candidates, is_users_own
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, JobContext
 
@@ -57,43 +56,41 @@ def describe(
         "ignored": [],
     }
     try:
-        recognised = find_candidates(state, arch, file.beside.config)
+        opened = recognised(file, state, arch)
     except InputError as error:
-        return found, type(error)(f"{file.path}: {error}")
-    candidates = recognised.candidates
-    head = shapes[f"{recognised.prefix}{candidates[0].head}.weight"]
+        return found, error
+    first = opened.candidates[0]
+    head = opened.state.tensors[f"{first.head}.weight"].shape
     found |= {
-        "architectures": [candidate.name for candidate in candidates],
-        "recognised_by": _how(recognised, arch, state.layout.kind),
-        "ignored": list(recognised.ignored),
-        "head": candidates[0].head,
+        "architectures": [candidate.name for candidate in opened.candidates],
+        "recognised_by": _how(opened),
+        "ignored": list(opened.ignored),
+        "head": first.head,
         "classes": head[0],
         "embedding_dim": head[1],
-        "input_sizes": list(candidates[0].sizes),
-        "normalisations_told": [
-            n.name for n in told_normalisations(state, recognised.ignored, file.beside)
-        ],
-        "class_names": list(told_names(file, head[0])),
+        "input_sizes": list(first.sizes),
+        "normalisations_told": [normalisation.name for normalisation in opened.told],
+        "class_names": list(opened.class_names),
     }
     return found, None
 
 
-def _how(found: Recognised, arch: str | None, kind: str) -> str:
+def _how(opened: Opened) -> str:
     """In a sentence, what makes it this architecture."""
-    first = found.candidates[0]
-    if arch is not None and is_users_own(arch):
+    first = opened.candidates[0]
+    if opened.from_user:
         return "you named it; its code is run"
     if first.rebuilt:
-        ways = sum(1 + len(candidate.rare) for candidate in found.candidates)
-        sizes = "in the file" if kind else "from the shapes"
+        ways = sum(1 + len(candidate.rare) for candidate in opened.candidates)
+        sizes = "in the file" if opened.state.layout.kind else "from the shapes"
         return (
             f"put together from the weights, the order of layers {sizes}; {ways} ways fit, and "
             "clean accuracy decides"
         )
     if first.name.endswith("(transformers)"):
         return "its config.json, and the names and shapes of all its tensors"
-    if len(found.candidates) > 1:
-        return f"{len(found.candidates)} networks have these tensors; clean accuracy decides"
+    if len(opened.candidates) > 1:
+        return f"{len(opened.candidates)} networks have these tensors; clean accuracy decides"
     return "the names and shapes of all its tensors"
 
 

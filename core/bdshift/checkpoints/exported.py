@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bdshift.checkpoints.tensors import ITEM_BYTES, LazyTensor
+from bdshift.checkpoints.tensors import LazyTensor, lazy_tensor
 from bdshift.checkpoints.torch_files import read_block
 from bdshift.checkpoints.torch_zip import EXPORTED, Span
 from bdshift.errors import InputError
+from bdshift.pickle_data import Name, StorageRef, TensorRef
 
 _MAX_TABLE_BYTES = 64 * 1024 * 1024
 _DTYPES = {
@@ -47,29 +47,18 @@ def _tensor(path: Path, entries: Mapping[str, Span], row: Mapping[str, Any]) -> 
     about = row["tensor_meta"]
     shape = tuple(_size(part) for part in about["sizes"])
     stride = tuple(_size(part) for part in about["strides"])
+    if len(shape) != len(stride):
+        raise InputError("a tensor's shape and stride do not fit")
     dtype = _DTYPES[about["dtype"]]
     start, end = entries["data/weights/" + row["path_name"]]
-    item = ITEM_BYTES[dtype]
+    storage = StorageRef(row["path_name"], Name("torch", "UntypedStorage"), end - start)
     offset = _size(about["storage_offset"])
-    steps = zip(shape, stride, strict=True)
-    last = offset + sum((size - 1) * step for size, step in steps)
-    count = math.prod(shape)
-    if count and (max(last + 1, count) * item > end - start):
-        raise InputError("a tensor reaches outside its storage")
+    ref = TensorRef(storage, offset, shape, stride, Name("torch", dtype))
 
-    def read() -> Any:
-        import torch
+    def block(_: StorageRef, first: int, length: int) -> bytearray:
+        return read_block(path, (start, end), first, length)
 
-        kind = getattr(torch, dtype)
-        if not count:
-            return torch.empty(shape, dtype=kind)
-        length = (last - offset + 1) * item
-        data = read_block(path, (start, end), offset * item, length)
-        if len(data) < length:
-            raise InputError("a tensor's data are cut off")
-        return torch.frombuffer(data, dtype=kind).as_strided(shape, stride).contiguous()
-
-    return LazyTensor(shape, dtype, read, (start + offset * item, stride))
+    return lazy_tensor(ref, block, start)
 
 
 def _size(part: Mapping[str, Any]) -> int:

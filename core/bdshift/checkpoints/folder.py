@@ -36,6 +36,11 @@ class Beside:
 NOTHING = Beside()
 
 
+def holds_weights(folder: Path) -> bool:
+    """Whether it is a folder of Hugging Face's, with its weights in one file."""
+    return any((folder / name).is_file() for name in _WEIGHTS)
+
+
 def weights_in(folder: Path) -> Path:
     """The file of weights in a folder of Hugging Face's.
 

@@ -8,7 +8,10 @@ import torch
 from torch import nn
 
 from bdshift.devices import free_memory, is_out_of_memory
-from bdshift.errors import UNFIT, InputError
+from bdshift.errors import InputError
+
+UNFIT = (RuntimeError, AssertionError, ValueError, TypeError, IndexError)
+"""What networks raise, ours and others', for images of a size or kind that they do not take."""
 
 _ALIVE = 4  # maps of the largest size that may be in memory at once: in, out, past, and a copy
 _SHARE = 4  # one part in so many of the free memory may be taken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -28,12 +29,7 @@ def held_to(shapes: Shapes) -> Iterator[None]:
     """
     from torch.nn.modules import module as hooks
 
-    largest = _NUMBERS
-    for shape in shapes.values():
-        count = 1
-        for size in shape:
-            count *= size
-        largest = max(largest, count)
+    largest = max(_NUMBERS, *(math.prod(shape) for shape in shapes.values()))
     left = _MODULES + _MODULES_A_TENSOR * len(shapes)
 
     def on_module(_parent: nn.Module, name: str, _child: nn.Module | None) -> None:

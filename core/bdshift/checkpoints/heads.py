@@ -44,8 +44,9 @@ def _at(
     classes, features = row.linears[-1].out, row.linears[0].shape[1]
     usual = {k: s for k, s in shapes.items() if not k.startswith(f"{place}.")}
     for bias in ({f"{head}.bias": (classes,)}, {}):
-        for base in recognise(usual | {f"{head}.weight": (classes, features)} | bias):
-            yield _with_head(base, row, place, single="weight" in inside)
+        bases = recognise(usual | {f"{head}.weight": (classes, features)} | bias)
+        yield from (_with_head(base, row, place, single="weight" in inside) for base in bases)
+        if bases:
             return
 
 

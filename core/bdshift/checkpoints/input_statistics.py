@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from bdshift.errors import UNFIT
+from bdshift.checkpoints.footprint import UNFIT
 from bdshift.images.augment import random_shift
 from bdshift.images.preprocessing import LUMA, Preprocessing, arranged
 

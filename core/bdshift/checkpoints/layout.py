@@ -180,7 +180,10 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
         raise InputError(f"{file.path}: holds no weights (no dict of named tensors)")
     names = {".".join(path) or "the file itself": (path, tensors) for path, tensors in found}
     path, tensors = names[_choose(file, names, which)]
-    _refuse_unread(file, path)
+    source: Any = file.value
+    for key in path:
+        source = source[key]
+    _refuse_unread(file, source)
     for key in tensors:
         if len(key) > _MAX_KEY:
             raise InputError(f"{file.path}: a tensor's name has {len(key)} characters")
@@ -190,9 +193,6 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
     if claimed > 4 * file.size:  # one byte an element at least, and a few tied weights
         raise InputError(f"{file.path}: its tensors claim more numbers than the file holds")
     prefix, folded = _strip(folded)
-    source: Any = file.value
-    for key in path:
-        source = source[key]
     is_module = isinstance(source, SavedModule)
     layout = Layout(
         container=file.container,
@@ -210,13 +210,10 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
     return StateDict(folded, layout, layers)
 
 
-def _refuse_unread(file: CheckpointFile, path: Path) -> None:
-    """Raise `InputError` if the state dict holds tensors that are not read: without them it would
-    be another network.
+def _refuse_unread(file: CheckpointFile, held: Mapping[Any, Any]) -> None:
+    """Raise `InputError` if a state dict holds tensors that are not read: without them it would be
+    another network.
     """
-    held: Any = file.value
-    for key in path:
-        held = held[key]
     for key, item in held.items():
         other = isinstance(item, Opaque) and item.what.startswith(TENSOR_KINDS)
         if other or (isinstance(item, LazyTensor) and not isinstance(key, str)):

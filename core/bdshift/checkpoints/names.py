@@ -47,8 +47,8 @@ _RUNNING = (
     "numpy.loadtxt", "numpy.genfromtxt", "numpy.save", "numpy.ctypeslib", "pandas.read",
     "pandas.eval", "joblib", "dill", "cloudpickle", "jsonpickle", "IPython", "pip", "setuptools",
     "pkg_resources", "requests", "urllib3", "paramiko", "fabric", "sh", "plumbum", "numexpr",
-    "sympy", "tensorflow", "keras", "nt", "posix", "commands", "__builtin__", "builtins", "os",
-    "exceptions", "distutils", "imp", "aiohttp", "httpx", "yaml", "jinja2", "cffi", "numba",
+    "sympy", "tensorflow", "keras", "commands", "__builtin__", "exceptions",
+    "distutils", "imp", "aiohttp", "httpx", "yaml", "jinja2", "cffi", "numba",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from bdshift.checkpoints import exported, torch_files
 from bdshift.checkpoints.folder import NOTHING, Beside, read_beside, weights_in
 from bdshift.checkpoints.tensors import LazyTensor
-from bdshift.checkpoints.torch_zip import EXPORTED, torch_zip_entries
+from bdshift.checkpoints.torch_zip import EXPORTED, OVER_ONNX, torch_zip_entries
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, JobContext
 from bdshift.pickle_data import Name
@@ -109,14 +109,14 @@ def _what_is_it(head: bytes) -> str:
     if head.startswith(b"\x89HDF"):
         return (
             "is an HDF5 file: a Keras model, or an audit of bdshift's (bdshift neurons reads those)"
-            f". {_OVER_ONNX}"
+            f". {OVER_ONNX}"
         )
     if head.startswith(b"\x1f\x8b"):
         return "is gzip-compressed; unpack it first"
     if head[257:262] == b"ustar":
         return "is a tar archive; unpack it and give the checkpoint in it"
     if head[4:8] == b"TFL3":
-        return f"is a TensorFlow Lite model. {_OVER_ONNX}"
+        return f"is a TensorFlow Lite model. {OVER_ONNX}"
     if head.startswith(b"GGUF"):
         return "is a GGUF file, which holds language models"
     if head[:1] == b"\x08" and (b"pytorch" in head or b"onnx" in head.lower() or b"tf2" in head):
@@ -125,14 +125,8 @@ def _what_is_it(head: bytes) -> str:
             "checkpoint that it was made from"
         )
     if head.startswith(b"\x08\x01\x12"):
-        return f"is a TensorFlow SavedModel. {_OVER_ONNX}"
+        return f"is a TensorFlow SavedModel. {OVER_ONNX}"
     return "is no checkpoint that bdshift knows (torch.save or safetensors), or it is damaged"
-
-
-_OVER_ONNX = (
-    "Of Keras and TensorFlow models, bdshift reads those that were carried over to PyTorch: "
-    "tf2onnx writes an ONNX file, onnx2torch makes a module of it, torch.save its state_dict()"
-)
 
 
 def _read_safetensors(path: Path) -> dict[str, LazyTensor]:

@@ -44,6 +44,7 @@ _EXPLAINED = 0.5  # below it, pixels may have been given another shape without t
 _REMEMBERED = 10  # preprocessings that the batch norm's memory leaves in the race
 _MOST_SHOWN = 80  # trials in the ranking
 _RIVALS = 3  # other networks that are shown as many images as the chosen one
+_TIED = 0.01  # in accuracy, of which such a network is said to do as well
 _MATCHING_IMAGES, _MATCHING_FIELD = 240, 4
 
 
@@ -102,14 +103,8 @@ def settle(
     rivals = _rivals(contest, trials[0], tried)
     chosen = trials[0].classifier.with_preprocessing(trials[0].preprocessing)
     ranked = _ranked(e for e in (*trials, *tried) if e.images)
-    rest = [
-        e
-        for e in ranked
-        if (e.classifier.architecture, e.preprocessing)
-        != (trials[0].classifier.architecture, trials[0].preprocessing)
-    ][:_MOST_SHOWN]
-    equal = by_accuracy([trials[0], *rivals])
-    near = [e for e in rivals if e.accuracy >= trials[0].accuracy - 0.01 and e in equal]
+    rest = [e for e in ranked if e.combination != trials[0].combination][:_MOST_SHOWN]
+    near = [e for e in rivals if e.accuracy >= trials[0].accuracy - _TIED]
     return Settled(
         chosen,
         tuple(entrant.trial() for entrant in (trials[0], *rest)),
@@ -138,7 +133,7 @@ def _ranked(entrants: Iterable[Entrant]) -> list[Entrant]:
     """
     unique: dict[tuple[str, Preprocessing], Entrant] = {}
     for entrant in sorted(entrants, key=lambda e: (-e.images, -e.accuracy, e.loss)):
-        unique.setdefault((entrant.classifier.architecture, entrant.preprocessing), entrant)
+        unique.setdefault(entrant.combination, entrant)
     return list(unique.values())
 
 
@@ -222,9 +217,7 @@ def _trials(
     for until, keep in ROUNDS:
         ranked = by_accuracy(contest.run(field, until))
         field = ranked[:keep]
-        if (
-            field[0].mismatch is None
-        ):  # then accuracy alone tells, and of few images it tells little
+        if field[0].mismatch is None:  # accuracy alone tells, and of few images it tells little
             field += [e for e in ranked[keep : 3 * keep] if not e.is_worse_than(ranked[0])]
         remembered = min(ranked, key=lambda entrant: entrant.tie_break)
         if remembered not in field:

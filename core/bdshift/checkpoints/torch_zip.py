@@ -16,6 +16,11 @@ from typing import BinaryIO, NoReturn
 
 from bdshift.errors import InputError
 
+OVER_ONNX = (
+    "Of Keras and TensorFlow models, bdshift reads those that were carried over to PyTorch: "
+    "tf2onnx writes an ONNX file, onnx2torch makes a module of it, torch.save its state_dict()"
+)
+
 MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
 """Size of the zip's list of entries: some 600 000 storages."""
 
@@ -135,10 +140,7 @@ def _what_else(infos: list[zipfile.ZipInfo], root: str = "") -> None:
     if any(name.endswith(".npy") for name in names):
         raise InputError("this is a NumPy archive, not a torch checkpoint")
     if "model.weights.h5" in names:
-        raise InputError(
-            "this is a Keras model. Of those, bdshift reads what was carried over to PyTorch: "
-            "export it to ONNX, make a module of that with onnx2torch, torch.save its state_dict()"
-        )
+        raise InputError(f"this is a Keras model. {OVER_ONNX}")
     if f"{root}serialized_exported_program.json" in names or any(
         name.endswith("serialized_state_dict.pt") for name in names
     ):

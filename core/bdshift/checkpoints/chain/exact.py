@@ -9,7 +9,6 @@ from bdshift.checkpoints.chain.row import Row
 from bdshift.checkpoints.families.base import ACTIVATIONS
 from bdshift.checkpoints.objects import SavedLayer
 
-_ACTIVATIONS = {"ReLU", "ReLU6", "Tanh", "Sigmoid", "GELU", "SiLU", "ELU", "Softplus"}
 _USUAL = {
     "padding_mode": "zeros", "eps": 1e-5, "approximate": "none", "count_include_pad": True,
     "beta": 1, "alpha": 1.0,
@@ -25,11 +24,10 @@ def _class(layer: SavedLayer) -> str:
 
 def activation_of(layer: SavedLayer) -> str | None:
     """Its key in `ACTIVATIONS`, if it is one of them."""
-    if _class(layer) == "LeakyReLU":
-        slope = layer.settings.get("negative_slope", 0.01)
-        name = f"LeakyReLU({slope})" if isinstance(slope, float) else ""
-        return name if name in ACTIVATIONS else None
-    return _class(layer) if _class(layer) in _ACTIVATIONS else None
+    name = _class(layer)
+    if name == "LeakyReLU":
+        name += f"({layer.settings.get('negative_slope', 0.01)})"
+    return name if name in ACTIVATIONS else None
 
 
 def _number(layer: SavedLayer, name: str) -> int | None:

@@ -26,6 +26,7 @@ from bdshift.images.sources.unpack import UNPACK_ERRORS, is_compressed, open_unp
 from bdshift.jobs import SILENT, JobContext
 
 _HEAD = 512
+_PARQUET, _NUMPY = b"PAR1", b"\x93NUMPY"
 _MAX_LEVELS = 4  # folders around a data set's own: data/MNIST/raw
 _ERRORS = (
     *UNPACK_ERRORS, zipfile.BadZipFile, struct.error, LookupError, TypeError, RuntimeError,
@@ -90,6 +91,20 @@ def _open_zip(path: Path) -> Source:
     return ZipImages(archive)
 
 
+def is_image_set(path: Path, head: bytes) -> bool:
+    """Whether a file that starts with these 512 bytes is a set of images for certain: not HDF5,
+    zips and pickles, which may be other things too.
+    """
+    return (
+        head.startswith((_PARQUET, _NUMPY))
+        or is_compressed(head)
+        or is_idx(head)
+        or is_tar(head)
+        or cifar_record(path) is not None
+        or path.suffix.lower() in SUFFIXES
+    )
+
+
 def _open_file(path: Path, job: JobContext) -> Source:
     with path.open("rb") as stream:
         head = stream.read(_HEAD)
@@ -97,11 +112,11 @@ def _open_file(path: Path, job: JobContext) -> Source:
         from bdshift.images.sources.hdf5 import open_hdf5  # h5py takes a tenth of a second to load
 
         return open_hdf5(path)
-    if head.startswith(b"PAR1"):
+    if head.startswith(_PARQUET):
         from bdshift.images.sources.parquet import open_parquet
 
         return open_parquet(path)
-    if head.startswith(b"\x93NUMPY"):
+    if head.startswith(_NUMPY):
         raise InputError(
             "is one array, without labels; save both: numpy.savez(file, images=…, labels=…)"
         )

@@ -40,7 +40,7 @@ def open_hdf5(path: Path) -> Source:
     except OSError as error:
         raise InputError("is a broken HDF5 file") from error
     try:
-        if _is_audit(file):
+        if is_audit(file):
             raise InputError("is an audit of bdshift, and holds no images; open it as one")
         datasets = {dataset.name.strip("/"): dataset for dataset in _datasets(file, 0)}
         images, labels, note = find_pair({key: item.shape for key, item in datasets.items()})
@@ -58,8 +58,10 @@ def open_hdf5(path: Path) -> Source:
         raise InputError(f"is damaged ({type(error).__name__}: {error})") from error
 
 
-def _is_audit(file: h5py.File) -> bool:
-    """Only a value of fixed length is looked at: HDF5 can hang on a damaged one of another kind."""
+def is_audit(file: h5py.File) -> bool:
+    """Whether it is an audit of bdshift's. Only a value of fixed length is looked at: HDF5 can hang
+    on a damaged one of another kind.
+    """
     if "format" not in file.attrs or file.attrs.get_id("format").dtype.kind != "S":
         return False
     return bool(file.attrs["format"] == _AUDIT)
