@@ -80,12 +80,15 @@ class Cleaner(QObject):
         def run(job: JobContext) -> None:
             from bdshift.audit import reopen_model
             from bdshift.audit.cleaning import aligned
+            from bdshift.checkpoints.export import KEEPS_CODE
             from bdshift.report.cleaning_report import export_cleaned
 
             original = reopen_model(audit, model=model, arch=arch, job=job)
             told = aligned(audit, job=job)
             cleaned = told.runs[number - 1]
-            export_cleaned(told, cleaned, original, path, form, overwrite=True)  # it was asked
+            written = export_cleaned(told, cleaned, original, path, form, overwrite=True)
+            if written["export"]["keeps_code"]:
+                job.note(KEEPS_CODE)
 
         self._jobs.start(tr("Exporting the model"), run, lambda _: None)
 

@@ -33,12 +33,9 @@ class ModelPage(QDialog):
         self.rows = Rows()
         self.rows.show_rows(_rows(told))
         column.addWidget(self.rows)
-        if told["foreign_names"]:
+        for text in _notes(told):
             note = Text("muted")
-            note.show_text(
-                tr("torch.load would import and run the code that it names. bdshift read it as "
-                   "data: none of it was run.")
-            )  # fmt: skip
+            note.show_text(text)
             column.addWidget(note)
         self.table = SmallTable()
         heads = [tr("layer"), tr("kind"), tr("shape"), tr("numbers")]
@@ -52,6 +49,22 @@ class ModelPage(QDialog):
     def _other(self) -> None:
         self.other_asked.emit()
         self.accept()
+
+
+def _notes(told: Mapping[str, Any]) -> list[str]:
+    """What of the file is code, and became of it."""
+    found = []
+    if told["foreign_names"]:
+        found.append(
+            tr("torch.load would import and run the code that it names. bdshift read it as "
+               "data: none of it was run.")
+        )  # fmt: skip
+    if told["has_program"]:
+        found.append(
+            tr("The file holds a program, which was neither looked at nor run. Exported as it "
+               "came, it keeps that.")
+        )  # fmt: skip
+    return found
 
 
 def _rows(told: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -25,6 +25,7 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 _NESTED_OPERATIONS = 1000
 _MAX_NAME = 512  # characters
+_MAX_NAMES = 20_000  # TorchScript has a class for each of its modules
 _MOST = 2**63  # larger integers are slow to hash, to multiply and to print, and nothing needs them
 
 
@@ -219,6 +220,8 @@ class _Machine:
             _bad("a name is longer than any class's")
         found = Name(module, name)
         self.names[found] = None
+        if len(self.names) > _MAX_NAMES:
+            _bad("it names more classes than any network has")
         self.texts.setdefault(found, str(found))
         return found
 

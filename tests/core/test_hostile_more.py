@@ -139,6 +139,54 @@ def test_a_module_whose_parts_are_none(tmp_path: Path) -> None:
 SHAPES = {"classifier.weight": (3, 8), "classifier.bias": (3,), "vit.x.weight": (8, 8)}
 
 
+def test_a_module_that_stands_in_many_places(tmp_path: Path) -> None:
+    """A few kilobytes whose modules and names, written out, would be gigabytes."""
+
+    def put(i: int) -> bytes:
+        return b"r" + struct.pack("<I", i)
+
+    def get(i: int) -> bytes:
+        return b"j" + struct.pack("<I", i)
+
+    def of(*items: bytes) -> bytes:
+        return b"}(" + b"".join(items) + b"u"
+
+    def module(tensors: bytes, children: bytes) -> bytes:
+        return (
+            b"cm\nN\n)\x81"
+            + of(_text("_parameters") + tensors, _text("_modules") + children)
+            + b"b"
+        )
+
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage_id("0", 4)
+    tensor += b"K\x00K\x02K\x02\x86K\x02K\x01\x86\x89}tR" + put(1) + b"0"
+    leaf = module(of(*(_text(f"p{i}") + get(1) for i in range(2000))), b"}") + put(2) + b"0"
+    empty = module(of(*(_text(f"p{i}") + b"K\x01" for i in range(2000))), b"}") + put(2) + b"0"
+    many = module(b"}", of(*(_text(f"m{i}") + get(2) for i in range(2000))))
+    cases = {
+        "tensors": (tensor + leaf + many, "without end"),
+        "what is none": (empty + many, "without end"),
+        "a long name": (
+            tensor + module(of(_text("n" * 100_000) + get(1)), b"}") + put(2) + b"0" + many,
+            "longer than any network's",
+        ),
+        "names": (
+            b"".join(_text(f"{i:03}" + "n" * 200) + put(100 + i) + b"0" for i in range(200))
+            + b"".join(
+                get(100 + i) + get(100 + j) + b"\x930" for i in range(200) for j in range(150)
+            )
+            + b"}",
+            "more classes",
+        ),
+    }
+    for name, (body, words) in cases.items():
+        path = torch_zip(tmp_path / "m.pt", b"\x80\x02" + body + b".", {"0": bytes(16)})
+        start = time.monotonic()
+        with pytest.raises(InputError, match=words):
+            read_checkpoint(path)
+        assert time.monotonic() - start < 5, name
+
+
 @pytest.mark.parametrize(
     "changes",
     [

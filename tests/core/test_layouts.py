@@ -14,7 +14,7 @@ from small_networks import NETWORKS, to_grey, trained
 from torch import nn
 
 from bdshift.audit import Audit, ScanSettings, reopen, scan
-from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.checkpoints.classifier import Opened, open_checkpoint
 from bdshift.checkpoints.describe import describe
 from bdshift.checkpoints.export import write_checkpoint
 from bdshift.checkpoints.families import zoo
@@ -63,7 +63,10 @@ def test_a_layout_is_written_as_it_came(small_audit: Audit, layout: str, tmp_pat
         with pytest.raises(InputError, match="choose the form state-dict"):
             write_checkpoint(given, tmp_path / "out")
         return
-    write_checkpoint(given, tmp_path / "out")
+    told = write_checkpoint(given, tmp_path / "out")
+    assert told["keeps_code"] == (
+        "whole module" in layout or layout in ("TorchScript", "torch.export (.pt2)")
+    )
     again = open_checkpoint(tmp_path / "out")
     assert again.file.container == opened.file.container
     assert again.state.layout.kind == opened.state.layout.kind
@@ -79,6 +82,24 @@ def test_a_layout_is_written_as_it_came(small_audit: Audit, layout: str, tmp_pat
             assert torch.allclose(script(images), given.network(images), atol=1e-4)
 
 
+def test_a_file_that_changed_since_it_was_read(small_audit: Audit, tmp_path: Path) -> None:
+    network, path = reopen(small_audit)[0].network, tmp_path / "model"
+    LAYOUTS["whole module (TrojAI, scripts)"](network, path)
+    opened = open_checkpoint(path)
+    given = opened.classifier(opened.candidates[0])
+    given = given.with_preprocessing(Preprocessing(32, NORMALISATIONS["none"]))
+    path.write_bytes(path.read_bytes().replace(b"their_script", b"other_script"))
+    with pytest.raises(InputError, match="has changed since it was read"):
+        write_checkpoint(given, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_numbers_that_are_repeated_are_said_to_be(tmp_path: Path) -> None:
+    torch.save({"fc.weight": torch.ones(1, 4).expand(3, 4)}, tmp_path / "m.pt")
+    with pytest.raises(InputError, match="repeats the numbers of its storage, as expand"):
+        open_checkpoint(tmp_path / "m.pt")
+
+
 def test_what_is_told_of_them(small_audit: Audit, signs: Path, tmp_path: Path) -> None:
     network = reopen(small_audit)[0].network
     path = tmp_path / "model"
@@ -89,6 +110,7 @@ def test_what_is_told_of_them(small_audit: Audit, signs: Path, tmp_path: Path) -
     told, _ = describe(path)
     assert told["saved_class"] == "their_script.ResNet"
     assert told["foreign_names"] == ["their_script.ResNet", "their_script._Block"]
+    assert not told["has_program"]
     assert {row["kind"] for row in told["layers"]} == {"Conv2d", "BatchNorm2d", "Linear"}
     text = " ".join(scan(path, signs, FAST).warnings)
     assert "torch.load would import and run" in text
@@ -142,6 +164,62 @@ def test_a_head_of_several_layers(tmp_path: Path) -> None:
     with torch.inference_mode():
         expected = network.eval()(images)
     assert torch.allclose(opened.classifier(first).embed(images)[1], expected, atol=1e-3)
+
+
+def _saved(network: nn.Module, path: Path) -> tuple[Opened, torch.Tensor, torch.Tensor]:
+    """A whole module that was saved and opened; images, and what it makes of them."""
+    torch.save(network.eval(), path)
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        return open_checkpoint(path), images, network(images)
+
+
+def _changed(name: str) -> nn.Module:
+    import torchvision
+
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18(num_classes=7)
+    if name == "a stride of its own":
+        network.conv1.stride = (1, 1)
+    elif name == "another epsilon":
+        for part in network.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.eps = 0.05
+    elif name == "reflected edges":
+        network.layer2[1].conv1 = nn.Conv2d(128, 128, 3, 1, 1, bias=False, padding_mode="reflect")
+    elif name == "no pooling":
+        network.maxpool = nn.Identity()
+    elif name == "SiLU":
+        for part in network.modules():
+            if hasattr(part, "relu"):
+                part.relu = nn.SiLU()
+    return network
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("as it is", "ImageNet stem"),
+        ("a stride of its own", "ImageNet stem, conv1 set as in the file"),
+        ("another epsilon", "ImageNet stem, 20 layers set as in the file"),
+        ("reflected edges", "ImageNet stem, layer2.1.conv1 set as in the file"),
+        ("no pooling", "ImageNet stem without max-pool"),
+        ("SiLU", "ImageNet stem, SiLU"),
+    ],
+)
+def test_a_known_network_is_set_as_the_saved_one(name: str, words: str, tmp_path: Path) -> None:
+    opened, images, expected = _saved(_changed(name), tmp_path / "m.pt")
+    first = opened.candidates[0]
+    assert first.name == f"ResNet-18, {words}"
+    assert torch.allclose(opened.classifier(first).embed(images)[1], expected, atol=1e-3)
+
+
+def test_a_layer_set_as_none_can_be(tmp_path: Path) -> None:
+    network = _changed("as it is")
+    network.layer1[0].conv1.padding = (10**9, 1)  # terabytes of zeros
+    torch.save(network, tmp_path / "m.pt")
+    with pytest.raises(InputError, match=r"layer1.0.conv1 has padding \(1000000000, 1\)"):
+        open_checkpoint(tmp_path / "m.pt")
 
 
 def test_what_lies_outside_takes_nothing_of_its_name_away(victim: Path, tmp_path: Path) -> None:

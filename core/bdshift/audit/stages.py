@@ -22,6 +22,7 @@ from bdshift.audit.records import (
 )
 from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.contest import Trial, matched_accuracy
+from bdshift.checkpoints.layout import PROGRAMS
 from bdshift.checkpoints.names import foreign
 from bdshift.checkpoints.settle import Settled, confusion_of_folders, settle
 from bdshift.devices import has_native_bfloat16
@@ -259,7 +260,7 @@ def model_notes(opened: Opened, settled: Settled) -> list[str]:
         found.append(f"The file holds other models too ({names}); --weights chooses.")
     if chosen.softmax_inside:
         found.append("The network ends in a softmax; its logits are taken before it.")
-    if opened.file.container in ("TorchScript", "torch.export"):
+    if opened.file.container in PROGRAMS:
         found.append(
             "The file holds a program, which was not looked at and may do something else than its "
             "weights say. Exported as it came, it keeps that program."

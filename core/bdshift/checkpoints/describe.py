@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bdshift.checkpoints.classifier import Opened, recognised
-from bdshift.checkpoints.layout import StateDict, find_state_dict
+from bdshift.checkpoints.layout import PROGRAMS, StateDict, find_state_dict
 from bdshift.checkpoints.names import foreign
 from bdshift.checkpoints.reader import read_checkpoint
 from bdshift.errors import InputError
@@ -43,6 +43,7 @@ def describe(
         "wrapper": list(state.layout.wrapper),
         "prefix": state.layout.prefix,
         "saved_class": state.layout.kind,
+        "has_program": file.container in PROGRAMS,
         "beside": list(state.layout.beside),
         "other_models": list(state.layout.others),
         "folded": dict(Counter(way for way, _ in state.layout.folded.values())),

@@ -39,6 +39,9 @@ _MAX_DEPTH = 4
 _MAX_PREFIXES = 8
 _MAX_KEY = 512  # characters; the longest of real networks have under 100
 
+PROGRAMS = ("TorchScript", "torch.export")
+"""Containers that hold a program beside the weights; it is neither looked at nor run."""
+
 Path = tuple[str, ...]
 
 
@@ -70,6 +73,13 @@ class Layout:
     others: tuple[str, ...] = ()
     tensors: Mapping[str, LazyTensor] = field(default_factory=dict)
     described: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_code(self) -> bool:
+        """Whether the file holds or names code of its author's, which an export as it came keeps:
+        a program, or the classes of a whole module.
+        """
+        return bool(self.kind) or self.container in PROGRAMS
 
 
 @dataclass(frozen=True)
@@ -184,9 +194,9 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
     for key in path:
         source = source[key]
     _refuse_unread(file, source)
-    for key in tensors:
+    for key in (*path, *tensors):
         if len(key) > _MAX_KEY:
-            raise InputError(f"{file.path}: a tensor's name has {len(key)} characters")
+            raise InputError(f"{file.path}: a name in it has {len(key)} characters")
     kept = {k: t for k, t in tensors.items() if k.rpartition(".")[2] not in _NOTES}
     folded, ways = fold(kept)
     claimed = sum(math.prod(tensor.shape) for tensor in folded.values())

@@ -9,7 +9,7 @@ paddings, in the order in which the layers were made.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,11 +18,11 @@ from bdshift.errors import InputError
 from bdshift.pickle_data import Opaque, TensorRef
 
 _MAX_DEPTH = 64
-_MAX_MODULES = 100_000
+_MAX_ENTRIES = 200_000  # of all modules of a file; a network of a thousand layers has some 10 000
 _MANGLED = re.compile(r"\.___torch_mangle_\d+")
 _PLAIN = (bool, int, float, str, type(None))
 _MAX_TEXT = 100
-_MAX_PREFIX = 512
+_MAX_NAME = 512
 _SETTINGS = (
     "stride", "padding", "dilation", "kernel_size", "groups", "padding_mode", "output_size",
     "ceil_mode", "negative_slope", "eps", "alpha", "approximate", "beta", "count_include_pad",
@@ -82,7 +82,7 @@ def saved_module(
     value: Opaque, make: Callable[[TensorRef], LazyTensor], count: list[int]
 ) -> SavedModule:
     """The state dict of an object that `is_module`; ``make`` makes a tensor readable; ``count`` is
-    [how many modules the file has given so far].
+    [how many entries the modules of the file had so far]: one module may stand in many places.
 
     Raises `InputError` if it holds more modules, or deeper ones, than any network, or itself.
     """
@@ -103,12 +103,13 @@ def _walk(
     depth: int,
     count: list[int],
 ) -> None:
-    tensors, children = _parts(value)
-    count[0] += 1 + len(tensors)
-    if len(prefix) > _MAX_PREFIX:
-        raise InputError("holds a module whose name is longer than any network's")
-    if depth > _MAX_DEPTH or count[0] > _MAX_MODULES:
+    held, looked_at = _held(value)
+    count[0] += 1 + looked_at
+    if depth > _MAX_DEPTH or count[0] > _MAX_ENTRIES:
         raise InputError("holds modules in modules without end")
+    tensors, children = _parts(held)
+    if any(len(prefix) + len(name) > _MAX_NAME for name in (*tensors, *children)):
+        raise InputError("holds a module whose name is longer than any network's")
     for name, ref in tensors.items():
         found[prefix + name] = make(ref)
     for name, child in children.items():
@@ -119,40 +120,42 @@ def _walk(
         found.layers.append(SavedLayer(prefix.rstrip("."), _kind(value), settings))
 
 
-def _parts(value: Opaque) -> tuple[dict[str, TensorRef], dict[str, Opaque]]:
-    """Tensors and child modules of a module, by name."""
+def _held(value: Opaque) -> tuple[list[dict[Any, Any]], int]:
+    """The dicts that hold a module's tensors and children, and how many entries were looked at."""
     state: dict[Any, Any] = value.state
     if value.what.startswith("__torch__"):
-        everything = [state]
-    else:
-        everything = [state[part] for part in ("_parameters", "_modules")]
-        if isinstance(state.get("_buffers"), dict):
-            everything.append(state["_buffers"])
-    left_out = _not_kept(state.get("_non_persistent_buffers_set"))
+        return [state], len(state)
+    held = [state["_parameters"], state["_modules"]]
+    hidden: Sequence[Any] = ()
+    if isinstance(state.get("_buffers"), dict):
+        hidden = _listed(state.get("_non_persistent_buffers_set"))
+        left_out = {name for name in hidden if isinstance(name, str)}
+        held.append({k: v for k, v in state["_buffers"].items() if k not in left_out})
+    return held, len(hidden) + sum(map(len, held))
+
+
+def _listed(hidden: Any) -> Sequence[Any]:
+    """What a set holds, as either kind of pickle has it."""
+    if isinstance(hidden, Opaque) and hidden.what.endswith(".set"):
+        hidden = hidden.args[0] if hidden.args else ()
+    return hidden if isinstance(hidden, (list, tuple)) else ()
+
+
+def _parts(held: Sequence[dict[Any, Any]]) -> tuple[dict[str, TensorRef], dict[str, Opaque]]:
+    """Tensors and child modules of a module, by name."""
     tensors: dict[str, TensorRef] = {}
     children: dict[str, Opaque] = {}
-    for part in everything:
+    for part in held:
         for name, item in part.items():
             if not isinstance(name, str):
                 continue
             if isinstance(item, Opaque) and item.what.startswith(TENSOR_KINDS):
                 raise InputError(f"its {name[:80]} is a tensor of a kind that is not read")
             if isinstance(item, TensorRef):
-                if part is state.get("_buffers") and name in left_out:
-                    continue
                 tensors[name] = item
             elif is_module(item):
                 children[name] = item
     return tensors, children
-
-
-def _not_kept(hidden: Any) -> set[str]:
-    """Names of buffers that state_dict() leaves out: a set, as either kind of pickle has it."""
-    if isinstance(hidden, Opaque) and hidden.what.endswith(".set"):
-        hidden = hidden.args[0] if hidden.args else []
-    if not isinstance(hidden, (list, tuple)):
-        return set()
-    return {name for name in hidden if isinstance(name, str)}
 
 
 def _is_plain(value: Any) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bdshift.checkpoints import chain, heads
+from bdshift.checkpoints.as_saved import conform
 from bdshift.checkpoints.families import FAMILIES, Candidate, Shapes, hugging_face
 from bdshift.checkpoints.guard import TooLarge, held_to
 from bdshift.checkpoints.layout import StateDict
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _BOOKKEEPING = "num_batches_tracked"  # missing in files older than torch 0.4.1
 _LAYER_PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 _MOSTLY = 0.8  # share of the tensors that must lie under a prefix for the rest to be ignored
-_MOST_TENSORS = 20_000
+_MOST_TENSORS = 8000  # ResNet-1202 has 7000
 _A_FEW_NUMBERS = 16
 _FEW = 40  # tensors of a network so small that a plain row of layers may be meant after all
 
@@ -130,7 +131,8 @@ def recognise(
                 return Recognised(tuple(found), prefix, ignored)
         for mismatch in compared:
             if _is_rest(mismatch, shapes):
-                return Recognised((mismatch.candidate,), "", mismatch.unexpected)
+                known = conform([mismatch.candidate], layers)
+                return Recognised(tuple(known), "", mismatch.unexpected)
         for ignored in _loose_ends(shapes):
             rest = {key: shape for key, shape in shapes.items() if key not in ignored}
             rows = [c for c in chain.propose(rest, layers) if compare(c, rest).fits]
@@ -171,7 +173,7 @@ def _fitting(
         found = [candidate for candidate in proposed if compare(candidate, shapes).fits]
     if whole and (not found or len(shapes) <= _FEW):
         found += [c for c in chain.propose(shapes, layers) if compare(c, shapes).fits]
-    return found
+    return conform(found, layers) if layers else found
 
 
 def _fits_config(candidate: Candidate, shapes: Shapes) -> bool:

@@ -99,8 +99,10 @@ def lazy_tensor(ref: TensorRef, read_block: ReadBlock, start: int | None = None)
         available //= item
     count = math.prod(ref.shape)
     last = ref.offset + sum((s - 1) * step for s, step in zip(ref.shape, ref.stride, strict=True))
-    if count and (last >= available or count > available):
+    if count and last >= available:
         raise InputError("a tensor reaches outside its storage")
+    if count > available:
+        raise InputError("a tensor repeats the numbers of its storage, as expand() makes it")
 
     def read() -> torch.Tensor:
         import torch

@@ -49,7 +49,7 @@ def command(
     from bdshift.audit import reopen_model
     from bdshift.audit.comparison import side
     from bdshift.checkpoints.classifier import open_checkpoint
-    from bdshift.checkpoints.export import write_checkpoint
+    from bdshift.checkpoints.export import KEEPS_CODE, write_checkpoint
     from bdshift.images.preprocessing import Preprocessing, parse_normalisation
     from bdshift.report.cleaning_report import export_cleaned
     from bdshift.store import load_audit
@@ -75,6 +75,8 @@ def command(
         told = export_cleaned(audit, cleaned, classifier, out, form, overwrite=overwrite)["export"]
     else:
         told = write_checkpoint(classifier, out, form, metadata=metadata, overwrite=overwrite)
+    if told["keeps_code"]:
+        job.note(KEEPS_CODE)
     job.close()
     if as_json:
         click.echo(json.dumps(told, indent=2))

@@ -53,6 +53,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     folded = ", ".join(f"{count} by {way}" for way, count in found["folded"].items())
     rows = [
         ("file", f"{found['path']} ({found['bytes']:,} bytes, {found['format']})"),
+        ("", "holds a program, neither looked at nor run" * found["has_program"]),
         ("SHA-256", found["sha256"]),
         ("weights", where + (f", prefix {found['prefix']}" if found["prefix"] else "")),
         ("saved class", found["saved_class"] and f"{found['saved_class']}, read as data"),
@@ -63,7 +64,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         ("names code", _some(found["foreign_names"])),
         (
             "",
-            "torch.load would import and run that; here it was not" * bool(found["foreign_names"]),
+            _NOT_RUN * bool(found["foreign_names"]),
         ),
     ]
     if found["architectures"]:

@@ -76,7 +76,7 @@ def command(
         raise UsageError(f"--out {out}: there is no folder {out.absolute().parent}")
     from bdshift.audit import ScanSettings, reopen_model, scan
     from bdshift.audit.cleaning import clean_model
-    from bdshift.checkpoints.export import check_form
+    from bdshift.checkpoints.export import KEEPS_CODE, check_form
     from bdshift.purify import parse_method
     from bdshift.report.cleaning_report import cleaned_text, export_cleaned
     from bdshift.shift.cache import EmbeddingCache
@@ -108,6 +108,8 @@ def command(
     if len(sources) == 1:
         save_audit(audit, sources[0], embeddings=audit.embedding is not None)
     resume.unlink(missing_ok=True)
+    if told["export"]["keeps_code"]:
+        job.note(KEEPS_CODE)
     job.close()
     if as_json:
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))

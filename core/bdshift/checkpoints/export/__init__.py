@@ -22,6 +22,11 @@ from bdshift.files import written_whole
 _PROBE = 4  # images that the logits are compared on
 _EXACT, _HALF = 1e-5, 1e-2  # relative difference allowed, in float32 and in half precision
 
+KEEPS_CODE = (
+    "Exported as it came, it keeps the code that its source holds or names, which nobody looked "
+    "at; as a plain state dict or as safetensors it holds none."
+)
+
 Metadata = dict[str, str]
 Network = Callable[[torch.Tensor], torch.Tensor]
 
@@ -70,7 +75,8 @@ def write_checkpoint(
         form: one of `FORMS`.
         metadata: for the header of safetensors and ONNX files.
 
-    Returns what was written: form, sha256, bytes, the largest difference of the logits.
+    Returns what was written: form, sha256, bytes, the largest difference of the logits, whether
+    code of its author's is still in it (`KEEPS_CODE` says so to people).
 
     Raises `UsageError` for an unknown form, an existing file, or a package that is not installed,
     `InputError` if it cannot be written, or does not read back as the same network.
@@ -94,6 +100,7 @@ def write_checkpoint(
     return {
         "form": form, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
         "logit_difference": difference,
+        "keeps_code": form == "as-it-came" and classifier.layout.has_code,
     }  # fmt: skip
 
 

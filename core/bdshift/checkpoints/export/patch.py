@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import struct
 import zipfile
@@ -20,13 +21,13 @@ _LOCAL_CRC, _CENTRAL_CRC = 14, 16  # bytes into a zip's headers
 
 
 def write_patched(
-    source: Path, target: Path, layout: Layout, tensors: Mapping[str, torch.Tensor]
+    source: Path, target: Path, sha256: str, layout: Layout, tensors: Mapping[str, torch.Tensor]
 ) -> None:
     """Copy ``source`` to ``target`` with ``tensors``, by their whole keys, in their places. In a
     zip, the checksums of what changed are renewed.
 
     Raises `UsageError` if a tensor lies in no one place of the file, `InputError` if the source has
-    gone or changed its size.
+    gone, or is no longer what had ``sha256`` when it was read: the rest of it is passed on unseen.
     """
     for key in tensors:
         if key not in layout.tensors or layout.tensors[key].place is None:
@@ -38,6 +39,9 @@ def write_patched(
         shutil.copyfile(source, target)
     except OSError as error:
         raise InputError(f"{source}: cannot be copied ({error})") from error
+    with target.open("rb") as copied:
+        if hashlib.file_digest(copied, "sha256").hexdigest() != sha256:
+            raise InputError(f"{source}: has changed since it was read")
     changed = []
     with target.open("r+b") as stream:
         for key, value in tensors.items():

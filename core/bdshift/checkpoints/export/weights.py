@@ -48,8 +48,8 @@ def write_as_it_came(classifier: Classifier, path: Path, metadata: dict[str, str
     """
     layout = classifier.layout
     tensors = dict(_as_in_file(classifier))
-    if layout.kind or layout.container in ("TorchScript", "torch.export"):
-        patch.write_patched(classifier.path, path, layout, tensors)
+    if layout.has_code:
+        patch.write_patched(classifier.path, path, classifier.sha256, layout, tensors)
         return
     kept = {key: tensor for key, tensor in layout.tensors.items() if key not in tensors}
     tensors |= {key: tensor.load() for key, tensor in kept.items()}
@@ -82,8 +82,7 @@ def read(classifier: Classifier, path: Path) -> Callable[[torch.Tensor], torch.T
     """The weights of such a file, read as anybody's, in a copy of the network."""
     network = copy.deepcopy(classifier.network)
     layout = classifier.layout
-    whole = layout.kind or layout.container in ("TorchScript", "torch.export")
-    which = ".".join(layout.wrapper) if whole else ""
+    which = ".".join(layout.wrapper) if layout.has_code else ""
     written = find_state_dict(read_checkpoint(path), which or None)
     expected = {key for key in network.state_dict() if key in layout.dtypes}
     found = {}
