@@ -200,9 +200,9 @@ def _changed(name: str) -> nn.Module:
     ("name", "words"),
     [
         ("as it is", "ImageNet stem"),
-        ("a stride of its own", "ImageNet stem, conv1 set as in the file"),
+        ("a stride of its own", "ImageNet stem, layer conv1 set as in the file"),
         ("another epsilon", "ImageNet stem, 20 layers set as in the file"),
-        ("reflected edges", "ImageNet stem, layer2.1.conv1 set as in the file"),
+        ("reflected edges", "ImageNet stem, layer layer2.1.conv1 set as in the file"),
         ("no pooling", "ImageNet stem without max-pool"),
         ("SiLU", "ImageNet stem, SiLU"),
     ],

@@ -31,6 +31,7 @@ _SETTINGS = {
 """By class, what no tensor tells and its forward pass depends on."""
 
 _WORDS = ("same", "valid", "zeros", "reflect", "replicate", "circular")
+_MOST_EPS = 100.0  # any that is finite would do no harm
 _MOST = 64  # pixels of padding, steps of a stride
 
 
@@ -51,11 +52,10 @@ def conform(candidates: Sequence[Candidate], layers: Sequence[SavedLayer]) -> li
     activations = {found for layer in layers if (found := activation_of(layer)) is not None}
     if len(activations) == 1 and USUAL not in activations:
         candidates = [_with_activation(one, next(iter(activations))) for one in candidates]
-    networks = {one.name: _built(one) for one in candidates if not one.rebuilt}
-    pooled = [c for c in candidates if c.rebuilt or _pools_as(networks[c.name], layers)]
+    networks = {one.name: _built(one) for one in candidates}
+    pooled = [one for one in candidates if _pools_as(networks[one.name], layers)]
     differing = [
-        (one, () if one.rebuilt else tuple(_settings(networks[one.name], layers)))
-        for one in pooled or candidates
+        (one, tuple(_settings(networks[one.name], layers))) for one in pooled or candidates
     ]
     fewest = min((len(settings) for _, settings in differing), default=0)
     nearest = [(one, settings) for one, settings in differing if len(settings) == fewest]
@@ -106,7 +106,7 @@ def _pair(value: Any) -> Any:
 
 def _is_possible(name: str, value: Any) -> bool:
     if name == "eps":
-        return isinstance(value, float) and 0 < value < 1
+        return isinstance(value, float) and 0 <= value <= _MOST_EPS
     if name in ("ceil_mode", "count_include_pad"):
         return isinstance(value, bool)
     if isinstance(value, str):
@@ -125,7 +125,7 @@ def _built(candidate: Candidate) -> nn.Module:
 
 def _set_so(candidate: Candidate, settings: Sequence[_Setting]) -> Candidate:
     count = len({setting.path for setting in settings})
-    layers = f"{count} layers" if count > 1 else f"{settings[0].path}"
+    layers = f"{count} layers" if count > 1 else f"layer {settings[0].path}"
     return replace(
         candidate,
         name=f"{candidate.name}, {layers} set as in the file",
