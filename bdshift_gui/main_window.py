@@ -374,7 +374,10 @@ class MainWindow(QMainWindow):
             event.ignore()
             self.message.setText(tr("Still stopping; close again in a moment."))
             return
-        docks = self.saveState(LAYOUT_VERSION) if self.work is not None else QByteArray()
+        docks = QByteArray()
+        if self.work is not None:
+            self.work.put_away()  # none: the next window has them where they were
+            docks = self.saveState(LAYOUT_VERSION)
         self.settings.save_window(self.saveGeometry(), docks)
         event.accept()
 

@@ -28,7 +28,8 @@ from bdshift_gui.views.scatter import ScatterView
 from bdshift_gui.views.shown_strip import ShownStrip
 from bdshift_gui.views.verdict import VerdictView
 
-_LOWER = ("table", "overlap", "runs", "log")
+_OF_AUDIT = ("table", "overlap", "runs")
+_LOWER = (*_OF_AUDIT, "log")
 _FOUND = ("audit", "shifts", "verdict", "tac")
 _READS: dict[type[QWidget], tuple[tuple[str, ...], tuple[str, ...]]] = {
     VerdictView: (("audit", "shifts", "verdict"), ()),
@@ -54,7 +55,8 @@ class Workspace(QObject):
         self._window = window
         self._shown: dict[QWidget, list[object]] = {}
         self._there: dict[str, bool] = {}
-        self._away: list[QDockWidget] | None = None
+        self._told_away: frozenset[str] = frozenset()
+        self._away: set[str] = set()
         self.classes, self.scatter = ClassView(), ScatterView()
         self.verdict, self.model_card, self.images_card = VerdictView(), ModelCard(), ImagesCard()
         self.inspector, self.table = InspectorView(), NeuronTableView()
@@ -123,7 +125,12 @@ class Workspace(QObject):
         """
         self._show_dock("audit", bool(state.audit or state.model or state.images))
         self._show_dock("inspector", state.audit is not None and state.comparing is None)
-        self._make_room(state.comparing is not None)
+        if state.comparing is not None:
+            self.put_away(*_LOWER)  # to make room
+        elif state.audit is None:
+            self.put_away(*_OF_AUDIT)  # they would be empty
+        else:
+            self.put_away()
         of_state = (
             self.verdict, self.model_card, self.images_card, self.runs, self.compare, self.strip,
         )  # fmt: skip
@@ -135,17 +142,18 @@ class Workspace(QObject):
             if self._is_new(plot, state, now):
                 plot.show_state(state, now)
 
-    def _make_room(self, wanted: bool) -> None:
-        """Put the lower panels away while two models are compared, and back after it."""
-        if wanted and self._away is None:
-            lower = [self.docks[name] for name in _LOWER]
-            self._away = [dock for dock in lower if not dock.isHidden()]
-            for dock in self._away:
-                dock.hide()
-        elif not wanted and self._away is not None:
-            for dock in self._away:
-                dock.show()
-            self._away = None
+    def put_away(self, *names: str) -> None:
+        """Put the lower panels ``names`` away, and back those that were put away before and are not
+        among them. What the user opens or closes meanwhile stays so.
+        """
+        for name in frozenset(names) - self._told_away:
+            if not self.docks[name].isHidden():
+                self._away.add(name)
+                self.docks[name].hide()
+        for name in self._away.difference(names):
+            self._away.discard(name)
+            self.docks[name].show()
+        self._told_away = frozenset(names)
 
     def _is_new(self, view: QWidget, state: State, now: Selection) -> bool:
         """Whether anything that ``view`` reads is another thing than when it was last shown."""
@@ -171,6 +179,8 @@ class Workspace(QObject):
         """Render the next snapshot whole, docks included, even if it is the same."""
         self._shown.clear()
         self._there.clear()
+        self._told_away = frozenset()
+        self._away.clear()
 
     def paint(self, theme: Theme) -> None:
         """Take the theme's colours."""

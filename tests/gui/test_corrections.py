@@ -10,16 +10,13 @@ import pytest
 import torch
 from PySide6.QtWidgets import QDialog
 from pytestqt.qtbot import QtBot
+from waiting import wait
 
 from bdshift_gui.dialogs.architecture import ArchitectureDialog
 from bdshift_gui.dialogs.labels import LabelsDialog
 from bdshift_gui.main_window import MainWindow
 
 _Dialog = TypeVar("_Dialog", bound=QDialog)
-
-
-def wait(qtbot: QtBot, window: MainWindow) -> None:
-    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=120_000)
 
 
 def dialog(window: MainWindow, kind: type[_Dialog]) -> _Dialog:

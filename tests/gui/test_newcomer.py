@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
+from waiting import wait
 
 from bdshift.jobs import JobContext
 from bdshift.store import load_audit
@@ -16,10 +17,6 @@ from bdshift_gui.commands import Commands
 from bdshift_gui.dialogs.save import ask_where
 from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.main_window import MainWindow
-
-
-def wait(qtbot: QtBot, window: MainWindow) -> None:
-    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=120_000)
 
 
 def test_nothing_is_corrected_while_a_job_runs(opened: MainWindow, qtbot: QtBot) -> None:

@@ -14,15 +14,12 @@ import numpy as np
 import pytest
 import torch
 from pytestqt.qtbot import QtBot
+from waiting import wait
 
 from bdshift_gui.dialogs.model_page import ModelPage
 from bdshift_gui.dialogs.which_model import WhichModelDialog
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.opening import kind_of
-
-
-def wait(qtbot: QtBot, window: MainWindow) -> None:
-    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=120_000)
 
 
 def test_what_is_dropped_is_told_by_what_it_holds(tmp_path: Path, victim: Path) -> None:

@@ -15,6 +15,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
+from waiting import wait
 
 from bdshift.jobs import JobContext
 from bdshift.shift.verdict import judge
@@ -25,10 +26,6 @@ from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.jobs.events import Stopped
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.views.inspector import heated
-
-
-def wait(qtbot: QtBot, window: MainWindow) -> None:
-    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=60_000)
 
 
 def test_the_first_thing_to_see(window: MainWindow) -> None:
@@ -401,14 +398,6 @@ def test_a_bad_file_among_others_is_still_said(
     wait(qtbot, window)
     assert window.error.isVisible()
     assert "is a web page" in window.error._text.text()
-
-
-def test_a_panel_that_was_closed_stays_closed(opened: MainWindow) -> None:
-    opened.work.docks["audit"].close()
-    opened.selection.select_class(2)
-    assert not opened.work.docks["audit"].isVisible()
-    opened.actions_["reset_layout"].trigger()
-    assert opened.work.docks["audit"].isVisible()
 
 
 def test_maps_of_another_trigger_are_not_kept(opened: MainWindow, qtbot: QtBot) -> None:
