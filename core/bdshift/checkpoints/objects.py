@@ -18,7 +18,7 @@ from bdshift.errors import InputError
 from bdshift.pickle_data import Opaque, TensorRef
 
 _MAX_DEPTH = 64
-_MAX_ENTRIES = 200_000  # of all modules of a file; a network of a thousand layers has some 10 000
+_MAX_ENTRIES = 50_000  # of all modules of a file; ResNet-1202 has 15 000
 _MANGLED = re.compile(r"\.___torch_mangle_\d+")
 _PLAIN = (bool, int, float, str, type(None))
 _MAX_TEXT = 100
