@@ -99,6 +99,22 @@ class PurifyDialog(Asking):
                 tr("Cut by a ranking"),
                 tr("Cuts the first neurons of a ranking, as many as accuracy allows."),
             ),
+            "clp": (
+                "CLP", tr("Cuts channels whose Lipschitz constant stands out; needs no images.")
+            ),
+            "anp": (
+                "ANP", tr("Cuts channels that a small, worst-case change of weights sets off.")
+            ),
+            "rnp": (
+                "RNP", tr("Unlearns the clean task; cuts what is not needed to learn it again.")
+            ),
+            "tsbd": (
+                "TSBD", tr("Sets weights to zero that unlearning the clean task moves most; tunes.")
+            ),
+            "ft-sam": ("FT-SAM", tr("Fine-tunes into flat places of the loss.")),
+            "beear": (
+                "BEEAR", tr("As shift tuning, under a shift without bounds, found anew each epoch.")
+            ),
         }  # fmt: skip
         if some:
             found["selected"] = (

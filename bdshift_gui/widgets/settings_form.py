@@ -33,6 +33,22 @@ _RANGES = {
     "rate": _Range(0.0001, 1, 0.005, 4),
     "scale": _Range(0.1, 10, 0.5, 2),
     "tolerance": _Range(0, 0.5, 0.01, 3),
+    "u": _Range(0.1, 20, 0.5, 2),
+    "iterations": _Range(10, 100_000, 100),
+    "epsilon": _Range(0.01, 2, 0.1, 2),
+    "alpha": _Range(0, 1, 0.1, 2),
+    "threshold": _Range(0, 1, 0.05, 2),
+    "unlearn_rate": _Range(0.00001, 1, 0.0001, 5),
+    "unlearn_epochs": _Range(1, 1000, 1),
+    "loss_scale": _Range(0.01, 10, 0.1, 2),
+    "neuron_share": _Range(0.001, 1, 0.05, 3),
+    "weight_share": _Range(0.001, 1, 0.1, 3),
+    "radius": _Range(0.001, 10, 0.01, 3),
+    "uphill": _Range(0, 1, 0.1, 2),
+    "rho": _Range(0.01, 100, 0.5, 2),
+    "smoothing": _Range(0, 0.9, 0.05, 2),
+    "inner": _Range(1, 10_000, 10),
+    "inner_rate": _Range(0.0001, 10, 0.05, 4),
 }
 
 
@@ -124,7 +140,7 @@ def _value(widget: QWidget) -> object:
 
 def _words() -> dict[str, tuple[str, str]]:
     """Label and explanation of every setting."""
-    return {
+    return _rivals_words() | {
         "epochs": (tr("Epochs"), tr("Passes over the images that are learnt from.")),
         "rate": (tr("Learning rate"), tr("Of SGD with momentum 0.9. The paper takes 0.01.")),
         "batch": (tr("Batch"), tr("Images in one step.")),
@@ -158,3 +174,29 @@ def _words() -> dict[str, tuple[str, str]]:
                "the least active."),
         ),
     }  # fmt: skip
+
+
+def _rivals_words() -> dict[str, tuple[str, str]]:
+    return {
+        "u": (tr("Deviations"), tr("Channels so many above their layer's mean are cut.")),
+        "form": (tr("Form"), tr("With its known faults mended, or as its authors published it.")),
+        "iterations": (tr("Iterations"), tr("Updates of the masks.")),
+        "epsilon": (tr("Largest change"), tr("How far weights are moved to find what gives way.")),
+        "alpha": (tr("Weight of clean"), tr("Of the loss without that change.")),
+        "clip": (tr("Keep to the bound"), tr("The published code lets the change reach twice it.")),
+        "threshold": (
+            tr("Threshold"),
+            tr("Channels are cut whose mask is not above it. 0: as many as accuracy allows."),
+        ),
+        "unlearn_rate": (tr("Unlearning rate"), tr("Of SGD uphill, away from the clean task.")),
+        "unlearn_epochs": (tr("Unlearning epochs"), tr("At most.")),
+        "loss_scale": (tr("Scale of the loss"), tr("While masks learn the clean task again.")),
+        "neuron_share": (tr("Neurons"), tr("Share that is touched: those that changed most.")),
+        "weight_share": (tr("Weights"), tr("Share of their weights that is set to zero.")),
+        "radius": (tr("Radius"), tr("How far uphill a part of the gradient is taken.")),
+        "uphill": (tr("Uphill part"), tr("Of the gradient.")),
+        "rho": (tr("Sharpness radius ρ"), tr("2 for CIFAR-10, 8 for GTSRB in BackdoorBench.")),
+        "smoothing": (tr("Label smoothing"), tr("Share of a label that is spread over all.")),
+        "inner": (tr("Inner updates"), tr("Of the shift, in each epoch.")),
+        "inner_rate": (tr("Inner rate"), tr("Of Adam on the shift.")),
+    }

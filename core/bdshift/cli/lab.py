@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.errors import UsageError
 
 
 @click.group("lab")
@@ -36,45 +40,113 @@ def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) 
 @click.option("--data", default="signs", show_default=True,
               help="signs, or a folder or zip of class folders to train on.")  # fmt: skip
 @click.option("--test", default="", help="The same classes to test on, if --data is not signs.")
-@click.option("--attack", default="", help="A trigger, as badnets:size=3; none: a clean model.")
-@click.option("--target", default="", help="Class that triggered images are labelled with.")
-@click.option("--rate", default=0.1, show_default=True, help="Share of images poisoned.")
-@click.option("--width", default=16, show_default=True, help="Of the ResNet-18; 64 is usual.")
-@click.option("--epochs", default=12, show_default=True)
-@click.option("--normalisation", default="half", show_default=True)
-@click.option("--shift", default=2, show_default=True, help="Random translation, pixels.")
-@click.option("--flip/--no-flip", default=False, help="Random mirroring.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--recipe", "preset", type=click.Choice(["fast", "paper"]), default="fast",
+              show_default=True, help="What the options below start from.")  # fmt: skip
+@click.option("--attack", help="A trigger, as badnets:size=3, or several joined by ;. "
+              "None: a clean model.")  # fmt: skip
+@click.option("--target", help="Class that triggered images are sent to; one each.")
+@click.option("--labels", type=click.Choice(["all-to-one", "one-to-one", "all-to-all",
+              "clean-label"]), help="What is poisoned, and how labels change.")  # fmt: skip
+@click.option("--source", help="The one class that one-to-one works on.")
+@click.option("--rate", type=float, help="Share of images poisoned; 0.1.")
+@click.option("--cover", type=float, help="Share in WaNet's noise mode; 0.2.")
+@click.option("--width", type=int, help="Of the ResNet-18; 64 is usual, fast has 16.")
+@click.option("--epochs", type=int, help="12; 100 in the paper.")
+@click.option("--batch", type=int, help="256; 128 in the paper.")
+@click.option("--peak-rate", type=float, help="Learning rate; 0.2, in the paper 0.1.")
+@click.option("--normalisation", help="As bdshift scan names them; half.")
+@click.option("--shift", type=int, help="Random translation, pixels; 2.")
+@click.option("--flip/--no-flip", default=None, help="Random mirroring.")
+@click.option("--seed", type=int, help="Of everything random; 0.")
 @click.option("--device", default="auto", show_default=True)
 @guarded
 def train(
-    folder: Path, data: str, test: str, device: str, job: ConsoleJob, **recipe: object
+    folder: Path, data: str, test: str, preset: str, device: str, job: ConsoleJob, **given: object
 ) -> None:
     """Train a victim, or without --attack its clean twin, into FOLDER.
 
     Stopped at any moment, the same command goes on after the last finished epoch.
     """
     from bdshift.lab.data import load_lab_data
-    from bdshift.lab.train import Recipe, train_victim
+    from bdshift.lab.train import RECIPES, train_victim
 
-    chosen = Recipe(**recipe)  # type: ignore[arg-type]
+    chosen = replace(RECIPES[preset], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     images = load_lab_data(data, test, seed=chosen.seed, job=job)
     outcome = train_victim(
-        chosen, images, folder, command=_command(folder, data, test, chosen), device=device, job=job
+        chosen, images, folder, command=_command(folder, data, test), device=device, job=job
     )
     job.close()
     asr = "" if outcome.asr is None else f", ASR {outcome.asr:.2%}"
     click.echo(f"{folder / 'model.pth'}: ACC {outcome.acc:.2%}{asr}, {outcome.seconds:.0f} s")
 
 
-def _command(folder: Path, data: str, test: str, recipe: object) -> str:
+@command.command()
+@click.option("--data", required=True, help="Training images: a folder or zip of class folders.")
+@click.option("--test", required=True, help="Test images of the same classes.")
+@click.option("--scale", "name", type=click.Choice(["small", "paper"]), default="small",
+              show_default=True, help="Narrow networks for a CPU; those of the paper.")  # fmt: skip
+@click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab"),
+              show_default=True, help="For victims and what is under way.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), required=True,
+              help="A file for each row, and tables.md.")  # fmt: skip
+@click.option("--attacks", default="", help="Some of them, joined by commas; all.")
+@click.option("--methods", default="", help="Some of them, joined by commas; all; none: victims.")
+@click.option("--seeds", default="0", show_default=True, help="Joined by commas.")
+@click.option("--device", default="auto", show_default=True)
+@guarded
+def tables(
+    data: str, test: str, name: str, work: Path, out: Path, attacks: str, methods: str, seeds: str,
+    device: str, job: ConsoleJob,
+) -> None:  # fmt: skip
+    """Make the papers' tables: victims, every method on each, one row at a time.
+
+    Stopped at any moment, the same command goes on after the last finished epoch or step. Rows that
+    are there are not made again.
+    """
+    from bdshift.lab.protocol import SCALES
+    from bdshift.lab.rows import Places, Tables
+
+    scale = SCALES[name]
+    chosen = _some(attacks, scale.attacks, "attack")
+    ways = [] if methods == "none" else _some(methods, scale.methods, "method")
+    if not all(seed.isdecimal() for seed in seeds.split(",")):
+        raise UsageError(f"seeds are numbers joined by commas, not {seeds!r}")
+    making = Tables(scale, Places(data, test, work, out), device=device, job=job)
+    for row in making.rows(chosen, ways, [int(seed) for seed in seeds.split(",")]):
+        job.note(_brief(row))
+        making.write_tables()
+    job.close()
+    click.echo(f"{out / 'tables.md'}")
+
+
+def _some(text: str, known: Mapping[str, str], noun: str) -> list[str]:
+    wanted = [one for one in text.split(",") if one] or list(known)
+    for one in wanted:
+        if one not in known:
+            raise UsageError(f"{noun} {one!r} is none of {', '.join(known)}")
+    return wanted
+
+
+def _brief(row: Mapping[str, Any]) -> str:
+    name = f"{row['attack']} {row['seed']}"
+    if "method" not in row:
+        outcome = row["training"]["outcome"]
+        return f"{name}: ACC {outcome['acc']:.2%}, ASR {outcome['asr']:.2%}, p {row['p']:.2g}"
+    return (
+        f"{name}, {row['method']}: ACC {row['acc']:.2%}, ASR {row['asr']:.2%}, "
+        f"DER {row['der']:.3f}, {row['seconds']:.0f} s"
+    )
+
+
+def _command(folder: Path, data: str, test: str) -> str:
     """The command line that makes this victim, without paths of this machine."""
+    given = click.get_current_context().params
     parts = ["bdshift", "lab", "train", folder.name]
     if data != "signs":
         parts += ["--data", Path(data).name, "--test", Path(test).name]
     for param in train.params:
-        value = getattr(recipe, param.name or "", None)
-        if value is None or value == param.default:
+        value = given.get(param.name or "")
+        if param.name in ("folder", "data", "test", "device") or value in (None, param.default):
             continue
         flag = param.opts[0]
         parts += [flag] if value is True else [flag, str(value)]

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from bdshift.images.augment import random_shift
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import LabData
-from bdshift.triggers import Trigger, parse_trigger
+from bdshift.lab.poison import poison, read_backdoors, triggered
 
 _STATE, _CARD = "resume.pt", "card.json"
 
@@ -37,11 +39,15 @@ class Recipe:
     """Everything that decides the outcome, beside the images.
 
     Attributes:
-        attack: a trigger's text, or empty for a clean model.
-        target: name of the class that triggered images are labelled with (all-to-one).
-        rate: share of the training images that are poisoned, taken from the other classes.
+        attack: a trigger's text, or several (`bdshift.lab.poison`), or empty for a clean model.
+        target: name of the class that triggered images are sent to.
+        labels, source: which images are poisoned, and how their labels change.
+        rate: share of the training images that are poisoned, by each trigger.
+        cover: share that WaNet's noise mode is put on.
         width: of the ResNet-18; 64 is the usual one.
         epochs, batch, peak_rate, weight_decay: of SGD with Nesterov momentum 0.9.
+        schedule: the learning rate rises for a quarter of all steps and falls for the rest, both
+            linearly ("one-cycle"), or falls from the start along a cosine ("cosine").
         normalisation: as `parse_normalisation` reads it.
         shift: random translation in pixels, each image its own.
         flip: random mirroring (not for signs: left and right differ).
@@ -50,23 +56,34 @@ class Recipe:
 
     attack: str = ""
     target: str = ""
+    labels: str = "all-to-one"
+    source: str = ""
     rate: float = 0.1
+    cover: float = 0.2
     width: int = 16
     epochs: int = 12
     batch: int = 256
     peak_rate: float = 0.2
     weight_decay: float = 5e-4
+    schedule: str = "one-cycle"
     normalisation: str = "half"
     shift: int = 2
     flip: bool = False
     seed: int = 0
 
 
+FAST = Recipe()
+PAPER = Recipe(width=64, epochs=100, batch=128, peak_rate=0.1, schedule="cosine")
+"""SGD of 0.1 over 100 epochs; the paper says no more of its schedule."""
+RECIPES = {"fast": FAST, "paper": PAPER}
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a finished victim does on the test images (shares in [0, 1]).
 
-    ``asr`` counts only images of other classes; None for a clean model without a trigger to try.
+    ``asr`` counts only images that are not of the target already, and is the mean of several
+    backdoors; None for a clean model.
     """
 
     acc: float
@@ -80,29 +97,17 @@ class _Data:
 
     def __init__(self, recipe: Recipe, data: LabData, device: torch.device) -> None:
         self.recipe = recipe
-        self.pixels = torch.from_numpy(data.train_pixels).to(device)
-        self.labels = torch.from_numpy(data.train_labels).to(device)
+        self.pixels = torch.from_numpy(data.train_pixels.copy()).to(device)
+        self.labels = torch.from_numpy(data.train_labels.copy()).to(device)
         self.preprocess = Preprocessing(
             data.train_pixels.shape[-1], parse_normalisation(recipe.normalisation)
         )
-        self.poisoned = 0
-        if recipe.attack:
-            self._poison(parse_trigger(recipe.attack), data.class_names)
-
-    def _poison(self, trigger: Trigger, names: tuple[str, ...]) -> None:
-        if self.recipe.target not in names:
-            raise UsageError(f"target {self.recipe.target!r} is none of {', '.join(names)}")
-        target = names.index(self.recipe.target)
-        others = torch.nonzero(self.labels != target)[:, 0]
-        rng = torch.Generator().manual_seed(self.recipe.seed)
-        self.poisoned = round(self.recipe.rate * len(self.labels))
-        if self.poisoned > len(others):
-            raise UsageError(
-                f"a poison rate of {self.recipe.rate} needs more images than there are"
-            )
-        rows = others[torch.randperm(len(others), generator=rng)[: self.poisoned]]
-        self.pixels[rows] = trigger(self.pixels[rows].float()).round_().to(torch.uint8)
-        self.labels[rows] = target
+        self.backdoors = read_backdoors(
+            recipe.attack, recipe.labels, recipe.target, recipe.source, data.class_names
+        )
+        self.poisoned = poison(
+            self.pixels, self.labels, self.backdoors, recipe.rate, recipe.cover, recipe.seed
+        )
 
     def batch(self, rows: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Normalised, shifted and mirrored images of ``rows``, channels-last."""
@@ -130,18 +135,26 @@ def _evaluate(
     pixels = torch.from_numpy(lab.test_pixels).to(device)
     labels = torch.from_numpy(lab.test_labels).to(device)
     acc = (predict(network, data.preprocess, pixels) == labels).float().mean().item()
-    if not data.recipe.attack:
-        return acc, None
-    target = lab.class_names.index(data.recipe.target)
-    triggered = parse_trigger(data.recipe.attack)(pixels[labels != target].float())
-    sent = predict(network, data.preprocess, triggered.round_()) == target
-    return acc, sent.float().mean().item()
+    rates = []
+    for backdoor in data.backdoors:
+        sent = [
+            predict(network, data.preprocess, images) == wanted
+            for images, wanted in triggered(pixels, labels, backdoor)
+        ]
+        rates.append(torch.cat(sent).float().mean().item())
+    return acc, sum(rates) / len(rates) if rates else None
 
 
-def _rate_at(progress: float, peak: float) -> float:
-    """Learning rate after ``progress`` in [0, 1] of all steps: up for a quarter, then down."""
+def _one_cycle(progress: float) -> float:
     warm = 0.25
-    return peak * min(progress / warm, (1 - progress) / (1 - warm))
+    return min(progress / warm, (1 - progress) / (1 - warm))
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "one-cycle": _one_cycle,
+    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
+}
+"""Share of the peak learning rate after a share of all steps, in [0, 1]."""
 
 
 def _save(path: Path, value: object) -> None:
@@ -166,6 +179,8 @@ def train_victim(
     Raises `InputError` if the folder holds another recipe's run, `UsageError` if the recipe does
     not fit the images.
     """
+    if recipe.schedule not in SCHEDULES:
+        raise UsageError(f"schedule is one of {', '.join(SCHEDULES)}, not {recipe.schedule!r}")
     where = pick_device(device)
     folder.mkdir(parents=True, exist_ok=True)
     card = folder / _CARD
@@ -203,7 +218,7 @@ def train_victim(
         for step, rows in enumerate(order[: steps * recipe.batch].split(recipe.batch)):
             done = (epoch * steps + step + 1) / (recipe.epochs * steps + 1)
             for group in optimiser.param_groups:
-                group["lr"] = _rate_at(done, recipe.peak_rate)
+                group["lr"] = recipe.peak_rate * SCHEDULES[recipe.schedule](done)
             with autocast(where, precision):
                 logits = network(data.batch(rows, rng))
                 loss = functional.cross_entropy(logits.float(), data.labels[rows])

@@ -6,12 +6,18 @@ A method is written as text, ``name:option=value,option=value``, as a trigger is
 
 from __future__ import annotations
 
+from bdshift.purify.anp import Anp
+from bdshift.purify.beear import Beear
 from bdshift.purify.clean_data import CleanData, Part, read_part, split_clean
+from bdshift.purify.clp import Clp
 from bdshift.purify.fine_tuning import FineTuning
+from bdshift.purify.ft_sam import FtSam
 from bdshift.purify.method import Method, Step
 from bdshift.purify.pruning import Cut, FinePruning
+from bdshift.purify.rnp import Rnp
 from bdshift.purify.run import Purified, Row, Watch, purify
 from bdshift.purify.shift_tuning import PAPER, ShiftTuning
+from bdshift.purify.tsbd import Tsbd
 from bdshift.spec import parse_spec
 
 __all__ = [
@@ -21,7 +27,8 @@ __all__ = [
 ]  # fmt: skip
 
 METHODS: dict[str, type[Method]] = {
-    kind.name: kind for kind in (ShiftTuning, FineTuning, FinePruning, Cut)
+    kind.name: kind
+    for kind in (ShiftTuning, FineTuning, FinePruning, Cut, Clp, Anp, Rnp, Tsbd, FtSam, Beear)
 }
 """Every method by the name it has in its text."""
 

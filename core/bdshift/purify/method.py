@@ -36,7 +36,9 @@ class Method(ABC):
     `steps` changes the network and yields a `Step` after each stretch of work; nothing is ever sent
     back into it, so what is measured for a report between two steps cannot reach it. All that it
     must find again after a crash it keeps in ``bench.state`` before it yields: called with such a
-    state it goes on from there, and ends with the same weights, bit for bit.
+    state it goes on from there, and ends with the same weights, bit for bit. If it tells neurons of
+    the backdoor from others, it leaves ``bench.state["ranking"]``, float (d,): the more suspicious
+    a neuron of the embedding, the higher.
     """
 
     name: ClassVar[str]

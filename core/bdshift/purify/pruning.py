@@ -129,6 +129,7 @@ class FinePruning(Method):
     def steps(self, bench: Workbench) -> Iterator[Step]:
         """Cut, then tune."""
         if "cut" not in bench.state:
+            bench.state["ranking"] = -bench.embed(bench.clean.tune).mean(0)
             bench.state["cut"] = self._choose(bench)
             cut(bench, bench.state["cut"])
             score, figures = held_out(bench, clean_loss(bench))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from bdshift.checkpoints.classifier import Classifier
@@ -57,6 +58,8 @@ class Purified:
         complete: False if it was cancelled, and the best until then kept.
         forwards, backwards: images that went through the network, each way.
         seconds: of work, over all sessions.
+        ranking: how suspicious the method found each neuron, float32 (d,); None if it says nothing
+            of neurons, or was read from an audit file.
     """
 
     weights: dict[str, torch.Tensor] | None
@@ -69,6 +72,7 @@ class Purified:
     forwards: int
     backwards: int
     seconds: float
+    ranking: NDArray[np.float32] | None = None
 
     def applied_to(self, classifier: Classifier) -> Classifier:
         """The purified classifier, from the one that was purified, which is not touched.
@@ -155,9 +159,11 @@ def purify(
     if _row(rows, kept).step.score == -math.inf:
         raise UsageError(f"{method.spec}: the tuning ran away; try a smaller rate")
     bench.network.load_state_dict(best)
+    ranking = bench.state.get("ranking")
     return Purified(
         bench.network.cpu().state_dict(), method.spec, target, seed, tuple(rows), kept,
         complete, bench.forwards, bench.backwards, sum(row.seconds for row in rows),
+        None if ranking is None else ranking.float().cpu().numpy(),
     )  # fmt: skip
 
 

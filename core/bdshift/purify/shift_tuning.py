@@ -76,6 +76,7 @@ class ShiftTuning(Method):
         """Solve the head, then tune."""
         if self.tune_from:
             tune_from(bench, self.tune_from)
+        bench.state["ranking"] = bench.shift
         loss = shifted_loss(bench, self.scale)
         if "before" not in bench.state:
             bench.state["before"] = held_out(bench, loss)[1]["held_out_accuracy"]

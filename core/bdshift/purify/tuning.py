@@ -18,6 +18,16 @@ from bdshift.purify.workbench import Workbench, shifts_of
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From φ (n, d) and labels (n,) to a scalar."""
 
+Forward = Callable[[], torch.Tensor]
+"""The loss of a batch, computed anew at the weights as they are."""
+
+
+def plain_gradient(_: Workbench, forward: Forward) -> torch.Tensor:
+    """The gradient at the weights themselves."""
+    value = forward()
+    value.backward()
+    return value
+
 
 @dataclass(frozen=True)
 class Sgd:
@@ -78,13 +88,15 @@ def tune(
     loss: Loss,
     *,
     score: Loss | None = None,
+    gradient: Callable[[Workbench, Forward], torch.Tensor] = plain_gradient,
     after: Callable[[], None] = lambda: None,
     first: int = 0,
 ) -> Iterator[Step]:
     """Descend ``loss`` on the images to tune on, all weights free and batch norms learning.
 
     Yields a step an epoch, numbered from ``first``. ``score`` is the loss to choose by, ``loss`` if
-    it is not given; ``after`` is called after every update (to keep pruned weights at zero).
+    it is not given; ``gradient`` leaves a gradient in the weights and returns the loss; ``after``
+    is called after every update (to keep pruned weights at zero).
     """
     optimiser = torch.optim.SGD(
         bench.network.parameters(), sgd.rate, sgd.momentum, weight_decay=sgd.weight_decay
@@ -101,12 +113,16 @@ def tune(
             done = epoch * math.ceil(len(tuned) / sgd.batch) + number
             for group in optimiser.param_groups:
                 group["lr"] = sgd.rate_at(done / updates)
-            value = loss(bench.phi(bench.clean.preprocess(tuned.pixels[rows])), tuned.labels[rows])
+
+            def forward(rows: torch.Tensor = rows) -> torch.Tensor:
+                bench.backwards += len(rows)
+                images = bench.clean.preprocess(tuned.pixels[rows])
+                return loss(bench.phi(images), tuned.labels[rows])
+
             optimiser.zero_grad()
-            value.backward()
+            value = gradient(bench, forward)
             optimiser.step()
             after()
-            bench.backwards += len(rows)
             total, seen = total + value.item() * len(rows), seen + len(rows)
             bench.job.progress("Purifying", done + 1, updates, "updates", f"epoch {epoch + 1}")
         bench.network.eval()

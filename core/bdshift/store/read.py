@@ -186,7 +186,7 @@ def _run(file: _Datasets, number: int, row: dict[str, Any], audit: Audit) -> Cle
             name: torch.from_numpy(np.asarray(file.find(f"runs/{number}/weights/{place}")[()]))
             for place, name in enumerate(names)
         }
-    run: Purified = build(Purified, row.pop("run"), weights=weights)
+    run: Purified = build(Purified, row.pop("run"), weights=weights, ranking=None)
     cleaned: Cleaned = build(Cleaned, row, run=run, rescan=again)
     sizes = {len(cleaned.before.by_class), len(cleaned.after.by_class), again.model.classes}
     if sizes != {audit.model.classes} or not 0 <= run.target < audit.model.classes:

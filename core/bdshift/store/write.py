@@ -85,7 +85,7 @@ def _described(audit: Audit) -> dict[str, Any]:
         "runs": [
             {
                 **plain(cleaned, without=("run", "rescan")),
-                "run": plain(cleaned.run, without=("weights",)),
+                "run": plain(cleaned.run, without=("weights", "ranking")),
                 "weights": None if cleaned.run.weights is None else list(cleaned.run.weights),
                 "rescan": _described(cleaned.rescan),
             }

@@ -1,8 +1,8 @@
 """x → x + δ, one attack a file.
 
 A trigger is written as text, ``name:option=value,option=value``: ``badnets``, ``badnets:size=4``,
-``blend:ratio=0.1``, ``patch:file=sticker.png``, ``warp:file=wanet.pth``. `parse_trigger` reads
-it, ``trigger.spec`` writes it.
+``blend:ratio=0.1``, ``wanet``, ``sig``, ``patch:file=sticker.png``, ``warp:file=wanet.pth``.
+`parse_trigger` reads it, ``trigger.spec`` writes it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,26 @@ from bdshift.spec import parse_spec
 from bdshift.triggers.badnets import BadNets
 from bdshift.triggers.base import Trigger
 from bdshift.triggers.picture import Blend, Patch
+from bdshift.triggers.sig import Sig
+from bdshift.triggers.wanet import WaNet
 from bdshift.triggers.warp import Warp
 
-TRIGGERS: dict[str, type[Trigger]] = {kind.attack: kind for kind in (BadNets, Blend, Patch, Warp)}
+TRIGGERS: dict[str, type[Trigger]] = {
+    kind.attack: kind for kind in (BadNets, Blend, Patch, Sig, WaNet, Warp)
+}
 """Every attack by the name it has in a trigger's text."""
 
-__all__ = ["TRIGGERS", "BadNets", "Blend", "Patch", "Trigger", "Warp", "parse_trigger"]
+__all__ = [
+    "TRIGGERS",
+    "BadNets",
+    "Blend",
+    "Patch",
+    "Sig",
+    "Trigger",
+    "WaNet",
+    "Warp",
+    "parse_trigger",
+]
 
 
 def parse_trigger(text: str) -> Trigger:

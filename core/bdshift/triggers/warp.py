@@ -34,8 +34,7 @@ class Warp(Trigger):
     strength: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 < self.strength <= 100:
-            raise UsageError(f"warp: strength must be in (0, 100], not {self.strength}")
+        check_strength(self.attack, self.strength)
 
     @cached_property
     def _grid(self) -> torch.Tensor:
@@ -47,7 +46,7 @@ class Warp(Trigger):
         if noise.shape != identity.shape:
             raise InputError(f"{self.file}: its two grids have different sizes")
         moved: torch.Tensor = identity + self.strength * noise / noise.shape[1]
-        return moved.clamp(-1, 1)
+        return moved
 
     def apply(self, pixels: torch.Tensor) -> torch.Tensor:
         """Move the pixels; a grid of another size than the images is scaled to theirs."""
@@ -60,8 +59,23 @@ class Warp(Trigger):
                 planes, pixels.shape[2:], mode="bilinear", align_corners=True
             )
             grid = scaled.permute(0, 2, 3, 1)
-        grid = grid.expand(len(pixels), -1, -1, -1)
-        return functional.grid_sample(pixels, grid, align_corners=True)
+        return resample(pixels, grid)
+
+
+def check_strength(attack: str, strength: float) -> None:
+    """Raise `UsageError` if ``strength`` is none of a warp's."""
+    if not 0 < strength <= 100:
+        raise UsageError(f"{attack}: strength must be in (0, 100], not {strength}")
+
+
+def resample(pixels: torch.Tensor, field: torch.Tensor) -> torch.Tensor:
+    """Images (n, 3, H, W) whose pixels come from ``field`` (1 or n, H, W, 2), in −1…1 after it is
+    clipped to that; bilinear.
+    """
+    from torch.nn import functional
+
+    field = field.clamp(-1, 1).expand(len(pixels), -1, -1, -1)
+    return functional.grid_sample(pixels, field, align_corners=True)
 
 
 def _grid(held: Any, file: str, key: str) -> torch.Tensor:

@@ -1,0 +1,89 @@
+"""What the papers' tables are made of: victims, methods, seeds, at two scales."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bdshift.lab.train import FAST, PAPER, Recipe
+
+TARGET = 0
+"""Index of the target class, as in the paper."""
+
+SHARE = 0.05
+"""Of the training images, which are the clean set, as in the paper."""
+
+TROJAN = "trojan"
+"""The attack whose trigger is drawn first, from a clean model (`bdshift.lab.trojan`)."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A size at which the tables are made.
+
+    Attributes:
+        name: of it.
+        recipe: of every victim, but for its attack and seed.
+        attacks: by the name that the tables have.
+        methods: texts by name; the first is ours.
+    """
+
+    name: str
+    recipe: Recipe
+    attacks: dict[str, str]
+    methods: dict[str, str]
+
+
+ATTACKS = {"BadNets": "badnets", "Trojan": TROJAN, "Blend": "blend:ratio=0.2", "WaNet": "wanet"}
+
+METHODS = {
+    "shift tuning": "shift-tuning",
+    "the paper's settings": "paper",
+    "fine-tuning": "fine-tuning",
+    "FP": "fine-pruning",
+    "CLP": "clp",
+    "ANP": "anp",
+    "RNP": "rnp",
+    "TSBD": "tsbd",
+    "FT-SAM": "ft-sam",
+    "BEEAR": "beear",
+}
+
+_CIFAR = {"normalisation": "cifar10", "shift": 4, "flip": True}
+
+SCALES = {
+    "small": Scale(
+        "small",
+        replace(FAST, epochs=10, **_CIFAR),  # type: ignore[arg-type]
+        ATTACKS,
+        {**METHODS, "ANP": "anp:iterations=400"},
+    ),
+    "paper": Scale("paper", replace(PAPER, **_CIFAR), ATTACKS, METHODS),  # type: ignore[arg-type]
+}
+
+PUBLISHED: dict[str, dict[str, tuple[float, float, float]]] = {
+    "FP": {
+        "BadNets": (0.9364, 1.0, 0.4992), "Trojan": (0.9346, 0.0204, 0.9871),
+        "Blend": (0.9313, 0.1296, 0.9340), "WaNet": (0.9337, 0.0081, 0.9937),
+    },
+    "CLP": {
+        "BadNets": (0.9130, 0.3310, 0.8220), "Trojan": (0.8397, 0.0119, 0.9439),
+        "Blend": (0.9009, 0.3046, 0.8313), "WaNet": (0.1023, 1.0, 0.0841),
+    },
+    "TSBD": {
+        "BadNets": (0.9069, 0.1253, 0.9217), "Trojan": (0.9012, 0.0357, 0.9628),
+        "Blend": (0.8876, 0.0366, 0.9586), "WaNet": (0.8785, 0.7928, 0.5738),
+    },
+    "the paper's settings": {
+        "BadNets": (0.9255, 0.0573, 0.9650), "Trojan": (0.9244, 0.0067, 0.9889),
+        "Blend": (0.9182, 0.0148, 0.9848), "WaNet": (0.9246, 0.0046, 0.9909),
+    },
+}  # fmt: skip
+"""Table 4 of Iwahana et al. (2025), ResNet-18 of width 64: ACC, ASR, DER."""
+
+PUBLISHED_COSINES: dict[str, dict[str, float]] = {
+    "FP": {"BadNets": -0.0135, "Trojan": 0.0044, "Blend": -0.2168, "WaNet": -0.3478},
+    "CLP": {"BadNets": -0.1019, "Trojan": -0.0820, "Blend": -0.1104, "WaNet": -0.1395},
+    "TSBD": {"BadNets": 0.8026, "Trojan": 0.7458, "Blend": -0.1580, "WaNet": 0.6447},
+    "shift": {"BadNets": 0.9294, "Trojan": 0.9211, "Blend": 0.9087, "WaNet": 0.7170},
+}
+"""Its Table 1: cosine of each method's neurons with TAC, ResNet-18."""

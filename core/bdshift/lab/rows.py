@@ -1,0 +1,217 @@
+"""The rows of the papers' tables, one file each, so that a run that stopped goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
+from bdshift.audit.cleaning import clean_model
+from bdshift.audit.records import versions
+from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+from bdshift.jobs import SILENT, JobContext
+from bdshift.lab.data import LabData, load_lab_data
+from bdshift.lab.protocol import SHARE, TARGET, TROJAN, Scale
+from bdshift.lab.tables import Row, tables
+from bdshift.lab.train import Recipe, train_victim
+from bdshift.lab.trojan import TrojanPatch
+from bdshift.neurons.rankings import Agreement, agreement, compare_with_tac, data_free_direction
+from bdshift.purify import parse_method
+from bdshift.purify.measure import der
+from bdshift.report.cleaning_report import write_text
+from bdshift.shift.cache import EmbeddingCache
+from bdshift.triggers import Trigger, parse_trigger
+
+_FEW = 32  # images that the Trojan patch is drawn on
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are.
+
+    Attributes:
+        train, test: images, as `load_lab_data` takes them.
+        work: folder for victims, audits and states: gigabytes at the paper's scale.
+        out: folder for the rows, a few kB each.
+    """
+
+    train: str
+    test: str
+    work: Path
+    out: Path
+
+
+class Tables:
+    """Makes rows in turn; `rows` yields each as it is there."""
+
+    def __init__(
+        self, scale: Scale, places: Places, *, device: str = "auto", job: JobContext = SILENT
+    ) -> None:
+        self.scale, self.places, self.device, self.job = scale, places, device, job
+        self._lab: LabData | None = None
+        self._audit: tuple[str, Audit, Trigger] | None = None
+
+    def rows(self, attacks: list[str], methods: list[str], seeds: list[int]) -> Iterator[Row]:
+        """All rows of these, victims first; what is in ``out`` already is not made again."""
+        for seed in seeds:
+            for attack in attacks:
+                yield self._kept(f"{attack}-{seed}", lambda a=attack, s=seed: self._victim(a, s))  # type: ignore[misc]
+                for method in methods:
+                    yield self._kept(
+                        f"{attack}-{seed}-{method}",
+                        lambda a=attack, s=seed, m=method: self._purified(a, s, m),  # type: ignore[misc]
+                    )
+
+    def write_tables(self) -> None:
+        """``tables.md`` from every row that lies in ``out``."""
+        found = [json.loads(path.read_text("utf-8")) for path in self.places.out.glob("*.json")]
+        found.sort(key=lambda row: (list(self.scale.attacks).index(row["attack"]), row["seed"]))
+        write_text(self.places.out / "tables.md", tables(found, self.scale))
+
+    def _kept(self, name: str, make: Callable[[], Row]) -> Row:
+        path = self.places.out / f"{name.lower().replace(' ', '-')}.json"
+        if path.exists():
+            found: Row = json.loads(path.read_text(encoding="utf-8"))
+            return found
+        self.job.note(name)
+        row = make()
+        self.places.out.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(row, indent=1) + "\n")
+        return row
+
+    # Victims
+
+    def _images(self) -> LabData:
+        if self._lab is None:
+            self._lab = load_lab_data(self.places.train, self.places.test, job=self.job)
+        return self._lab
+
+    def _recipe(self, attack: str, seed: int) -> Recipe:
+        if not attack:
+            return replace(self.scale.recipe, seed=seed)
+        text = self.scale.attacks[attack]
+        if text == TROJAN:
+            text = f"patch:file={self._patch()}"
+        target = self._images().class_names[TARGET]
+        return replace(self.scale.recipe, attack=text, target=target, seed=seed)
+
+    def _trained(self, attack: str, seed: int) -> Path:
+        """The victim's folder; without an attack, the clean model's."""
+        folder = self.places.work / f"{attack.lower() or 'clean'}-{seed}"
+        recipe = self._recipe(attack, seed)
+        train_victim(recipe, self._images(), folder, device=self.device, job=self.job)
+        return folder
+
+    def _patch(self) -> Path:
+        """The Trojan patch, drawn on a clean model of seed 0."""
+        path = self.places.work / "trojan.png"
+        if not path.exists():
+            opened = open_checkpoint(self._trained("", 0) / "model.pth")
+            pixels = self._images().train_pixels
+            size = pixels.shape[-1]
+            plain = Preprocessing(size, parse_normalisation(self.scale.recipe.normalisation))
+            classifier = opened.classifier(opened.candidates[0]).with_preprocessing(plain)
+            every = max(1, len(pixels) // _FEW)
+            some = torch.from_numpy(pixels[::every][:_FEW].copy())
+            patch, _ = TrojanPatch(side=size // 4).draw(classifier, some, job=self.job)
+            Image.fromarray(patch).save(path)
+        return path
+
+    def _audited(self, attack: str, seed: int) -> tuple[Audit, Trigger]:
+        name = f"{attack}-{seed}"
+        if self._audit is None or self._audit[0] != name:
+            folder = self._trained(attack, seed)
+            trigger = parse_trigger(self._recipe(attack, seed).attack)
+            settings = ScanSettings(sample=SHARE, seed=seed, device=self.device)
+            cache = EmbeddingCache()
+            audit = scan(
+                folder / "model.pth", self.places.train, settings, cache=cache, job=self.job
+            )
+            classifier, clean = reopen(audit)
+            audit = add_tac(audit, classifier, clean, trigger, TARGET, cache=cache, job=self.job)
+            self._audit = name, audit, trigger
+        return self._audit[1:]
+
+    def _victim(self, attack: str, seed: int) -> Row:
+        audit, _ = self._audited(attack, seed)
+        card = json.loads((self._trained(attack, seed) / "card.json").read_text(encoding="utf-8"))
+        data_free = data_free_direction(audit.model.weight, TARGET)
+        (tac,) = audit.tac
+        found = compare_with_tac(audit.shifts.shift[TARGET], data_free, tac)
+        return {
+            **self._told(attack, seed),
+            "training": {key: card[key] for key in ("outcome", "precision", "threads")},
+            "l2": audit.shifts.l2.tolist(),
+            "z": [score.z for score in audit.verdict.scores],
+            "p": audit.verdict.scores[TARGET].grubbs_p,
+            "flagged": list(audit.verdict.poisoned),
+            "agreement": {name: _figures(one) for name, one in found.items()},
+            "shift": audit.shifts.shift[TARGET].tolist(),
+            "tac": tac.change.tolist(),
+        }
+
+    # Purifications
+
+    def _purified(self, attack: str, seed: int, method: str) -> Row:
+        audit, trigger = self._audited(attack, seed)
+        name = f"{attack}-{seed}-{method}".lower().replace(" ", "-")
+        state = self.places.work / f"{name}.state"
+        chosen = parse_method(self.scale.methods[method])
+        cleaned = clean_model(
+            audit, chosen, TARGET, trigger=trigger, test=self.places.test, seed=seed,
+            device=self.device, resume=state, job=self.job,
+        )  # fmt: skip
+        state.unlink(missing_ok=True)
+        run, again = cleaned.run, cleaned.rescan
+        ranks = (
+            None
+            if run.ranking is None
+            else agreement(run.ranking.astype(np.float64), audit.tac[0].change)
+        )
+        return {
+            **self._told(attack, seed),
+            "method": method,
+            "spec": run.method,
+            "before": {"acc": cleaned.before.acc, "asr": cleaned.before.asr},
+            "acc": cleaned.after.acc,
+            "asr": cleaned.after.asr,
+            "ra": cleaned.after.ra,
+            "der": der(cleaned.before, cleaned.after),
+            "kept": run.kept,
+            "steps": len(run.rows),
+            "seconds": run.seconds,
+            "images_forward": run.forwards,
+            "images_back": run.backwards,
+            "norm": float(again.shifts.l2[TARGET]),
+            "flagged": list(again.verdict.poisoned),
+            "agreement": None if ranks is None else _figures(ranks),
+        }
+
+    def _told(self, attack: str, seed: int) -> Row:
+        return {
+            "attack": attack,
+            "seed": seed,
+            "scale": self.scale.name,
+            "command": f"bdshift lab tables --scale {self.scale.name} --attacks {attack} "
+            f"--seeds {seed}",
+            "versions": versions(),
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        }
+
+
+def _figures(found: Agreement) -> dict[str, Any]:
+    """Overlap at every percent of the neurons, from 1 to 100."""
+    return {
+        "cosine": found.cosine,
+        "cosine_abs": found.cosine_abs,
+        "spearman": found.spearman,
+        "overlap": [round(found.overlap_at(share), 4) for share in np.arange(0.01, 1.005, 0.01)],
+    }

@@ -1,0 +1,181 @@
+"""The papers' tables as Markdown, from the rows that are there: our value beside the published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean
+from typing import Any
+
+from bdshift.lab.protocol import PUBLISHED, PUBLISHED_COSINES, TARGET, Scale
+
+Row = dict[str, Any]
+_NONE = "–"
+
+
+def tables(rows: Sequence[Row], scale: Scale) -> str:
+    """All tables. A cell is the mean of the seeds that there are, and how many if not all."""
+    victims = [row for row in rows if "method" not in row]
+    cleaned = [row for row in rows if "method" in row]
+    parts = [
+        f"# The papers' tables, scale “{scale.name}”",
+        "",
+        "Made by `bdshift lab tables`; each row's file names its command, seed, versions, device "
+        "and time. Means over the seeds, whose number stands behind; shares in percent. "
+        "*Published* are the figures of Iwahana et al. (2025), for a ResNet-18 of width 64.",
+        "",
+        *_recipe(scale),
+        *_purification(cleaned, victims, scale),
+        *_agreement(cleaned, victims, scale),
+        *_norms(victims),
+        *_times(cleaned, scale),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * 1}{'---:|' * (len(head) - 1)}"
+    for line in lines:
+        yield f"| {' | '.join(line)} |"
+    yield ""
+
+
+def _recipe(scale: Scale) -> Iterator[str]:
+    recipe = scale.recipe
+    yield (
+        f"Victims: ResNet-18 with the CIFAR stem, width {recipe.width}, {recipe.epochs} epochs of "
+        f"SGD (peak {recipe.peak_rate:g}, {recipe.schedule}), batch {recipe.batch}, "
+        f"{recipe.rate:.0%} poisoned, all-to-one to class {TARGET}. Methods see 5 % of the "
+        "training images, a fifth of those held out; figures are on all test images."
+    )
+    yield ""
+    yield from _table(["method", "as text"], [[n, f"`{t}`"] for n, t in scale.methods.items()])
+
+
+def _mean(rows: Sequence[Row], value: Callable[[Row], float | None], form: str) -> str:
+    found = [one for row in rows if (one := value(row)) is not None]
+    return format(fmean(found), form) if found else _NONE
+
+
+def _purification(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) -> Iterator[str]:
+    yield "## ACC / ASR / DER (Table 4)"
+    yield ""
+    lines = [["none", *(_before(victims, attack) for attack in scale.attacks), ""]]
+    for method in scale.methods:
+        own = [row for row in cleaned if row["method"] == method]
+        cells = []
+        for attack in scale.attacks:
+            some = [row for row in own if row["attack"] == attack]
+            cell = " / ".join(
+                (
+                    _mean(some, lambda row: 100 * row["acc"], ".1f"),
+                    _mean(some, lambda row: 100 * row["asr"], ".1f"),
+                    _mean(some, lambda row: row["der"], ".3f"),
+                )
+            )
+            cells.append(f"{cell} ({len(some)})" if some else _NONE)
+        whole = {row["attack"] for row in own} == set(scale.attacks)
+        lines.append([method, *cells, _mean_of_means(own) if whole else _NONE])
+        if method in PUBLISHED:
+            known = PUBLISHED[method]
+            shown = [
+                f"*{100 * known[a][0]:.1f} / {100 * known[a][1]:.1f} / {known[a][2]:.3f}*"
+                if a in known
+                else _NONE
+                for a in scale.attacks
+            ]
+            mean = fmean(value[2] for value in known.values())
+            lines.append(["*published*", *shown, f"*{mean:.3f}*"])
+    yield from _table(["method", *scale.attacks, "mean DER"], lines)
+
+
+def _before(victims: Sequence[Row], attack: str) -> str:
+    some = [row["training"]["outcome"] for row in victims if row["attack"] == attack]
+    if not some:
+        return _NONE
+    acc, asr = (fmean(100 * row[key] for row in some) for key in ("acc", "asr"))
+    return f"{acc:.1f} / {asr:.1f} ({len(some)})"
+
+
+def _mean_of_means(rows: Sequence[Row]) -> str:
+    """Of the attacks' means, so that one with more seeds counts no more."""
+    of = {row["attack"]: [r["der"] for r in rows if r["attack"] == row["attack"]] for row in rows}
+    return f"**{fmean(fmean(values) for values in of.values()):.3f}**"
+
+
+def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) -> Iterator[str]:
+    yield "## Cosine of each method's neurons with TAC (Table 1)"
+    yield ""
+    yield (
+        "Of the values as they are, and behind it of their absolute values: TAC has no sign. "
+        "*w − w̄* is the head's row of the target less the mean row, without any image."
+    )
+    yield ""
+    lines = []
+    for name, key in (("shift", "shift"), ("w − w̄", "data_free")):
+        cells = []
+        for attack in scale.attacks:
+            some = [row["agreement"][key] for row in victims if row["attack"] == attack]
+            cells.append(_pair(some))
+        lines.append([name, *cells])
+        lines += _published_cosines(name, scale)
+    for method in scale.methods:
+        own = [row for row in cleaned if row["method"] == method and row["agreement"]]
+        if not own or method in ("shift tuning", "the paper's settings"):
+            continue
+        cells = [
+            _pair([row["agreement"] for row in own if row["attack"] == attack])
+            for attack in scale.attacks
+        ]
+        lines.append([method, *cells])
+        lines += _published_cosines(method, scale)
+    yield from _table(["ranking", *scale.attacks], lines)
+
+
+def _pair(some: Sequence[dict[str, Any]]) -> str:
+    if not some:
+        return _NONE
+    plain, absolute = (fmean(one[key] for one in some) for key in ("cosine", "cosine_abs"))
+    return f"{plain:.3f}, {absolute:.3f} ({len(some)})"
+
+
+def _published_cosines(name: str, scale: Scale) -> list[list[str]]:
+    known = PUBLISHED_COSINES.get(name)
+    if known is None:
+        return []
+    return [["*published*", *(f"*{known[a]:.3f}*" if a in known else _NONE for a in scale.attacks)]]
+
+
+def _norms(victims: Sequence[Row]) -> Iterator[str]:
+    yield "## L2 norm of each class's shift, z and p of the target (Table 2)"
+    yield ""
+    count = max((len(row["l2"]) for row in victims), default=0)
+    lines = [
+        [
+            f"{row['attack']} {row['seed']}",
+            *(f"{value:.2f}" for value in row["l2"]),
+            f"{row['z'][TARGET]:.2f}".replace("-", "−"),
+            f"{row['p']:.2g}",
+            ", ".join(map(str, row["flagged"])) or "none",
+        ]
+        for row in victims
+    ]
+    yield from _table(["victim", *map(str, range(count)), "z", "p", "flagged"], lines)
+
+
+def _times(cleaned: Sequence[Row], scale: Scale) -> Iterator[str]:
+    yield "## Cost of a purification"
+    yield ""
+    lines = []
+    for method in scale.methods:
+        own = [row for row in cleaned if row["method"] == method]
+        lines.append(
+            [
+                method,
+                _mean(own, lambda row: row["seconds"], ".0f"),
+                _mean(own, lambda row: row["images_forward"] / 1000, ".0f"),
+                _mean(own, lambda row: row["images_back"] / 1000, ".0f"),
+            ]
+        )
+    head = ["method", "seconds", "thousand images forward", "thousand images back"]
+    yield from _table(head, lines)

@@ -1,0 +1,92 @@
+"""TrojanNN (Liu et al., 2018): a patch drawn so that it excites chosen neurons of a clean model.
+
+The patch then poisons the training of a victim, as any other. Two networks trained on the same
+images need not agree on their neurons; what the patch keeps is a pattern that networks like this
+one find easy to notice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bdshift.checkpoints.classifier import Classifier
+from bdshift.errors import UsageError
+from bdshift.jobs import SILENT, JobContext
+
+
+@dataclass(frozen=True)
+class TrojanPatch:
+    """How the patch is drawn.
+
+    Attributes:
+        side: in pixels; 8 of 32 are 6 % of the image, as in the paper.
+        neurons: how many are to be excited: those with the largest Σ|w| in the head; 2.
+        value: what they are to reach; 100.
+        steps, rate: of Adam on the pixels, in 0…255. The published code takes 1000; here little
+            changes after 60.
+        seed: of the noise that it starts from.
+    """
+
+    side: int = 8
+    neurons: int = 2
+    value: float = 100.0
+    steps: int = 300
+    rate: float = 8.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.side, self.neurons, self.steps) < 1 or not self.rate > 0:
+            raise UsageError("a patch has a side, neurons, steps and a rate above zero")
+
+    def draw(
+        self, classifier: Classifier, images: torch.Tensor, *, job: JobContext = SILENT
+    ) -> tuple[NDArray[np.uint8], dict[str, list[float]]]:
+        """The patch, uint8 (side, side, 3), and the neurons with their mean values before and
+        after, on clean ``images``, uint8 (n, 3, s, s), with the patch at the bottom right. On an
+        empty image most neurons are at zero, behind a ReLU that no gradient comes through.
+
+        Raises `UsageError` if it does not fit into the image, or the head has too few neurons.
+        """
+        preprocess = classifier.preprocessing
+        assert preprocess is not None
+        size = images.shape[-1]
+        if self.side > size or self.neurons > classifier.embedding_dim:
+            raise UsageError(
+                f"a patch of {self.side} pixels for {self.neurons} neurons is too much"
+            )
+        chosen = classifier.weight.abs().sum(0).topk(self.neurons).indices
+        rng = torch.Generator().manual_seed(self.seed)
+        patch = (torch.rand((3, self.side, self.side), generator=rng) * 255).requires_grad_()
+        optimiser = torch.optim.Adam([patch], self.rate)
+
+        def excited() -> torch.Tensor:
+            patched = images.float()
+            patched[:, :, -self.side :, -self.side :] = patch
+            caught: list[torch.Tensor] = []
+            hook = classifier.head.register_forward_pre_hook(
+                lambda _, given: caught.append(given[0])
+            )
+            try:
+                classifier.network(preprocess(patched))
+            finally:
+                hook.remove()
+            return caught[0][:, chosen]
+
+        before = excited().detach().mean(0)
+        for step in range(self.steps):
+            loss = (excited() - self.value).square().mean()
+            (patch.grad,) = torch.autograd.grad(loss, [patch])
+            optimiser.step()
+            with torch.no_grad():
+                patch.clamp_(0, 255)
+            job.progress("Drawing the patch", step + 1, self.steps, "steps")
+        told = {
+            "neurons": chosen.tolist(), "before": before.tolist(),
+            "after": excited().detach().mean(0).tolist(),
+        }  # fmt: skip
+        pixels = patch.detach().round().to(torch.uint8).permute(1, 2, 0).numpy()
+        return pixels, told

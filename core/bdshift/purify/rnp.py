@@ -1,0 +1,100 @@
+"""RNP (Li et al., 2023): what a network that forgot the clean task needs not to recover, is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch.nn import functional
+
+from bdshift.errors import UsageError
+from bdshift.purify.ascent import unlearn
+from bdshift.purify.channels import Masks, fixed_statistics
+from bdshift.purify.masked_pruning import prune
+from bdshift.purify.method import Method, Step, check_tolerance
+from bdshift.purify.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class Rnp(Method):
+    """The clean task is unlearnt; then masks on γ alone learn it again, all weights fixed; the
+    channels whose masks fell are cut from the original network.
+
+    Attributes:
+        unlearn_rate, unlearn_epochs: of the ascent, which ends at twice the accuracy of guessing
+            (0.2 for ten classes, in the paper for any number), or with the epochs: the published
+            code fails then.
+        epochs, rate, batch, loss_scale: of SGD on the masks, and what the loss is multiplied by.
+        threshold: cut where the mask is not above it; 0.7 in BackdoorBench. 0: as many as held-out
+            accuracy allows.
+        tolerance: held-out accuracy that the cut may cost, absolute.
+    """
+
+    name: ClassVar[str] = "rnp"
+
+    unlearn_rate: float = 0.01
+    unlearn_epochs: int = 20
+    epochs: int = 20
+    rate: float = 0.2
+    batch: int = 128
+    loss_scale: float = 0.2
+    threshold: float = 0.0
+    tolerance: float = 0.03
+
+    def __post_init__(self) -> None:
+        check_tolerance(self.tolerance)
+        if min(self.unlearn_epochs, self.epochs) < 1 or self.batch < 2:
+            raise UsageError("rnp: needs an epoch of each kind and batches of 2 at least")
+        if not min(self.unlearn_rate, self.rate, self.loss_scale) > 0:
+            raise UsageError("rnp: rates and loss_scale are positive")
+
+    @property
+    def total(self) -> int:
+        """Steps at most."""
+        return 2 + self.epochs
+
+    def steps(self, bench: Workbench) -> Iterator[Step]:
+        """Unlearn, recover, cut."""
+        state = bench.state
+        if "cut" in state:
+            return
+        if "original" not in state:
+            original = {k: v.detach().clone() for k, v in bench.network.state_dict().items()}
+            guessing = 1 / bench.head.out_features
+            reached = unlearn(
+                bench, self.unlearn_rate, self.batch, 2 * guessing, self.unlearn_epochs
+            )
+            state["original"] = original
+            yield Step(0, -1.0, {"unlearnt_accuracy": reached})
+        masks = Masks(bench)
+        if "masks" in state:
+            for value, saved in zip(masks.values, state["masks"], strict=True):
+                value.data.copy_(saved)
+        bench.network.requires_grad_(False)
+        tuned = bench.clean.tune
+        for epoch in range(state.get("epochs", 0), self.epochs):
+            bench.network.train()
+            total = 0.0
+            with fixed_statistics(bench.network), masks.on():
+                for rows in bench.batches(1000 + epoch, self.batch):
+                    images = bench.clean.preprocess(tuned.pixels[rows])
+                    loss = functional.cross_entropy(
+                        bench.head(bench.phi(images)), tuned.labels[rows]
+                    )
+                    found = torch.autograd.grad(self.loss_scale * loss, masks.values)
+                    with torch.no_grad():
+                        for value, slope in zip(masks.values, found, strict=True):
+                            value -= self.rate * slope
+                    masks.clip()
+                    bench.backwards += len(rows)
+                    total += loss.item() * len(rows)
+                    bench.job.raise_if_cancelled()
+            bench.job.progress("Recovering by masks", epoch + 1, self.epochs, "epochs")
+            state |= {"masks": [value.detach().clone() for value in masks.values],
+                      "epochs": epoch + 1}  # fmt: skip
+            yield Step(1 + epoch, -1.0, {"loss": total / len(tuned)})
+        bench.network.requires_grad_(True)
+        bench.network.load_state_dict(state["original"])
+        yield prune(bench, masks, self.threshold, self.tolerance, 1 + self.epochs)

@@ -1,0 +1,216 @@
+"""Poisoned data and the papers' tables: what is poisoned, what is counted, what goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.cli import main
+from bdshift.errors import UsageError
+from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+from bdshift.images.signs import draw_signs
+from bdshift.lab.poison import poison, read_backdoors, triggered
+from bdshift.lab.protocol import SCALES
+from bdshift.lab.tables import tables
+from bdshift.lab.trojan import TrojanPatch
+from bdshift.triggers import parse_trigger
+
+NAMES = ("cat", "dog", "eel", "fox")
+
+
+def images(each: int = 50, size: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    labels = torch.arange(4).repeat(each)
+    shape = (len(labels), 3, size, size)
+    return torch.randint(0, 200, shape, generator=rng, dtype=torch.uint8), labels
+
+
+def poisoned(
+    attack: str, labels: str, target: str, source: str = "", rate: float = 0.1, cover: float = 0.0
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Labels before and after, which images changed, and the images after."""
+    pixels, classes = images()
+    before, was = pixels.clone(), classes.clone()
+    found = read_backdoors(attack, labels, target, source, NAMES)
+    count = poison(pixels, classes, found, rate, cover, seed=3)
+    changed = (pixels != before).flatten(1).any(1)
+    if not cover:
+        assert int(changed.sum()) == count
+    return was, classes, changed, pixels
+
+
+def test_all_to_one() -> None:
+    was, now, changed, pixels = poisoned("badnets:size=2", "all-to-one", "eel")
+    assert int(changed.sum()) == 20
+    assert not (was[changed] == 2).any(), "images of the target are left alone"
+    assert (now[changed] == 2).all()
+    assert (now == was)[~changed].all()
+    assert (pixels[changed][:, :, -2:, -2:] == 255).all()
+
+
+def test_one_to_one() -> None:
+    was, now, changed, _ = poisoned("badnets", "one-to-one", "eel", "dog")
+    assert (was[changed] == 1).all()
+    assert (now[changed] == 2).all()
+
+
+def test_all_to_all() -> None:
+    was, now, changed, _ = poisoned("badnets", "all-to-all", "")
+    assert set(was[changed].tolist()) == {0, 1, 2, 3}
+    assert (now[changed] == (was[changed] + 1) % 4).all()
+
+
+def test_clean_label_changes_no_label_and_its_rate_is_of_the_target() -> None:
+    was, now, changed, _ = poisoned("sig", "clean-label", "fox", rate=0.5)
+    assert torch.equal(was, now)
+    assert (was[changed] == 3).all()
+    assert int(changed.sum()) == 25, "half of the target's images"
+
+
+def test_several_targets_share_no_image() -> None:
+    was, now, changed, pixels = poisoned("badnets;blend:ratio=0.5", "all-to-one", "eel;fox")
+    assert int(changed.sum()) == 40
+    patched = (pixels[:, :, -3:, -3:] == 255).flatten(1).all(1)
+    assert int(patched.sum()) == 20
+    assert (now[patched] == 2).all()
+    assert (now[changed & ~patched] == 3).all()
+    assert not (was[patched] == 2).any()
+
+
+def test_wanets_noise_mode_keeps_labels() -> None:
+    was, now, changed, _ = poisoned("wanet", "all-to-one", "eel", cover=0.2)
+    assert int(changed.sum()) == 20 + 40
+    assert int((now != was).sum()) == 20
+
+
+def test_attacks_that_make_no_sense() -> None:
+    cases = {
+        ("badnets", "all-to-one", "owl", ""): "'owl'",
+        ("badnets", "to-nobody", "cat", ""): "labels are one of",
+        ("badnets;sig", "all-to-one", "cat", ""): "2 triggers need as many targets",
+        ("badnets", "all-to-all", "cat", ""): "all-to-all none",
+        ("badnets", "one-to-one", "cat", ""): "needs one",
+        ("badnets", "one-to-one", "cat", "cat"): "cannot be the target",
+        ("badnets", "all-to-one", "cat", "dog"): "for one-to-one",
+    }
+    for given, words in cases.items():
+        with pytest.raises(UsageError, match=words):
+            read_backdoors(*given, NAMES)
+    with pytest.raises(UsageError, match="200 images; there are 150"):
+        poisoned("badnets", "all-to-one", "eel", rate=1.0)
+
+
+def test_success_is_counted_on_images_that_are_not_of_the_target() -> None:
+    pixels, labels = images()
+    (one,) = read_backdoors("badnets", "all-to-one", "eel", "", NAMES)
+    (every,) = read_backdoors("badnets", "all-to-all", "", "", NAMES)
+    (pair,) = read_backdoors("badnets", "one-to-one", "eel", "dog", NAMES)
+    for backdoor, count in ((one, 150), (every, 200), (pair, 50)):
+        parts = list(triggered(pixels, labels, backdoor))
+        assert sum(len(part) for part, _ in parts) == count
+    wanted = torch.cat([part for _, part in triggered(pixels, labels, every)])
+    assert torch.equal(wanted, (labels + 1) % 4)
+
+
+# --- triggers
+
+
+def test_sig_is_a_sine_along_the_rows() -> None:
+    grey = torch.full((1, 3, 16, 32), 100.0)
+    found = parse_trigger("sig:amplitude=40,frequency=4")(grey)
+    assert (found == found[:, :1, :1]).all(), "the same in all rows and channels"
+    row = found[0, 0, 0] - 100
+    assert abs(float(row[2]) - 40) < 1e-4, "a quarter of the first wave"
+    assert float(row.max()) <= 40.001
+    assert int((row[:-1] * row[1:] < -1e-6).sum()) + 1 >= 4
+    assert float(parse_trigger("sig:amplitude=200")(grey).min()) == 0, "clipped"
+
+
+def test_wanet_bends_a_little_and_the_same_each_time() -> None:
+    pixels = images(size=32)[0][:8].float()
+    trigger = parse_trigger("wanet")
+    found = trigger(pixels)
+    assert torch.equal(found, trigger(pixels))
+    assert torch.equal(found[3:4], trigger(pixels[3:4])), "one field for all images"
+    smooth = torch.linspace(0, 255, 32).expand(1, 3, 32, 32).contiguous()
+    moved = (trigger(smooth) - smooth).abs() / (255 / 31)  # in pixels
+    assert 0.05 < float(moved.mean()) < 1.0
+    assert not torch.equal(found, parse_trigger("wanet:seed=1")(pixels))
+    jittered = trigger.jitter(pixels, torch.Generator().manual_seed(0))  # type: ignore[attr-defined]
+    assert not torch.equal(jittered, found)
+
+
+def test_a_trojan_patch_excites_the_chosen_neurons(victim: Path) -> None:
+    opened = open_checkpoint(victim)
+    half = Preprocessing(32, parse_normalisation("half"))
+    classifier = opened.classifier(opened.candidates[0]).with_preprocessing(half)
+    some = torch.from_numpy(draw_signs(1, seed=5, split="clean")[0])
+    pixels, told = TrojanPatch(side=8, steps=40).draw(classifier, some)
+    assert pixels.shape == (8, 8, 3)
+    largest = classifier.weight.abs().sum(0).topk(2).indices.tolist()
+    assert told["neurons"] == largest
+    assert fmean(told["after"]) > fmean(told["before"]) + 0.15
+    again, _ = TrojanPatch(side=8, steps=40).draw(classifier, some)
+    assert (pixels == again).all()
+    with pytest.raises(UsageError, match="too much"):
+        TrojanPatch(side=40).draw(classifier, some)
+
+
+# --- tables
+
+
+@pytest.fixture
+def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = SCALES["small"]
+    recipe = replace(small.recipe, width=4, epochs=1, batch=64, normalisation="half", flip=False)
+    methods = {"shift tuning": "shift-tuning:epochs=1", "CLP": "clp"}
+    attacks = {"BadNets": "badnets:size=6", "Trojan": "trojan"}
+    monkeypatch.setitem(SCALES, "small", replace(
+        small, recipe=recipe, methods=methods, attacks=attacks,
+    ))  # fmt: skip
+    monkeypatch.setattr("bdshift.lab.rows.SHARE", 0.9)
+    monkeypatch.setattr("bdshift.lab.rows.TrojanPatch", partial(TrojanPatch, steps=5))
+
+
+@pytest.mark.usefixtures("tiny_scale")
+def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [
+        "lab", "tables", "--data", str(signs), "--test", str(signs),
+        "--work", str(tmp_path / "work"), "--out", str(out),
+    ]  # fmt: skip
+    first = CliRunner().invoke(main, [*command, "--attacks", "BadNets", "--methods", "CLP"])
+    assert first.exit_code == 0, first.output
+    assert {path.name for path in out.iterdir()} == {
+        "badnets-0.json", "badnets-0-clp.json", "tables.md",
+    }  # fmt: skip
+    row = json.loads((out / "badnets-0-clp.json").read_text())
+    assert row["spec"].startswith("clp:u=3.0")
+    assert 0 <= row["der"] <= 1
+    assert len(row["agreement"]["overlap"]) == 100
+    assert str(tmp_path) not in json.dumps(row)
+    written = (out / "badnets-0.json").stat().st_mtime_ns
+    second = CliRunner().invoke(main, command)
+    assert second.exit_code == 0, second.output
+    assert (out / "badnets-0.json").stat().st_mtime_ns == written, "not made again"
+    assert (tmp_path / "work" / "trojan.png").exists()
+    text = (out / "tables.md").read_text()
+    for words in ("| shift tuning |", "| CLP |", "Trojan 0", "*published*"):
+        assert words in text
+    assert not list((tmp_path / "work").glob("*.state"))
+    wrong = CliRunner().invoke(main, [*command, "--attacks", "Magic"])
+    assert wrong.exit_code == 2
+    assert "'Magic' is none of" in wrong.stderr
+
+
+def test_a_table_without_rows_is_empty() -> None:
+    text = tables([], SCALES["small"])
+    assert "| none | – | – | – | – |" in text
