@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bdshift.checkpoints.classifier import Classifier
     from bdshift.shift.result import Shifts
     from bdshift.shift.verdict import Verdict
+    from bdshift_gui.dialogs.lab import AskedVictim
 
 _NO_AUDIT: dict[str, Any] = {
     **dict.fromkeys(("original", "audit", "shifts", "verdict", "tac", "cut", "maps", "comparing")),
@@ -150,6 +151,32 @@ class Auditor(QObject):
             self.show_audit(audit)
 
         self._jobs.start(tr("Scanning the demo"), run, done)
+
+    def try_attack(self, asked: AskedVictim) -> None:
+        """Train a victim whose backdoor is known, and audit it."""
+
+        def run(job: JobContext) -> Audit:
+            from bdshift.lab.train import FAST
+            from bdshift.lab.trial import try_attack
+
+            recipe = replace(
+                FAST, attack=asked.attack, target=asked.target, labels=asked.labels,
+                source=asked.source, rate=asked.rate, epochs=asked.epochs, width=asked.width,
+            )  # fmt: skip
+            audit, outcome = try_attack(recipe, asked.images, asked.folder, job=job)
+            asr = "" if outcome.asr is None else f", ASR {outcome.asr:.1%}"
+            job.note(f"{asked.folder}: ACC {outcome.acc:.1%}{asr}")
+            return audit
+
+        def done(audit: Audit) -> None:
+            self.correct(normalise=None, arch=None, labels=None, weights=None)
+            self._session.update(
+                model_path=Path(audit.model.path), model=None,
+                images_path=Path(audit.images.path), images=None,
+            )  # fmt: skip
+            self.show_audit(audit)
+
+        self._jobs.start(tr("Training a victim"), run, done)
 
     def measure_tac(self, trigger: str) -> None:
         """Run the images again with a trigger, for the selected class."""

@@ -16,6 +16,7 @@ from bdshift_gui.session import State
 from bdshift_gui.settings import Language, Scheme
 
 if TYPE_CHECKING:
+    from bdshift_gui.dialogs.lab import AskedVictim
     from bdshift_gui.main_window import MainWindow
 
 
@@ -33,6 +34,7 @@ _STARTING = (
     "scan",
     "save",
     "demo",
+    "lab",
     "purify",
     "export_run",
     "export_table",
@@ -209,6 +211,21 @@ class Commands(RunCommands):
         if self._may_replace():
             self._window.error.hide()
             self._auditor.demo(self._demo_folder)
+
+    def lab(self) -> None:
+        """Ask for an attack; train a victim with it, and audit that."""
+        from bdshift_gui.dialogs.lab import LabDialog, free_folder
+
+        folder = free_folder(Path.home() / "bdshift-lab")
+        dialog = LabDialog(self._session.state, folder, self._window)
+        dialog.chosen.connect(self._try_attack)
+        dialog.open()
+
+    @Slot(object)
+    def _try_attack(self, asked: AskedVictim) -> None:
+        if not self._window.jobs.busy and self._may_replace():
+            self._window.error.hide()
+            self._auditor.try_attack(asked)
 
     def save(self) -> None:
         """Save the audit."""

@@ -233,7 +233,7 @@ class MainWindow(QMainWindow):
             self.actions_[key].setEnabled(bool(state.runs) and not busy)
         self.actions_["show_original"].setEnabled(bool(state.shown) and not busy)
         self.actions_["close_compare"].setEnabled(state.comparing is not None)
-        for key in ("open_model", "open_images", "open_audit", "demo"):
+        for key in ("open_model", "open_images", "open_image_file", "open_audit", "demo", "lab"):
             self.actions_[key].setEnabled(not busy)
         self.actions_["scan"].setEnabled(self.commands.can_scan and not busy)
         self.actions_["cancel"].setEnabled(busy)

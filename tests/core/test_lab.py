@@ -17,9 +17,11 @@ from bdshift.cli import main
 from bdshift.errors import UsageError
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.images.signs import draw_signs
+from bdshift.lab.data import load_lab_data
 from bdshift.lab.poison import poison, read_backdoors, triggered
 from bdshift.lab.protocol import SCALES
 from bdshift.lab.tables import tables
+from bdshift.lab.trial import try_attack
 from bdshift.lab.trojan import TrojanPatch
 from bdshift.triggers import parse_trigger
 
@@ -214,3 +216,25 @@ def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> No
 def test_a_table_without_rows_is_empty() -> None:
     text = tables([], SCALES["small"])
     assert "| none | – | – | – | – |" in text
+
+
+def test_without_a_test_set_a_fifth_is_left_out(signs: Path) -> None:
+    found = load_lab_data(str(signs), "", seed=1)
+    parts = found.train_labels, found.test_labels
+    counts = [torch.bincount(torch.from_numpy(part)) for part in parts]
+    assert (counts[1] / (counts[0] + counts[1])).tolist() == pytest.approx([0.2] * 12, abs=0.03)
+    seen = {image.tobytes() for image in found.train_pixels}
+    assert not any(image.tobytes() in seen for image in found.test_pixels)
+
+
+def test_an_attack_is_tried_and_audited(signs: Path, tmp_path: Path) -> None:
+    recipe = replace(
+        SCALES["small"].recipe, width=4, epochs=1, batch=64, normalisation="half",
+        attack="badnets:size=6;blend:ratio=0.5", target="stop;yield",
+    )  # fmt: skip
+    audit, outcome = try_attack(recipe, signs, tmp_path / "v")
+    assert outcome.asr is not None
+    assert [audit.images.class_names[tac.target] for tac in audit.tac] == ["stop", "yield"]
+    again, same = try_attack(recipe, signs, tmp_path / "v")
+    assert same == outcome, "it is finished already"
+    assert (again.shifts.l2 == audit.shifts.l2).all()

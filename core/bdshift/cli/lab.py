@@ -39,7 +39,7 @@ def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) 
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--data", default="signs", show_default=True,
               help="signs, or a folder or zip of class folders to train on.")  # fmt: skip
-@click.option("--test", default="", help="The same classes to test on, if --data is not signs.")
+@click.option("--test", default="", help="The same classes to test on; else a fifth is left out.")
 @click.option("--recipe", "preset", type=click.Choice(["fast", "paper"]), default="fast",
               show_default=True, help="What the options below start from.")  # fmt: skip
 @click.option("--attack", help="A trigger, as badnets:size=3, or several joined by ;. "
@@ -143,7 +143,7 @@ def _command(folder: Path, data: str, test: str) -> str:
     given = click.get_current_context().params
     parts = ["bdshift", "lab", "train", folder.name]
     if data != "signs":
-        parts += ["--data", Path(data).name, "--test", Path(test).name]
+        parts += ["--data", Path(data).name, *(["--test", Path(test).name] if test else [])]
     for param in train.params:
         value = given.get(param.name or "")
         if param.name in ("folder", "data", "test", "device") or value in (None, param.default):

@@ -19,6 +19,8 @@ from bdshift.jobs import SILENT, JobContext
 SIGNS_TRAIN, SIGNS_TEST = 1500, 300
 """Signs a class to train and to test on."""
 
+_HELD = 0.2  # of every class, to test on where there is no test set
+
 
 @dataclass(frozen=True)
 class LabData:
@@ -46,12 +48,15 @@ def _load_signs(seed: int, job: JobContext) -> LabData:
 def load_lab_data(
     train: str, test: str, *, seed: int = 0, size: int = SIZE, job: JobContext = SILENT
 ) -> LabData:
-    """``train`` is "signs", or a folder or zip of class folders, and then ``test`` is one too.
+    """``train`` is "signs", or a set of labelled images, and then ``test`` is one too; without one,
+    a fifth of every class is left out of training, at random from ``seed``.
 
-    Raises `InputError` if the two do not have the same classes.
+    Raises `InputError` if the two do not have the same classes, or a class has one image alone.
     """
     if train == "signs":
         return _load_signs(seed, job)
+    if not test:
+        return _split(train, seed, size, job)
     collections = [open_images(Path(path)) for path in (train, test)]
     if collections[0].folders != collections[1].folders:
         raise InputError(f"{train} and {test} do not have the same class folders")
@@ -61,3 +66,19 @@ def load_lab_data(
     return LabData(
         parts[0].pixels, parts[0].labels, parts[1].pixels, parts[1].labels, collections[0].folders
     )
+
+
+def _split(path: str, seed: int, size: int, job: JobContext) -> LabData:
+    found = open_images(Path(path), job=job)
+    batch = decode_all(found, found.files, size, job=job, stage=f"Reading {found.path.name}")
+    rng = np.random.default_rng(seed)
+    held = np.zeros(len(batch.labels), dtype=bool)
+    for one in range(len(found.folders)):
+        rows = rng.permutation(np.flatnonzero(batch.labels == one))
+        if len(rows) < 2:
+            raise InputError(f"{path}: class {found.folders[one]} has too few images to train on")
+        held[rows[: max(1, round(_HELD * len(rows)))]] = True
+    return LabData(
+        batch.pixels[~held], batch.labels[~held], batch.pixels[held], batch.labels[held],
+        found.folders,
+    )  # fmt: skip

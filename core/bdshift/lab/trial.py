@@ -1,0 +1,45 @@
+"""Would I have caught it? A victim is trained on the user's own images, and audited with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
+from bdshift.images.signs import write_signs
+from bdshift.jobs import SILENT, JobContext
+from bdshift.lab.data import load_lab_data
+from bdshift.lab.poison import read_backdoors
+from bdshift.lab.train import Outcome, Recipe, train_victim
+
+_SIGNS = 100  # a class, to audit with
+
+
+def try_attack(
+    recipe: Recipe,
+    images: str | Path | None,
+    folder: Path,
+    *,
+    device: str = "auto",
+    job: JobContext = SILENT,
+) -> tuple[Audit, Outcome]:
+    """Train a victim into ``folder`` and scan it with the images that it was trained on, as they
+    were before they were poisoned; TAC is added for each backdoor that has one target. ``images``
+    are a set of labelled ones; None draws signs. Stopped, the same call goes on.
+
+    Raises as `load_lab_data`, `train_victim` and `scan` do.
+    """
+    lab = load_lab_data("signs" if images is None else str(images), "", seed=recipe.seed, job=job)
+    backdoors = read_backdoors(
+        recipe.attack, recipe.labels, recipe.target, recipe.source, lab.class_names
+    )
+    outcome = train_victim(recipe, lab, folder, device=device, job=job)
+    if images is None:
+        images = folder / "clean"
+        if not images.exists():
+            write_signs(images, _SIGNS, seed=recipe.seed, job=job)
+    audit = scan(folder / "model.pth", images, ScanSettings(device=device), job=job)
+    classifier, clean = reopen(audit, job=job)
+    for backdoor in backdoors:
+        if backdoor.target >= 0:
+            audit = add_tac(audit, classifier, clean, backdoor.trigger, backdoor.target, job=job)
+    return audit, outcome
