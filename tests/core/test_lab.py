@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -192,7 +194,8 @@ def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> No
     first = CliRunner().invoke(main, [*command, "--attacks", "BadNets", "--methods", "CLP"])
     assert first.exit_code == 0, first.output
     assert {path.name for path in out.iterdir()} == {
-        "badnets-0.json", "badnets-0-clp.json", "tables.md",
+        "badnets-0.json", "badnets-0-clp.json", "tables.md", "overlap.csv", "overlap.svg",
+        "scatter.csv", "scatter.svg", "z.csv",
     }  # fmt: skip
     row = json.loads((out / "badnets-0-clp.json").read_text())
     assert row["spec"].startswith("clp:u=3.0")
@@ -208,6 +211,16 @@ def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> No
     for words in ("| shift tuning |", "| CLP |", "Trojan 0", "*published*"):
         assert words in text
     assert not list((tmp_path / "work").glob("*.state"))
+    drawn = ElementTree.fromstring((out / "overlap.svg").read_text())
+    words = {element.text for element in drawn.iter() if element.tag.endswith("text")}
+    assert {"shift", "w − w̄", "CLP", "Trojan: overlap with TAC", "overlap, %"} <= words
+    lines = list(csv.reader((out / "overlap.csv").read_text("utf-8").splitlines()))
+    assert lines[-1][:3] == ["Trojan", "CLP", "100"]
+    assert float(lines[-1][3]) == 1.0, "all neurons are the same ones"
+    dots = ElementTree.fromstring((out / "scatter.svg").read_text())
+    count = sum(element.tag.endswith("circle") for element in dots.iter())
+    victim = json.loads((out / "badnets-0.json").read_text())
+    assert count == 2 * len(victim["tac"]) == 2 * len(victim["shift"])
     wrong = CliRunner().invoke(main, [*command, "--attacks", "Magic"])
     assert wrong.exit_code == 2
     assert "'Magic' is none of" in wrong.stderr

@@ -19,6 +19,7 @@ from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import LabData, load_lab_data
+from bdshift.lab.figures import figures
 from bdshift.lab.protocol import SHARE, TARGET, TROJAN, Scale
 from bdshift.lab.tables import Row, tables
 from bdshift.lab.train import Recipe, train_victim
@@ -71,13 +72,20 @@ class Tables:
                     )
 
     def write_tables(self) -> None:
-        """``tables.md`` from every row that lies in ``out``."""
+        """Tables and figures from every row that lies in ``out``."""
         found = [json.loads(path.read_text("utf-8")) for path in self.places.out.glob("*.json")]
-        found.sort(key=lambda row: (list(self.scale.attacks).index(row["attack"]), row["seed"]))
-        write_text(self.places.out / "tables.md", tables(found, self.scale))
+        attacks, methods = list(self.scale.attacks), ["", *self.scale.methods]
+        found.sort(
+            key=lambda row: (
+                attacks.index(row["attack"]), row["seed"], methods.index(row.get("method", "")),
+            )
+        )  # fmt: skip
+        made = {"tables.md": tables(found, self.scale), **figures(found, self.scale)}
+        for name, text in made.items():
+            write_text(self.places.out / name, text)
 
     def _kept(self, name: str, make: Callable[[], Row]) -> Row:
-        path = self.places.out / f"{name.lower().replace(' ', '-')}.json"
+        path = self.places.out / f"{_slug(name)}.json"
         if path.exists():
             found: Row = json.loads(path.read_text(encoding="utf-8"))
             return found
@@ -162,8 +170,7 @@ class Tables:
 
     def _purified(self, attack: str, seed: int, method: str) -> Row:
         audit, trigger = self._audited(attack, seed)
-        name = f"{attack}-{seed}-{method}".lower().replace(" ", "-")
-        state = self.places.work / f"{name}.state"
+        state = self.places.work / f"{_slug(f'{attack}-{seed}-{method}')}.state"
         chosen = parse_method(self.scale.methods[method])
         cleaned = clean_model(
             audit, chosen, TARGET, trigger=trigger, test=self.places.test, seed=seed,
@@ -205,6 +212,10 @@ class Tables:
             "versions": versions(),
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         }
+
+
+def _slug(name: str) -> str:
+    return name.lower().replace(" ", "-").replace("'", "")
 
 
 def _figures(found: Agreement) -> dict[str, Any]:

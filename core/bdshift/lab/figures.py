@@ -1,0 +1,188 @@
+"""The papers' figures from the rows that are there: numbers as CSV, drawings as SVG."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from markupsafe import Markup
+
+from bdshift.lab.protocol import TARGET, Scale
+
+Row = dict[str, Any]
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
+"""Okabe and Ito's; dashes tell those apart that come twice."""
+
+_WIDTH, _HEIGHT, _GAP = 300, 220, 46
+_SPENT = ("shift tuning", "the paper's settings")  # whose ranking is the shift
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Axes with a title, lines and points in their units.
+
+    Attributes:
+        title, x, y: words.
+        lines: name and points (x, y) of each; all panels of a figure name the same ones.
+        points: (x, y) of each dot.
+    """
+
+    title: str
+    x: str
+    y: str
+    lines: Sequence[tuple[str, Sequence[tuple[float, float]]]] = ()
+    points: Sequence[tuple[float, float]] = ()
+
+
+def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
+    """File names and their texts: Figure 2 (``overlap``), 3 (``scatter``), and the z-scores of
+    Figure 5 (``z``) for the one target class.
+    """
+    victims = [row for row in rows if "method" not in row]
+    curves = list(_overlaps(rows, scale))
+    dots = [
+        (row["attack"], row["seed"], number, tac, shift)
+        for row in victims
+        for number, (tac, shift) in enumerate(zip(row["tac"], row["shift"], strict=True))
+    ]
+    z = [(row["attack"], row["seed"], i, v) for row in victims for i, v in enumerate(row["z"])]
+    found = {
+        "overlap.csv": _csv(
+            ("attack", "ranking", "percent", "overlap"),
+            [
+                (attack, name, number + 1, round(value, 4))
+                for attack, name, curve in curves
+                for number, value in enumerate(curve)
+            ],
+        ),
+        "scatter.csv": _csv(("attack", "seed", "neuron", "tac", "shift"), dots),
+        "z.csv": _csv(("attack", "seed", "class", "z"), z),
+    }
+    if victims:
+        found["overlap.svg"] = draw([_overlap_panel(curves, attack) for attack in _there(victims)])
+        found["scatter.svg"] = draw([_scatter_panel(victims, attack) for attack in _there(victims)])
+    return found
+
+
+def _scatter_panel(victims: Sequence[Row], attack: str) -> Panel:
+    """Of the first seed."""
+    row = min((row for row in victims if row["attack"] == attack), key=lambda row: row["seed"])
+    title = f"{attack}: shift toward class {TARGET}"
+    return Panel(title, "TAC", "shift", points=list(zip(row["tac"], row["shift"], strict=True)))
+
+
+def _there(victims: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(row["attack"] for row in victims))
+
+
+def _overlaps(rows: Sequence[Row], scale: Scale) -> Iterator[tuple[str, str, list[float]]]:
+    """Attack, ranking, and the mean of its curves over the seeds."""
+    for attack in scale.attacks:
+        own = [row for row in rows if row["attack"] == attack]
+        curves: dict[str, list[list[float]]] = {}
+        for row in own:
+            if "method" not in row:
+                curves.setdefault("shift", []).append(row["agreement"]["shift"]["overlap"])
+                curves.setdefault("w − w̄", []).append(row["agreement"]["data_free"]["overlap"])
+            elif row["agreement"] is not None and row["method"] not in _SPENT:
+                curves.setdefault(row["method"], []).append(row["agreement"]["overlap"])
+        for name, some in curves.items():
+            yield attack, name, [fmean(values) for values in zip(*some, strict=True)]
+
+
+def _overlap_panel(curves: Sequence[tuple[str, str, list[float]]], attack: str) -> Panel:
+    lines = [
+        (name, [(number + 1, 100 * value) for number, value in enumerate(curve)])
+        for one, name, curve in curves
+        if one == attack
+    ]
+    return Panel(f"{attack}: overlap with TAC", "largest neurons, %", "overlap, %", lines)
+
+
+def _csv(head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(lines)
+    return stream.getvalue()
+
+
+def draw(panels: Sequence[Panel]) -> str:
+    """Panels side by side, two in a row, and a legend under them: a whole SVG file."""
+    names = list(dict.fromkeys(name for panel in panels for name, _ in panel.lines))
+    columns = min(2, len(panels))
+    high = (len(panels) + 1) // 2 * (_HEIGHT + _GAP)
+    wide = columns * (_WIDTH + _GAP)
+    parts = [
+        Markup(
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" font-family="sans-serif" '
+            'font-size="11"><rect width="100%" height="100%" fill="#ffffff"/>'
+        ).format(wide, high + 18 * ((len(names) + 3) // 4) + 8)
+    ]
+    for number, panel in enumerate(panels):
+        left = number % 2 * (_WIDTH + _GAP) + _GAP
+        top = number // 2 * (_HEIGHT + _GAP) + 24
+        parts += _panel(panel, names, left, top)
+    for number, name in enumerate(names):
+        x, y = _GAP + number % 4 * (wide - _GAP) / 4, high + 14 + 18 * (number // 4)
+        parts.append(
+            Markup('<path d="M{:.1f} {:.1f}h22" {}/><text x="{:.1f}" y="{:.1f}">{}</text>').format(
+                x, y - 4, _stroke(number), x + 28, y, name
+            )
+        )
+    return str(Markup("\n").join([*parts, Markup("</svg>")])) + "\n"
+
+
+def _stroke(number: int) -> Markup:
+    dash = ' stroke-dasharray="5 3"' if number >= len(_COLOURS) else ""
+    return Markup('fill="none" stroke-width="1.6" stroke="{}"' + dash).format(
+        _COLOURS[number % len(_COLOURS)]
+    )
+
+
+def _panel(panel: Panel, names: Sequence[str], left: float, top: float) -> Iterator[Markup]:
+    everything = [*panel.points, *(point for _, line in panel.lines for point in line)]
+    wide, high = _WIDTH - 16, _HEIGHT - 24
+    spans = []
+    for axis in (0, 1):
+        values = [point[axis] for point in everything] or [0.0]
+        gap = 0.03 * (max(values) - min(values)) or 0.5
+        spans.append((min(values) - gap, max(values) + gap))
+    (x0, x1), (y0, y1) = spans
+
+    def at(point: tuple[float, float]) -> tuple[float, float]:
+        return (
+            left + wide * (point[0] - x0) / (x1 - x0),
+            top + high * (1 - (point[1] - y0) / (y1 - y0)),
+        )
+
+    yield Markup('<text x="{}" y="{}" font-weight="bold">{}</text>').format(
+        left, top - 8, panel.title
+    )
+    yield Markup('<path d="M{} {}v{}h{}" fill="none" stroke="#888888"/>').format(
+        left, top, high, wide
+    )
+    for x, y, words, anchor in (
+        (left, top + high + 14, f"{x0:.3g}", "start"),
+        (left + wide, top + high + 14, f"{x1:.3g}", "end"),
+        (left + wide / 2, top + high + 14, panel.x, "middle"),
+        (left - 4, top + high, f"{y0:.3g}", "end"),
+        (left - 4, top + 9, f"{y1:.3g}", "end"),
+    ):
+        yield Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
+            x, y, anchor, words
+        )
+    yield Markup(
+        '<text transform="translate({:.1f} {:.1f}) rotate(-90)" text-anchor="middle">{}</text>'
+    ).format(left - 8, top + high / 2, panel.y)
+    for name, line in panel.lines:
+        path = "M" + "L".join("{:.1f} {:.1f}".format(*at(point)) for point in line)
+        yield Markup('<path d="{}" {}/>').format(path, _stroke(names.index(name)))
+    for point in panel.points:
+        yield Markup(
+            '<circle cx="{:.1f}" cy="{:.1f}" r="2.5" fill="#0072b2" fill-opacity="0.5"/>'
+        ).format(*at(point))
