@@ -39,7 +39,7 @@ from bdshift.triggers import parse_trigger
 
 STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
 TARGET = 9
-KILLS = int(os.environ.get("BDSHIFT_KILLS", "2"))
+KILLS = int(os.environ.get("BDSHIFT_KILLS", "1"))
 
 
 def of(found: Cleaned) -> dict[str, torch.Tensor]:

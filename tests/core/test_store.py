@@ -111,7 +111,7 @@ def test_a_killed_writer_leaves_a_whole_file(audit: Audit, tmp_path: Path) -> No
     save_audit(audit, tmp_path / "source.h5")
     rng = np.random.default_rng(0)
     writer = None
-    for _ in range(5):
+    for _ in range(3):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, tmp_path / "source.h5", tmp_path / "out.h5"],
             stdout=subprocess.PIPE,
