@@ -16,6 +16,7 @@ from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
 from bdshift.audit.cleaning import clean_model
 from bdshift.audit.records import versions
 from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.devices import pick_device
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import LabData, load_lab_data
@@ -203,6 +204,7 @@ class Tables:
         }
 
     def _told(self, attack: str, seed: int) -> Row:
+        where = pick_device(self.device)
         return {
             "attack": attack,
             "seed": seed,
@@ -210,7 +212,7 @@ class Tables:
             "command": f"bdshift lab tables --scale {self.scale.name} --attacks {attack} "
             f"--seeds {seed}",
             "versions": versions(),
-            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            "device": torch.cuda.get_device_name(where) if where.type == "cuda" else where.type,
         }
 
 

@@ -59,7 +59,8 @@ def registered_pairs(bench: Workbench) -> list[Pair]:
         if isinstance(module, nn.Conv2d):
             last = name, module
         elif isinstance(module, nn.BatchNorm2d) and last is not None:
-            found.append(Pair(*last, module))
+            if module.num_features == last[1].out_channels:  # else the published code stops
+                found.append(Pair(*last, module))
     return found
 
 

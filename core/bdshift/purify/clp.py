@@ -59,7 +59,8 @@ class Clp(Method):
             gone = values > values.mean() + self.u * values.std(correction=0)
             count += int(gone.sum())
             with torch.no_grad():
-                for part in (pair.norm or pair.conv).parameters():  # weight and bias
+                cut = pair.norm if pair.norm is not None and pair.norm.affine else pair.conv
+                for part in cut.parameters():  # weight and bias
                     part[gone] = 0
         score, figures = held_out(bench, clean_loss(bench))
         yield Step(0, score, {"cut": float(count), **figures}, final=True)
