@@ -58,9 +58,12 @@ def registered_pairs(bench: Workbench) -> list[Pair]:
     for name, module in bench.network.named_modules():
         if isinstance(module, nn.Conv2d):
             last = name, module
-        elif isinstance(module, nn.BatchNorm2d) and last is not None:
-            if module.num_features == last[1].out_channels:  # else the published code stops
-                found.append(Pair(*last, module))
+        elif (
+            isinstance(module, nn.BatchNorm2d)
+            and last is not None
+            and module.num_features == last[1].out_channels  # else the published code stops
+        ):
+            found.append(Pair(*last, module))
     return found
 
 
