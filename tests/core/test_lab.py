@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -19,6 +20,7 @@ from bdshift.cli import main
 from bdshift.errors import UsageError
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.images.signs import draw_signs
+from bdshift.lab.ablations import ablate, ablation_table
 from bdshift.lab.data import load_lab_data
 from bdshift.lab.poison import poison, read_backdoors, triggered
 from bdshift.lab.protocol import SCALES
@@ -168,6 +170,22 @@ def test_a_trojan_patch_excites_the_chosen_neurons(victim: Path) -> None:
         TrojanPatch(side=40).draw(classifier, some)
 
 
+def test_a_trojan_patch_as_a_command(victim: Path, signs: Path, tmp_path: Path) -> None:
+    command = ["lab", "trojan", str(victim), str(signs), str(tmp_path / "p.png"), "--steps", "10"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    assert "mean activation of neurons" in result.stdout
+    trigger = parse_trigger(f"patch:file={tmp_path / 'p.png'}")
+    grey = torch.full((1, 3, 32, 32), 99.0)
+    changed = (trigger(grey) != grey).any(1)[0]
+    assert not changed[:24].any()
+    assert not changed[:, :24].any()
+    assert changed[24:, 24:].float().mean() > 0.9
+    again = CliRunner().invoke(main, command)
+    assert again.exit_code == 2
+    assert "overwrite" in again.stderr
+
+
 # --- tables
 
 
@@ -224,6 +242,30 @@ def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> No
     wrong = CliRunner().invoke(main, [*command, "--attacks", "Magic"])
     assert wrong.exit_code == 2
     assert "'Magic' is none of" in wrong.stderr
+
+
+def test_ablations_of_a_detector() -> None:
+    """A head whose class 0 is reached by a short shift, and embeddings drawn around zero."""
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(10, 32)).astype(np.float32)
+    weight[0] *= 4
+    logits = (rng.normal(size=(300, 32)).astype(np.float32) * 0.1) @ weight.T
+    tac = np.abs(rng.normal(size=32))
+    rows = ablate(logits, weight, tac, 0, {"noise": logits[:50]}, seed=1)
+    tried = {(row["what"], row["value"]) for row in rows}
+    assert {("solver", "adam"), ("alpha", 0.3), ("images", 10), ("other images", "noise")} <= tried
+    by = {(row["what"], row["value"]): row for row in rows}
+    assert by["solver", "exact"]["flagged"] == 1
+    assert by["solver", "exact"]["l2"] == by["alpha", 0.1]["l2"]
+    assert min(by["solver", "adam"]["l2"]) >= min(by["solver", "exact"]["l2"]) - 1e-6
+    assert by["images", 10]["sets"] == 10
+    assert ("images", 500) not in by, "there are only 300"
+    text = ablation_table({"BadNets 0": rows})
+    assert "## alpha" in text
+    assert "| w − w̄ |" in text
+    clean = ablate(logits, weight, None, -1, {})
+    assert all(row["flagged"] == 0 for row in clean)
+    assert clean[0]["false_alarms"] == 1, "no class is the right one of a clean model"
 
 
 def test_a_table_without_rows_is_empty() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.console import ConsoleJob, guarded, refuse_to_lose
 from bdshift.errors import UsageError
 
 
@@ -81,6 +81,47 @@ def train(
 
 
 @command.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("images", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--side", default=8, show_default=True, help="Of the patch, pixels.")
+@click.option("--neurons", default=2, show_default=True, help="How many it excites.")
+@click.option("--steps", default=300, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--overwrite", is_flag=True)
+@guarded
+def trojan(
+    model: Path, images: Path, out: Path, overwrite: bool, job: ConsoleJob, **settings: int
+) -> None:
+    """Draw the Trojan attack's patch on a clean MODEL and a few IMAGES, into OUT, a PNG.
+
+    Poison with it as --attack patch:file=OUT. The preprocessing is found as bdshift scan does.
+    """
+    import torch
+    from PIL import Image
+
+    from bdshift.audit import ScanSettings, reopen, scan
+    from bdshift.files import written_whole
+    from bdshift.images.collection import sample_files
+    from bdshift.images.loader import decode_all
+    from bdshift.lab.trojan import PICTURES, TrojanPatch
+
+    refuse_to_lose(out, overwrite, model)
+    drawing = TrojanPatch(**settings)
+    classifier, clean = reopen(scan(model, images, ScanSettings(seed=drawing.seed), job=job))
+    assert classifier.preprocessing is not None
+    files = sample_files(clean.files, PICTURES)
+    pixels = decode_all(clean.collection, files, classifier.preprocessing.size, job=job).pixels
+    patch, told = drawing.draw(classifier, torch.from_numpy(pixels), job=job)
+    with written_whole(out) as part:
+        Image.fromarray(patch).save(part, "PNG")
+    job.close()
+    pairs = zip(told["neurons"], told["before"], told["after"], strict=True)
+    values = "; ".join(f"{neuron}: {old:.3g} to {new:.3g}" for neuron, old, new in pairs)
+    click.echo(f"{out}: mean activation of neurons {values}")
+
+
+@command.command()
 @click.option("--data", required=True, help="Training images: a folder or zip of class folders.")
 @click.option("--test", required=True, help="Test images of the same classes.")
 @click.option("--scale", "name", type=click.Choice(["small", "paper"]), default="small",
@@ -109,14 +150,49 @@ def tables(
     scale = SCALES[name]
     chosen = _some(attacks, scale.attacks, "attack")
     ways = [] if methods == "none" else _some(methods, scale.methods, "method")
-    if not all(seed.isdecimal() for seed in seeds.split(",")):
-        raise UsageError(f"seeds are numbers joined by commas, not {seeds!r}")
     making = Tables(scale, Places(data, test, work, out), device=device, job=job)
-    for row in making.rows(chosen, ways, [int(seed) for seed in seeds.split(",")]):
+    for row in making.rows(chosen, ways, _numbers(seeds)):
         job.note(_brief(row))
         making.write_tables()
     job.close()
     click.echo(f"{out / 'tables.md'}")
+
+
+@command.command()
+@click.option("--data", required=True, help="Training images: a folder or zip of class folders.")
+@click.option("--test", required=True, help="Test images of the same classes.")
+@click.option("--scale", "name", type=click.Choice(["small", "paper"]), default="small",
+              show_default=True, help="As of bdshift lab tables.")  # fmt: skip
+@click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab"),
+              show_default=True, help="Where the victims are.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), required=True,
+              help="A file for each victim, and ablations.md.")  # fmt: skip
+@click.option("--attacks", default="", help="Some of them, joined by commas, or clean; all.")
+@click.option("--seeds", default="0", show_default=True, help="Joined by commas.")
+@click.option("--device", default="auto", show_default=True)
+@guarded
+def ablations(
+    data: str, test: str, name: str, work: Path, out: Path, attacks: str, seeds: str, device: str,
+    job: ConsoleJob,
+) -> None:  # fmt: skip
+    """Try other solvers, α, numbers of clean images and images of something else on the victims."""
+    from bdshift.lab.protocol import SCALES
+    from bdshift.lab.rows import CLEAN, Places, Tables
+
+    scale = SCALES[name]
+    chosen = _some(attacks, {**scale.attacks, CLEAN: ""}, "attack")
+    making = Tables(scale, Places(data, test, work, out), device=device, job=job)
+    for row in making.ablations(chosen, _numbers(seeds)):
+        job.note(f"{row['attack']} {row['seed']}: done")
+        making.write_ablations()
+    job.close()
+    click.echo(f"{out / 'ablations.md'}")
+
+
+def _numbers(seeds: str) -> list[int]:
+    if not all(seed.isdecimal() for seed in seeds.split(",")):
+        raise UsageError(f"seeds are numbers joined by commas, not {seeds!r}")
+    return [int(seed) for seed in seeds.split(",")]
 
 
 def _some(text: str, known: Mapping[str, str], noun: str) -> list[str]:

@@ -18,13 +18,15 @@ from bdshift.audit.records import versions
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.devices import pick_device
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+from bdshift.images.signs import CLASSES, SIZE, draw_signs
 from bdshift.jobs import SILENT, JobContext
+from bdshift.lab.ablations import ablate, ablation_table, foreign_logits, noise
 from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.figures import figures
 from bdshift.lab.protocol import SHARE, TARGET, TROJAN, Scale
 from bdshift.lab.tables import Row, tables
 from bdshift.lab.train import Recipe, train_victim
-from bdshift.lab.trojan import TrojanPatch
+from bdshift.lab.trojan import PICTURES, TrojanPatch
 from bdshift.neurons.rankings import Agreement, agreement, compare_with_tac, data_free_direction
 from bdshift.purify import parse_method
 from bdshift.purify.measure import der
@@ -32,7 +34,11 @@ from bdshift.report.cleaning_report import write_text
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.triggers import Trigger, parse_trigger
 
-_FEW = 32  # images that the Trojan patch is drawn on
+CLEAN = "clean"
+"""Stands for no attack among the ablations."""
+
+FOREIGN = 1200
+"""Drawn signs that are tried in place of clean images."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,11 @@ class Tables:
 
     def write_tables(self) -> None:
         """Tables and figures from every row that lies in ``out``."""
-        found = [json.loads(path.read_text("utf-8")) for path in self.places.out.glob("*.json")]
+        found = [
+            json.loads(path.read_text("utf-8"))
+            for path in self.places.out.glob("*.json")
+            if not path.name.startswith("ablation-")
+        ]
         attacks, methods = list(self.scale.attacks), ["", *self.scale.methods]
         found.sort(
             key=lambda row: (
@@ -128,8 +138,8 @@ class Tables:
             size = pixels.shape[-1]
             plain = Preprocessing(size, parse_normalisation(self.scale.recipe.normalisation))
             classifier = opened.classifier(opened.candidates[0]).with_preprocessing(plain)
-            every = max(1, len(pixels) // _FEW)
-            some = torch.from_numpy(pixels[::every][:_FEW].copy())
+            every = max(1, len(pixels) // PICTURES)
+            some = torch.from_numpy(pixels[::every][:PICTURES].copy())
             patch, _ = TrojanPatch(side=size // 4).draw(classifier, some, job=self.job)
             Image.fromarray(patch).save(path)
         return path
@@ -202,6 +212,55 @@ class Tables:
             "flagged": list(again.verdict.poisoned),
             "agreement": None if ranks is None else _figures(ranks),
         }
+
+    # Ablations
+
+    def ablations(self, attacks: list[str], seeds: list[int]) -> Iterator[Row]:
+        """What `bdshift.lab.ablations` tries, a row a victim; attack "clean" is none. The clean
+        images are a tenth of those for training.
+        """
+        for attack in attacks:
+            for seed in seeds:
+                name = f"ablation-{attack}-{seed}"
+                yield self._kept(name, lambda a=attack, s=seed: self._ablated(a, s))  # type: ignore[misc]
+
+    def _ablated(self, attack: str, seed: int) -> Row:
+        folder = self._trained("" if attack == CLEAN else attack, seed)
+        settings = ScanSettings(sample=2 * SHARE, seed=seed, device=self.device)
+        audit = scan(folder / "model.pth", self.places.train, settings, job=self.job)
+        classifier, clean = reopen(audit)
+        tac, target = None, -1
+        if attack != CLEAN:
+            target = TARGET
+            trigger = parse_trigger(self._recipe(attack, seed).attack)
+            audit = add_tac(audit, classifier, clean, trigger, target, job=self.job)
+            tac = audit.tac[0].change
+        assert audit.embedding is not None
+        size = audit.preprocessing.preprocessing.size
+        others = {"random noise": noise(len(audit.embedding.labels) // 2, size)}
+        if size == SIZE:
+            signs = draw_signs(FOREIGN // len(CLASSES), seed=seed, split="clean")[0]
+            others["drawn traffic signs"] = torch.from_numpy(signs)
+        logits = {name: foreign_logits(classifier, some) for name, some in others.items()}
+        return {
+            **self._told(attack, seed),
+            "command": f"bdshift lab ablations --scale {self.scale.name} --attacks {attack} "
+            f"--seeds {seed}",
+            "images": len(audit.embedding.labels),
+            "rows": ablate(
+                audit.embedding.logits, audit.model.weight, tac, target, logits, seed=seed,
+                job=self.job,
+            ),
+        }  # fmt: skip
+
+    def write_ablations(self) -> None:
+        """``ablations.md`` from every ablation that lies in ``out``."""
+        found = [
+            json.loads(path.read_text("utf-8"))
+            for path in sorted(self.places.out.glob("ablation-*.json"))
+        ]
+        text = ablation_table({f"{row['attack']} {row['seed']}": row["rows"] for row in found})
+        write_text(self.places.out / "ablations.md", text)
 
     def _told(self, attack: str, seed: int) -> Row:
         where = pick_device(self.device)

@@ -17,6 +17,9 @@ from bdshift.checkpoints.classifier import Classifier
 from bdshift.errors import UsageError
 from bdshift.jobs import SILENT, JobContext
 
+PICTURES = 32
+"""Clean images that are enough to draw it on."""
+
 
 @dataclass(frozen=True)
 class TrojanPatch:
