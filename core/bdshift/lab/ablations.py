@@ -20,6 +20,7 @@ from bdshift.shift.adam import solve_adam
 from bdshift.shift.exact import solve_exact
 from bdshift.shift.result import Shifts
 from bdshift.shift.verdict import judge
+from bdshift.text import figure, json_number
 
 ALPHAS = (0.01, 0.03, 0.1, 0.3, 1.0)
 COUNTS = (10, 20, 50, 100, 200, 500, 1000, 2500, 5000)
@@ -67,9 +68,11 @@ def ablate(
             ours = [one.shift[target] for one in shifts]
             told["z"] = median(verdict.scores[target].z for verdict in verdicts)
             told["p"] = median(verdict.scores[target].grubbs_p for verdict in verdicts)
-            told["cosine_data_free"] = median(cosine(one, direction) for one in ours)
+            # None where the shift is zero: images that are all taken for the target already
+            told["cosine_data_free"] = json_number(median(cosine(one, direction) for one in ours))
             if tac is not None:
-                told["cosine_tac"] = median(cosine(np.abs(one), tac) for one in ours)
+                moved = median(cosine(np.abs(one), tac) for one in ours)
+                told["cosine_tac"] = json_number(moved)
         return told
 
     rng = np.random.default_rng(seed)
@@ -149,5 +152,5 @@ def _cell(row: Row) -> str:
         parts.append(f"{row['z']:.2f}".replace("-", "−"))
         parts.append(f"{row['p']:.1g}")
     if "cosine_tac" in row:
-        parts.append(f"{row['cosine_tac']:.3f}")
+        parts.append(figure(row["cosine_tac"], ".3f"))
     return ", ".join(parts)
