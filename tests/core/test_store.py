@@ -166,6 +166,21 @@ def describe(file: h5py.File, found: object) -> None:
     file["audit.json"] = np.frombuffer(json.dumps(found).encode(), np.uint8)
 
 
+def test_audits_from_before_a_file_could_hold_several_models(audit: Audit, tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    save_audit(audit, path)
+    with h5py.File(path, "r+") as file:
+        found = json.loads(file["audit.json"][()].tobytes())
+        del found["settings"]["weights"]
+        describe(file, found)
+    assert load_audit(path).settings == audit.settings
+    with h5py.File(path, "r+") as file:
+        del found["settings"]["alpha"]
+        describe(file, found)
+    with pytest.raises(InputError, match="has other fields"):
+        load_audit(path)
+
+
 @pytest.mark.parametrize("damage", ["cut", "missing", "shape", "json", "external", "soft"])
 def test_damaged_and_hostile_files(audit: Audit, tmp_path: Path, damage: str) -> None:
     path = tmp_path / "a.h5"

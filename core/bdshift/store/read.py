@@ -134,6 +134,9 @@ def _audit(file: _Datasets, at: str, found: dict[str, Any]) -> Audit:
         weight=np.asarray(head[()], dtype=np.float32),
         bias=file.array(f"{at}model/bias", np.float32, (classes,)),
     )
+    settings = found.get("settings")
+    if isinstance(settings, dict):
+        settings.setdefault("weights", None)  # which the first files of schema 2 had not
     given["images"] = images = build(ImagesRecord, found.pop("images"))
     given["verdict"] = verdict = build(Verdict, found.pop("verdict"))
     given["shifts"] = shifts = build(
