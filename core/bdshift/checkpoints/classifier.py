@@ -22,6 +22,18 @@ from bdshift.images.preprocessing import Normalisation, Preprocessing
 from bdshift.jobs import SILENT, JobContext
 
 
+def to_head(
+    network: nn.Module, head: nn.Module, images: torch.Tensor
+) -> tuple[list[torch.Tensor], Any]:
+    """What comes into ``head`` while ``network`` is run, once for each time, and the output."""
+    caught: list[torch.Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
+    try:
+        return caught, network(images)
+    finally:
+        hook.remove()
+
+
 @dataclass(frozen=True)
 class Classifier:
     """An image classifier as bdshift sees it.
@@ -87,17 +99,8 @@ class Classifier:
 
         Raises `InputError` if the head is not fed one vector an image.
         """
-        caught: list[torch.Tensor] = []
-
-        def catch(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-            caught.append(inputs[0])
-
-        hook = self.head.register_forward_pre_hook(catch)
-        try:
-            with torch.inference_mode():
-                output = self.network(images)
-        finally:
-            hook.remove()
+        with torch.inference_mode():
+            caught, output = to_head(self.network, self.head, images)
         if len(caught) != 1 or caught[0].dim() != 2 or not isinstance(output, torch.Tensor):
             raise InputError(
                 f"{self.path}: layer {self.head_name} is not fed one embedding an image, so it is "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,13 +98,11 @@ def trojan(
     Poison with it as --attack patch:file=OUT. The preprocessing is found as bdshift scan does.
     """
     import torch
-    from PIL import Image
 
     from bdshift.audit import ScanSettings, reopen, scan
-    from bdshift.files import written_whole
     from bdshift.images.collection import sample_files
     from bdshift.images.loader import decode_all
-    from bdshift.lab.trojan import PICTURES, TrojanPatch
+    from bdshift.lab.trojan import PICTURES, TrojanPatch, write_patch
 
     refuse_to_lose(out, overwrite, model)
     drawing = TrojanPatch(**settings)
@@ -113,27 +111,36 @@ def trojan(
     files = sample_files(clean.files, PICTURES)
     pixels = decode_all(clean.collection, files, classifier.preprocessing.size, job=job).pixels
     patch, told = drawing.draw(classifier, torch.from_numpy(pixels), job=job)
-    with written_whole(out) as part:
-        Image.fromarray(patch).save(part, "PNG")
+    write_patch(out, patch)
     job.close()
     pairs = zip(told["neurons"], told["before"], told["after"], strict=True)
     values = "; ".join(f"{neuron}: {old:.3g} to {new:.3g}" for neuron, old, new in pairs)
     click.echo(f"{out}: mean activation of neurons {values}")
 
 
+def _of_tables(function: Callable[..., None]) -> Callable[..., None]:
+    """What both commands that make victims by the papers' protocol are told."""
+    for option in (
+        click.option("--device", default="auto", show_default=True),
+        click.option("--seeds", default="0", show_default=True, help="Joined by commas."),
+        click.option("--out", type=click.Path(path_type=Path), required=True,
+                     help="A file for each row, and a page of them all."),
+        click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab"),
+                     show_default=True, help="For victims and what is under way."),
+        click.option("--scale", "name", type=click.Choice(["small", "paper"]), default="small",
+                     show_default=True, help="Narrow networks for a CPU; those of the paper."),
+        click.option("--test", required=True, help="Test images of the same classes."),
+        click.option("--data", required=True,
+                     help="Training images: a folder or zip of class folders."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 @command.command()
-@click.option("--data", required=True, help="Training images: a folder or zip of class folders.")
-@click.option("--test", required=True, help="Test images of the same classes.")
-@click.option("--scale", "name", type=click.Choice(["small", "paper"]), default="small",
-              show_default=True, help="Narrow networks for a CPU; those of the paper.")  # fmt: skip
-@click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab"),
-              show_default=True, help="For victims and what is under way.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), required=True,
-              help="A file for each row, and tables.md.")  # fmt: skip
+@_of_tables
 @click.option("--attacks", default="", help="Some of them, joined by commas; all.")
 @click.option("--methods", default="", help="Some of them, joined by commas; all; none: victims.")
-@click.option("--seeds", default="0", show_default=True, help="Joined by commas.")
-@click.option("--device", default="auto", show_default=True)
 @guarded
 def tables(
     data: str, test: str, name: str, work: Path, out: Path, attacks: str, methods: str, seeds: str,
@@ -159,17 +166,8 @@ def tables(
 
 
 @command.command()
-@click.option("--data", required=True, help="Training images: a folder or zip of class folders.")
-@click.option("--test", required=True, help="Test images of the same classes.")
-@click.option("--scale", "name", type=click.Choice(["small", "paper"]), default="small",
-              show_default=True, help="As of bdshift lab tables.")  # fmt: skip
-@click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab"),
-              show_default=True, help="Where the victims are.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), required=True,
-              help="A file for each victim, and ablations.md.")  # fmt: skip
+@_of_tables
 @click.option("--attacks", default="", help="Some of them, joined by commas, or clean; all.")
-@click.option("--seeds", default="0", show_default=True, help="Joined by commas.")
-@click.option("--device", default="auto", show_default=True)
 @guarded
 def ablations(
     data: str, test: str, name: str, work: Path, out: Path, attacks: str, seeds: str, device: str,

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
 from bdshift.audit.cleaning import clean_model
@@ -26,7 +25,7 @@ from bdshift.lab.figures import figures
 from bdshift.lab.protocol import SHARE, TARGET, TROJAN, Scale
 from bdshift.lab.tables import Row, tables
 from bdshift.lab.train import Recipe, train_victim
-from bdshift.lab.trojan import PICTURES, TrojanPatch
+from bdshift.lab.trojan import PICTURES, TrojanPatch, write_patch
 from bdshift.neurons.rankings import Agreement, agreement, compare_with_tac, data_free_direction
 from bdshift.purify import parse_method
 from bdshift.purify.measure import der
@@ -104,7 +103,12 @@ class Tables:
         row = make()
         self.places.out.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(row, indent=1) + "\n")
+        self._state(name).unlink(missing_ok=True)  # not before: a kill would lose the work
         return row
+
+    def _state(self, name: str) -> Path:
+        """Of a purification that is under way."""
+        return self.places.work / f"{_slug(name)}.state"
 
     # Victims
 
@@ -141,7 +145,7 @@ class Tables:
             every = max(1, len(pixels) // PICTURES)
             some = torch.from_numpy(pixels[::every][:PICTURES].copy())
             patch, _ = TrojanPatch(side=size // 4).draw(classifier, some, job=self.job)
-            Image.fromarray(patch).save(path)
+            write_patch(path, patch)
         return path
 
     def _audited(self, attack: str, seed: int) -> tuple[Audit, Trigger]:
@@ -181,13 +185,11 @@ class Tables:
 
     def _purified(self, attack: str, seed: int, method: str) -> Row:
         audit, trigger = self._audited(attack, seed)
-        state = self.places.work / f"{_slug(f'{attack}-{seed}-{method}')}.state"
         chosen = parse_method(self.scale.methods[method])
         cleaned = clean_model(
             audit, chosen, TARGET, trigger=trigger, test=self.places.test, seed=seed,
-            device=self.device, resume=state, job=self.job,
+            device=self.device, resume=self._state(f"{attack}-{seed}-{method}"), job=self.job,
         )  # fmt: skip
-        state.unlink(missing_ok=True)
         run, again = cleaned.run, cleaned.rescan
         ranks = (
             None

@@ -8,13 +8,16 @@ one find easy to notice.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
-from bdshift.checkpoints.classifier import Classifier
+from bdshift.checkpoints.classifier import Classifier, to_head
 from bdshift.errors import UsageError
+from bdshift.files import written_whole
 from bdshift.jobs import SILENT, JobContext
 
 PICTURES = 32
@@ -69,15 +72,8 @@ class TrojanPatch:
         def excited() -> torch.Tensor:
             patched = images.float()
             patched[:, :, -self.side :, -self.side :] = patch
-            caught: list[torch.Tensor] = []
-            hook = classifier.head.register_forward_pre_hook(
-                lambda _, given: caught.append(given[0])
-            )
-            try:
-                classifier.network(preprocess(patched))
-            finally:
-                hook.remove()
-            return caught[0][:, chosen]
+            (phi,), _ = to_head(classifier.network, classifier.head, preprocess(patched))
+            return phi[:, chosen]
 
         before = excited().detach().mean(0)
         for step in range(self.steps):
@@ -93,3 +89,9 @@ class TrojanPatch:
         }  # fmt: skip
         pixels = patch.detach().round().to(torch.uint8).permute(1, 2, 0).numpy()
         return pixels, told
+
+
+def write_patch(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write what `TrojanPatch.draw` gave as a PNG, whole or not at all."""
+    with written_whole(path) as part:
+        Image.fromarray(pixels).save(part, "PNG")

@@ -66,8 +66,7 @@ class Anp(Method):
         optimiser = torch.optim.SGD(masks.values, self.rate, momentum=0.9)
         state = bench.state
         if "masks" in state:
-            for value, saved in zip(masks.values, state["masks"], strict=True):
-                value.data.copy_(saved)
+            masks.load(state["masks"])
             optimiser.load_state_dict(state["optimiser"])
         per_part = self.iterations // _PARTS
         for part in range(state.get("parts", 0), _PARTS):
@@ -81,7 +80,7 @@ class Anp(Method):
                     total += self._update(bench, masks, optimiser, some, rng)
                     done = part * per_part + number + 1
                     bench.job.progress("Learning masks", done, self.iterations, "updates")
-            state |= {"masks": [value.detach().clone() for value in masks.values],
+            state |= {"masks": masks.saved(),
                       "optimiser": optimiser.state_dict(), "parts": part + 1}  # fmt: skip
             least = min(float(value.detach().min()) for value in masks.values)
             yield Step(part, -1.0, {"loss": total / per_part, "smallest_mask": least})

@@ -118,6 +118,16 @@ class Masks:
                 hooks.callback(norm.register_forward_hook(masked(number)).remove)  # type: ignore[arg-type]
             yield
 
+    def saved(self) -> list[torch.Tensor]:
+        """A copy of the values, for a state."""
+        return [value.detach().clone() for value in self.values]
+
+    def load(self, saved: Sequence[torch.Tensor]) -> None:
+        """Take values that were `saved`."""
+        with torch.no_grad():
+            for value, old in zip(self.values, saved, strict=True):
+                value.copy_(old)
+
     def clip(self) -> None:
         """Keep them between 0 and 1."""
         with torch.no_grad():

@@ -70,8 +70,7 @@ class Rnp(Method):
             yield Step(0, -1.0, {"unlearnt_accuracy": reached})
         masks = Masks(bench)
         if "masks" in state:
-            for value, saved in zip(masks.values, state["masks"], strict=True):
-                value.data.copy_(saved)
+            masks.load(state["masks"])
         bench.network.requires_grad_(False)
         tuned = bench.clean.tune
         for epoch in range(state.get("epochs", 0), self.epochs):
@@ -92,7 +91,7 @@ class Rnp(Method):
                     total += loss.item() * len(rows)
                     bench.job.raise_if_cancelled()
             bench.job.progress("Recovering by masks", epoch + 1, self.epochs, "epochs")
-            state |= {"masks": [value.detach().clone() for value in masks.values],
+            state |= {"masks": masks.saved(),
                       "epochs": epoch + 1}  # fmt: skip
             yield Step(1 + epoch, -1.0, {"loss": total / len(tuned)})
         bench.network.requires_grad_(True)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from bdshift.checkpoints.classifier import Classifier
+from bdshift.checkpoints.classifier import Classifier, to_head
 from bdshift.devices import autocast, has_native_bfloat16
 from bdshift.jobs import SILENT, JobContext
 from bdshift.purify.clean_data import CleanData, Part
@@ -73,13 +73,8 @@ class Workbench:
 
     def phi(self, images: torch.Tensor) -> torch.Tensor:
         """φ of what ``clean.preprocess`` gives, float32 (n, d), with gradients if they are on."""
-        caught: list[torch.Tensor] = []
-        hook = self.head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-        try:
-            with autocast(self.device, self.precision):
-                self.through(images)
-        finally:
-            hook.remove()
+        with autocast(self.device, self.precision):
+            caught, _ = to_head(self.through, self.head, images)
         self.forwards += len(images)
         return caught[0].float()
 
