@@ -177,10 +177,11 @@ def main(out: Path, demo: Path) -> None:
 
 
 def at_200_percent(out: Path, demo: Path) -> None:
-    """The audit that `main` left, with twice the pixels."""
+    """The demo's audit with twice the pixels."""
     camera = Camera(out, demo)
-    camera.window.commands.open(demo / "victim.h5")
+    camera.window.commands.do("demo")
     camera.idle()
+    assert camera.window.session.state.audit is not None
     camera.take("double")
     camera.window.commands.do("dark")
     camera.window.commands.do("ja")
