@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from bdshift_gui.dialogs.asking import Asking
-from bdshift_gui.dialogs.trigger import start_of
+from bdshift_gui.dialogs.trigger import attack_words, start_of
 from bdshift_gui.i18n import tr
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
@@ -59,15 +59,9 @@ class LabDialog(Asking):
         )  # fmt: skip
         self.column.addWidget(lead)
         self.attack, self.spec = QComboBox(), QLineEdit()
-        for key, words in (
-            ("badnets", tr("Patch of one colour (BadNets)")),
-            ("blend", tr("Pattern over the whole image (Blend)")),
-            ("wanet", tr("Warp (WaNet)")),
-            ("sig", tr("Faint sine (SIG)")),
-            ("patch", tr("Picture from a file")),
-            ("", tr("None: a clean model")),
-        ):
-            self.attack.addItem(words, key)
+        for key, words in (attack_words() | {"": tr("None: a clean model")}).items():
+            if key != "warp":  # a checkpoint's own, for the victim that it was made with
+                self.attack.addItem(words, key)
         self.labels, self.target, self.source = QComboBox(), QComboBox(), QComboBox()
         for key, words in _label_words().items():
             self.labels.addItem(words, key)
@@ -128,7 +122,10 @@ class LabDialog(Asking):
 
     def _attack_changed(self) -> None:
         attack = self.attack.currentData()
-        self.spec.setText(start_of(attack) if attack else "")
+        start = start_of(attack) if attack else ""
+        if attack in ("input-aware", "lira"):  # their file comes from this training
+            start = start.replace("file=,", "").removesuffix(":file=")
+        self.spec.setText(start)
         usual = "clean-label" if attack == "sig" else "all-to-one"
         self.labels.setCurrentIndex(self.labels.findData(usual))
         self._check()

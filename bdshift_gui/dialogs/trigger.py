@@ -43,10 +43,8 @@ class TriggerDialog(Asking):
         column.addWidget(lead)
         form = QFormLayout()
         self.kind, self.spec = QComboBox(), QLineEdit()
-        self.kind.addItem(tr("Patch of one colour (BadNets)"), "badnets")
-        self.kind.addItem(tr("Pattern over the whole image (Blend)"), "blend")
-        self.kind.addItem(tr("Picture from a file"), "patch")
-        self.kind.addItem(tr("Warp of a WaNet checkpoint"), "warp")
+        for attack, words in attack_words().items():
+            self.kind.addItem(words, attack)
         form.addRow(tr("Attack"), self.kind)
         self._browse = QPushButton()
         self._browse.clicked.connect(self._choose_file)
@@ -75,14 +73,19 @@ class TriggerDialog(Asking):
         self._show_browse()
 
     def _show_browse(self) -> None:
-        words = {"patch": tr("Choose a picture…"), "warp": tr("Choose a checkpoint…")}
+        learnt = tr("Choose its trigger.pth…")
+        words = {
+            "patch": tr("Choose a picture…"), "warp": tr("Choose a checkpoint…"),
+            "input-aware": learnt, "lira": learnt,
+        }  # fmt: skip
         self._browse.setText(words.get(self.kind.currentData(), ""))
         self._browse.setVisible(self.kind.currentData() in words)
 
     def _choose_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, self._browse.text())
         if path:
-            self.spec.setText(start_of(self.kind.currentData()) + path)
+            attack, _, rest = start_of(self.kind.currentData()).partition(":file=")
+            self.spec.setText(f"{attack}:file={path}{rest}")
 
     def _preview(self, text: str) -> None:
         from bdshift.errors import BdshiftError
@@ -120,6 +123,20 @@ class TriggerDialog(Asking):
 
     def answer(self) -> None:
         self.chosen.emit(self.spec.text())
+
+
+def attack_words() -> dict[str, str]:
+    """What each attack is called, by the name it has in a trigger's text."""
+    return {
+        "badnets": tr("Patch of one colour (BadNets)"),
+        "blend": tr("Pattern over the whole image (Blend)"),
+        "wanet": tr("Warp (WaNet)"),
+        "sig": tr("Faint sine (SIG)"),
+        "input-aware": tr("Each image its own pattern (Input-aware)"),
+        "lira": tr("Faint change that is learnt (LIRA)"),
+        "patch": tr("Picture from a file"),
+        "warp": tr("Warp of a WaNet checkpoint"),
+    }
 
 
 def start_of(attack: str) -> str:

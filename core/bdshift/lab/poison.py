@@ -23,6 +23,7 @@ import torch
 
 from bdshift.errors import UsageError
 from bdshift.triggers import Trigger, WaNet, parse_trigger
+from bdshift.triggers.learnt import Learnt
 
 Labels = Literal["all-to-one", "one-to-one", "all-to-all", "clean-label"]
 
@@ -78,6 +79,11 @@ def read_backdoors(
     if labels not in get_args(Labels):
         raise UsageError(f"labels are one of {', '.join(get_args(Labels))}, not {labels!r}")
     triggers = [parse_trigger(text) for text in attack.split(";")]
+    for trigger in triggers:
+        if isinstance(trigger, Learnt) and (len(triggers) > 1 or labels == "clean-label"):
+            raise UsageError(f"{trigger.attack} is learnt alone, and changes labels")
+        if isinstance(trigger, Learnt) and trigger.file:
+            raise UsageError(f"{trigger.attack} is learnt with its victim; leave out file=")
     everything = labels == "all-to-all"
     targets = [-1] * len(triggers) if everything else [_index(t, names) for t in target.split(";")]
     if (everything and target) or len(targets) != len(triggers):

@@ -29,7 +29,8 @@ from bdshift.images.augment import random_shift
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import LabData
-from bdshift.lab.poison import poison, read_backdoors, triggered
+from bdshift.lab.joint import Batch, as_learnt, start_joint
+from bdshift.lab.poison import Backdoor, poison, read_backdoors, triggered
 
 _STATE, _CARD = "resume.pt", "card.json"
 
@@ -71,6 +72,10 @@ class Recipe:
     flip: bool = False
     seed: int = 0
 
+    def backdoors(self, class_names: tuple[str, ...]) -> tuple[Backdoor, ...]:
+        """What is put into the victim; raises as `read_backdoors`."""
+        return read_backdoors(self.attack, self.labels, self.target, self.source, class_names)
+
 
 FAST = Recipe()
 PAPER = Recipe(width=64, epochs=100, batch=128, peak_rate=0.1, schedule="cosine")
@@ -83,7 +88,8 @@ class Outcome:
     """What a finished victim does on the test images (shares in [0, 1]).
 
     ``asr`` counts only images that are not of the target already, and is the mean of several
-    backdoors; None for a clean model.
+    backdoors; None for a clean model. ``poisoned_images`` are those poisoned before the training:
+    none where the trigger is learnt during it.
     """
 
     acc: float
@@ -97,28 +103,46 @@ class _Data:
 
     def __init__(self, recipe: Recipe, data: LabData, device: torch.device) -> None:
         self.recipe = recipe
+        self.precision = "bfloat16" if has_native_bfloat16(device) else "float32"
         self.pixels = torch.from_numpy(data.train_pixels.copy()).to(device)
         self.labels = torch.from_numpy(data.train_labels.copy()).to(device)
         self.preprocess = Preprocessing(
             data.train_pixels.shape[-1], parse_normalisation(recipe.normalisation)
         )
-        self.backdoors = read_backdoors(
-            recipe.attack, recipe.labels, recipe.target, recipe.source, data.class_names
-        )
+        self.backdoors = recipe.backdoors(data.class_names)
+        self.joint = start_joint(self.backdoors, recipe.rate, recipe.seed, device)
         self.poisoned = poison(
-            self.pixels, self.labels, self.backdoors, recipe.rate, recipe.cover, recipe.seed
-        )
+            self.pixels, self.labels, () if self.joint else self.backdoors, recipe.rate,
+            recipe.cover, recipe.seed,
+        )  # fmt: skip
 
-    def batch(self, rows: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """Normalised, shifted and mirrored images of ``rows``, channels-last."""
-        count, reach = len(rows), self.recipe.shift
-        images = self.preprocess(self.pixels[rows])
+    def prepare(self, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """Images in 0…255, normalised, shifted and mirrored; channels-last."""
+        count, reach = len(pixels), self.recipe.shift
+        images = self.preprocess(pixels)
         if reach:
             images = random_shift(images, reach, rng)
         if self.recipe.flip:
             mirror = (torch.rand(count, generator=rng) < 0.5).to(images.device)
             images = torch.where(mirror[:, None, None, None], images.flip(3), images)
         return images
+
+    def loss(
+        self, network: nn.Module, rows: torch.Tensor, rng: torch.Generator, done: float
+    ) -> torch.Tensor:
+        """Of a batch; a trigger that is learnt moves a step before it is on it."""
+        pixels, labels = self.pixels[rows], self.labels[rows]
+
+        def classify(images: torch.Tensor) -> torch.Tensor:
+            with autocast(pixels.device, self.precision):
+                logits: torch.Tensor = network(self.prepare(images, rng))
+            return logits.float()
+
+        if self.joint is not None:
+            batch = Batch(pixels.float(), labels, rng, done)
+            with autocast(pixels.device, self.precision):
+                pixels, labels = self.joint.mix(network, classify, batch)
+        return functional.cross_entropy(classify(pixels), labels)
 
 
 def predict(network: nn.Module, preprocess: Preprocessing, pixels: torch.Tensor) -> torch.Tensor:
@@ -171,7 +195,8 @@ def train_victim(
     device: str = "auto",
     job: JobContext = SILENT,
 ) -> Outcome:
-    """Train, and write ``model.pth``, ``card.json`` and ``log.csv`` into ``folder``.
+    """Train, and write ``model.pth``, ``card.json`` and ``log.csv`` into ``folder``, and
+    ``trigger.pth`` for a trigger that is learnt with it.
 
     A state is kept after each epoch; the same recipe in the same folder goes on from there, and
     returns at once if it is finished. ``command`` is written into the card.
@@ -190,7 +215,6 @@ def train_victim(
         job.note(f"{folder}: is finished already")
         return Outcome(**finished["outcome"])
     data = _Data(recipe, lab, where)
-    precision = "bfloat16" if has_native_bfloat16(where) else "float32"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = resnet18(recipe.width, len(lab.class_names))
@@ -207,7 +231,11 @@ def train_victim(
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         log = state["log"]
+        if data.joint is not None:
+            data.joint.load(state["joint"])
         job.note(f"Going on after epoch {len(log)}")
+    elif data.joint is not None:
+        data.joint.begin(data.pixels, recipe.seed, job)
     steps = len(data.labels) // recipe.batch
     for epoch in range(len(log), recipe.epochs):
         started = time.perf_counter()
@@ -219,9 +247,7 @@ def train_victim(
             done = (epoch * steps + step + 1) / (recipe.epochs * steps + 1)
             for group in optimiser.param_groups:
                 group["lr"] = recipe.peak_rate * SCHEDULES[recipe.schedule](done)
-            with autocast(where, precision):
-                logits = network(data.batch(rows, rng))
-                loss = functional.cross_entropy(logits.float(), data.labels[rows])
+            loss = data.loss(network, rows, rng, done)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -236,8 +262,12 @@ def train_victim(
                 "network": network.state_dict(),
                 "optimiser": optimiser.state_dict(),
                 "log": log,
+                "joint": None if data.joint is None else data.joint.state(),
             },
         )
+    if data.joint is not None:
+        data.joint.write(folder)
+        data.backdoors = as_learnt(data.backdoors, folder)
     acc, asr = _evaluate(network, data, lab, where)
     outcome = Outcome(acc, asr, data.poisoned, sum(row["seconds"] for row in log))
     weights = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
@@ -246,7 +276,7 @@ def train_victim(
         writer = csv.writer(stream)
         writer.writerow(["epoch", "loss", "seconds"])
         writer.writerows([i + 1, row["loss"], row["seconds"]] for i, row in enumerate(log))
-    _write_card(folder, recipe, outcome, lab.class_names, command, where, precision)
+    _write_card(folder, recipe, outcome, lab.class_names, command, where, data.precision)
     state_file.unlink(missing_ok=True)
     return outcome
 

@@ -8,7 +8,7 @@ from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
 from bdshift.images.signs import write_signs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import load_lab_data
-from bdshift.lab.poison import read_backdoors
+from bdshift.lab.joint import as_learnt
 from bdshift.lab.train import Outcome, Recipe, train_victim
 
 _SIGNS = 100  # a class, to audit with
@@ -29,9 +29,6 @@ def try_attack(
     Raises as `load_lab_data`, `train_victim` and `scan` do.
     """
     lab = load_lab_data("signs" if images is None else str(images), "", seed=recipe.seed, job=job)
-    backdoors = read_backdoors(
-        recipe.attack, recipe.labels, recipe.target, recipe.source, lab.class_names
-    )
     outcome = train_victim(recipe, lab, folder, device=device, job=job)
     if images is None:
         images = folder / "clean"
@@ -39,7 +36,7 @@ def try_attack(
             write_signs(images, _SIGNS, seed=recipe.seed, job=job)
     audit = scan(folder / "model.pth", images, ScanSettings(device=device), job=job)
     classifier, clean = reopen(audit, job=job)
-    for backdoor in backdoors:
+    for backdoor in as_learnt(recipe.backdoors(lab.class_names), folder):
         if backdoor.target >= 0:
             audit = add_tac(audit, classifier, clean, backdoor.trigger, backdoor.target, job=job)
     return audit, outcome

@@ -1,7 +1,8 @@
 """x → x + δ, one attack a file.
 
 A trigger is written as text, ``name:option=value,option=value``: ``badnets``, ``badnets:size=4``,
-``blend:ratio=0.1``, ``wanet``, ``sig``, ``patch:file=sticker.png``, ``warp:file=wanet.pth``.
+``blend:ratio=0.1``, ``wanet``, ``sig``, ``patch:file=sticker.png``, ``warp:file=wanet.pth``,
+``lira:file=trigger.pth``.
 `parse_trigger` reads it, ``trigger.spec`` writes it.
 """
 
@@ -10,13 +11,15 @@ from __future__ import annotations
 from bdshift.spec import parse_spec
 from bdshift.triggers.badnets import BadNets
 from bdshift.triggers.base import Trigger
+from bdshift.triggers.input_aware import InputAware
+from bdshift.triggers.lira import Lira
 from bdshift.triggers.picture import Blend, Patch
 from bdshift.triggers.sig import Sig
 from bdshift.triggers.wanet import WaNet
 from bdshift.triggers.warp import Warp
 
 TRIGGERS: dict[str, type[Trigger]] = {
-    kind.attack: kind for kind in (BadNets, Blend, Patch, Sig, WaNet, Warp)
+    kind.attack: kind for kind in (BadNets, Blend, InputAware, Lira, Patch, Sig, WaNet, Warp)
 }
 """Every attack by the name it has in a trigger's text."""
 
@@ -24,6 +27,8 @@ __all__ = [
     "TRIGGERS",
     "BadNets",
     "Blend",
+    "InputAware",
+    "Lira",
     "Patch",
     "Sig",
     "Trigger",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from bdshift.errors import InputError
 from bdshift.spec import write_spec
 
 if TYPE_CHECKING:
@@ -34,3 +36,17 @@ class Trigger(ABC):
     def spec(self) -> str:
         """The text that `parse_trigger` turns back into this trigger."""
         return write_spec(self.attack, self)
+
+
+def local_file(path: str) -> Path:
+    """The file that a trigger names, the home folder written out.
+
+    Raises `InputError` if it is on another machine: an audit file may have named it, and opening
+    one must not call anybody. And if it is in the home of somebody who is not here.
+    """
+    if path.startswith(("\\\\", "//")):
+        raise InputError(f"{path}: is on another machine; copy it to this one first")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: {error}") from error

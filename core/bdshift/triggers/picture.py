@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -13,7 +12,7 @@ from PIL import Image
 
 from bdshift.errors import InputError, UsageError
 from bdshift.images.decode import open_picture
-from bdshift.triggers.base import Trigger
+from bdshift.triggers.base import Trigger, local_file
 
 if TYPE_CHECKING:
     import torch
@@ -23,11 +22,9 @@ _MOST = 64 * 1024 * 1024  # bytes of a picture's file
 
 
 def _open_rgba(path: str) -> Image.Image:
-    """An audit file may have named it, so nothing is asked of another machine or a device."""
-    if path.startswith(("\\\\", "//")):
-        raise InputError(f"{path}: is on another machine; copy it to this one first")
+    """An audit file may have named it, so no device is read."""
+    found = local_file(path)
     try:
-        found = Path(path).expanduser()
         if found.exists() and not (found.is_file() and found.stat().st_size <= _MOST):
             raise ValueError("no file, or too large")
         with open_picture(found.read_bytes()) as image:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bdshift.checkpoints.reader import read_checkpoint
 from bdshift.checkpoints.tensors import LazyTensor
 from bdshift.errors import InputError, UsageError
-from bdshift.triggers.base import Trigger
+from bdshift.triggers.base import Trigger, local_file
 
 if TYPE_CHECKING:
     import torch
@@ -39,9 +38,7 @@ class Warp(Trigger):
     @cached_property
     def _grid(self) -> torch.Tensor:
         """Where each pixel comes from, float32 (1, H, W, 2) in −1…1."""
-        if self.file.startswith(("\\\\", "//")):  # an audit file may have named it
-            raise InputError(f"{self.file}: is on another machine; copy it to this one first")
-        held = read_checkpoint(Path(self.file).expanduser()).value
+        held = read_checkpoint(local_file(self.file)).value
         noise, identity = (_grid(held, self.file, key) for key in ("noise_grid", "identity_grid"))
         if noise.shape != identity.shape:
             raise InputError(f"{self.file}: its two grids have different sizes")

@@ -1,0 +1,191 @@
+"""Input-aware and LIRA: painted for each image, learnt with the victim, read as data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from bdshift.errors import InputError, UsageError
+from bdshift.jobs import SILENT, Cancelled, JobContext
+from bdshift.lab.data import LabData, load_lab_data
+from bdshift.lab.joint import Batch, JointInputAware, JointLira, start_joint
+from bdshift.lab.poison import read_backdoors
+from bdshift.lab.protocol import SCALES
+from bdshift.lab.train import Recipe, train_victim
+from bdshift.lab.trial import try_attack
+from bdshift.triggers import InputAware, parse_trigger
+from bdshift.triggers.painter import Painter
+
+NAMES = ("cat", "dog", "eel")
+CPU = torch.device("cpu")
+
+
+def pixels(count: int = 48, size: int = 16) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (count, 3, size, size), generator=rng, dtype=torch.uint8)
+
+
+class Colours(nn.Module):
+    """Mean colours, one a class."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return 0.1 * images.mean((2, 3))
+
+
+@pytest.mark.parametrize("attack", ["lira:epsilon=0.1", "input-aware"])
+def test_what_was_learnt_is_written_and_read_back(attack: str, tmp_path: Path) -> None:
+    backdoors = read_backdoors(attack, "all-to-one", "dog", "", NAMES)
+    joint = start_joint(backdoors, 0.25, 3, CPU)
+    assert joint is not None
+    with pytest.raises(UsageError, match="learnt with its victim"):
+        joint.backdoor.trigger(pixels().float())
+    joint.write(tmp_path)
+    trigger = replace(joint.backdoor.trigger, file=str(tmp_path / "trigger.pth"))
+    trigger = parse_trigger(trigger.spec)
+    images = pixels(size=18).float()
+    found = trigger(images)
+    assert found.shape == images.shape
+    assert not torch.equal(found, images)
+    assert torch.allclose(found[5:6], trigger(images[5:6]), atol=1e-3), "whatever else is there"
+    if attack.startswith("lira"):
+        assert float((found - images).abs().max()) <= 25.5 + 1e-3
+    (tmp_path / "trigger.pth").write_bytes(b"nothing")
+    with pytest.raises(InputError):
+        parse_trigger(trigger.spec)(images)
+
+
+def test_files_that_hold_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "trigger.pth"
+    weights = Painter(3).state_dict()
+    broken = weights | {"paint.bias": torch.full((3,), torch.nan)}
+    wrong = {
+        "holds no trigger of lira": {"attack": "input-aware", "change": weights},
+        "holds no change": {"attack": "lira", "change": [1]},
+        "no painter": {"attack": "lira", "change": {}},
+        "not finite": {"attack": "lira", "change": broken},
+        "other layers": {"attack": "lira", "change": Painter(1).state_dict()},
+    }  # fmt: skip
+    for words, held in wrong.items():
+        torch.save(held, path)
+        with pytest.raises(InputError, match=words):
+            parse_trigger(f"lira:file={path}")(pixels().float())
+    for remote in ("\\\\host\\a.pth", "//host/a.pth"):
+        with pytest.raises(InputError, match="another machine"):
+            parse_trigger(f"lira:file={remote}")(pixels().float())
+    with pytest.raises(UsageError, match="epsilon"):
+        parse_trigger("lira:epsilon=2")
+
+
+def test_what_cannot_be_learnt_is_refused() -> None:
+    for attack, labels, target, words in (
+        ("lira;badnets", "all-to-one", "cat;dog", "alone"),
+        ("input-aware", "clean-label", "cat", "changes labels"),
+        ("lira:file=a.pth", "all-to-one", "cat", "leave out file"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            read_backdoors(attack, labels, target, "", NAMES)
+    assert (
+        start_joint(read_backdoors("badnets", "all-to-one", "cat", "", NAMES), 0.1, 0, CPU) is None
+    )
+
+
+def test_lira_learns_to_send_images_to_the_target_then_stays() -> None:
+    (backdoor,) = read_backdoors("lira:epsilon=0.2", "all-to-one", "dog", "", NAMES)
+    joint, network = JointLira(backdoor, 0, CPU), Colours()
+    images, labels = pixels(), torch.arange(48) % 3
+    rng = torch.Generator().manual_seed(0)
+
+    def step(done: float) -> tuple[torch.Tensor, torch.Tensor]:
+        return joint.mix(network, network, Batch(images.float(), labels, rng, done))
+
+    first, told = step(0.0)
+    assert torch.equal(first[:48], images.float())
+    assert torch.equal(told[:48], labels)
+    assert len(first) == 48 + 32, "those of the target are not attacked"
+    assert (told[48:] == 1).all()
+    assert torch.equal(first, first.round()), "as a file would hold them"
+    for _ in range(30):
+        last, _ = step(0.1)
+    sent = network(last[48:]).argmax(1)
+    before = network(first[48:]).argmax(1)
+    assert (sent == 1).float().mean() > (before == 1).float().mean() + 0.3
+    fixed, _ = step(0.6)
+    again, _ = step(0.9)
+    assert torch.equal(fixed, again)
+    assert network.training
+
+
+def test_input_aware_masks_are_small_and_another_images_trigger_keeps_the_label() -> None:
+    (backdoor,) = read_backdoors("input-aware", "all-to-one", "dog", "", NAMES)
+    joint, network = JointInputAware(backdoor, 0, CPU, share=0.25), Colours()
+    images, labels = pixels(), torch.arange(48) % 3
+    before = InputAware.mask(images.float(), joint.painters).mean().item()
+    joint._mask_steps = 60  # type: ignore[misc]
+    joint.begin(images, 0, SILENT)
+    masks = InputAware.mask(images.float(), joint.painters)
+    assert masks.mean().item() < 0.1 < before
+    kept = [value.clone() for value in joint.painters["mask"].parameters()]
+    rng = torch.Generator().manual_seed(0)
+    mixed, told = joint.mix(network, network, Batch(images.float(), labels, rng, 0.0))
+    changed = (mixed != images.float()).flatten(1).any(1)
+    relabelled = told != labels
+    assert int(relabelled.sum()) == 12
+    assert (told[relabelled] == 1).all()
+    assert changed[relabelled].all()
+    assert int(changed.sum()) == 24, "as many carry another image's and keep their label"
+    now = joint.painters["mask"].parameters()
+    assert all(torch.equal(old, new) for old, new in zip(kept, now, strict=True))
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        next(joint.painters["mask"].parameters()).sum().backward()
+
+
+@pytest.fixture(scope="module")
+def lab(signs: Path) -> LabData:
+    return load_lab_data(str(signs), "")
+
+
+def recipe(attack: str) -> Recipe:
+    return replace(
+        SCALES["small"].recipe, width=4, epochs=2, batch=64, normalisation="half", attack=attack,
+        target="stop",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", ["lira", "input-aware"])
+def test_a_training_that_was_stopped_gives_the_same_trigger(
+    attack: str, lab: LabData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(JointInputAware, "_mask_steps", 5)
+    train_victim(recipe(attack), lab, tmp_path / "whole")
+
+    class Stops(JobContext):
+        def progress(self, stage: str, done: int, total: int, unit: str, note: str = "") -> None:
+            if stage == "Training" and done == total // 2 + 1:
+                raise Cancelled
+
+    with pytest.raises(Cancelled):
+        train_victim(recipe(attack), lab, tmp_path / "parts", job=Stops())
+    train_victim(recipe(attack), lab, tmp_path / "parts")
+    for name in ("model.pth", "trigger.pth"):
+        one, other = (torch.load(tmp_path / folder / name) for folder in ("whole", "parts"))
+        flat = [_tensors(held) for held in (one, other)]
+        assert all(torch.equal(a, b) for a, b in zip(*flat, strict=True)), name
+        assert flat[0]
+
+
+def _tensors(held: object) -> list[torch.Tensor]:
+    if isinstance(held, dict):
+        return [tensor for value in held.values() for tensor in _tensors(value)]
+    return [held] if isinstance(held, torch.Tensor) else []
+
+
+def test_the_audit_measures_with_the_trigger_that_was_learnt(signs: Path, tmp_path: Path) -> None:
+    audit, outcome = try_attack(recipe("lira:epsilon=0.1"), signs, tmp_path / "v")
+    (tac,) = audit.tac
+    assert tac.trigger == f"lira:file={tmp_path / 'v' / 'trigger.pth'},epsilon=0.1"
+    assert outcome.poisoned_images == 0
+    assert tac.change.max() > 0
