@@ -37,8 +37,20 @@ def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) 
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--data", default="signs", show_default=True,
-              help="signs, or a folder or zip of class folders to train on.")  # fmt: skip
+@click.option(
+    "--data",
+    default="signs",
+    show_default=True,
+    help="signs, cifar10, cifar100, gtsrb, or images to train on, as scan takes them.",
+)
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    default=Path("data"),
+    show_default=True,
+    help="Where torchvision keeps the sets that have a name.",
+)
+@click.option("--download", is_flag=True, help="Let torchvision fetch it; nothing else does.")
 @click.option("--test", default="", help="The same classes to test on; else a fifth is left out.")
 @click.option("--recipe", "preset", type=click.Choice(["fast", "paper"]), default="fast",
               show_default=True, help="What the options below start from.")  # fmt: skip
@@ -61,8 +73,9 @@ def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) 
 @click.option("--device", default="auto", show_default=True)
 @guarded
 def train(
-    folder: Path, data: str, test: str, preset: str, device: str, job: ConsoleJob, **given: object
-) -> None:
+    folder: Path, data: str, root: Path, download: bool, test: str, preset: str, device: str,
+    job: ConsoleJob, **given: object,
+) -> None:  # fmt: skip
     """Train a victim, or without --attack its clean twin, into FOLDER.
 
     Stopped at any moment, the same command goes on after the last finished epoch.
@@ -71,7 +84,9 @@ def train(
     from bdshift.lab.train import RECIPES, train_victim
 
     chosen = replace(RECIPES[preset], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-    images = load_lab_data(data, test, seed=chosen.seed, job=job)
+    images = load_lab_data(
+        data, test, seed=chosen.seed, root=root, download=download, job=job
+    )  # fmt: skip
     outcome = train_victim(
         chosen, images, folder, command=_command(folder, data, test), device=device, job=job
     )
@@ -220,7 +235,10 @@ def _command(folder: Path, data: str, test: str) -> str:
         parts += ["--data", Path(data).name, *(["--test", Path(test).name] if test else [])]
     for param in train.params:
         value = given.get(param.name or "")
-        if param.name in ("folder", "data", "test", "device") or value in (None, param.default):
+        if param.name in ("folder", "data", "root", "download", "test", "device") or value in (
+            None,
+            param.default,
+        ):
             continue
         flag = param.opts[0]
         parts += [flag] if value is True else [flag, str(value)]

@@ -1,4 +1,4 @@
-"""Training and test images for a victim: the drawn `signs`, or two folders or zips of classes."""
+"""Images to make a victim from: drawn `signs`, sets by name, folders or zips of classes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bdshift.errors import InputError
+from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
 from bdshift.images.loader import decode_all
 from bdshift.images.signs import CLASSES, SIZE, Split, draw_signs
@@ -18,6 +18,12 @@ from bdshift.jobs import SILENT, JobContext
 
 SIGNS_TRAIN, SIGNS_TEST = 1500, 300
 """Signs a class to train and to test on."""
+
+NAMED = ("cifar10", "cifar100", "gtsrb")
+"""Sets that torchvision knows."""
+
+ROOT = Path("data")
+"""Where they are looked for."""
 
 _HELD = 0.2  # of every class, to test on where there is no test set
 
@@ -46,15 +52,31 @@ def _load_signs(seed: int, job: JobContext) -> LabData:
 
 
 def load_lab_data(
-    train: str, test: str, *, seed: int = 0, size: int = SIZE, job: JobContext = SILENT
+    train: str,
+    test: str,
+    *,
+    seed: int = 0,
+    size: int = SIZE,
+    root: Path = ROOT,
+    download: bool = False,
+    job: JobContext = SILENT,
 ) -> LabData:
-    """``train`` is "signs", or a set of labelled images, and then ``test`` is one too; without one,
-    a fifth of every class is left out of training, at random from ``seed``.
+    """``train`` is "signs", the name of a set that torchvision keeps in ``root`` (fetched only with
+    ``download``), or a set of labelled images, and then ``test`` is one too; without one, a fifth
+    of every class is left out of training, at random from ``seed``.
 
-    Raises `InputError` if the two do not have the same classes, or a class has one image alone.
+    Raises `InputError` if the two do not have the same classes, a class has one image alone, or
+    the set is not in ``root``; `UsageError` for a test set beside a name.
     """
+    if train in ("signs", *NAMED) and test:
+        raise UsageError(f"{train} has a test set of its own; leave out --test")
     if train == "signs":
         return _load_signs(seed, job)
+    if train in NAMED:
+        from bdshift.lab.named import load_named
+
+        taught, tested, names = load_named(train, root, size, download=download, job=job)
+        return LabData(*taught, *tested, names)
     if not test:
         return _split(train, seed, size, job)
     collections = [open_images(Path(path)) for path in (train, test)]
