@@ -207,6 +207,7 @@ class Tables:
             "der": der(cleaned.before, cleaned.after),
             "kept": run.kept,
             "steps": len(run.rows),
+            "last_step": dict(run.rows[-1].step.figures),
             "seconds": run.seconds,
             "images_forward": run.forwards,
             "images_back": run.backwards,

@@ -9,20 +9,29 @@ from bdshift.purify.workbench import Workbench
 
 
 def unlearn(
-    bench: Workbench, rate: float, batch: int, least: float, epochs: int, grow: float = 1.0
+    bench: Workbench,
+    rate: float,
+    batch: int,
+    least: float,
+    epochs: int,
+    *,
+    grow: float = 1.0,
+    look: int = 0,
 ) -> float:
-    """Ascend the cross-entropy of the images to tune on until accuracy on them is not above
-    ``least``, or ``epochs`` are over; ``rate`` is multiplied by ``grow`` after each. Returns the
-    accuracy. Gradients are clipped to norm 20, before the update and not after it.
+    """Ascend the cross-entropy of the images to tune on until accuracy on the last ``look`` of them
+    (0: all) is not above ``least``, or ``epochs`` are over; ``rate`` is multiplied by ``grow``
+    after each. Returns the accuracy. Gradients are clipped to norm 20, before the update and not
+    after it.
     """
     tuned = bench.clean.tune
     optimiser = torch.optim.SGD(
         bench.network.parameters(), rate, 0.9, weight_decay=5e-4, maximize=True
     )
     accuracy = 1.0
+    look = min(look or len(tuned), len(tuned) - 1)  # a batch of one image is left out
     for epoch in range(epochs):
         bench.network.train()
-        right = 0
+        right = seen = 0
         for rows in bench.batches(epoch, batch):
             logits = bench.head(bench.phi(bench.clean.preprocess(tuned.pixels[rows])))
             labels = tuned.labels[rows]
@@ -31,9 +40,13 @@ def unlearn(
             torch.nn.utils.clip_grad_norm_(bench.network.parameters(), 20.0)
             optimiser.step()
             right += int((logits.argmax(1) == labels).sum())
+            seen += len(rows)
             bench.backwards += len(rows)
             bench.job.raise_if_cancelled()
-        accuracy = right / len(tuned)
+            if seen >= look:
+                accuracy, right, seen = right / seen, 0, 0
+                if accuracy <= least:
+                    break
         bench.job.progress("Unlearning", epoch + 1, epochs, "epochs", f"accuracy {accuracy:.0%}")
         if accuracy <= least:
             break

@@ -70,7 +70,7 @@ class Tsbd(Method):
             original = {k: v.detach().clone() for k, v in bench.network.state_dict().items()}
             guessing = 1 / bench.head.out_features
             reached = unlearn(
-                bench, self.unlearn_rate, self.batch, guessing, self.unlearn_epochs, _GROW
+                bench, self.unlearn_rate, self.batch, guessing, self.unlearn_epochs, grow=_GROW
             )
             changes = {
                 name: (conv.weight.detach() - original[f"{name}.weight"]).abs()
