@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, QTimer, Slot
 
 from bdshift.jobs import Figures, JobContext
 from bdshift_gui.auditor import as_shown
 from bdshift_gui.i18n import tr
 from bdshift_gui.jobs.controller import JobController
+from bdshift_gui.jobs.events import Stopped
 from bdshift_gui.session import Session
 
 if TYPE_CHECKING:
@@ -26,11 +27,15 @@ class Cleaner(QObject):
         super().__init__(session)
         self._session, self._jobs = session, jobs
         self.states: set[Path] = set()  # of purifications that are in no file yet
+        self._waiting: tuple[Asked, ...] = ()
+        jobs.ended.connect(self._go_on)
 
-    def purify(self, asked: Asked) -> None:
-        """Purify a copy of the original; stopped, the best until then is kept. After a crash the
-        same question goes on from where it was.
+    def purify(self, all_asked: tuple[Asked, ...]) -> None:
+        """Purify copies of the original, one after another; stopped, the best until then is kept,
+        and those that wait are given up. One that fails does not hold up the others. After a crash
+        the same question goes on from where it was.
         """
+        asked, self._waiting = all_asked[0], all_asked[1:]
         state = self._session.state
         audit, model, images = as_shown(state), state.model_path, state.images_path
         arch, device = state.corrections.get("arch"), state.corrections.get("device", "auto")
@@ -52,6 +57,8 @@ class Cleaner(QObject):
         def done(found: tuple[Audit, Cleaned, Path]) -> None:
             before, cleaned, resume = found
             self.states.add(resume)
+            if not cleaned.run.complete:
+                self._waiting = ()
             original = replace(before, runs=(*before.runs, cleaned))
             if self._session.state.shown:
                 self._session.update(original=original)
@@ -59,7 +66,22 @@ class Cleaner(QObject):
                 self._session.update(original=original, audit=original)
 
         self._session.update(steps=(), comparing=None)
-        self._jobs.start(tr("Purifying"), run, done, keeps=True)
+        more = len(self._waiting)
+        name = tr("Purifying, {count} more wait", count=more) if more else tr("Purifying")
+        self._jobs.start(name, run, done, keeps=True)
+
+    @Slot(object)
+    def _go_on(self, event: object) -> None:
+        """Start the next, when everybody has heard that the last one ended."""
+        if isinstance(event, Stopped):
+            self._waiting = ()
+        if self._waiting:
+            QTimer.singleShot(0, self, self._next)
+
+    @Slot()
+    def _next(self) -> None:
+        if self._waiting and not self._jobs.busy:
+            self.purify(self._waiting)
 
     @Slot()
     def settled(self, *_: object) -> None:

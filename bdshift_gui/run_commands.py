@@ -38,7 +38,7 @@ class RunCommands(QObject):
         dialog.open()
 
     @Slot(object)
-    def _purify(self, asked: Asked) -> None:
+    def _purify(self, asked: tuple[Asked, ...]) -> None:
         if self._window.jobs.busy:
             return
         self._window.error.hide()

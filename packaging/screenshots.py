@@ -137,7 +137,7 @@ def main(out: Path, demo: Path) -> None:
     trigger = how.trigger.text()
     how.reject()
     for method in ("shift-tuning", "fine-pruning:epochs=4"):
-        window.commands._purify(Asked(method, 9, trigger, 0.2))
+        window.commands._purify((Asked(method, 9, trigger, 0.2),))
         camera.wait(lambda: len(window.session.state.steps) > 3 or not window.jobs.busy)
         if method == "shift-tuning":
             camera.take("purifying")

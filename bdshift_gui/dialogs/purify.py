@@ -17,9 +17,16 @@ from bdshift_gui.widgets.settings_form import SettingsForm
 if TYPE_CHECKING:
     from bdshift.audit.unfinished import Asked
 
+_EVERY = (
+    "shift-tuning", "cut", "clp", "fine-tuning", "fine-pruning", "tsbd", "ft-sam", "beear", "rnp",
+    "anp",
+)  # fmt: skip
+
 
 class PurifyDialog(Asking):
-    """``chosen`` carries an `Asked`. What was interrupted (``before``) is offered again."""
+    """``chosen`` carries a tuple of `Asked`, one after another. What was interrupted (``before``)
+    is offered again.
+    """
 
     chosen = Signal(object)
 
@@ -116,6 +123,11 @@ class PurifyDialog(Asking):
                 "BEEAR", tr("As shift tuning, under a shift without bounds, found anew each epoch.")
             ),
         }  # fmt: skip
+        found["every"] = (
+            tr("Every method, one after another"),
+            tr("Each with its own settings, the slowest last; then Compare shows them all. Stop "
+               "ends the one that runs and those behind it."),
+        )  # fmt: skip
         if some:
             found["selected"] = (
                 tr("Cut the selected neurons"),
@@ -128,7 +140,7 @@ class PurifyDialog(Asking):
 
         key = self.method.currentData()
         self._about.show_text(self._methods(some=True)[key][1])
-        text = self._cut if key == "selected" else key
+        text = {"selected": self._cut, "every": _EVERY[0]}.get(key, key)
         if key == "before":
             assert self._before is not None
             text = self._before.method
@@ -136,6 +148,7 @@ class PurifyDialog(Asking):
             self.trigger.setText(self._before.trigger)
             self.held.setValue(100 * self._before.held)
         self.settings.show_method(parse_method(text))
+        self.settings.setVisible(key != "every")
         for field in (self.settings, self.target, self.trigger, self.held):
             field.setEnabled(key != "before")
         self._check()
@@ -161,10 +174,11 @@ class PurifyDialog(Asking):
         from bdshift.purify import parse_method
 
         if self.method.currentData() == "before":
-            self.chosen.emit(self._before)
+            self.chosen.emit((self._before,))
             return
-        method = parse_method(self.settings.text()).spec
-        self.chosen.emit(
-            Asked(method, self.target.currentIndex(), self.trigger.text().strip(),
-                  round(self.held.value() / 100, 2))
-        )  # fmt: skip
+        every = self.method.currentData() == "every"
+        self.chosen.emit(tuple(
+            Asked(parse_method(text).spec, self.target.currentIndex(),
+                  self.trigger.text().strip(), round(self.held.value() / 100, 2))
+            for text in (_EVERY if every else (self.settings.text(),))
+        ))  # fmt: skip

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
@@ -24,7 +25,9 @@ from bdshift_gui.theme import Theme
 from bdshift_gui.views.runs import measured_on, name_of
 from bdshift_gui.widgets.card import Card, Text
 from bdshift_gui.widgets.changed_images import ChangedImages
+from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.neuron_plot import NeuronPlot
+from bdshift_gui.widgets.outcome_bars import Outcome, OutcomeBars
 from bdshift_gui.widgets.paired_bars import PairedBars
 from bdshift_gui.widgets.tables import Cell, SmallTable
 
@@ -58,19 +61,25 @@ class CompareView(QWidget):
         head.addWidget(self._between)
         head.addWidget(self.sides[1], 1)
         head.addWidget(self.close_button)
-        self._all = Card()
+        self._all, self.outcomes = Card(), OutcomeBars()
         self._all.title.setWordWrap(False)
         self.table = SmallTable(sortable=True)
         self.table.setMinimumHeight(110)
         self.export = QPushButton()
         self.export.clicked.connect(lambda: self.asked.emit("export_table"))
+        self.what = Choices(("table", "plot"))
+        self._all.corner.addWidget(self.what)
         self._all.corner.addWidget(self.export)
         self._all.body.addWidget(self.table)
         self.bars, self.images = PairedBars(), ChangedImages()
         self.neurons = NeuronPlot(), NeuronPlot()
         grid = QGridLayout()
         grid.setSpacing(8)
-        grid.addWidget(self._all, 0, 0, 1, 4)  # of six columns: the table needs more
+        self._place = QStackedLayout()  # one of the two
+        for card, what in ((self._all, self.what), (self.outcomes, self.outcomes.what)):
+            self._place.addWidget(card)
+            what.chosen.connect(self._choose)
+        grid.addLayout(self._place, 0, 0, 1, 4)  # of six columns: the table needs more
         grid.addWidget(self.bars, 0, 4, 1, 2)
         for x, plot in enumerate(self.neurons):
             grid.addWidget(plot, 1, 3 * x, 1, 3)
@@ -88,8 +97,14 @@ class CompareView(QWidget):
 
     def paint(self, theme: Theme) -> None:
         """Take the theme's colours."""
-        for plot in (self.bars, *self.neurons):
+        for plot in (self.bars, self.outcomes, *self.neurons):
             plot.paint(theme)
+
+    def _choose(self, what: str) -> None:
+        """The table of all models, or their bars."""
+        for choices in (self.what, self.outcomes.what):
+            choices.choose(what)
+        self._place.setCurrentWidget(self._all if what == "table" else self.outcomes)
 
     def show_state(self, state: State) -> None:
         """Show the two models that are compared."""
@@ -135,12 +150,17 @@ class CompareView(QWidget):
         from bdshift.report.comparison_report import runs_table
 
         heads = [tr("model"), "ACC", "ASR", "RA", "DER", tr("norm"), "z"]
-        cells = []
+        words = {"table": (tr("table"), ""), "plot": (tr("plot"), "")}
+        for choices in (self.what, self.outcomes.what):
+            choices.label("", words)
+        cells, outcomes = [], []
         for row in runs_table(audit):
             run = audit.runs[row["number"] - 1] if row["number"] else None
             name = f"{row['number']} · {name_of(run)}" if run is not None else name_of(None)
             about = "" if run is None else f"{run.run.method}\n{measured_on(run)}"
             shares = [Cell(percent(row[key]), row[key]) for key in ("acc", "asr", "ra")]
+            if row["acc"] is not None:
+                outcomes.append(Outcome(name, row["acc"], row["asr"], row["der"]))
             cells.append([
                 Cell(name, float(row["number"]), about), *shares,
                 Cell(figure(row["der"], ".3f"), row["der"]),
@@ -148,6 +168,7 @@ class CompareView(QWidget):
                 Cell(figure(row["z"], ".2f"), row["z"]),
             ])  # fmt: skip
         self.table.show_rows(heads, cells)
+        self.outcomes.show_outcomes(outcomes)
         self._all.title.show_text(tr("All models of this audit"))
 
     def _fill_bars(self, found: Comparison) -> None:

@@ -30,7 +30,7 @@ def wait(qtbot: QtBot, window: MainWindow) -> None:
 
 
 def purify(qtbot: QtBot, window: MainWindow, method: str, trigger: str = "") -> None:
-    window.commands._purify(Asked(method, 9, trigger, 0.2))
+    window.commands._purify((Asked(method, 9, trigger, 0.2),))
     wait(qtbot, window)
 
 
@@ -238,7 +238,7 @@ def test_any_two_are_compared(tuned: MainWindow) -> None:
 
 def test_stopped_it_keeps_the_best_until_then(opened: MainWindow, qtbot: QtBot) -> None:
     assert opened.work is not None
-    opened.commands._purify(Asked("fine-tuning:epochs=40", 9, "", 0.2))
+    opened.commands._purify((Asked("fine-tuning:epochs=40", 9, "", 0.2),))
     qtbot.waitUntil(lambda: len(opened.session.state.steps) > 1, timeout=60_000)
     opened.actions_["cancel"].trigger()
     wait(qtbot, opened)

@@ -1,0 +1,94 @@
+"""What each purification came to: accuracy and attack success, the best DER first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyqtgraph as pg
+
+from bdshift.text import figure
+from bdshift_gui.i18n import tr
+from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.choices import Choices
+from bdshift_gui.widgets.plot import PlotCard, Table, small_font
+
+_ROW = 11  # pixels of a model: as small as its name can be
+_LONG = 18  # letters of a name
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A model: shares in [0, 1]; ``asr`` and ``der`` are None where no trigger is known."""
+
+    name: str
+    acc: float
+    asr: float | None
+    der: float | None
+
+
+class OutcomeBars(PlotCard):
+    """Two bars a model. ``what`` chooses between this and the table in its place."""
+
+    def __init__(self) -> None:
+        super().__init__(self._rows)
+        self._outcomes: Sequence[Outcome] = ()
+        self.what = Choices(("table", "plot"))
+        self.what.choose("plot")
+        self._labels = Text("clean", wrap=False), Text("triggered", wrap=False)
+        for widget in (*self._labels, self.what):
+            self.corner.addWidget(widget)
+        self.plot.setMouseEnabled(False, False)
+        self.plot.showGrid(x=True, alpha=0.25)
+        self.plot.vb.sigResized.connect(self.redraw)
+        self.view.setMinimumHeight(110)
+
+    def show_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Show models: those without DER, as the original, in their order, then the best DER."""
+        self._outcomes = sorted(outcomes, key=lambda one: -1 if one.der is None else -one.der)
+        self.redraw()
+
+    def redraw(self) -> None:
+        self.plot.clear()
+        room = max(1, int(self.plot.vb.boundingRect().height() / _ROW))
+        shown = self._outcomes[:room]
+        self.title.show_text(
+            tr("All models of this audit") if len(shown) == len(self._outcomes)
+            else tr("{count} of {all} models, best DER first", count=len(shown),
+                    all=len(self._outcomes))
+        )  # fmt: skip
+        for label, word in zip(self._labels, ("ACC", "ASR"), strict=True):
+            label.show_text(f"■ {word}")
+        rows = [float(len(shown) - 1 - number) for number in range(len(shown))]
+        for offset, ink, values in (
+            (0.2, self.theme.accent, [one.acc for one in shown]),
+            (-0.2, self.theme.poisoned, [one.asr or 0.0 for one in shown]),
+        ):
+            self.plot.addItem(
+                pg.BarGraphItem(
+                    x0=0, y=[row + offset for row in rows], height=0.36,
+                    width=[100 * value for value in values], brush=ink, pen=None,
+                )
+            )  # fmt: skip
+        for row, one in zip(rows, shown, strict=True):
+            if one.der is not None:
+                text = pg.TextItem(figure(one.der, ".3f"), color=self.theme.muted, anchor=(0, 0.5))
+                text.setFont(small_font())
+                text.setPos(103, row)
+                self.plot.addItem(text)
+        names = [one.name[:_LONG] for one in shown]
+        self.plot.getAxis("left").setTicks([list(zip(rows, names, strict=True))])
+        self.plot.setYRange(-0.6, max(1, len(shown)) - 0.4, padding=0)
+        self.plot.setXRange(0, 114, padding=0)
+        ticks = [(float(value), f"{value} %") for value in range(0, 101, 20)]
+        self.plot.getAxis("bottom").setTicks([[*ticks, (107.0, "DER")]])
+        self.describe(
+            self.title.text(),
+            ", ".join(
+                f"{one.name}: ACC {one.acc:.1%}, ASR {figure(one.asr, '.1%')}" for one in shown
+            ),
+        )
+
+    def _rows(self) -> Table:
+        rows = ([one.name, one.acc, one.asr, one.der] for one in self._outcomes)
+        return [["model", "acc", "asr", "der"], *rows]
