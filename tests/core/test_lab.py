@@ -232,6 +232,7 @@ def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> No
     drawn = ElementTree.fromstring((out / "overlap.svg").read_text())
     words = {element.text for element in drawn.iter() if element.tag.endswith("text")}
     assert {"shift", "w − w̄", "CLP", "Trojan: overlap with TAC", "overlap, %"} <= words
+    assert {"0", "100"} <= words, "an axis of shares ends where shares do"
     lines = list(csv.reader((out / "overlap.csv").read_text("utf-8").splitlines()))
     assert lines[-1][:3] == ["Trojan", "CLP", "100"]
     assert float(lines[-1][3]) == 1.0, "all neurons are the same ones"

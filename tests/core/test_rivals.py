@@ -11,8 +11,10 @@ from torch import nn
 
 from bdshift.audit import Audit, reopen
 from bdshift.checkpoints.classifier import Classifier
+from bdshift.errors import UsageError
 from bdshift.jobs import Cancelled, Event, Figures, JobContext
 from bdshift.purify import CleanData, parse_method, purify, read_part, split_clean
+from bdshift.purify.ascent import unlearn
 from bdshift.purify.channels import Masks, fixed_statistics, registered_pairs, traced_pairs
 from bdshift.purify.clp import Clp
 from bdshift.purify.masked_pruning import prune
@@ -23,6 +25,7 @@ TARGET = 9
 QUICK = (
     "clp", "anp:iterations=10,batch=16", "rnp:unlearn_epochs=2,epochs=2",
     "tsbd:unlearn_epochs=2,epochs=1", "ft-sam:epochs=2", "beear:epochs=2,inner=5",
+    "shift-tuning:epochs=2,rho=2",
 )  # fmt: skip
 
 
@@ -199,3 +202,29 @@ def test_the_gradient_is_taken_uphill(adaptive: bool) -> None:
     assert network.weight.grad is not None
     assert torch.allclose(network.weight.grad[0], expected, atol=1e-5)
     assert torch.allclose(network.weight.detach()[0], w, atol=1e-6), "back where it was"
+
+
+def test_unlearning_ends_between_epochs_when_it_is_looked_at_often(bench: Workbench) -> None:
+    """Accuracy falls far within an epoch: whoever looks only then has gone too far."""
+    used = []
+    for look in (0, 64):
+        network = copy.deepcopy(bench.network)
+        one = Workbench(network, bench.head_name, bench.clean, TARGET, bench.shift)
+        reached = unlearn(one, 0.05, 32, 0.5, 10, look=look)
+        assert reached <= 0.5
+        used.append(one.backwards)
+    images = len(bench.clean.tune)
+    assert used[0] >= images - 1
+    assert used[1] < used[0]
+    assert used[1] % 64 == 0
+
+
+def test_sharp_shift_tuning_takes_the_gradient_twice(victim_audit: Audit) -> None:
+    classifier, data, shift = _opened(victim_audit)
+    plain, sharp = (
+        purify(classifier, data, parse_method(f"shift-tuning:epochs=1{more}"), TARGET, shift)
+        for more in ("", ",rho=2")
+    )
+    assert sharp.backwards == 2 * plain.backwards
+    with pytest.raises(UsageError, match="rho"):
+        parse_method("shift-tuning:rho=-1")

@@ -11,14 +11,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bdshift.lab.protocol import TARGET, Scale
+from bdshift.lab.protocol import BY_SHIFT, TARGET, Scale
 
 Row = dict[str, Any]
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 """Okabe and Ito's; dashes tell those apart that come twice."""
 
 _WIDTH, _HEIGHT, _GAP = 300, 220, 46
-_SPENT = ("shift tuning", "the paper's settings")  # whose ranking is the shift
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class Panel:
         title, x, y: words.
         lines: name and points (x, y) of each; all panels of a figure name the same ones.
         points: (x, y) of each dot.
+        span: what both axes go from and to; None for what is there and a little more.
     """
 
     title: str
@@ -36,6 +36,7 @@ class Panel:
     y: str
     lines: Sequence[tuple[str, Sequence[tuple[float, float]]]] = ()
     points: Sequence[tuple[float, float]] = ()
+    span: tuple[float, float] | None = None
 
 
 def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
@@ -88,7 +89,7 @@ def _overlaps(rows: Sequence[Row], scale: Scale) -> Iterator[tuple[str, str, lis
             if "method" not in row:
                 curves.setdefault("shift", []).append(row["agreement"]["shift"]["overlap"])
                 curves.setdefault("w − w̄", []).append(row["agreement"]["data_free"]["overlap"])
-            elif row["agreement"] is not None and row["method"] not in _SPENT:
+            elif row["agreement"] is not None and row["method"] not in BY_SHIFT:
                 curves.setdefault(row["method"], []).append(row["agreement"]["overlap"])
         for name, some in curves.items():
             yield attack, name, [fmean(values) for values in zip(*some, strict=True)]
@@ -100,7 +101,8 @@ def _overlap_panel(curves: Sequence[tuple[str, str, list[float]]], attack: str) 
         for one, name, curve in curves
         if one == attack
     ]
-    return Panel(f"{attack}: overlap with TAC", "largest neurons, %", "overlap, %", lines)
+    title = f"{attack}: overlap with TAC"
+    return Panel(title, "largest neurons, %", "overlap, %", lines, span=(0, 100))
 
 
 def _csv(head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
@@ -147,8 +149,8 @@ def _stroke(number: int) -> Markup:
 def _panel(panel: Panel, names: Sequence[str], left: float, top: float) -> Iterator[Markup]:
     everything = [*panel.points, *(point for _, line in panel.lines for point in line)]
     wide, high = _WIDTH - 16, _HEIGHT - 24
-    spans = []
-    for axis in (0, 1):
+    spans = [panel.span] * 2 if panel.span else []
+    for axis in () if panel.span else (0, 1):
         values = [point[axis] for point in everything] or [0.0]
         gap = 0.03 * (max(values) - min(values)) or 0.5
         spans.append((min(values) - gap, max(values) + gap))

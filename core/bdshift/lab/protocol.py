@@ -37,6 +37,7 @@ ATTACKS = {"BadNets": "badnets", "Trojan": TROJAN, "Blend": "blend:ratio=0.2", "
 
 METHODS = {
     "shift tuning": "shift-tuning",
+    "sharp shift tuning": "shift-tuning:rho=2",
     "the paper's settings": "paper",
     "fine-tuning": "fine-tuning",
     "FP": "fine-pruning",
@@ -47,6 +48,9 @@ METHODS = {
     "FT-SAM": "ft-sam",
     "BEEAR": "beear",
 }
+
+BY_SHIFT = ("shift tuning", "sharp shift tuning", "the paper's settings")
+"""Those whose ranking of the neurons is the shift."""
 
 _CIFAR = {"normalisation": "cifar10", "shift": 4, "flip": True}
 

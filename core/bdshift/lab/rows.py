@@ -78,13 +78,16 @@ class Tables:
                     )
 
     def write_tables(self) -> None:
-        """Tables and figures from every row that lies in ``out``."""
+        """Tables and figures from every row that lies in ``out``, of the scale's methods."""
         found = [
             json.loads(path.read_text("utf-8"))
             for path in self.places.out.glob("*.json")
             if not path.name.startswith("ablation-")
         ]
         attacks, methods = list(self.scale.attacks), ["", *self.scale.methods]
+        found = [
+            row for row in found if row["attack"] in attacks and row.get("method", "") in methods
+        ]  # others came from another version
         found.sort(
             key=lambda row: (
                 attacks.index(row["attack"]), row["seed"], methods.index(row.get("method", "")),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
-from bdshift.lab.protocol import PUBLISHED, PUBLISHED_COSINES, TARGET, Scale
+from bdshift.lab.protocol import BY_SHIFT, PUBLISHED, PUBLISHED_COSINES, TARGET, Scale
 
 Row = dict[str, Any]
 _NONE = "–"
@@ -60,7 +60,12 @@ def _mean(rows: Sequence[Row], value: Callable[[Row], float | None], form: str) 
 def _purification(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) -> Iterator[str]:
     yield "## ACC / ASR / DER (Table 4)"
     yield ""
-    lines = [["none", *(_before(victims, attack) for attack in scale.attacks), ""]]
+    yield (
+        "Behind DER, its least and largest where there are several seeds. The first mean is of "
+        "all seeds, the second of the same victims for every method: those of seed 0."
+    )
+    yield ""
+    lines = [["none", *(_before(victims, attack) for attack in scale.attacks), "", ""]]
     for method in scale.methods:
         own = [row for row in cleaned if row["method"] == method]
         cells = []
@@ -73,9 +78,9 @@ def _purification(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) 
                     _mean(some, lambda row: row["der"], ".3f"),
                 )
             )
-            cells.append(f"{cell} ({len(some)})" if some else _NONE)
-        whole = {row["attack"] for row in own} == set(scale.attacks)
-        lines.append([method, *cells, _mean_of_means(own) if whole else _NONE])
+            cells.append(f"{cell}{_span(some)} ({len(some)})" if some else _NONE)
+        means = [_mean_der(some, scale) for some in (own, [r for r in own if r["seed"] == 0])]
+        lines.append([method, *cells, *means])
         if method in PUBLISHED:
             known = PUBLISHED[method]
             shown = [
@@ -85,8 +90,8 @@ def _purification(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) 
                 for a in scale.attacks
             ]
             mean = fmean(value[2] for value in known.values())
-            lines.append(["*published*", *shown, f"*{mean:.3f}*"])
-    yield from _table(["method", *scale.attacks, "mean DER"], lines)
+            lines.append(["*published*", *shown, f"*{mean:.3f}*", ""])
+    yield from _table(["method", *scale.attacks, "mean DER", "seed 0"], lines)
 
 
 def _before(victims: Sequence[Row], attack: str) -> str:
@@ -97,10 +102,15 @@ def _before(victims: Sequence[Row], attack: str) -> str:
     return f"{acc:.1f} / {asr:.1f} ({len(some)})"
 
 
-def _mean_of_means(rows: Sequence[Row]) -> str:
-    """Of the attacks' means, so that one with more seeds counts no more."""
-    of = {row["attack"]: [r["der"] for r in rows if r["attack"] == row["attack"]] for row in rows}
-    return f"**{fmean(fmean(values) for values in of.values()):.3f}**"
+def _span(rows: Sequence[Row]) -> str:
+    found = [row["der"] for row in rows]
+    return f" [{min(found):.3f}, {max(found):.3f}]" if len(found) > 1 else ""
+
+
+def _mean_der(rows: Sequence[Row], scale: Scale) -> str:
+    """Of the attacks' means, so that one with more seeds counts no more; all attacks or nothing."""
+    of = [[row["der"] for row in rows if row["attack"] == attack] for attack in scale.attacks]
+    return f"**{fmean(fmean(values) for values in of):.3f}**" if all(of) else _NONE
 
 
 def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) -> Iterator[str]:
@@ -121,7 +131,7 @@ def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) -> 
         lines += _published_cosines(name, scale)
     for method in scale.methods:
         own = [row for row in cleaned if row["method"] == method and row["agreement"]]
-        if not own or method in ("shift tuning", "the paper's settings"):
+        if not own or method in BY_SHIFT:
             continue
         cells = [
             _pair([row["agreement"] for row in own if row["attack"] == attack])
