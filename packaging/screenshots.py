@@ -136,7 +136,7 @@ def main(out: Path, demo: Path) -> None:
     how.grab().save(str(out / "purify-dialog.png"))
     trigger = how.trigger.text()
     how.reject()
-    for method in ("shift-tuning", "fine-pruning:epochs=4"):
+    for method in ("shift-tuning", "fine-pruning:epochs=4", "clp", "ft-sam:epochs=4", "tsbd:epochs=4"):
         window.commands._purify((Asked(method, 9, trigger, 0.2),))
         camera.wait(lambda: len(window.session.state.steps) > 3 or not window.jobs.busy)
         if method == "shift-tuning":
@@ -147,6 +147,9 @@ def main(out: Path, demo: Path) -> None:
     window.commands.do("compare_run")
     window.work.docks["runs"].hide()
     camera.take("compared")
+    window.work.compare.outcomes.what.chosen.emit("plot")
+    camera.take("methods")
+    window.work.compare.outcomes.what.chosen.emit("table")
     window.commands.do("dark")
     window.commands.do("ja")
     camera.take("compared-dark-japanese")

@@ -65,6 +65,11 @@ def _purification(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) 
         "all seeds, the second of the same victims for every method: those of seed 0."
     )
     yield ""
+    means = {
+        (method, seeds): cell
+        for seeds in _SEEDS
+        for method, cell in _mean_ders(cleaned, scale, seeds).items()
+    }
     lines = [["none", *(_before(victims, attack) for attack in scale.attacks), "", ""]]
     for method in scale.methods:
         own = [row for row in cleaned if row["method"] == method]
@@ -79,8 +84,7 @@ def _purification(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) 
                 )
             )
             cells.append(f"{cell}{_span(some)} ({len(some)})" if some else _NONE)
-        means = [_mean_der(some, scale) for some in (own, [r for r in own if r["seed"] == 0])]
-        lines.append([method, *cells, *means])
+        lines.append([method, *cells, *(means[method, seeds] for seeds in _SEEDS)])
         if method in PUBLISHED:
             known = PUBLISHED[method]
             shown = [
@@ -107,10 +111,23 @@ def _span(rows: Sequence[Row]) -> str:
     return f" [{min(found):.3f}, {max(found):.3f}]" if len(found) > 1 else ""
 
 
-def _mean_der(rows: Sequence[Row], scale: Scale) -> str:
-    """Of the attacks' means, so that one with more seeds counts no more; all attacks or nothing."""
-    of = [[row["der"] for row in rows if row["attack"] == attack] for attack in scale.attacks]
-    return f"**{fmean(fmean(values) for values in of):.3f}**" if all(of) else _NONE
+_SEEDS = "all", "first"
+
+
+def _mean_ders(rows: Sequence[Row], scale: Scale, seeds: str) -> dict[str, str]:
+    """Each method's mean over the attacks, the best in bold, of all seeds or of seed 0 alone. It is
+    of the attacks' means, so that one with more seeds counts no more; all attacks or nothing.
+    """
+    found = {}
+    for method in scale.methods:
+        own = [r for r in rows if r["method"] == method and (seeds == "all" or r["seed"] == 0)]
+        of = [[row["der"] for row in own if row["attack"] == attack] for attack in scale.attacks]
+        found[method] = fmean(fmean(values) for values in of) if all(of) else None
+    best = max((value for value in found.values() if value is not None), default=None)
+    return {
+        method: _NONE if value is None else f"**{value:.3f}**" if value == best else f"{value:.3f}"
+        for method, value in found.items()
+    }
 
 
 def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) -> Iterator[str]:
