@@ -136,7 +136,13 @@ def main(out: Path, demo: Path) -> None:
     how.grab().save(str(out / "purify-dialog.png"))
     trigger = how.trigger.text()
     how.reject()
-    for method in ("shift-tuning", "fine-pruning:epochs=4", "clp", "ft-sam:epochs=4", "tsbd:epochs=4"):
+    for method in (
+        "shift-tuning",
+        "fine-pruning:epochs=4",
+        "clp",
+        "ft-sam:epochs=4",
+        "tsbd:epochs=4",
+    ):
         window.commands._purify((Asked(method, 9, trigger, 0.2),))
         camera.wait(lambda: len(window.session.state.steps) > 3 or not window.jobs.busy)
         if method == "shift-tuning":
