@@ -17,14 +17,15 @@ from click.testing import CliRunner
 
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.cli import main
-from bdshift.errors import UsageError
+from bdshift.errors import InputError, UsageError
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.images.signs import draw_signs
 from bdshift.lab.ablations import ablate, ablation_table
 from bdshift.lab.data import load_lab_data
 from bdshift.lab.poison import poison, read_backdoors, triggered
-from bdshift.lab.protocol import SCALES
+from bdshift.lab.protocol import SCALES, Attack
 from bdshift.lab.tables import tables
+from bdshift.lab.train import train_victim
 from bdshift.lab.trial import try_attack
 from bdshift.lab.trojan import TrojanPatch
 from bdshift.triggers import parse_trigger
@@ -194,9 +195,13 @@ def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     small = SCALES["small"]
     recipe = replace(small.recipe, width=4, epochs=1, batch=64, normalisation="half", flip=False)
     methods = {"shift tuning": "shift-tuning:epochs=1", "CLP": "clp"}
-    attacks = {"BadNets": "badnets:size=6", "Trojan": "trojan"}
+    attacks = {"BadNets": Attack("badnets:size=6"), "Trojan": Attack("trojan")}
+    more = {
+        "BadNets rate 0.05": Attack("badnets:size=6", rate=0.05),
+        "BadNets to 3": Attack("badnets:size=6", target=3),
+    }
     monkeypatch.setitem(SCALES, "small", replace(
-        small, recipe=recipe, methods=methods, attacks=attacks,
+        small, recipe=recipe, methods=methods, attacks=attacks, more=more,
     ))  # fmt: skip
     monkeypatch.setattr("bdshift.lab.rows.SHARE", 0.9)
     monkeypatch.setattr("bdshift.lab.rows.TrojanPatch", partial(TrojanPatch, steps=5))
@@ -243,6 +248,50 @@ def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> No
     wrong = CliRunner().invoke(main, [*command, "--attacks", "Magic"])
     assert wrong.exit_code == 2
     assert "'Magic' is none of" in wrong.stderr
+
+
+@pytest.mark.usefixtures("tiny_scale")
+def test_lower_rates_and_other_targets_have_a_table_of_their_own(
+    signs: Path, tmp_path: Path
+) -> None:
+    out, work = tmp_path / "out", tmp_path / "work"
+    done = CliRunner().invoke(main, [
+        "lab", "tables", "--data", str(signs), "--test", str(signs), "--work", str(work), "--out",
+        str(out), "--attacks", "BadNets rate 0.05,BadNets to 3", "--methods", "shift tuning",
+    ])  # fmt: skip
+    assert done.exit_code == 0, done.output
+    cards = {
+        path.name: json.loads((path / "card.json").read_text())
+        for path in work.iterdir() if path.is_dir()
+    }  # fmt: skip
+    assert set(cards) == {"badnets-rate-0.05-0", "badnets-to-3-0"}
+    rare, other = cards["badnets-rate-0.05-0"], cards["badnets-to-3-0"]
+    assert rare["recipe"]["rate"] == 0.05
+    assert rare["outcome"]["poisoned_images"] * 2 == other["outcome"]["poisoned_images"]
+    assert other["recipe"]["target"] == sorted(path.name for path in signs.iterdir())[3]
+    text = (out / "tables.md").read_text()
+    table = text[text.index("## Lower rates") :]
+    assert "| BadNets to 3 |" in table
+    assert "*91.5 / 2.5 / 0.974*" in table, "what the paper has for this rate"
+    assert "| none | – | – |" in text, "only what was asked for is there"
+    z = list(csv.reader((out / "z.csv").read_text().splitlines()))
+    assert {row[0] for row in z[1:]} == {"BadNets rate 0.05", "BadNets to 3"}
+    assert not (out / "overlap.svg").exists(), "that is of the four attacks"
+
+
+def test_a_resnet_50_can_be_a_victim(signs: Path, tmp_path: Path) -> None:
+    recipe = replace(SCALES["small"].recipe, width=4, epochs=1, batch=64, depth=50)
+    lab = load_lab_data(str(signs), "")
+    train_victim(recipe, lab, tmp_path / "v")
+    opened = open_checkpoint(tmp_path / "v/model.pth")
+    assert opened.candidates[0].name.startswith("ResNet-50, width 4, CIFAR stem")
+    card = json.loads((tmp_path / "v/card.json").read_text())
+    del card["recipe"]["depth"]
+    (tmp_path / "v/card.json").write_text(json.dumps(card))
+    with pytest.raises(InputError, match="another recipe"):
+        train_victim(recipe, lab, tmp_path / "v")
+    with pytest.raises(UsageError, match="depth is 18 or 50"):
+        train_victim(replace(recipe, depth=34), lab, tmp_path / "w")
 
 
 def test_ablations_of_a_detector() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,8 @@ def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) 
 @click.option("--source", help="The one class that one-to-one works on.")
 @click.option("--rate", type=float, help="Share of images poisoned; 0.1.")
 @click.option("--cover", type=float, help="Share in WaNet's noise mode; 0.2.")
-@click.option("--width", type=int, help="Of the ResNet-18; 64 is usual, fast has 16.")
+@click.option("--depth", type=int, help="Of the ResNet: 18, or 50.")
+@click.option("--width", type=int, help="Of its first stage; 64 is usual, fast has 16.")
 @click.option("--epochs", type=int, help="12; 100 in the paper.")
 @click.option("--batch", type=int, help="256; 128 in the paper.")
 @click.option("--peak-rate", type=float, help="Learning rate; 0.2, in the paper 0.1.")
@@ -142,8 +143,9 @@ def _of_tables(function: Callable[..., None]) -> Callable[..., None]:
                      help="A file for each row, and a page of them all."),
         click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab"),
                      show_default=True, help="For victims and what is under way."),
-        click.option("--scale", "name", type=click.Choice(["small", "paper"]), default="small",
-                     show_default=True, help="Narrow networks for a CPU; those of the paper."),
+        click.option("--scale", "name", type=click.Choice(["small", "paper", "paper-50"]),
+                     default="small", show_default=True,
+                     help="Narrow networks for a CPU; the paper's ResNet-18; its ResNet-50."),
         click.option("--test", required=True, help="Test images of the same classes."),
         click.option("--data", required=True,
                      help="Training images: a folder or zip of class folders."),
@@ -154,7 +156,8 @@ def _of_tables(function: Callable[..., None]) -> Callable[..., None]:
 
 @command.command()
 @_of_tables
-@click.option("--attacks", default="", help="Some of them, joined by commas; all.")
+@click.option("--attacks", default="", help="Some of them, joined by commas; the paper's four. "
+              "Also lower rates and other targets: BadNets rate 0.01, WaNet to 3.")  # fmt: skip
 @click.option("--methods", default="", help="Some of them, joined by commas; all; none: victims.")
 @guarded
 def tables(
@@ -170,7 +173,7 @@ def tables(
     from bdshift.lab.rows import Places, Tables
 
     scale = SCALES[name]
-    chosen = _some(attacks, scale.attacks, "attack")
+    chosen = _some(attacks, scale.attacks, "attack", scale.more)
     ways = [] if methods == "none" else _some(methods, scale.methods, "method")
     making = Tables(scale, Places(data, test, work, out), device=device, job=job)
     for row in making.rows(chosen, ways, _numbers(seeds)):
@@ -193,7 +196,7 @@ def ablations(
     from bdshift.lab.rows import CLEAN, Places, Tables
 
     scale = SCALES[name]
-    chosen = _some(attacks, {**scale.attacks, CLEAN: ""}, "attack")
+    chosen = _some(attacks, [*scale.attacks, CLEAN], "attack")
     making = Tables(scale, Places(data, test, work, out), device=device, job=job)
     for row in making.ablations(chosen, _numbers(seeds)):
         job.note(f"{row['attack']} {row['seed']}: done")
@@ -208,8 +211,9 @@ def _numbers(seeds: str) -> list[int]:
     return [int(seed) for seed in seeds.split(",")]
 
 
-def _some(text: str, known: Mapping[str, str], noun: str) -> list[str]:
-    wanted = [one for one in text.split(",") if one] or list(known)
+def _some(text: str, usual: Iterable[str], noun: str, more: Iterable[str] = ()) -> list[str]:
+    """The ones named in ``text``, or all that are ``usual``."""
+    wanted, known = [one for one in text.split(",") if one] or list(usual), [*usual, *more]
     for one in wanted:
         if one not in known:
             raise UsageError(f"{noun} {one!r} is none of {', '.join(known)}")

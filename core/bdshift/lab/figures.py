@@ -41,8 +41,15 @@ class Panel:
 
 def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
     """File names and their texts: Figure 2 (``overlap``), 3 (``scatter``), and the z-scores of
-    Figure 5 (``z``) for the one target class.
+    Figure 5 (``z``), which has the other targets too.
     """
+    z = [
+        (row["attack"], row["seed"], number, value)
+        for row in rows
+        if "method" not in row
+        for number, value in enumerate(row["z"])
+    ]
+    rows = [row for row in rows if row["attack"] in scale.attacks]
     victims = [row for row in rows if "method" not in row]
     curves = list(_overlaps(rows, scale))
     dots = [
@@ -50,7 +57,6 @@ def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
         for row in victims
         for number, (tac, shift) in enumerate(zip(row["tac"], row["shift"], strict=True))
     ]
-    z = [(row["attack"], row["seed"], i, v) for row in victims for i, v in enumerate(row["z"])]
     found = {
         "overlap.csv": _csv(
             ("attack", "ranking", "percent", "overlap"),

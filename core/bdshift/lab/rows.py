@@ -22,7 +22,7 @@ from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.ablations import ablate, ablation_table, foreign_logits, noise
 from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.figures import figures
-from bdshift.lab.protocol import SHARE, TARGET, TROJAN, Scale
+from bdshift.lab.protocol import SHARE, TROJAN, Attack, Scale
 from bdshift.lab.tables import Row, tables
 from bdshift.lab.train import Recipe, train_victim
 from bdshift.lab.trojan import PICTURES, TrojanPatch, write_patch
@@ -84,7 +84,8 @@ class Tables:
             for path in self.places.out.glob("*.json")
             if not path.name.startswith("ablation-")
         ]
-        attacks, methods = list(self.scale.attacks), ["", *self.scale.methods]
+        attacks = [*self.scale.attacks, *self.scale.more]
+        methods = ["", *self.scale.methods]
         found = [
             row for row in found if row["attack"] in attacks and row.get("method", "") in methods
         ]  # others came from another version
@@ -123,15 +124,19 @@ class Tables:
     def _recipe(self, attack: str, seed: int) -> Recipe:
         if not attack:
             return replace(self.scale.recipe, seed=seed)
-        text = self.scale.attacks[attack]
+        asked = self._attack(attack)
+        text = asked.text
         if text == TROJAN:
             text = f"patch:file={self._patch()}"
-        target = self._images().class_names[TARGET]
-        return replace(self.scale.recipe, attack=text, target=target, seed=seed)
+        target = self._images().class_names[asked.target]
+        return replace(self.scale.recipe, attack=text, target=target, rate=asked.rate, seed=seed)
+
+    def _attack(self, name: str) -> Attack:
+        return (self.scale.attacks | self.scale.more)[name]
 
     def _trained(self, attack: str, seed: int) -> Path:
         """The victim's folder; without an attack, the clean model's."""
-        folder = self.places.work / f"{attack.lower() or 'clean'}-{seed}"
+        folder = self.places.work / f"{_slug(attack) or 'clean'}-{seed}"
         recipe = self._recipe(attack, seed)
         train_victim(recipe, self._images(), folder, device=self.device, job=self.job)
         return folder
@@ -162,25 +167,27 @@ class Tables:
                 folder / "model.pth", self.places.train, settings, cache=cache, job=self.job
             )
             classifier, clean = reopen(audit)
-            audit = add_tac(audit, classifier, clean, trigger, TARGET, cache=cache, job=self.job)
+            target = self._attack(attack).target
+            audit = add_tac(audit, classifier, clean, trigger, target, cache=cache, job=self.job)
             self._audit = name, audit, trigger
         return self._audit[1:]
 
     def _victim(self, attack: str, seed: int) -> Row:
         audit, _ = self._audited(attack, seed)
         card = json.loads((self._trained(attack, seed) / "card.json").read_text(encoding="utf-8"))
-        data_free = data_free_direction(audit.model.weight, TARGET)
+        target = self._attack(attack).target
+        data_free = data_free_direction(audit.model.weight, target)
         (tac,) = audit.tac
-        found = compare_with_tac(audit.shifts.shift[TARGET], data_free, tac)
+        found = compare_with_tac(audit.shifts.shift[target], data_free, tac)
         return {
             **self._told(attack, seed),
             "training": {key: card[key] for key in ("outcome", "precision", "threads")},
             "l2": audit.shifts.l2.tolist(),
             "z": [score.z for score in audit.verdict.scores],
-            "p": audit.verdict.scores[TARGET].grubbs_p,
+            "p": audit.verdict.scores[target].grubbs_p,
             "flagged": list(audit.verdict.poisoned),
             "agreement": {name: _figures(one) for name, one in found.items()},
-            "shift": audit.shifts.shift[TARGET].tolist(),
+            "shift": audit.shifts.shift[target].tolist(),
             "tac": tac.change.tolist(),
         }
 
@@ -189,8 +196,9 @@ class Tables:
     def _purified(self, attack: str, seed: int, method: str) -> Row:
         audit, trigger = self._audited(attack, seed)
         chosen = parse_method(self.scale.methods[method])
+        target = self._attack(attack).target
         cleaned = clean_model(
-            audit, chosen, TARGET, trigger=trigger, test=self.places.test, seed=seed,
+            audit, chosen, target, trigger=trigger, test=self.places.test, seed=seed,
             device=self.device, resume=self._state(f"{attack}-{seed}-{method}"), job=self.job,
         )  # fmt: skip
         run, again = cleaned.run, cleaned.rescan
@@ -214,7 +222,7 @@ class Tables:
             "seconds": run.seconds,
             "images_forward": run.forwards,
             "images_back": run.backwards,
-            "norm": float(again.shifts.l2[TARGET]),
+            "norm": float(again.shifts.l2[target]),
             "flagged": list(again.verdict.poisoned),
             "agreement": None if ranks is None else _figures(ranks),
         }
@@ -237,7 +245,7 @@ class Tables:
         classifier, clean = reopen(audit)
         tac, target = None, -1
         if attack != CLEAN:
-            target = TARGET
+            target = self._attack(attack).target
             trigger = parse_trigger(self._recipe(attack, seed).attack)
             audit = add_tac(audit, classifier, clean, trigger, target, job=self.job)
             tac = audit.tac[0].change

@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
-from bdshift.lab.protocol import BY_SHIFT, PUBLISHED, PUBLISHED_COSINES, TARGET, Scale
+from bdshift.lab.protocol import (
+    BY_SHIFT,
+    PUBLISHED,
+    PUBLISHED_COSINES,
+    PUBLISHED_RATES,
+    TARGET,
+    Scale,
+)
 
 Row = dict[str, Any]
 _NONE = "–"
@@ -14,8 +21,9 @@ _NONE = "–"
 
 def tables(rows: Sequence[Row], scale: Scale) -> str:
     """All tables. A cell is the mean of the seeds that there are, and how many if not all."""
-    victims = [row for row in rows if "method" not in row]
-    cleaned = [row for row in rows if "method" in row]
+    usual = [row for row in rows if row["attack"] in scale.attacks]
+    victims = [row for row in usual if "method" not in row]
+    cleaned = [row for row in usual if "method" in row]
     parts = [
         f"# The papers' tables, scale “{scale.name}”",
         "",
@@ -27,6 +35,7 @@ def tables(rows: Sequence[Row], scale: Scale) -> str:
         *_purification(cleaned, victims, scale),
         *_agreement(cleaned, victims, scale),
         *_norms(victims),
+        *_more(rows, scale),
         *_times(cleaned, scale),
     ]
     return "\n".join(parts) + "\n"
@@ -43,8 +52,9 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]
 def _recipe(scale: Scale) -> Iterator[str]:
     recipe = scale.recipe
     yield (
-        f"Victims: ResNet-18 with the CIFAR stem, width {recipe.width}, {recipe.epochs} epochs of "
-        f"SGD (peak {recipe.peak_rate:g}, {recipe.schedule}), batch {recipe.batch}, "
+        f"Victims: ResNet-{recipe.depth} with the CIFAR stem, width {recipe.width}, "
+        f"{recipe.epochs} epochs of SGD (peak {recipe.peak_rate:g}, {recipe.schedule}), "
+        f"batch {recipe.batch}, "
         f"{recipe.rate:.0%} poisoned, all-to-one to class {TARGET}. Methods see 5 % of the "
         "training images, a fifth of those held out; figures are on all test images."
     )
@@ -76,23 +86,11 @@ def _purification(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) 
         cells = []
         for attack in scale.attacks:
             some = [row for row in own if row["attack"] == attack]
-            cell = " / ".join(
-                (
-                    _mean(some, lambda row: 100 * row["acc"], ".1f"),
-                    _mean(some, lambda row: 100 * row["asr"], ".1f"),
-                    _mean(some, lambda row: row["der"], ".3f"),
-                )
-            )
-            cells.append(f"{cell}{_span(some)} ({len(some)})" if some else _NONE)
+            cells.append(_triple(some))
         lines.append([method, *cells, *(means[method, seeds] for seeds in _SEEDS)])
         if method in PUBLISHED:
             known = PUBLISHED[method]
-            shown = [
-                f"*{100 * known[a][0]:.1f} / {100 * known[a][1]:.1f} / {known[a][2]:.3f}*"
-                if a in known
-                else _NONE
-                for a in scale.attacks
-            ]
+            shown = [_published(known[a]) if a in known else _NONE for a in scale.attacks]
             mean = fmean(value[2] for value in known.values())
             lines.append(["*published*", *shown, f"*{mean:.3f}*", ""])
     yield from _table(["method", *scale.attacks, "mean DER", "seed 0"], lines)
@@ -104,6 +102,20 @@ def _before(victims: Sequence[Row], attack: str) -> str:
         return _NONE
     acc, asr = (fmean(100 * row[key] for row in some) for key in ("acc", "asr"))
     return f"{acc:.1f} / {asr:.1f} ({len(some)})"
+
+
+def _triple(rows: Sequence[Row]) -> str:
+    """ACC, ASR and DER of purified models."""
+    if not rows:
+        return _NONE
+    acc, asr = (_mean(rows, lambda row, key=key: 100 * row[key], ".1f") for key in ("acc", "asr"))  # type: ignore[misc]
+    return (
+        f"{acc} / {asr} / {_mean(rows, lambda row: row['der'], '.3f')}{_span(rows)} ({len(rows)})"
+    )
+
+
+def _published(figures: tuple[float, float, float]) -> str:
+    return f"*{100 * figures[0]:.1f} / {100 * figures[1]:.1f} / {figures[2]:.3f}*"
 
 
 def _span(rows: Sequence[Row]) -> str:
@@ -188,6 +200,36 @@ def _norms(victims: Sequence[Row]) -> Iterator[str]:
         for row in victims
     ]
     yield from _table(["victim", *map(str, range(count)), "z", "p", "flagged"], lines)
+
+
+def _more(rows: Sequence[Row], scale: Scale) -> Iterator[str]:
+    """Lower rates and other targets, of the first method, which is ours; nothing without rows."""
+    method = next(iter(scale.methods))
+    lines = []
+    for name, attack in scale.more.items():
+        own = [row for row in rows if row["attack"] == name]
+        victims = [row for row in own if "method" not in row]
+        if not victims:
+            continue
+        cleaned = [row for row in own if row.get("method") == method]
+        known = PUBLISHED_RATES.get(name)
+        flagged = sum(attack.target in row["flagged"] for row in victims)
+        lines.append(
+            [
+                name,
+                _before(victims, name),
+                _mean(victims, lambda row, t=attack.target: row["z"][t], ".2f").replace("-", "−"),  # type: ignore[misc]
+                f"{flagged} of {len(victims)}",
+                _triple(cleaned),
+                "" if known is None else _published(known),
+            ]
+        )
+    if lines:
+        yield "## Lower rates (Table 6) and other targets (Figure 5)"
+        yield ""
+        yield from _table(
+            ["victim", "none", "z of the target", "flagged", method, "*published*"], lines
+        )
 
 
 def _times(cleaned: Sequence[Row], scale: Scale) -> Iterator[str]:

@@ -13,7 +13,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bdshift.checkpoints.families.resnet import resnet18
+from bdshift.checkpoints.families.resnet import resnet18, resnet50
 from bdshift.devices import autocast, has_native_bfloat16, pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.files import written_whole
@@ -33,6 +33,7 @@ from bdshift.lab.joint import Batch, as_learnt, start_joint
 from bdshift.lab.poison import Backdoor, poison, read_backdoors, triggered
 
 _STATE, _CARD = "resume.pt", "card.json"
+_NETWORKS = {18: resnet18, 50: resnet50}
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Recipe:
         labels, source: which images are poisoned, and how their labels change.
         rate: share of the training images that are poisoned, by each trigger.
         cover: share that WaNet's noise mode is put on.
-        width: of the ResNet-18; 64 is the usual one.
+        depth: 18 or 50, of the ResNet.
+        width: of its first stage; 64 is the usual one.
         epochs, batch, peak_rate, weight_decay: of SGD with Nesterov momentum 0.9.
         schedule: the learning rate rises for a quarter of all steps and falls for the rest, both
             linearly ("one-cycle"), or falls from the start along a cosine ("cosine").
@@ -71,6 +73,7 @@ class Recipe:
     shift: int = 2
     flip: bool = False
     seed: int = 0
+    depth: int = 18
 
     def backdoors(self, class_names: tuple[str, ...]) -> tuple[Backdoor, ...]:
         """What is put into the victim; raises as `read_backdoors`."""
@@ -206,6 +209,8 @@ def train_victim(
     """
     if recipe.schedule not in SCHEDULES:
         raise UsageError(f"schedule is one of {', '.join(SCHEDULES)}, not {recipe.schedule!r}")
+    if recipe.depth not in _NETWORKS:
+        raise UsageError(f"depth is {' or '.join(map(str, _NETWORKS))}, not {recipe.depth}")
     where = pick_device(device)
     folder.mkdir(parents=True, exist_ok=True)
     card = folder / _CARD
@@ -217,7 +222,7 @@ def train_victim(
     data = _Data(recipe, lab, where)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = resnet18(recipe.width, len(lab.class_names))
+        network = _NETWORKS[recipe.depth](recipe.width, len(lab.class_names))
     network = network.to(where).to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(
         network.parameters(), recipe.peak_rate, 0.9, weight_decay=recipe.weight_decay,
@@ -281,8 +286,8 @@ def train_victim(
     return outcome
 
 
-def _same_recipe(folder: Path, found: object, recipe: Recipe) -> None:
-    if found != asdict(recipe):
+def _same_recipe(folder: Path, found: Mapping[str, object], recipe: Recipe) -> None:
+    if asdict(Recipe()) | dict(found) != asdict(recipe):  # it may be older than a setting
         raise InputError(f"{folder}: holds a run of another recipe; choose another folder")
 
 

@@ -208,6 +208,12 @@ def resnet18(width: int, classes: int) -> ResNet:
     return ResNet(Plan((2,) * 4, tuple(width << i for i in range(4)), width, classes), CIFAR_STEM)
 
 
+def resnet50(width: int, classes: int) -> ResNet:
+    """A ResNet-50 with the CIFAR stem; ``width`` 64 is the usual one, d = 32·width."""
+    planes = tuple(width << i for i in range(4))
+    return ResNet(Plan((3, 4, 6, 3), planes, width, classes, bottleneck=True), CIFAR_STEM)
+
+
 def _stems(kernel: int, preact: bool) -> tuple[Stem, ...]:
     if preact:
         return (Stem(kernel, 1, False, "", (32,)),)
