@@ -117,19 +117,25 @@ class JointLira(Joint):
     def mix(
         self, network: nn.Module, classify: Classify, batch: Batch
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """All images as they are, and those to attack once more with the trigger."""
+        """All images as they are, and once more with the trigger, where it is to work: always as
+        many. (Where the size of a batch changes from step to step, torch 2.15 on a CPU crashes in
+        the backward pass of convolutions with few channels.)
+        """
         trigger = self.backdoor.trigger
         assert isinstance(trigger, Lira)
-        rows = self.backdoor.to_attack(batch.labels)
-        pixels, wanted = batch.pixels[rows], self.backdoor.wanted(batch.labels[rows])
-        if batch.done < 0.5 and len(rows):
+        pixels, labels = batch.pixels, batch.labels
+        able = torch.zeros(len(labels), dtype=torch.bool, device=self.device)
+        able[self.backdoor.to_attack(labels)] = True
+        wanted = torch.where(able, self.backdoor.wanted(labels), labels)
+        if batch.done < 0.5 and able.any():
             network.eval()
             sent = classify(trigger.painted(pixels, self.painters))
-            self.descend(self.optimiser, functional.cross_entropy(sent, wanted))
+            self.descend(self.optimiser, functional.cross_entropy(sent[able], wanted[able]))
             network.train()
         with torch.no_grad():
             triggered = trigger.painted(pixels, self.painters).round()
-        return torch.cat((batch.pixels, triggered)), torch.cat((batch.labels, wanted))
+        triggered = torch.where(able[:, None, None, None], triggered, pixels)
+        return torch.cat((pixels, triggered)), torch.cat((labels, wanted))
 
 
 class JointInputAware(Joint):
