@@ -194,7 +194,9 @@ def test_a_trojan_patch_as_a_command(victim: Path, signs: Path, tmp_path: Path) 
 def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     small = SCALES["small"]
     recipe = replace(small.recipe, width=4, epochs=1, batch=64, normalisation="half", flip=False)
-    methods = {"shift tuning": "shift-tuning:epochs=1", "CLP": "clp"}
+    methods = {
+        "shift tuning": "shift-tuning:epochs=1", "CLP": "clp", "BEEAR": "beear:epochs=1,inner=2",
+    }  # fmt: skip
     attacks = {"BadNets": Attack("badnets:size=6"), "Trojan": Attack("trojan")}
     more = {
         "BadNets rate 0.05": Attack("badnets:size=6", rate=0.05),
@@ -202,6 +204,7 @@ def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     monkeypatch.setitem(SCALES, "small", replace(
         small, recipe=recipe, methods=methods, attacks=attacks, more=more,
+        as_published={"CLP as published": "clp:form=reference"},
     ))  # fmt: skip
     monkeypatch.setattr("bdshift.lab.rows.SHARE", 0.9)
     monkeypatch.setattr("bdshift.lab.rows.TrojanPatch", partial(TrojanPatch, steps=5))
@@ -218,7 +221,7 @@ def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> No
     assert first.exit_code == 0, first.output
     assert {path.name for path in out.iterdir()} == {
         "badnets-0.json", "badnets-0-clp.json", "tables.md", "overlap.csv", "overlap.svg",
-        "scatter.csv", "scatter.svg", "z.csv",
+        "rankings.csv", "scatter.csv", "scatter.svg", "z.csv",
     }  # fmt: skip
     row = json.loads((out / "badnets-0-clp.json").read_text())
     assert row["spec"].startswith("clp:u=3.0")
@@ -239,12 +242,24 @@ def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> No
     assert {"shift", "w − w̄", "CLP", "Trojan: overlap with TAC", "overlap, %"} <= words
     assert {"0", "100"} <= words, "an axis of shares ends where shares do"
     lines = list(csv.reader((out / "overlap.csv").read_text("utf-8").splitlines()))
-    assert lines[-1][:3] == ["Trojan", "CLP", "100"]
+    assert lines[-1][:3] == ["Trojan", "BEEAR", "100"]
     assert float(lines[-1][3]) == 1.0, "all neurons are the same ones"
     dots = ElementTree.fromstring((out / "scatter.svg").read_text())
     count = sum(element.tag.endswith("circle") for element in dots.iter())
     victim = json.loads((out / "badnets-0.json").read_text())
     assert count == 2 * len(victim["tac"]) == 2 * len(victim["shift"])
+    beear = ElementTree.fromstring((out / "beear.svg").read_text())
+    assert sum(element.tag.endswith("circle") for element in beear.iter()) == count
+    rows = list(csv.DictReader((out / "rankings.csv").read_text("utf-8").splitlines()))
+    purified = json.loads((out / "badnets-0-beear.json").read_text())
+    mine = [one for one in rows if (one["attack"], one["method"]) == ("BadNets", "BEEAR")]
+    for key, values in (("tac", victim["tac"]), ("ranking", purified["ranking"])):
+        assert [float(one[key]) for one in mine] == pytest.approx(values, rel=1e-3, abs=1e-6)
+    assert json.loads((out / "badnets-0-shift-tuning.json").read_text())["ranking"] is None
+    assert "CLP as published" not in text
+    chosen = ["--attacks", "BadNets", "--methods", "CLP as published"]
+    assert CliRunner().invoke(main, [*command, *chosen]).exit_code == 0
+    assert "| CLP as published | `clp:form=reference` |" in (out / "tables.md").read_text()
     wrong = CliRunner().invoke(main, [*command, "--attacks", "Magic"])
     assert wrong.exit_code == 2
     assert "'Magic' is none of" in wrong.stderr

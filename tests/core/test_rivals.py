@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,9 @@ from bdshift.purify.ascent import unlearn
 from bdshift.purify.channels import Masks, fixed_statistics, registered_pairs, traced_pairs
 from bdshift.purify.clp import Clp
 from bdshift.purify.masked_pruning import prune
+from bdshift.purify.method import Step
 from bdshift.purify.sharpness import sharp_gradient
+from bdshift.purify.tuning import Sgd
 from bdshift.purify.workbench import Workbench
 
 TARGET = 9
@@ -228,3 +232,90 @@ def test_sharp_shift_tuning_takes_the_gradient_twice(victim_audit: Audit) -> Non
     assert sharp.backwards == 2 * plain.backwards
     with pytest.raises(UsageError, match="rho"):
         parse_method("shift-tuning:rho=-1")
+
+
+# --- as published
+
+
+@pytest.mark.parametrize("form", ["fixed", "reference"])
+def test_anp_goes_past_its_bound_as_published(
+    bench: Workbench, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    largest = [0.0]
+    plain = Masks.on
+
+    def on(masks: Masks, *noise: list[torch.Tensor] | None) -> AbstractContextManager[None]:
+        changes = [float(n.detach().abs().max()) for some in noise for n in some or ()]
+        largest.append(max(changes, default=0.0))
+        return plain(masks, *noise)
+
+    monkeypatch.setattr(Masks, "on", on)
+    own = Workbench(copy.deepcopy(bench.network), "fc", bench.clean, TARGET, bench.shift)
+    *_, last = parse_method(f"anp:iterations=10,batch=16,epsilon=0.4,form={form}").steps(own)
+    if form == "fixed":
+        assert max(largest) == pytest.approx(0.4)
+    else:
+        assert 0.6 < max(largest) <= 0.8
+        assert last.figures["threshold"] == 0.2
+
+
+def test_rnp_and_tsbd_end_at_their_codes_accuracy(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def unlearnt(*given: object, **named: object) -> float:
+        asked.append((given[3], named))
+        return 0.0
+
+    monkeypatch.setattr("bdshift.purify.rnp.unlearn", unlearnt)
+    monkeypatch.setattr("bdshift.purify.tsbd.unlearn", unlearnt)
+    for name in ("rnp", "tsbd"):
+        for form in ("fixed", "reference"):
+            own = Workbench(copy.deepcopy(bench.network), "fc", bench.clean, TARGET, bench.shift)
+            next(iter(parse_method(f"{name}:form={form}").steps(own)))
+    classes = bench.head.out_features
+    assert asked == [
+        (2 / classes, {"look": 500}), (0.2, {"clip": math.inf}),
+        (1 / classes, {"grow": 1.25}), (0.1, {"grow": 1.0}),
+    ]  # fmt: skip
+
+
+def test_rnp_as_published_ends_where_it_unlearns_too_little(bench: Workbench) -> None:
+    own = Workbench(copy.deepcopy(bench.network), "fc", bench.clean, TARGET, bench.shift)
+    method = parse_method("rnp:form=reference,unlearn_epochs=1,unlearn_rate=1e-9")
+    with pytest.raises(UsageError, match=r"100% after 1 epochs .* form=fixed goes on"):
+        next(iter(method.steps(own)))
+    done = parse_method("rnp:form=reference,unlearn_rate=0.1,batch=32,epochs=1")
+    *_, last = done.steps(own)
+    assert last.figures["threshold"] == 0.7
+
+
+def test_a_rate_swings_once_a_batch() -> None:
+    swinging = Sgd(10, 32, 0.4, schedule="swinging")
+    assert [swinging.rate_at(done, 630) for done in (0, 5, 10, 20)] == pytest.approx(
+        [0.4, 0.2, 0.0, 0.4]
+    )
+    falling = Sgd(10, 32, 0.4, schedule="cosine")
+    assert [falling.rate_at(done, 630) for done in (0, 315, 630)] == pytest.approx([0.4, 0.2, 0.0])
+    assert Sgd(10, 32, 0.4).rate_at(20, 630) == 0.4
+
+
+def test_ft_sam_swings_as_published(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = []
+
+    def tuned(_: Workbench, sgd: Sgd, *rest: object, **named: object) -> list[Step]:
+        chosen.append(sgd.schedule)
+        return []
+
+    monkeypatch.setattr("bdshift.purify.ft_sam.tune", tuned)
+    for text in ("ft-sam", "ft-sam:form=reference"):
+        assert not list(parse_method(text).steps(bench))
+    assert chosen == ["cosine", "swinging"]
+
+
+@pytest.mark.parametrize("name", ["clp", "anp", "rnp", "tsbd", "ft-sam"])
+def test_there_are_two_forms(name: str) -> None:
+    assert parse_method(f"{name}:form=reference").spec != parse_method(name).spec
+    with pytest.raises(UsageError, match=f"{name}: form is fixed or reference, not 'mine'"):
+        parse_method(f"{name}:form=mine")

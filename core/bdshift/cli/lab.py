@@ -174,7 +174,7 @@ def tables(
 
     scale = SCALES[name]
     chosen = _some(attacks, scale.attacks, "attack", scale.more)
-    ways = [] if methods == "none" else _some(methods, scale.methods, "method")
+    ways = [] if methods == "none" else _some(methods, scale.methods, "method", scale.as_published)
     making = Tables(scale, Places(data, test, work, out), device=device, job=job)
     for row in making.rows(chosen, ways, _numbers(seeds)):
         job.note(_brief(row))

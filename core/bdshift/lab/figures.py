@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bdshift.lab.protocol import BY_SHIFT, TARGET, Scale
+from bdshift.lab.protocol import BEEAR, BY_SHIFT, TARGET, Scale
 
 Row = dict[str, Any]
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
@@ -40,8 +40,9 @@ class Panel:
 
 
 def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
-    """File names and their texts: Figure 2 (``overlap``), 3 (``scatter``), and the z-scores of
-    Figure 5 (``z``), which has the other targets too.
+    """File names and their texts: Figure 2 (``overlap``), 3 (``scatter``), 4 (``beear``, beside the
+    other rivals' rankings in ``rankings``), and the z-scores of Figure 5 (``z``), which has the
+    other targets too.
     """
     z = [
         (row["attack"], row["seed"], number, value)
@@ -57,6 +58,12 @@ def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
         for row in victims
         for number, (tac, shift) in enumerate(zip(row["tac"], row["shift"], strict=True))
     ]
+    ranked = [
+        (row, victim)
+        for row in rows
+        for victim in victims
+        if row.get("ranking") and (row["attack"], row["seed"]) == (victim["attack"], victim["seed"])
+    ]
     found = {
         "overlap.csv": _csv(
             ("attack", "ranking", "percent", "overlap"),
@@ -67,19 +74,47 @@ def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
             ],
         ),
         "scatter.csv": _csv(("attack", "seed", "neuron", "tac", "shift"), dots),
+        "rankings.csv": _csv(
+            ("attack", "seed", "method", "neuron", "tac", "ranking"),
+            [
+                (row["attack"], row["seed"], row["method"], number, f"{tac:.5g}", f"{value:.5g}")
+                for row, victim in ranked
+                for number, (tac, value) in enumerate(_points(victim, row["ranking"]))
+            ],
+        ),
         "z.csv": _csv(("attack", "seed", "class", "z"), z),
     }
     if victims:
         found["overlap.svg"] = draw([_overlap_panel(curves, attack) for attack in _there(victims)])
-        found["scatter.svg"] = draw([_scatter_panel(victims, attack) for attack in _there(victims)])
+        found["scatter.svg"] = draw(
+            [_scatter(one, one["shift"], "shift") for one in _firsts(victims)]
+        )
+    beear = {(row["attack"], row["seed"]): row for row, _ in ranked if row["method"] == BEEAR}
+    drawn = _firsts([one for one in victims if (one["attack"], one["seed"]) in beear])
+    if drawn:
+        found["beear.svg"] = draw(
+            [
+                _scatter(one, beear[one["attack"], one["seed"]]["ranking"], "BEEAR's perturbation")
+                for one in drawn
+            ]
+        )
     return found
 
 
-def _scatter_panel(victims: Sequence[Row], attack: str) -> Panel:
-    """Of the first seed."""
-    row = min((row for row in victims if row["attack"] == attack), key=lambda row: row["seed"])
-    title = f"{attack}: shift toward class {TARGET}"
-    return Panel(title, "TAC", "shift", points=list(zip(row["tac"], row["shift"], strict=True)))
+def _points(victim: Row, values: Sequence[float]) -> list[tuple[float, float]]:
+    """TAC and a value of each neuron."""
+    return list(zip(victim["tac"], values, strict=True))
+
+
+def _firsts(victims: Sequence[Row]) -> list[Row]:
+    """That of the first seed, for each attack."""
+    of = [[row for row in victims if row["attack"] == attack] for attack in _there(victims)]
+    return [min(rows, key=lambda row: row["seed"]) for rows in of]
+
+
+def _scatter(victim: Row, values: Sequence[float], name: str) -> Panel:
+    title = f"{victim['attack']}: {name} toward class {TARGET}"
+    return Panel(title, "TAC", name, points=_points(victim, values))
 
 
 def _there(victims: Sequence[Row]) -> list[str]:
@@ -95,7 +130,7 @@ def _overlaps(rows: Sequence[Row], scale: Scale) -> Iterator[tuple[str, str, lis
             if "method" not in row:
                 curves.setdefault("shift", []).append(row["agreement"]["shift"]["overlap"])
                 curves.setdefault("w − w̄", []).append(row["agreement"]["data_free"]["overlap"])
-            elif row["agreement"] is not None and row["method"] not in BY_SHIFT:
+            elif row["agreement"] and row["method"] in scale.methods.keys() - set(BY_SHIFT):
                 curves.setdefault(row["method"], []).append(row["agreement"]["overlap"])
         for name, some in curves.items():
             yield attack, name, [fmean(values) for values in zip(*some, strict=True)]

@@ -22,7 +22,7 @@ from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.ablations import ablate, ablation_table, foreign_logits, noise
 from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.figures import figures
-from bdshift.lab.protocol import SHARE, TROJAN, Attack, Scale
+from bdshift.lab.protocol import BY_SHIFT, SHARE, TROJAN, Attack, Scale
 from bdshift.lab.tables import Row, tables
 from bdshift.lab.train import Recipe, train_victim
 from bdshift.lab.trojan import PICTURES, TrojanPatch, write_patch
@@ -78,14 +78,14 @@ class Tables:
                     )
 
     def write_tables(self) -> None:
-        """Tables and figures from every row that lies in ``out``, of the scale's methods."""
+        """Tables and figures from every row in ``out`` of the scale's attacks and methods."""
         found = [
             json.loads(path.read_text("utf-8"))
             for path in self.places.out.glob("*.json")
             if not path.name.startswith("ablation-")
         ]
         attacks = [*self.scale.attacks, *self.scale.more]
-        methods = ["", *self.scale.methods]
+        methods = ["", *self.scale.every_method]
         found = [
             row for row in found if row["attack"] in attacks and row.get("method", "") in methods
         ]  # others came from another version
@@ -195,13 +195,14 @@ class Tables:
 
     def _purified(self, attack: str, seed: int, method: str) -> Row:
         audit, trigger = self._audited(attack, seed)
-        chosen = parse_method(self.scale.methods[method])
+        chosen = parse_method(self.scale.every_method[method])
         target = self._attack(attack).target
         cleaned = clean_model(
             audit, chosen, target, trigger=trigger, test=self.places.test, seed=seed,
             device=self.device, resume=self._state(f"{attack}-{seed}-{method}"), job=self.job,
         )  # fmt: skip
         run, again = cleaned.run, cleaned.rescan
+        by_shift = method in BY_SHIFT  # the victim's row has it
         ranks = (
             None
             if run.ranking is None
@@ -225,6 +226,7 @@ class Tables:
             "norm": float(again.shifts.l2[target]),
             "flagged": list(again.verdict.poisoned),
             "agreement": None if ranks is None else _figures(ranks),
+            "ranking": None if run.ranking is None or by_shift else run.ranking.tolist(),
         }
 
     # Ablations

@@ -31,7 +31,7 @@ def tables(rows: Sequence[Row], scale: Scale) -> str:
         "and time. Means over the seeds, whose number stands behind; shares in percent. "
         "*Published* are the figures of Iwahana et al. (2025), for a ResNet-18 of width 64.",
         "",
-        *_recipe(scale),
+        *_recipe(cleaned, scale),
         *_purification(cleaned, victims, scale),
         *_agreement(cleaned, victims, scale),
         *_norms(victims),
@@ -49,7 +49,7 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]
     yield ""
 
 
-def _recipe(scale: Scale) -> Iterator[str]:
+def _recipe(cleaned: Sequence[Row], scale: Scale) -> Iterator[str]:
     recipe = scale.recipe
     yield (
         f"Victims: ResNet-{recipe.depth} with the CIFAR stem, width {recipe.width}, "
@@ -59,7 +59,14 @@ def _recipe(scale: Scale) -> Iterator[str]:
         "training images, a fifth of those held out; figures are on all test images."
     )
     yield ""
-    yield from _table(["method", "as text"], [[n, f"`{t}`"] for n, t in scale.methods.items()])
+    named = [[name, f"`{scale.every_method[name]}`"] for name in _made(cleaned, scale)]
+    yield from _table(["method", "as text"], named)
+
+
+def _made(cleaned: Sequence[Row], scale: Scale) -> list[str]:
+    """Methods of the tables: the scale's, and as published those that there are."""
+    there = {row["method"] for row in cleaned}
+    return [*scale.methods, *(name for name in scale.as_published if name in there)]
 
 
 def _mean(rows: Sequence[Row], value: Callable[[Row], float | None], form: str) -> str:
@@ -81,7 +88,7 @@ def _purification(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) 
         for method, cell in _mean_ders(cleaned, scale, seeds).items()
     }
     lines = [["none", *(_before(victims, attack) for attack in scale.attacks), "", ""]]
-    for method in scale.methods:
+    for method in _made(cleaned, scale):
         own = [row for row in cleaned if row["method"] == method]
         cells = []
         for attack in scale.attacks:
@@ -131,7 +138,7 @@ def _mean_ders(rows: Sequence[Row], scale: Scale, seeds: str) -> dict[str, str]:
     of the attacks' means, so that one with more seeds counts no more; all attacks or nothing.
     """
     found = {}
-    for method in scale.methods:
+    for method in _made(rows, scale):
         own = [r for r in rows if r["method"] == method and (seeds == "all" or r["seed"] == 0)]
         of = [[row["der"] for row in own if row["attack"] == attack] for attack in scale.attacks]
         found[method] = fmean(fmean(values) for values in of) if all(of) else None
@@ -158,7 +165,7 @@ def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) -> 
             cells.append(_pair(some))
         lines.append([name, *cells])
         lines += _published_cosines(name, scale)
-    for method in scale.methods:
+    for method in _made(cleaned, scale):
         own = [row for row in cleaned if row["method"] == method and row["agreement"]]
         if not own or method in BY_SHIFT:
             continue
@@ -236,7 +243,7 @@ def _times(cleaned: Sequence[Row], scale: Scale) -> Iterator[str]:
     yield "## Cost of a purification"
     yield ""
     lines = []
-    for method in scale.methods:
+    for method in _made(cleaned, scale):
         own = [row for row in cleaned if row["method"] == method]
         lines.append(
             [

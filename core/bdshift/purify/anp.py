@@ -13,10 +13,11 @@ from torch.nn import functional
 from bdshift.errors import UsageError
 from bdshift.purify.channels import Masks, fixed_statistics
 from bdshift.purify.masked_pruning import prune
-from bdshift.purify.method import Method, Step, check_tolerance
+from bdshift.purify.method import Form, Method, Step, check_form, check_tolerance
 from bdshift.purify.workbench import Workbench
 
 _PARTS = 10  # steps that the iterations are told in
+_PUBLISHED = 0.2  # threshold
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class Anp(Method):
         iterations, batch, rate: of SGD on the masks, momentum 0.9; 2000, 128 and 0.2 in the paper.
         epsilon: bound of the change; 0.4.
         alpha: weight of the clean loss; 0.2.
-        clip: whether δ and ξ stay within ±ε; the published code lets them reach 2ε.
-        threshold: cut where m is not above it; 0.2 in the paper. 0: as many as held-out accuracy
-            allows.
+        threshold: cut where m is not above it. 0: as many as held-out accuracy allows.
         tolerance: held-out accuracy that the cut may cost, absolute.
+        form: "fixed" keeps δ and ξ within ±ε. "reference" lets them reach 2ε, as the published code
+            does, and cuts at 0.2, as the paper does, if no threshold is given.
     """
 
     name: ClassVar[str] = "anp"
@@ -41,11 +42,12 @@ class Anp(Method):
     rate: float = 0.2
     epsilon: float = 0.4
     alpha: float = 0.2
-    clip: bool = True
     threshold: float = 0.0
     tolerance: float = 0.03
+    form: Form = "fixed"
 
     def __post_init__(self) -> None:
+        check_form(self.name, self.form)
         check_tolerance(self.tolerance)
         if self.iterations < _PARTS or self.batch < 2:
             raise UsageError(f"anp: needs {_PARTS} iterations and batches of 2 at least")
@@ -85,7 +87,8 @@ class Anp(Method):
             least = min(float(value.detach().min()) for value in masks.values)
             yield Step(part, -1.0, {"loss": total / per_part, "smallest_mask": least})
         bench.network.requires_grad_(True)
-        yield prune(bench, masks, self.threshold, self.tolerance, _PARTS)
+        threshold = self.threshold or (_PUBLISHED if self.form == "reference" else 0.0)
+        yield prune(bench, masks, threshold, self.tolerance, _PARTS)
 
     def _update(
         self,
@@ -113,7 +116,7 @@ class Anp(Method):
         uphill = torch.autograd.grad(loss(noise), noise)
         with torch.no_grad():
             noise = [n + self.epsilon * step.sign() for n, step in zip(noise, uphill, strict=True)]
-            if self.clip:
+            if self.form == "fixed":
                 noise = [n.clamp(-self.epsilon, self.epsilon) for n in noise]
         value = self.alpha * loss(None) + (1 - self.alpha) * loss(noise)
         optimiser.zero_grad()

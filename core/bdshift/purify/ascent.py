@@ -17,11 +17,11 @@ def unlearn(
     *,
     grow: float = 1.0,
     look: int = 0,
+    clip: float = 20.0,
 ) -> float:
     """Ascend the cross-entropy of the images to tune on until accuracy on the last ``look`` of them
     (0: all) is not above ``least``, or ``epochs`` are over; ``rate`` is multiplied by ``grow``
-    after each. Returns the accuracy. Gradients are clipped to norm 20, before the update and not
-    after it.
+    after each. Returns the accuracy. Gradients are clipped to the norm ``clip``, before the update.
     """
     tuned = bench.clean.tune
     optimiser = torch.optim.SGD(
@@ -37,7 +37,7 @@ def unlearn(
             labels = tuned.labels[rows]
             optimiser.zero_grad()
             functional.cross_entropy(logits, labels).backward()
-            torch.nn.utils.clip_grad_norm_(bench.network.parameters(), 20.0)
+            torch.nn.utils.clip_grad_norm_(bench.network.parameters(), clip)
             optimiser.step()
             right += int((logits.argmax(1) == labels).sum())
             seen += len(rows)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 
 from bdshift.errors import UsageError
 from bdshift.purify.channels import Pair, of_embedding, registered_pairs, traced_pairs
-from bdshift.purify.method import Method, Step
+from bdshift.purify.method import Form, Method, Step, check_form
 from bdshift.purify.tuning import clean_loss, held_out
 from bdshift.purify.workbench import Workbench
 
@@ -31,11 +31,10 @@ class Clp(Method):
     name: ClassVar[str] = "clp"
 
     u: float = 3.0
-    form: Literal["fixed", "reference"] = "fixed"
+    form: Form = "fixed"
 
     def __post_init__(self) -> None:
-        if self.form not in ("fixed", "reference"):
-            raise UsageError(f"clp: form is fixed or reference, not {self.form!r}")
+        check_form(self.name, self.form)
         if not self.u > 0:
             raise UsageError(f"clp: u must be a positive number, not {self.u}")
 

@@ -9,23 +9,26 @@ from typing import ClassVar
 from torch.nn import functional
 
 from bdshift.errors import UsageError
-from bdshift.purify.method import Method, Step
+from bdshift.purify.method import Form, Method, Step, check_form
 from bdshift.purify.sharpness import sharp_gradient
-from bdshift.purify.tuning import Sgd, tune
+from bdshift.purify.tuning import Schedule, Sgd, tune
 from bdshift.purify.workbench import Workbench
+
+_SCHEDULES: dict[Form, Schedule] = {"fixed": "cosine", "reference": "swinging"}
 
 
 @dataclass(frozen=True)
 class FtSam(Method):
-    """SGD whose gradient is that at w + ρ·w²g/‖|w|g‖, with smoothed labels and a cosine over the
-    whole run. (BackdoorBench steps a cosine of 100 epochs once a batch, so that its rate swings,
-    and its flag ``--adaptive`` turns the adaptive step off.)
+    """SGD whose gradient is that at w + ρ·w²g/‖|w|g‖, with smoothed labels.
 
     Attributes:
         rho: 2 on CIFAR-10, 8 on GTSRB and Tiny ImageNet in BackdoorBench.
         smoothing: of the labels.
         epochs, rate, batch: of SGD with momentum 0.9 and weight decay 5e-4; 100 epochs of 0.01 and
             256 images in BackdoorBench.
+        form: "fixed" lets the rate fall along one cosine over the run. "reference" moves on a
+            cosine made for as many epochs once a batch, as BackdoorBench does, so that the rate
+            swings between ``rate`` and nothing.
     """
 
     name: ClassVar[str] = "ft-sam"
@@ -35,8 +38,10 @@ class FtSam(Method):
     epochs: int = 20
     rate: float = 0.01
     batch: int = 128
+    form: Form = "fixed"
 
     def __post_init__(self) -> None:
+        check_form(self.name, self.form)
         Sgd(self.epochs, self.batch, self.rate)  # which checks them
         if not (self.rho > 0 and 0 <= self.smoothing < 1):
             raise UsageError("ft-sam: rho is positive, smoothing is in [0, 1)")
@@ -50,7 +55,7 @@ class FtSam(Method):
         """Tune."""
         yield from tune(
             bench,
-            Sgd(self.epochs, self.batch, self.rate, cosine=True),
+            Sgd(self.epochs, self.batch, self.rate, schedule=_SCHEDULES[self.form]),
             lambda phi, labels: functional.cross_entropy(
                 bench.head(phi), labels, label_smoothing=self.smoothing
             ),

@@ -5,11 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from bdshift.errors import UsageError
 from bdshift.purify.workbench import Workbench
 from bdshift.spec import write_spec
+
+Form = Literal["fixed", "reference"]
+"""Of a method whose published code is flawed: mended, or as published. What code chooses by test
+images or attack success has no reference form here: no method is given those.
+"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,12 @@ class Method(ABC):
     @abstractmethod
     def total(self) -> int:
         """How many steps there will be at most."""
+
+
+def check_form(name: str, form: str) -> None:
+    """Raise `UsageError` if it is no `Form`."""
+    if form not in ("fixed", "reference"):
+        raise UsageError(f"{name}: form is fixed or reference, not {form!r}")
 
 
 def check_tolerance(tolerance: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,12 +14,14 @@ from bdshift.errors import UsageError
 from bdshift.purify.ascent import unlearn
 from bdshift.purify.channels import Masks, fixed_statistics
 from bdshift.purify.masked_pruning import prune
-from bdshift.purify.method import Method, Step, check_tolerance
+from bdshift.purify.method import Form, Method, Step, check_form, check_tolerance
 from bdshift.purify.workbench import Workbench
 
 _LOOK = 500
 """Images between two looks at the accuracy while unlearning: an epoch of the paper's, whose 1 % of
 CIFAR-10 are 500. An epoch of more images overshoots, and no mask can recover what is then left."""
+
+_PUBLISHED = 0.2, 0.7  # accuracy that ends the ascent, threshold
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,15 @@ class Rnp(Method):
     channels whose masks fell are cut from the original network.
 
     Attributes:
-        unlearn_rate, unlearn_epochs: of the ascent, which ends at twice the accuracy of guessing
-            (0.2 for ten classes, in the paper for any number), or with the epochs: the published
-            code fails then.
+        unlearn_rate, unlearn_epochs: of the ascent.
         epochs, rate, batch, loss_scale: of SGD on the masks, and what the loss is multiplied by.
-        threshold: cut where the mask is not above it; 0.7 in BackdoorBench. 0: as many as held-out
-            accuracy allows.
+        threshold: cut where the mask is not above it. 0: as many as held-out accuracy allows.
         tolerance: held-out accuracy that the cut may cost, absolute.
+        form: "fixed" ends the ascent at twice the accuracy of guessing, within an epoch if need be,
+            or with the epochs, and clips its gradients. "reference" ends it after the epoch that
+            falls to 0.2, for any number of classes, clips nothing (the published code clips before
+            there are gradients), raises `UsageError` if accuracy does not fall so far, where the
+            published code crashes, and cuts at BackdoorBench's 0.7 if no threshold is given.
     """
 
     name: ClassVar[str] = "rnp"
@@ -46,8 +51,10 @@ class Rnp(Method):
     loss_scale: float = 0.2
     threshold: float = 0.0
     tolerance: float = 0.03
+    form: Form = "fixed"
 
     def __post_init__(self) -> None:
+        check_form(self.name, self.form)
         check_tolerance(self.tolerance)
         if min(self.unlearn_epochs, self.epochs) < 1 or self.batch < 2:
             raise UsageError("rnp: needs an epoch of each kind and batches of 2 at least")
@@ -66,11 +73,7 @@ class Rnp(Method):
             return
         if "original" not in state:
             original = {k: v.detach().clone() for k, v in bench.network.state_dict().items()}
-            guessing = 1 / bench.head.out_features
-            reached = unlearn(
-                bench, self.unlearn_rate, self.batch, 2 * guessing, self.unlearn_epochs,
-                look=_LOOK,
-            )  # fmt: skip
+            reached = self._unlearn(bench)
             state["original"] = original
             yield Step(0, -1.0, {"unlearnt_accuracy": reached})
         masks = Masks(bench)
@@ -101,4 +104,18 @@ class Rnp(Method):
             yield Step(1 + epoch, -1.0, {"loss": total / len(tuned)})
         bench.network.requires_grad_(True)
         bench.network.load_state_dict(state["original"])
-        yield prune(bench, masks, self.threshold, self.tolerance, 1 + self.epochs)
+        threshold = self.threshold or (_PUBLISHED[1] if self.form == "reference" else 0.0)
+        yield prune(bench, masks, threshold, self.tolerance, 1 + self.epochs)
+
+    def _unlearn(self, bench: Workbench) -> float:
+        """Returns the accuracy that is left."""
+        rate, batch, epochs = self.unlearn_rate, self.batch, self.unlearn_epochs
+        if self.form == "fixed":
+            return unlearn(bench, rate, batch, 2 / bench.head.out_features, epochs, look=_LOOK)
+        reached = unlearn(bench, rate, batch, _PUBLISHED[0], epochs, clip=math.inf)
+        if not reached <= _PUBLISHED[0]:
+            raise UsageError(
+                f"rnp: accuracy is {reached:.0%} after {epochs} epochs of unlearning, not "
+                f"{_PUBLISHED[0]:.0%}: the published code ends here too; form=fixed goes on"
+            )
+        return reached

@@ -17,7 +17,15 @@ from bdshift.errors import UsageError
 from bdshift.purify.frozen import tune_from
 from bdshift.purify.method import Method, Step, check_tolerance
 from bdshift.purify.sharpness import sharp_gradient
-from bdshift.purify.tuning import Loss, Sgd, held_out, plain_gradient, shifted_loss, tune
+from bdshift.purify.tuning import (
+    Loss,
+    Schedule,
+    Sgd,
+    held_out,
+    plain_gradient,
+    shifted_loss,
+    tune,
+)
 from bdshift.purify.workbench import Workbench
 
 _RIDGE = 1e-3  # of the head's change, so that its problem has one solution
@@ -92,7 +100,8 @@ class ShiftTuning(Method):
             yield self._judged(bench, Step(0, *held_out(bench, loss)))
         if not self.epochs:
             return
-        sgd = Sgd(self.epochs, self.batch, self.rate, cosine=self.cosine)
+        schedule: Schedule = "cosine" if self.cosine else "constant"
+        sgd = Sgd(self.epochs, self.batch, self.rate, schedule=schedule)
         gradient = sharp_gradient(self.rho, adaptive=True) if self.rho else plain_gradient
         for step in tune(bench, sgd, loss, gradient=gradient, first=int(self.head_first)):
             yield self._judged(bench, step)

@@ -12,12 +12,13 @@ from torch import nn
 
 from bdshift.errors import UsageError
 from bdshift.purify.ascent import unlearn
-from bdshift.purify.method import Method, Step
+from bdshift.purify.method import Form, Method, Step, check_form
 from bdshift.purify.sharpness import sharp_gradient
 from bdshift.purify.tuning import Sgd, clean_loss, held_out, tune
 from bdshift.purify.workbench import Workbench
 
 _GROW = 1.25  # of the ascent's rate an epoch, so that it ends on any network
+_PUBLISHED = 0.1  # accuracy that ends it
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,15 @@ class Tsbd(Method):
     taken in part a little uphill.
 
     Attributes:
-        unlearn_rate, unlearn_epochs: of the ascent, which ends at the accuracy of guessing (in the
-            published code at 10 %, whatever the number of classes). The rate grows by a quarter an
-            epoch.
+        unlearn_rate, unlearn_epochs: of the ascent.
         neuron_share: of all neurons, those that are touched; 0.15 in the paper.
         weight_share: of their weights; 0.7.
         epochs, rate, batch: of the fine-tuning; 20 of 0.01.
         radius, uphill: how far uphill a part of the gradient is taken, and how large a part; 0.05
             and 0.7.
+        form: "fixed" ends the ascent at the accuracy of guessing, its rate growing by a quarter an
+            epoch. "reference" ends it at 10 %, whatever the number of classes, and its rate stays,
+            as in the published code, so that the epochs may end it first.
     """
 
     name: ClassVar[str] = "tsbd"
@@ -49,8 +51,10 @@ class Tsbd(Method):
     batch: int = 128
     radius: float = 0.05
     uphill: float = 0.7
+    form: Form = "fixed"
 
     def __post_init__(self) -> None:
+        check_form(self.name, self.form)
         Sgd(self.epochs, self.batch, self.rate)  # which checks them
         if not (
             0 < self.neuron_share <= 1 and 0 < self.weight_share <= 1 and 0 <= self.uphill <= 1
@@ -68,9 +72,14 @@ class Tsbd(Method):
         """Unlearn, set to zero, tune."""
         if "cut" not in bench.state:
             original = {k: v.detach().clone() for k, v in bench.network.state_dict().items()}
-            guessing = 1 / bench.head.out_features
+            fixed = self.form == "fixed"
             reached = unlearn(
-                bench, self.unlearn_rate, self.batch, guessing, self.unlearn_epochs, grow=_GROW
+                bench,
+                self.unlearn_rate,
+                self.batch,
+                1 / bench.head.out_features if fixed else _PUBLISHED,
+                self.unlearn_epochs,
+                grow=_GROW if fixed else 1.0,
             )
             changes = {
                 name: (conv.weight.detach() - original[f"{name}.weight"]).abs()

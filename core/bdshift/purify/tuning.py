@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from bdshift.purify.workbench import Workbench, shifts_of
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From φ (n, d) and labels (n,) to a scalar."""
+
+Schedule = Literal["constant", "cosine", "swinging"]
 
 Forward = Callable[[], torch.Tensor]
 """The loss of a batch, computed anew at the weights as they are."""
@@ -35,7 +37,8 @@ class Sgd:
 
     Attributes:
         epochs, batch, rate, momentum, weight_decay: of SGD.
-        cosine: whether the rate falls to zero along a cosine, or stays.
+        schedule: the rate stays; or falls to zero along a cosine; or swings, from ``rate`` to zero
+            in as many updates as there are epochs, and back.
     """
 
     epochs: int
@@ -43,7 +46,7 @@ class Sgd:
     rate: float
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    cosine: bool = False
+    schedule: Schedule = "constant"
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -53,9 +56,12 @@ class Sgd:
         if not 0 < self.rate < math.inf:
             raise UsageError(f"rate must be a positive number, not {self.rate}")
 
-    def rate_at(self, share: float) -> float:
-        """Learning rate after a share of all steps, in [0, 1)."""
-        return self.rate * (0.5 * (1 + math.cos(math.pi * share)) if self.cosine else 1.0)
+    def rate_at(self, done: int, updates: int) -> float:
+        """Learning rate after ``done`` of all updates."""
+        if self.schedule == "constant":
+            return self.rate
+        length = updates if self.schedule == "cosine" else self.epochs
+        return self.rate * 0.5 * (1 + math.cos(math.pi * done / length))
 
 
 def held_out(bench: Workbench, loss: Loss) -> tuple[float, dict[str, float]]:
@@ -112,7 +118,7 @@ def tune(
         for number, rows in enumerate(bench.batches(epoch, sgd.batch)):
             done = epoch * math.ceil(len(tuned) / sgd.batch) + number
             for group in optimiser.param_groups:
-                group["lr"] = sgd.rate_at(done / updates)
+                group["lr"] = sgd.rate_at(done, updates)
 
             def forward(rows: torch.Tensor = rows) -> torch.Tensor:
                 bench.backwards += len(rows)
