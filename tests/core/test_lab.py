@@ -1,30 +1,26 @@
-"""Poisoned data and the papers' tables: what is poisoned, what is counted, what goes on."""
+"""Victims: what is poisoned, what is counted, what triggers do, what is trained."""
 
 from __future__ import annotations
 
-import csv
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from statistics import fmean
-from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import nn
 
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.cli import main
 from bdshift.errors import InputError, UsageError
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.images.signs import draw_signs
-from bdshift.lab.ablations import ablate, ablation_table
 from bdshift.lab.data import load_lab_data
 from bdshift.lab.poison import poison, read_backdoors, triggered
-from bdshift.lab.protocol import SCALES, Attack
-from bdshift.lab.tables import tables
+from bdshift.lab.protocol import SCALES
 from bdshift.lab.train import train_victim
 from bdshift.lab.trial import try_attack
 from bdshift.lab.trojan import TrojanPatch
@@ -187,111 +183,7 @@ def test_a_trojan_patch_as_a_command(victim: Path, signs: Path, tmp_path: Path) 
     assert "overwrite" in again.stderr
 
 
-# --- tables
-
-
-@pytest.fixture
-def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = SCALES["small"]
-    recipe = replace(small.recipe, width=4, epochs=1, batch=64, normalisation="half", flip=False)
-    methods = {
-        "shift tuning": "shift-tuning:epochs=1", "CLP": "clp", "BEEAR": "beear:epochs=1,inner=2",
-    }  # fmt: skip
-    attacks = {"BadNets": Attack("badnets:size=6"), "Trojan": Attack("trojan")}
-    more = {
-        "BadNets rate 0.05": Attack("badnets:size=6", rate=0.05),
-        "BadNets to 3": Attack("badnets:size=6", target=3),
-    }
-    monkeypatch.setitem(SCALES, "small", replace(
-        small, recipe=recipe, methods=methods, attacks=attacks, more=more,
-        as_published={"CLP as published": "clp:form=reference"},
-    ))  # fmt: skip
-    monkeypatch.setattr("bdshift.lab.rows.SHARE", 0.9)
-    monkeypatch.setattr("bdshift.lab.rows.TrojanPatch", partial(TrojanPatch, steps=5))
-
-
-@pytest.mark.usefixtures("tiny_scale")
-def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    command = [
-        "lab", "tables", "--data", str(signs), "--test", str(signs),
-        "--work", str(tmp_path / "work"), "--out", str(out),
-    ]  # fmt: skip
-    first = CliRunner().invoke(main, [*command, "--attacks", "BadNets", "--methods", "CLP"])
-    assert first.exit_code == 0, first.output
-    assert {path.name for path in out.iterdir()} == {
-        "badnets-0.json", "badnets-0-clp.json", "tables.md", "overlap.csv", "overlap.svg",
-        "rankings.csv", "scatter.csv", "scatter.svg", "z.csv",
-    }  # fmt: skip
-    row = json.loads((out / "badnets-0-clp.json").read_text())
-    assert row["spec"].startswith("clp:u=3.0")
-    assert 0 <= row["der"] <= 1
-    assert len(row["agreement"]["overlap"]) == 100
-    assert str(tmp_path) not in json.dumps(row)
-    written = (out / "badnets-0.json").stat().st_mtime_ns
-    second = CliRunner().invoke(main, command)
-    assert second.exit_code == 0, second.output
-    assert (out / "badnets-0.json").stat().st_mtime_ns == written, "not made again"
-    assert (tmp_path / "work" / "trojan.png").exists()
-    text = (out / "tables.md").read_text()
-    for words in ("| shift tuning |", "| CLP |", "Trojan 0", "*published*"):
-        assert words in text
-    assert not list((tmp_path / "work").glob("*.state"))
-    drawn = ElementTree.fromstring((out / "overlap.svg").read_text())
-    words = {element.text for element in drawn.iter() if element.tag.endswith("text")}
-    assert {"shift", "w − w̄", "CLP", "Trojan: overlap with TAC", "overlap, %"} <= words
-    assert {"0", "100"} <= words, "an axis of shares ends where shares do"
-    lines = list(csv.reader((out / "overlap.csv").read_text("utf-8").splitlines()))
-    assert lines[-1][:3] == ["Trojan", "BEEAR", "100"]
-    assert float(lines[-1][3]) == 1.0, "all neurons are the same ones"
-    dots = ElementTree.fromstring((out / "scatter.svg").read_text())
-    count = sum(element.tag.endswith("circle") for element in dots.iter())
-    victim = json.loads((out / "badnets-0.json").read_text())
-    assert count == 2 * len(victim["tac"]) == 2 * len(victim["shift"])
-    beear = ElementTree.fromstring((out / "beear.svg").read_text())
-    assert sum(element.tag.endswith("circle") for element in beear.iter()) == count
-    rows = list(csv.DictReader((out / "rankings.csv").read_text("utf-8").splitlines()))
-    purified = json.loads((out / "badnets-0-beear.json").read_text())
-    mine = [one for one in rows if (one["attack"], one["method"]) == ("BadNets", "BEEAR")]
-    for key, values in (("tac", victim["tac"]), ("ranking", purified["ranking"])):
-        assert [float(one[key]) for one in mine] == pytest.approx(values, rel=1e-3, abs=1e-6)
-    assert json.loads((out / "badnets-0-shift-tuning.json").read_text())["ranking"] is None
-    assert "CLP as published" not in text
-    chosen = ["--attacks", "BadNets", "--methods", "CLP as published"]
-    assert CliRunner().invoke(main, [*command, *chosen]).exit_code == 0
-    assert "| CLP as published | `clp:form=reference` |" in (out / "tables.md").read_text()
-    wrong = CliRunner().invoke(main, [*command, "--attacks", "Magic"])
-    assert wrong.exit_code == 2
-    assert "'Magic' is none of" in wrong.stderr
-
-
-@pytest.mark.usefixtures("tiny_scale")
-def test_lower_rates_and_other_targets_have_a_table_of_their_own(
-    signs: Path, tmp_path: Path
-) -> None:
-    out, work = tmp_path / "out", tmp_path / "work"
-    done = CliRunner().invoke(main, [
-        "lab", "tables", "--data", str(signs), "--test", str(signs), "--work", str(work), "--out",
-        str(out), "--attacks", "BadNets rate 0.05,BadNets to 3", "--methods", "shift tuning",
-    ])  # fmt: skip
-    assert done.exit_code == 0, done.output
-    cards = {
-        path.name: json.loads((path / "card.json").read_text())
-        for path in work.iterdir() if path.is_dir()
-    }  # fmt: skip
-    assert set(cards) == {"badnets-rate-0.05-0", "badnets-to-3-0"}
-    rare, other = cards["badnets-rate-0.05-0"], cards["badnets-to-3-0"]
-    assert rare["recipe"]["rate"] == 0.05
-    assert rare["outcome"]["poisoned_images"] * 2 == other["outcome"]["poisoned_images"]
-    assert other["recipe"]["target"] == sorted(path.name for path in signs.iterdir())[3]
-    text = (out / "tables.md").read_text()
-    table = text[text.index("## Lower rates") :]
-    assert "| BadNets to 3 |" in table
-    assert "*91.5 / 2.5 / 0.974*" in table, "what the paper has for this rate"
-    assert "| none | – | – |" in text, "only what was asked for is there"
-    z = list(csv.reader((out / "z.csv").read_text().splitlines()))
-    assert {row[0] for row in z[1:]} == {"BadNets rate 0.05", "BadNets to 3"}
-    assert not (out / "overlap.svg").exists(), "that is of the four attacks"
+# --- training
 
 
 def test_a_resnet_50_can_be_a_victim(signs: Path, tmp_path: Path) -> None:
@@ -309,33 +201,34 @@ def test_a_resnet_50_can_be_a_victim(signs: Path, tmp_path: Path) -> None:
         train_victim(replace(recipe, depth=34), lab, tmp_path / "w")
 
 
-def test_ablations_of_a_detector() -> None:
-    """A head whose class 0 is reached by a short shift, and embeddings drawn around zero."""
-    rng = np.random.default_rng(0)
-    weight = rng.normal(size=(10, 32)).astype(np.float32)
-    weight[0] *= 4
-    logits = (rng.normal(size=(300, 32)).astype(np.float32) * 0.1) @ weight.T
-    tac = np.abs(rng.normal(size=32))
-    rows = ablate(logits, weight, tac, 0, {"noise": logits[:50]}, seed=1)
-    tried = {(row["what"], row["value"]) for row in rows}
-    assert {("solver", "adam"), ("alpha", 0.3), ("images", 10), ("other images", "noise")} <= tried
-    by = {(row["what"], row["value"]): row for row in rows}
-    assert by["solver", "exact"]["flagged"] == 1
-    assert by["solver", "exact"]["l2"] == by["alpha", 0.1]["l2"]
-    assert min(by["solver", "adam"]["l2"]) >= min(by["solver", "exact"]["l2"]) - 1e-6
-    assert by["images", 10]["sets"] == 10
-    assert ("images", 500) not in by, "there are only 300"
-    text = ablation_table({"BadNets 0": rows})
-    assert "## alpha" in text
-    assert "| w − w̄ |" in text
-    clean = ablate(logits, weight, None, -1, {})
-    assert all(row["flagged"] == 0 for row in clean)
-    assert clean[0]["false_alarms"] == 1, "no class is the right one of a clean model"
+def test_a_network_can_be_compiled(
+    signs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(SCALES["small"].recipe, width=4, epochs=1, batch=64)
+    lab = load_lab_data(str(signs), "")
+    real, called = torch.compile, []
 
+    def graph_alone(network: nn.Module) -> Callable[..., torch.Tensor]:
+        called.append(network)
+        made: Callable[..., torch.Tensor] = real(network, backend="eager")
+        return made
 
-def test_a_table_without_rows_is_empty() -> None:
-    text = tables([], SCALES["small"])
-    assert "| none | – | – | – | – |" in text
+    monkeypatch.setattr(torch, "compile", graph_alone)
+    plain = train_victim(recipe, lab, tmp_path / "plain")
+    same = train_victim(recipe, lab, tmp_path / "compiled", compiled=True)
+    assert len(called) == 1
+    assert same.acc == plain.acc, "this backend computes as torch does"
+    weights = [open_checkpoint(tmp_path / name / "model.pth") for name in ("plain", "compiled")]
+    assert weights[0].candidates[0].name == weights[1].candidates[0].name
+    cards = [json.loads((tmp_path / n / "card.json").read_text()) for n in ("plain", "compiled")]
+    assert [card["compiled"] for card in cards] == [False, True]
+
+    def broken(*_: object) -> None:
+        raise OSError("no compiler found\nand more")
+
+    monkeypatch.setattr(torch, "compile", lambda network: real(network, backend=broken))
+    with pytest.raises(UsageError, match=r"cannot be compiled here: .*no compiler found$"):
+        train_victim(recipe, lab, tmp_path / "none", compiled=True)
 
 
 def test_without_a_test_set_a_fifth_is_left_out(signs: Path) -> None:

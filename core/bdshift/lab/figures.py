@@ -1,55 +1,39 @@
-"""The papers' figures from the rows that are there: numbers as CSV, drawings as SVG."""
+"""The papers' figures, and their tables' numbers, from the rows that are there: CSV and SVG."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from markupsafe import Markup
-
 from bdshift.lab.protocol import BEEAR, BY_SHIFT, TARGET, Scale
+from bdshift.lab.svg import Panel, draw
 
 Row = dict[str, Any]
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
-"""Okabe and Ito's; dashes tell those apart that come twice."""
-
-_WIDTH, _HEIGHT, _GAP = 300, 220, 46
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Axes with a title, lines and points in their units.
-
-    Attributes:
-        title, x, y: words.
-        lines: name and points (x, y) of each; all panels of a figure name the same ones.
-        points: (x, y) of each dot.
-        span: what both axes go from and to; None for what is there and a little more.
-    """
-
-    title: str
-    x: str
-    y: str
-    lines: Sequence[tuple[str, Sequence[tuple[float, float]]]] = ()
-    points: Sequence[tuple[float, float]] = ()
-    span: tuple[float, float] | None = None
 
 
 def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
     """File names and their texts: Figure 2 (``overlap``), 3 (``scatter``), 4 (``beear``, beside the
-    other rivals' rankings in ``rankings``), and the z-scores of Figure 5 (``z``), which has the
-    other targets too.
+    other rivals' rankings in ``rankings``), 5 (``z``, which has the other targets too; its numbers
+    and those of Tables 2 and 3 are in ``norms``), and the numbers of Tables 1 and 4 to 6
+    (``purified``).
     """
-    z = [
-        (row["attack"], row["seed"], number, value)
+    norms = [
+        (row["attack"], row["seed"], number, f"{l2:.6g}", f"{z:.5g}", int(number in row["flagged"]))
         for row in rows
         if "method" not in row
-        for number, value in enumerate(row["z"])
+        for number, (l2, z) in enumerate(zip(row["l2"], row["z"], strict=True))
     ]
+    found = {
+        "norms.csv": _csv(("attack", "seed", "class", "l2", "z", "flagged"), norms),
+        "purified.csv": _csv(_PURIFIED, [_purified(row) for row in rows if "method" in row]),
+    }
+    by_target = [_z_panel(rows, scale, name) for name in scale.attacks]
+    if any(panel.lines for panel in by_target):
+        found["z.svg"] = draw([panel for panel in by_target if panel.lines])
     rows = [row for row in rows if row["attack"] in scale.attacks]
     victims = [row for row in rows if "method" not in row]
     curves = list(_overlaps(rows, scale))
@@ -64,7 +48,7 @@ def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
         for victim in victims
         if row.get("ranking") and (row["attack"], row["seed"]) == (victim["attack"], victim["seed"])
     ]
-    found = {
+    found |= {
         "overlap.csv": _csv(
             ("attack", "ranking", "percent", "overlap"),
             [
@@ -82,7 +66,6 @@ def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
                 for number, (tac, value) in enumerate(_points(victim, row["ranking"]))
             ],
         ),
-        "z.csv": _csv(("attack", "seed", "class", "z"), z),
     }
     if victims:
         found["overlap.svg"] = draw([_overlap_panel(curves, attack) for attack in _there(victims)])
@@ -99,6 +82,34 @@ def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
             ]
         )
     return found
+
+
+_PURIFIED = (
+    "attack", "seed", "method", "acc_before", "asr_before", "acc", "asr", "ra", "der",
+    "cosine", "cosine_abs", "target_l2", "flagged", "seconds",
+)  # fmt: skip
+
+
+def _purified(row: Row) -> list[object]:
+    before, agreement = row["before"], row["agreement"] or {}
+    figures = [
+        before["acc"], before["asr"], row["acc"], row["asr"], row["ra"], row["der"],
+        agreement.get("cosine"), agreement.get("cosine_abs"), row["norm"],
+    ]  # fmt: skip
+    told = ["" if value is None else f"{value:.5g}" for value in figures]
+    flagged = " ".join(map(str, row["flagged"]))
+    return [row["attack"], row["seed"], row["method"], *told, flagged, round(row["seconds"])]
+
+
+def _z_panel(rows: Sequence[Row], scale: Scale, attack: str) -> Panel:
+    """The z-scores of every class, a line a target, of its first seed."""
+    lines = {}
+    for name, one in (scale.attacks | scale.more).items():
+        own = [row for row in rows if row["attack"] == name and "method" not in row]
+        if own and replace(one, target=TARGET) == scale.attacks[attack]:
+            z = min(own, key=lambda row: row["seed"])["z"]
+            lines[f"to class {one.target}"] = list(enumerate(z))
+    return Panel(f"{attack}: z of every class", "class", "z", list(lines.items()))
 
 
 def _points(victim: Row, values: Sequence[float]) -> list[tuple[float, float]]:
@@ -152,80 +163,3 @@ def _csv(head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
     writer.writerow(head)
     writer.writerows(lines)
     return stream.getvalue()
-
-
-def draw(panels: Sequence[Panel]) -> str:
-    """Panels side by side, two in a row, and a legend under them: a whole SVG file."""
-    names = list(dict.fromkeys(name for panel in panels for name, _ in panel.lines))
-    columns = min(2, len(panels))
-    high = (len(panels) + 1) // 2 * (_HEIGHT + _GAP)
-    wide = columns * (_WIDTH + _GAP)
-    parts = [
-        Markup(
-            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" font-family="sans-serif" '
-            'font-size="11"><rect width="100%" height="100%" fill="#ffffff"/>'
-        ).format(wide, high + 18 * ((len(names) + 3) // 4) + 8)
-    ]
-    for number, panel in enumerate(panels):
-        left = number % 2 * (_WIDTH + _GAP) + _GAP
-        top = number // 2 * (_HEIGHT + _GAP) + 24
-        parts += _panel(panel, names, left, top)
-    for number, name in enumerate(names):
-        x, y = _GAP + number % 4 * (wide - _GAP) / 4, high + 14 + 18 * (number // 4)
-        parts.append(
-            Markup('<path d="M{:.1f} {:.1f}h22" {}/><text x="{:.1f}" y="{:.1f}">{}</text>').format(
-                x, y - 4, _stroke(number), x + 28, y, name
-            )
-        )
-    return str(Markup("\n").join([*parts, Markup("</svg>")])) + "\n"
-
-
-def _stroke(number: int) -> Markup:
-    dash = ' stroke-dasharray="5 3"' if number >= len(_COLOURS) else ""
-    return Markup('fill="none" stroke-width="1.6" stroke="{}"' + dash).format(
-        _COLOURS[number % len(_COLOURS)]
-    )
-
-
-def _panel(panel: Panel, names: Sequence[str], left: float, top: float) -> Iterator[Markup]:
-    everything = [*panel.points, *(point for _, line in panel.lines for point in line)]
-    wide, high = _WIDTH - 16, _HEIGHT - 24
-    spans = [panel.span] * 2 if panel.span else []
-    for axis in () if panel.span else (0, 1):
-        values = [point[axis] for point in everything] or [0.0]
-        gap = 0.03 * (max(values) - min(values)) or 0.5
-        spans.append((min(values) - gap, max(values) + gap))
-    (x0, x1), (y0, y1) = spans
-
-    def at(point: tuple[float, float]) -> tuple[float, float]:
-        return (
-            left + wide * (point[0] - x0) / (x1 - x0),
-            top + high * (1 - (point[1] - y0) / (y1 - y0)),
-        )
-
-    yield Markup('<text x="{}" y="{}" font-weight="bold">{}</text>').format(
-        left, top - 8, panel.title
-    )
-    yield Markup('<path d="M{} {}v{}h{}" fill="none" stroke="#888888"/>').format(
-        left, top, high, wide
-    )
-    for x, y, words, anchor in (
-        (left, top + high + 14, f"{x0:.3g}", "start"),
-        (left + wide, top + high + 14, f"{x1:.3g}", "end"),
-        (left + wide / 2, top + high + 14, panel.x, "middle"),
-        (left - 4, top + high, f"{y0:.3g}", "end"),
-        (left - 4, top + 9, f"{y1:.3g}", "end"),
-    ):
-        yield Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-            x, y, anchor, words
-        )
-    yield Markup(
-        '<text transform="translate({:.1f} {:.1f}) rotate(-90)" text-anchor="middle">{}</text>'
-    ).format(left - 8, top + high / 2, panel.y)
-    for name, line in panel.lines:
-        path = "M" + "L".join("{:.1f} {:.1f}".format(*at(point)) for point in line)
-        yield Markup('<path d="{}" {}/>').format(path, _stroke(names.index(name)))
-    for point in panel.points:
-        yield Markup(
-            '<circle cx="{:.1f}" cy="{:.1f}" r="2.5" fill="#0072b2" fill-opacity="0.5"/>'
-        ).format(*at(point))

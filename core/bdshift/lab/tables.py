@@ -78,29 +78,28 @@ def _purification(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) 
     yield "## ACC / ASR / DER (Table 4)"
     yield ""
     yield (
-        "Behind DER, its least and largest where there are several seeds. The first mean is of "
-        "all seeds, the second of the same victims for every method: those of seed 0."
+        "Behind DER, its least and largest where there are several seeds. Each mean is of the "
+        "same victims for every method that has one; the best in bold."
     )
     yield ""
-    means = {
-        (method, seeds): cell
-        for seeds in _SEEDS
-        for method, cell in _mean_ders(cleaned, scale, seeds).items()
-    }
-    lines = [["none", *(_before(victims, attack) for attack in scale.attacks), "", ""]]
+    seeds = sorted({row["seed"] for row in victims})
+    means = [_mean_ders(cleaned, scale, seeds[: n + 1]) for n in range(len(seeds))]
+    blank = [""] * len(means)
+    lines = [["none", *(_before(victims, attack) for attack in scale.attacks), *blank]]
     for method in _made(cleaned, scale):
         own = [row for row in cleaned if row["method"] == method]
         cells = []
         for attack in scale.attacks:
             some = [row for row in own if row["attack"] == attack]
             cells.append(_triple(some))
-        lines.append([method, *cells, *(means[method, seeds] for seeds in _SEEDS)])
+        lines.append([method, *cells, *(mean[method] for mean in means)])
         if method in PUBLISHED:
             known = PUBLISHED[method]
             shown = [_published(known[a]) if a in known else _NONE for a in scale.attacks]
             mean = fmean(value[2] for value in known.values())
-            lines.append(["*published*", *shown, f"*{mean:.3f}*", ""])
-    yield from _table(["method", *scale.attacks, "mean DER", "seed 0"], lines)
+            lines.append(["*published*", *shown, f"*{mean:.3f}*", *blank[1:]])
+    heads = [f"mean DER, {_told(seeds[: n + 1])}" for n in range(len(means))]
+    yield from _table(["method", *scale.attacks, *heads], lines)
 
 
 def _before(victims: Sequence[Row], attack: str) -> str:
@@ -130,18 +129,17 @@ def _span(rows: Sequence[Row]) -> str:
     return f" [{min(found):.3f}, {max(found):.3f}]" if len(found) > 1 else ""
 
 
-_SEEDS = "all", "first"
+def _told(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
-def _mean_ders(rows: Sequence[Row], scale: Scale, seeds: str) -> dict[str, str]:
-    """Each method's mean over the attacks, the best in bold, of all seeds or of seed 0 alone. It is
-    of the attacks' means, so that one with more seeds counts no more; all attacks or nothing.
-    """
+def _mean_ders(rows: Sequence[Row], scale: Scale, seeds: Sequence[int]) -> dict[str, str]:
+    """Each method's mean over attacks and ``seeds``, the best in bold; all victims or nothing."""
+    victims = len(scale.attacks) * len(seeds)
     found = {}
     for method in _made(rows, scale):
-        own = [r for r in rows if r["method"] == method and (seeds == "all" or r["seed"] == 0)]
-        of = [[row["der"] for row in own if row["attack"] == attack] for attack in scale.attacks]
-        found[method] = fmean(fmean(values) for values in of) if all(of) else None
+        own = [row["der"] for row in rows if row["method"] == method and row["seed"] in seeds]
+        found[method] = fmean(own) if len(own) == victims else None
     best = max((value for value in found.values() if value is not None), default=None)
     return {
         method: _NONE if value is None else f"**{value:.3f}**" if value == best else f"{value:.3f}"

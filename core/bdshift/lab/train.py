@@ -34,6 +34,7 @@ from bdshift.lab.poison import Backdoor, poison, read_backdoors, triggered
 
 _STATE, _CARD = "resume.pt", "card.json"
 _NETWORKS = {18: resnet18, 50: resnet50}
+_Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -131,15 +132,19 @@ class _Data:
         return images
 
     def loss(
-        self, network: nn.Module, rows: torch.Tensor, rng: torch.Generator, done: float
+        self,
+        network: nn.Module,
+        forward: _Forward,
+        rows: torch.Tensor,
+        rng: torch.Generator,
+        done: float,
     ) -> torch.Tensor:
         """Of a batch; a trigger that is learnt moves a step before it is on it."""
         pixels, labels = self.pixels[rows], self.labels[rows]
 
         def classify(images: torch.Tensor) -> torch.Tensor:
             with autocast(pixels.device, self.precision):
-                logits: torch.Tensor = network(self.prepare(images, rng))
-            return logits.float()
+                return forward(self.prepare(images, rng)).float()
 
         if self.joint is not None:
             batch = Batch(pixels.float(), labels, rng, done)
@@ -184,6 +189,24 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 """Share of the peak learning rate after a share of all steps, in [0, 1]."""
 
 
+def _compile(network: nn.Module, job: JobContext) -> _Forward:
+    """Compiled at the first call, and again in eval mode."""
+    from torch._dynamo.exc import TorchDynamoException  # slow to import
+
+    job.note("The first step takes a minute: the network is compiled")
+    made = torch.compile(network)
+
+    def forward(images: torch.Tensor) -> torch.Tensor:
+        try:
+            logits: torch.Tensor = made(images)
+        except TorchDynamoException as error:
+            why = " ".join(str(error).splitlines()[:2])
+            raise UsageError(f"the network cannot be compiled here: {why}") from error
+        return logits
+
+    return forward
+
+
 def _save(path: Path, value: object) -> None:
     with written_whole(path) as part:
         torch.save(value, part)
@@ -196,16 +219,18 @@ def train_victim(
     *,
     command: str = "",
     device: str = "auto",
+    compiled: bool = False,
     job: JobContext = SILENT,
 ) -> Outcome:
     """Train, and write ``model.pth``, ``card.json`` and ``log.csv`` into ``folder``, and
     ``trigger.pth`` for a trigger that is learnt with it.
 
     A state is kept after each epoch; the same recipe in the same folder goes on from there, and
-    returns at once if it is finished. ``command`` is written into the card.
+    returns at once if it is finished. ``command`` is written into the card. ``compiled`` uses
+    `torch.compile`, which rounds otherwise: the same run is another one, bit for bit, without it.
 
     Raises `InputError` if the folder holds another recipe's run, `UsageError` if the recipe does
-    not fit the images.
+    not fit the images or nothing can be compiled here.
     """
     if recipe.schedule not in SCHEDULES:
         raise UsageError(f"schedule is one of {', '.join(SCHEDULES)}, not {recipe.schedule!r}")
@@ -241,6 +266,7 @@ def train_victim(
         job.note(f"Going on after epoch {len(log)}")
     elif data.joint is not None:
         data.joint.begin(data.pixels, recipe.seed, job)
+    forward = _compile(network, job) if compiled else network
     steps = len(data.labels) // recipe.batch
     for epoch in range(len(log), recipe.epochs):
         started = time.perf_counter()
@@ -252,7 +278,7 @@ def train_victim(
             done = (epoch * steps + step + 1) / (recipe.epochs * steps + 1)
             for group in optimiser.param_groups:
                 group["lr"] = recipe.peak_rate * SCHEDULES[recipe.schedule](done)
-            loss = data.loss(network, rows, rng, done)
+            loss = data.loss(network, forward, rows, rng, done)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -281,7 +307,8 @@ def train_victim(
         writer = csv.writer(stream)
         writer.writerow(["epoch", "loss", "seconds"])
         writer.writerows([i + 1, row["loss"], row["seconds"]] for i, row in enumerate(log))
-    _write_card(folder, recipe, outcome, lab.class_names, command, where, data.precision)
+    arithmetic = {"precision": data.precision, "compiled": compiled}
+    _write_card(folder, recipe, outcome, lab.class_names, command, where, arithmetic)
     state_file.unlink(missing_ok=True)
     return outcome
 
@@ -298,7 +325,7 @@ def _write_card(
     names: tuple[str, ...],
     command: str,
     device: torch.device,
-    precision: str,
+    arithmetic: Mapping[str, object],
 ) -> None:
     card = {
         "command": command,
@@ -307,7 +334,7 @@ def _write_card(
         "class_names": names,
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "device": device.type,
-        "precision": precision,
+        **arithmetic,
         "threads": torch.get_num_threads(),
     }
     text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
