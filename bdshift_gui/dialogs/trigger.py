@@ -50,6 +50,9 @@ class TriggerDialog(Asking):
         self._browse.clicked.connect(self._choose_file)
         form.addRow(tr("Settings"), self.spec)
         form.addRow("", self._browse)
+        card = QPushButton(tr("Read a victim’s card…"))
+        card.clicked.connect(self._choose_card)
+        form.addRow("", card)
         column.addLayout(form)
         self._before, self._after, self._error = Thumbs(), Thumbs(), Text("danger")
         for widget in (self._before, self._after, self._error):
@@ -86,6 +89,26 @@ class TriggerDialog(Asking):
         if path:
             attack, _, rest = start_of(self.kind.currentData()).partition(":file=")
             self.spec.setText(f"{attack}:file={path}{rest}")
+
+    def _choose_card(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self, tr("Read a victim’s card…"), filter=f"{tr('Card of the lab')} (*.json)"
+        )
+        if path:
+            self.read_card(path)
+
+    def read_card(self, path: str) -> None:
+        """Take its attack and settings over."""
+        from bdshift.errors import BdshiftError
+        from bdshift.triggers import read_card
+
+        try:
+            text = read_card(path)
+        except BdshiftError as error:
+            self._refuse(str(error))
+            return
+        self.kind.setCurrentIndex(max(0, self.kind.findData(text.partition(":")[0])))
+        self.spec.setText(text)
 
     def _preview(self, text: str) -> None:
         from bdshift.errors import BdshiftError

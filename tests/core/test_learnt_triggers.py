@@ -190,3 +190,4 @@ def test_the_audit_measures_with_the_trigger_that_was_learnt(signs: Path, tmp_pa
     assert tac.trigger == f"lira:file={tmp_path / 'v' / 'trigger.pth'},epsilon=0.1"
     assert outcome.poisoned_images == 0
     assert tac.change.max() > 0
+    assert parse_trigger(str(tmp_path / "v/card.json")) == parse_trigger(tac.trigger)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 from waiting import wait
 
+from bdshift.assets import asset
 from bdshift.jobs import JobContext
 from bdshift.store import load_audit
 from bdshift_gui.commands import Commands
@@ -161,3 +162,19 @@ def test_a_picture_is_asked_for_not_blamed(opened: MainWindow, qtbot: QtBot) -> 
     assert not dialog.measure.isEnabled()
     assert dialog._error.text().startswith("Which picture")
     assert not dialog._browse.isHidden()
+
+
+def test_a_victims_card_fills_the_trigger_in(
+    opened: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    dialog = TriggerDialog(opened.session.state, opened)
+    qtbot.addWidget(dialog)
+    dialog.kind.setCurrentIndex(dialog.kind.findData("sig"))
+    dialog.read_card(str(asset("demo/victim.json")))
+    assert dialog.kind.currentData() == "badnets"
+    assert dialog.spec.text() == "badnets:size=4,colour=ffd800,row=20,column=14"
+    assert dialog.measure.isEnabled()
+    (tmp_path / "no.json").write_text("[]")
+    dialog.read_card(str(tmp_path / "no.json"))
+    assert not dialog.measure.isEnabled()
+    assert "not a victim's card" in dialog._error.text()

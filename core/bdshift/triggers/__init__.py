@@ -3,7 +3,7 @@
 A trigger is written as text, ``name:option=value,option=value``: ``badnets``, ``badnets:size=4``,
 ``blend:ratio=0.1``, ``wanet``, ``sig``, ``patch:file=sticker.png``, ``warp:file=wanet.pth``,
 ``lira:file=trigger.pth``.
-`parse_trigger` reads it, ``trigger.spec`` writes it.
+`parse_trigger` reads it, or the card of a victim of the lab; ``trigger.spec`` writes it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from bdshift.spec import parse_spec
 from bdshift.triggers.badnets import BadNets
 from bdshift.triggers.base import Trigger
+from bdshift.triggers.card import read_card
 from bdshift.triggers.input_aware import InputAware
 from bdshift.triggers.lira import Lira
 from bdshift.triggers.picture import Blend, Patch
@@ -35,12 +36,14 @@ __all__ = [
     "WaNet",
     "Warp",
     "parse_trigger",
+    "read_card",
 ]
 
 
 def parse_trigger(text: str) -> Trigger:
-    """Read a trigger's text.
+    """Read a trigger's text, or that of a victim whose card ``text`` is the path of (``.json``).
 
-    Raises `UsageError` if the attack or an option is unknown, missing or out of range.
+    Raises `UsageError` if the attack or an option is unknown, missing or out of range, and as
+    `read_card`.
     """
-    return parse_spec(text, TRIGGERS, "trigger")
+    return parse_spec(read_card(text) if text.endswith(".json") else text, TRIGGERS, "trigger")

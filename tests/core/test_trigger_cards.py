@@ -1,0 +1,71 @@
+"""Triggers that are named by the card of their victim."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from bdshift.assets import asset
+from bdshift.audit import Audit
+from bdshift.cli import main
+from bdshift.errors import InputError, UsageError
+from bdshift.store import save_audit
+from bdshift.triggers import BadNets, Blend, parse_trigger, read_card
+
+
+def card(folder: Path, attack: object) -> str:
+    path = folder / "card.json"
+    path.write_text(json.dumps({"recipe": {"attack": attack, "target": "stop"}}))
+    return str(path)
+
+
+def test_the_demos_card_holds_its_trigger() -> None:
+    path = str(asset("demo/victim.json"))
+    assert parse_trigger(path) == BadNets(size=4, colour="ffd800", row=20, column=14)
+    with pytest.raises(UsageError, match="clean model"):
+        parse_trigger(str(asset("demo/clean-twin.json")))
+
+
+def test_files_are_looked_for_beside_the_card(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "red.png")
+    found = parse_trigger(card(tmp_path, "blend:ratio=0.5,pattern=red.png"))
+    assert found == Blend(ratio=0.5, pattern=str(tmp_path / "red.png"))
+    assert read_card(card(tmp_path, "blend:pattern=/gone.png")) == "blend:pattern=/gone.png"
+    for text in ("lira:epsilon=0.1", "lira:file=,epsilon=0.1", "lira:file=trigger.pth,epsilon=0.1"):
+        (tmp_path / "trigger.pth").unlink(missing_ok=True)
+        path = card(tmp_path, text)
+        assert "file=trigger.pth" in read_card(path), "named, for whoever reads the error"
+        (tmp_path / "trigger.pth").write_bytes(b"")
+        assert f"file={tmp_path / 'trigger.pth'}" in read_card(path)
+
+
+def test_what_is_no_card(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="several triggers; name one of them: sig;wanet"):
+        read_card(card(tmp_path, "sig;wanet"))
+    with pytest.raises(UsageError, match="'magic' is not known"):
+        parse_trigger(card(tmp_path, "magic"))
+    path = tmp_path / "card.json"
+    for text in ("", "[]", "{}", '{"recipe": 3}', '{"recipe": {"attack": [1]}}', "[" * 99999):
+        path.write_text(text)
+        with pytest.raises(InputError, match="not a victim's card"):
+            parse_trigger(str(path))
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="not a victim's card"):
+        parse_trigger(str(path))
+    path.unlink()
+    with pytest.raises(InputError, match="no file"):
+        parse_trigger(str(path))
+    with pytest.raises(InputError, match="another machine"):
+        parse_trigger("//other/share/card.json")
+
+
+def test_a_command_takes_a_card(victim_audit: Audit, tmp_path: Path) -> None:
+    save_audit(victim_audit, tmp_path / "a.h5")
+    given = [str(tmp_path / "a.h5"), "--trigger", str(asset("demo/victim.json")), "--json"]
+    done = CliRunner().invoke(main, ["neurons", *given])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["trigger"]["spec"].startswith("badnets:size=4,colour=ffd800")
