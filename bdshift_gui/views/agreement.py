@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QPushButton, QSpinBox
 
+from bdshift.text import one_line
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.selection import Selection
@@ -62,26 +64,25 @@ class AgreementView(PlotCard):
             self.title.show_text(tr("Overlap needs TAC: measure it under a trigger (Ctrl+T)"))
             self._curves = {}
             return
+        from bdshift.audit.rankings import method_rankings
         from bdshift.neurons.rankings import data_free_direction, overlap_curve
 
         shift, free = (
             state.shifts.shift[index],
             data_free_direction(state.audit.model.weight, index),
         )
+        rankings = {tr("shift"): shift, "w − w̄": free, **method_rankings(state.audit, index)}
         self._curves = {
-            tr("shift"): overlap_curve(shift, tac.change),
-            "w − w̄": overlap_curve(free, tac.change),
+            name: overlap_curve(values, tac.change) for name, values in rankings.items()
         }
         ks = np.arange(1, len(shift) + 1)
-        legend = self.plot.addLegend(offset=(-10, -10), labelTextColor=self.theme.muted)
+        legend = self.plot.addLegend(offset=(-10, -10), labelTextSize="8pt")
         legend.clear()
-        dashed = Qt.PenStyle.DashLine
-        for (name, curve), colour, style in zip(
-            self._curves.items(), (self.theme.poisoned, self.theme.accent),
-            (Qt.PenStyle.SolidLine, dashed), strict=True,
-        ):  # fmt: skip
-            pen = pg.mkPen(colour, width=2, style=style)
-            self.plot.addItem(pg.PlotDataItem(ks, curve, pen=pen, name=name))
+        legend.setLabelTextColor(self.theme.muted)
+        legend.setColumnCount(1 if len(self._curves) < 3 else 4)
+        for number, (name, curve) in enumerate(self._curves.items()):
+            pen = self._pen(number)
+            self.plot.addItem(pg.PlotDataItem(ks, curve, pen=pen, name=one_line(name)))
         count = self.count.value()
         line = pg.InfiniteLine(count, 90, pen=pg.mkPen(self.theme.muted, width=1))
         self.plot.addItem(line)
@@ -101,6 +102,17 @@ class AgreementView(PlotCard):
             )
         )  # fmt: skip
         self.describe(tr("Overlap with TAC"), self.title.text())
+
+    def _pen(self, number: int) -> object:
+        """Of a curve: the shift, its ablation, then methods that purified, told by their dashes."""
+        if number < 2:
+            colour = (self.theme.poisoned, self.theme.accent)[number]
+            style = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine)[number]
+            return pg.mkPen(colour, width=2, style=style)
+        colours = QColor(self.theme.muted), QColor(self.theme.warning), QColor(self.theme.bar)
+        styles = (Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine, Qt.PenStyle.SolidLine)
+        other = number - 2
+        return pg.mkPen(colours[other % 3], width=1.5, style=styles[other // 3 % 3])
 
     def _select(self) -> None:
         if self._selection.class_index is not None and self._state.shifts is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtCore import QPointF, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QColor, QPainterPath, QPolygonF
-from PySide6.QtWidgets import QGraphicsPathItem, QHBoxLayout
+from PySide6.QtWidgets import QComboBox, QGraphicsPathItem, QHBoxLayout
 
-from bdshift.text import figure
+from bdshift.text import figure, one_line
 from bdshift_gui.i18n import language, tr
 from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.selection import Mode, Selection
@@ -86,6 +86,11 @@ class ScatterView(PlotCard):
         self.axis = Choices(AXES)
         self.scale = Choices(("signed", "absolute"))
         self.tool = Choices(("lasso", "box"))
+        self._rankings: dict[str, NDArray[np.float64]] = {}
+        self.ranking = QComboBox()
+        self.ranking.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.ranking.currentIndexChanged.connect(self._ranking_chosen)
+        self.corner.addWidget(self.ranking)
         for choices in (self.tool, self.scale, self.axis):
             self.corner.addWidget(choices)
             choices.chosen.connect(self.redraw)
@@ -141,6 +146,8 @@ class ScatterView(PlotCard):
             here = state.tac is not None and state.tac.target == selection.class_index
             self.axis.choose("tac" if here else "activation")
         self._state, self._selection = state, selection
+        if fresh or spoken != language():
+            self._offer_rankings()
         if moved:
             self.redraw()
         else:
@@ -162,6 +169,35 @@ class ScatterView(PlotCard):
             found |= {"tac": state.tac.change, "signed": state.tac.signed}
         return found
 
+    def _offer_rankings(self) -> None:
+        """The shift, and what methods that purified toward this class said of its neurons."""
+        from bdshift.audit.rankings import method_rankings
+
+        audit, index = self._state.audit, self._selection.class_index
+        known = audit is not None and index is not None
+        self._rankings = method_rankings(audit, index) if known else {}  # type: ignore[arg-type]
+        before = self.ranking.currentData()
+        with QSignalBlocker(self.ranking):
+            self.ranking.clear()
+            self.ranking.addItem(f"y: {tr('shift')}", "")
+            for name in self._rankings:
+                self.ranking.addItem(f"y: {one_line(name)}", name)
+            self.ranking.setCurrentIndex(max(0, self.ranking.findData(before)))
+        self.ranking.setVisible(bool(self._rankings))
+        self.ranking.setToolTip(tr("How suspicious each method found the neurons."))
+        self.ranking.setAccessibleName("y")
+
+    def _ranking_chosen(self) -> None:
+        self.redraw()
+        self.plot.autoRange()
+
+    def _shown(self) -> NDArray[np.float64]:
+        """The shift, or the ranking that was chosen."""
+        assert self._state.shifts is not None
+        assert self._selection.class_index is not None
+        shift = self._state.shifts.shift[self._selection.class_index]
+        return self._rankings.get(self.ranking.currentData() or "", shift)
+
     def redraw(self) -> None:
         """The points, and all that depends on them."""
         self._label()
@@ -172,7 +208,7 @@ class ScatterView(PlotCard):
         for key in AXES:
             self.axis.enable(key, key in values)
         self._box.tool = self.tool.now
-        x, y = values[self.axis.now], state.shifts.shift[index]
+        x, y = values[self.axis.now], self._shown()
         if self.scale.now == "absolute":
             x, y = np.abs(x), np.abs(y)
         self._x, self._y = x, y
@@ -256,11 +292,16 @@ class ScatterView(PlotCard):
             tr(" (trigger: {trigger})", trigger=trigger.partition(":")[0]) if trigger else ""
         )
         self.label_axis("bottom", label)
-        self.label_axis("left", tr("shift toward “{name}”", name=name))
+        shown, method = self._shown(), one_line(self.ranking.currentData() or "")
+        by = tr("neurons by {method}", method=method)
+        self.label_axis("left", by if method else tr("shift toward “{name}”", name=name))
         parts = [tr("cos(shift, w − w̄) {value}", value=figure(cosine(shift, free), ".3f"))]
+        if method:
+            value = figure(cosine(shown, shift), ".3f")
+            parts = [tr("cos(shift, {method}) {value}", method=method, value=value)]
         if self.axis.now in ("tac", "signed"):
             reference = values[self.axis.now]
-            ours, theirs = agreement(shift, reference), agreement(free, reference)
+            ours, theirs = agreement(shown, reference), agreement(free, reference)
             parts = [
                 tr("with {axis}: cos {value}, |cos| {absolute}, top-10 % overlap {overlap}",
                    axis=tr("TAC") if self.axis.now == "tac" else tr("signed"),
@@ -313,7 +354,7 @@ class ScatterView(PlotCard):
         text = ""
         if neuron is not None:
             text = tr("neuron {number}", number=neuron) + (
-                f"\nx {figure(float(self._x[neuron]))}\ns {figure(float(self._y[neuron]))}"
+                f"\nx {figure(float(self._x[neuron]))}\ny {figure(float(self._y[neuron]))}"
             )
         self.view.setToolTip(text)
 
@@ -337,5 +378,5 @@ class ScatterView(PlotCard):
 
     def _rows(self) -> Table:
         chosen = self._selection.neurons
-        head = ["neuron", self.axis.now, "shift", "selected"]
+        head = ["neuron", self.axis.now, self.ranking.currentData() or "shift", "selected"]
         return [head, *((k, self._x[k], self._y[k], int(k in chosen)) for k in range(len(self._x)))]

@@ -58,8 +58,8 @@ class Purified:
         complete: False if it was cancelled, and the best until then kept.
         forwards, backwards: images that went through the network, each way.
         seconds: of work, over all sessions.
-        ranking: how suspicious the method found each neuron, float32 (d,); None if it says nothing
-            of neurons, or was read from an audit file.
+        ranking: how suspicious the method found each neuron of the network that it was given,
+            float32 (d,), finite; None if it says nothing of neurons.
     """
 
     weights: dict[str, torch.Tensor] | None
@@ -160,6 +160,8 @@ def purify(
         raise UsageError(f"{method.spec}: the tuning ran away; try a smaller rate")
     bench.network.load_state_dict(best)
     ranking = bench.state.get("ranking")
+    if ranking is not None and not ranking.isfinite().all():
+        ranking = None  # a norm without variance, for one
     return Purified(
         bench.network.cpu().state_dict(), method.spec, target, seed, tuple(rows), kept,
         complete, bench.forwards, bench.backwards, sum(row.seconds for row in rows),

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from bdshift.audit import Audit
+from bdshift.audit.rankings import method_rankings
 from bdshift.checkpoints.contest import Trial
 from bdshift.neurons.rankings import (
+    Agreement,
+    agreement,
     compare_with_tac,
     cosine,
     data_free_direction,
@@ -110,10 +113,21 @@ def audit_json(audit: Audit) -> dict[str, Any]:
     }
 
 
+def _agreement(found: Agreement) -> dict[str, Any]:
+    return {
+        "cosine": json_number(found.cosine),
+        "cosine_abs": json_number(found.cosine_abs),
+        "pearson": json_number(found.pearson),
+        "spearman": json_number(found.spearman),
+        "overlap_curve": found.overlap.tolist(),
+    }
+
+
 def neurons_json(audit: Audit, target: int, tac: Tac | None) -> dict[str, Any]:
     """What ``bdshift neurons --json`` prints: every neuron, strongest shift first."""
     shift = audit.shifts.shift[target]
     free = data_free_direction(audit.model.weight, target)
+    others = method_rankings(audit, target)
     columns: dict[str, np.ndarray] = {"shift": shift, "data_free": free}
     if audit.embedding is not None:
         columns["clean_activation"] = audit.embedding.mean
@@ -130,18 +144,19 @@ def neurons_json(audit: Audit, target: int, tac: Tac | None) -> dict[str, Any]:
             "ra": json_number(tac.ra),
             "images": tac.images,
             "agreement_with_tac": {
-                name: {
-                    "cosine": json_number(found.cosine),
-                    "cosine_abs": json_number(found.cosine_abs),
-                    "pearson": json_number(found.pearson),
-                    "spearman": json_number(found.spearman),
-                    "overlap_curve": found.overlap.tolist(),
-                }
+                name: _agreement(found)
                 for name, found in compare_with_tac(shift, free, tac).items()
+            },
+            "methods_with_tac": {
+                name: _agreement(agreement(values, tac.change)) for name, values in others.items()
             },
         },
         "neurons": [
-            {"neuron": int(k), **{name: float(values[k]) for name, values in columns.items()}}
+            {
+                "neuron": int(k),
+                **{name: float(values[k]) for name, values in columns.items()},
+                "methods": {name: float(values[k]) for name, values in others.items()},
+            }
             for k in np.argsort(-shift, kind="stable")
         ],
     }

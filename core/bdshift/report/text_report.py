@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bdshift.audit import Audit
-from bdshift.neurons.rankings import compare_with_tac, cosine, data_free_direction
+from bdshift.audit.rankings import method_rankings
+from bdshift.neurons.rankings import agreement, compare_with_tac, cosine, data_free_direction
 from bdshift.neurons.tac import Tac
 from bdshift.text import columns, figure, one_line
 
@@ -187,14 +188,20 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
             ),
             f"{found.overlap_at(0.1):.0%}",
         ]
-        for label, found in zip(
-            (
-                "shift, TAC", "w − w̄, TAC", "shift, signed change",
-                "w − w̄, signed change",
+        for label, found in [
+            *zip(
+                (
+                    "shift, TAC", "w − w̄, TAC", "shift, signed change",
+                    "w − w̄, signed change",
+                ),
+                compare_with_tac(shift, free, tac).values(),
+                strict=True,
             ),
-            compare_with_tac(shift, free, tac).values(),
-            strict=True,
-        )
+            *(
+                (f"{one_line(name)}, TAC", agreement(values, tac.change))
+                for name, values in method_rankings(audit, target).items()
+            ),
+        ]
     ]  # fmt: skip
     lines += _table(["", "cosine", "of |·|", "Pearson", "Spearman", "top-10 % overlap"], rows)
     return _joined(lines)

@@ -189,7 +189,13 @@ def _run(file: _Datasets, number: int, row: dict[str, Any], audit: Audit) -> Cle
             name: torch.from_numpy(np.asarray(file.find(f"runs/{number}/weights/{place}")[()]))
             for place, name in enumerate(names)
         }
-    run: Purified = build(Purified, row.pop("run"), weights=weights, ranking=None)
+    ranking = None
+    if f"runs/{number}/ranking" in file:
+        dim = audit.model.embedding_dim
+        ranking = file.array(f"runs/{number}/ranking", np.float32, (dim,))
+        if not np.isfinite(ranking).all():
+            _unfit()
+    run: Purified = build(Purified, row.pop("run"), weights=weights, ranking=ranking)
     cleaned: Cleaned = build(Cleaned, row, run=run, rescan=again)
     sizes = {len(cleaned.before.by_class), len(cleaned.after.by_class), again.model.classes}
     if sizes != {audit.model.classes} or not 0 <= run.target < audit.model.classes:

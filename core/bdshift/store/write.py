@@ -41,6 +41,8 @@ def _write(file: h5py.File, audit: Audit, embeddings: bool) -> None:
     for number, cleaned in enumerate(audit.runs):
         run = file.create_group(f"runs/{number}")
         _write_arrays(run.create_group("rescan"), cleaned.rescan, embeddings)
+        if cleaned.run.ranking is not None:
+            run["ranking"] = cleaned.run.ranking
         if embeddings and cleaned.run.weights is not None:
             for position, tensor in enumerate(cleaned.run.weights.values()):
                 run[f"weights/{position}"] = tensor.numpy()
