@@ -91,7 +91,7 @@ AS_PUBLISHED = {
     "CLP as published": "clp:form=reference",
     "ANP as published": "anp:form=reference",
     "RNP as published": "rnp:form=reference",
-    "TSBD as published": "tsbd:form=reference",
+    "TSBD as published": "tsbd:form=reference,unlearn_epochs=1000",
     "FT-SAM as published": "ft-sam:form=reference",
 }
 """With what is flawed in their code: made when named."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -19,8 +19,9 @@ from bdshift.purify.workbench import Workbench
 class Beear(Method):
     """Two turns an epoch. Inner: a shift δ of the embedding that sends clean images to the target,
     by Adam on CE(h(φ + δ), t), with no bound on its length, unlike Eq. 4's. Outer: tuning on
-    CE(h(φ), y) + CE(h(φ + δ), y). The paper is about language models: what is not the same there
-    (the layer, the rates) is this port's choice, and was not tuned.
+    CE(h(φ), y) + CE(h(φ + δ), y). The network after the last epoch is kept: the paper has no rule
+    for another. It is about language models: what is not the same there (the layer, the rates, that
+    δ is sought from nothing in each turn) is this port's choice, and was not tuned.
 
     Attributes:
         inner: updates of δ an epoch.
@@ -49,7 +50,6 @@ class Beear(Method):
     def steps(self, bench: Workbench) -> Iterator[Step]:
         """Take turns."""
         if "delta" not in bench.state:
-            bench.state["delta"] = torch.zeros(bench.head.in_features, device=bench.device)
             self._seek(bench)
             bench.state["ranking"] = bench.state["delta"].clone()  # of the network as it came
 
@@ -60,12 +60,12 @@ class Beear(Method):
 
         for step in tune(bench, Sgd(self.epochs, self.batch, self.rate), loss):
             self._seek(bench)
-            yield step
+            yield replace(step, final=step.number == self.total - 1)
 
     def _seek(self, bench: Workbench) -> None:
-        """Move δ on, for the network as it is now."""
+        """Find δ, for the network as it is now."""
         phi = bench.embed(bench.clean.tune)
-        delta = bench.state["delta"].clone().requires_grad_()
+        delta = torch.zeros(bench.head.in_features, device=bench.device, requires_grad=True)
         optimiser = torch.optim.Adam([delta], self.inner_rate)
         wanted = torch.full((len(phi),), bench.target, device=bench.device)
         for _ in range(self.inner):

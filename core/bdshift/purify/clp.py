@@ -25,7 +25,7 @@ class Clp(Method):
         form: "fixed" finds the norm behind each convolution by sending images through, takes ε in,
             and cuts convolutions without a norm as well. "reference" pairs each norm with the
             convolution made last before it, as the published code does: wrong where norms come
-            first.
+            first; it has no ε, and takes std with n − 1.
     """
 
     name: ClassVar[str] = "clp"
@@ -55,7 +55,9 @@ class Clp(Method):
         count = 0
         for pair in pairs:
             values = self._constants(pair)
-            gone = values > values.mean() + self.u * values.std(correction=0)
+            gone = values > values.mean() + self.u * values.std(
+                correction=int(self.form == "reference")
+            )
             count += int(gone.sum())
             with torch.no_grad():
                 cut = pair.norm if pair.norm is not None and pair.norm.affine else pair.conv

@@ -26,8 +26,8 @@ class FtSam(Method):
         smoothing: of the labels.
         epochs, rate, batch: of SGD with momentum 0.9 and weight decay 5e-4; 100 epochs of 0.01 and
             256 images in BackdoorBench.
-        form: "fixed" lets the rate fall along one cosine over the run. "reference" moves on a
-            cosine made for as many epochs once a batch, as BackdoorBench does, so that the rate
+        form: "fixed" lets the rate fall along one cosine over the run. "reference" moves a
+            cosine made for 100 epochs on once a batch, as BackdoorBench does, so that the rate
             swings between ``rate`` and nothing.
     """
 

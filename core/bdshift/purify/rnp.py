@@ -31,7 +31,8 @@ class Rnp(Method):
 
     Attributes:
         unlearn_rate, unlearn_epochs: of the ascent.
-        epochs, rate, batch, loss_scale: of SGD on the masks, and what the loss is multiplied by.
+        epochs, rate, batch, loss_scale: of SGD on the masks, momentum 0.9, and what the loss is
+            multiplied by.
         threshold: cut where the mask is not above it. 0: as many as held-out accuracy allows.
         tolerance: held-out accuracy that the cut may cost, absolute.
         form: "fixed" ends the ascent at twice the accuracy of guessing, within an epoch if need be,
@@ -77,8 +78,10 @@ class Rnp(Method):
             state["original"] = original
             yield Step(0, -1.0, {"unlearnt_accuracy": reached})
         masks = Masks(bench)
+        optimiser = torch.optim.SGD(masks.values, self.rate, momentum=0.9)
         if "masks" in state:
             masks.load(state["masks"])
+            optimiser.load_state_dict(state["optimiser"])
         bench.network.requires_grad_(False)
         tuned = bench.clean.tune
         for epoch in range(state.get("epochs", 0), self.epochs):
@@ -90,16 +93,15 @@ class Rnp(Method):
                     loss = functional.cross_entropy(
                         bench.head(bench.phi(images)), tuned.labels[rows]
                     )
-                    found = torch.autograd.grad(self.loss_scale * loss, masks.values)
-                    with torch.no_grad():
-                        for value, slope in zip(masks.values, found, strict=True):
-                            value -= self.rate * slope
+                    optimiser.zero_grad()
+                    (self.loss_scale * loss).backward()
+                    optimiser.step()
                     masks.clip()
                     bench.backwards += len(rows)
                     total += loss.item() * len(rows)
                     bench.job.raise_if_cancelled()
             bench.job.progress("Recovering by masks", epoch + 1, self.epochs, "epochs")
-            state |= {"masks": masks.saved(),
+            state |= {"masks": masks.saved(), "optimiser": optimiser.state_dict(),
                       "epochs": epoch + 1}  # fmt: skip
             yield Step(1 + epoch, -1.0, {"loss": total / len(tuned)})
         bench.network.requires_grad_(True)

@@ -20,6 +20,9 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 Schedule = Literal["constant", "cosine", "swinging"]
 
+_SWING = 100
+"""Updates from one end to the other: BackdoorBench's epochs, taken for updates."""
+
 Forward = Callable[[], torch.Tensor]
 """The loss of a batch, computed anew at the weights as they are."""
 
@@ -38,7 +41,7 @@ class Sgd:
     Attributes:
         epochs, batch, rate, momentum, weight_decay: of SGD.
         schedule: the rate stays; or falls to zero along a cosine; or swings, from ``rate`` to zero
-            in as many updates as there are epochs, and back.
+            in 100 updates, and back.
     """
 
     epochs: int
@@ -60,7 +63,7 @@ class Sgd:
         """Learning rate after ``done`` of all updates."""
         if self.schedule == "constant":
             return self.rate
-        length = updates if self.schedule == "cosine" else self.epochs
+        length = updates if self.schedule == "cosine" else _SWING
         return self.rate * 0.5 * (1 + math.cos(math.pi * done / length))
 
 
