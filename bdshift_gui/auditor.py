@@ -156,7 +156,7 @@ class Auditor(QObject):
         """Train a victim whose backdoor is known, and audit it."""
 
         def run(job: JobContext) -> Audit:
-            from bdshift.lab.train import FAST
+            from bdshift.lab.recipe import FAST
             from bdshift.lab.trial import try_attack
 
             recipe = replace(

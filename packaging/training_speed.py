@@ -23,7 +23,8 @@ from torchvision import transforms
 from bdshift.checkpoints.families.resnet import resnet18
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.lab.data import LabData, load_lab_data
-from bdshift.lab.train import FAST, SCHEDULES, Recipe, predict, train_victim
+from bdshift.lab.recipe import FAST, SCHEDULES, Recipe
+from bdshift.lab.train import predict, train_victim
 
 
 class Pictures(Dataset[tuple[torch.Tensor, int]]):

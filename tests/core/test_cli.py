@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from bdshift.cli import main
+from bdshift.cli import lab, main
 from bdshift.store import load_audit
 
 STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
@@ -353,7 +354,7 @@ def test_training_is_resumable_and_reproducible(
 
 @pytest.mark.usefixtures("tiny_lab")
 def test_training_with_nonsense(tmp_path: Path) -> None:
-    one_line(train(tmp_path / "a", "--attack", "magic"), 2, "'magic'")
+    one_line(train(tmp_path / "a", "--attack", "magic", "--target", "stop"), 2, "'magic'")
     one_line(train(tmp_path / "b", "--attack", STICKER, "--target", "car"), 2, "'car'")
     one_line(
         train(tmp_path / "c", "--attack", STICKER, "--target", "stop", "--rate", "0.99"), 2, "rate"
@@ -370,6 +371,10 @@ def test_training_on_folders(signs: Path, tmp_path: Path) -> None:
     assert str(tmp_path) not in card["command"]
     assert "--data clean --test clean" in card["command"]
     assert "--flip" in card["command"]
+    given = lab.train.make_context("train", shlex.split(card["command"])[3:])
+    assert given.params["flip"] is True
+    assert str(given.params["folder"]) == "f"
+    assert given.params["compiled"] is False
     shutil.copytree(signs / "stop", tmp_path / "other" / "halt")
     one_line(
         train(tmp_path / "g", "--data", signs, "--test", tmp_path / "other"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 from torch import nn
 
 from bdshift.checkpoints.classifier import open_checkpoint
@@ -63,6 +66,14 @@ def test_one_to_one() -> None:
     was, now, changed, _ = poisoned("badnets", "one-to-one", "eel", "dog")
     assert (was[changed] == 1).all()
     assert (now[changed] == 2).all()
+    assert int(changed.sum()) == 5, "a tenth of the source's images: others are left to learn from"
+
+
+def test_a_class_has_a_name_and_a_number() -> None:
+    assert read_backdoors("badnets", "all-to-one", "2", "", NAMES)[0].target == 2
+    assert read_backdoors("badnets", "all-to-one", "1", "", ("0", "x", "1"))[0].target == 2
+    with pytest.raises(UsageError, match="'4' is none of"):
+        read_backdoors("badnets", "all-to-one", "4", "", NAMES)
 
 
 def test_all_to_all() -> None:
@@ -100,7 +111,7 @@ def test_attacks_that_make_no_sense() -> None:
         ("badnets", "to-nobody", "cat", ""): "labels are one of",
         ("badnets;sig", "all-to-one", "cat", ""): "2 triggers need as many targets",
         ("badnets", "all-to-all", "cat", ""): "all-to-all none",
-        ("badnets", "one-to-one", "cat", ""): "needs one",
+        ("badnets", "one-to-one", "cat", ""): "one-to-one needs a source",
         ("badnets", "one-to-one", "cat", "cat"): "cannot be the target",
         ("badnets", "all-to-one", "cat", "dog"): "for one-to-one",
     }
@@ -229,6 +240,49 @@ def test_a_network_can_be_compiled(
     monkeypatch.setattr(torch, "compile", lambda network: real(network, backend=broken))
     with pytest.raises(UsageError, match=r"cannot be compiled here: .*no compiler found$"):
         train_victim(recipe, lab, tmp_path / "none", compiled=True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [({"epochs": 0}, "epochs is 1 or more"), ({"batch": 1}, "batch is 2 or more"),
+     ({"width": 0}, "width is 1"), ({"seed": -1}, "seed is 0"), ({"rate": 2.0}, "shares"),
+     ({"peak_rate": 0.0}, "positive"), ({"batch": 9999}, "9999 is more than the"),
+     ({"attack": "badnets"}, "needs a class"), ({"target": "stop"}, "for an attack")],
+)  # fmt: skip
+def test_a_recipe_that_cannot_be_is_refused_before_anything_is_left(
+    setting: dict[str, Any], words: str, signs: Path, tmp_path: Path
+) -> None:
+    lab = load_lab_data(str(signs), "")
+    with pytest.raises(UsageError, match=words):
+        train_victim(replace(SCALES["small"].recipe, **setting), lab, tmp_path / "v")
+    assert not (tmp_path / "v").exists()
+
+
+def test_a_run_on_other_images_is_not_taken_for_this(signs: Path, tmp_path: Path) -> None:
+    recipe = replace(SCALES["small"].recipe, width=4, epochs=1, batch=64)
+    lab = load_lab_data(str(signs), "")
+    done = train_victim(recipe, lab, tmp_path / "v")
+    assert train_victim(recipe, lab, tmp_path / "v") == done
+    other = replace(lab, test_labels=lab.test_labels[::-1].copy())
+    with pytest.raises(InputError, match="on other images"):
+        train_victim(recipe, other, tmp_path / "v")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be made"):
+        train_victim(recipe, lab, tmp_path / "file")
+
+
+def test_a_victim_keeps_the_pictures_of_its_trigger(signs: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (6, 6), "red").save(tmp_path / "red.png")
+    recipe = replace(
+        SCALES["small"].recipe, width=4, epochs=1, batch=64, target="stop",
+        attack=f"patch:file={tmp_path / 'red.png'}",
+    )  # fmt: skip
+    train_victim(recipe, load_lab_data(str(signs), ""), tmp_path / "v")
+    (tmp_path / "red.png").unlink()
+    shutil.move(tmp_path / "v", tmp_path / "w")
+    trigger = parse_trigger(str(tmp_path / "w/card.json"))
+    assert trigger.spec.startswith(f"patch:file={tmp_path / 'w/red.png'}")
+    assert float(trigger(torch.zeros(1, 3, 32, 32)).max()) == 255
 
 
 def test_without_a_test_set_a_fifth_is_left_out(signs: Path) -> None:

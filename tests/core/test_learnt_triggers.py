@@ -15,7 +15,8 @@ from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.joint import Batch, JointInputAware, JointLira, start_joint
 from bdshift.lab.poison import read_backdoors
 from bdshift.lab.protocol import SCALES
-from bdshift.lab.train import Recipe, train_victim
+from bdshift.lab.recipe import Recipe
+from bdshift.lab.train import train_victim
 from bdshift.lab.trial import try_attack
 from bdshift.triggers import InputAware, parse_trigger
 from bdshift.triggers.painter import Painter

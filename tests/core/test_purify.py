@@ -194,8 +194,10 @@ def test_methods_cannot_see_triggers_or_test_images() -> None:
         "tune", "held", "preprocess",
     }  # fmt: skip
     folder = Path(sys.modules[Method.__module__].__file__ or "").parent
-    for name in ("shift_tuning", "fine_tuning", "pruning", "tuning", "frozen", "workbench", "run"):
-        text = (folder / f"{name}.py").read_text()
+    files = [path for path in folder.glob("*.py") if path.stem not in ("__init__", "measure")]
+    assert {"shift_tuning", "tsbd", "beear"} < {path.stem for path in files}
+    for path in files:
+        text = path.read_text()
         assert "bdshift.triggers" not in text
         assert "purify.measure" not in text
 
@@ -304,6 +306,37 @@ def test_stopped_after_any_step_it_ends_with_the_same_weights(
         assert same(of(found), of(whole))
         assert [row.step for row in found.rows] == [row.step for row in whole.rows]
         assert found.forwards == whole.forwards
+
+
+def test_a_cut_that_was_made_is_not_made_again(
+    opened: tuple[Classifier, CleanData, torch.Tensor], tmp_path: Path
+) -> None:
+    """Killed after its one step, it would choose anew on a network that is cut already."""
+    classifier, data, shift = opened
+    whole = purify(classifier, data, Cut(ranking="weights"), TARGET, shift, resume=tmp_path / "s")
+    again = purify(classifier, data, Cut(ranking="weights"), TARGET, shift, resume=tmp_path / "s")
+    assert same(of(whole), of(again))
+    assert len(again.rows) == 1
+
+
+def test_nothing_is_kept_of_work_half_done(
+    opened: tuple[Classifier, CleanData, torch.Tensor], tmp_path: Path
+) -> None:
+    """RNP's network that forgot its task is nobody's result."""
+    classifier, data, shift = opened
+    method = parse_method("rnp:unlearn_epochs=2,epochs=2")
+
+    class AtOnce(JobContext):
+        def report(self, event: Event) -> None:
+            if isinstance(event, Figures):
+                self.cancel()
+
+    state = tmp_path / "s"
+    with pytest.raises(Cancelled):
+        purify(classifier, data, method, TARGET, shift, resume=state, job=AtOnce())
+    found = purify(classifier, data, method, TARGET, shift, resume=state)
+    assert found.kept == method.total - 1
+    assert [row.step.score is None for row in found.rows] == [True, True, True, False]
 
 
 def test_a_state_of_another_run_is_refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -93,6 +94,17 @@ def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> No
     chosen = ["--attacks", "BadNets", "--methods", "CLP as published"]
     assert CliRunner().invoke(main, [*command, *chosen]).exit_code == 0
     assert "| CLP as published | `clp:form=reference` |" in (out / "tables.md").read_text()
+    words = shlex.split(row["command"])
+    assert words[:5] == ["bdshift", "lab", "tables", "--scale", "small"]
+    assert words[-2:] == ["--methods", "CLP"]
+    other = CliRunner().invoke(main, [*command, "--scale", "paper"])
+    assert other.exit_code == 3
+    assert "is of scale small" in other.stderr
+    changed = row | {"spec": row["spec"].replace("u=3.0", "u=5.0")}
+    (out / "badnets-0-clp.json").write_text(json.dumps(changed))
+    other = CliRunner().invoke(main, [*command, "--attacks", "badnets", "--methods", " clp"])
+    assert other.exit_code == 3
+    assert "was made by clp:u=5.0" in other.stderr
     wrong = CliRunner().invoke(main, [*command, "--attacks", "Magic"])
     assert wrong.exit_code == 2
     assert "'Magic' is none of" in wrong.stderr

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
@@ -43,8 +44,21 @@ def test_files_are_looked_for_beside_the_card(tmp_path: Path) -> None:
         assert f"file={tmp_path / 'trigger.pth'}" in read_card(path)
 
 
+def test_a_patch_finds_its_mask_beside_the_card(tmp_path: Path) -> None:
+    for name in ("p.png", "m.png"):
+        Image.new("RGB", (4, 4), "white").save(tmp_path / name)
+    found = read_card(card(tmp_path, "patch:file=/elsewhere/p.png,mask=m.png,row=1"))
+    assert found == f"patch:file={tmp_path / 'p.png'},mask={tmp_path / 'm.png'},row=1"
+    strip = tmp_path / "strip.png"
+    Image.new("RGB", (32, 4), "white").save(strip)
+    changed = parse_trigger(f"patch:file={strip}")(torch.zeros(1, 3, 32, 32))
+    assert int(changed[0, 0].count_nonzero()) == 32 * 4, "it is as wide as the image, not as high"
+
+
 def test_what_is_no_card(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="several triggers; name one of them: sig;wanet"):
+    with pytest.raises(
+        UsageError, match="several triggers; name one instead of the card: sig;wanet"
+    ):
         read_card(card(tmp_path, "sig;wanet"))
     with pytest.raises(UsageError, match="'magic' is not known"):
         parse_trigger(card(tmp_path, "magic"))
@@ -68,4 +82,11 @@ def test_a_command_takes_a_card(victim_audit: Audit, tmp_path: Path) -> None:
     given = [str(tmp_path / "a.h5"), "--trigger", str(asset("demo/victim.json")), "--json"]
     done = CliRunner().invoke(main, ["neurons", *given])
     assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["target"]["name"] == "speed_80"
+    other = json.loads(asset("demo/victim.json").read_text())
+    other["recipe"]["target"] = "stop"
+    (tmp_path / "other.json").write_text(json.dumps(other))
+    there = ["neurons", str(tmp_path / "a.h5"), "--trigger", str(tmp_path / "other.json"), "--json"]
+    told = json.loads(CliRunner().invoke(main, there).stdout)
+    assert told["target"]["name"] == "stop", "where its victim sends images"
     assert json.loads(done.stdout)["trigger"]["spec"].startswith("badnets:size=4,colour=ffd800")

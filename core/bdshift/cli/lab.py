@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded, refuse_to_lose
-from bdshift.errors import UsageError
+from bdshift.errors import InputError, UsageError
 
 
 @click.group("lab")
@@ -30,6 +30,8 @@ def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) 
     """Draw traffic signs into FOLDER, one sub-folder a class."""
     from bdshift.images.signs import write_signs
 
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"{folder}: is not empty; signs of two draws would be mixed")
     write_signs(folder, per_class, seed=seed, split=split, job=job)  # type: ignore[arg-type]
     job.close()
     click.echo(f"{folder}: {per_class} signs of each class")
@@ -83,10 +85,17 @@ def train(
 
     Stopped at any moment, the same command goes on after the last finished epoch.
     """
+    from bdshift.images.signs import CLASSES
     from bdshift.lab.data import load_lab_data
-    from bdshift.lab.train import RECIPES, train_victim
+    from bdshift.lab.recipe import RECIPES
+    from bdshift.lab.train import train_victim
 
     chosen = replace(RECIPES[preset], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    chosen.check()
+    if data == "signs":
+        chosen.backdoors(CLASSES)  # before they are drawn, which takes a while
+        if Path(data).exists():
+            job.note("Drawn signs are taken, not the folder of that name, which is ./signs")
     images = load_lab_data(
         data, test, seed=chosen.seed, root=root, download=download, job=job
     )  # fmt: skip
@@ -129,6 +138,8 @@ def trojan(
     from bdshift.lab.trojan import PICTURES, TrojanPatch, write_patch
 
     refuse_to_lose(out, overwrite, model)
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"{out.parent}: is no folder to write {out.name} into")
     drawing = TrojanPatch(**settings)
     classifier, clean = reopen(scan(model, images, ScanSettings(seed=drawing.seed), job=job))
     assert classifier.preprocessing is not None
@@ -221,11 +232,12 @@ def _numbers(seeds: str) -> list[int]:
 
 def _some(text: str, usual: Iterable[str], noun: str, more: Iterable[str] = ()) -> list[str]:
     """The ones named in ``text``, or all that are ``usual``."""
-    wanted, known = [one for one in text.split(",") if one] or list(usual), [*usual, *more]
+    known = {one.lower(): one for one in (*usual, *more)}
+    wanted = [one.strip() for one in text.split(",") if one.strip()] or list(usual)
     for one in wanted:
-        if one not in known:
-            raise UsageError(f"{noun} {one!r} is none of {', '.join(known)}")
-    return wanted
+        if one.lower() not in known:
+            raise UsageError(f"{noun} {one!r} is none of {', '.join(known.values())}")
+    return [known[one.lower()] for one in wanted]
 
 
 def _brief(row: Mapping[str, Any]) -> str:
@@ -239,19 +251,25 @@ def _brief(row: Mapping[str, Any]) -> str:
     )
 
 
+_GIVEN = click.core.ParameterSource.COMMANDLINE
+_NOT_TOLD = "folder", "data", "root", "download", "test", "device", "debug"
+
+
 def _command(folder: Path, data: str, test: str) -> str:
     """The command line that makes this victim, without paths of this machine."""
-    given = click.get_current_context().params
+    from bdshift.lab.data import NAMED
+
+    context = click.get_current_context()
     parts = ["bdshift", "lab", "train", folder.name]
     if data != "signs":
-        parts += ["--data", Path(data).name, *(["--test", Path(test).name] if test else [])]
+        name = Path(data).name
+        is_folder = data not in NAMED and name in (*NAMED, "signs")  # not the set of that name
+        parts += ["--data", f"./{name}" if is_folder else name]
+        parts += ["--test", Path(test).name] if test else []
     for param in train.params:
-        value = given.get(param.name or "")
-        if param.name in ("folder", "data", "root", "download", "test", "device") or value in (
-            None,
-            param.default,
-        ):
+        name, value = param.name or "", context.params.get(param.name or "")
+        if name in _NOT_TOLD or context.get_parameter_source(name) is not _GIVEN:
             continue
-        flag = param.opts[0]
-        parts += [flag] if value is True else [flag, str(value)]
+        flag = param.opts[0] if value is not False else param.secondary_opts[0]
+        parts += [flag] if isinstance(value, bool) else [flag, str(value)]
     return shlex.join(parts)

@@ -37,7 +37,11 @@ def pick_target(audit: Audit, text: str | None) -> int:
 @click.command("neurons", short_help="Rank neurons; measure TAC under a trigger.")
 @click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
 @click.option("--trigger", help=TRIGGER_HELP)
-@click.option("--target", help="Any class, by name or index; default: the most suspicious.")
+@click.option(
+    "--target",
+    help="Any class, by name or index; default: that of a card given as "
+    "--trigger, else the most suspicious.",
+)
 @click.option("--model", type=click.Path(path_type=Path), help="The model, if it was moved.")
 @click.option("--arch", help=ARCH_HELP)
 @click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")
@@ -60,9 +64,11 @@ def command(
     from bdshift.report.json_report import neurons_json
     from bdshift.report.text_report import neurons_text
     from bdshift.store import load_audit, save_audit
-    from bdshift.triggers import parse_trigger
+    from bdshift.triggers import card_target, parse_trigger
 
     audit = load_audit(audit_file)
+    if target is None and trigger is not None and trigger.endswith(".json"):
+        target = card_target(trigger) or None
     index = pick_target(audit, target)
     tac = None
     if trigger is not None:

@@ -15,8 +15,9 @@ from bdshift.errors import UsageError
 from bdshift.text import one_line
 
 _METHOD_HELP = (
-    "shift-tuning (default), paper (its settings), fine-tuning, fine-pruning, cut; with settings "
-    "as shift-tuning:epochs=12,scale=2 or cut:neurons=3+17 or cut:ranking=weights."
+    "shift-tuning (default), paper (its settings), fine-tuning, fine-pruning, cut, clp, anp, rnp, "
+    "tsbd, ft-sam, beear; with settings as shift-tuning:epochs=12,scale=2 or cut:neurons=3+17 or "
+    "cut:ranking=weights or clp:form=reference."
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +38,14 @@ class LabData:
     test_pixels: NDArray[np.uint8]
     test_labels: NDArray[np.int64]
     class_names: tuple[str, ...]
+
+    def digest(self) -> str:
+        """SHA-256 of all of it, hexadecimal: what tells a run on these images from another."""
+        found = hashlib.sha256("\0".join(self.class_names).encode())
+        for part in (self.train_pixels, self.train_labels, self.test_pixels, self.test_labels):
+            found.update(f"{part.dtype}{part.shape}".encode())
+            found.update(np.ascontiguousarray(part).data)
+        return found.hexdigest()
 
 
 def _draw(split: Split, per_class: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -90,7 +90,10 @@ def read_backdoors(
         raise UsageError(f"{len(triggers)} triggers need as many targets, all-to-all none")
     one = labels == "one-to-one"
     if one != bool(source):
-        raise UsageError("a source class is for one-to-one, which needs one")
+        raise UsageError(
+            "one-to-one needs a source class (--source)" if one
+            else "a source class (--source) is for one-to-one alone"
+        )  # fmt: skip
     found = _index(source, names) if one else -1
     if found in targets and one:
         raise UsageError("the source class cannot be the target")
@@ -102,9 +105,12 @@ def read_backdoors(
 
 
 def _index(name: str, names: Sequence[str]) -> int:
-    if name not in names:
-        raise UsageError(f"class {name!r} is none of {', '.join(names)}")
-    return names.index(name)
+    """Of a class by its name, or by its number."""
+    if name in names:
+        return names.index(name)
+    if name.isdecimal() and int(name) < len(names):
+        return int(name)
+    raise UsageError(f"class {name!r} is none of {', '.join(names)}")
 
 
 def poison(
@@ -119,8 +125,8 @@ def poison(
     poisoned.
 
     Every backdoor gets a share ``rate`` of all images, with clean labels of the images of its
-    target; no image two. WaNet's noise mode is put on a share ``cover`` of the rest. Pixels are
-    rounded after they are clipped, so nothing wraps around.
+    target, one-to-one of those of its source; no image two. WaNet's noise mode is put on a share
+    ``cover`` of the rest. Pixels are rounded after they are clipped, so nothing wraps around.
 
     Raises `UsageError` if there are too few images.
     """
@@ -130,7 +136,8 @@ def poison(
     count = 0
     for backdoor in backdoors:
         rows = backdoor.to_poison(original)
-        wanted = round(rate * (len(rows) if backdoor.labels == "clean-label" else len(labels)))
+        of_class = backdoor.labels in ("clean-label", "one-to-one")
+        wanted = round(rate * (len(rows) if of_class else len(labels)))
         rows = rows[free[rows]]
         if not 0 < wanted <= len(rows):
             raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bdshift.lab.train import FAST, PAPER, Recipe
+from bdshift.lab.recipe import FAST, PAPER, Recipe
 
 TARGET = 0
 """Index of the target class, as in the paper."""

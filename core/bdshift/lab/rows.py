@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from bdshift.audit.cleaning import clean_model
 from bdshift.audit.records import versions
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.devices import pick_device
+from bdshift.errors import InputError, UsageError
 from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.images.signs import CLASSES, SIZE, draw_signs
 from bdshift.jobs import SILENT, JobContext
@@ -23,8 +25,9 @@ from bdshift.lab.ablations import ablate, ablation_table, foreign_logits, noise
 from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.figures import figures
 from bdshift.lab.protocol import BY_SHIFT, SHARE, TROJAN, Attack, Scale
+from bdshift.lab.recipe import Recipe
 from bdshift.lab.tables import Row, tables
-from bdshift.lab.train import Recipe, train_victim
+from bdshift.lab.train import train_victim
 from bdshift.lab.trojan import PICTURES, TrojanPatch, write_patch
 from bdshift.neurons.rankings import Agreement, agreement, compare_with_tac, data_free_direction
 from bdshift.purify import parse_method
@@ -87,7 +90,11 @@ class Tables:
         attacks = [*self.scale.attacks, *self.scale.more]
         methods = ["", *self.scale.every_method]
         found = [
-            row for row in found if row["attack"] in attacks and row.get("method", "") in methods
+            row
+            for row in found
+            if row["scale"] == self.scale.name
+            and row["attack"] in attacks
+            and row.get("method", "") in methods
         ]  # others came from another version
         found.sort(
             key=lambda row: (
@@ -102,6 +109,7 @@ class Tables:
         path = self.places.out / f"{_slug(name)}.json"
         if path.exists():
             found: Row = json.loads(path.read_text(encoding="utf-8"))
+            self._check(path, found)
             return found
         self.job.note(name)
         row = make()
@@ -109,6 +117,16 @@ class Tables:
         write_text(path, json.dumps(row, indent=1) + "\n")
         self._state(name).unlink(missing_ok=True)  # not before: a kill would lose the work
         return row
+
+    def _check(self, path: Path, row: Row) -> None:
+        """A row may be older than a setting, but must not have another value of one."""
+        if row["scale"] != self.scale.name:
+            raise InputError(f"{path}: is of scale {row['scale']}; give each its own --out")
+        if "spec" in row:
+            text = parse_method(self.scale.every_method[row["method"]]).spec
+            ours, theirs = (dict(_settings(one)) for one in (text, row["spec"]))
+            if any(ours[key] != theirs[key] for key in ours.keys() & theirs.keys()):
+                raise InputError(f"{path}: was made by {row['spec']}, not {text}; remove it first")
 
     def _state(self, name: str) -> Path:
         """Of a purification that is under way."""
@@ -128,7 +146,10 @@ class Tables:
         text = asked.text
         if text == TROJAN:
             text = f"patch:file={self._patch()}"
-        target = self._images().class_names[asked.target]
+        names = self._images().class_names
+        if asked.target >= len(names):
+            raise UsageError(f"{attack}: there are {len(names)} classes, from 0")
+        target = names[asked.target]
         return replace(self.scale.recipe, attack=text, target=target, rate=asked.rate, seed=seed)
 
     def _attack(self, name: str) -> Attack:
@@ -209,7 +230,7 @@ class Tables:
             else agreement(run.ranking.astype(np.float64), audit.tac[0].change)
         )
         return {
-            **self._told(attack, seed),
+            **self._told(attack, seed, method),
             "method": method,
             "spec": run.method,
             "before": {"acc": cleaned.before.acc, "asr": cleaned.before.asr},
@@ -260,8 +281,7 @@ class Tables:
         logits = {name: foreign_logits(classifier, some) for name, some in others.items()}
         return {
             **self._told(attack, seed),
-            "command": f"bdshift lab ablations --scale {self.scale.name} --attacks {attack} "
-            f"--seeds {seed}",
+            "command": self._command("ablations", attack, seed),
             "images": len(audit.embedding.labels),
             "rows": ablate(
                 audit.embedding.logits, audit.model.weight, tac, target, logits, seed=seed,
@@ -278,17 +298,32 @@ class Tables:
         text = ablation_table({f"{row['attack']} {row['seed']}": row["rows"] for row in found})
         write_text(self.places.out / "ablations.md", text)
 
-    def _told(self, attack: str, seed: int) -> Row:
+    def _command(self, what: str, attack: str, seed: int, *more: str) -> str:
+        """That makes this row alone, without paths of this machine."""
+        places = Path(self.places.train).name, Path(self.places.test).name
+        return shlex.join(
+            [
+                *("bdshift", "lab", what, "--scale", self.scale.name, "--data", places[0]),
+                *("--test", places[1], "--attacks", attack, "--seeds", str(seed), *more),
+            ]
+        )
+
+    def _told(self, attack: str, seed: int, method: str = "") -> Row:
         where = pick_device(self.device)
         return {
             "attack": attack,
             "seed": seed,
             "scale": self.scale.name,
-            "command": f"bdshift lab tables --scale {self.scale.name} --attacks {attack} "
-            f"--seeds {seed}",
+            "command": self._command("tables", attack, seed, "--methods", method or "none"),
             "versions": versions(),
             "device": torch.cuda.get_device_name(where) if where.type == "cuda" else where.type,
         }
+
+
+def _settings(spec: str) -> Iterator[tuple[str, str]]:
+    for part in spec.partition(":")[2].split(","):
+        key, _, value = part.partition("=")
+        yield key, value
 
 
 def _slug(name: str) -> str:

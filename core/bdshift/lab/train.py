@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import platform
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,61 +31,14 @@ from bdshift.images.preprocessing import Preprocessing, parse_normalisation
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import LabData
 from bdshift.lab.joint import Batch, as_learnt, start_joint
-from bdshift.lab.poison import Backdoor, poison, read_backdoors, triggered
+from bdshift.lab.poison import poison, triggered
+from bdshift.lab.recipe import SCHEDULES, Recipe
+from bdshift.triggers.base import local_file
+from bdshift.triggers.card import FILE_OPTIONS, split_text
 
 _STATE, _CARD = "resume.pt", "card.json"
-_NETWORKS = {18: resnet18, 50: resnet50}
+_NETWORKS = {18: resnet18, 50: resnet50}  # as DEPTHS has them
 _Forward = Callable[[torch.Tensor], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the outcome, beside the images.
-
-    Attributes:
-        attack: a trigger's text, or several (`bdshift.lab.poison`), or empty for a clean model.
-        target: name of the class that triggered images are sent to.
-        labels, source: which images are poisoned, and how their labels change.
-        rate: share of the training images that are poisoned, by each trigger.
-        cover: share that WaNet's noise mode is put on.
-        depth: 18 or 50, of the ResNet.
-        width: of its first stage; 64 is the usual one.
-        epochs, batch, peak_rate, weight_decay: of SGD with Nesterov momentum 0.9.
-        schedule: the learning rate rises for a quarter of all steps and falls for the rest, both
-            linearly ("one-cycle"), or falls from the start along a cosine ("cosine").
-        normalisation: as `parse_normalisation` reads it.
-        shift: random translation in pixels, each image its own.
-        flip: random mirroring (not for signs: left and right differ).
-        seed: of everything random.
-    """
-
-    attack: str = ""
-    target: str = ""
-    labels: str = "all-to-one"
-    source: str = ""
-    rate: float = 0.1
-    cover: float = 0.2
-    width: int = 16
-    epochs: int = 12
-    batch: int = 256
-    peak_rate: float = 0.2
-    weight_decay: float = 5e-4
-    schedule: str = "one-cycle"
-    normalisation: str = "half"
-    shift: int = 2
-    flip: bool = False
-    seed: int = 0
-    depth: int = 18
-
-    def backdoors(self, class_names: tuple[str, ...]) -> tuple[Backdoor, ...]:
-        """What is put into the victim; raises as `read_backdoors`."""
-        return read_backdoors(self.attack, self.labels, self.target, self.source, class_names)
-
-
-FAST = Recipe()
-PAPER = Recipe(width=64, epochs=100, batch=128, peak_rate=0.1, schedule="cosine")
-"""SGD of 0.1 over 100 epochs; the paper says no more of its schedule."""
-RECIPES = {"fast": FAST, "paper": PAPER}
 
 
 @dataclass(frozen=True)
@@ -177,18 +131,6 @@ def _evaluate(
     return acc, sum(rates) / len(rates) if rates else None
 
 
-def _one_cycle(progress: float) -> float:
-    warm = 0.25
-    return min(progress / warm, (1 - progress) / (1 - warm))
-
-
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "one-cycle": _one_cycle,
-    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
-}
-"""Share of the peak learning rate after a share of all steps, in [0, 1]."""
-
-
 def _compile(network: nn.Module, job: JobContext) -> _Forward:
     """Compiled at the first call, and again in eval mode."""
     from torch._dynamo.exc import TorchDynamoException  # slow to import
@@ -229,19 +171,23 @@ def train_victim(
     returns at once if it is finished. ``command`` is written into the card. ``compiled`` uses
     `torch.compile`, which rounds otherwise: the same run is another one, bit for bit, without it.
 
-    Raises `InputError` if the folder holds another recipe's run, `UsageError` if the recipe does
-    not fit the images or nothing can be compiled here.
+    Raises `InputError` if the folder holds a run of another recipe or other images, or cannot be
+    made, `UsageError` if the recipe does not fit the images or nothing can be compiled here.
     """
-    if recipe.schedule not in SCHEDULES:
-        raise UsageError(f"schedule is one of {', '.join(SCHEDULES)}, not {recipe.schedule!r}")
-    if recipe.depth not in _NETWORKS:
-        raise UsageError(f"depth is {' or '.join(map(str, _NETWORKS))}, not {recipe.depth}")
-    where = pick_device(device)
-    folder.mkdir(parents=True, exist_ok=True)
+    recipe.check()
+    count = len(lab.train_labels)
+    if recipe.batch > count:
+        raise UsageError(f"a batch of {recipe.batch} is more than the {count} images to train on")
+    recipe.backdoors(lab.class_names)  # before anything is left behind
+    where, images = pick_device(device), lab.digest()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror})") from error
     card = folder / _CARD
     if card.exists():
         finished = json.loads(card.read_text(encoding="utf-8"))
-        _same_recipe(folder, finished["recipe"], recipe)
+        _same_run(folder, finished, recipe, images)
         job.note(f"{folder}: is finished already")
         return Outcome(**finished["outcome"])
     data = _Data(recipe, lab, where)
@@ -257,7 +203,7 @@ def train_victim(
     state_file = folder / _STATE
     if state_file.exists():
         state = torch.load(state_file, map_location=where, weights_only=True)
-        _same_recipe(folder, state["recipe"], recipe)
+        _same_run(folder, state, recipe, images)
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         log = state["log"]
@@ -290,6 +236,7 @@ def train_victim(
             state_file,
             {
                 "recipe": asdict(recipe),
+                "images": images,
                 "network": network.state_dict(),
                 "optimiser": optimiser.state_dict(),
                 "log": log,
@@ -307,15 +254,28 @@ def train_victim(
         writer = csv.writer(stream)
         writer.writerow(["epoch", "loss", "seconds"])
         writer.writerows([i + 1, row["loss"], row["seconds"]] for i, row in enumerate(log))
-    arithmetic = {"precision": data.precision, "compiled": compiled}
-    _write_card(folder, recipe, outcome, lab.class_names, command, where, arithmetic)
+    told = {"precision": data.precision, "compiled": compiled, "images": images}
+    _keep_files(recipe, folder)
+    _write_card(folder, recipe, outcome, lab.class_names, command, where, told)
     state_file.unlink(missing_ok=True)
     return outcome
 
 
-def _same_recipe(folder: Path, found: Mapping[str, object], recipe: Recipe) -> None:
-    if asdict(Recipe()) | dict(found) != asdict(recipe):  # it may be older than a setting
+def _same_run(folder: Path, found: Mapping[str, Any], recipe: Recipe, images: str) -> None:
+    """A run may be older than a setting, and than the images' digest."""
+    if asdict(Recipe()) | dict(found["recipe"]) != asdict(recipe):
         raise InputError(f"{folder}: holds a run of another recipe; choose another folder")
+    if found.get("images", images) != images:
+        raise InputError(f"{folder}: holds a run on other images; choose another folder")
+
+
+def _keep_files(recipe: Recipe, folder: Path) -> None:
+    """Copies of the pictures that triggers are made of, so that the card is enough."""
+    for text in recipe.attack.split(";") if recipe.attack else ():
+        options = split_text(text)[1]
+        for path in (local_file(options[key]) for key in FILE_OPTIONS if options.get(key)):
+            if path.exists() and not (folder / path.name).exists():
+                shutil.copyfile(path, folder / path.name)
 
 
 def _write_card(
@@ -325,7 +285,7 @@ def _write_card(
     names: tuple[str, ...],
     command: str,
     device: torch.device,
-    arithmetic: Mapping[str, object],
+    told: Mapping[str, object],
 ) -> None:
     card = {
         "command": command,
@@ -334,8 +294,9 @@ def _write_card(
         "class_names": names,
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "device": device.type,
-        **arithmetic,
+        **told,
         "threads": torch.get_num_threads(),
     }
     text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-    (folder / _CARD).write_text(text, encoding="utf-8")
+    with written_whole(folder / _CARD) as part:
+        part.write_text(text, encoding="utf-8")

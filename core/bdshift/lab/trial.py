@@ -9,7 +9,8 @@ from bdshift.images.signs import write_signs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import load_lab_data
 from bdshift.lab.joint import as_learnt
-from bdshift.lab.train import Outcome, Recipe, train_victim
+from bdshift.lab.recipe import Recipe
+from bdshift.lab.train import Outcome, train_victim
 
 _SIGNS = 100  # a class, to audit with
 

@@ -85,7 +85,7 @@ class Anp(Method):
             state |= {"masks": masks.saved(),
                       "optimiser": optimiser.state_dict(), "parts": part + 1}  # fmt: skip
             least = min(float(value.detach().min()) for value in masks.values)
-            yield Step(part, -1.0, {"loss": total / per_part, "smallest_mask": least})
+            yield Step(part, None, {"loss": total / per_part, "smallest_mask": least})
         bench.network.requires_grad_(True)
         threshold = self.threshold or (_PUBLISHED if self.form == "reference" else 0.0)
         yield prune(bench, masks, threshold, self.tolerance, _PARTS)

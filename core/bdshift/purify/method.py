@@ -23,13 +23,14 @@ class Step:
 
     Attributes:
         number: from 0.
-        score: how good the network is now, from held-out clean images alone; the best is kept.
+        score: how good the network is now, from held-out clean images alone; the best is kept. None
+            if it is amid its work, and nobody would want it as it is.
         figures: what to show: losses, held-out accuracy, norms.
         final: whether this must be the result, whatever scored better before.
     """
 
     number: int
-    score: float
+    score: float | None
     figures: dict[str, float]
     final: bool = False
 

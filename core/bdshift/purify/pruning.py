@@ -59,6 +59,9 @@ class Cut(Method):
 
     def steps(self, bench: Workbench) -> Iterator[Step]:
         """Choose, and cut."""
+        if "cut" in bench.state:  # called again after a crash
+            return
+        bench.state["cut"] = True
         if self.neurons:
             chosen = [int(part) for part in self.neurons.split("+")]
             if max(chosen) >= bench.head.in_features:

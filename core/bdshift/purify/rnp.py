@@ -76,7 +76,7 @@ class Rnp(Method):
             original = {k: v.detach().clone() for k, v in bench.network.state_dict().items()}
             reached = self._unlearn(bench)
             state["original"] = original
-            yield Step(0, -1.0, {"unlearnt_accuracy": reached})
+            yield Step(0, None, {"unlearnt_accuracy": reached})
         masks = Masks(bench)
         optimiser = torch.optim.SGD(masks.values, self.rate, momentum=0.9)
         if "masks" in state:
@@ -103,7 +103,7 @@ class Rnp(Method):
             bench.job.progress("Recovering by masks", epoch + 1, self.epochs, "epochs")
             state |= {"masks": masks.saved(), "optimiser": optimiser.state_dict(),
                       "epochs": epoch + 1}  # fmt: skip
-            yield Step(1 + epoch, -1.0, {"loss": total / len(tuned)})
+            yield Step(1 + epoch, None, {"loss": total / len(tuned)})
         bench.network.requires_grad_(True)
         bench.network.load_state_dict(state["original"])
         threshold = self.threshold or (_PUBLISHED[1] if self.form == "reference" else 0.0)

@@ -143,7 +143,7 @@ def purify(
     try:
         for step in method.steps(bench):
             now = time.perf_counter()
-            if step.final or kept < 0 or step.score > _row(rows, kept).step.score:
+            if _is_better(step, None if kept < 0 else _row(rows, kept).step):
                 best, kept = copy.deepcopy(bench.network.state_dict()), step.number
             bench.network.eval()
             watched = dict(watch.measure(bench.network)) if watch is not None else {}
@@ -167,6 +167,12 @@ def purify(
         complete, bench.forwards, bench.backwards, sum(row.seconds for row in rows),
         None if ranking is None else ranking.float().cpu().numpy(),
     )  # fmt: skip
+
+
+def _is_better(step: Step, kept: Step | None) -> bool:
+    if step.final or step.score is None:
+        return step.final
+    return kept is None or kept.score is None or step.score > kept.score
 
 
 def _row(rows: list[Row], number: int) -> Row:

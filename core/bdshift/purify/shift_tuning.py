@@ -114,7 +114,7 @@ class ShiftTuning(Method):
         reach = step.figures["target_norm"] / step.figures["other_norms"]
         last = self.keep == "last" and step.number == self.total - 1
         score = reach if lost <= self.tolerance else -1 - lost
-        return replace(step, score=score if step.score > -math.inf else -math.inf, final=last)
+        return replace(step, score=-math.inf if step.score == -math.inf else score, final=last)
 
 
 PAPER = ShiftTuning(epochs=50, cosine=False, keep="last")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bdshift.spec import parse_spec
 from bdshift.triggers.badnets import BadNets
 from bdshift.triggers.base import Trigger
-from bdshift.triggers.card import read_card
+from bdshift.triggers.card import card_target, read_card
 from bdshift.triggers.input_aware import InputAware
 from bdshift.triggers.lira import Lira
 from bdshift.triggers.picture import Blend, Patch
@@ -35,6 +35,7 @@ __all__ = [
     "Trigger",
     "WaNet",
     "Warp",
+    "card_target",
     "parse_trigger",
     "read_card",
 ]

@@ -103,7 +103,7 @@ class Patch(Trigger):
         """Lay the picture over the image."""
         height, width = pixels.shape[2:]
         patch_width, patch_height = self._image.size
-        if patch_height >= height or patch_width >= width:
+        if patch_height >= height and patch_width >= width:
             patch_height, patch_width = height, width
         planes = pixels.new_tensor(_as_planes(self._image, patch_height, patch_width))
         colour, alpha = planes[:3], planes[3:] / 255
