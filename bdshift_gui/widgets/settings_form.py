@@ -183,7 +183,6 @@ def _rivals_words() -> dict[str, tuple[str, str]]:
         "iterations": (tr("Iterations"), tr("Updates of the masks.")),
         "epsilon": (tr("Largest change"), tr("How far weights are moved to find what gives way.")),
         "alpha": (tr("Weight of clean"), tr("Of the loss without that change.")),
-        "clip": (tr("Keep to the bound"), tr("The published code lets the change reach twice it.")),
         "threshold": (
             tr("Threshold"),
             tr("Channels are cut whose mask is not above it. 0: as many as accuracy allows."),

@@ -74,8 +74,8 @@ BEEAR = "BEEAR"
 """Whose neurons Figure 4 shows."""
 
 METHODS = {
-    "shift tuning": "shift-tuning",
-    "sharp shift tuning": "shift-tuning:rho=2",
+    "sharp shift tuning": "shift-tuning",
+    "shift tuning": "shift-tuning:rho=0",
     "the paper's settings": "paper",
     "fine-tuning": "fine-tuning",
     "FP": "fine-pruning",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from bdshift.errors import UsageError
 from bdshift.purify.method import Method, Step
-from bdshift.purify.tuning import Sgd, tune
+from bdshift.purify.tuning import Sgd, clean_loss, tune
 from bdshift.purify.workbench import Workbench
 
 
@@ -19,9 +19,10 @@ from bdshift.purify.workbench import Workbench
 class Beear(Method):
     """Two turns an epoch. Inner: a shift δ of the embedding that sends clean images to the target,
     by Adam on CE(h(φ + δ), t), with no bound on its length, unlike Eq. 4's. Outer: tuning on
-    CE(h(φ), y) + CE(h(φ + δ), y). The network after the last epoch is kept: the paper has no rule
-    for another. It is about language models: what is not the same there (the layer, the rates, that
-    δ is sought from nothing in each turn) is this port's choice, and was not tuned.
+    CE(h(φ), y) + CE(h(φ + δ), y). The epoch of the least held-out loss on clean images is kept: the
+    loss under δ cannot be compared, since δ changes. The paper is about language models: what is
+    not the same there (the layer, the rates, that δ is sought from nothing in each turn) is this
+    port's choice, and was not tuned.
 
     Attributes:
         inner: updates of δ an epoch.
@@ -58,9 +59,10 @@ class Beear(Method):
             plain = functional.cross_entropy(bench.head(phi), labels)
             return plain + functional.cross_entropy(shifted, labels)
 
-        for step in tune(bench, Sgd(self.epochs, self.batch, self.rate), loss):
+        sgd = Sgd(self.epochs, self.batch, self.rate)
+        for step in tune(bench, sgd, loss, score=clean_loss(bench)):
             self._seek(bench)
-            yield replace(step, final=step.number == self.total - 1)
+            yield step
 
     def _seek(self, bench: Workbench) -> None:
         """Find δ, for the network as it is now."""

@@ -52,8 +52,8 @@ class ShiftTuning(Method):
         tolerance: held-out accuracy that an epoch may cost to be kept, absolute.
         tune_from: the first layer of the network that is tuned, those before it being fixed and run
             only once; empty for all.
-        rho: length of the step uphill before the gradient is taken, as FT-SAM does (2 on CIFAR-10);
-            0 for none. Takes twice the time.
+        rho: length of the step uphill before the gradient is taken, as FT-SAM does (2 on CIFAR-10),
+            which takes twice the time; 0 for none, as in the paper.
         keep: "reach" as above, or "last": the last epoch whatever became of it, as in the paper.
     """
 
@@ -67,7 +67,7 @@ class ShiftTuning(Method):
     head_first: bool = False
     tolerance: float = 0.03
     tune_from: str = ""
-    rho: float = 0.0
+    rho: float = 2.0
     keep: Literal["reach", "last"] = "reach"
 
     def __post_init__(self) -> None:
@@ -117,7 +117,7 @@ class ShiftTuning(Method):
         return replace(step, score=-math.inf if step.score == -math.inf else score, final=last)
 
 
-PAPER = ShiftTuning(epochs=50, cosine=False, keep="last")
+PAPER = ShiftTuning(epochs=50, cosine=False, rho=0.0, keep="last")
 """The paper's settings: SGD, rate 0.01, the network after 50 epochs."""
 
 
