@@ -35,7 +35,7 @@ def name_of(run: Cleaned | None) -> str:
     """What a model of the audit is called: the method that made it, or the original."""
     if run is None:
         return tr("original")
-    name = run.run.method.partition(":")[0]
+    name = run.run.name
     return name if run.run.complete else tr("{name} (stopped)", name=name)
 
 

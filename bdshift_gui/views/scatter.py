@@ -174,8 +174,7 @@ class ScatterView(PlotCard):
         from bdshift.audit.rankings import method_rankings
 
         audit, index = self._state.audit, self._selection.class_index
-        known = audit is not None and index is not None
-        self._rankings = method_rankings(audit, index) if known else {}  # type: ignore[arg-type]
+        self._rankings = {} if audit is None or index is None else method_rankings(audit, index)
         before = self.ranking.currentData()
         with QSignalBlocker(self.ranking):
             self.ranking.clear()

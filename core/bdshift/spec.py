@@ -26,6 +26,12 @@ def write_spec(name: str, thing: Any) -> str:
     return f"{name}:{options}" if options else name
 
 
+def split_spec(text: str) -> tuple[str, dict[str, str]]:
+    """The name in a text, and the settings that it gives, unread."""
+    name, _, rest = text.partition(":")
+    return name, dict(part.partition("=")[::2] for part in rest.split(",") if part)
+
+
 def parse_spec(text: str, kinds: Mapping[str, type[_Kind]], noun: str) -> _Kind:
     """One of ``kinds``, dataclasses by name, with the settings of ``text``; ``noun`` is what they
     are called in errors.

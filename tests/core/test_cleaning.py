@@ -12,8 +12,9 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from purified import of, same
 
-from bdshift.audit import Audit, Cleaned, reopen
+from bdshift.audit import Audit, reopen
 from bdshift.audit.cleaning import aligned, clean_model
 from bdshift.audit.comparison import compare
 from bdshift.audit.unfinished import Asked, Unfinished
@@ -28,15 +29,6 @@ from bdshift.triggers import parse_trigger
 
 STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
 TARGET = 9
-
-
-def of(found: Cleaned) -> dict[str, torch.Tensor]:
-    assert found.run.weights is not None
-    return found.run.weights
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
 # --- the rescan

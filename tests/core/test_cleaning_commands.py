@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import CliRunner, Result
+from purified import of, same
 
 from bdshift.audit import Audit, Cleaned
 from bdshift.audit.comparison import compare
@@ -30,15 +30,6 @@ from bdshift.store import load_audit, save_audit
 STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
 TARGET = 9
 KILLS = int(os.environ.get("BDSHIFT_KILLS", "1"))
-
-
-def of(found: Cleaned) -> dict[str, torch.Tensor]:
-    assert found.run.weights is not None
-    return found.run.weights
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
 def call(*given: object) -> Result:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from purified import of, same
 
 from bdshift.audit import Audit, reopen
 from bdshift.checkpoints.classifier import Classifier
@@ -53,15 +54,6 @@ def opened(victim_audit: Audit) -> tuple[Classifier, CleanData, torch.Tensor]:
 
 def weights(classifier: Classifier) -> dict[str, torch.Tensor]:
     return classifier.network.state_dict()
-
-
-def of(found: Purified) -> dict[str, torch.Tensor]:
-    assert found.weights is not None
-    return found.weights
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(a[key], b[key]) for key in a)
 
 
 # --- the clean data

@@ -14,10 +14,9 @@ def method_rankings(audit: Audit, target: int) -> dict[str, NDArray[np.float64]]
     by the method's name; of several runs of a method the last. Those toward another class are left
     out, and shift tuning, whose ranking is the shift.
     """
+    runs = (cleaned.run for cleaned in audit.runs)
     return {
-        run.run.method.partition(":")[0]: run.run.ranking.astype(np.float64)
-        for run in audit.runs
-        if run.run.target == target
-        and run.run.ranking is not None
-        and run.run.method.partition(":")[0] != ShiftTuning.name
+        run.name: run.ranking.astype(np.float64)
+        for run in runs
+        if run.target == target and run.ranking is not None and run.name != ShiftTuning.name
     }

@@ -6,6 +6,7 @@ import hashlib
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ class LabData:
     test_labels: NDArray[np.int64]
     class_names: tuple[str, ...]
 
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of all of it, hexadecimal: what tells a run on these images from another."""
         found = hashlib.sha256("\0".join(self.class_names).encode())

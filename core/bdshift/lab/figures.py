@@ -40,7 +40,7 @@ def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
     dots = [
         (row["attack"], row["seed"], number, tac, shift)
         for row in victims
-        for number, (tac, shift) in enumerate(zip(row["tac"], row["shift"], strict=True))
+        for number, (tac, shift) in enumerate(_points(row, row["shift"]))
     ]
     ranked = [
         (row, victim)

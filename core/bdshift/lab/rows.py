@@ -34,6 +34,7 @@ from bdshift.purify import parse_method
 from bdshift.purify.measure import der
 from bdshift.report.cleaning_report import write_text
 from bdshift.shift.cache import EmbeddingCache
+from bdshift.spec import split_spec
 from bdshift.triggers import Trigger, parse_trigger
 
 CLEAN = "clean"
@@ -124,7 +125,7 @@ class Tables:
             raise InputError(f"{path}: is of scale {row['scale']}; give each its own --out")
         if "spec" in row:
             text = parse_method(self.scale.every_method[row["method"]]).spec
-            ours, theirs = (dict(_settings(one)) for one in (text, row["spec"]))
+            ours, theirs = (split_spec(one)[1] for one in (text, row["spec"]))
             if any(ours[key] != theirs[key] for key in ours.keys() & theirs.keys()):
                 raise InputError(f"{path}: was made by {row['spec']}, not {text}; remove it first")
 
@@ -318,12 +319,6 @@ class Tables:
             "versions": versions(),
             "device": torch.cuda.get_device_name(where) if where.type == "cuda" else where.type,
         }
-
-
-def _settings(spec: str) -> Iterator[tuple[str, str]]:
-    for part in spec.partition(":")[2].split(","):
-        key, _, value = part.partition("=")
-        yield key, value
 
 
 def _slug(name: str) -> str:

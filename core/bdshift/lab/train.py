@@ -33,8 +33,9 @@ from bdshift.lab.data import LabData
 from bdshift.lab.joint import Batch, as_learnt, start_joint
 from bdshift.lab.poison import poison, triggered
 from bdshift.lab.recipe import SCHEDULES, Recipe
+from bdshift.spec import split_spec
 from bdshift.triggers.base import local_file
-from bdshift.triggers.card import FILE_OPTIONS, split_text
+from bdshift.triggers.card import FILE_OPTIONS
 
 _STATE, _CARD = "resume.pt", "card.json"
 _NETWORKS = {18: resnet18, 50: resnet50}  # as DEPTHS has them
@@ -179,7 +180,7 @@ def train_victim(
     if recipe.batch > count:
         raise UsageError(f"a batch of {recipe.batch} is more than the {count} images to train on")
     recipe.backdoors(lab.class_names)  # before anything is left behind
-    where, images = pick_device(device), lab.digest()
+    where, images = pick_device(device), lab.digest
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -272,7 +273,7 @@ def _same_run(folder: Path, found: Mapping[str, Any], recipe: Recipe, images: st
 def _keep_files(recipe: Recipe, folder: Path) -> None:
     """Copies of the pictures that triggers are made of, so that the card is enough."""
     for text in recipe.attack.split(";") if recipe.attack else ():
-        options = split_text(text)[1]
+        options = split_spec(text)[1]
         for path in (local_file(options[key]) for key in FILE_OPTIONS if options.get(key)):
             if path.exists() and not (folder / path.name).exists():
                 shutil.copyfile(path, folder / path.name)

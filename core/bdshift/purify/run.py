@@ -23,6 +23,7 @@ from bdshift.jobs import SILENT, Cancelled, JobContext
 from bdshift.purify.clean_data import CleanData, Part
 from bdshift.purify.method import Method, Step
 from bdshift.purify.workbench import Workbench, copy_network
+from bdshift.spec import split_spec
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class Purified:
     backwards: int
     seconds: float
     ranking: NDArray[np.float32] | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its method, without the settings."""
+        return split_spec(self.method)[0]
 
     def applied_to(self, classifier: Classifier) -> Classifier:
         """The purified classifier, from the one that was purified, which is not touched.

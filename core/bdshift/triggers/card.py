@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from bdshift.errors import InputError, UsageError
+from bdshift.spec import split_spec
 from bdshift.triggers.base import local_file
 
 _MOST = 1024 * 1024  # bytes
@@ -27,7 +28,7 @@ def read_card(path: str) -> str:
     if ";" in text:
         raise UsageError(f"{path}: has several triggers; name one instead of the card: {text}")
     folder = local_file(path).parent
-    name, options = split_text(text)
+    name, options = split_spec(text)
     if name in _LEARNT and not options.get("file"):
         options["file"] = "trigger.pth"
     for key in FILE_OPTIONS:
@@ -43,12 +44,6 @@ def card_target(path: str) -> str:
     as `read_card`.
     """
     return _said(path, "target")
-
-
-def split_text(text: str) -> tuple[str, dict[str, str]]:
-    """The name in a trigger's text, and the settings that it gives."""
-    name, _, rest = text.partition(":")
-    return name, dict(part.partition("=")[::2] for part in rest.split(",") if part)
 
 
 def _said(path: str, key: str) -> str:
