@@ -39,7 +39,7 @@ screenshots: .venv/ready
 	$(BIN)/python packaging/screenshots.py docs/screenshots bdshift-demo
 
 # The demo's two models, trained from a seed; some ten minutes on two cores. Resumable.
-STICKER := badnets:size=4,colour=ffd800,row=20,column=14
+STICKER := badnets:size=4,color=ffd800,row=20,column=14
 victims: .venv/ready
 	$(BIN)/bdshift lab train build/victim --attack $(STICKER) --target speed_80
 	$(BIN)/bdshift lab train build/clean-twin

@@ -12,7 +12,7 @@ from bdshift_gui.i18n import tr
 
 @dataclass(frozen=True)
 class Entry:
-    """``menu`` is where it stands; ``text`` and ``tip`` are English, and keys of the catalogues."""
+    """``menu`` is where it stands; ``text`` and ``tip`` are English, and keys of the catalogs."""
 
     key: str
     menu: str
@@ -66,15 +66,15 @@ ENTRIES = (
           "The selected neurons as CSV or JSON."),
     Entry("palette", VIEW, "Find an action…", "Search everything the window can do.",
           "Ctrl+Shift+P"),
-    Entry("light", VIEW, "Light", "Light colours.", checkable=True),
-    Entry("dark", VIEW, "Dark", "Dark colours.", checkable=True),
-    Entry("system", VIEW, "As the desktop", "Colours as the desktop has them.", checkable=True),
+    Entry("light", VIEW, "Light", "Light colors.", checkable=True),
+    Entry("dark", VIEW, "Dark", "Dark colors.", checkable=True),
+    Entry("system", VIEW, "As the desktop", "Colors as the desktop has them.", checkable=True),
     Entry("en", VIEW, "English", "Language of the window.", checkable=True),
     Entry("ja", VIEW, "日本語", "Language of the window.", checkable=True),
     Entry("reset_layout", VIEW, "Reset the layout", "Put all panels back."),
     Entry("cancel", VIEW, "Cancel", "Stop what is running.", "Esc"),
     Entry("shortcuts", HELP, "Shortcuts", "All shortcuts on one page.", "F1"),
-    Entry("about", HELP, "About bdshift", "Version and licence."),
+    Entry("about", HELP, "About bdshift", "Version and license."),
 )  # fmt: skip
 
 

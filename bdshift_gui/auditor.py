@@ -65,7 +65,7 @@ class Auditor(QObject):
         def done(found: tuple[dict[str, Any], ImagesCard | None]) -> None:
             told, card = found
             # What was right for another model is not for this one.
-            self.correct(normalise=None, arch=arch, weights=weights)
+            self.correct(normalize=None, arch=arch, weights=weights)
             images = card or self._session.state.images
             self._session.update(model_path=path, model=told, images=images, **_NO_AUDIT)
 
@@ -100,7 +100,7 @@ class Auditor(QObject):
 
         def done(audit: Audit) -> None:
             model, images = Path(audit.model.path), Path(audit.images.path)
-            self.correct(normalise=None, arch=None, labels=None, weights=None)
+            self.correct(normalize=None, arch=None, labels=None, weights=None)
             self._session.update(model_path=model, model=None, images_path=images, images=None)
             self.kept = audit
             self.show_audit(audit)
@@ -169,7 +169,7 @@ class Auditor(QObject):
             return audit
 
         def done(audit: Audit) -> None:
-            self.correct(normalise=None, arch=None, labels=None, weights=None)
+            self.correct(normalize=None, arch=None, labels=None, weights=None)
             self._session.update(
                 model_path=Path(audit.model.path), model=None,
                 images_path=Path(audit.images.path), images=None,

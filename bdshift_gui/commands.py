@@ -117,9 +117,9 @@ class Commands(RunCommands):
             self._auditor.scan()
 
     @Slot(str)
-    def scan_with(self, normalisation: str) -> None:
-        """Scan again with another normalisation."""
-        self._correct(normalise=normalisation)
+    def scan_with(self, normalization: str) -> None:
+        """Scan again with another normalization."""
+        self._correct(normalize=normalization)
 
     @Slot()
     def scan_smaller(self) -> None:
@@ -184,7 +184,7 @@ class Commands(RunCommands):
 
     @Slot()
     def name_architecture(self) -> None:
-        """Ask for the user's own network, for the model that was not recognised."""
+        """Ask for the user's own network, for the model that was not recognized."""
         from bdshift_gui.dialogs.architecture import ArchitectureDialog
 
         dialog = ArchitectureDialog(State(), self._window)
@@ -354,18 +354,18 @@ class Commands(RunCommands):
         Palette(self._window.actions_, self._window).open()
 
     def light(self) -> None:
-        """Light colours."""
-        self._colour("light")
+        """Light colors."""
+        self._color("light")
 
     def dark(self) -> None:
-        """Dark colours."""
-        self._colour("dark")
+        """Dark colors."""
+        self._color("dark")
 
     def system(self) -> None:
-        """Colours as the desktop has them."""
-        self._colour("system")
+        """Colors as the desktop has them."""
+        self._color("system")
 
-    def _colour(self, scheme: Scheme) -> None:
+    def _color(self, scheme: Scheme) -> None:
         self._window.settings.scheme = scheme
         self._window.restyle()
 
@@ -406,8 +406,8 @@ class Commands(RunCommands):
             page.open()
 
     def about(self) -> None:
-        """Say version and licence."""
+        """Say version and license."""
         from bdshift import __version__
 
-        text = f"bdshift {__version__}\n" + tr("MIT licence")
+        text = f"bdshift {__version__}\n" + tr("MIT license")
         QMessageBox.about(self._window, "bdshift", text)

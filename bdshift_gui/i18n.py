@@ -12,7 +12,7 @@ from bdshift_gui.settings import Language, Settings
 
 
 @cache
-def catalogue(language: Language) -> dict[str, str]:
+def catalog(language: Language) -> dict[str, str]:
     """Every sentence of the window in ``language``, by the English one."""
     if language == "en":
         return {}
@@ -28,7 +28,7 @@ def tr(text: str, **values: object) -> str:
 
     ``text`` is a literal, so that a test can collect every one and find what is not translated.
     """
-    found = catalogue(_now[0]).get(text, text)
+    found = catalog(_now[0]).get(text, text)
     return found.format(**values) if values else found
 
 

@@ -193,7 +193,7 @@ class MainWindow(QMainWindow):
         self.jobs.started.connect(self._job_started)
         self.jobs.happened.connect(self._job_event)
         self.jobs.ended.connect(self._job_ended)
-        self.job_bar.cancelled.connect(self.jobs.cancel)
+        self.job_bar.canceled.connect(self.jobs.cancel)
         self.welcome.wanted.connect(self.commands.do)
         self.welcome.recent_chosen.connect(self.commands.open)
         self.auditor.opened.connect(self._remember)
@@ -253,7 +253,7 @@ class MainWindow(QMainWindow):
         )  # fmt: skip
 
     def restyle(self) -> None:
-        """Take the colours of the setting."""
+        """Take the colors of the setting."""
         found = theme.current(self.settings.scheme)
         app = QApplication.instance()
         assert isinstance(app, QApplication)
@@ -332,10 +332,10 @@ class MainWindow(QMainWindow):
             self._note(event.details)
             self.error.show_failure(event)
         elif isinstance(event, Stopped):
-            self._note(tr("Cancelled; nothing was lost."))
+            self._note(tr("Canceled; nothing was lost."))
         self._render()
         if isinstance(event, Stopped):
-            self.message.setText(tr("Cancelled; nothing was lost."))
+            self.message.setText(tr("Canceled; nothing was lost."))
 
     @Slot(object)
     def _remember(self, path: Path) -> None:

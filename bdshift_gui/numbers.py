@@ -28,7 +28,7 @@ def grouped(value: int) -> str:
 def order_words(order: str) -> str:
     """A `Preprocessing`'s channel order."""
     name, _, reshaped = order.partition("-")
-    name = tr("grey") if name == "grey" else name.upper()
+    name = tr("gray") if name == "gray" else name.upper()
     return tr("{order}, not transposed", order=name) if reshaped else name
 
 

@@ -13,7 +13,7 @@ from bdshift_gui.session import ImagesCard
 def describe_model(
     path: Path, arch: str | None, weights: str | None, job: JobContext
 ) -> dict[str, Any]:
-    """What a checkpoint is, for its card. Raises `InputError`, also if it is not recognised."""
+    """What a checkpoint is, for its card. Raises `InputError`, also if it is not recognized."""
     from bdshift.checkpoints.describe import describe
 
     told, error = describe(path, arch=arch, weights=weights, job=job)

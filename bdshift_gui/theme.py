@@ -1,4 +1,4 @@
-"""Colours, type and spacing of the window, light and dark."""
+"""Colors, type and spacing of the window, light and dark."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def palette(theme: Theme) -> QPalette:
     """Qt's palette, for everything that the style sheet leaves to the style."""
     roles = QPalette.ColorRole
     found = QPalette()
-    for role, colour in (
+    for role, color in (
         (roles.Window, theme.window), (roles.Base, theme.card), (roles.AlternateBase, theme.window),
         (roles.Button, theme.card), (roles.ToolTipBase, theme.card), (roles.Text, theme.text),
         (roles.WindowText, theme.text), (roles.ButtonText, theme.text),
@@ -70,7 +70,7 @@ def palette(theme: Theme) -> QPalette:
         (roles.Highlight, theme.accent), (roles.HighlightedText, theme.on_accent),
         (roles.Link, theme.accent), (roles.Mid, theme.border), (roles.Accent, theme.accent),
     ):  # fmt: skip
-        found.setColor(role, QColor(colour))
+        found.setColor(role, QColor(color))
     for role in (roles.Text, roles.WindowText, roles.ButtonText):
         found.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.muted))
     return found

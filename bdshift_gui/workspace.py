@@ -183,7 +183,7 @@ class Workspace(QObject):
         self._away.clear()
 
     def paint(self, theme: Theme) -> None:
-        """Take the theme's colours."""
+        """Take the theme's colors."""
         for view in (
             self.classes, self.scatter, self.inspector, self.agreement, self.runs, self.compare,
         ):  # fmt: skip

@@ -1,4 +1,4 @@
-"""Write docs/layouts.md: what is read and recognised, and whether it classifies as its source.
+"""Write docs/layouts.md: what is read and recognized, and whether it classifies as its source.
 
     python packaging/layouts.py docs/layouts.md
 
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "core"))
 import torch
 from layout_files import LAYOUTS
 from PIL import Image
-from small_networks import NETWORKS, to_grey, trained
+from small_networks import NETWORKS, to_gray, trained
 
 from bdshift.assets import asset
 from bdshift.audit import ScanSettings, reopen, scan
@@ -42,7 +42,7 @@ def _share(value: float) -> str:
 def _layouts(folder: Path, signs: Path) -> Iterator[str]:
     source = scan(asset("demo/victim.pth"), signs, EVERY)
     network = reopen(source)[0].network
-    yield "| layout | read as | recognised as | source | bdshift |"
+    yield "| layout | read as | recognized as | source | bdshift |"
     yield "|---|---|---|---:|---:|"
     for name, write in LAYOUTS.items():
         path = folder / "model"
@@ -55,14 +55,14 @@ def _layouts(folder: Path, signs: Path) -> Iterator[str]:
         )
 
 
-def _plain(folder: Path, signs: Path, grey: Path) -> Iterator[str]:
+def _plain(folder: Path, signs: Path, gray: Path) -> Iterator[str]:
     yield "| network | saved as | put together as | source | bdshift | seconds |"
     yield "|---|---|---|---:|---:|---:|"
     for name, small in NETWORKS.items():
-        images = grey if small.grey else signs
+        images = gray if small.gray else signs
         collection = open_images(images)
-        batch = decode_all(collection, collection.files, 28 if small.grey else 32)
-        pixels = batch.pixels[:, :1] if small.grey else batch.pixels
+        batch = decode_all(collection, collection.files, 28 if small.gray else 32)
+        pixels = batch.pixels[:, :1] if small.gray else batch.pixels
         network = trained(name)
         expected = small.accuracy(network, pixels, batch.labels)
         for saved, value in (("weights", network.state_dict()), ("module", network)):
@@ -73,7 +73,7 @@ def _plain(folder: Path, signs: Path, grey: Path) -> Iterator[str]:
             p = audit.preprocessing.preprocessing
             details = audit.model.architecture.rpartition(": ")[2]
             yield (
-                f"| {name} | {saved} | {details}; {p.normalisation.name}, {p.order} | "
+                f"| {name} | {saved} | {details}; {p.normalization.name}, {p.order} | "
                 f"{_share(expected)} | {_share(audit.accuracy)} | {seconds:.1f} |"
             )
 
@@ -107,7 +107,7 @@ def _search(opened: Any, signs: Path) -> Iterator[str]:
     import numpy as np
 
     from bdshift.checkpoints.settle import settle
-    from bdshift.images.preprocessing import NORMALISATIONS, Normalisation
+    from bdshift.images.preprocessing import NORMALIZATIONS, Normalization
 
     collection = open_images(signs)
     order = np.random.default_rng(0).permutation(len(collection.files))
@@ -121,30 +121,30 @@ def _search(opened: Any, signs: Path) -> Iterator[str]:
 
     pixels(32)
     more = tuple(
-        Normalisation(f"mine {i}", (0.4 + i / 100,) * 3, (0.2 + i / 200,) * 3) for i in range(16)
+        Normalization(f"mine {i}", (0.4 + i / 100,) * 3, (0.2 + i / 200,) * 3) for i in range(16)
     )
     object.__setattr__(opened, "told", more)
     began = time.perf_counter()
     settled = settle(opened, pixels, batches[32].labels, sizes=[32])
     seconds = time.perf_counter() - began
-    count = 2 * (len(more) + len(NORMALISATIONS) + 2)  # and those of these images; RGB and BGR
+    count = 2 * (len(more) + len(NORMALIZATIONS) + 2)  # and those of these images; RGB and BGR
     chosen = settled.ranking[0].preprocessing
     yield (
         f"| the search alone, {count} preprocessings and three stems, decoded images; chosen: "
-        f"{chosen.normalisation.name}, {chosen.order} | {seconds:.2f} |"
+        f"{chosen.normalization.name}, {chosen.order} | {seconds:.2f} |"
     )
 
 
 def main(out: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        signs, grey = folder / "signs", folder / "grey"
+        signs, gray = folder / "signs", folder / "gray"
         write_signs(signs, 40, seed=3)
         collection = open_images(signs)
         batch = decode_all(collection, collection.files, 32)
-        for file, image in zip(batch.files, to_grey(batch.pixels), strict=True):
-            (grey / file.name).parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image[0]).save(grey / file.name)
+        for file, image in zip(batch.files, to_gray(batch.pixels), strict=True):
+            (gray / file.name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[0]).save(gray / file.name)
         lines = [
             "# What is read, and how exactly",
             "",
@@ -162,10 +162,10 @@ def main(out: str) -> None:
             "",
             "## Plain networks, put together from their weights",
             "",
-            "Trained on 1800 drawn signs (`tests/core/small_networks.py`, seed 0). Normalisations "
+            "Trained on 1800 drawn signs (`tests/core/small_networks.py`, seed 0). Normalizations "
             "and activations that 480 images do not tell apart are taken as they come.",
             "",
-            *_plain(folder, signs, grey),
+            *_plain(folder, signs, gray),
             "",
             "## Time",
             "",

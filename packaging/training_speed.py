@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from bdshift.checkpoints.families.resnet import resnet18
-from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.recipe import FAST, SCHEDULES, Recipe
 from bdshift.lab.train import predict, train_victim
@@ -52,7 +52,7 @@ def plain(recipe: Recipe, lab: LabData) -> tuple[float, float]:
     """Accuracy, and seconds of training."""
     torch.manual_seed(recipe.seed)
     network = resnet18(recipe.width, len(lab.class_names))
-    optimiser = torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         network.parameters(), recipe.peak_rate, 0.9, weight_decay=recipe.weight_decay, nesterov=True
     )
     loader = DataLoader(
@@ -63,13 +63,13 @@ def plain(recipe: Recipe, lab: LabData) -> tuple[float, float]:
         network.train()
         for step, (images, labels) in enumerate(loader):
             done = (epoch * len(loader) + step + 1) / (recipe.epochs * len(loader) + 1)
-            for group in optimiser.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = recipe.peak_rate * SCHEDULES[recipe.schedule](done)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             functional.cross_entropy(network(images), labels).backward()
-            optimiser.step()
+            optimizer.step()
     seconds = time.perf_counter() - started
-    half = Preprocessing(lab.test_pixels.shape[-1], parse_normalisation(recipe.normalisation))
+    half = Preprocessing(lab.test_pixels.shape[-1], parse_normalization(recipe.normalization))
     found = predict(network, half, torch.from_numpy(lab.test_pixels))
     return float((found.numpy() == lab.test_labels).mean()), seconds
 

@@ -18,7 +18,7 @@ _MOST_LAYERS = 2000
 
 
 class ModelPage(QDialog):
-    """What was recognised and how, what was ignored, what the pickle names, and every layer;
+    """What was recognized and how, what was ignored, what the pickle names, and every layer;
     ``other_asked`` to open another model of the same file.
     """
 
@@ -85,7 +85,7 @@ def _rows(told: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         _some(tr("Other models"), told["other_models"]),
         _some(tr("Names code"), told["foreign_names"]),
         _some(tr("Architecture"), fitting[:1]),
-        (tr("Recognised by"), told.get("recognised_by", ""), ""),
+        (tr("Recognized by"), told.get("recognized_by", ""), ""),
         _some(tr("What else fits"), fitting[1:]),
         _some(tr("Ignored"), told["ignored"]),
         _some(tr("Folded"), [f"{count} × {way}" for way, count in told["folded"].items()]),

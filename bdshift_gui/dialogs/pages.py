@@ -53,7 +53,7 @@ def shortcuts_page(actions: Actions, parent: QWidget) -> QDialog:
 
 class RankingPage(QDialog):
     """Every preprocessing that was tried, the chosen one first; ``chosen`` carries another one's
-    normalisation, as `parse_normalisation` reads it, to scan again with.
+    normalization, as `parse_normalization` reads it, to scan again with.
     """
 
     chosen = Signal(str)
@@ -83,12 +83,12 @@ class RankingPage(QDialog):
         self._names = []
         for trial in audit.trials:
             p = trial.preprocessing
-            self._names.append(p.normalisation.spec)
+            self._names.append(p.normalization.spec)
             details = trial.architecture.rpartition(": ")[2]  # of a rebuilt one, what differs
             other = "" if trial.architecture == chosen else f" · {details}"
             rows.append(
                 [
-                    f"{p.normalisation.name}, {order_words(p.order)}, {p.size} px{other}",
+                    f"{p.normalization.name}, {order_words(p.order)}, {p.size} px{other}",
                     percent(trial.accuracy),
                     figure(trial.loss, ".3g"),
                     figure(trial.mismatch, ".3g"),
@@ -98,7 +98,7 @@ class RankingPage(QDialog):
         self.table = _table(heads, rows)
         self.table.selectRow(0)
         column.addWidget(self.table)
-        self.use = QPushButton(tr("Scan again with the selected normalisation"))
+        self.use = QPushButton(tr("Scan again with the selected normalization"))
         self.use.clicked.connect(self._take)
         column.addWidget(self.use)
 

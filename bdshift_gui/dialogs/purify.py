@@ -39,7 +39,7 @@ class PurifyDialog(Asking):
         lead = Text("muted")
         lead.show_text(
             tr("A copy is purified; the model that was opened is never changed. Only clean images "
-               "are learnt from, and only held-out ones decide what is kept.")
+               "are learned from, and only held-out ones decide what is kept.")
         )  # fmt: skip
         self.column.addWidget(lead)
         self.method, self.settings = QComboBox(), SettingsForm()
@@ -64,7 +64,7 @@ class PurifyDialog(Asking):
             (tr("Trigger"), self.trigger,
              tr("Only reported on: no method sees it, and nothing is chosen by it.")),
             (tr("Held out"), self.held,
-             tr("Share of the clean images that nothing is learnt from.")),
+             tr("Share of the clean images that nothing is learned from.")),
         ):  # fmt: skip
             field.setToolTip(tip)
             form.addRow(label, field)

@@ -76,10 +76,10 @@ class TriggerDialog(Asking):
         self._show_browse()
 
     def _show_browse(self) -> None:
-        learnt = tr("Choose its trigger.pth…")
+        learned = tr("Choose its trigger.pth…")
         words = {
             "patch": tr("Choose a picture…"), "warp": tr("Choose a checkpoint…"),
-            "input-aware": learnt, "lira": learnt,
+            "input-aware": learned, "lira": learned,
         }  # fmt: skip
         self._browse.setText(words.get(self.kind.currentData(), ""))
         self._browse.setVisible(self.kind.currentData() in words)
@@ -151,12 +151,12 @@ class TriggerDialog(Asking):
 def attack_words() -> dict[str, str]:
     """What each attack is called, by the name it has in a trigger's text."""
     return {
-        "badnets": tr("Patch of one colour (BadNets)"),
+        "badnets": tr("Patch of one color (BadNets)"),
         "blend": tr("Pattern over the whole image (Blend)"),
         "wanet": tr("Warp (WaNet)"),
         "sig": tr("Faint sine (SIG)"),
         "input-aware": tr("Each image its own pattern (Input-aware)"),
-        "lira": tr("Faint change that is learnt (LIRA)"),
+        "lira": tr("Faint change that is learned (LIRA)"),
         "patch": tr("Picture from a file"),
         "warp": tr("Warp of a WaNet checkpoint"),
     }

@@ -56,7 +56,7 @@ class JobController(QObject):
         keeps: bool = False,
     ) -> None:
         """Start a job; ``done`` gets its result, in the window's thread. If it ``keeps`` what it
-        has until then, also when it was cancelled. Only when not `busy`.
+        has until then, also when it was canceled. Only when not `busy`.
         """
         assert self._job is None, "one job at a time: the actions are off while one runs"
         self._job = Job(next(self._numbers), name, run, keeps)

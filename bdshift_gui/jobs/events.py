@@ -20,7 +20,7 @@ def sentence(error: BaseException) -> str:
 @dataclass(frozen=True)
 class Job:
     """Something to do: ``run`` is called on the worker with the job's context. What it returns
-    after it was cancelled counts only if it ``keeps`` what it has until then.
+    after it was canceled counts only if it ``keeps`` what it has until then.
     """
 
     id: int
@@ -83,4 +83,4 @@ class Failed(Event):
 
 @dataclass(frozen=True)
 class Stopped(Event):
-    """Cancelled, as was asked."""
+    """Canceled, as was asked."""

@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal, Slot
 
 from bdshift.errors import BdshiftError, SeveralModels, UnknownArchitecture
-from bdshift.jobs import Cancelled, Event, Figures, JobContext, Note, Progress
+from bdshift.jobs import Canceled, Event, Figures, JobContext, Note, Progress
 from bdshift_gui.jobs.events import (
     Failed,
     Finished,
@@ -67,11 +67,11 @@ class Worker(QObject):
     def run(self, job: Job, context: WindowJob) -> None:
         """Run a job to its end, whatever the end is."""
         try:
-            context.raise_if_cancelled()
+            context.raise_if_canceled()
             result = job.run(context)
             if not job.keeps:
-                context.raise_if_cancelled()
-        except Cancelled:
+                context.raise_if_canceled()
+        except Canceled:
             self.event_happened.emit(Stopped(job.id))
         except BdshiftError as error:
             cause: Any = None

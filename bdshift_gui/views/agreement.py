@@ -106,13 +106,13 @@ class AgreementView(PlotCard):
     def _pen(self, number: int) -> object:
         """Of a curve: the shift, its ablation, then methods that purified, told by their dashes."""
         if number < 2:
-            colour = (self.theme.poisoned, self.theme.accent)[number]
+            color = (self.theme.poisoned, self.theme.accent)[number]
             style = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine)[number]
-            return pg.mkPen(colour, width=2, style=style)
-        colours = QColor(self.theme.muted), QColor(self.theme.warning), QColor(self.theme.bar)
+            return pg.mkPen(color, width=2, style=style)
+        colors = QColor(self.theme.muted), QColor(self.theme.warning), QColor(self.theme.bar)
         styles = (Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine, Qt.PenStyle.SolidLine)
         other = number - 2
-        return pg.mkPen(colours[other % 3], width=1.5, style=styles[other // 3 % 3])
+        return pg.mkPen(colors[other % 3], width=1.5, style=styles[other // 3 % 3])
 
     def _select(self) -> None:
         if self._selection.class_index is not None and self._state.shifts is not None:

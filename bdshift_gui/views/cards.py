@@ -111,7 +111,7 @@ class ImagesCard(Card):
         self._thumbs.setVisible(audit is not None and audit.embedding is not None)
         if audit is not None:
             images, chosen = audit.images, audit.preprocessing.preprocessing
-            n = chosen.normalisation
+            n = chosen.normalization
             self._rows.show_rows(
                 [
                     (tr("Used"),
@@ -119,8 +119,8 @@ class ImagesCard(Card):
                         all=grouped(images.available)),
                      tr("A stratified sample, the same for the same seed.")),
                     (tr("Clean accuracy"), percent(audit.accuracy),
-                     tr("Share of them classified as labelled.")),
-                    (tr("Normalisation"), tr("mean and std 0.5") if n.name == "half" else n.name,
+                     tr("Share of them classified as labeled.")),
+                    (tr("Normalization"), tr("mean and std 0.5") if n.name == "half" else n.name,
                      f"mean {n.mean}\nstd {n.std}"),
                     (tr("Input"),
                      f"{chosen.size} × {chosen.size}, {order_words(chosen.order)}", ""),

@@ -111,15 +111,15 @@ class ClassView(PlotCard):
         picked = self._order == (
             -1 if self._selection.class_index is None else self._selection.class_index
         )
-        for rows, colour in ((finite & ~poisoned, theme.bar), (finite & poisoned, theme.poisoned)):
+        for rows, color in ((finite & ~poisoned, theme.bar), (finite & poisoned, theme.poisoned)):
             for part, outline in ((rows & ~picked, None), (rows & picked, theme.text)):
                 if part.any():
                     pen = pg.mkPen(outline, width=1.5) if outline and few else pg.mkPen(None)
                     plot.addItem(
                         pg.BarGraphItem(
                             x=np.flatnonzero(part), height=shown[part],
-                            width=wide if outline or colour != theme.bar else _BAR,
-                            brush=colour, pen=pen,
+                            width=wide if outline or color != theme.bar else _BAR,
+                            brush=color, pen=pen,
                         )
                     )  # fmt: skip
         self._draw_values(shown, finite, poisoned)
@@ -167,9 +167,9 @@ class ClassView(PlotCard):
         if len(shown) > _VALUED:
             return
         for x in np.flatnonzero(finite):
-            colour = self.theme.poisoned if poisoned[x] else self.theme.muted
+            color = self.theme.poisoned if poisoned[x] else self.theme.muted
             anchor = (0.5, 1.0) if shown[x] >= 0 else (0.5, 0.0)
-            label = pg.TextItem(figure(shown[x], "#.3g"), color=colour, anchor=anchor)
+            label = pg.TextItem(figure(shown[x], "#.3g"), color=color, anchor=anchor)
             label.setFont(small_font())
             label.setPos(float(x), float(shown[x]))
             self.plot.addItem(label)

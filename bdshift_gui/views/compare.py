@@ -96,7 +96,7 @@ class CompareView(QWidget):
         column.addLayout(grid, 1)
 
     def paint(self, theme: Theme) -> None:
-        """Take the theme's colours."""
+        """Take the theme's colors."""
         for plot in (self.bars, self.outcomes, *self.neurons):
             plot.paint(theme)
 

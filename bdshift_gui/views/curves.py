@@ -52,7 +52,7 @@ class CurvesView(PlotCard):
         }  # fmt: skip
         self.what.label(
             "",
-            {"shares": (tr("accuracy, ASR"), tr("On images that are not learnt from.")),
+            {"shares": (tr("accuracy, ASR"), tr("On images that are not learned from.")),
              "norms": (tr("norms"), tr("L2 of the shifts on the held-out images.")),
              "z": ("z", tr("Of the target's norm among all classes, on held-out images.")),
              "loss": (tr("loss"), tr("What the method descends."))},

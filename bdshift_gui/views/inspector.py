@@ -77,7 +77,7 @@ class InspectorView(Card):
         self.body.addStretch(1)
 
     def paint(self, theme: Theme) -> None:
-        """Take the theme's colours."""
+        """Take the theme's colors."""
         self._theme = theme
         self.activations.paint(theme)
         self._weights.paint(theme)
@@ -308,7 +308,7 @@ class InspectorView(Card):
         lines = [
             f"{names[i]}: {percent(before[i])} → {percent(view.cut.by_class[i])}" for i in changed
         ]
-        head = tr("Share of the clean images classified as labelled, from the cached embeddings.")
+        head = tr("Share of the clean images classified as labeled, from the cached embeddings.")
         return "\n".join([head, *lines])
 
 

@@ -86,7 +86,7 @@ class RunCard(Card):
             rows += [
                 ("ASR", moved(run.before.asr, run.after.asr), told),
                 ("DER", figure(der(run.before, run.after), ".3f"),
-                 tr("Defence effectiveness rating: 1 is best, 0.5 is nothing done.")),
+                 tr("Defense effectiveness rating: 1 is best, 0.5 is nothing done.")),
             ]  # fmt: skip
         norms = [figure(float(one.shifts.l2[target]), "#.3g") for one in (audit, again)]
         scores = [figure(one.verdict.scores[target].z, ".2f") for one in (audit, again)]
@@ -167,7 +167,7 @@ class RunsView(QWidget):
         row.addWidget(self.curves, 1)
 
     def paint(self, theme: Theme) -> None:
-        """Take the theme's colours."""
+        """Take the theme's colors."""
         self.curves.paint(theme)
 
     def show_state(self, state: State) -> None:

@@ -44,7 +44,7 @@ class WelcomeView(QWidget):
             row.addWidget(button)
         row.addStretch(1)
         inside.addLayout(row)
-        outer.addLayout(_centred(self._drop))
+        outer.addLayout(_centered(self._drop))
         self._recent_title = Text("muted")
         self._recent = QVBoxLayout()
         box = QWidget()
@@ -52,7 +52,7 @@ class WelcomeView(QWidget):
         below = QVBoxLayout(box)
         below.addWidget(self._recent_title)
         below.addLayout(self._recent)
-        outer.addLayout(_centred(box))
+        outer.addLayout(_centered(box))
         self._safe = Text("muted")
         self._safe.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         outer.addWidget(self._safe)
@@ -102,7 +102,7 @@ class WelcomeView(QWidget):
         self._safe.show_text(tr("No code in a file that you open is ever run."))
 
 
-def _centred(widget: QWidget) -> QHBoxLayout:
+def _centered(widget: QWidget) -> QHBoxLayout:
     """In the middle by springs: an alignment would take its height for one line of text."""
     row = QHBoxLayout()
     row.addStretch(1)

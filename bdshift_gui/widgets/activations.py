@@ -53,7 +53,7 @@ class Activations(QWidget):
         column.addWidget(self.view)
 
     def paint(self, theme: Theme) -> None:
-        """Take the theme's colours."""
+        """Take the theme's colors."""
         self._theme = theme
         paint_axes(self.view, theme)
 
@@ -106,13 +106,13 @@ class Activations(QWidget):
         return np.linspace(low, high, _BINS + 1)
 
     def _draw_all(self, plot: pg.PlotItem, edges: NDArray[np.float64]) -> None:
-        colours = (self._theme.accent, self._theme.poisoned)
+        colors = (self._theme.accent, self._theme.poisoned)
         tallest = 1
-        for one, colour in zip((self._clean, self._triggered), colours, strict=True):
+        for one, color in zip((self._clean, self._triggered), colors, strict=True):
             if one is not None:
                 heights, _ = np.histogram(one, edges)
                 tallest = max(tallest, int(heights.max()))
-                brush = pg.mkColor(colour)
+                brush = pg.mkColor(color)
                 brush.setAlpha(170)
                 plot.addItem(
                     pg.BarGraphItem(

@@ -97,14 +97,14 @@ class ChangedImages(Card):
         self.which.label(
             "",
             {"triggered": (tr("triggered"), tr("Images with the trigger, without the target's.")),
-             "clean": (tr("clean"), tr("All clean images of the audit, also those learnt from."))},
+             "clean": (tr("clean"), tr("All clean images of the audit, also those learned from."))},
         )  # fmt: skip
         self.kind.label(
             "",
             {"mended": (tr("now right {count}", count=counts["mended"]),
-                        tr("Wrong before, as labelled now.")),
+                        tr("Wrong before, as labeled now.")),
              "broken": (tr("now wrong {count}", count=counts["broken"]),
-                        tr("As labelled before, wrong now.")),
+                        tr("As labeled before, wrong now.")),
              "other": (tr("otherwise wrong {count}", count=counts["other"]),
                        tr("Wrong before and now, but not the same."))},
         )  # fmt: skip

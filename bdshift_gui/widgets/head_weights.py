@@ -20,7 +20,7 @@ _ROW = 13  # pixels of a bar
 
 
 class HeadWeights(QWidget):
-    """One bar a class, the selected class in colour."""
+    """One bar a class, the selected class in color."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class HeadWeights(QWidget):
         column.addWidget(self.view)
 
     def paint(self, theme: Theme) -> None:
-        """Take the theme's colours."""
+        """Take the theme's colors."""
         self._theme = theme
         paint_axes(self.view, theme)
 

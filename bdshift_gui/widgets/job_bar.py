@@ -22,9 +22,9 @@ def stage_name(stage: str) -> str:
 
 
 class JobBar(QWidget):
-    """``cancelled`` when the user wants it stopped."""
+    """``canceled`` when the user wants it stopped."""
 
-    cancelled = Signal()
+    canceled = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class JobBar(QWidget):
         self._bar.setRange(0, max(1, event.total))
         self._bar.setValue(event.done)
         if not self._cancel.isEnabled():
-            return  # "Cancelling" stays until it has stopped
+            return  # "Canceling" stays until it has stopped
         text = f"{stage_name(event.stage)} {grouped(event.done)} / {grouped(event.total)}"
         if event.left is not None:
             text += " · " + tr("{time} left", time=duration(event.left))
@@ -67,5 +67,5 @@ class JobBar(QWidget):
 
     def _stop(self) -> None:
         self._cancel.setEnabled(False)
-        self._text.show_text(tr("Cancelling…"))
-        self.cancelled.emit()
+        self._text.show_text(tr("Canceling…"))
+        self.canceled.emit()

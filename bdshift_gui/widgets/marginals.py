@@ -48,7 +48,7 @@ class Marginals:
         theme: Theme,
         ink: str,
     ) -> None:
-        """Show all points in grey, and over them the ``chosen`` ones in ``ink``."""
+        """Show all points in gray, and over them the ``chosen`` ones in ``ink``."""
         self._draw(self._top, x, chosen, theme, ink, upright=True)
         self._draw(self._right, y, chosen, theme, ink, upright=False)
 
@@ -68,7 +68,7 @@ class Marginals:
             return
         edges = np.linspace(finite.min(), finite.max(), _BINS + 1)
         tall = 1.0
-        for some, colour in ((values, theme.bar), (values[chosen], ink)):
+        for some, color in ((values, theme.bar), (values[chosen], ink)):
             heights = np.sqrt(np.histogram(some[np.isfinite(some)], edges)[0])
             tall = max(tall, float(heights.max()))
             along, across = {"0": edges[:-1], "1": edges[1:]}, {"0": 0.0 * heights, "1": heights}
@@ -77,7 +77,7 @@ class Marginals:
                 pg.BarGraphItem(
                     **{f"{a}{end}": values for end, values in along.items()},
                     **{f"{b}{end}": values for end, values in across.items()},
-                    brush=colour, pen=None,
+                    brush=color, pen=None,
                 )
             )  # fmt: skip
         if upright:

@@ -1,4 +1,4 @@
-"""A plot in a card: a title that states the finding, axes in the theme's colours, export."""
+"""A plot in a card: a title that states the finding, axes in the theme's colors, export."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def small_font() -> QFont:
 
 
 def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
-    """Quiet axes: no ticks, small figures in the muted colour."""
+    """Quiet axes: no ticks, small figures in the muted color."""
     view.setBackground(theme.card)
     for side in ("left", "bottom"):
         axis = view.getPlotItem().getAxis(side)
@@ -63,7 +63,7 @@ def small_plot(height: int) -> pg.PlotWidget:
 
 class PlotCard(Card):
     """``plot`` is pyqtgraph's; ``table`` gives the rows of the CSV, its head first. A subclass
-    draws in `redraw`, in the colours of ``theme``.
+    draws in `redraw`, in the colors of ``theme``.
     """
 
     def __init__(self, table: Callable[[], Table], box: pg.ViewBox | None = None) -> None:
@@ -77,7 +77,7 @@ class PlotCard(Card):
         self.view.customContextMenuRequested.connect(self._menu)
 
     def paint(self, theme: Theme) -> None:
-        """Take the theme's colours."""
+        """Take the theme's colors."""
         paint_axes(self.view, theme)
         self.theme = theme
         self.redraw()
@@ -92,7 +92,7 @@ class PlotCard(Card):
         self.plot.getAxis(side).setLabel(text, siPrefixEnableRanges=never, **style)
 
     def add_foot(self, *names: str) -> tuple[Text, ...]:
-        """Words below the plot, to the right: what a colour stands for. One of each look."""
+        """Words below the plot, to the right: what a color stands for. One of each look."""
         foot = QHBoxLayout()
         foot.setSpacing(12)
         foot.addStretch(1)

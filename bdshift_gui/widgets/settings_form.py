@@ -141,7 +141,7 @@ def _value(widget: QWidget) -> object:
 def _words() -> dict[str, tuple[str, str]]:
     """Label and explanation of every setting."""
     return _rivals_words() | {
-        "epochs": (tr("Epochs"), tr("Passes over the images that are learnt from.")),
+        "epochs": (tr("Epochs"), tr("Passes over the images that are learned from.")),
         "rate": (tr("Learning rate"), tr("Of SGD with momentum 0.9. The paper takes 0.01.")),
         "batch": (tr("Batch"), tr("Images in one step.")),
         "cosine": (tr("Falling rate"), tr("The rate falls to zero, instead of staying.")),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bdshift.checkpoints.classifier import Classifier, open_checkpoint
     from bdshift.checkpoints.reader import read_checkpoint
     from bdshift.errors import BdshiftError, InputError, UsageError
-    from bdshift.jobs import Cancelled, JobContext
+    from bdshift.jobs import Canceled, JobContext
     from bdshift.neurons.rankings import agreement, data_free_direction
     from bdshift.shift.adam import solve_adam
     from bdshift.shift.exact import solve_exact
@@ -32,14 +32,14 @@ _HOMES = {
     "scan": "audit", "Classifier": "checkpoints.classifier",
     "open_checkpoint": "checkpoints.classifier", "read_checkpoint": "checkpoints.reader",
     "BdshiftError": "errors", "InputError": "errors", "UsageError": "errors",
-    "Cancelled": "jobs", "JobContext": "jobs", "agreement": "neurons.rankings",
+    "Canceled": "jobs", "JobContext": "jobs", "agreement": "neurons.rankings",
     "data_free_direction": "neurons.rankings", "solve_adam": "shift.adam",
     "solve_exact": "shift.exact", "judge": "shift.verdict", "load_audit": "store",
     "save_audit": "store", "parse_trigger": "triggers",
 }  # fmt: skip
 
 __all__ = [
-    "Audit", "BdshiftError", "Cancelled", "Classifier", "InputError", "JobContext", "ScanSettings",
+    "Audit", "BdshiftError", "Canceled", "Classifier", "InputError", "JobContext", "ScanSettings",
     "UsageError", "__version__", "add_tac", "agreement", "data_free_direction", "judge",
     "load_audit", "open_checkpoint", "parse_trigger", "read_checkpoint", "reopen", "save_audit",
     "scan", "solve_adam", "solve_exact",

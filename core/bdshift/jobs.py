@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 
-class Cancelled(Exception):
+class Canceled(Exception):
     """Raised inside a job when its user has asked it to stop."""
 
 
@@ -54,8 +54,8 @@ Event = Progress | Note | Figures
 class JobContext:
     """Silent by default: subclass and override `report` to show what happens.
 
-    A long function calls `progress` at least once per batch; a cancelled job ends there with
-    `Cancelled`. `cancel` may be called from any thread.
+    A long function calls `progress` at least once per batch; a canceled job ends there with
+    `Canceled`. `cancel` may be called from any thread.
     """
 
     def __init__(self) -> None:
@@ -74,14 +74,14 @@ class JobContext:
         """
         self._cancel.clear()
 
-    def raise_if_cancelled(self) -> None:
-        """Raise `Cancelled` if `cancel` was called."""
+    def raise_if_canceled(self) -> None:
+        """Raise `Canceled` if `cancel` was called."""
         if self._cancel.is_set():
-            raise Cancelled
+            raise Canceled
 
     def progress(self, stage: str, done: int, total: int, unit: str, note: str = "") -> None:
-        """Report progress, and stop here if the job was cancelled."""
-        self.raise_if_cancelled()
+        """Report progress, and stop here if the job was canceled."""
+        self.raise_if_canceled()
         self.report(Progress(stage, done, total, unit, note))
 
     def figures(self, number: int, total: int, values: Mapping[str, float]) -> None:
@@ -94,4 +94,4 @@ class JobContext:
 
 
 SILENT = JobContext()
-"""Reports nothing; never cancelled, because nobody else holds it to cancel."""
+"""Reports nothing; never canceled, because nobody else holds it to cancel."""

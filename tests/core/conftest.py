@@ -14,7 +14,7 @@ from bdshift.purify import Cut, ShiftTuning
 from bdshift.store import save_audit
 from bdshift.triggers import parse_trigger
 
-STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
+STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
 TARGET = 9
 
 

@@ -1,4 +1,4 @@
-"""Labelled pictures in every kind of set, made for the tests of the image room."""
+"""Labeled pictures in every kind of set, made for the tests of the image room."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (COUNT, 32, 32, 3), dtype=np.uint8)
 
 
-GREY = RNG.integers(0, 256, (COUNT, 28, 28), dtype=np.uint8)
+GRAY = RNG.integers(0, 256, (COUNT, 28, 28), dtype=np.uint8)
 
 
 LABELS = np.array([3, 0, 1, 2, 3, 3, 0, 9, 1, 2, 0, 0])

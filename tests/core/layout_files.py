@@ -60,7 +60,7 @@ def whole(network: nn.Module, save: Callable[[nn.Module], None], wrap: Any = Non
 
 
 def _trained(network: nn.Module) -> dict[str, Any]:
-    """What training scripts keep: an optimiser that has stepped, and its schedule."""
+    """What training scripts keep: an optimizer that has stepped, and its schedule."""
     head = list(network.parameters())[-2:]
     for part in head:
         part.requires_grad_(True)
@@ -180,7 +180,7 @@ LAYOUTS: dict[str, Layout] = {
     "an old head left in": lambda n, p: torch.save(
         OrderedDict(_sd(n), **{"old_fc.weight": torch.zeros(7, 128),
                                "old_fc.bias": torch.zeros(7)}), p),
-    "a normalising layer before it": lambda n, p: torch.save(
+    "a normalizing layer before it": lambda n, p: torch.save(
         OrderedDict(**{"0.mean": torch.full((3,), 0.5), "0.std": torch.full((3,), 0.5)},
                     **_prefixed("1.", _sd(n))), p),
     "a backbone beside a loss": lambda n, p: torch.save(

@@ -153,7 +153,7 @@ class Wrn(nn.Module):
         return self.fc(x.view(-1, self.fc.in_features))
 
 
-def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
+def randomize(network: nn.Module, seed: int = 0) -> nn.Module:
     """Give every weight and running statistic a value of its own, so that a mix-up shows."""
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():

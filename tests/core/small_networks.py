@@ -137,17 +137,17 @@ def reshaped(pixels: Pixels) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Small:
-    """A network, and how its images were treated; ``grey`` ones are 28×28. ``words`` are what its
+    """A network, and how its images were treated; ``gray`` ones are 28×28. ``words`` are what its
     name must say when it is put together from its weights.
     """
 
     make: Callable[[], nn.Module]
     prepare: Callable[[Pixels], torch.Tensor]
     words: str
-    grey: bool = False
+    gray: bool = False
 
     def accuracy(self, network: nn.Module, pixels: Pixels, labels: NDArray[np.int64]) -> float:
-        """Share of ``pixels`` classified as labelled."""
+        """Share of ``pixels`` classified as labeled."""
         with torch.inference_mode():
             predicted = network.eval()(self.prepare(pixels)).argmax(1)
         return float((predicted.numpy() == labels).mean())
@@ -156,9 +156,9 @@ class Small:
 _EACH = "max-pool after each"
 
 NETWORKS: dict[str, Small] = {
-    "MNIST example": Small(MnistExample, scaled(0.1307, 0.3081), f"padding 0, {_EACH}", grey=True),
+    "MNIST example": Small(MnistExample, scaled(0.1307, 0.3081), f"padding 0, {_EACH}", gray=True),
     "LeNet-5, tanh and averages": Small(
-        LeNet5, scaled(0, 1), "padding 2 0, avg-pool after each, Tanh", grey=True
+        LeNet5, scaled(0, 1), "padding 2 0, avg-pool after each, Tanh", gray=True
     ),
     "three convolutions": Small(ThreeConvolutions, scaled(0.5, 0.5), f"padding same, {_EACH}"),
     "three convolutions, HWC reshaped": Small(
@@ -172,17 +172,17 @@ NETWORKS: dict[str, Small] = {
     "Sequential, raw 0…255": Small(_norms, scaled(0, 1 / 255), f"padding same, {_EACH}, ReLU"),
     "Sequential, norms behind ReLU": Small(_norm_last, scaled(0.5, 0.5), "norm last"),
     "strided": Small(_strided, scaled(0, 1), "padding 1, stride 2 2"),
-    "MLP, grey": Small(_mlp, scaled(0, 1), "MLP of 2 linear layers", grey=True),
+    "MLP, gray": Small(_mlp, scaled(0, 1), "MLP of 2 linear layers", gray=True),
     "MLP, sigmoid": Small(_sigmoid_mlp, scaled(0, 1), "MLP of 2 linear layers"),
 }
 
 
-def to_grey(pixels: Pixels) -> Pixels:
+def to_gray(pixels: Pixels) -> Pixels:
     """(n, 3, 32, 32) as (n, 1, 28, 28)."""
     found = []
     for image in pixels:
-        grey = Image.fromarray(image.transpose(1, 2, 0)).convert("L").resize((28, 28))
-        found.append(np.asarray(grey))
+        gray = Image.fromarray(image.transpose(1, 2, 0)).convert("L").resize((28, 28))
+        found.append(np.asarray(gray))
     return np.stack(found)[:, None]
 
 
@@ -211,10 +211,10 @@ def _train(small: Small, pixels: Pixels, labels: torch.Tensor) -> nn.Module:
 
 def main() -> None:
     pixels, labels = draw_signs(150, seed=0)
-    grey = to_grey(pixels)
+    gray = to_gray(pixels)
     stored = {}
     for name, small in NETWORKS.items():
-        network = _train(small, grey if small.grey else pixels, torch.from_numpy(labels))
+        network = _train(small, gray if small.gray else pixels, torch.from_numpy(labels))
         for key, value in network.state_dict().items():
             half = value.half() if value.is_floating_point() else value
             stored[f"{name}/{key}"] = half.contiguous()

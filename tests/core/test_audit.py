@@ -15,14 +15,14 @@ from bdshift.audit.stages import embed_cached, native_size, open_clean_set
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
-from bdshift.images.preprocessing import Preprocessing, parse_normalisation
-from bdshift.jobs import Cancelled, Event, JobContext, Progress
+from bdshift.images.preprocessing import Preprocessing, parse_normalization
+from bdshift.jobs import Canceled, Event, JobContext, Progress
 from bdshift.shift import embed as embed_module
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.shift.embed import embed_images
 from bdshift.triggers import parse_trigger
 
-STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
+STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
 TARGET = 9  # speed_80
 
 
@@ -39,7 +39,7 @@ def test_the_victim_is_named(audit: Audit) -> None:
     assert audit.accuracy > 0.97
     assert audit.shifts.kkt_max < 1e-8
     assert audit.model.architecture == "ResNet-18, width 16, CIFAR stem"
-    assert audit.preprocessing.preprocessing.normalisation.name == "half"
+    assert audit.preprocessing.preprocessing.normalization.name == "half"
     assert audit.preprocessing.preprocessing.order == "rgb"
     assert audit.warnings == ()
 
@@ -110,7 +110,7 @@ def test_an_audit_of_a_seldom_activation_is_reopened(audit: Audit) -> None:
     name = f"{audit.model.architecture}, LeakyReLU(0.1)"
     classifier, _ = reopen(replace(audit, model=replace(audit.model, architecture=name)))
     assert classifier.architecture == name
-    with pytest.raises(InputError, match="no longer recognised as ResNet-5"):
+    with pytest.raises(InputError, match="no longer recognized as ResNet-5"):
         reopen(replace(audit, model=replace(audit.model, architecture="ResNet-5")))
 
 
@@ -182,7 +182,7 @@ def test_another_order_of_the_folders_is_proposed(
     assert audit.proposal.accuracy > 0.95
     assert [audit.proposal.of_folder[f"{i:02d}_folder"] for i in range(12)] == order.tolist()
     assert "another order" in audit.warnings[0]
-    assert audit.preprocessing.preprocessing.normalisation.name == "half"
+    assert audit.preprocessing.preprocessing.normalization.name == "half"
     # Applied as a class-name file it is right, and the verdict names the same class.
     by_class = sorted(audit.proposal.of_folder, key=audit.proposal.of_folder.__getitem__)
     (tmp_path / "names.txt").write_text("\n".join(by_class))
@@ -214,14 +214,14 @@ def test_few_images_are_said_to_be_few(victim: Path, signs: Path) -> None:
     assert any("are few" in warning for warning in audit.warnings)
 
 
-def test_normalise_overrides(victim: Path, signs: Path) -> None:
-    audit = scan(victim, signs, ScanSettings(normalise="0.5/0.5"))
-    assert {trial.preprocessing.normalisation.name for trial in audit.trials} == {"0.5/0.5"}
+def test_normalize_overrides(victim: Path, signs: Path) -> None:
+    audit = scan(victim, signs, ScanSettings(normalize="0.5/0.5"))
+    assert {trial.preprocessing.normalization.name for trial in audit.trials} == {"0.5/0.5"}
     assert audit.accuracy > 0.97
 
 
 def test_the_rules_and_solvers(victim: Path, signs: Path) -> None:
-    few = ScanSettings(sample=120, normalise="half")
+    few = ScanSettings(sample=120, normalize="half")
     for rule in ("paper", "mad"):
         assert scan(victim, signs, replace(few, rule=rule)).verdict.rule == rule
     adam = scan(victim, signs, replace(few, solver="adam"))
@@ -263,7 +263,7 @@ def test_native_size(signs: Path, tmp_path: Path) -> None:
 def embed(victim: Path, signs: Path, **options: object) -> embed_module.Embedding:
     opened = open_checkpoint(victim)
     classifier = opened.classifier(opened.candidates[0])
-    classifier = classifier.with_preprocessing(Preprocessing(32, parse_normalisation("half")))
+    classifier = classifier.with_preprocessing(Preprocessing(32, parse_normalization("half")))
     clean = open_clean_set(open_images(signs), 12, ScanSettings(sample=60))
     return embed_images(
         classifier, clean.collection, clean.files, clean.class_map.of_folder,
@@ -316,7 +316,7 @@ def test_cancel_leaves_at_the_next_batch(victim: Path, signs: Path) -> None:
             if isinstance(event, Progress) and event.stage.startswith("Embedding"):
                 self.cancel()
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         scan(victim, signs, job=Impatient())
 
 
@@ -375,7 +375,7 @@ def test_a_broken_cache_is_no_error_and_a_full_one_makes_room(
     cache = EmbeddingCache(tmp_path / "cache")
     opened = open_checkpoint(victim)
     classifier = opened.classifier(opened.candidates[0])
-    classifier = classifier.with_preprocessing(Preprocessing(32, parse_normalisation("half")))
+    classifier = classifier.with_preprocessing(Preprocessing(32, parse_normalization("half")))
     clean = open_clean_set(open_images(signs), 12, ScanSettings(sample=36))
     first = embed_cached(cache, classifier, clean)
     [entry] = (tmp_path / "cache").glob("*.npz")

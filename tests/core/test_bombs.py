@@ -18,7 +18,7 @@ from bdshift.checkpoints import footprint
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.checkpoints.families.resnet import CIFAR_STEM, Plan, ResNet
 from bdshift.checkpoints.footprint import bytes_per_image, largest_batch
-from bdshift.checkpoints.recognise import recognise
+from bdshift.checkpoints.recognize import recognize
 from bdshift.errors import InputError
 from bdshift.images.collection import open_images
 from bdshift.images.decode import decode_image
@@ -119,7 +119,7 @@ def test_shapes_that_ask_for_a_monstrous_network() -> None:
     shapes |= {f"layer{s}.0.conv2.weight": (1, 1, 1, 1) for s in range(1, 4001)}
     started = time.perf_counter()
     with pytest.raises(InputError, match="not known"):
-        recognise(shapes)
+        recognize(shapes)
     assert time.perf_counter() - started < 10
 
 
@@ -140,7 +140,7 @@ def test_shapes_that_ask_for_a_monstrous_network() -> None:
 )
 def test_shapes_that_are_none(shapes: dict[str, tuple[int, ...]]) -> None:
     with pytest.raises(InputError):
-        recognise(shapes)
+        recognize(shapes)
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.complex64])

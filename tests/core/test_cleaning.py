@@ -19,7 +19,7 @@ from bdshift.audit.cleaning import aligned, clean_model
 from bdshift.audit.comparison import compare
 from bdshift.audit.unfinished import Asked, Unfinished
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import Cancelled, Event, Figures, JobContext
+from bdshift.jobs import Canceled, Event, Figures, JobContext
 from bdshift.neurons.tac import Tac
 from bdshift.purify import Cut, FineTuning
 from bdshift.report.comparison_report import compared_text, runs_table, runs_text
@@ -27,7 +27,7 @@ from bdshift.shift.exact import solve_exact
 from bdshift.store import load_audit, save_audit
 from bdshift.triggers import parse_trigger
 
-STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
+STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
 TARGET = 9
 
 
@@ -87,7 +87,7 @@ def test_stopped_it_tells_what_there_is_and_stopped_again_nothing(victim_audit: 
     found = clean_model(victim_audit, FineTuning(epochs=9), TARGET, job=Stopping())
     assert not found.run.complete
     assert len(found.run.rows) == 1
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         clean_model(victim_audit, FineTuning(epochs=9), TARGET, job=Stopping("Measuring"))
 
 

@@ -27,7 +27,7 @@ from bdshift.report.comparison_report import compared_text
 from bdshift.report.html_report import html_report
 from bdshift.store import load_audit, save_audit
 
-STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
+STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
 TARGET = 9
 KILLS = int(os.environ.get("BDSHIFT_KILLS", "1"))
 

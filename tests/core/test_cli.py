@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from bdshift.cli import lab, main
 from bdshift.store import load_audit
 
-STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
+STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +60,9 @@ def test_scan_json_has_what_scripts_rely_on(victim: Path, signs: Path) -> None:
     )
     assert found["model"]["classes"] == 12
     images = found["images"]
-    assert {"path", "count", "skipped", "class_names", "normalisation", "candidates"} <= set(images)
-    assert images["normalisation"]["name"] == "half"
-    assert images["normalisation"]["mean"] == [0.5, 0.5, 0.5]
+    assert {"path", "count", "skipped", "class_names", "normalization", "candidates"} <= set(images)
+    assert images["normalization"]["name"] == "half"
+    assert images["normalization"]["mean"] == [0.5, 0.5, 0.5]
     assert images["count"] == 480
     assert len(images["candidates"]) >= 11
     assert found["clean_accuracy"] > 0.97
@@ -91,7 +91,7 @@ def test_fail_on(victim: Path, clean_twin: Path, signs: Path) -> None:
         (["--solver", "magic"], "solver 'magic'"),
         (["--sample", "lots"], "--sample"),
         (["--sample", "0"], "sample"),
-        (["--normalise", "nothing"], "normalisation 'nothing'"),
+        (["--normalize", "nothing"], "normalization 'nothing'"),
         (["--device", "toaster"], "device 'toaster'"),
         (["--arch", "x"], "package.module:callable"),
         (["--out", "/no/such/folder/a.h5"], "/no/such/folder"),

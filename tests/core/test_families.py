@@ -37,7 +37,7 @@ from bdshift.checkpoints.families import (
     wide_resnet,
 )
 from bdshift.checkpoints.families.network import PointwiseHead
-from bdshift.checkpoints.recognise import compare
+from bdshift.checkpoints.recognize import compare
 
 FIXTURE = Path(__file__).parent / "data" / "families.json"
 PERIOD = 4099
@@ -111,7 +111,7 @@ def fitting(shapes: dict[str, tuple[int, ...]]) -> list[Candidate]:
 
 
 @pytest.mark.parametrize("name", networks())
-def test_a_published_network_is_recognised_and_computes_the_same(name: str) -> None:
+def test_a_published_network_is_recognized_and_computes_the_same(name: str) -> None:
     entry = networks()[name]
     found = {candidate.name: candidate for candidate in fitting(entry["shapes"])}
     assert entry["name"] in found

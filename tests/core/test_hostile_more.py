@@ -22,7 +22,7 @@ from test_hostile import read_apart
 from bdshift.checkpoints.folder import read_beside
 from bdshift.checkpoints.layout import find_state_dict
 from bdshift.checkpoints.reader import read_checkpoint
-from bdshift.checkpoints.recognise import recognise
+from bdshift.checkpoints.recognize import recognize
 from bdshift.errors import InputError
 
 
@@ -212,7 +212,7 @@ def test_configs_that_ask_for_much(changes: dict[str, Any]) -> None:
     config |= {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, **changes}
     started = time.perf_counter()
     with pytest.raises(InputError):
-        recognise(SHAPES, config=config)
+        recognize(SHAPES, config=config)
     assert time.perf_counter() - started < 20
 
 
@@ -248,7 +248,7 @@ def test_fuzzed_modules_raise_nothing_else(
     with suppress(InputError):
         state = find_state_dict(read_checkpoint(path))
         state.load()
-        recognise(state.shapes(), state.layers)
+        recognize(state.shapes(), state.layers)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -262,7 +262,7 @@ def test_fuzzed_modules_raise_nothing_else(
 def test_fuzzed_shapes_raise_nothing_else(shapes: dict[str, tuple[int, ...]]) -> None:
     started = time.perf_counter()
     with suppress(InputError):
-        recognise(shapes)
+        recognize(shapes)
     assert time.perf_counter() - started < 5
 
 
@@ -321,5 +321,5 @@ def test_a_config_reaches_no_network(
     config: dict[str, Any] = {"architectures": ["ViTForImageClassification"], "model_type": "vit"}
     config |= {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, **changes}
     with pytest.raises(InputError) as caught:
-        recognise(SHAPES, config=config)
+        recognize(SHAPES, config=config)
     assert "socket" not in str(caught.value)

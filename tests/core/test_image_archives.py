@@ -37,7 +37,7 @@ from bdshift.images.collection import open_images
 from bdshift.images.decode import decode_image
 from bdshift.images.loader import decode_all
 from bdshift.images.sources import folders, naming
-from bdshift.jobs import Cancelled, JobContext
+from bdshift.jobs import Canceled, JobContext
 
 # --- class folders in a tar, and what does not belong into archives
 
@@ -352,7 +352,7 @@ def test_a_long_listing_can_be_stopped(tmp_path: Path, monkeypatch: pytest.Monke
         def report(self, event: object) -> None:
             self.cancel()
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         open_images(tmp_path, job=Impatient())
     monkeypatch.setattr(naming, "MAX_FILES", 10)
     with pytest.raises(InputError, match="more than 10 pictures"):

@@ -189,12 +189,12 @@ def test_the_half_that_is_clean_is_taken(shapes: dict[str, int], want: tuple[str
         ({"x": PIXELS[:, :3], "y": LABELS}, "first or last"),
         ({"x": PIXELS[:0], "y": LABELS[:0]}, "holds no"),
         ({"x": PIXELS[:, :0], "y": LABELS}, "holds no pictures"),
-        ({"x": (PIXELS - 120.0) / 60, "y": LABELS}, "normalised already"),
+        ({"x": (PIXELS - 120.0) / 60, "y": LABELS}, "normalized already"),
         ({"x": PIXELS * np.float32(np.nan), "y": LABELS}, "NaN"),
         ({"x": PIXELS * 1j, "y": LABELS}, "never loaded"),
-        ({"x": PIXELS.astype("i4") * 300, "y": LABELS}, "normalised already"),
-        ({"x": PIXELS, "y": LABELS, "labels": LABELS}, r"several labelled sets \(x with y; x with"),
-        ({"a_x": PIXELS, "b_x": PIXELS, "y": LABELS}, "several labelled sets"),
+        ({"x": PIXELS.astype("i4") * 300, "y": LABELS}, "normalized already"),
+        ({"x": PIXELS, "y": LABELS, "labels": LABELS}, r"several labeled sets \(x with y; x with"),
+        ({"a_x": PIXELS, "b_x": PIXELS, "y": LABELS}, "several labeled sets"),
     ],
 )  # fmt: skip
 def test_arrays_that_are_no_set(tmp_path: Path, arrays: dict[str, Any], words: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from image_set_files import (
     COUNT,
-    GREY,
+    GRAY,
     LABELS,
     PIXELS,
     TEN,
@@ -109,7 +109,7 @@ def test_pickles_that_are_no_batch(
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_idx(tmp_path: Path, form: str, suffix: str) -> None:
     pack = gzip.compress if suffix else bytes
-    for kind, number, values in (("images", 3, GREY), ("labels", 1, LABELS.astype(np.uint8))):
+    for kind, number, values in (("images", 3, GRAY), ("labels", 1, LABELS.astype(np.uint8))):
         (tmp_path / (form.format("t10k", kind, number) + suffix)).write_bytes(pack(idx(values)))
         (tmp_path / (form.format("train", kind, number) + suffix)).write_bytes(
             pack(idx(values[:4]))
@@ -117,7 +117,7 @@ def test_idx(tmp_path: Path, form: str, suffix: str) -> None:
     images, labels = (form.format("t10k", k, n) + suffix for k, n in (("images", 3), ("labels", 1)))
     for path in (tmp_path, tmp_path / images, tmp_path / labels):
         found = open_images(path)
-        check(found, GREY, LABELS)
+        check(found, GRAY, LABELS)
         assert found.files[0].name.endswith("t10k/00001")
     note = f"Took {images}, and not {form.format('train', 'images', 3)}{suffix}"
     assert open_images(tmp_path).notes == (note,)
@@ -126,7 +126,7 @@ def test_idx(tmp_path: Path, form: str, suffix: str) -> None:
 
 def test_idx_without_its_partner(tmp_path: Path) -> None:
     path = tmp_path / "t10k-images-idx3-ubyte"
-    path.write_bytes(idx(GREY))
+    path.write_bytes(idx(GRAY))
     with pytest.raises(InputError, match="its labels are not beside it"):
         open_images(path)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(LABELS.astype(np.uint8)))
@@ -135,11 +135,11 @@ def test_idx_without_its_partner(tmp_path: Path) -> None:
     (tmp_path / "t10k-labels.idx1-ubyte.gz").write_bytes(
         gzip.compress(idx(LABELS.astype(np.uint8)))
     )
-    check(open_images(path), GREY, LABELS)
+    check(open_images(path), GRAY, LABELS)
     path.rename(tmp_path / "mine")
     with pytest.raises(InputError, match="called unlike MNIST's files"):
         open_images(tmp_path / "mine")
-    (tmp_path / "a-test-images-idx3-ubyte").write_bytes(idx(GREY))
-    (tmp_path / "b-test-images-idx3-ubyte").write_bytes(idx(GREY))
+    (tmp_path / "a-test-images-idx3-ubyte").write_bytes(idx(GRAY))
+    (tmp_path / "b-test-images-idx3-ubyte").write_bytes(idx(GRAY))
     with pytest.raises(InputError, match="open one of them"):
         open_images(tmp_path)

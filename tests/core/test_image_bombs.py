@@ -25,7 +25,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from image_set_files import (
-    GREY,
+    GRAY,
     LABELS,
     MEMBERS,
     PIXELS,
@@ -195,8 +195,8 @@ def valid(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, byte
         "packed.h5": ("a.h5", (root / "packed.h5").read_bytes()),
         "pickle": ("test_batch", as_python_2({"data": planes, "labels": few.tolist()})),
         "bin": ("test_batch.bin", records(PIXELS[:2], LABELS[:2])),
-        "idx": ("t10k-images-idx3-ubyte", idx(GREY[:2, :4, :4])),
-        "idx.gz": ("t10k-images-idx3-ubyte.gz", gzip.compress(idx(GREY[:2, :4, :4]))),
+        "idx": ("t10k-images-idx3-ubyte", idx(GRAY[:2, :4, :4])),
+        "idx.gz": ("t10k-images-idx3-ubyte.gz", gzip.compress(idx(GRAY[:2, :4, :4]))),
         "tar": ("a.tar", (root / "tar").read_bytes()[:8192]),
         "tgz": ("a.tgz", (root / "tgz").read_bytes()),
         "zip": ("a.zip", (root / "zip").read_bytes()),

@@ -1,4 +1,4 @@
-"""Encoded pictures of every depth and colour give the pixels that they should."""
+"""Encoded pictures of every depth and color give the pixels that they should."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from image_set_files import (
     COUNT,
-    GREY,
+    GRAY,
     PIXELS,
     RNG,
     png,
@@ -39,7 +39,7 @@ def test_sixteen_bit_pictures_are_rounded(tmp_path: Path) -> None:
             assert np.array_equal(got[0], got[2])
 
 
-def raw_png(depth: int, colour: int, samples: NDArray[Any], *chunks: tuple[bytes, bytes]) -> bytes:
+def raw_png(depth: int, color: int, samples: NDArray[Any], *chunks: tuple[bytes, bytes]) -> bytes:
     """A PNG written by hand: samples are (h, w·channels), big-endian where they have 16 bits."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -48,22 +48,22 @@ def raw_png(depth: int, colour: int, samples: NDArray[Any], *chunks: tuple[bytes
         )
 
     height, row_bytes = samples.shape[0], samples.nbytes // samples.shape[0]
-    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     width = row_bytes * 8 // (depth * channels)
     rows = b"".join(b"\0" + row.tobytes() for row in samples)
     return (
         b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
         + b"".join(chunk(*item) for item in chunks) + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("colour", "channels"), [(2, 3), (4, 2), (6, 4)])
-def test_sixteen_bit_colours(colour: int, channels: int) -> None:
+@pytest.mark.parametrize(("color", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_sixteen_bit_colors(color: int, channels: int) -> None:
     """Pillow keeps the upper byte of these: at most one level from rounding."""
     samples = RNG.integers(0, 65536, (32, 32, channels), dtype=np.uint16)
-    got = decode_image(raw_png(16, colour, samples.reshape(32, -1).astype(">u2")), 32)
+    got = decode_image(raw_png(16, color, samples.reshape(32, -1).astype(">u2")), 32)
     shown = samples[..., :1].repeat(3, axis=2) if channels == 2 else samples[..., :3]
     assert np.abs(got.transpose(1, 2, 0) - shown / 257).max() <= 1
 
@@ -128,12 +128,12 @@ def test_tiffs_of_other_numbers() -> None:
         Image.fromarray(values).save(stream, "TIFF")
         return stream.getvalue()
 
-    for values in (GREY[0].astype(np.float32), GREY[0] / np.float32(255), GREY[0].astype(np.int32)):
-        assert np.array_equal(decode_image(tiff(values), 28)[0], GREY[0])
+    for values in (GRAY[0].astype(np.float32), GRAY[0] / np.float32(255), GRAY[0].astype(np.int32)):
+        assert np.array_equal(decode_image(tiff(values), 28)[0], GRAY[0])
     for values in (
-        GREY[0] * np.float32(1e6),
-        GREY[0] - np.float32(99),
-        GREY[0] * np.float32(np.nan),
+        GRAY[0] * np.float32(1e6),
+        GRAY[0] - np.float32(99),
+        GRAY[0] * np.float32(np.nan),
     ):
         with pytest.raises(InputError, match=r"no usual scale|no numbers"):
             decode_image(tiff(values), 28)

@@ -23,8 +23,8 @@ from bdshift.images.collection import ImageFile, open_images, sample_files
 from bdshift.images.decode import decode_image, image_size
 from bdshift.images.labels import map_classes
 from bdshift.images.loader import content_hash, decode_all, decoded_batches
-from bdshift.images.preprocessing import NORMALISATIONS, Preprocessing, parse_normalisation
-from bdshift.jobs import Cancelled, JobContext
+from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing, parse_normalization
+from bdshift.jobs import Canceled, JobContext
 from bdshift.triggers import Patch
 
 
@@ -208,27 +208,27 @@ def test_exif_orientation_is_applied() -> None:
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "1", "CMYK", "I;16", "I", "PA"])
 def test_every_mode_becomes_rgb(mode: str) -> None:
-    grey = picture().convert("L")
+    gray = picture().convert("L")
     if mode in ("I;16", "I"):
-        values = np.asarray(grey).astype(np.uint16) * 257
+        values = np.asarray(gray).astype(np.uint16) * 257
         image = Image.fromarray(values)
         image = image.convert("I") if mode == "I" else image
         form = "PNG" if mode == "I;16" else "TIFF"
     else:
-        image = grey.convert("RGB").convert(mode)
+        image = gray.convert("RGB").convert(mode)
         form = "TIFF" if mode in ("CMYK", "PA") else "PNG"
         form = "PNG" if mode == "PA" else form
         if mode == "PA":
-            image = grey.convert("P")
+            image = gray.convert("P")
     pixels = decode_image(encoded(image, form), 32)
     assert pixels.shape == (3, 32, 32)
     assert pixels.dtype == np.uint8
     if mode in ("L", "LA", "RGBA", "I;16", "I"):
-        assert np.array_equal(pixels[0], np.asarray(grey))
+        assert np.array_equal(pixels[0], np.asarray(gray))
         assert np.array_equal(pixels[0], pixels[2])
 
 
-def test_the_centre_square_is_kept() -> None:
+def test_the_center_square_is_kept() -> None:
     image = Image.new("RGB", (96, 32), (255, 0, 0))
     image.paste((0, 255, 0), (32, 0, 64, 32))
     pixels = decode_image(encoded(image), 32)
@@ -257,11 +257,11 @@ def test_batches_keep_the_order_and_skip(folder: Path) -> None:
     assert sum(len(part.skipped) for part in parts) == 9
 
 
-def test_loading_can_be_cancelled(folder: Path) -> None:
+def test_loading_can_be_canceled(folder: Path) -> None:
     found = open_images(folder)
     job = JobContext()
     job.cancel()
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         decode_all(found, found.files, 32, job=job)
 
 
@@ -356,7 +356,7 @@ def test_preprocessing_is_what_it_says() -> None:
     import torch
 
     pixels = torch.randint(0, 256, (2, 3, 5, 5), dtype=torch.uint8)
-    for name, n in NORMALISATIONS.items():
+    for name, n in NORMALIZATIONS.items():
         mean = torch.tensor(n.mean).view(1, 3, 1, 1)
         std = torch.tensor(n.std).view(1, 3, 1, 1)
         expected = (pixels.float() / n.divisor - mean) / std
@@ -374,14 +374,14 @@ def test_preprocessing_leaves_its_input_alone() -> None:
 
     pixels = torch.rand(2, 3, 4, 4).to(memory_format=torch.channels_last) * 255
     before = pixels.clone()
-    Preprocessing(4, NORMALISATIONS["cifar10"])(pixels)
+    Preprocessing(4, NORMALIZATIONS["cifar10"])(pixels)
     assert torch.equal(pixels, before)
 
 
-def test_normalisation_texts() -> None:
-    assert parse_normalisation("half").mean == (0.5, 0.5, 0.5)
-    assert parse_normalisation("0.1/0.2").std == (0.2, 0.2, 0.2)
-    assert parse_normalisation("0.1,0.2,0.3/0.4 0.5 0.6").mean == (0.1, 0.2, 0.3)
+def test_normalization_texts() -> None:
+    assert parse_normalization("half").mean == (0.5, 0.5, 0.5)
+    assert parse_normalization("0.1/0.2").std == (0.2, 0.2, 0.2)
+    assert parse_normalization("0.1,0.2,0.3/0.4 0.5 0.6").mean == (0.1, 0.2, 0.3)
     for bad in ("nothing", "0.1,0.2/0.3", "0.1/0", "a/b", "0.1/0.2/0.3"):
-        with pytest.raises(UsageError, match="normalisation"):
-            parse_normalisation(bad)
+        with pytest.raises(UsageError, match="normalization"):
+            parse_normalization(bad)

@@ -10,7 +10,7 @@ from torch import nn
 from bdshift.checkpoints.families.resnet import resnet18
 from bdshift.checkpoints.input_statistics import InputStatistics
 from bdshift.images.augment import random_shift
-from bdshift.images.preprocessing import NORMALISATIONS, Preprocessing
+from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
 
 
 def directly(conv: nn.Conv2d, norm: nn.BatchNorm2d, images: torch.Tensor) -> float:
@@ -32,7 +32,7 @@ def test_moments_say_what_the_layers_would(name: str, order: str, size: int) -> 
     network.bn1.running_mean.normal_()
     network.bn1.running_var.uniform_(0.5, 2)
     pixels = np.random.default_rng(0).integers(0, 256, (40, 3, size, size), dtype=np.uint8)
-    preprocess = Preprocessing(size, NORMALISATIONS[name], order)  # type: ignore[arg-type]
+    preprocess = Preprocessing(size, NORMALIZATIONS[name], order)  # type: ignore[arg-type]
     found = InputStatistics(lambda _: pixels).mismatch(network, preprocess)
     images = torch.from_numpy(pixels)
     kinds = [preprocess(images)]
@@ -50,7 +50,7 @@ def test_moments_say_what_the_layers_would(name: str, order: str, size: int) -> 
 def test_networks_that_begin_otherwise_say_nothing() -> None:
     pixels = np.zeros((4, 3, 16, 16), np.uint8)
     statistics = InputStatistics(lambda _: pixels)
-    preprocess = Preprocessing(16, NORMALISATIONS["none"])
+    preprocess = Preprocessing(16, NORMALIZATIONS["none"])
     without = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(784, 2))
     between = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4))
     before = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))

@@ -19,7 +19,7 @@ from torch import nn
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.cli import main
 from bdshift.errors import InputError, UsageError
-from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.images.signs import draw_signs
 from bdshift.lab.data import load_lab_data
 from bdshift.lab.poison import poison, read_backdoors, triggered
@@ -138,14 +138,14 @@ def test_success_is_counted_on_images_that_are_not_of_the_target() -> None:
 
 
 def test_sig_is_a_sine_along_the_rows() -> None:
-    grey = torch.full((1, 3, 16, 32), 100.0)
-    found = parse_trigger("sig:amplitude=40,frequency=4")(grey)
+    gray = torch.full((1, 3, 16, 32), 100.0)
+    found = parse_trigger("sig:amplitude=40,frequency=4")(gray)
     assert (found == found[:, :1, :1]).all(), "the same in all rows and channels"
     row = found[0, 0, 0] - 100
     assert abs(float(row[2]) - 40) < 1e-4, "a quarter of the first wave"
     assert float(row.max()) <= 40.001
     assert int((row[:-1] * row[1:] < -1e-6).sum()) + 1 >= 4
-    assert float(parse_trigger("sig:amplitude=200")(grey).min()) == 0, "clipped"
+    assert float(parse_trigger("sig:amplitude=200")(gray).min()) == 0, "clipped"
 
 
 def test_wanet_bends_a_little_and_the_same_each_time() -> None:
@@ -164,7 +164,7 @@ def test_wanet_bends_a_little_and_the_same_each_time() -> None:
 
 def test_a_trojan_patch_excites_the_chosen_neurons(victim: Path) -> None:
     opened = open_checkpoint(victim)
-    half = Preprocessing(32, parse_normalisation("half"))
+    half = Preprocessing(32, parse_normalization("half"))
     classifier = opened.classifier(opened.candidates[0]).with_preprocessing(half)
     some = torch.from_numpy(draw_signs(1, seed=5, split="clean")[0])
     pixels, told = TrojanPatch(side=8, steps=40).draw(classifier, some)
@@ -184,8 +184,8 @@ def test_a_trojan_patch_as_a_command(victim: Path, signs: Path, tmp_path: Path) 
     assert result.exit_code == 0, result.output
     assert "mean activation of neurons" in result.stdout
     trigger = parse_trigger(f"patch:file={tmp_path / 'p.png'}")
-    grey = torch.full((1, 3, 32, 32), 99.0)
-    changed = (trigger(grey) != grey).any(1)[0]
+    gray = torch.full((1, 3, 32, 32), 99.0)
+    changed = (trigger(gray) != gray).any(1)[0]
     assert not changed[:24].any()
     assert not changed[:, :24].any()
     assert changed[24:, 24:].float().mean() > 0.9
@@ -296,7 +296,7 @@ def test_without_a_test_set_a_fifth_is_left_out(signs: Path) -> None:
 
 def test_an_attack_is_tried_and_audited(signs: Path, tmp_path: Path) -> None:
     recipe = replace(
-        SCALES["small"].recipe, width=4, epochs=1, batch=64, normalisation="half",
+        SCALES["small"].recipe, width=4, epochs=1, batch=64, normalization="half",
         attack="badnets:size=6;blend:ratio=0.5", target="stop;yield",
     )  # fmt: skip
     audit, outcome = try_attack(recipe, signs, tmp_path / "v")

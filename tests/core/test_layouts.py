@@ -1,4 +1,4 @@
-"""What people hold: every layout is read, recognised, and classifies as its source does."""
+"""What people hold: every layout is read, recognized, and classifies as its source does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from layout_files import LAYOUTS, hugging_face_folder
 from PIL import Image
-from small_networks import NETWORKS, to_grey, trained
+from small_networks import NETWORKS, to_gray, trained
 from torch import nn
 
 from bdshift.audit import Audit, ScanSettings, reopen, scan
@@ -21,7 +21,7 @@ from bdshift.checkpoints.families import zoo
 from bdshift.errors import InputError, SeveralModels, UnknownArchitecture, UsageError
 from bdshift.images.collection import open_images, sample_files
 from bdshift.images.loader import decode_all
-from bdshift.images.preprocessing import NORMALISATIONS, Preprocessing
+from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
 from bdshift.triggers import parse_trigger
 
 FAST = ScanSettings(sample=120)
@@ -87,7 +87,7 @@ def test_a_file_that_changed_since_it_was_read(small_audit: Audit, tmp_path: Pat
     LAYOUTS["whole module (TrojAI, scripts)"](network, path)
     opened = open_checkpoint(path)
     given = opened.classifier(opened.candidates[0])
-    given = given.with_preprocessing(Preprocessing(32, NORMALISATIONS["none"]))
+    given = given.with_preprocessing(Preprocessing(32, NORMALIZATIONS["none"]))
     path.write_bytes(path.read_bytes().replace(b"their_script", b"other_script"))
     with pytest.raises(InputError, match="has changed since it was read"):
         write_checkpoint(given, tmp_path / "out")
@@ -119,7 +119,7 @@ def test_what_is_told_of_them(small_audit: Audit, signs: Path, tmp_path: Path) -
     assert told["ignored"] == ["old_fc.bias", "old_fc.weight"]
     LAYOUTS["BackdoorBench defense_result.pt of Fine-Pruning"](network, path)
     assert describe(path)[0]["folded"] == {"mask": 20}
-    LAYOUTS["a normalising layer before it"](network, path)
+    LAYOUTS["a normalizing layer before it"](network, path)
     assert describe(path)[0]["ignored"] == ["0.mean", "0.std"]
 
 
@@ -295,7 +295,7 @@ def test_a_folder_of_hugging_face(tmp_path: Path) -> None:
         with torch.inference_mode():
             expected = network(pixel_values=images).logits
         assert torch.allclose(classifier.embed(images)[1], expected, atol=1e-4)
-    given = classifier.with_preprocessing(Preprocessing(32, NORMALISATIONS["half"]))
+    given = classifier.with_preprocessing(Preprocessing(32, NORMALIZATIONS["half"]))
     told = write_checkpoint(given, tmp_path / "out.safetensors")
     assert told["logit_difference"] < 1e-5
 
@@ -319,12 +319,12 @@ def test_a_classifier_that_is_a_convolution_is_said_to_be_one(tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module")
-def grey_signs(signs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The signs as grey pictures of 28×28."""
-    folder = tmp_path_factory.mktemp("grey")
+def gray_signs(signs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The signs as gray pictures of 28×28."""
+    folder = tmp_path_factory.mktemp("gray")
     collection = open_images(signs)
     batch = decode_all(collection, collection.files, 32)
-    for file, pixels in zip(batch.files, to_grey(batch.pixels), strict=True):
+    for file, pixels in zip(batch.files, to_gray(batch.pixels), strict=True):
         path = folder / file.name
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(pixels[0]).save(path)
@@ -341,22 +341,22 @@ SLOW = ("three convolutions, HWC reshaped", "Sequential, norms behind ReLU", "st
     + [(name, "module") for name in ("MNIST example", "Sequential", *SLOW)],
 )
 def test_a_plain_network_is_put_together_from_its_weights(
-    name: str, saved: str, signs: Path, grey_signs: Path, tmp_path: Path
+    name: str, saved: str, signs: Path, gray_signs: Path, tmp_path: Path
 ) -> None:
     small, network = NETWORKS[name], trained(name)
-    folder = grey_signs if small.grey else signs
+    folder = gray_signs if small.gray else signs
     collection = open_images(folder)
     files = sample_files(collection.files, 144)
-    batch = decode_all(collection, files, 28 if small.grey else 32)
-    pixels = batch.pixels[:, :1] if small.grey else batch.pixels
+    batch = decode_all(collection, files, 28 if small.gray else 32)
+    pixels = batch.pixels[:, :1] if small.gray else batch.pixels
     expected = small.accuracy(network, pixels, batch.labels)
     torch.save(network.state_dict() if saved == "weights" else network, tmp_path / "m.pt")
     audit = scan(tmp_path / "m.pt", folder, ScanSettings(sample=144))
     assert small.words in audit.model.architecture
-    # Of normalisations and activations that 144 images do not tell apart, any may be taken.
+    # Of normalizations and activations that 144 images do not tell apart, any may be taken.
     assert audit.accuracy == pytest.approx(expected, abs=0.05)
     assert audit.preprocessing.preprocessing.order == (
-        "grey" if small.grey else "rgb-reshaped" if "reshaped" in name else "rgb"
+        "gray" if small.gray else "rgb-reshaped" if "reshaped" in name else "rgb"
     )
 
 

@@ -28,7 +28,7 @@ TARGET = 9
 def ranked(victim_audit: Audit) -> Audit:
     """The victim's, with TAC, and CLP twice, the second time stricter."""
     classifier, clean = reopen(victim_audit)
-    trigger = parse_trigger("badnets:size=4,colour=ffd800,row=20,column=14")
+    trigger = parse_trigger("badnets:size=4,color=ffd800,row=20,column=14")
     found = add_tac(victim_audit, classifier, clean, trigger, TARGET)
     methods = parse_method("clp"), ShiftTuning(epochs=1), parse_method("clp:u=2,form=reference")
     runs = tuple(clean_model(found, method, TARGET, trigger=trigger) for method in methods)

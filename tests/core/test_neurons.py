@@ -103,7 +103,7 @@ def pixels(size: int = 8) -> torch.Tensor:
 def test_badnets_paints_its_patch_and_nothing_else() -> None:
     images = pixels()
     before = images.clone()
-    found = BadNets(size=2, colour="ffd800")(images)
+    found = BadNets(size=2, color="ffd800")(images)
     assert torch.equal(images, before)
     assert (found[:, :, 6:, 6:] == torch.tensor([255.0, 216.0, 0.0]).view(3, 1, 1)).all()
     found[:, :, 6:, 6:] = before[:, :, 6:, 6:]
@@ -146,7 +146,7 @@ def test_patch_from_a_file_with_its_transparency_or_a_mask(tmp_path: Path) -> No
     assert (whole[:, 1] == 255).all()
 
 
-@pytest.mark.parametrize("spec", ["badnets", "badnets:size=4,colour=ffd800,row=20,column=14",
+@pytest.mark.parametrize("spec", ["badnets", "badnets:size=4,color=ffd800,row=20,column=14",
                                   "blend:ratio=0.1,seed=5", "patch:file=x.png,row=3"])  # fmt: skip
 def test_texts_round_trip(spec: str) -> None:
     trigger = parse_trigger(spec)
@@ -162,7 +162,7 @@ def test_texts_round_trip(spec: str) -> None:
         ("badnets:width=3", "not an option=value"),
         ("badnets:size=big", "size cannot be"),
         ("badnets:size=0", "at least 1"),
-        ("badnets:colour=red", "hexadecimal"),
+        ("badnets:color=red", "hexadecimal"),
         ("blend:ratio=2", "ratio must be"),
         ("patch", "needs file="),
     ],

@@ -15,8 +15,8 @@ from purified import of, same
 from bdshift.audit import Audit, reopen
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.errors import InputError, UsageError
-from bdshift.images.preprocessing import Preprocessing, parse_normalisation
-from bdshift.jobs import Cancelled, Event, Figures, JobContext
+from bdshift.images.preprocessing import Preprocessing, parse_normalization
+from bdshift.jobs import Canceled, Event, Figures, JobContext
 from bdshift.purify import (
     METHODS,
     PAPER,
@@ -39,7 +39,7 @@ from bdshift.purify.measure import Measured, der, measure
 from bdshift.purify.workbench import Workbench
 from bdshift.triggers import parse_trigger
 
-STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
+STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
 TARGET = 9
 
 
@@ -62,7 +62,7 @@ def weights(classifier: Classifier) -> dict[str, torch.Tensor]:
 def test_every_class_is_held_out_in_its_share() -> None:
     labels = torch.tensor([0] * 50 + [1] * 10 + [2] * 2 + [3])
     pixels = torch.arange(63, dtype=torch.uint8).view(63, 1, 1, 1).expand(63, 3, 2, 2)
-    half = Preprocessing(2, parse_normalisation("half"))
+    half = Preprocessing(2, parse_normalization("half"))
     part = Part(pixels, labels)
     found = split_clean(part, half, held=0.2, seed=1)
     assert torch.bincount(found.held.labels, minlength=4).tolist() == [10, 2, 1, 0]
@@ -75,7 +75,7 @@ def test_every_class_is_held_out_in_its_share() -> None:
 
 
 def test_too_few_images_to_hold_out_are_refused() -> None:
-    half = Preprocessing(2, parse_normalisation("half"))
+    half = Preprocessing(2, parse_normalization("half"))
     some = Part(torch.zeros(9, 3, 2, 2, dtype=torch.uint8), torch.zeros(9).long())
     with pytest.raises(InputError, match="too few"):
         split_clean(some[:1], half)
@@ -216,7 +216,7 @@ def test_a_tuning_that_runs_away_is_said(
         purify(classifier, data, FineTuning(epochs=1), TARGET, shift, seed=-1)
 
 
-# --- choosing, cancelling, resuming
+# --- choosing, canceling, resuming
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,7 +234,7 @@ class Scripted(Method):
 
     def steps(self, bench: Workbench) -> Iterator[Step]:
         for number in range(bench.state.get("done", 0), len(self.scores)):
-            bench.job.raise_if_cancelled()
+            bench.job.raise_if_canceled()
             with torch.no_grad():
                 bench.head.bias.fill_(number)
             bench.state["done"] = number + 1
@@ -252,7 +252,7 @@ def test_the_best_on_held_out_images_is_kept(
     assert of(found)["fc.bias"].unique().tolist() == [2]
 
 
-def test_cancelled_it_keeps_the_best_until_then(
+def test_canceled_it_keeps_the_best_until_then(
     opened: tuple[Classifier, CleanData, torch.Tensor],
 ) -> None:
     classifier, data, shift = opened
@@ -267,7 +267,7 @@ def test_cancelled_it_keeps_the_best_until_then(
     assert found.kept == 1
     at_once = JobContext()
     at_once.cancel()
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         purify(classifier, data, Scripted((1,)), TARGET, shift, job=at_once)
 
 
@@ -324,7 +324,7 @@ def test_nothing_is_kept_of_work_half_done(
                 self.cancel()
 
     state = tmp_path / "s"
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         purify(classifier, data, method, TARGET, shift, resume=state, job=AtOnce())
     found = purify(classifier, data, method, TARGET, shift, resume=state)
     assert found.kept == method.total - 1

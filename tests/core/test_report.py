@@ -27,7 +27,7 @@ TARGET = 9
 def audit(victim: Path, signs: Path) -> Audit:
     found = scan(victim, signs, ScanSettings(sample=240))
     classifier, clean = reopen(found)
-    trigger = parse_trigger("badnets:size=4,colour=ffd800,row=20,column=14")
+    trigger = parse_trigger("badnets:size=4,color=ffd800,row=20,column=14")
     return add_tac(found, classifier, clean, trigger, TARGET)
 
 

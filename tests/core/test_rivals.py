@@ -14,7 +14,7 @@ from torch import nn
 from bdshift.audit import Audit, reopen
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.errors import UsageError
-from bdshift.jobs import Cancelled, Event, Figures, JobContext
+from bdshift.jobs import Canceled, Event, Figures, JobContext
 from bdshift.purify import CleanData, parse_method, purify, read_part, split_clean
 from bdshift.purify.ascent import unlearn
 from bdshift.purify.channels import Masks, fixed_statistics, registered_pairs, traced_pairs
@@ -69,7 +69,7 @@ def test_it_ranks_runs_again_and_goes_on(victim_audit: Audit, text: str, tmp_pat
     stopped = False
     try:
         purify(classifier, data, method, TARGET, shift, resume=state, job=_StopAfter(0))
-    except Cancelled:
+    except Canceled:
         stopped = True
     resumed = purify(classifier, data, method, TARGET, shift, resume=state)
     assert resumed.weights is not None
@@ -264,12 +264,12 @@ def test_rnp_and_tsbd_end_at_their_codes_accuracy(
 ) -> None:
     asked = []
 
-    def unlearnt(*given: object, **named: object) -> float:
+    def unlearned(*given: object, **named: object) -> float:
         asked.append((given[3], named))
         return 0.0
 
-    monkeypatch.setattr("bdshift.purify.rnp.unlearn", unlearnt)
-    monkeypatch.setattr("bdshift.purify.tsbd.unlearn", unlearnt)
+    monkeypatch.setattr("bdshift.purify.rnp.unlearn", unlearned)
+    monkeypatch.setattr("bdshift.purify.tsbd.unlearn", unlearned)
     for name in ("rnp", "tsbd"):
         for form in ("fixed", "reference"):
             own = Workbench(copy.deepcopy(bench.network), "fc", bench.clean, TARGET, bench.shift)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import Cancelled, JobContext
+from bdshift.jobs import Canceled, JobContext
 from bdshift.shift.adam import solve_adam
 from bdshift.shift.exact import solve_exact
 from bdshift.shift.kernels import DirectKernel, FactoredKernel
@@ -29,10 +29,10 @@ def problem(
 ) -> tuple[Array, Array]:
     """Logits and head of noisy clusters, a direction a class."""
     rng = np.random.default_rng(seed)
-    centres = rng.normal(size=(classes, dim))
+    centers = rng.normal(size=(classes, dim))
     labels = rng.integers(0, classes, images)
-    phi = np.maximum(centres[labels] + rng.normal(size=(images, dim)), 0) * scale
-    weight = centres - centres.mean(0) + 0.2 * rng.normal(size=(classes, dim))
+    phi = np.maximum(centers[labels] + rng.normal(size=(images, dim)), 0) * scale
+    weight = centers - centers.mean(0) + 0.2 * rng.normal(size=(classes, dim))
     return phi @ weight.T + rng.normal(size=classes), weight
 
 
@@ -294,7 +294,7 @@ def test_cancel_within_half_a_second(solver: object) -> None:
     stopped: list[float] = []
 
     def run() -> None:
-        with pytest.raises(Cancelled):
+        with pytest.raises(Canceled):
             solver(logits, weight, job=job)  # type: ignore[operator]
         stopped.append(time.perf_counter())
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from bdshift.checkpoints.classifier import open_checkpoint
-from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.images.signs import CLASSES, SIZE, draw_signs
-from bdshift.jobs import Cancelled, JobContext
+from bdshift.jobs import Canceled, JobContext
 
 
 def test_classes_are_in_folder_order() -> None:
@@ -36,10 +36,10 @@ def test_the_splits_share_nothing() -> None:
     assert len(np.unique(everything, axis=0)) == len(everything)
 
 
-def test_drawing_can_be_cancelled() -> None:
+def test_drawing_can_be_canceled() -> None:
     job = JobContext()
     job.cancel()
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         draw_signs(1, job=job)
 
 
@@ -56,7 +56,7 @@ def test_a_linear_model_stays_well_below_the_demo_network(clean_twin: Path) -> N
     opened = open_checkpoint(clean_twin)
     network = opened.classifier(opened.candidates[0]).network
     with torch.inference_mode():
-        images = Preprocessing(32, parse_normalisation("half"))(torch.from_numpy(x_test))
+        images = Preprocessing(32, parse_normalization("half"))(torch.from_numpy(x_test))
         cnn = float((network(images).argmax(1).numpy() == y_test).mean())
     assert cnn > 0.97
     assert best < 0.75

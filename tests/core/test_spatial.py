@@ -16,7 +16,7 @@ from bdshift.images.decode import decode_image
 from bdshift.neurons.spatial import feature_maps
 from bdshift.triggers import parse_trigger
 
-STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
+STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
 
 
 def test_a_backdoor_neuron_looks_at_the_sticker(victim: Path, signs: Path) -> None:

@@ -222,7 +222,7 @@ def test_damaged_and_hostile_files(audit: Audit, tmp_path: Path, damage: str) ->
         (("settings", "seed"), -1),
         (("trials", 0, "preprocessing", "size"), 20_000),
         (("trials", 0, "preprocessing", "size"), 0),
-        (("trials", 0, "preprocessing", "normalisation", "divisor"), 0),
+        (("trials", 0, "preprocessing", "normalization", "divisor"), 0),
         (("trials",), []),
         (("embedding", "files"), [["a.png", 0]]),
         (("tac",), [{"trigger": "badnets"}]),

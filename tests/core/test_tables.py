@@ -27,7 +27,7 @@ from bdshift.lab.trojan import TrojanPatch
 @pytest.fixture
 def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     small = SCALES["small"]
-    recipe = replace(small.recipe, width=4, epochs=1, batch=64, normalisation="half", flip=False)
+    recipe = replace(small.recipe, width=4, epochs=1, batch=64, normalization="half", flip=False)
     methods = {
         "shift tuning": "shift-tuning:epochs=1", "CLP": "clp", "BEEAR": "beear:epochs=1,inner=2",
     }  # fmt: skip

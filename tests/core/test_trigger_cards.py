@@ -26,7 +26,7 @@ def card(folder: Path, attack: object) -> str:
 
 def test_the_demos_card_holds_its_trigger() -> None:
     path = str(asset("demo/victim.json"))
-    assert parse_trigger(path) == BadNets(size=4, colour="ffd800", row=20, column=14)
+    assert parse_trigger(path) == BadNets(size=4, color="ffd800", row=20, column=14)
     with pytest.raises(UsageError, match="clean model"):
         parse_trigger(str(asset("demo/clean-twin.json")))
 
@@ -89,4 +89,4 @@ def test_a_command_takes_a_card(victim_audit: Audit, tmp_path: Path) -> None:
     there = ["neurons", str(tmp_path / "a.h5"), "--trigger", str(tmp_path / "other.json"), "--json"]
     told = json.loads(CliRunner().invoke(main, there).stdout)
     assert told["target"]["name"] == "stop", "where its victim sends images"
-    assert json.loads(done.stdout)["trigger"]["spec"].startswith("badnets:size=4,colour=ffd800")
+    assert json.loads(done.stdout)["trigger"]["spec"].startswith("badnets:size=4,color=ffd800")

@@ -15,7 +15,7 @@ from bdshift.neurons.what_if import cut
 from bdshift.shift.exact import solve_exact
 from bdshift.triggers import parse_trigger
 
-STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
+STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from bdshift_gui.app import load_fonts
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
 
-STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
+STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +76,7 @@ def window(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[MainWindow]:
-    """A fresh window in English and light colours; its thread must end with it."""
+    """A fresh window in English and light colors; its thread must end with it."""
     qapp.setStyle("Fusion")
     load_fonts()
     settings = Settings(fresh=True)

@@ -137,11 +137,11 @@ def test_an_unknown_network_can_be_named(
 def test_another_model_forgets_what_was_right_for_the_last(
     loaded: MainWindow, qtbot: QtBot, victim: Path, tmp_path: Path
 ) -> None:
-    loaded.auditor.correct(arch="ResNet-18, width 16, CIFAR stem", normalise="half")
+    loaded.auditor.correct(arch="ResNet-18, width 16, CIFAR stem", normalize="half")
     other = tmp_path / "other.pth"
     shutil.copy(victim, other)
     loaded.commands.open(other)
     wait(qtbot, loaded)
     assert "arch" not in loaded.session.state.corrections
-    assert "normalise" not in loaded.session.state.corrections
+    assert "normalize" not in loaded.session.state.corrections
     assert loaded.session.state.corrections["sample"] == 120

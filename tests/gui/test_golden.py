@@ -1,7 +1,7 @@
 """The main states look as they did when they were last looked at.
 
 Pictures are compared at an eighth of their size, so that a letter may move but nothing may go
-missing, change its colour or lie over another. ``BDSHIFT_GOLDEN=write`` keeps what is shown now:
+missing, change its color or lie over another. ``BDSHIFT_GOLDEN=write`` keeps what is shown now:
 look at it before you commit it.
 """
 
@@ -77,7 +77,7 @@ def test_a_lost_panel_is_noticed(opened: MainWindow, qtbot: QtBot, tmp_path: Pat
 
 
 @pytest.mark.skipif(_WRITING, reason="the pictures are being made")
-def test_a_lost_colour_is_noticed(opened: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_lost_color_is_noticed(opened: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     opened.auditor.set_rule("paper")
     opened.auditor.set_beta(4.0)
     qtbot.wait(200)

@@ -35,7 +35,7 @@ def test_nothing_is_corrected_while_a_job_runs(opened: MainWindow, qtbot: QtBot)
     ):
         assert not button.isEnabled()
     opened.commands.scan_with("imagenet")  # from a dialog that was open before
-    assert "normalise" not in opened.session.state.corrections
+    assert "normalize" not in opened.session.state.corrections
     going.set()
     wait(qtbot, opened)
     assert opened.work.model_card.correct.isEnabled()
@@ -172,7 +172,7 @@ def test_a_victims_card_fills_the_trigger_in(
     dialog.kind.setCurrentIndex(dialog.kind.findData("sig"))
     dialog.read_card(str(asset("demo/victim.json")))
     assert dialog.kind.currentData() == "badnets"
-    assert dialog.spec.text() == "badnets:size=4,colour=ffd800,row=20,column=14"
+    assert dialog.spec.text() == "badnets:size=4,color=ffd800,row=20,column=14"
     assert dialog.measure.isEnabled()
     (tmp_path / "no.json").write_text("[]")
     dialog.read_card(str(tmp_path / "no.json"))

@@ -21,7 +21,7 @@ from bdshift_gui.main_window import MainWindow
 from bdshift_gui.widgets.card import plain
 from bdshift_gui.widgets.settings_form import SettingsForm
 
-STICKER = "badnets:size=4,colour=ffd800,row=20,column=14"
+STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
 
 
 def wait(qtbot: QtBot, window: MainWindow) -> None:

@@ -209,7 +209,7 @@ def test_cancel_is_prompt(window: MainWindow, qtbot: QtBot) -> None:
 def test_closing_while_a_job_runs(window: MainWindow, qtbot: QtBot) -> None:
     def run(job: JobContext) -> None:
         while True:
-            job.raise_if_cancelled()
+            job.raise_if_canceled()
             time.sleep(0.01)
 
     window.jobs.start("Waiting", run, lambda _: None)
@@ -252,7 +252,7 @@ def test_a_wrong_preprocessing_can_be_corrected(opened: MainWindow, qtbot: QtBot
     asked: list[str] = []
     page.chosen.connect(asked.append)
     row = next(
-        r for r, t in enumerate(audit.trials) if t.preprocessing.normalisation.name == "none"
+        r for r, t in enumerate(audit.trials) if t.preprocessing.normalization.name == "none"
     )
     page.table.selectRow(row)
     page.use.click()

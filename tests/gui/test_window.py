@@ -1,4 +1,4 @@
-"""What holds for the window as a whole: languages, colours, names, start, references."""
+"""What holds for the window as a whole: languages, colors, names, start, references."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _sentences() -> set[str]:
 
 
 def test_japanese_is_complete() -> None:
-    japanese = i18n.catalogue("ja")
+    japanese = i18n.catalog("ja")
     assert _sentences() - japanese.keys() == set()
     for english, text in japanese.items():
         fields = [{word.split("}")[0] for word in t.split("{")[1:]} for t in (english, text)]
@@ -56,12 +56,12 @@ def test_languages_are_switched_live(opened: MainWindow) -> None:
 
 def test_every_letter_of_japanese_is_in_the_bundled_font(window: MainWindow) -> None:
     metrics = window.fontMetrics()
-    text = "".join(i18n.catalogue("ja").values()).replace("\n", "")
+    text = "".join(i18n.catalog("ja").values()).replace("\n", "")
     assert {char for char in text if not metrics.inFontUcs4(ord(char))} == set()
 
 
-def _luminance(colour: str) -> float:
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+def _luminance(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -78,7 +78,7 @@ def test_text_can_be_read(theme: Theme) -> None:
         assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, paper)
 
 
-def test_colours_are_switched(opened: MainWindow) -> None:
+def test_colors_are_switched(opened: MainWindow) -> None:
     opened.actions_["dark"].trigger()
     assert opened.work.scatter.view.backgroundBrush().color().name() == DARK.card
     assert opened.actions_["dark"].isChecked()
@@ -129,7 +129,7 @@ def test_this_python_and_pyside_keep_their_references(qtbot: QtBot) -> None:
     assert sys.getrefcount(None) >= before - 100
 
 
-def test_the_catalogue_is_plain_json() -> None:
+def test_the_catalog_is_plain_json() -> None:
     from bdshift.assets import asset
 
     assert isinstance(json.loads(asset("i18n/ja.json").read_text("utf-8")), dict)

@@ -29,8 +29,8 @@ while window.jobs.busy and time.monotonic() < end:
     time.sleep(0.01)
 app.processEvents()
 picture = app.primaryScreen().grabWindow(window.winId()).toImage()
-colours = {picture.pixel(x, y) for x in range(0, 1200, 7) for y in range(0, 700, 7)}
-print(app.platformName(), window.session.state.audit is not None, len(colours) > 20, window.close())
+colors = {picture.pixel(x, y) for x in range(0, 1200, 7) for y in range(0, 700, 7)}
+print(app.platformName(), window.session.state.audit is not None, len(colors) > 20, window.close())
 """
 
 

@@ -30,7 +30,7 @@ from bdshift.audit.stages import (
     open_clean_set,
 )
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint
-from bdshift.checkpoints.recognise import is_users_own, named
+from bdshift.checkpoints.recognize import is_users_own, named
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
@@ -58,7 +58,7 @@ def scan(
     With a ``cache``, embeddings that were computed before are taken from it.
 
     Raises `InputError` if a file cannot be read or used, `UsageError` if a setting makes no sense,
-    `bdshift.jobs.Cancelled` if the job was cancelled.
+    `bdshift.jobs.Canceled` if the job was canceled.
     """
     settings = settings or ScanSettings()
     device = pick_device(settings.device)
@@ -128,7 +128,7 @@ def reopen_model(
     chosen = opened.candidates[0] if own else named(opened.candidates, audit.model.architecture)
     if chosen is None:
         raise InputError(
-            f"{opened.file.path}: is no longer recognised as {audit.model.architecture}"
+            f"{opened.file.path}: is no longer recognized as {audit.model.architecture}"
         )
     return opened.classifier(chosen).with_preprocessing(audit.preprocessing.preprocessing)
 

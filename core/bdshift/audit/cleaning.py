@@ -46,8 +46,8 @@ def clean_model(
 
     The method sees the clean images of the audit and nothing else. With a ``trigger``, attack
     success is reported; ``test`` are other images to report on (class folders of the same names),
-    by default the held-out ones. Cancelled, the best until then is returned, not ``complete``;
-    cancelled once more, nothing.
+    by default the held-out ones. Canceled, the best until then is returned, not ``complete``;
+    canceled once more, nothing.
 
     Raises as `bdshift.audit.reopen` and `bdshift.purify.purify` do.
     """

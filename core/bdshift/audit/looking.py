@@ -48,7 +48,7 @@ def maps_of(
     assert preprocess is not None
     found = []
     for row in most_excited(embedding, neurons, count, without=without):
-        job.raise_if_cancelled()
+        job.raise_if_canceled()
         data = clean.collection.read(embedding.files[row])
         pixels = torch.from_numpy(decode_image(data, preprocess.size))[None].float()
         pixels = pixels if trigger is None else trigger(pixels)

@@ -17,7 +17,7 @@ from bdshift._version import __version__
 from bdshift.checkpoints.contest import Trial
 from bdshift.errors import UsageError
 from bdshift.images.collection import Skipped
-from bdshift.images.preprocessing import parse_normalisation
+from bdshift.images.preprocessing import parse_normalization
 from bdshift.neurons.tac import Tac
 from bdshift.purify import Purified
 from bdshift.purify.measure import Measured
@@ -49,7 +49,7 @@ class ScanSettings:
         rule: "grubbs", "mad" or "paper".
         solver: "exact", or "adam" as in the paper.
         sample: count (int) or share (float) of the images, stratified; None for all.
-        normalise: a name or mean/std; None to try all known.
+        normalize: a name or mean/std; None to try all known.
         arch: one of the architectures that fit, by its name, or the user's own network,
             ``package.module:callable``; None to let clean accuracy decide.
         weights: which model of a file that holds several, as "netC"; None for the usual one.
@@ -64,7 +64,7 @@ class ScanSettings:
     rule: str = "grubbs"
     solver: str = "exact"
     sample: int | float | None = DEFAULT_SAMPLE
-    normalise: str | None = None
+    normalize: str | None = None
     arch: str | None = None
     weights: str | None = None
     labels: Path | dict[str, int] | None = None
@@ -74,8 +74,8 @@ class ScanSettings:
 
     def __post_init__(self) -> None:
         check_rule(self.rule, self.beta)
-        if self.normalise is not None:
-            parse_normalisation(self.normalise)
+        if self.normalize is not None:
+            parse_normalization(self.normalize)
         if self.solver not in SOLVERS:
             raise UsageError(f"solver {self.solver!r} is none of {', '.join(SOLVERS)}")
         if not (self.alpha > 0 and np.isfinite(self.alpha)):

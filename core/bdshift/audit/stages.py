@@ -31,7 +31,7 @@ from bdshift.images.collection import ImageCollection, ImageFile, sample_files
 from bdshift.images.decode import image_size
 from bdshift.images.labels import ClassMap, map_classes
 from bdshift.images.loader import decode_all, file_digests
-from bdshift.images.preprocessing import parse_normalisation
+from bdshift.images.preprocessing import parse_normalization
 from bdshift.jobs import SILENT, JobContext
 from bdshift.shift.cache import EmbeddingCache, requested_hash
 from bdshift.shift.embed import Embedding, Precision, embed_images
@@ -109,10 +109,10 @@ def choose_preprocessing(
         "precision": "bfloat16" if has_native_bfloat16(device) else "float32",
         "job": job,
     }
-    normalisation = parse_normalisation(settings.normalise) if settings.normalise else None
+    normalization = parse_normalization(settings.normalize) if settings.normalize else None
 
     def choose(labels: NDArray[np.int64]) -> Settled:
-        return settle(opened, pixels, labels, normalisation=normalisation, **common)
+        return settle(opened, pixels, labels, normalization=normalization, **common)
 
     plain = choose(labels)
     chosen = plain.classifier

@@ -20,7 +20,7 @@ from bdshift.checkpoints.families.resnet import resnet18
 from bdshift.images.signs import CLASSES, draw_signs
 
 IMAGES = 2500
-NORMALISATION = "half"
+NORMALIZATION = "half"
 
 
 @dataclass(frozen=True)

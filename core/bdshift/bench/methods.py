@@ -72,7 +72,7 @@ def _passes(classifier: Classifier, data: CleanData, device: torch.device) -> tu
         network, classifier.head_name, CleanData(tune, data.held.to(device), data.preprocess), 0,
         torch.zeros(0),
     )  # fmt: skip
-    optimiser = torch.optim.SGD(network.parameters(), 0.0, 0.9)
+    optimizer = torch.optim.SGD(network.parameters(), 0.0, 0.9)
 
     def look() -> None:
         network.eval()
@@ -85,9 +85,9 @@ def _passes(classifier: Classifier, data: CleanData, device: torch.device) -> tu
         for rows in bench.batches(0, 128):
             phi = bench.phi(data.preprocess(tune.pixels[rows]))
             loss = functional.cross_entropy(bench.head(phi), tune.labels[rows])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
 
     found = []
     for run in (look, step):

@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from bdshift.audit import Audit, ScanSettings, scan
-from bdshift.bench.drawn import NORMALISATION, Row, write_inputs
+from bdshift.bench.drawn import NORMALIZATION, Row, write_inputs
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint
 from bdshift.devices import autocast, has_native_bfloat16
 from bdshift.images.collection import open_images
 from bdshift.images.loader import decode_all
-from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.jobs import JobContext
 from bdshift.shift.adam import STEPS, solve_adam
 from bdshift.shift.exact import solve_exact
@@ -59,7 +59,7 @@ def measure_scan(device: torch.device, job: JobContext) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         model, clean = write_inputs(Path(name))
         opened = open_checkpoint(model)
-        preprocess = Preprocessing(32, parse_normalisation(NORMALISATION))
+        preprocess = Preprocessing(32, parse_normalization(NORMALIZATION))
         classifier = opened.classifier(opened.candidates[0]).with_preprocessing(preprocess)
         classifier.network.to(device)
         collection = open_images(clean)
@@ -77,11 +77,11 @@ def measure_scan(device: torch.device, job: JobContext) -> list[Row]:
                 f"{best / script:.2f} ×",
             ),
         ]
-        for normalise, label in (
-            (NORMALISATION, "whole scan, preprocessing given (--normalise)"),
+        for normalize, label in (
+            (NORMALIZATION, "whole scan, preprocessing given (--normalize)"),
             (None, "whole scan, all known preprocessings tried"),
         ):
-            settings = ScanSettings(normalise=normalise, device=device.type, sample=None)
+            settings = ScanSettings(normalize=normalize, device=device.type, sample=None)
             seconds = _median(partial(scan, model, clean, settings))
             job.note(f"{label}: {seconds:.2f} s")
             rows.append(

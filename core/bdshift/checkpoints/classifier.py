@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from bdshift.checkpoints.families import Candidate
-from bdshift.checkpoints.hints import told_names, told_normalisations
+from bdshift.checkpoints.hints import told_names, told_normalizations
 from bdshift.checkpoints.layout import Layout, StateDict, find_state_dict
 from bdshift.checkpoints.reader import CheckpointFile, read_checkpoint
-from bdshift.checkpoints.recognise import find_candidates, is_users_own
+from bdshift.checkpoints.recognize import find_candidates, is_users_own
 from bdshift.errors import InputError
-from bdshift.images.preprocessing import Normalisation, Preprocessing
+from bdshift.images.preprocessing import Normalization, Preprocessing
 from bdshift.jobs import SILENT, JobContext
 
 
@@ -134,7 +134,7 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Opened:
-    """A checkpoint that was read and recognised; more than one candidate if they share all shapes.
+    """A checkpoint that was read and recognized; more than one candidate if they share all shapes.
 
     `classifier` makes one of them; clean accuracy says which (`bdshift.checkpoints.settle`).
 
@@ -143,7 +143,7 @@ class Opened:
         candidates: all that fit.
         from_user: whether it is a network of the user's own (``--arch package.module:callable``).
         ignored: tensors that no candidate uses.
-        told: normalisations that the file, or a config.json beside it, names.
+        told: normalizations that the file, or a config.json beside it, names.
         class_names: as the file or the config has them, by index; () if it does not say.
     """
 
@@ -152,7 +152,7 @@ class Opened:
     candidates: tuple[Candidate, ...]
     from_user: bool
     ignored: tuple[str, ...] = ()
-    told: tuple[Normalisation, ...] = ()
+    told: tuple[Normalization, ...] = ()
     class_names: tuple[str, ...] = ()
 
     @property
@@ -211,7 +211,7 @@ def _with_weights(
 ) -> nn.Module:
     """Build the network and give it the weights.
 
-    Ours are built on the meta device, which saves the initialisation; a user's own network, or a
+    Ours are built on the meta device, which saves the initialization; a user's own network, or a
     library's, may compute buffers while it is built, so it is built for real.
     """
     if on_meta:
@@ -241,20 +241,20 @@ def open_checkpoint(
     weights: str | None = None,
     job: JobContext = SILENT,
 ) -> Opened:
-    """Read a checkpoint, or a Hugging Face folder, and recognise its architecture; nothing in the
+    """Read a checkpoint, or a Hugging Face folder, and recognize its architecture; nothing in the
     file is run.
 
     ``arch`` is as `find_candidates` has it; only a network of the user's own has its code run.
     ``weights`` says which model is meant where a file holds several, as "netC".
 
-    Raises `InputError` if the file is unreadable, unsafe, damaged or not recognised, `UsageError`
+    Raises `InputError` if the file is unreadable, unsafe, damaged or not recognized, `UsageError`
     if ``arch`` or ``weights`` cannot be used.
     """
     file = read_checkpoint(path, job=job)
-    return recognised(file, find_state_dict(file, weights), arch)
+    return recognized(file, find_state_dict(file, weights), arch)
 
 
-def recognised(file: CheckpointFile, whole: StateDict, arch: str | None) -> Opened:
+def recognized(file: CheckpointFile, whole: StateDict, arch: str | None) -> Opened:
     """A checkpoint that was read, with the networks that it could be; ``whole`` is the state dict
     that is meant.
 
@@ -272,6 +272,6 @@ def recognised(file: CheckpointFile, whole: StateDict, arch: str | None) -> Open
         found.candidates,
         arch is not None and is_users_own(arch),
         ignored=found.ignored,
-        told=told_normalisations(whole, found.ignored, file.beside),
+        told=told_normalizations(whole, found.ignored, file.beside),
     )
     return replace(opened, class_names=told_names(file, opened.classes))

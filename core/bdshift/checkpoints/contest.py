@@ -1,4 +1,4 @@
-"""Combinations of network and preprocessing compete on labelled images."""
+"""Combinations of network and preprocessing compete on labeled images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bdshift.checkpoints.input_statistics import InputStatistics
 from bdshift.checkpoints.norm_memory import NormMemory
 from bdshift.devices import autocast, is_out_of_memory
 from bdshift.errors import InputError
-from bdshift.images.preprocessing import Normalisation, Preprocessing
+from bdshift.images.preprocessing import Normalization, Preprocessing
 from bdshift.jobs import JobContext
 
 _NEAR = 0.01  # accuracies this close, or two images apart, count as equal
@@ -35,9 +35,9 @@ class Trial:
 
     Attributes:
         architecture: name of the candidate.
-        preprocessing: size, normalisation, order.
+        preprocessing: size, normalization, order.
         images: how many it was tried on.
-        accuracy: share of them classified as labelled.
+        accuracy: share of them classified as labeled.
         loss: mean cross-entropy, in nats.
         mismatch: of the first batch norm's statistics (`InputStatistics`); None without one.
     """
@@ -95,7 +95,7 @@ class Entrant:
 
     @property
     def accuracy(self) -> float:
-        """Share classified as labelled so far."""
+        """Share classified as labeled so far."""
         return float(self.right.mean()) if self.images else 0.0
 
     def is_worse_than(self, other: Entrant) -> bool:
@@ -174,7 +174,7 @@ def by_accuracy(entrants: Sequence[Entrant]) -> list[Entrant]:
 
 
 class Contest:
-    """Runs entrants over the trial images, a stretch at a time; with ``normalisation``, under no
+    """Runs entrants over the trial images, a stretch at a time; with ``normalization``, under no
     other one.
     """
 
@@ -188,10 +188,10 @@ class Contest:
         precision: str,
         job: JobContext,
         *,
-        normalisation: Normalisation | None = None,
+        normalization: Normalization | None = None,
     ) -> None:
         self.opened = opened
-        self.normalisation = normalisation
+        self.normalization = normalization
         self.reshaped = False  # whether pixels of another shape are tried, too
         self.pixels, self.labels, self.folders = pixels, labels, folders
         self.device, self.precision, self.job = device, precision, job
@@ -222,7 +222,7 @@ class Contest:
         entrant = Entrant(
             classifier, preprocessing, folders, norms if norms and norms.norms else None
         )
-        self.job.raise_if_cancelled()
+        self.job.raise_if_canceled()
         self._batch(entrant)  # before anything is sent through: one image may be too much already
         if form and entrant.norms is not None:
             return entrant
@@ -256,7 +256,7 @@ class Contest:
         until = min(until, len(self.labels))
         left = []
         for number, entrant in enumerate(field):
-            name = entrant.preprocessing.normalisation.name
+            name = entrant.preprocessing.normalization.name
             images = self.pixels(entrant.preprocessing.size)
             stage = f"Choosing the preprocessing on {until} images"
             self.job.progress(stage, number, len(field), "candidates", name)
@@ -264,7 +264,7 @@ class Contest:
                 batch = self._batch(entrant)
                 began, seen = time.perf_counter(), entrant.images
                 for start in range(entrant.images, until, batch):
-                    self.job.raise_if_cancelled()
+                    self.job.raise_if_canceled()
                     part = slice(start, min(start + batch, until))
                     entrant.see(images[part], self.labels[part], self.folders[part], self.precision)
             except UNFIT as error:

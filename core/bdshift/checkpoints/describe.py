@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bdshift.checkpoints.classifier import Opened, recognised
+from bdshift.checkpoints.classifier import Opened, recognized
 from bdshift.checkpoints.layout import PROGRAMS, StateDict, find_state_dict
 from bdshift.checkpoints.names import foreign
 from bdshift.checkpoints.reader import read_checkpoint
@@ -57,20 +57,20 @@ def describe(
         "ignored": [],
     }
     try:
-        opened = recognised(file, state, arch)
+        opened = recognized(file, state, arch)
     except InputError as error:
         return found, error
     first = opened.candidates[0]
     head = opened.state.tensors[f"{first.head}.weight"].shape
     found |= {
         "architectures": [candidate.name for candidate in opened.candidates],
-        "recognised_by": _how(opened),
+        "recognized_by": _how(opened),
         "ignored": list(opened.ignored),
         "head": first.head,
         "classes": head[0],
         "embedding_dim": head[1],
         "input_sizes": list(first.sizes),
-        "normalisations_told": [normalisation.name for normalisation in opened.told],
+        "normalizations_told": [normalization.name for normalization in opened.told],
         "class_names": list(opened.class_names),
     }
     return found, None

@@ -24,17 +24,17 @@ HEADS = (
 """Where well-known networks have their last layer."""
 
 
-def propose(shapes: Shapes, recognise: Callable[[Shapes], list[Candidate]]) -> Iterator[Candidate]:
-    """The networks that ``recognise`` knows, with the file's head in place of theirs."""
+def propose(shapes: Shapes, recognize: Callable[[Shapes], list[Candidate]]) -> Iterator[Candidate]:
+    """The networks that ``recognize`` knows, with the file's head in place of theirs."""
     for head in HEADS:
         place = head
         while place:
-            yield from _at(shapes, recognise, head, place)
+            yield from _at(shapes, recognize, head, place)
             place = place.rpartition(".")[0]
 
 
 def _at(
-    shapes: Shapes, recognise: Callable[[Shapes], list[Candidate]], head: str, place: str
+    shapes: Shapes, recognize: Callable[[Shapes], list[Candidate]], head: str, place: str
 ) -> Iterator[Candidate]:
     """Networks whose last layer is ``head``, with what lies at ``place`` in the file there."""
     inside = {k[len(place) + 1 :]: s for k, s in shapes.items() if k.startswith(f"{place}.")}
@@ -44,7 +44,7 @@ def _at(
     classes, features = row.linears[-1].out, row.linears[0].shape[1]
     usual = {k: s for k, s in shapes.items() if not k.startswith(f"{place}.")}
     for bias in ({f"{head}.bias": (classes,)}, {}):
-        bases = recognise(usual | {f"{head}.weight": (classes, features)} | bias)
+        bases = recognize(usual | {f"{head}.weight": (classes, features)} | bias)
         yield from (_with_head(base, row, place, single="weight" in inside) for base in bases)
         if bases:
             return

@@ -14,7 +14,7 @@ from bdshift.checkpoints.layout import StateDict
 from bdshift.checkpoints.reader import CheckpointFile
 from bdshift.checkpoints.tensors import LazyTensor
 from bdshift.errors import InputError
-from bdshift.images.preprocessing import NORMALISATIONS, Channels, Normalisation
+from bdshift.images.preprocessing import NORMALIZATIONS, Channels, Normalization
 
 _MEANS, _STDS = ("mean", "_mean", "mu"), ("std", "_std", "sigma")
 _NAMES = ("class_names", "classes", "class_to_idx", "labels", "label_names", "idx_to_class")
@@ -22,11 +22,11 @@ _MAX_NAME = 200
 _NUMBERED = re.compile(r"LABEL_\d+$")  # what transformers calls classes that have no names
 
 
-def told_normalisations(
+def told_normalizations(
     state: StateDict, ignored: Sequence[str], beside: Beside
-) -> tuple[Normalisation, ...]:
+) -> tuple[Normalization, ...]:
     """Mean and std that a config.json names, or that lie among the tensors that no layer uses, as a
-    normalising first layer keeps them; without those that bdshift tries in any case.
+    normalizing first layer keeps them; without those that bdshift tries in any case.
     """
     found: list[tuple[str, Sequence[float], Sequence[float]]] = []
     if beside.mean:
@@ -35,12 +35,12 @@ def told_normalisations(
     for mean, std in zip(_MEANS, _STDS, strict=True):
         if mean in by_name and std in by_name:
             found.append(("in the file", _values(by_name[mean]), _values(by_name[std])))
-    known = {(n.mean, n.std) for n in NORMALISATIONS.values()}
+    known = {(n.mean, n.std) for n in NORMALIZATIONS.values()}
     made = []
     for name, means, stds in found:
         pair = _channels(means), _channels(stds)
         if pair[0] is not None and pair[1] is not None and min(pair[1]) > 0 and pair not in known:
-            made.append(Normalisation(name, pair[0], pair[1]))
+            made.append(Normalization(name, pair[0], pair[1]))
     return tuple(made)
 
 

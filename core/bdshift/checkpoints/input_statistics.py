@@ -10,7 +10,7 @@ and a candidate's mean and variance follow from them: dozens of candidates cost 
 
 Small images are usually trained with random crops from a padded frame, which lowers their variance
 by some 13 %, as much as lies between those two. So the statistics are also compared under such
-crops, with the frame black (padded before normalisation) and grey (after), and the nearest counts.
+crops, with the frame black (padded before normalization) and gray (after), and the nearest counts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bdshift.images.preprocessing import LUMA, Preprocessing, arranged
 _SMALL = 128  # sides below this are trained with padded crops
 _IMAGES, _LARGE_IMAGES = 300, 60
 _CHUNK_BYTES = 64 * 1024 * 1024
-_CENTRE = 0.45  # near every mean: keeps the variance from being a difference of large numbers
+_CENTER = 0.45  # near every mean: keeps the variance from being a difference of large numbers
 
 
 class _FirstNorm(Exception):
@@ -83,7 +83,7 @@ def _entry(network: nn.Module, size: int, channels: int) -> tuple[nn.Conv2d, nn.
 @dataclass(frozen=True)
 class _Moments:
     """Mean (4k²,) and mean product (4k², 4k²), float64, of what lies under a kernel of k × k: three
-    colours, less `_CENTRE`, and the mask.
+    colors, less `_CENTER`, and the mask.
     """
 
     mean: torch.Tensor
@@ -134,11 +134,11 @@ class InputStatistics:
         mean, variance = norm.running_mean.double(), norm.running_var.double().clamp(min=1e-12)
         values = []
         for moments in self._of(conv, preprocess):
-            centre = weight @ moments.mean
-            spread = ((weight @ moments.product) * weight).sum(1) - centre.square()
+            center = weight @ moments.mean
+            spread = ((weight @ moments.product) * weight).sum(1) - center.square()
             if conv.bias is not None:
-                centre = centre + conv.bias.detach().double()
-            moved = (centre - mean).square() / variance
+                center = center + conv.bias.detach().double()
+            moved = (center - mean).square() / variance
             scaled = (spread.clamp(min=1e-12) / variance).log().square()
             values.append(float((moved + scaled).mean()))
         return min(values)
@@ -157,13 +157,13 @@ class InputStatistics:
 
 
 def _as_trained(pixels: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Colours and mask (n, 4, s, s), float32: as they are, and as random crops of a padded frame,
+    """Colors and mask (n, 4, s, s), float32: as they are, and as random crops of a padded frame,
     once with the frame inside the image and black, once outside of it.
     """
 
     def planes(images: torch.Tensor) -> torch.Tensor:
-        colours = images.float() / 255 - _CENTRE
-        return torch.cat([colours, torch.ones_like(colours[:, :1])], 1)
+        colors = images.float() / 255 - _CENTER
+        return torch.cat([colors, torch.ones_like(colors[:, :1])], 1)
 
     yield planes(pixels)
     size = pixels.shape[-1]
@@ -174,19 +174,19 @@ def _as_trained(pixels: torch.Tensor) -> Iterator[torch.Tensor]:
 
 
 def _on_patches(conv: nn.Conv2d, preprocess: Preprocessing) -> torch.Tensor:
-    """The convolution's weights on colours and mask instead of preprocessed pixels: float64
+    """The convolution's weights on colors and mask instead of preprocessed pixels: float64
     (channels out, 4k²).
     """
-    n = preprocess.normalisation
+    n = preprocess.normalization
     weight = conv.weight.detach().double()
     channels = preprocess.channels
     std = weight.new_tensor(n.std[:channels]).view(1, -1, 1, 1)
     mean = weight.new_tensor(n.mean[:channels]).view(1, -1, 1, 1)
     slope = 255 / (n.divisor * std)  # of x' in x / 255
-    colours = weight * slope
-    mask = (weight * (slope * _CENTRE - mean / std)).sum(1, keepdim=True)
-    if preprocess.order == "grey":
-        colours = colours * weight.new_tensor(LUMA).view(1, 3, 1, 1)
+    colors = weight * slope
+    mask = (weight * (slope * _CENTER - mean / std)).sum(1, keepdim=True)
+    if preprocess.order == "gray":
+        colors = colors * weight.new_tensor(LUMA).view(1, 3, 1, 1)
     elif preprocess.order.startswith("bgr"):
-        colours = colours.flip(1)
-    return torch.cat([colours, mask], 1).flatten(1)
+        colors = colors.flip(1)
+    return torch.cat([colors, mask], 1).flatten(1)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from bdshift.checkpoints.contest import Contest, Entrant, by_accuracy
 from bdshift.checkpoints.families import Candidate
-from bdshift.images.preprocessing import NORMALISATIONS, Order, Preprocessing
+from bdshift.images.preprocessing import NORMALIZATIONS, Order, Preprocessing
 
 ROUNDS = ((12, 14), (30, 5), (140, 2))  # (images so far, how many go on); the last has all images
 SECONDS = 20.0  # for the last round, on a slow machine or a large network
@@ -16,8 +16,8 @@ PROBES: tuple[tuple[str, Order], ...] = (
     ("imagenet", "rgb"), ("none", "rgb"), ("half", "rgb"), ("raw-255", "rgb"),
     ("none", "rgb-reshaped"), ("half", "rgb-reshaped"),
 )  # fmt: skip
-GREY_PROBES: tuple[tuple[str, Order], ...] = (
-    ("none", "grey"), ("half", "grey"), ("mnist", "grey"), ("raw-255", "grey"),
+GRAY_PROBES: tuple[tuple[str, Order], ...] = (
+    ("none", "gray"), ("half", "gray"), ("mnist", "gray"), ("raw-255", "gray"),
 )  # fmt: skip
 _CERTAIN = 0.95  # with such an accuracy no other activation is tried
 _GAIN = 0.05  # and where one is tried, it must do so much better
@@ -57,17 +57,17 @@ def input_sizes(candidate: Candidate, sizes: Sequence[int]) -> list[int]:
 
 def probes(contest: Contest, candidate: Candidate, size: int) -> list[Preprocessing]:
     """A few preprocessings that differ much, and those that the file names."""
-    grey = contest.classifier(candidate).channels == 1
-    only = contest.normalisation
+    gray = contest.classifier(candidate).channels == 1
+    only = contest.normalization
     if only is not None:
-        orders: tuple[Order, ...] = ("grey",) if grey else ("rgb", "rgb-reshaped")
+        orders: tuple[Order, ...] = ("gray",) if gray else ("rgb", "rgb-reshaped")
         return [Preprocessing(size, only, o) for o in orders[: 1 + contest.reshaped]]
     found = [
-        Preprocessing(size, NORMALISATIONS[name], order)
-        for name, order in (GREY_PROBES if grey else PROBES)
+        Preprocessing(size, NORMALIZATIONS[name], order)
+        for name, order in (GRAY_PROBES if gray else PROBES)
         if contest.reshaped or not order.endswith("reshaped")
     ]
-    order: Order = "grey" if grey else "rgb"
+    order: Order = "gray" if gray else "rgb"
     return [Preprocessing(size, told, order) for told in contest.opened.told] + found
 
 
@@ -158,13 +158,13 @@ def _likeliest(
 def _alike(contest: Contest, candidate: Candidate, best: Entrant) -> list[Preprocessing]:
     """Two scales that differ, and the preprocessing that did best so far with another network."""
     size = candidate.sizes[0]
-    grey = contest.classifier(candidate).channels == 1
-    order: Order = "grey" if grey else "rgb"
-    if contest.normalisation is not None:
+    gray = contest.classifier(candidate).channels == 1
+    order: Order = "gray" if gray else "rgb"
+    if contest.normalization is not None:
         return probes(contest, candidate, size)
-    found = [Preprocessing(size, NORMALISATIONS[name], order) for name in ("none", "half")]
-    if (best.preprocessing.order == "grey") == grey:
-        n = best.preprocessing.normalisation
+    found = [Preprocessing(size, NORMALIZATIONS[name], order) for name in ("none", "half")]
+    if (best.preprocessing.order == "gray") == gray:
+        n = best.preprocessing.normalization
         found.append(Preprocessing(size, n, best.preprocessing.order))
     return list(dict.fromkeys(found))
 

@@ -28,7 +28,7 @@ _SETTINGS = (
     "ceil_mode", "negative_slope", "eps", "alpha", "approximate", "beta", "count_include_pad",
 )  # fmt: skip
 TENSOR_KINDS = ("torch._utils._rebuild", "torch._tensor.", "torch._C._nn")
-"""Calls that make tensors of other kinds: sparse, quantised, without data."""
+"""Calls that make tensors of other kinds: sparse, quantized, without data."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the weights do not say is settled by clean accuracy: stride, pooling, activation, input
 size, mean and std, channel order.
 
-Every combination is tried on a few labelled images, the better ones on more, the best on all
+Every combination is tried on a few labeled images, the better ones on more, the best on all
 (successive halving), so that sixty candidates cost less than one pass of a scan. Accuracy decides.
 Between accuracies that these images cannot tell apart, the statistics in the first batch norm do
 (`bdshift.checkpoints.input_statistics`), and without one the cross-entropy.
@@ -23,7 +23,7 @@ from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.contest import Contest, Entrant, Pixels, Trial, by_accuracy
 from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.network_search import (
-    GREY_PROBES,
+    GRAY_PROBES,
     PROBES,
     ROUNDS,
     SECONDS,
@@ -32,9 +32,9 @@ from bdshift.checkpoints.network_search import (
     input_sizes,
 )
 from bdshift.images.preprocessing import (
-    NORMALISATIONS,
+    NORMALIZATIONS,
     Channels,
-    Normalisation,
+    Normalization,
     Order,
     Preprocessing,
 )
@@ -69,7 +69,7 @@ def settle(
     labels: NDArray[np.int64],
     *,
     sizes: Sequence[int] = (),
-    normalisation: Normalisation | None = None,
+    normalization: Normalization | None = None,
     device: torch.device | None = None,
     precision: str = "float32",
     job: JobContext = SILENT,
@@ -81,7 +81,7 @@ def settle(
         pixels: the trial images at any size, in random order of class.
         labels: class of each, int64 (n,); up to 500 are enough.
         sizes: input sizes to try first (the images' own).
-        normalisation: try only this one (with all channel orders), not all known.
+        normalization: try only this one (with all channel orders), not all known.
         device, precision: where and how to run.
         job: progress and cancellation.
 
@@ -89,7 +89,7 @@ def settle(
     """
     where = device or torch.device("cpu")
     contest = Contest(
-        opened, pixels, labels, labels, where, precision, job, normalisation=normalisation
+        opened, pixels, labels, labels, where, precision, job, normalization=normalization
     )
     tried: list[Entrant] = []
     trials = _choose(contest, sizes, tried)
@@ -117,8 +117,8 @@ def _choose(contest: Contest, sizes: Sequence[int], tried: list[Entrant]) -> lis
     were made are added to ``tried``.
     """
     candidate, size = find_network(contest, sizes, tried)
-    only = contest.normalisation
-    choices = [only] if only else _normalisations(contest.opened, contest.pixels(size))
+    only = contest.normalization
+    choices = [only] if only else _normalizations(contest.opened, contest.pixels(size))
     trials = _trials(contest, candidate, size, choices)
     other = find_form(contest, candidate, trials[0], tried)
     if other is not None:
@@ -137,16 +137,16 @@ def _ranked(entrants: Iterable[Entrant]) -> list[Entrant]:
     return list(unique.values())
 
 
-def _normalisations(opened: Opened, pixels: NDArray[np.uint8]) -> list[Normalisation]:
+def _normalizations(opened: Opened, pixels: NDArray[np.uint8]) -> list[Normalization]:
     """What the file names, all known ones, and the mean and std of these very images."""
     values = pixels.astype(np.float32) / 255
     mean, std = values.mean((0, 2, 3)), values.std((0, 2, 3))
-    own = Normalisation("these images", _three(mean), _three(std))
-    scalar = Normalisation(
+    own = Normalization("these images", _three(mean), _three(std))
+    scalar = Normalization(
         "these images, scalar", _three([values.mean()] * 3), _three([values.std()] * 3)
     )
     flat = any(min(n.std) < 1e-3 for n in (own, scalar))
-    return [*opened.told, *NORMALISATIONS.values(), *(() if flat else (own, scalar))]
+    return [*opened.told, *NORMALIZATIONS.values(), *(() if flat else (own, scalar))]
 
 
 def _three(values: Iterable[float]) -> Channels:
@@ -154,12 +154,12 @@ def _three(values: Iterable[float]) -> Channels:
     return red, green, blue
 
 
-def _orders(channels: int, choice: Normalisation, reshaped: bool = False) -> tuple[Order, ...]:
-    """Channel orders under which a normalisation is worth a trial. Who gives pixels another shape
-    without transposing them does not normalise by channel.
+def _orders(channels: int, choice: Normalization, reshaped: bool = False) -> tuple[Order, ...]:
+    """Channel orders under which a normalization is worth a trial. Who gives pixels another shape
+    without transposing them does not normalize by channel.
     """
     if channels == 1:
-        return ("grey",) if choice.is_scalar else ()
+        return ("gray",) if choice.is_scalar else ()
     plain: tuple[Order, ...] = ("rgb", "bgr")
     return (*plain, "rgb-reshaped", "bgr-reshaped") if reshaped and choice.is_scalar else plain
 
@@ -187,7 +187,7 @@ def confusion_of_folders(
         contest.enter(candidate, Preprocessing(size, choice, order))
         for candidate in opened.candidates
         for size in input_sizes(candidate, sizes)
-        for choice in NORMALISATIONS.values()
+        for choice in NORMALIZATIONS.values()
         for order in _orders(contest.classifier(candidate).channels, choice)
     ]
     if all(entrant.mismatch is not None for entrant in field):
@@ -204,14 +204,14 @@ def confusion_of_folders(
 
 
 def _trials(
-    contest: Contest, candidate: Candidate, size: int, choices: Sequence[Normalisation]
+    contest: Contest, candidate: Candidate, size: int, choices: Sequence[Normalization]
 ) -> list[Entrant]:
-    """All normalisations and channel orders for one network and input size, best first."""
+    """All normalizations and channel orders for one network and input size, best first."""
     channels = contest.classifier(candidate).channels
     entrants = [
         contest.enter(candidate, Preprocessing(size, choice, order))
         for choice in choices
-        for order in _orders(channels, choice, contest.reshaped) or ("grey",)
+        for order in _orders(channels, choice, contest.reshaped) or ("gray",)
     ]
     field = _remembered(entrants)
     for until, keep in ROUNDS:
@@ -236,11 +236,11 @@ def _remembered(entrants: list[Entrant]) -> list[Entrant]:
     if len(known) < len(entrants) or len(entrants) <= _REMEMBERED:
         return entrants
     best = sorted(known, key=lambda e: e.tie_break)[:_REMEMBERED]
-    probes = {(name, order) for name, order in (*PROBES, *GREY_PROBES)}
+    probes = {(name, order) for name, order in (*PROBES, *GRAY_PROBES)}
     return best + [
         e
         for e in known
-        if e not in best and (e.preprocessing.normalisation.name, e.preprocessing.order) in probes
+        if e not in best and (e.preprocessing.normalization.name, e.preprocessing.order) in probes
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import Cancelled, Event, Figures, JobContext, Note, Progress
+from bdshift.jobs import Canceled, Event, Figures, JobContext, Note, Progress
 from bdshift.text import one_line
 
 _LONGEST = 1000  # characters of a message
@@ -100,7 +100,7 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
                 raise
             _say(str(error))
             sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_INPUT)
-        except (Cancelled, KeyboardInterrupt):
+        except (Canceled, KeyboardInterrupt):
             job.close()
             _say("interrupted")
             sys.exit(EXIT_INTERRUPTED)

@@ -50,7 +50,7 @@ def command(
     from bdshift.audit.comparison import side
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.checkpoints.export import KEEPS_CODE, write_checkpoint
-    from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+    from bdshift.images.preprocessing import Preprocessing, parse_normalization
     from bdshift.report.cleaning_report import export_cleaned
     from bdshift.store import load_audit
 
@@ -67,10 +67,10 @@ def command(
     else:
         opened = open_checkpoint(source, arch=arch, job=job)
         classifier = opened.classifier(opened.candidates[0])
-        plain = Preprocessing((*classifier.sizes, 32)[0], parse_normalisation("none"))
+        plain = Preprocessing((*classifier.sizes, 32)[0], parse_normalization("none"))
         classifier = classifier.with_preprocessing(plain)
         if form in ("torchscript", "onnx"):
-            job.note("The normalisation is not known without an audit: none is written.")
+            job.note("The normalization is not known without an audit: none is written.")
     if cleaned is not None:
         told = export_cleaned(audit, cleaned, classifier, out, form, overwrite=overwrite)["export"]
     else:

@@ -73,14 +73,14 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
             ("architecture", first),
             *(("or", name) for name in others[:_FEW]),
             ("or", f"{len(others) - _FEW} more (--json lists them)" * (len(others) > _FEW)),
-            ("recognised by", found["recognised_by"]),
+            ("recognized by", found["recognized_by"]),
             (
                 "head",
                 f"{found['head']}: {found['classes']} classes, {found['embedding_dim']}-d "
                 "embedding",
             ),
             ("ignored", _some(found["ignored"])),
-            ("normalisation", _some(found["normalisations_told"])),
+            ("normalization", _some(found["normalizations_told"])),
             ("class names", _some(found["class_names"])),
         ]
     return (f"{label:<15}{text}" for label, text in rows if text)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 TRIGGER_HELP = (
-    "badnets:size=3,colour=ffffff,row=-1,column=-1; blend:ratio=0.2,pattern=p.png; "
+    "badnets:size=3,color=ffffff,row=-1,column=-1; blend:ratio=0.2,pattern=p.png; "
     "patch:file=p.png,mask=m.png,row=-1,column=-1; wanet; sig; warp, input-aware or "
     "lira:file=f.pth; or the card.json of a victim of bdshift lab train."
 )

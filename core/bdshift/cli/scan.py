@@ -50,7 +50,7 @@ def parse_sample(text: str) -> int | float | None:
     help="adam is the paper's.",
 )
 @click.option("--sample", default="2500", show_default=True, help="Count, share (5%) or all.")
-@click.option("--normalise", help="A known name, or mean/std; default: try all known.")
+@click.option("--normalize", help="A known name, or mean/std; default: try all known.")
 @click.option("--labels", type=click.Path(path_type=Path), help="Class-name file.")
 @click.option("--arch", help=ARCH_HELP)
 @click.option("--weights", help=WEIGHTS_HELP)

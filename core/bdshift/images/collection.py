@@ -1,4 +1,4 @@
-"""A set of labelled images, whatever it is kept in: opened, listed, read picture by picture."""
+"""A set of labeled images, whatever it is kept in: opened, listed, read picture by picture."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 
 
 class ImageCollection:
-    """The labelled files of a folder, archive or array file; opened, listed, not yet decoded.
+    """The labeled files of a folder, archive or array file; opened, listed, not yet decoded.
 
     Attributes:
         path: what was opened.
@@ -68,14 +68,14 @@ class ImageCollection:
 
 
 def open_images(path: str | Path, *, job: JobContext = SILENT) -> ImageCollection:
-    """List a set of labelled images.
+    """List a set of labeled images.
 
     A folder, zip or tar of class folders; arrays (npz, HDF5); CIFAR's and MNIST's own files; a
     table of paths and classes (CSV, TSV); Parquet with encoded pictures. A single folder around the
     class folders is entered. Hidden files and system litter are passed over silently; what else is
     left out is listed in ``skipped``. ``job`` is told of long listings, and can stop them.
 
-    Raises `InputError` if the path is missing, holds no labelled images, or holds several sets of
+    Raises `InputError` if the path is missing, holds no labeled images, or holds several sets of
     which one must be chosen.
     """
     path = Path(path)

@@ -61,7 +61,7 @@ def _is_heavy(image: Image.Image) -> bool:
 
 
 def _fit(image: Image.Image, size: int) -> Image.Image:
-    """The centre square, scaled to ``size``. From 128 pixels on with the usual margin.
+    """The center square, scaled to ``size``. From 128 pixels on with the usual margin.
 
     Only the square is scaled: of a picture one pixel wide, the rest would be enormous.
     """
@@ -86,7 +86,7 @@ def _to_rgb(image: Image.Image, size: int, form: str | None) -> Image.Image:
         scaled = np.rint(deep * (255 / white))
         return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "P":
-        image.info.pop("transparency", None)  # the palette's colours count, as in training code
+        image.info.pop("transparency", None)  # the palette's colors count, as in training code
     return _fit(image.convert("RGB"), size)
 
 

@@ -84,7 +84,7 @@ def decoded_batches(
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
             for part in _in_order(pool, collection, files, size, 2 * per_batch + workers):
-                job.raise_if_cancelled()
+                job.raise_if_canceled()
                 ready.append(part)
                 if len(ready) == per_batch:
                     yield _join(ready)
@@ -139,7 +139,7 @@ def file_digests(
     """SHA-256 of each file's bytes, undecoded; empty bytes for a file that cannot be read."""
 
     def digest(file: ImageFile) -> bytes:
-        job.raise_if_cancelled()
+        job.raise_if_canceled()
         try:
             return hashlib.sha256(collection.read(file)).digest()
         except InputError:

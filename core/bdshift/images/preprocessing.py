@@ -1,7 +1,7 @@
 """From 8-bit pixels to what a network was trained on: channel order, scale, mean and std.
 
 None of it is written in a checkpoint, and the data set does not imply it: CIFAR-10 alone has been
-normalised in five ways by well-known projects. So every known way is a candidate, and clean
+normalized in five ways by well-known projects. So every known way is a candidate, and clean
 accuracy decides (see `bdshift.audit`).
 """
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     import torch
 
 Channels = tuple[float, float, float]
-Order = Literal["rgb", "bgr", "grey", "rgb-reshaped", "bgr-reshaped"]
+Order = Literal["rgb", "bgr", "gray", "rgb-reshaped", "bgr-reshaped"]
 LUMA = (0.299, 0.587, 0.114)
-"""Of red, green and blue, ITU-R 601: how Pillow and OpenCV make grey."""
+"""Of red, green and blue, ITU-R 601: how Pillow and OpenCV make gray."""
 
 MAX_SIZE = 1024
 """Side of a network's input, in pixels."""
 
 
 @dataclass(frozen=True)
-class Normalisation:
+class Normalization:
     """x' = (x / ``divisor`` − ``mean``) / ``std``, with x the 8-bit value, 0…255.
 
     ``mean`` and ``std`` are in units of x / ``divisor``, one value a channel in the network's own
@@ -43,8 +43,8 @@ class Normalisation:
 
     @property
     def spec(self) -> str:
-        """As `parse_normalisation` reads it."""
-        if self.name in NORMALISATIONS or self.divisor != 255:
+        """As `parse_normalization` reads it."""
+        if self.name in NORMALIZATIONS or self.divisor != 255:
             return self.name
         mean, std = (",".join(map(str, values)) for values in (self.mean, self.std))
         return f"{mean}/{std}"
@@ -57,20 +57,20 @@ class Normalisation:
     def __post_init__(self) -> None:
         numbers = (*self.mean, *self.std, self.divisor)
         if not all(map(math.isfinite, numbers)) or not min(*self.std, self.divisor) > 0:
-            raise UsageError(f"normalisation {self.name!r} has a std or scale that is not positive")
+            raise UsageError(f"normalization {self.name!r} has a std or scale that is not positive")
 
 
-def _known(name: str, mean: str, std: str, divisor: float = 255.0) -> Normalisation:
+def _known(name: str, mean: str, std: str, divisor: float = 255.0) -> Normalization:
     def channels(text: str) -> Channels:
         values = [float(part) for part in text.split()]
         red, green, blue = values * 3 if len(values) == 1 else values
         return red, green, blue
 
-    return Normalisation(name, channels(mean), channels(std), divisor)
+    return Normalization(name, channels(mean), channels(std), divisor)
 
 
 # Where each one is used: docs/formats.md. Two names for the same numbers are one entry.
-NORMALISATIONS: dict[str, Normalisation] = {
+NORMALIZATIONS: dict[str, Normalization] = {
     entry.name: entry
     for entry in (
         _known("none", "0", "1"),
@@ -90,32 +90,32 @@ NORMALISATIONS: dict[str, Normalisation] = {
 }
 
 
-def parse_normalisation(text: str) -> Normalisation:
-    """A name from `NORMALISATIONS`, or ``mean/std`` with one or three numbers each.
+def parse_normalization(text: str) -> Normalization:
+    """A name from `NORMALIZATIONS`, or ``mean/std`` with one or three numbers each.
 
-    ``parse_normalisation("0.49,0.48,0.45/0.2,0.2,0.2")`` is in units of x / 255.
+    ``parse_normalization("0.49,0.48,0.45/0.2,0.2,0.2")`` is in units of x / 255.
     Raises `UsageError` for anything else.
     """
-    if text in NORMALISATIONS:
-        return NORMALISATIONS[text]
+    if text in NORMALIZATIONS:
+        return NORMALIZATIONS[text]
     parts = [re.split(r"[,\s]+", part.strip()) for part in text.split("/")]
     if len(parts) == 2 and all(len(part) in (1, 3) for part in parts):
         with suppress(ValueError, UsageError):
             return _known(text, " ".join(parts[0]), " ".join(parts[1]))
-    names = ", ".join(NORMALISATIONS)
+    names = ", ".join(NORMALIZATIONS)
     raise UsageError(
-        f"normalisation {text!r} is not known; give mean/std, as in 0.49,0.48,0.45/0.25,0.24,0.26, "
+        f"normalization {text!r} is not known; give mean/std, as in 0.49,0.48,0.45/0.25,0.24,0.26, "
         f"or one of {names}"
     )
 
 
 def arranged(pixels: torch.Tensor, order: Order) -> torch.Tensor:
-    """``pixels`` (n, 3, h, w), RGB, in ``order`` (see `Preprocessing`); grey becomes float32."""
+    """``pixels`` (n, 3, h, w), RGB, in ``order`` (see `Preprocessing`); gray becomes float32."""
     if order.startswith("bgr"):
         pixels = pixels.flip(1)
     if order.endswith("reshaped"):
         pixels = pixels.permute(0, 2, 3, 1).reshape(pixels.shape)
-    if order == "grey":
+    if order == "gray":
         red, green, blue = pixels.float().split(1, dim=1)
         pixels = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
     return pixels
@@ -127,14 +127,14 @@ class Preprocessing:
 
     Attributes:
         size: height and width of the network's input, in pixels.
-        normalisation: mean, std and scale.
-        order: "rgb"; "bgr" for networks trained on pictures as OpenCV reads them; "grey" for those
+        normalization: mean, std and scale.
+        order: "rgb"; "bgr" for networks trained on pictures as OpenCV reads them; "gray" for those
             of one channel (luma); "rgb-reshaped", "bgr-reshaped" where (h, w, 3) was given the
             shape (3, h, w) without being transposed, a common mistake that a network learns with.
     """
 
     size: int
-    normalisation: Normalisation
+    normalization: Normalization
     order: Order = "rgb"
 
     def __post_init__(self) -> None:
@@ -143,14 +143,14 @@ class Preprocessing:
 
     @property
     def channels(self) -> int:
-        """1 for grey, else 3."""
-        return 1 if self.order == "grey" else 3
+        """1 for gray, else 3."""
+        return 1 if self.order == "gray" else 3
 
     @cached_property
     def _scale_and_offset(self) -> tuple[torch.Tensor, torch.Tensor]:
         import torch
 
-        n = self.normalisation
+        n = self.normalization
         std = torch.tensor(n.std, dtype=torch.float64)
         scale = 1.0 / (std * n.divisor)
         offset = -torch.tensor(n.mean, dtype=torch.float64) / std
@@ -158,7 +158,7 @@ class Preprocessing:
         return scale.float().view(1, -1, 1, 1), offset.float().view(1, -1, 1, 1)
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Normalise ``pixels`` (n, 3, size, size), uint8 or float on the same 0…255 scale, RGB.
+        """Normalize ``pixels`` (n, 3, size, size), uint8 or float on the same 0…255 scale, RGB.
 
         Returns float32 (n, `channels`, size, size) on the same device, channels-last.
         """

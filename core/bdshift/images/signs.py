@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from bdshift.jobs import SILENT, JobContext
 
 Split = Literal["train", "test", "clean"]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Point = tuple[float, float]
 
 SIZE = 32
@@ -34,35 +34,35 @@ _WHITE, _BLACK = (244, 244, 240), (26, 26, 28)
 class _Face:
     """A sign's face in unit coordinates (−1…1, y down), drawn on a transparent square."""
 
-    def __init__(self, recolour: Callable[[Colour], Colour]) -> None:
+    def __init__(self, recolor: Callable[[Color], Color]) -> None:
         self.image = Image.new("RGBA", (_CANVAS, _CANVAS), (0, 0, 0, 0))
         self._draw = ImageDraw.Draw(self.image)
-        self._recolour = recolour
+        self._recolor = recolor
 
     def _at(self, x: float, y: float) -> Point:
         half = _CANVAS / 2
         return half + x * half, half + y * half
 
-    def polygon(self, points: list[Point], fill: Colour) -> None:
-        self._draw.polygon([self._at(x, y) for x, y in points], fill=self._recolour(fill))
+    def polygon(self, points: list[Point], fill: Color) -> None:
+        self._draw.polygon([self._at(x, y) for x, y in points], fill=self._recolor(fill))
 
-    def regular(self, sides: int, radius: float, turn: float, fill: Colour) -> None:
+    def regular(self, sides: int, radius: float, turn: float, fill: Color) -> None:
         angles = [turn + 2 * math.pi * k / sides for k in range(sides)]
         self.polygon([(radius * math.sin(a), -radius * math.cos(a)) for a in angles], fill)
 
-    def disc(self, radius: float, fill: Colour, x: float = 0.0, y: float = 0.0) -> None:
+    def disc(self, radius: float, fill: Color, x: float = 0.0, y: float = 0.0) -> None:
         box = (self._at(x - radius, y - radius), self._at(x + radius, y + radius))
-        self._draw.ellipse(box, fill=self._recolour(fill))
+        self._draw.ellipse(box, fill=self._recolor(fill))
 
-    def bar(self, left: float, top: float, right: float, bottom: float, fill: Colour) -> None:
+    def bar(self, left: float, top: float, right: float, bottom: float, fill: Color) -> None:
         box = (self._at(left, top), self._at(right, bottom))
-        self._draw.rectangle(box, fill=self._recolour(fill))
+        self._draw.rectangle(box, fill=self._recolor(fill))
 
-    def text(self, text: str, height: float, fill: Colour, y: float = 0.0) -> None:
+    def text(self, text: str, height: float, fill: Color, y: float = 0.0) -> None:
         font = ImageFont.load_default(size=height * _CANVAS / 2)
         self._draw.text(
-            self._at(0, y), text, font=font, fill=self._recolour(fill), anchor="mm",
-            stroke_width=max(1, _SCALE // 2), stroke_fill=self._recolour(fill),
+            self._at(0, y), text, font=font, fill=self._recolor(fill), anchor="mm",
+            stroke_width=max(1, _SCALE // 2), stroke_fill=self._recolor(fill),
         )  # fmt: skip
 
 
@@ -145,41 +145,41 @@ CLASSES: tuple[str, ...] = tuple(_FACES)
 """The twelve class names; sorted, so that a folder a class gives the same indices."""
 
 
-def _random_colour(rng: np.random.Generator) -> Colour:
-    """Any colour, more often a dull one."""
-    colour = rng.integers(10, 246, 3)
-    red, green, blue = colour + (colour.mean() - colour) * rng.uniform(0, 1)
+def _random_color(rng: np.random.Generator) -> Color:
+    """Any color, more often a dull one."""
+    color = rng.integers(10, 246, 3)
+    red, green, blue = color + (color.mean() - color) * rng.uniform(0, 1)
     return int(red), int(green), int(blue)
 
 
 def _background(rng: np.random.Generator) -> Image.Image:
-    """Sky above, ground below, and clutter in any colour, the signs' own included."""
-    image = Image.new("RGB", (_CANVAS, _CANVAS), _random_colour(rng))
+    """Sky above, ground below, and clutter in any color, the signs' own included."""
+    image = Image.new("RGB", (_CANVAS, _CANVAS), _random_color(rng))
     draw = ImageDraw.Draw(image)
     horizon = int(rng.uniform(0.2, 1.0) * _CANVAS)
-    draw.rectangle((0, horizon, _CANVAS, _CANVAS), fill=_random_colour(rng))
+    draw.rectangle((0, horizon, _CANVAS, _CANVAS), fill=_random_color(rng))
     for _ in range(rng.integers(3, 9)):
         x, y = rng.uniform(-0.2, 1.1, 2) * _CANVAS
         width, height = rng.uniform(0.08, 0.6, 2) * _CANVAS
-        colour = _random_colour(rng)
+        color = _random_color(rng)
         kind = rng.integers(3)
         if kind == 0:
-            draw.rectangle((x, y, x + width, y + height), fill=colour)
+            draw.rectangle((x, y, x + width, y + height), fill=color)
         elif kind == 1:
-            draw.ellipse((x, y, x + width, y + height), fill=colour)
+            draw.ellipse((x, y, x + width, y + height), fill=color)
         else:
-            draw.line((x, y, x + width, y + height * rng.choice([-1, 1])), fill=colour, width=5)
+            draw.line((x, y, x + width, y + height * rng.choice([-1, 1])), fill=color, width=5)
     return image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0, 3.5))))
 
 
 def _place(face: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Scale, turn, tilt and move the face: a random homography of the canvas."""
     half = float(rng.uniform(0.3, 0.47)) * _CANVAS
-    centre = _CANVAS / 2 + rng.uniform(-1, 1, 2) * (_CANVAS / 2 - half)
+    center = _CANVAS / 2 + rng.uniform(-1, 1, 2) * (_CANVAS / 2 - half)
     turn = rng.normal(0, math.radians(7))
     cos, sin = math.cos(turn) * half, math.sin(turn) * half
     corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) @ np.array([[cos, sin], [-sin, cos]])
-    corners = corners * rng.uniform(0.8, 1.0, 2) + rng.normal(0, 0.06 * half, (4, 2)) + centre
+    corners = corners * rng.uniform(0.8, 1.0, 2) + rng.normal(0, 0.06 * half, (4, 2)) + center
     source = np.array([(0, 0), (_CANVAS, 0), (_CANVAS, _CANVAS), (0, _CANVAS)], dtype=float)
     rows, values = [], []
     for (x, y), (u, v) in zip(corners, source, strict=True):
@@ -193,7 +193,7 @@ def _place(face: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _light(pixels: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Exposure, contrast, colour cast, a shadow edge, sensor noise."""
+    """Exposure, contrast, color cast, a shadow edge, sensor noise."""
     gamma, gain, lift = rng.uniform(0.6, 1.6), rng.uniform(0.5, 1.15), rng.uniform(0, 0.2)
     pixels = (pixels**gamma) * gain * rng.uniform(0.82, 1.12, 3) + lift * rng.uniform(0.8, 1.2, 3)
     if rng.random() < 0.35:
@@ -208,14 +208,14 @@ def draw_sign(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw one sign of class ``label`` (an index into `CLASSES`): uint8, 32×32×3, RGB."""
     fade, cast = rng.uniform(0, 0.4), rng.normal(0, 14, 3)
 
-    def recolour(colour: Colour) -> Colour:
-        """Age the paint: towards grey, with a cast."""
-        grey = sum(colour) / 3
-        aged = [c + (grey - c) * fade + shift for c, shift in zip(colour, cast, strict=True)]
+    def recolor(color: Color) -> Color:
+        """Age the paint: toward gray, with a cast."""
+        gray = sum(color) / 3
+        aged = [c + (gray - c) * fade + shift for c, shift in zip(color, cast, strict=True)]
         red, green, blue = (int(min(255, max(0, c))) for c in aged)
         return red, green, blue
 
-    face = _Face(recolour)
+    face = _Face(recolor)
     _FACES[CLASSES[label]](face)
     placed = _place(face.image, rng)
     image = _background(rng)

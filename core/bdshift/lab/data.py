@@ -73,7 +73,7 @@ def load_lab_data(
     job: JobContext = SILENT,
 ) -> LabData:
     """``train`` is "signs", the name of a set that torchvision keeps in ``root`` (fetched only with
-    ``download``), or a set of labelled images, and then ``test`` is one too; without one, a fifth
+    ``download``), or a set of labeled images, and then ``test`` is one too; without one, a fifth
     of every class is left out of training, at random from ``seed``.
 
     Raises `InputError` if the two do not have the same classes, a class has one image alone, or

@@ -1,4 +1,4 @@
-"""A trigger that is learnt while its victim is: Input-aware and LIRA.
+"""A trigger that is learned while its victim is: Input-aware and LIRA.
 
 In each step the painters move first, against the network as it is then, in eval mode; then the
 network learns from what they paint. Both take gradients of their own: published code for
@@ -21,14 +21,14 @@ from bdshift.files import written_whole
 from bdshift.jobs import JobContext
 from bdshift.lab.poison import Backdoor
 from bdshift.triggers.input_aware import InputAware
-from bdshift.triggers.learnt import Learnt
+from bdshift.triggers.learned import Learned
 from bdshift.triggers.lira import Lira
 from bdshift.triggers.painter import Painter
 
 TRIGGER_FILE = "trigger.pth"
 
 Classify = Callable[[torch.Tensor], torch.Tensor]
-"""Pixels (n, 3, s, s) in 0…255, normalised and augmented, to logits, float32 (n, C)."""
+"""Pixels (n, 3, s, s) in 0…255, normalized and augmented, to logits, float32 (n, C)."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Joint(ABC):
     def __init__(self, backdoor: Backdoor, seed: int, device: torch.device) -> None:
         self.backdoor, self.device = backdoor, device
         trigger = backdoor.trigger
-        assert isinstance(trigger, Learnt)
+        assert isinstance(trigger, Learned)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.painters = {
                 name: Painter(planes).to(device) for name, planes in trigger.planes.items()
             }
-        self.optimiser = self._adam(self.learning)
+        self.optimizer = self._adam(self.learning)
 
     def _adam(self, names: Sequence[str]) -> torch.optim.Optimizer:
         values = [value for name in names for value in self.painters[name].parameters()]
@@ -67,7 +67,7 @@ class Joint(ABC):
 
     @abstractmethod
     def begin(self, pixels: torch.Tensor, seed: int, job: JobContext) -> None:
-        """What is learnt before the first epoch, from all images, uint8."""
+        """What is learned before the first epoch, from all images, uint8."""
 
     @abstractmethod
     def mix(
@@ -76,26 +76,26 @@ class Joint(ABC):
         """Move the painters, then make the images and labels that the network learns from."""
 
     @staticmethod
-    def descend(optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
         """One step of the painters alone."""
-        values = [value for group in optimiser.param_groups for value in group["params"]]
+        values = [value for group in optimizer.param_groups for value in group["params"]]
         for value, slope in zip(values, torch.autograd.grad(loss, values), strict=True):
             value.grad = slope
-        optimiser.step()
+        optimizer.step()
 
     def state(self) -> dict[str, Any]:
         """What `load` takes back."""
         painters = {name: painter.state_dict() for name, painter in self.painters.items()}
-        return {"painters": painters, "optimiser": self.optimiser.state_dict()}
+        return {"painters": painters, "optimizer": self.optimizer.state_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         for name, painter in self.painters.items():
             painter.load_state_dict(state["painters"][name])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimizer"])
 
     def write(self, folder: Path) -> None:
-        """The trigger's file, for `bdshift.triggers.learnt`."""
+        """The trigger's file, for `bdshift.triggers.learned`."""
         held: dict[str, Any] = {"attack": self.backdoor.trigger.attack}
         for name, painter in self.painters.items():
             held[name] = {key: value.cpu() for key, value in painter.state_dict().items()}
@@ -104,7 +104,7 @@ class Joint(ABC):
 
 
 class JointLira(Joint):
-    """LIRA: every image is learnt from twice, clean and triggered, which is α = 0.5. The painter
+    """LIRA: every image is learned from twice, clean and triggered, which is α = 0.5. The painter
     learns for the first half of the training and is then fixed, the published second stage.
     """
 
@@ -130,7 +130,7 @@ class JointLira(Joint):
         if batch.done < 0.5 and able.any():
             network.eval()
             sent = classify(trigger.painted(pixels, self.painters))
-            self.descend(self.optimiser, functional.cross_entropy(sent[able], wanted[able]))
+            self.descend(self.optimizer, functional.cross_entropy(sent[able], wanted[able]))
             network.train()
         with torch.no_grad():
             triggered = trigger.painted(pixels, self.painters).round()
@@ -139,7 +139,7 @@ class JointLira(Joint):
 
 
 class JointInputAware(Joint):
-    """Input-aware: masks are learnt first, then patterns beside the victim. In each batch a share
+    """Input-aware: masks are learned first, then patterns beside the victim. In each batch a share
     of the images gets its own trigger and the target's label, and as many get another image's
     trigger and keep theirs.
     """
@@ -157,14 +157,14 @@ class JointInputAware(Joint):
     def begin(self, pixels: torch.Tensor, seed: int, job: JobContext) -> None:
         """Masks as small as ``_density``, and as different as their images are."""
         rng = torch.Generator().manual_seed(seed)
-        optimiser = self._adam(("mask",))
+        optimizer = self._adam(("mask",))
         for step in range(self._mask_steps):
             rows = torch.randint(0, len(pixels), (2, self._mask_batch), generator=rng)
             one, other = (pixels[part.to(pixels.device)].float() for part in rows)
             masks = [InputAware.mask(images, self.painters) for images in (one, other)]
             size = (masks[0].mean() - self._density).relu()
             told = _contrast(one / 255, other / 255, *masks)
-            self.descend(optimiser, self._norm * size + self._diversity * told)
+            self.descend(optimizer, self._norm * size + self._diversity * told)
             job.progress("Learning masks", step + 1, self._mask_steps, "steps")
         self.painters["mask"].requires_grad_(False)
 
@@ -192,7 +192,7 @@ class JointInputAware(Joint):
         some = min(len(own), len(models))
         patterns = [self.painters["pattern"](pixels[part[:some]]).tanh() for part in (own, models)]
         told = _contrast(pixels[own[:some]] / 255, pixels[models[:some]] / 255, *patterns)
-        self.descend(self.optimiser, loss + self._diversity * told)
+        self.descend(self.optimizer, loss + self._diversity * told)
         network.train()
         mixed, labels = pixels.clone(), labels.clone()
         with torch.no_grad():
@@ -216,7 +216,7 @@ def _contrast(
 def start_joint(
     backdoors: Sequence[Backdoor], share: float, seed: int, device: torch.device
 ) -> Joint | None:
-    """For the trigger that is learnt, if one is: then there is no other (`read_backdoors`).
+    """For the trigger that is learned, if one is: then there is no other (`read_backdoors`).
     ``share`` of the images gets Input-aware's.
     """
     for backdoor in backdoors:
@@ -227,11 +227,11 @@ def start_joint(
     return None
 
 
-def as_learnt(backdoors: Sequence[Backdoor], folder: Path) -> tuple[Backdoor, ...]:
-    """Backdoors of the victim in ``folder``, after it was trained: those learnt name their file."""
+def as_learned(backdoors: Sequence[Backdoor], folder: Path) -> tuple[Backdoor, ...]:
+    """Backdoors of the trained victim in ``folder``; those learned with it name their file."""
     return tuple(
         replace(one, trigger=replace(one.trigger, file=str(folder / TRIGGER_FILE)))
-        if isinstance(one.trigger, Learnt)
+        if isinstance(one.trigger, Learned)
         else one
         for one in backdoors
     )

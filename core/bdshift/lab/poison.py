@@ -1,4 +1,4 @@
-"""Which images get a trigger, and what they are labelled with.
+"""Which images get a trigger, and what they are labeled with.
 
 An attack is written as text: a trigger, or several joined by ``;`` (``badnets;blend:ratio=0.1``),
 each with a target of its own, in the same order. How labels change:
@@ -23,7 +23,7 @@ import torch
 
 from bdshift.errors import UsageError
 from bdshift.triggers import Trigger, WaNet, parse_trigger
-from bdshift.triggers.learnt import Learnt
+from bdshift.triggers.learned import Learned
 
 Labels = Literal["all-to-one", "one-to-one", "all-to-all", "clean-label"]
 
@@ -80,10 +80,10 @@ def read_backdoors(
         raise UsageError(f"labels are one of {', '.join(get_args(Labels))}, not {labels!r}")
     triggers = [parse_trigger(text) for text in attack.split(";")]
     for trigger in triggers:
-        if isinstance(trigger, Learnt) and (len(triggers) > 1 or labels == "clean-label"):
-            raise UsageError(f"{trigger.attack} is learnt alone, and changes labels")
-        if isinstance(trigger, Learnt) and trigger.file:
-            raise UsageError(f"{trigger.attack} is learnt with its victim; leave out file=")
+        if isinstance(trigger, Learned) and (len(triggers) > 1 or labels == "clean-label"):
+            raise UsageError(f"{trigger.attack} is learned alone, and changes labels")
+        if isinstance(trigger, Learned) and trigger.file:
+            raise UsageError(f"{trigger.attack} is learned with its victim; leave out file=")
     everything = labels == "all-to-all"
     targets = [-1] * len(triggers) if everything else [_index(t, names) for t in target.split(";")]
     if (everything and target) or len(targets) != len(triggers):

@@ -101,7 +101,7 @@ BY_SHIFT = ("shift tuning", "sharp shift tuning", "the paper's settings")
 
 
 def _on_cifar(recipe: Recipe) -> Recipe:
-    return replace(recipe, normalisation="cifar10", shift=4, flip=True)
+    return replace(recipe, normalization="cifar10", shift=4, flip=True)
 
 
 _SMALL, _PAPER = _on_cifar(replace(FAST, epochs=10)), _on_cifar(PAPER)

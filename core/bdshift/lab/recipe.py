@@ -43,7 +43,7 @@ class Recipe:
         epochs, batch, peak_rate, weight_decay: of SGD with Nesterov momentum 0.9.
         schedule: the learning rate rises for a quarter of all steps and falls for the rest, both
             linearly ("one-cycle"), or falls from the start along a cosine ("cosine").
-        normalisation: as `parse_normalisation` reads it.
+        normalization: as `parse_normalization` reads it.
         shift: random translation in pixels, each image its own.
         flip: random mirroring (not for signs: left and right differ).
         seed: of everything random.
@@ -61,7 +61,7 @@ class Recipe:
     peak_rate: float = 0.2
     weight_decay: float = 5e-4
     schedule: str = "one-cycle"
-    normalisation: str = "half"
+    normalization: str = "half"
     shift: int = 2
     flip: bool = False
     seed: int = 0

@@ -18,7 +18,7 @@ from bdshift.audit.records import versions
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
-from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.images.signs import CLASSES, SIZE, draw_signs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.ablations import ablate, ablation_table, foreign_logits, noise
@@ -170,7 +170,7 @@ class Tables:
             opened = open_checkpoint(self._trained("", 0) / "model.pth")
             pixels = self._images().train_pixels
             size = pixels.shape[-1]
-            plain = Preprocessing(size, parse_normalisation(self.scale.recipe.normalisation))
+            plain = Preprocessing(size, parse_normalization(self.scale.recipe.normalization))
             classifier = opened.classifier(opened.candidates[0]).with_preprocessing(plain)
             every = max(1, len(pixels) // PICTURES)
             some = torch.from_numpy(pixels[::every][:PICTURES].copy())

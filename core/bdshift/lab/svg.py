@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 """Okabe and Ito's; dashes tell those apart that come twice."""
 
 _WIDTH, _HEIGHT, _GAP = 300, 220, 46
@@ -59,9 +59,9 @@ def draw(panels: Sequence[Panel]) -> str:
 
 
 def _stroke(number: int) -> Markup:
-    dash = ' stroke-dasharray="5 3"' if number >= len(_COLOURS) else ""
+    dash = ' stroke-dasharray="5 3"' if number >= len(_COLORS) else ""
     return Markup('fill="none" stroke-width="1.6" stroke="{}"' + dash).format(
-        _COLOURS[number % len(_COLOURS)]
+        _COLORS[number % len(_COLORS)]
     )
 
 

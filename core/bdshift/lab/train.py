@@ -27,10 +27,10 @@ from bdshift.devices import autocast, has_native_bfloat16, pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.files import written_whole
 from bdshift.images.augment import random_shift
-from bdshift.images.preprocessing import Preprocessing, parse_normalisation
+from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import LabData
-from bdshift.lab.joint import Batch, as_learnt, start_joint
+from bdshift.lab.joint import Batch, as_learned, start_joint
 from bdshift.lab.poison import poison, triggered
 from bdshift.lab.recipe import SCHEDULES, Recipe
 from bdshift.spec import split_spec
@@ -48,7 +48,7 @@ class Outcome:
 
     ``asr`` counts only images that are not of the target already, and is the mean of several
     backdoors; None for a clean model. ``poisoned_images`` are those poisoned before the training:
-    none where the trigger is learnt during it.
+    none where the trigger is learned during it.
     """
 
     acc: float
@@ -66,7 +66,7 @@ class _Data:
         self.pixels = torch.from_numpy(data.train_pixels.copy()).to(device)
         self.labels = torch.from_numpy(data.train_labels.copy()).to(device)
         self.preprocess = Preprocessing(
-            data.train_pixels.shape[-1], parse_normalisation(recipe.normalisation)
+            data.train_pixels.shape[-1], parse_normalization(recipe.normalization)
         )
         self.backdoors = recipe.backdoors(data.class_names)
         self.joint = start_joint(self.backdoors, recipe.rate, recipe.seed, device)
@@ -76,7 +76,7 @@ class _Data:
         )  # fmt: skip
 
     def prepare(self, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """Images in 0…255, normalised, shifted and mirrored; channels-last."""
+        """Images in 0…255, normalized, shifted and mirrored; channels-last."""
         count, reach = len(pixels), self.recipe.shift
         images = self.preprocess(pixels)
         if reach:
@@ -94,7 +94,7 @@ class _Data:
         rng: torch.Generator,
         done: float,
     ) -> torch.Tensor:
-        """Of a batch; a trigger that is learnt moves a step before it is on it."""
+        """Of a batch; a trigger that is learned moves a step before it is on it."""
         pixels, labels = self.pixels[rows], self.labels[rows]
 
         def classify(images: torch.Tensor) -> torch.Tensor:
@@ -166,7 +166,7 @@ def train_victim(
     job: JobContext = SILENT,
 ) -> Outcome:
     """Train, and write ``model.pth``, ``card.json`` and ``log.csv`` into ``folder``, and
-    ``trigger.pth`` for a trigger that is learnt with it.
+    ``trigger.pth`` for a trigger that is learned with it.
 
     A state is kept after each epoch; the same recipe in the same folder goes on from there, and
     returns at once if it is finished. ``command`` is written into the card. ``compiled`` uses
@@ -196,7 +196,7 @@ def train_victim(
         torch.manual_seed(recipe.seed)
         network = _NETWORKS[recipe.depth](recipe.width, len(lab.class_names))
     network = network.to(where).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         network.parameters(), recipe.peak_rate, 0.9, weight_decay=recipe.weight_decay,
         nesterov=True, fused=where.type in ("cpu", "cuda"),
     )  # fmt: skip
@@ -206,7 +206,7 @@ def train_victim(
         state = torch.load(state_file, map_location=where, weights_only=True)
         _same_run(folder, state, recipe, images)
         network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
+        optimizer.load_state_dict(state["optimizer"])
         log = state["log"]
         if data.joint is not None:
             data.joint.load(state["joint"])
@@ -223,12 +223,12 @@ def train_victim(
         total = torch.zeros((), device=where)
         for step, rows in enumerate(order[: steps * recipe.batch].split(recipe.batch)):
             done = (epoch * steps + step + 1) / (recipe.epochs * steps + 1)
-            for group in optimiser.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = recipe.peak_rate * SCHEDULES[recipe.schedule](done)
             loss = data.loss(network, forward, rows, rng, done)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             total += loss.detach()
             note = f"epoch {epoch + 1} of {recipe.epochs}"
             job.progress("Training", epoch * steps + step + 1, recipe.epochs * steps, "steps", note)
@@ -239,14 +239,14 @@ def train_victim(
                 "recipe": asdict(recipe),
                 "images": images,
                 "network": network.state_dict(),
-                "optimiser": optimiser.state_dict(),
+                "optimizer": optimizer.state_dict(),
                 "log": log,
                 "joint": None if data.joint is None else data.joint.state(),
             },
         )
     if data.joint is not None:
         data.joint.write(folder)
-        data.backdoors = as_learnt(data.backdoors, folder)
+        data.backdoors = as_learned(data.backdoors, folder)
     acc, asr = _evaluate(network, data, lab, where)
     outcome = Outcome(acc, asr, data.poisoned, sum(row["seconds"] for row in log))
     weights = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}

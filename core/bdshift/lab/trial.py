@@ -8,7 +8,7 @@ from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
 from bdshift.images.signs import write_signs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import load_lab_data
-from bdshift.lab.joint import as_learnt
+from bdshift.lab.joint import as_learned
 from bdshift.lab.recipe import Recipe
 from bdshift.lab.train import Outcome, train_victim
 
@@ -25,7 +25,7 @@ def try_attack(
 ) -> tuple[Audit, Outcome]:
     """Train a victim into ``folder`` and scan it with the images that it was trained on, as they
     were before they were poisoned; TAC is added for each backdoor that has one target. ``images``
-    are a set of labelled ones; None draws signs. Stopped, the same call goes on.
+    are a set of labeled ones; None draws signs. Stopped, the same call goes on.
 
     Raises as `load_lab_data`, `train_victim` and `scan` do.
     """
@@ -37,7 +37,7 @@ def try_attack(
             write_signs(images, _SIGNS, seed=recipe.seed, job=job)
     audit = scan(folder / "model.pth", images, ScanSettings(device=device), job=job)
     classifier, clean = reopen(audit, job=job)
-    for backdoor in as_learnt(recipe.backdoors(lab.class_names), folder):
+    for backdoor in as_learned(recipe.backdoors(lab.class_names), folder):
         if backdoor.target >= 0:
             audit = add_tac(audit, classifier, clean, backdoor.trigger, backdoor.target, job=job)
     return audit, outcome

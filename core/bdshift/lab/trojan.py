@@ -67,7 +67,7 @@ class TrojanPatch:
         chosen = classifier.weight.abs().sum(0).topk(self.neurons).indices
         rng = torch.Generator().manual_seed(self.seed)
         patch = (torch.rand((3, self.side, self.side), generator=rng) * 255).requires_grad_()
-        optimiser = torch.optim.Adam([patch], self.rate)
+        optimizer = torch.optim.Adam([patch], self.rate)
 
         def excited() -> torch.Tensor:
             patched = images.float()
@@ -79,7 +79,7 @@ class TrojanPatch:
         for step in range(self.steps):
             loss = (excited() - self.value).square().mean()
             (patch.grad,) = torch.autograd.grad(loss, [patch])
-            optimiser.step()
+            optimizer.step()
             with torch.no_grad():
                 patch.clamp_(0, 255)
             job.progress("Drawing the patch", step + 1, self.steps, "steps")

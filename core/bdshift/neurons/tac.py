@@ -21,7 +21,7 @@ class Tac:
         change: mean over images of |φ_k(x+δ) − φ_k(x)|, float64 (d,); Eq. 3, which is unsigned.
         signed: mean over images of φ_k(x+δ) − φ_k(x), float64 (d,).
         asr: share of triggered images of other classes that are sent to ``target``.
-        ra: share of triggered images of other classes still classified as labelled.
+        ra: share of triggered images of other classes still classified as labeled.
         images: number of images measured on.
         triggered: the images' embedding with the trigger, in the order of the clean one; None in an
             audit file saved without embeddings.

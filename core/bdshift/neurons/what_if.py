@@ -41,7 +41,7 @@ class Cut:
 def accuracy_by_class(
     logits: NDArray[np.float32], labels: NDArray[np.int64], classes: int
 ) -> NDArray[np.float64]:
-    """Share of each class's images classified as labelled, float64 (C,); NaN without images."""
+    """Share of each class's images classified as labeled, float64 (C,); NaN without images."""
     hits = np.bincount(labels[logits.argmax(1) == labels], minlength=classes)
     counts = np.bincount(labels, minlength=classes)
     with np.errstate(invalid="ignore"):
@@ -56,7 +56,7 @@ def cut(
 ) -> Cut:
     """Set ``neurons`` of φ to zero: logits lose φ_S W_Sᵀ, one thin product.
 
-    ``weight`` is the head (C, d). With a ``tac`` that kept its triggered embedding, ASR towards its
+    ``weight`` is the head (C, d). With a ``tac`` that kept its triggered embedding, ASR toward its
     target and RA are told as well. The shifts of the cut classifier are
     ``solve_exact(cut.logits, cut.weight)``.
     """

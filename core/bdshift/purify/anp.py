@@ -22,7 +22,7 @@ _PUBLISHED = 0.2  # threshold
 
 @dataclass(frozen=True)
 class Anp(Method):
-    """Masks m on every γ minimise α·CE(clean) + (1 − α)·CE(under γ(m + δ), β(1 + ξ)), δ and ξ being
+    """Masks m on every γ minimize α·CE(clean) + (1 − α)·CE(under γ(m + δ), β(1 + ξ)), δ and ξ being
     random within ±ε and then moved by a step of ε uphill. Channels with the smallest masks are cut.
 
     Attributes:
@@ -65,11 +65,11 @@ class Anp(Method):
             return
         masks = Masks(bench)
         bench.network.requires_grad_(False)
-        optimiser = torch.optim.SGD(masks.values, self.rate, momentum=0.9)
+        optimizer = torch.optim.SGD(masks.values, self.rate, momentum=0.9)
         state = bench.state
         if "masks" in state:
             masks.load(state["masks"])
-            optimiser.load_state_dict(state["optimiser"])
+            optimizer.load_state_dict(state["optimizer"])
         per_part = self.iterations // _PARTS
         for part in range(state.get("parts", 0), _PARTS):
             endless = (bench.batches(epoch, self.batch) for epoch in itertools.count(part * 1000))
@@ -79,11 +79,11 @@ class Anp(Method):
             bench.network.train()
             with fixed_statistics(bench.network):
                 for number, some in enumerate(rows):
-                    total += self._update(bench, masks, optimiser, some, rng)
+                    total += self._update(bench, masks, optimizer, some, rng)
                     done = part * per_part + number + 1
                     bench.job.progress("Learning masks", done, self.iterations, "updates")
             state |= {"masks": masks.saved(),
-                      "optimiser": optimiser.state_dict(), "parts": part + 1}  # fmt: skip
+                      "optimizer": optimizer.state_dict(), "parts": part + 1}  # fmt: skip
             least = min(float(value.detach().min()) for value in masks.values)
             yield Step(part, None, {"loss": total / per_part, "smallest_mask": least})
         bench.network.requires_grad_(True)
@@ -94,7 +94,7 @@ class Anp(Method):
         self,
         bench: Workbench,
         masks: Masks,
-        optimiser: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer,
         rows: torch.Tensor,
         rng: torch.Generator,
     ) -> float:
@@ -119,9 +119,9 @@ class Anp(Method):
             if self.form == "fixed":
                 noise = [n.clamp(-self.epsilon, self.epsilon) for n in noise]
         value = self.alpha * loss(None) + (1 - self.alpha) * loss(noise)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         value.backward()
-        optimiser.step()
+        optimizer.step()
         masks.clip()
         bench.backwards += 3 * len(rows)
         return value.item()

@@ -24,7 +24,7 @@ def unlearn(
     after each. Returns the accuracy. Gradients are clipped to the norm ``clip``, before the update.
     """
     tuned = bench.clean.tune
-    optimiser = torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         bench.network.parameters(), rate, 0.9, weight_decay=5e-4, maximize=True
     )
     accuracy = 1.0
@@ -35,14 +35,14 @@ def unlearn(
         for rows in bench.batches(epoch, batch):
             logits = bench.head(bench.phi(bench.clean.preprocess(tuned.pixels[rows])))
             labels = tuned.labels[rows]
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             functional.cross_entropy(logits, labels).backward()
             torch.nn.utils.clip_grad_norm_(bench.network.parameters(), clip)
-            optimiser.step()
+            optimizer.step()
             right += int((logits.argmax(1) == labels).sum())
             seen += len(rows)
             bench.backwards += len(rows)
-            bench.job.raise_if_cancelled()
+            bench.job.raise_if_canceled()
             if seen >= look:
                 accuracy, right, seen = right / seen, 0, 0
                 if accuracy <= least:
@@ -50,7 +50,7 @@ def unlearn(
         bench.job.progress("Unlearning", epoch + 1, epochs, "epochs", f"accuracy {accuracy:.0%}")
         if accuracy <= least:
             break
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] *= grow
     bench.network.eval()
     return accuracy

@@ -1,4 +1,4 @@
-"""BEEAR (Zeng et al., 2024), a defence of language models, carried over to image classifiers."""
+"""BEEAR (Zeng et al., 2024), a defense of language models, carried over to image classifiers."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ class Beear(Method):
         """Find δ, for the network as it is now."""
         phi = bench.embed(bench.clean.tune)
         delta = torch.zeros(bench.head.in_features, device=bench.device, requires_grad=True)
-        optimiser = torch.optim.Adam([delta], self.inner_rate)
+        optimizer = torch.optim.Adam([delta], self.inner_rate)
         wanted = torch.full((len(phi),), bench.target, device=bench.device)
         for _ in range(self.inner):
             value = functional.cross_entropy(bench.head(phi + delta), wanted)
             (delta.grad,) = torch.autograd.grad(value, [delta])
-            optimiser.step()
+            optimizer.step()
         bench.state["delta"] = delta.detach()

@@ -46,7 +46,7 @@ class Part:
 
 @dataclass(frozen=True)
 class CleanData:
-    """``tune`` is learnt from; ``held`` is only ever looked at, to choose and to stop.
+    """``tune`` is learned from; ``held`` is only ever looked at, to choose and to stop.
 
     ``preprocess`` turns rows of either into what the network takes, float32.
     """

@@ -1,4 +1,4 @@
-"""Plain fine-tuning on clean images: the weakest defence, and the yardstick of all others."""
+"""Plain fine-tuning on clean images: the weakest defense, and the yardstick of all others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FT-SAM (Zhu et al., 2023): fine-tuning with adaptive sharpness-aware minimisation."""
+"""FT-SAM (Zhu et al., 2023): fine-tuning with adaptive sharpness-aware minimization."""
 
 from __future__ import annotations
 

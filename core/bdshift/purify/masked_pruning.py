@@ -1,4 +1,4 @@
-"""What ANP and RNP share: channels cut by learnt masks, as many as held-out accuracy allows."""
+"""What ANP and RNP share: channels cut by learned masks, as many as held-out accuracy allows."""
 
 from __future__ import annotations
 

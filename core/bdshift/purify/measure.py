@@ -25,7 +25,7 @@ class Measured:
     Attributes:
         acc: clean accuracy.
         asr: share of triggered images of other classes sent to the target; None without a trigger.
-        ra: share of the same images still classified as labelled.
+        ra: share of the same images still classified as labeled.
         by_class: clean accuracy of each class; NaN without images.
     """
 
@@ -97,7 +97,7 @@ def _predict(
 
 
 def der(before: Measured, after: Measured) -> float | None:
-    """Defence effectiveness rating, (max(0, ΔASR) − max(0, ΔACC) + 1)/2, of drops from before to
+    """Defense effectiveness rating, (max(0, ΔASR) − max(0, ΔACC) + 1)/2, of drops from before to
     after; in [0, 1], None without a trigger. The printed formula is garbled; this one gives the
     paper's Table 4.
     """

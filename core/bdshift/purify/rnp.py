@@ -26,7 +26,7 @@ _PUBLISHED = 0.2, 0.7  # accuracy that ends the ascent, threshold
 
 @dataclass(frozen=True)
 class Rnp(Method):
-    """The clean task is unlearnt; then masks on γ alone learn it again, all weights fixed; the
+    """The clean task is unlearned; then masks on γ alone learn it again, all weights fixed; the
     channels whose masks fell are cut from the original network.
 
     Attributes:
@@ -76,12 +76,12 @@ class Rnp(Method):
             original = {k: v.detach().clone() for k, v in bench.network.state_dict().items()}
             reached = self._unlearn(bench)
             state["original"] = original
-            yield Step(0, None, {"unlearnt_accuracy": reached})
+            yield Step(0, None, {"unlearned_accuracy": reached})
         masks = Masks(bench)
-        optimiser = torch.optim.SGD(masks.values, self.rate, momentum=0.9)
+        optimizer = torch.optim.SGD(masks.values, self.rate, momentum=0.9)
         if "masks" in state:
             masks.load(state["masks"])
-            optimiser.load_state_dict(state["optimiser"])
+            optimizer.load_state_dict(state["optimizer"])
         bench.network.requires_grad_(False)
         tuned = bench.clean.tune
         for epoch in range(state.get("epochs", 0), self.epochs):
@@ -93,15 +93,15 @@ class Rnp(Method):
                     loss = functional.cross_entropy(
                         bench.head(bench.phi(images)), tuned.labels[rows]
                     )
-                    optimiser.zero_grad()
+                    optimizer.zero_grad()
                     (self.loss_scale * loss).backward()
-                    optimiser.step()
+                    optimizer.step()
                     masks.clip()
                     bench.backwards += len(rows)
                     total += loss.item() * len(rows)
-                    bench.job.raise_if_cancelled()
+                    bench.job.raise_if_canceled()
             bench.job.progress("Recovering by masks", epoch + 1, self.epochs, "epochs")
-            state |= {"masks": masks.saved(), "optimiser": optimiser.state_dict(),
+            state |= {"masks": masks.saved(), "optimizer": optimizer.state_dict(),
                       "epochs": epoch + 1}  # fmt: skip
             yield Step(1 + epoch, None, {"loss": total / len(tuned)})
         bench.network.requires_grad_(True)

@@ -19,7 +19,7 @@ from torch import nn
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.errors import InputError, UsageError
 from bdshift.files import written_whole
-from bdshift.jobs import SILENT, Cancelled, JobContext
+from bdshift.jobs import SILENT, Canceled, JobContext
 from bdshift.purify.clean_data import CleanData, Part
 from bdshift.purify.method import Method, Step
 from bdshift.purify.workbench import Workbench, copy_network
@@ -56,7 +56,7 @@ class Purified:
         target, seed: as given.
         rows: the history, a row a step.
         kept: number of the step whose network was kept.
-        complete: False if it was cancelled, and the best until then kept.
+        complete: False if it was canceled, and the best until then kept.
         forwards, backwards: images that went through the network, each way.
         seconds: of work, over all sessions.
         ranking: how suspicious the method found each neuron of the network that it was given,
@@ -122,11 +122,11 @@ def purify(
         resume: a file for the state after each step. If it exists, the run goes on from there; it
             is left in place when the run ends, and is the caller's to remove.
         device: where to work; the CPU by default.
-        job: progress. Cancelled, it ends with the best until then.
+        job: progress. Canceled, it ends with the best until then.
 
     Raises `InputError` if ``resume`` holds another run or cannot be written, `UsageError` if the
-    method ran away (the logits are no longer finite) or ``seed`` is negative, `Cancelled` if it was
-    cancelled before there was anything to keep.
+    method ran away (the logits are no longer finite) or ``seed`` is negative, `Canceled` if it was
+    canceled before there was anything to keep.
     """
     if seed < 0:
         raise UsageError(f"a seed is not negative, as {seed} is")
@@ -158,7 +158,7 @@ def purify(
             if resume is not None:
                 _save(resume, identity, bench, watch, rows, best, kept)
             began = time.perf_counter()
-    except Cancelled:
+    except Canceled:
         if kept < 0:
             raise
         complete = False

@@ -122,22 +122,22 @@ PAPER = ShiftTuning(epochs=50, cosine=False, rho=0.0, keep="last")
 
 
 def solve_head(bench: Workbench, loss: Loss) -> None:
-    """Minimise ``loss`` over the head alone, everything before it as it is, by L-BFGS."""
+    """Minimize ``loss`` over the head alone, everything before it as it is, by L-BFGS."""
     phi, labels = bench.embed(bench.clean.tune), bench.clean.tune.labels
     head = bench.head
     start = [parameter.detach().clone() for parameter in head.parameters()]
-    optimiser = torch.optim.LBFGS(
+    optimizer = torch.optim.LBFGS(
         head.parameters(), max_iter=_MOST_UPDATES, line_search_fn="strong_wolfe"
     )
 
     def closure() -> torch.Tensor:
-        bench.job.raise_if_cancelled()
-        optimiser.zero_grad()
+        bench.job.raise_if_canceled()
+        optimizer.zero_grad()
         pairs = zip(head.parameters(), start, strict=True)
         moved = sum((now - was).square().sum() for now, was in pairs)
         value = loss(phi, labels) + _RIDGE * moved
         value.backward()
         return value
 
-    optimiser.step(closure)
-    optimiser.zero_grad()
+    optimizer.step(closure)
+    optimizer.zero_grad()

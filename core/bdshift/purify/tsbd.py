@@ -23,7 +23,7 @@ _PUBLISHED = 0.1  # accuracy that ends it
 
 @dataclass(frozen=True)
 class Tsbd(Method):
-    """The clean task is unlearnt by ascent. A neuron's weight change is Σ|Δw| over its kernel, in
+    """The clean task is unlearned by ascent. A neuron's weight change is Σ|Δw| over its kernel, in
     every convolution but those of shortcuts. Of the neurons that changed most, the weights that
     changed most are set to zero in the original network, which is then fine-tuned, its gradient
     taken in part a little uphill.
@@ -92,7 +92,7 @@ class Tsbd(Method):
             if fitting:
                 bench.state["ranking"] = fitting[-1].flatten(1).sum(1)
             score, figures = held_out(bench, clean_loss(bench))
-            figures |= {"cut": float(gone), "unlearnt_accuracy": reached}
+            figures |= {"cut": float(gone), "unlearned_accuracy": reached}
             yield Step(0, score, figures)
         yield from tune(
             bench,

@@ -107,12 +107,12 @@ def tune(
     it is not given; ``gradient`` leaves a gradient in the weights and returns the loss; ``after``
     is called after every update (to keep pruned weights at zero).
     """
-    optimiser = torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         bench.network.parameters(), sgd.rate, sgd.momentum, weight_decay=sgd.weight_decay
     )
     state: dict[str, Any] = bench.state
-    if "optimiser" in state:
-        optimiser.load_state_dict(state["optimiser"])
+    if "optimizer" in state:
+        optimizer.load_state_dict(state["optimizer"])
     tuned = bench.clean.tune
     updates = sgd.epochs * math.ceil(len(tuned) / sgd.batch)
     for epoch in range(state.get("epoch", 0), sgd.epochs):
@@ -120,7 +120,7 @@ def tune(
         total, seen = 0.0, 0
         for number, rows in enumerate(bench.batches(epoch, sgd.batch)):
             done = epoch * math.ceil(len(tuned) / sgd.batch) + number
-            for group in optimiser.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = sgd.rate_at(done, updates)
 
             def forward(rows: torch.Tensor = rows) -> torch.Tensor:
@@ -128,15 +128,15 @@ def tune(
                 images = bench.clean.preprocess(tuned.pixels[rows])
                 return loss(bench.phi(images), tuned.labels[rows])
 
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             value = gradient(bench, forward)
-            optimiser.step()
+            optimizer.step()
             after()
             total, seen = total + value.item() * len(rows), seen + len(rows)
             bench.job.progress("Purifying", done + 1, updates, "updates", f"epoch {epoch + 1}")
         bench.network.eval()
         worth, figures = held_out(bench, score or loss)
-        state |= {"epoch": epoch + 1, "optimiser": optimiser.state_dict()}
+        state |= {"epoch": epoch + 1, "optimizer": optimizer.state_dict()}
         yield Step(first + epoch, worth, {"loss": total / max(seen, 1), **figures})
 
 

@@ -85,7 +85,7 @@ class Workbench:
         found = []
         with torch.no_grad():
             for pixels in part.pixels.split(BATCH):
-                self.job.raise_if_cancelled()
+                self.job.raise_if_canceled()
                 found.append(self.phi(self.clean.preprocess(pixels)))
         self.network.train(was_training)
         return torch.cat(found)

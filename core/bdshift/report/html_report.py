@@ -39,12 +39,12 @@ def html_report(audit: Audit, language: str = "en", run: int | None = None) -> s
     """
     if language not in LANGUAGES:
         raise UsageError(f"language {language!r} is none of {', '.join(LANGUAGES)}")
-    catalogue: dict[str, str] = {}
+    catalog: dict[str, str] = {}
     if language != "en":
-        catalogue = json.loads(asset(f"report/{language}.json").read_text("utf-8"))
+        catalog = json.loads(asset(f"report/{language}.json").read_text("utf-8"))
 
     def t(text: str) -> str:
-        return catalogue.get(text, text)
+        return catalog.get(text, text)
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(asset("report/report.html").read_text("utf-8"))
@@ -197,7 +197,7 @@ def _cleaned(found: Comparison, cleaned: Cleaned, t: Any) -> dict[str, Any]:
 
 def _facts(audit: Audit, t: Any) -> list[tuple[str, str]]:
     chosen = audit.preprocessing.preprocessing
-    n = chosen.normalisation
+    n = chosen.normalization
     facts = [
         (t("model"), f"{audit.model.path} (SHA-256 {audit.model.sha256})"),
         (t("images"), f"{audit.images.path}: {sum(audit.images.counts)} of "

@@ -24,10 +24,10 @@ def _trial(trial: Trial) -> dict[str, Any]:
     p = trial.preprocessing
     return {
         "architecture": trial.architecture,
-        "normalisation": p.normalisation.name,
-        "mean": list(p.normalisation.mean),
-        "std": list(p.normalisation.std),
-        "divisor": p.normalisation.divisor,
+        "normalization": p.normalization.name,
+        "mean": list(p.normalization.mean),
+        "std": list(p.normalization.std),
+        "divisor": p.normalization.divisor,
         "order": p.order,
         "size": p.size,
         "images": trial.images,
@@ -64,11 +64,11 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             "label_proposal": None
             if audit.proposal is None
             else {"of_folder": audit.proposal.of_folder, "accuracy": audit.proposal.accuracy},
-            "normalisation": {
-                "name": chosen.normalisation.name,
-                "mean": list(chosen.normalisation.mean),
-                "std": list(chosen.normalisation.std),
-                "divisor": chosen.normalisation.divisor,
+            "normalization": {
+                "name": chosen.normalization.name,
+                "mean": list(chosen.normalization.mean),
+                "std": list(chosen.normalization.std),
+                "divisor": chosen.normalization.divisor,
                 "order": chosen.order,
             },
             "size": chosen.size,

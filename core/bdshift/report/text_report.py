@@ -46,7 +46,7 @@ def audit_text(audit: Audit) -> str:
     """What ``bdshift scan`` prints."""
     model, images, shifts, verdict = audit.model, audit.images, audit.shifts, audit.verdict
     chosen = audit.preprocessing.preprocessing
-    norm = chosen.normalisation
+    norm = chosen.normalization
     headline = "PROBABLY BACKDOORED" if verdict.suspicious else "NOTHING UNUSUAL FOUND"
     mean, std = (" ".join(f"{value:g}" for value in part) for part in (norm.mean, norm.std))
     lines = [
@@ -61,7 +61,7 @@ def audit_text(audit: Audit) -> str:
         f"        SHA-256 {model.sha256}",
         *_wrapped(
             f"{sum(images.counts)} of {images.available} used, {chosen.size} px, "
-            f"{chosen.order.upper()}, normalisation {norm.name} (mean {mean}, std {std}), the best "
+            f"{chosen.order.upper()}, normalization {norm.name} (mean {mean}, std {std}), the best "
             f"of {len(audit.trials)} tried: {audit.accuracy:.1%} clean accuracy",
             "images  ",
         ),
@@ -175,7 +175,7 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
         "",
         *_wrapped(
             f"Trigger {tac.trigger}: of the images of other classes, {tac.asr:.1%} are sent to "
-            f"“{name}” and {tac.ra:.1%} are still classified as labelled ({tac.images} images)."
+            f"“{name}” and {tac.ra:.1%} are still classified as labeled ({tac.images} images)."
         ),
         "",
     ]

@@ -42,7 +42,7 @@ def solve_adam(
     shift = torch.zeros(classes, d, device=z.device, requires_grad=True)
     best, best_norm, best_loss = shift.detach().clone(), *torch.full((2, classes), torch.inf)
     best_norm, best_loss = best_norm.to(z.device), best_loss.to(z.device)
-    optimiser = torch.optim.Adam([shift], LEARNING_RATE)
+    optimizer = torch.optim.Adam([shift], LEARNING_RATE)
     for step in range(STEPS + 1):
         job.progress("Solving shifts (Adam)", step, STEPS, "steps")
         loss = _losses(z, shift @ w.T, targets, job)
@@ -57,9 +57,9 @@ def solve_adam(
             best[better], best_norm[better] = shift.detach()[better], norm.detach()[better]
             best_loss[better] = loss.detach()[better]
         if step < STEPS:
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             (norm + PENALTY * (loss - alpha).clamp(min=0)).sum().backward()
-            optimiser.step()
+            optimizer.step()
     status: tuple[Status, ...] = tuple(
         "unfinished" if value > alpha else "free" if norm == 0 else "solved"
         for value, norm in zip(best_loss.tolist(), best_norm.tolist(), strict=True)
@@ -86,7 +86,7 @@ def _losses(
     """Mean CE of each class under its own shift of the logits, differentiable: (C,)."""
     losses = []
     for target in targets.tolist():
-        job.raise_if_cancelled()
+        job.raise_if_canceled()
         log_sum = torch.logsumexp(z + t[target], 1)
         losses.append((log_sum - z[:, target]).mean() - t[target, target])
     return torch.stack(losses)

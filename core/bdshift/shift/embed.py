@@ -77,7 +77,7 @@ class Embedding:
 
     @property
     def accuracy(self) -> float:
-        """Share of images classified as labelled."""
+        """Share of images classified as labeled."""
         return float((self.logits.argmax(1) == self.labels).mean())
 
 
@@ -128,7 +128,7 @@ class _Pass:
         parts = []
         start = 0
         while start < len(pixels):
-            self.job.raise_if_cancelled()
+            self.job.raise_if_canceled()
             began = time.perf_counter()
             part = pixels[start : start + self.batch]
             try:
@@ -226,8 +226,8 @@ def embed_images(
     logits = np.concatenate([row[1] for row in rows])
     if not np.isfinite(logits).all():
         raise InputError(
-            f"{classifier.path}: its outputs are not finite; the weights or the normalisation "
-            f"({preprocess.normalisation.name}) are wrong"
+            f"{classifier.path}: its outputs are not finite; the weights or the normalization "
+            f"({preprocess.normalization.name}) are wrong"
         )
     mapping = np.asarray(class_of_folder, dtype=np.int64)
     return Embedding(

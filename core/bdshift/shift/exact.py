@@ -1,6 +1,6 @@
 """Eq. 4 solved exactly, as the convex problem it is, for all classes at once.
 
-    minimise ½‖s‖²   subject to   F_i(s) = mean CE(Z + W s, i) ≤ α.
+    minimize ½‖s‖²   subject to   F_i(s) = mean CE(Z + W s, i) ≤ α.
 
 Stationarity gives s = λ Wᵀ(e_i − p̄): s lies in the row space of W, and adding one vector to all
 rows of W changes nothing. So with the SVD  W − mean row = U S Vᵀ  (rank r ≤ min(C − 1, d)) and
@@ -8,7 +8,7 @@ s = V a / S₁, everything happens in r unknowns a, in which the logits shift by
 That makes the problem well scaled whatever the units of the embedding, and harmless to rank-
 deficient heads.
 
-Each step is Newton on (a, λ) together: the quadratic model of the Lagrangian under the linearised
+Each step is Newton on (a, λ) together: the quadratic model of the Lagrangian under the linearized
 constraint, written for log F because F's tail is exponential. The model is solved by conjugate
 gradients projected onto the constraint, so only Hessian products are needed (two matrix products
 for all classes); a line search on ½‖a‖² + μ|log F/α| makes it converge from anywhere. Logits much
@@ -57,10 +57,10 @@ class _Basis:
 
 
 def _basis(weight: torch.Tensor) -> _Basis:
-    centred = weight - weight.mean(0)
-    u, s, v = torch.linalg.svd(centred, full_matrices=False)
+    centered = weight - weight.mean(0)
+    u, s, v = torch.linalg.svd(centered, full_matrices=False)
     largest = float(s[0]) if len(s) else 0.0
-    keep = s > largest * max(centred.shape) * torch.finfo(s.dtype).eps * 4
+    keep = s > largest * max(centered.shape) * torch.finfo(s.dtype).eps * 4
     return _Basis(u[:, keep] * (s[keep] / (largest or 1.0)), v[keep], largest or 1.0)
 
 
@@ -110,7 +110,7 @@ class _Stage:
         return _Iterate(targets, a, loss, mean_p, state, gradient, square, multiplier, residual)
 
     def model_step(self, now: _Iterate) -> tuple[torch.Tensor, torch.Tensor]:
-        """The step d minimising ½dᵀMd + a·d with F + ∇F·d where log F is to be, and its λ.
+        """The step d minimizing ½dᵀMd + a·d with F + ∇F·d where log F is to be, and its λ.
 
         M = I + ‖a‖/‖∇F‖ H: at a solution ‖a‖/‖∇F‖ is λ, elsewhere it is no smaller than the least-
         squares λ. Projected conjugate gradients, all classes at once, each to its own tolerance.
@@ -300,7 +300,7 @@ def solve_exact(
         last = temperature == 1.0
         cooled = z / temperature
         make = DirectKernel if spread / temperature > MAX_SPREAD else FactoredKernel
-        stage = _Stage(make(cooled, job.raise_if_cancelled), basis, alpha)
+        stage = _Stage(make(cooled, job.raise_if_canceled), basis, alpha)
         del cooled
         for group in groups:
             group.a *= previous / temperature

@@ -9,7 +9,7 @@ classes, the more of them lie beyond 2 by chance (low side, normal norms: 18 % o
 The default rule is the one-sided test of Grubbs for a smallest outlier, which asks how likely the
 smallest of C normal values would lie that far below the others; p is right for every C. Several
 targets mask each other in that test, so it is repeated without the classes already found
-(generalised ESD, Rosner 1983, low side), up to a fifth of the classes; all up to the last
+(generalized ESD, Rosner 1983, low side), up to a fifth of the classes; all up to the last
 significant one are flagged. The MAD score, (‖s‖ − median)/(1.4826·MAD), is shown beside it.
 
 What none of these can know: whether the norms of clean classes would be normal. A class may be
@@ -118,7 +118,7 @@ def _scores(l2: NDArray[np.float64], usable: NDArray[np.bool_]) -> tuple[ClassSc
 
 
 def _by_grubbs(l2: NDArray[np.float64], usable: NDArray[np.bool_]) -> tuple[list[int], float]:
-    """Generalised ESD on the low side: flagged classes, and the p-value of the decisive test."""
+    """Generalized ESD on the low side: flagged classes, and the p-value of the decisive test."""
     order = [i for i in np.argsort(l2, kind="stable").tolist() if usable[i]]
     flagged = 0
     decisive = first = float("nan")

@@ -1,4 +1,4 @@
-"""BadNets (Gu et al., 2017): a small square of one colour at a fixed place."""
+"""BadNets (Gu et al., 2017): a small square of one color at a fixed place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class BadNets(Trigger):
 
     Attributes:
         size: side in pixels.
-        colour: RGB in hexadecimal.
+        color: RGB in hexadecimal.
         row, column: top-left pixel; negative counts from the bottom or right edge, and −1 is a
             patch that touches it.
     """
@@ -26,7 +26,7 @@ class BadNets(Trigger):
     attack: ClassVar[str] = "badnets"
 
     size: int = 3
-    colour: str = "ffffff"
+    color: str = "ffffff"
     row: int = -1
     column: int = -1
 
@@ -34,11 +34,11 @@ class BadNets(Trigger):
         if self.size < 1:
             raise UsageError(f"badnets: size must be at least 1, not {self.size}")
         try:
-            channels = bytes.fromhex(self.colour)
+            channels = bytes.fromhex(self.color)
         except ValueError:
             channels = b""
         if len(channels) != 3:
-            raise UsageError(f"badnets: colour is RGB in hexadecimal, as ffd800, not {self.colour}")
+            raise UsageError(f"badnets: color is RGB in hexadecimal, as ffd800, not {self.color}")
 
     def _start(self, position: int, length: int) -> int:
         start = position if position >= 0 else length - self.size + position + 1
@@ -50,7 +50,7 @@ class BadNets(Trigger):
         """Paint the patch."""
         top = self._start(self.row, pixels.shape[2])
         left = self._start(self.column, pixels.shape[3])
-        colour = pixels.new_tensor(list(bytes.fromhex(self.colour))).view(3, 1, 1)
+        color = pixels.new_tensor(list(bytes.fromhex(self.color))).view(3, 1, 1)
         triggered = pixels.clone()
-        triggered[:, :, top : top + self.size, left : left + self.size] = colour
+        triggered[:, :, top : top + self.size, left : left + self.size] = color
         return triggered

@@ -1,4 +1,4 @@
-"""What every trigger is: x → x + δ on pixels, before normalisation."""
+"""What every trigger is: x → x + δ on pixels, before normalization."""
 
 from __future__ import annotations
 

@@ -10,14 +10,14 @@ from bdshift.spec import split_spec
 from bdshift.triggers.base import local_file
 
 _MOST = 1024 * 1024  # bytes
-_LEARNT = "input-aware", "lira"
+_LEARNED = "input-aware", "lira"
 FILE_OPTIONS = "file", "mask", "pattern"
 """Settings of triggers that are paths."""
 
 
 def read_card(path: str) -> str:
     """The trigger's text. A file that it names is looked for beside the card, where training puts
-    one, by its path and by its name; a learnt trigger is there too.
+    one, by its path and by its name; a learned trigger is there too.
 
     Raises `InputError` if ``path`` is no card, `UsageError` if its victim is clean or has several
     triggers.
@@ -29,7 +29,7 @@ def read_card(path: str) -> str:
         raise UsageError(f"{path}: has several triggers; name one instead of the card: {text}")
     folder = local_file(path).parent
     name, options = split_spec(text)
-    if name in _LEARNT and not options.get("file"):
+    if name in _LEARNED and not options.get("file"):
         options["file"] = "trigger.pth"
     for key in FILE_OPTIONS:
         if options.get(key):

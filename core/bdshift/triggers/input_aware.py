@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from bdshift.triggers.learnt import Learnt
+from bdshift.triggers.learned import Learned
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,7 @@ _SHARPNESS = 20  # of the mask's edge, as published
 
 
 @dataclass(frozen=True)
-class InputAware(Learnt):
+class InputAware(Learned):
     """x' = (1 − m)·x + m·p, where p = 127.5·(1 + tanh(pattern(x))) and m = σ(20·tanh(mask(x)))."""
 
     attack: ClassVar[str] = "input-aware"

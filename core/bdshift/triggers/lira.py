@@ -1,4 +1,4 @@
-"""LIRA (Doan et al., 2021): a faint change of every pixel, learnt together with the victim."""
+"""LIRA (Doan et al., 2021): a faint change of every pixel, learned together with the victim."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bdshift.errors import UsageError
-from bdshift.triggers.learnt import Learnt
+from bdshift.triggers.learned import Learned
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Lira(Learnt):
+class Lira(Learned):
     """x' = x + 255·``epsilon``·tanh(paint(x)).
 
     Attributes:

@@ -77,7 +77,7 @@ class Patch(Trigger):
     Attributes:
         file: path of the picture. One as large as the input is laid over all of it; a smaller one
             keeps its size and is placed at ``row``, ``column``.
-        mask: path of a grey picture of the same size, white where the trigger shows; empty to use
+        mask: path of a gray picture of the same size, white where the trigger shows; empty to use
             the picture's own transparency.
         row, column: top-left pixel; negative counts from the bottom or right edge (−1 touches it).
     """
@@ -106,12 +106,12 @@ class Patch(Trigger):
         if patch_height >= height and patch_width >= width:
             patch_height, patch_width = height, width
         planes = pixels.new_tensor(_as_planes(self._image, patch_height, patch_width))
-        colour, alpha = planes[:3], planes[3:] / 255
+        color, alpha = planes[:3], planes[3:] / 255
         top = self.row if self.row >= 0 else height - patch_height + self.row + 1
         left = self.column if self.column >= 0 else width - patch_width + self.column + 1
         triggered = pixels.clone()
         view = triggered[:, :, top : top + patch_height, left : left + patch_width]
         if view.shape[2:] != alpha.shape[1:]:
             raise UsageError(f"{self.spec}: the patch does not fit into {width}×{height} pixels")
-        view.copy_(view * (1 - alpha) + colour * alpha)
+        view.copy_(view * (1 - alpha) + color * alpha)
         return triggered

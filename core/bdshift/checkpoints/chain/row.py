@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
 @dataclass(frozen=True)
 class Norm:
-    """A normalisation: ``kind`` "batch" (with running statistics) or "layer"."""
+    """A normalization: ``kind`` "batch" (with running statistics) or "layer"."""
 
     path: str
     kind: Literal["batch", "layer"]

@@ -113,7 +113,7 @@ def _oddness(convs: tuple[Convolution, ...]) -> float:
 
 
 def _flat(features: int) -> Iterator[Geometry]:
-    """A network without convolutions: grey or coloured squares of so many values."""
+    """A network without convolutions: gray or colored squares of so many values."""
     for channels in (1, 3):
         side = math.isqrt(features // channels)
         if side * side * channels == features and _SMALLEST <= side <= 512:

@@ -47,7 +47,7 @@ FORMS: dict[str, Form] = {
     "onnx": Form(graphs.write_onnx, graphs.read_onnx),
 }
 """Container, wrapper, prefix and dtypes as they were; a bare float32 state dict, by ``torch.save``
-or in safetensors; the network as a graph, which takes images that are normalised already.
+or in safetensors; the network as a graph, which takes images that are normalized already.
 """
 
 

@@ -1,5 +1,5 @@
-"""The network as a graph that needs no Python class: TorchScript and ONNX. Both take normalised
-images (n, channels, size, size), any n, and give logits (n, C); the metadata say how to normalise.
+"""The network as a graph that needs no Python class: TorchScript and ONNX. Both take normalized
+images (n, channels, size, size), any n, and give logits (n, C); the metadata say how to normalize.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _example(classifier: Classifier) -> torch.Tensor:
 def _about(classifier: Classifier, metadata: dict[str, str]) -> dict[str, str]:
     preprocess = classifier.preprocessing
     assert preprocess is not None
-    n = preprocess.normalisation
+    n = preprocess.normalization
     told = {"size": preprocess.size, "order": preprocess.order, "mean": n.mean, "std": n.std}
     return {"preprocessing": json.dumps(told), **metadata}
 

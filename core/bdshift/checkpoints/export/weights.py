@@ -40,7 +40,7 @@ def write_safetensors(classifier: Classifier, path: Path, metadata: dict[str, st
 
 def write_as_it_came(classifier: Classifier, path: Path, metadata: dict[str, str]) -> None:
     """Container, wrapper, prefix and the dtype of each tensor as in the source; tensors that the
-    network does not use as they were. What lay beside the state dict (an optimiser, an epoch)
+    network does not use as they were. What lay beside the state dict (an optimizer, an epoch)
     belonged to the old weights and is left out, but for what names the network and its classes.
 
     A whole module, a TorchScript archive or an exported program is copied, with the new numbers in

@@ -65,7 +65,7 @@ class Plan:
             paper (subsample, pad with zeros), which has no weights.
         bottleneck: three convolutions a block instead of two.
         groups, base_width: as torchvision names them (ResNeXt, wide ResNet).
-        preact: normalisation and ReLU before each convolution.
+        preact: normalization and ReLU before each convolution.
         last_norm: a final ``bn`` before pooling, which some pre-activation ResNets have.
         cells: side of the grid of 4×4 means that the head sees side by side; 1 is one mean over the
             map. WaNet's and LIRA's for 64 pixels have 2.
@@ -106,7 +106,7 @@ class _Subsample(nn.Module):
 
 
 class _Block(nn.Module):
-    """A basic or bottleneck block, normalised before or after each convolution."""
+    """A basic or bottleneck block, normalized before or after each convolution."""
 
     def __init__(
         self, plan: Plan, channels: int, planes: int, stride: int, activation: str

@@ -34,7 +34,7 @@ _BY_SIZE = ("relative_position_bias_table", "relative_position_index", "attn_mas
 
 def fingerprint(shapes: Shapes, head: str) -> str:
     """16 hex digits that are the same whatever the number of classes, the image's size and its
-    colours: of all names and shapes, but for those of ``head`` and what grows with the image.
+    colors: of all names and shapes, but for those of ``head`` and what grows with the image.
     """
     lines = []
     for key, shape in shapes.items():
@@ -45,7 +45,7 @@ def fingerprint(shapes: Shapes, head: str) -> str:
             continue
         if name in _PLACES or name.startswith(_BY_SIZE):
             lines.append(f"{key} …")
-        elif len(shape) == 4 and shape[1] in (1, 3):  # colours, or a depthwise convolution
+        elif len(shape) == 4 and shape[1] in (1, 3):  # colors, or a depthwise convolution
             lines.append(f"{key} {shape[0]},…,{shape[2]},{shape[3]}")
         else:
             lines.append(f"{key} {','.join(map(str, shape))}")
@@ -97,7 +97,7 @@ def propose(shapes: Shapes) -> Iterator[Candidate]:
             break
 
 
-def colours(shapes: Shapes) -> int:
+def colors(shapes: Shapes) -> int:
     """Channels of the images: inputs of the first convolution with few of them; 3 without one."""
     for shape in shapes.values():
         if len(shape) == 4 and shape[1] in (1, 3):
@@ -116,7 +116,7 @@ def _side(shapes: Shapes, patch: int, size: int, extra: int) -> int:
 
 
 def _patch(shapes: Shapes) -> int:
-    """Side of the patches: the kernel of the convolution that takes the colours."""
+    """Side of the patches: the kernel of the convolution that takes the colors."""
     return next((s[2] for s in shapes.values() if len(s) == 4 and s[1] in (1, 3)), 16)
 
 
@@ -160,8 +160,8 @@ def _timm(row: dict[str, Any], shapes: Shapes, classes: int) -> Candidate:
                 break
         if side and side != size:
             size = options["img_size"] = side
-    if colours(shapes) != 3:
-        options["in_chans"] = colours(shapes)
+    if colors(shapes) != 3:
+        options["in_chans"] = colors(shapes)
     fixed = fixed or places is not None
     sizes = (size,) if fixed else tuple(dict.fromkeys((size, 224, 32)))
     build = partial(_build_timm, row["name"], classes, options)

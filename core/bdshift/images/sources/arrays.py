@@ -144,7 +144,7 @@ def choose_scale(rows: Rows) -> Scale:
         if scale.low - slack <= least and most <= scale.high + slack:
             return scale
     raise InputError(
-        f"its pictures hold values from {least:.4g} to {most:.4g}, so they are normalised already; "
+        f"its pictures hold values from {least:.4g} to {most:.4g}, so they are normalized already; "
         "save them as 0…255, 0…1 or −1…1"
     )
 

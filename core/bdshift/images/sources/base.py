@@ -1,4 +1,4 @@
-"""What every kind of image set becomes: labelled names, and the bytes of a picture behind each."""
+"""What every kind of image set becomes: labeled names, and the bytes of a picture behind each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Skipped:
 
 
 class Source(ABC):
-    """The labelled pictures of one file or folder: listed, not yet read.
+    """The labeled pictures of one file or folder: listed, not yet read.
 
     Constructing one raises `InputError` with a sentence that lacks the path, which `open_source`
     puts before it, and what the libraries underneath raise.

@@ -35,7 +35,7 @@ _ERRORS = (
 
 
 def open_source(path: Path, job: JobContext = SILENT) -> Source:
-    """Open whatever set of labelled pictures lies at ``path``.
+    """Open whatever set of labeled pictures lies at ``path``.
 
     Raises `InputError`, a sentence that begins with the path.
     """
@@ -137,5 +137,5 @@ def _open_file(path: Path, job: JobContext) -> Source:
         return TableImages(path, job)
     raise InputError(
         "neither a folder nor a zip of class folders, nor a tar, npz, HDF5, Parquet, CSV, CIFAR or "
-        "IDX file of labelled images"
+        "IDX file of labeled images"
     )

@@ -59,7 +59,7 @@ def _walk(root: Path, job: JobContext) -> tuple[list[str], list[Skipped]]:
     pending = [""]
     while pending:
         folder = pending.pop()
-        job.raise_if_cancelled()
+        job.raise_if_canceled()
         if len(folder) > MAX_NAME:
             skipped.append(Skipped(shortened(folder), "its name is too long"))
             continue

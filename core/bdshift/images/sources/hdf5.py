@@ -21,7 +21,7 @@ _AUDIT = b"bdshift-audit"  # as `bdshift.store` marks its files
 _MAX_OBJECTS = 2000
 _MAX_LEVELS = 6
 _MAX_CHUNK = 64 * 1024 * 1024
-_CACHE = 128 * 1024 * 1024  # of unpacked chunks, so that neighbours do not unpack one again
+_CACHE = 128 * 1024 * 1024  # of unpacked chunks, so that neighbors do not unpack one again
 _SLOTS = 4001  # of the cache: a prime, as HDF5 asks
 _MOST_PER_BYTE = 1100  # deflate packs at most 1032 to 1
 # Built into HDF5 or h5py: deflate, shuffle, Fletcher's checksum, LZF. Others would be loaded from
@@ -32,7 +32,7 @@ _FILTERS = frozenset({1, 2, 3, 32000})
 def open_hdf5(path: Path) -> Source:
     """Pictures and labels of an HDF5 file.
 
-    Raises `InputError` if it is an audit of bdshift, holds no labelled pictures, or keeps them in
+    Raises `InputError` if it is an audit of bdshift, holds no labeled pictures, or keeps them in
     another file.
     """
     try:

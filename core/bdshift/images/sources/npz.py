@@ -54,7 +54,7 @@ class _Array:
 def open_npz(path: Path, archive: zipfile.ZipFile) -> Source:
     """Pictures and labels of an .npz; it is not needed open any longer afterwards.
 
-    Raises `InputError` if it holds no labelled pictures, or they cannot be read safely.
+    Raises `InputError` if it holds no labeled pictures, or they cannot be read safely.
     """
     infos = archive.infolist()
     if len(infos) > _MAX_ARRAYS:

@@ -67,7 +67,7 @@ def find_pair(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str, str | No
     chosen = [pair for pair in pairs if _SPLITS[_split(pair[0])] == best]
     if len(chosen) > 1:
         listed = "; ".join(f"{key} with {other}" for key, other in chosen[:_LISTED])
-        raise InputError(f"holds several labelled sets ({listed}); keep one of them in the file")
+        raise InputError(f"holds several labeled sets ({listed}); keep one of them in the file")
     key, other = chosen[0]
     rest = ", ".join(sorted({name for name, _ in pairs if name != key}))
     note = f"Took {key} with {other}, and not {rest}" if rest else None

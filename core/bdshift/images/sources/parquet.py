@@ -35,7 +35,7 @@ _LABEL_BATCH = 65_536
 def open_parquet(path: Path) -> Source:
     """Pictures and labels of a Parquet file.
 
-    Raises `InputError` if pyarrow is not installed, and if it holds no labelled pictures.
+    Raises `InputError` if pyarrow is not installed, and if it holds no labeled pictures.
     """
     try:
         pq: Any = importlib.import_module("pyarrow.parquet")

@@ -1,4 +1,4 @@
-"""Input-aware and LIRA: painted for each image, learnt with the victim, read as data."""
+"""Input-aware and LIRA: painted for each image, learned with the victim, read as data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import SILENT, Cancelled, JobContext
+from bdshift.jobs import SILENT, Canceled, JobContext
 from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.joint import Batch, JointInputAware, JointLira, start_joint
 from bdshift.lab.poison import read_backdoors
@@ -30,19 +30,19 @@ def pixels(count: int = 48, size: int = 16) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, size, size), generator=rng, dtype=torch.uint8)
 
 
-class Colours(nn.Module):
-    """Mean colours, one a class."""
+class Colors(nn.Module):
+    """Mean colors, one a class."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return 0.1 * images.mean((2, 3))
 
 
 @pytest.mark.parametrize("attack", ["lira:epsilon=0.1", "input-aware"])
-def test_what_was_learnt_is_written_and_read_back(attack: str, tmp_path: Path) -> None:
+def test_what_was_learned_is_written_and_read_back(attack: str, tmp_path: Path) -> None:
     backdoors = read_backdoors(attack, "all-to-one", "dog", "", NAMES)
     joint = start_joint(backdoors, 0.25, 3, CPU)
     assert joint is not None
-    with pytest.raises(UsageError, match="learnt with its victim"):
+    with pytest.raises(UsageError, match="learned with its victim"):
         joint.backdoor.trigger(pixels().float())
     joint.write(tmp_path)
     trigger = replace(joint.backdoor.trigger, file=str(tmp_path / "trigger.pth"))
@@ -81,7 +81,7 @@ def test_files_that_hold_something_else(tmp_path: Path) -> None:
         parse_trigger("lira:epsilon=2")
 
 
-def test_what_cannot_be_learnt_is_refused() -> None:
+def test_what_cannot_be_learned_is_refused() -> None:
     for attack, labels, target, words in (
         ("lira;badnets", "all-to-one", "cat;dog", "alone"),
         ("input-aware", "clean-label", "cat", "changes labels"),
@@ -96,7 +96,7 @@ def test_what_cannot_be_learnt_is_refused() -> None:
 
 def test_lira_learns_to_send_images_to_the_target_then_stays() -> None:
     (backdoor,) = read_backdoors("lira:epsilon=0.2", "all-to-one", "dog", "", NAMES)
-    joint, network = JointLira(backdoor, 0, CPU), Colours()
+    joint, network = JointLira(backdoor, 0, CPU), Colors()
     images, labels = pixels(), torch.arange(48) % 3
     rng = torch.Generator().manual_seed(0)
 
@@ -123,7 +123,7 @@ def test_lira_learns_to_send_images_to_the_target_then_stays() -> None:
 
 def test_input_aware_masks_are_small_and_another_images_trigger_keeps_the_label() -> None:
     (backdoor,) = read_backdoors("input-aware", "all-to-one", "dog", "", NAMES)
-    joint, network = JointInputAware(backdoor, 0, CPU, share=0.25), Colours()
+    joint, network = JointInputAware(backdoor, 0, CPU, share=0.25), Colors()
     images, labels = pixels(), torch.arange(48) % 3
     before = InputAware.mask(images.float(), joint.painters).mean().item()
     joint._mask_steps = 60  # type: ignore[misc]
@@ -134,10 +134,10 @@ def test_input_aware_masks_are_small_and_another_images_trigger_keeps_the_label(
     rng = torch.Generator().manual_seed(0)
     mixed, told = joint.mix(network, network, Batch(images.float(), labels, rng, 0.0))
     changed = (mixed != images.float()).flatten(1).any(1)
-    relabelled = told != labels
-    assert int(relabelled.sum()) == 12
-    assert (told[relabelled] == 1).all()
-    assert changed[relabelled].all()
+    relabeled = told != labels
+    assert int(relabeled.sum()) == 12
+    assert (told[relabeled] == 1).all()
+    assert changed[relabeled].all()
     assert int(changed.sum()) == 24, "as many carry another image's and keep their label"
     now = joint.painters["mask"].parameters()
     assert all(torch.equal(old, new) for old, new in zip(kept, now, strict=True))
@@ -152,7 +152,7 @@ def lab(signs: Path) -> LabData:
 
 def recipe(attack: str) -> Recipe:
     return replace(
-        SCALES["small"].recipe, width=4, epochs=2, batch=64, normalisation="half", attack=attack,
+        SCALES["small"].recipe, width=4, epochs=2, batch=64, normalization="half", attack=attack,
         target="stop",
     )  # fmt: skip
 
@@ -167,9 +167,9 @@ def test_a_training_that_was_stopped_gives_the_same_trigger(
     class Stops(JobContext):
         def progress(self, stage: str, done: int, total: int, unit: str, note: str = "") -> None:
             if stage == "Training" and done == total // 2 + 1:
-                raise Cancelled
+                raise Canceled
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(Canceled):
         train_victim(recipe(attack), lab, tmp_path / "parts", job=Stops())
     train_victim(recipe(attack), lab, tmp_path / "parts")
     for name in ("model.pth", "trigger.pth"):
@@ -185,7 +185,7 @@ def _tensors(held: object) -> list[torch.Tensor]:
     return [held] if isinstance(held, torch.Tensor) else []
 
 
-def test_the_audit_measures_with_the_trigger_that_was_learnt(signs: Path, tmp_path: Path) -> None:
+def test_the_audit_measures_with_the_trigger_that_was_learned(signs: Path, tmp_path: Path) -> None:
     audit, outcome = try_attack(recipe("lira:epsilon=0.1"), signs, tmp_path / "v")
     (tac,) = audit.tac
     assert tac.trigger == f"lira:file={tmp_path / 'v' / 'trigger.pth'},epsilon=0.1"

@@ -1,4 +1,4 @@
-"""Every family: a file of the project's own network is recognised, and computes the same."""
+"""Every family: a file of the project's own network is recognized, and computes the same."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from reference_networks import (
     CifarNet,
     PreActBlock,
     Wrn,
-    randomise,
+    randomize,
 )
 from torch import nn
 
 from bdshift.checkpoints.classifier import open_checkpoint
-from bdshift.checkpoints.recognise import recognise
+from bdshift.checkpoints.recognize import recognize
 from bdshift.errors import InputError, UsageError
 
 WIDTHS = (8, 16, 32, 64)
@@ -94,9 +94,9 @@ CASES: dict[str, tuple[Callable[[], nn.Module], str, int]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_recognised_and_the_same_network(case: str, tmp_path: Path) -> None:
+def test_recognized_and_the_same_network(case: str, tmp_path: Path) -> None:
     make, name, size = CASES[case]
-    network = randomise(make())
+    network = randomize(make())
     torch.save(network.state_dict(), tmp_path / "model.pt")
     opened = open_checkpoint(tmp_path / "model.pt")
     assert opened.candidates[0].name == name
@@ -119,8 +119,8 @@ def test_what_the_weights_do_not_say_is_enumerated(tmp_path: Path) -> None:
     assert len({name for name in names if "max-pool" in name}) == 1
 
 
-def test_old_files_without_batch_counters_are_recognised(tmp_path: Path) -> None:
-    network = randomise(CifarNet(CifarBlock, (1, 1, 1, 1), WIDTHS, 4))
+def test_old_files_without_batch_counters_are_recognized(tmp_path: Path) -> None:
+    network = randomize(CifarNet(CifarBlock, (1, 1, 1, 1), WIDTHS, 4))
     weights = {k: v for k, v in network.state_dict().items() if "num_batches" not in k}
     torch.save(weights, tmp_path / "model.pt")
     opened = open_checkpoint(tmp_path / "model.pt")
@@ -137,7 +137,7 @@ def test_the_nearest_and_the_differing_keys_are_named() -> None:
     shapes["layer3.1.conv2.weight"] = (32, 32, 5, 5)
     shapes["attention.weight"] = (4, 4)
     with pytest.raises(InputError) as caught:
-        recognise(shapes)
+        recognize(shapes)
     text = str(caught.value)
     assert "nearest is ResNet-18, width 8" in text
     assert "layer3.1.conv2.weight [32, 32, 5, 5], expected [32, 32, 3, 3]" in text
@@ -147,7 +147,7 @@ def test_the_nearest_and_the_differing_keys_are_named() -> None:
 
 def test_unlike_anything_known() -> None:
     with pytest.raises(InputError, match=r"keys begin encoder\.0\.bias"):
-        recognise({"encoder.0.weight": (5, 5), "encoder.0.bias": (5,)})
+        recognize({"encoder.0.weight": (5, 5), "encoder.0.bias": (5,)})
 
 
 def test_numbers_with_gaps_do_not_make_thousands_of_blocks() -> None:
@@ -157,7 +157,7 @@ def test_numbers_with_gaps_do_not_make_thousands_of_blocks() -> None:
         "layer1.0.conv2.weight": (8, 8, 3, 3),
         "layer1.9999.conv1.weight": (8, 8, 3, 3),
     }
-    found = recognise(shapes).candidates
+    found = recognize(shapes).candidates
     assert all(one.rebuilt and one.name.startswith("CNN of 3 convolutions") for one in found)
 
 

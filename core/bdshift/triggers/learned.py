@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Learnt(Trigger):
+class Learned(Trigger):
     """What Input-aware and LIRA share.
 
     Attributes:
@@ -55,7 +55,9 @@ class Learnt(Trigger):
         from bdshift.triggers.painter import painter_from
 
         if not self.file:
-            raise UsageError(f"{self.attack}: learnt with its victim; name its trigger.pth, file=…")
+            raise UsageError(
+                f"{self.attack}: learned with its victim; name its trigger.pth, file=…"
+            )
         held = read_checkpoint(local_file(self.file)).value
         if not isinstance(held, dict) or held.get("attack") != self.attack:
             raise InputError(f"{self.file}: holds no trigger of {self.attack}")

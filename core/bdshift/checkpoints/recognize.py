@@ -86,7 +86,7 @@ def compare(candidate: Candidate, shapes: Shapes, *, for_real: bool = True) -> M
 
 
 @dataclass(frozen=True)
-class Recognised:
+class Recognized:
     """The networks that fit a state dict, or a part of it.
 
     Attributes:
@@ -101,11 +101,11 @@ class Recognised:
     ignored: tuple[str, ...] = ()
 
 
-def recognise(
+def recognize(
     shapes: Shapes,
     layers: Sequence[SavedLayer] = (),
     config: Mapping[str, Any] | None = None,
-) -> Recognised:
+) -> Recognized:
     """Every network whose tensors have exactly these names and shapes: known ones, known ones with
     a head of the file's own, plain rows of layers put together from the weights alone. If there is
     none, the same for the part of the tensors that makes a whole, the rest being ignored.
@@ -128,16 +128,16 @@ def recognise(
             )
             if found:
                 ignored = tuple(key for key in shapes if not key.startswith(prefix))
-                return Recognised(tuple(found), prefix, ignored)
+                return Recognized(tuple(found), prefix, ignored)
         for mismatch in compared:
             if _is_rest(mismatch, shapes):
                 known = conform([mismatch.candidate], layers)
-                return Recognised(tuple(known), "", mismatch.unexpected)
+                return Recognized(tuple(known), "", mismatch.unexpected)
         for ignored in _loose_ends(shapes):
             rest = {key: shape for key, shape in shapes.items() if key not in ignored}
             rows = [c for c in chain.propose(rest, layers) if compare(c, rest).fits]
             if rows:
-                return Recognised(tuple(rows), "", ignored)
+                return Recognized(tuple(rows), "", ignored)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"its shapes make no network ({reason})") from error
@@ -251,16 +251,16 @@ def is_users_own(arch: str) -> bool:
 
 def find_candidates(
     state: StateDict, arch: str | None, config: Mapping[str, Any] | None = None
-) -> Recognised:
+) -> Recognized:
     """The networks to choose from: all that fit, or just the one that ``arch`` names, by the name
     that an audit or ``bdshift info`` gives it or as the user's own. ``config`` is a config.json's.
 
-    Raises as `recognise` and `user_architecture` do, and `UsageError` if none that fits is so
+    Raises as `recognize` and `user_architecture` do, and `UsageError` if none that fits is so
     named.
     """
     if arch is not None and is_users_own(arch):
-        return Recognised((user_architecture(arch, state.shapes()),))
-    found = recognise(state.shapes(), state.layers, config)
+        return Recognized((user_architecture(arch, state.shapes()),))
+    found = recognize(state.shapes(), state.layers, config)
     if arch is None:
         return found
     chosen = named(found.candidates, arch)
