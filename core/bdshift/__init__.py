@@ -2,7 +2,7 @@
 
     >>> from bdshift import scan
     >>> audit = scan("model.pth", "clean/")
-    >>> print(audit.verdict.reason)
+    >>> print(audit.finding)
 
 Importing this package costs milliseconds; torch is loaded when something that needs it is used.
 """
@@ -16,16 +16,19 @@ from bdshift._version import __version__
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
+    from bdshift.audit.finding import Finding
     from bdshift.checkpoints.classifier import Classifier, open_checkpoint
     from bdshift.checkpoints.reader import read_checkpoint
+    from bdshift.detect.detector import DETECTORS
+    from bdshift.detect.rule import RULES
     from bdshift.errors import BdshiftError, InputError, UsageError
     from bdshift.jobs import Canceled, JobContext
     from bdshift.neurons.rankings import agreement, data_free_direction
+    from bdshift.purify import METHODS
     from bdshift.shift.adam import solve_adam
     from bdshift.shift.exact import solve_exact
-    from bdshift.shift.verdict import judge
     from bdshift.store import load_audit, save_audit
-    from bdshift.triggers import parse_trigger
+    from bdshift.triggers import TRIGGERS, parse_trigger
 
 _HOMES = {
     "Audit": "audit", "ScanSettings": "audit", "add_tac": "audit", "reopen": "audit",
@@ -34,15 +37,17 @@ _HOMES = {
     "BdshiftError": "errors", "InputError": "errors", "UsageError": "errors",
     "Canceled": "jobs", "JobContext": "jobs", "agreement": "neurons.rankings",
     "data_free_direction": "neurons.rankings", "solve_adam": "shift.adam",
-    "solve_exact": "shift.exact", "judge": "shift.verdict", "load_audit": "store",
-    "save_audit": "store", "parse_trigger": "triggers",
+    "solve_exact": "shift.exact", "load_audit": "store", "save_audit": "store",
+    "TRIGGERS": "triggers", "METHODS": "purify", "RULES": "detect.rule",
+    "DETECTORS": "detect.detector", "Finding": "audit.finding",
+    "parse_trigger": "triggers",
 }  # fmt: skip
 
 __all__ = [
-    "Audit", "BdshiftError", "Canceled", "Classifier", "InputError", "JobContext", "ScanSettings",
-    "UsageError", "__version__", "add_tac", "agreement", "data_free_direction", "judge",
-    "load_audit", "open_checkpoint", "parse_trigger", "read_checkpoint", "reopen", "save_audit",
-    "scan", "solve_adam", "solve_exact",
+    "DETECTORS", "METHODS", "RULES", "TRIGGERS", "Audit", "BdshiftError", "Canceled", "Classifier",
+    "Finding", "InputError", "JobContext", "ScanSettings", "UsageError", "__version__", "add_tac",
+    "agreement", "data_free_direction", "load_audit", "open_checkpoint", "parse_trigger",
+    "read_checkpoint", "reopen", "save_audit", "scan", "solve_adam", "solve_exact",
 ]  # fmt: skip
 
 

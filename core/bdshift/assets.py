@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def asset(name: str) -> Path:
-    """Path of ``resources/name``: inside the installed package, or beside ``core`` in a checkout.
+    """Path of ``resources/name``: inside the installed package, or next to ``core`` in a checkout.
 
-    Raises `FileNotFoundError` if it is in neither, which is a fault of the build.
+    Raises `FileNotFoundError` if it is in neither, which means that the build is broken.
     """
     here = Path(__file__).resolve().parent
     for root in (here / "resources", here.parent.parent / "resources"):

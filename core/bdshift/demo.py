@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 from bdshift.assets import asset
-from bdshift.audit import Audit, add_tac, reopen, scan
+from bdshift.audit import Audit, add_tac, scan_opened
+from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.images.collection import open_images
 from bdshift.images.signs import CLASSES, write_signs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.triggers import parse_trigger
@@ -16,8 +18,8 @@ IMAGES_PER_CLASS, SEED = 100, 0
 
 
 def prepare(folder: Path, job: JobContext = SILENT) -> tuple[Path, Path]:
-    """Put the demo's models and freshly drawn clean images into ``folder``; both are kept if they
-    are there. Returns the backdoored model and the images' folder.
+    """Put the demo's models and freshly drawn clean images into ``folder``; a complete set of
+    images that is already there is kept. Returns the backdoored model and the images' folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("victim.pth", "clean-twin.pth"):
@@ -31,12 +33,11 @@ def prepare(folder: Path, job: JobContext = SILENT) -> tuple[Path, Path]:
 
 
 def audit_victim(folder: Path, job: JobContext = SILENT) -> Audit:
-    """The audit of the backdoored model, with TAC under the trigger that its card names; all that
+    """The audit of the backdoored model, with TAC under the trigger that its card names; everything
     it needs is put into ``folder``.
     """
     model, images = prepare(folder, job)
-    audit = scan(model, images, job=job)
+    audit, material = scan_opened(open_checkpoint(model, job=job), open_images(images), job=job)
     recipe = json.loads(asset("demo/victim.json").read_text(encoding="utf-8"))["recipe"]
     target = audit.images.class_names.index(recipe["target"])
-    classifier, clean = reopen(audit, job=job)
-    return add_tac(audit, classifier, clean, parse_trigger(recipe["attack"]), target, job=job)
+    return add_tac(audit, material, parse_trigger(recipe["attack"]), target, job=job)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def be_polite() -> None:
     """Let torch's threads sleep while they wait for each other; call before torch is imported.
 
-    They spin by default, and beside another program that slows a small network down many times.
+    They spin by default, which slows a small network down many times over while another program is
+    running.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -27,7 +28,7 @@ _KINDS = ("cpu", "cuda", "mps")
 def pick_device(name: str = "auto") -> torch.device:
     """``auto`` is CUDA, else Apple's MPS, else the CPU; or any name torch knows.
 
-    Raises `UsageError` if torch does not know the name or the device is not there.
+    Raises `UsageError` if torch does not know the name or the device is not available.
     """
     import torch
 
@@ -38,17 +39,22 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
         if device.type not in _KINDS:
-            raise RuntimeError(f"it is none of {', '.join(_KINDS)}")
+            raise UsageError(
+                "device {name} cannot be used: it is not one of {kinds}",
+                name=repr(name), kinds=_KINDS,
+            )  # fmt: skip
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"device {name!r} cannot be used: {reason}") from error
+        raise UsageError(
+            "device {name} cannot be used: {reason}", name=repr(name), reason=reason
+        ) from error
     return device
 
 
 def has_native_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 convolutions run in hardware there. Emulated ones are slower than float32,
-    so "not known" (a CPU under torch < 2.9, which cannot tell) counts as no.
+    so "unknown" (a CPU under torch < 2.9, which cannot tell) counts as no.
     """
     import torch
 
@@ -61,7 +67,7 @@ def has_native_bfloat16(device: torch.device) -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: torch says so by a plain `RuntimeError` on the CPU."""
+    """Whether memory ran out; on the CPU, torch reports that as a plain `RuntimeError`."""
     kinds = ("can't allocate memory", "out of memory", "not enough memory")
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(words in str(error) for words in kinds)
@@ -78,7 +84,7 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can be taken there now without driving anything out."""
+    """Bytes that can be allocated there now without evicting anything."""
     import psutil
     import torch
 
@@ -88,8 +94,9 @@ def free_memory(device: torch.device) -> int:
 
 
 def memory_in_use() -> tuple[str, int, int]:
-    """Where work is done, bytes in use there and bytes there are: ("CUDA", …) of the whole device
-    once CUDA was used, else ("RAM", …) of this process and the machine. Imports no torch.
+    """Where the work is done, the bytes in use there and the bytes in total: ("CUDA", …) for the
+    whole device once CUDA has been used, else ("RAM", …) for this process and the machine. Does not
+    import torch.
     """
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "cuda") and torch.cuda.is_initialized():

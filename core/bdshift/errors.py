@@ -1,14 +1,31 @@
-"""The errors a user can meet, each one sentence that says what is wrong and what to do.
+"""The errors a user can encounter, each one sentence that says what is wrong and what to do.
 
 `InputError` is about what was handed in (exit code 3 on the command line), `UsageError` about how
-it was asked for (exit code 2). Anything else that escapes is a fault of bdshift.
+it was asked for (exit code 2). Anything else that escapes is an internal error.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, Self
+
+from bdshift.words import Sentence, as_sentence
+
 
 class BdshiftError(Exception):
-    """Base of all errors meant for the user; ``str(error)`` is the sentence to show."""
+    """Base of all errors meant for the user: a sentence, as a template and its values
+    (`bdshift.words`). ``str(error)`` is English.
+    """
+
+    def __init__(self, text: str | Sentence, /, **values: Any) -> None:
+        self.sentence = as_sentence(text, values)
+        super().__init__(str(self.sentence))
+
+    def at(self, place: str | Path) -> Self:
+        """The same error, its sentence beginning with the file that it is about."""
+        found = type(self)("{path}: {reason}", path=str(place), reason=self.sentence)
+        found.__dict__ |= {key: one for key, one in vars(self).items() if key != "sentence"}
+        return found
 
 
 class InputError(BdshiftError):
@@ -26,6 +43,9 @@ class UsageError(BdshiftError):
 class SeveralModels(UsageError):
     """A file holds several models; ``names`` are what ``weights`` may be."""
 
-    def __init__(self, text: str, names: tuple[str, ...]) -> None:
-        super().__init__(text)
+    names: tuple[str, ...] = ()
+
+    def with_names(self, names: tuple[str, ...]) -> Self:
+        """The same error, with the names to choose from."""
         self.names = names
+        return self

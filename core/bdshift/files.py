@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to. Left without an error, what was written there is flushed
-    to the disk and renamed over ``path``; with one, it is removed and ``path`` is as it was.
+    """A path next to ``path`` to write to. If the block ends without an error, what was written
+    there is flushed to disk and renamed over ``path``; otherwise it is removed and ``path`` stays
+    as it was.
 
-    Raises `OSError` as the writing does.
+    Raises `OSError` if writing fails.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -27,7 +28,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 def _flush(path: Path) -> None:
     if os.name == "nt" and path.is_dir():
-        return  # Windows has no handle of a folder to flush
+        return  # Windows cannot open a folder to flush it
     handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""What a long function is given: a place to report to, and a way to be stopped.
+"""What a long-running function is given: a place to report to, and a way to be stopped.
 
 The library never prints and never asks who is listening. It takes a `JobContext`; the console
 shows its events as progress bars, the window as its own, and `SILENT` drops them.
@@ -9,6 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from bdshift.words import Sentence, as_sentence
 
 
 class Canceled(Exception):
@@ -17,9 +20,9 @@ class Canceled(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """``done`` of ``total`` ``unit`` of the stage called ``stage``; ``note`` is shown beside it."""
+    """``done`` of ``total`` ``unit`` of the stage named ``stage``; ``note`` is shown with it."""
 
-    stage: str
+    stage: Sentence
     done: int
     total: int
     unit: str
@@ -30,22 +33,18 @@ class Progress:
 class Note:
     """A sentence for the log: something decided, skipped or worth knowing."""
 
-    text: str
+    sentence: Sentence
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What a step of ``total`` gave, to be drawn as it comes: numbers by name."""
+    """The result of step ``number`` of ``total``, to be plotted as it arrives: numbers by the names
+    of their `bdshift.purify.quantities`.
+    """
 
     number: int
     total: int
     values: Mapping[str, float]
-
-    @property
-    def text(self) -> str:
-        """The same in a line."""
-        listed = (f"{name.replace('_', ' ')} {value:.4g}" for name, value in self.values.items())
-        return f"Step {self.number + 1} of {self.total}: {', '.join(listed)}"
 
 
 Event = Progress | Note | Figures
@@ -54,7 +53,7 @@ Event = Progress | Note | Figures
 class JobContext:
     """Silent by default: subclass and override `report` to show what happens.
 
-    A long function calls `progress` at least once per batch; a canceled job ends there with
+    A long-running function calls `progress` at least once per batch; a canceled job ends there with
     `Canceled`. `cancel` may be called from any thread.
     """
 
@@ -68,9 +67,9 @@ class JobContext:
         """Ask the job to stop at its next step."""
         self._cancel.set()
 
-    def go_on(self) -> None:
-        """Take the wish to stop for fulfilled: what is left is to tell what there is. Asked once
-        more, it stops.
+    def keep_result(self) -> None:
+        """Clear the request to stop: it has been met, and what remains is to report the result so
+        far. Canceled once more, the job stops.
         """
         self._cancel.clear()
 
@@ -79,19 +78,23 @@ class JobContext:
         if self._cancel.is_set():
             raise Canceled
 
-    def progress(self, stage: str, done: int, total: int, unit: str, note: str = "") -> None:
-        """Report progress, and stop here if the job was canceled."""
+    def progress(
+        self, stage: str | Sentence, done: int, total: int, unit: str, note: str = ""
+    ) -> None:
+        """Report progress, and stop here if the job was canceled. ``stage`` is a template of
+        `bdshift.words`, or a sentence.
+        """
         self.raise_if_canceled()
-        self.report(Progress(stage, done, total, unit, note))
+        self.report(Progress(as_sentence(stage, {}), done, total, unit, note))
 
     def figures(self, number: int, total: int, values: Mapping[str, float]) -> None:
-        """Report what a step gave."""
+        """Report the result of a step."""
         self.report(Figures(number, total, values))
 
-    def note(self, text: str) -> None:
-        """Report a sentence."""
-        self.report(Note(text))
+    def note(self, text: str | Sentence, /, **values: Any) -> None:
+        """Report a sentence, as a template of `bdshift.words` and its values."""
+        self.report(Note(as_sentence(text, values)))
 
 
 SILENT = JobContext()
-"""Reports nothing; never canceled, because nobody else holds it to cancel."""
+"""Reports nothing; never canceled, because no one else holds it to cancel."""

@@ -1,60 +1,79 @@
-"""Things with settings, written as text: ``name:option=value,option=value``."""
+"""Things with settings, written as text: ``name:option=value,option=value``.
+
+A value that contains a comma, semicolon, equals sign, quote, backslash or whitespace is written in
+double quotes, such as ``patch:file="a, b.png"``; in them, quotes and backslashes are escaped by a
+backslash. Several such texts are joined by semicolons.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, fields
-from typing import Any, TypeVar
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
 
 from bdshift.errors import UsageError
 
-_Kind = TypeVar("_Kind")
-
-
-def _switch(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError(text)
-    return text.lower() == "true"
-
-
-_CONVERT: dict[str, Any] = {"int": int, "float": float, "bool": _switch}
+_NEEDS_QUOTES = re.compile(r'[,;=":\\\s]')
 
 
 def write_spec(name: str, thing: Any) -> str:
     """The text of a dataclass, with all its settings."""
-    options = ",".join(f"{field.name}={getattr(thing, field.name)}" for field in fields(thing))
-    return f"{name}:{options}" if options else name
+    return write_options(name, {one.name: getattr(thing, one.name) for one in fields(thing)})
+
+
+def write_options(name: str, options: Mapping[str, object]) -> str:
+    """The text of a name and its options."""
+    listed = ",".join(f"{key}={_quoted(str(value))}" for key, value in options.items())
+    return f"{name}:{listed}" if listed else name
 
 
 def split_spec(text: str) -> tuple[str, dict[str, str]]:
-    """The name in a text, and the settings that it gives, unread."""
-    name, _, rest = text.partition(":")
-    return name, dict(part.partition("=")[::2] for part in rest.split(",") if part)
+    """The name in a text, and its options, not yet parsed.
 
-
-def parse_spec(text: str, kinds: Mapping[str, type[_Kind]], noun: str) -> _Kind:
-    """One of ``kinds``, dataclasses by name, with the settings of ``text``; ``noun`` is what they
-    are called in errors.
-
-    Raises `UsageError` if the name or an option is unknown, missing or out of range.
+    Raises `UsageError` for a quote that is not closed, or an option without an equals sign.
     """
     name, _, rest = text.partition(":")
-    if name not in kinds:
-        raise UsageError(f"{noun} {name!r} is not known; there are {', '.join(kinds)}")
-    kind: Any = kinds[name]
-    options = {field.name: field for field in fields(kind)}
-    values: dict[str, object] = {}
-    for part in filter(None, rest.split(",")):
+    found = {}
+    for part in filter(None, _split(rest, ",")):
         key, equals, value = part.partition("=")
-        if not equals or key not in options:
-            known = ", ".join(options)
-            raise UsageError(f"{noun} {text!r}: {part!r} is not an option=value of {known}")
-        try:
-            values[key] = _CONVERT.get(str(options[key].type), str)(value)
-        except ValueError as error:
-            raise UsageError(f"{noun} {text!r}: {key} cannot be {value!r}") from error
-    for key, field in options.items():
-        if key not in values and field.default is MISSING:
-            raise UsageError(f"{noun} {text!r}: needs {key}=…")
-    found: _Kind = kind(**values)
-    return found
+        if not equals:
+            raise UsageError("{text}: {part} is not an option=value", text=text, part=repr(part))
+        found[key.strip()] = _unquoted(value.strip())
+    return name.strip(), found
+
+
+def split_specs(text: str) -> list[str]:
+    """The texts that are joined by semicolons in ``text``. Raises as `split_spec`."""
+    return [part.strip() for part in _split(text, ";") if part.strip()]
+
+
+def _split(text: str, separator: str) -> Iterator[str]:
+    """Parts between separators that are not in quotes."""
+    start, quoted, position = 0, False, 0
+    while position < len(text):
+        char = text[position]
+        if quoted and char == "\\":
+            position += 1
+        elif char == '"':
+            quoted = not quoted
+        elif char == separator and not quoted:
+            yield text[start:position]
+            start = position + 1
+        position += 1
+    if quoted:
+        raise UsageError("{text}: a quote is not closed", text=text)
+    yield text[start:]
+
+
+def _quoted(value: str) -> str:
+    if not _NEEDS_QUOTES.search(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _unquoted(value: str) -> str:
+    if len(value) < 2 or not (value[0] == value[-1] == '"'):
+        return value
+    return re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""What is shown: text from a file without control codes or forged lines, and numbers."""
+"""Formats what is shown: text from a file without control codes or forged lines, and numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import unicodedata
 def one_line(text: str) -> str:
     """``text`` as one line that does nothing to a terminal.
 
-    Whatever does not print (line ends, escape codes, marks that turn the direction of writing,
+    Whatever does not print (line breaks, escape codes, marks that change the writing direction,
     broken encodings) is shown as its Python escape; letters and spaces of all scripts stay.
     """
     if text.isprintable():
@@ -31,12 +31,12 @@ def columns(text: str) -> int:
 
 
 def figure(value: float | None, form: str = ".4g") -> str:
-    """A number with a real minus; – for what cannot be said."""
+    """A number with a real minus sign; – for None and NaN."""
     if value is None or math.isnan(value):
         return "–"
     return "∞" if math.isinf(value) else format(value, form).replace("-", "−")
 
 
 def json_number(value: float | None) -> float | None:
-    """JSON has neither NaN nor infinity: null is "cannot be said"."""
+    """JSON has neither NaN nor infinity: they become null."""
     return None if value is None or not math.isfinite(value) else float(value)

@@ -1,0 +1,51 @@
+"""Tells what a path is, images, an audit file or a model, by its content and not by its name."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+from bdshift.checkpoints.folder import holds_weights
+from bdshift.images.sources.choose import is_image_set
+from bdshift.images.sources.hdf5 import is_audit
+
+Kind = Literal["images", "audit", "model"]
+
+_HEAD, _TAIL = 512, 4096  # bytes that are looked at
+
+
+def kind_of(path: Path) -> Kind:
+    """What to open a path as. What cannot be read counts as a "model": opening it says why."""
+    if path.is_dir():
+        return "model" if holds_weights(path) else "images"
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD)
+            tail = stream.read(_TAIL)
+    except OSError:
+        return "model"  # opening it will say why it cannot be read
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "audit" if _is_audit(path) else "images"
+    if head.startswith(b"PK\x03\x04"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            return "model"
+        marks = ("data.pkl", "model_weights_config.json", "model.weights.h5")
+        return "model" if any(name.endswith(marks) for name in names) else "images"
+    if head[:1] == b"\x80":  # a pickle: CIFAR's batches hold these names, in one of two protocols
+        batch = any(word in head + tail for word in (b"batch_label", b"fine_labels", b"filenames"))
+        return "images" if batch else "model"
+    return "images" if is_image_set(path, head) else "model"
+
+
+def _is_audit(path: Path) -> bool:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return is_audit(file) or not len(file)
+    except OSError:
+        return True  # opening it will say that it is damaged

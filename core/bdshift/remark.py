@@ -1,0 +1,56 @@
+"""Remarks: things worth saying about an audit, each as a code with values.
+
+A code is for programs and for the audit file, and never changes; its wording is for readers, in
+every language, and may be improved. The module that registers a code is the only place that defines
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bdshift.words import Sentence, words
+
+_templates: dict[str, str] = {}
+
+
+def code(name: str, template: str) -> str:
+    """Register ``name`` as a code that says ``template``, made by `words`; returns ``name``.
+
+    Raises ValueError if another code has that name.
+    """
+    if _templates.setdefault(name, template) != template:
+        raise ValueError(f"two remarks are called {name!r}")
+    return name
+
+
+def codes() -> Mapping[str, str]:
+    """Every registered code, and its English template."""
+    return _templates
+
+
+AS_WRITTEN = code("as-written", words("{text}", ja="{text}"))
+"""A remark that an older version stored as a sentence."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A code and its values: text, numbers, tuples of text, or, if it is not saved, sentences."""
+
+    code: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def plain_values(self) -> dict[str, Any]:
+        """Those that are not sentences."""
+        return {key: one for key, one in self.values.items() if not isinstance(one, Sentence)}
+
+    @property
+    def sentence(self) -> Sentence:
+        """The remark in words. A code that this version does not know is shown as is."""
+        template = _templates.get(self.code)
+        if template is None:
+            return Sentence("{code}", {"code": self.code})
+        return Sentence(template, self.values)
