@@ -1,1 +1,1 @@
-"""A hostile file becomes a `Classifier`: backbone φ and linear head (W, b)."""
+"""From an untrusted file to a `Classifier`: backbone φ and linear head (W, b)."""

@@ -1,5 +1,5 @@
-"""A known network is set as the layers of a pickled module are: names and shapes of its tensors say
-nothing of a stride that somebody changed.
+"""Give a known network the settings of a pickled module's layers: names and shapes of tensors do
+not show a changed stride.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _SETTINGS = {
     "MaxPool2d": ("kernel_size", "stride", "padding", "dilation", "ceil_mode"),
     "AvgPool2d": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
 }
-"""By class, what no tensor tells and its forward pass depends on."""
+"""By class: settings that its forward pass depends on and that no tensor shows."""
 
-_WORDS = ("same", "valid", "zeros", "reflect", "replicate", "circular")
-_MOST_EPS = 100.0  # any that is finite would do no harm
-_MOST = 64  # pixels of padding, steps of a stride
+_PADDING_WORDS = ("same", "valid", "zeros", "reflect", "replicate", "circular")
+_MAX_EPS = 100.0  # any finite value would be harmless
+_MAX_PIXELS = 64  # of padding or stride
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class _Setting:
 
 
 def conform(candidates: Sequence[Candidate], layers: Sequence[SavedLayer]) -> list[Candidate]:
-    """Of networks whose tensors fit, those whose layers are set as the saved ones; if there is
-    none, the nearest, set so. Where the module's only activation is another than the network's
-    usual one, the network with that.
+    """Of the networks whose tensors fit, those whose layers have the saved settings; if there are
+    none, the closest, changed to match. If the module's only activation is not the network's usual
+    one, the network with that activation is used.
 
-    Raises `InputError` if a layer is set as none can be.
+    Raises `InputError` if a layer has a setting that no layer can have.
     """
     activations = {found for layer in layers if (found := activation_of(layer)) is not None}
     if len(activations) == 1 and USUAL not in activations:
@@ -84,7 +84,9 @@ def _pools_as(network: nn.Module, layers: Sequence[SavedLayer]) -> bool:
 
 
 def _settings(network: nn.Module, layers: Sequence[SavedLayer]) -> Iterator[_Setting]:
-    """What the saved layers say differently from the network's of the same path and class."""
+    """The settings in which the saved layers differ from the network's layers of the same path and
+    class.
+    """
     modules = dict(network.named_modules())
     for layer in layers:
         module, kind = modules.get(layer.path), layer.kind.rpartition(".")[2]
@@ -95,7 +97,10 @@ def _settings(network: nn.Module, layers: Sequence[SavedLayer]) -> Iterator[_Set
             if saved is None or _pair(saved) == _pair(getattr(module, name)):
                 continue
             if not _is_possible(name, saved):
-                raise InputError(f"its layer {layer.path} has {name} {saved}, which none can have")
+                raise InputError(
+                    "its layer {layer} has {setting} {value}, which no layer can have",
+                    layer=layer.path, setting=name, value=str(saved),
+                )  # fmt: skip
             yield _Setting(layer.path, name, saved)
 
 
@@ -106,14 +111,16 @@ def _pair(value: Any) -> Any:
 
 def _is_possible(name: str, value: Any) -> bool:
     if name == "eps":
-        return isinstance(value, float) and 0 <= value <= _MOST_EPS
+        return isinstance(value, float) and 0 <= value <= _MAX_EPS
     if name in ("ceil_mode", "count_include_pad"):
         return isinstance(value, bool)
     if isinstance(value, str):
-        return value in _WORDS
+        return value in _PADDING_WORDS
     pair = _pair(value)
     least = 1 if name in _COUNTS else 0
-    return isinstance(pair, tuple) and all(type(n) is int and least <= n <= _MOST for n in pair)
+    return isinstance(pair, tuple) and all(
+        type(n) is int and least <= n <= _MAX_PIXELS for n in pair
+    )
 
 
 def _built(candidate: Candidate) -> nn.Module:
@@ -146,7 +153,7 @@ def _build(build: Callable[[], nn.Module], settings: Sequence[_Setting]) -> nn.M
 
 
 def _convolution(old: nn.Conv2d, setting: _Setting) -> nn.Conv2d:
-    """Made anew: a convolution derives more from its padding when it is made."""
+    """Rebuilt, because a convolution derives more from its padding when it is constructed."""
     settings: dict[str, Any] = {name: getattr(old, name) for name in _SETTINGS["Conv2d"]}
     settings |= {"groups": old.groups, setting.name: setting.value}
     bias = old.bias is not None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -25,7 +25,7 @@ from bdshift.jobs import SILENT, JobContext
 def to_head(
     network: nn.Module, head: nn.Module, images: torch.Tensor
 ) -> tuple[list[torch.Tensor], Any]:
-    """What comes into ``head`` while ``network`` is run, once for each time, and the output."""
+    """The inputs of ``head`` while ``network`` runs, one for each call, and the output."""
     caught: list[torch.Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
     try:
@@ -35,20 +35,20 @@ def to_head(
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """An image classifier as bdshift sees it.
+class LoadedNetwork:
+    """A network with a file's weights. The preprocessing of its images is not known yet; with it,
+    this becomes a `Classifier`.
 
     Attributes:
         network: in eval mode, float32, without gradients.
         head_name: module path of the last linear layer.
-        architecture: its name for people.
+        architecture: its human-readable name.
         path, sha256: of the file.
-        layout: how the weights lay in the file.
-        preprocessing: what images go through, once it is known.
+        layout: how the weights were stored in the file.
         sizes: input sizes worth trying.
         channels: of the images, 1 or 3.
-        softmax_inside: whether the network ends in a softmax of its own, or its logarithm; logits
-            are then the head's.
+        softmax_inside: whether the network itself ends in a softmax or log-softmax; the logits are
+            then the head's.
     """
 
     network: nn.Module
@@ -57,7 +57,6 @@ class Classifier:
     path: Path
     sha256: str
     layout: Layout
-    preprocessing: Preprocessing | None = None
     sizes: tuple[int, ...] = ()
     channels: int = 3
     softmax_inside: bool = False
@@ -91,25 +90,27 @@ class Classifier:
         return self.head.in_features
 
     def with_preprocessing(self, preprocessing: Preprocessing) -> Classifier:
-        """The same network, its images treated so."""
-        return replace(self, preprocessing=preprocessing)
+        """The classifier whose images go through ``preprocessing``."""
+        own = {one.name: getattr(self, one.name) for one in fields(LoadedNetwork)}
+        return Classifier(**own, preprocessing=preprocessing)
 
     def embed(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """φ(x) (n, d) and what the network returns (n, C), for preprocessed images.
 
-        Raises `InputError` if the head is not fed one vector an image.
+        Raises `InputError` if the head does not get one vector per image.
         """
         with torch.inference_mode():
             caught, output = to_head(self.network, self.head, images)
         if len(caught) != 1 or caught[0].dim() != 2 or not isinstance(output, torch.Tensor):
             raise InputError(
-                f"{self.path}: layer {self.head_name} is not fed one embedding an image, so it is "
-                "not the head of a classifier"
-            )
+                "{path}: layer {layer} does not get one embedding per image, so it is not the head "
+                "of a classifier",
+                path=self.path, layer=self.head_name,
+            )  # fmt: skip
         return caught[0], output
 
-    def checked(self, images: torch.Tensor) -> Classifier:
-        """The classifier itself, known to give φWᵀ + b, or the softmax of that, for ``images``.
+    def checked(self, images: torch.Tensor) -> Self:
+        """The same network, verified to return φWᵀ + b, or its softmax, for ``images``.
 
         Raises `InputError` if it does anything else after its head.
         """
@@ -117,8 +118,9 @@ class Classifier:
         logits = phi @ self.weight.T + self.bias
         if not torch.isfinite(output).all():
             raise InputError(
-                f"{self.path}: the network's outputs are not finite: its weights or batch norms "
-                "are broken"
+                "{path}: the network's outputs are not finite: its weights or batch norms are "
+                "broken",
+                path=self.path,
             )
         if output.shape == logits.shape:
             if torch.allclose(output, logits, 1e-3, 1e-3):
@@ -127,24 +129,32 @@ class Classifier:
                 if torch.allclose(output, squashed, 1e-3, 1e-5):
                     return replace(self, softmax_inside=True)
         raise InputError(
-            f"{self.path}: the network does something after its layer {self.head_name}, so its "
-            "output is not the head's logits"
-        )
+            "{path}: the network does something after its layer {layer}, so its output is not the "
+            "head's logits",
+            path=self.path, layer=self.head_name,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier(LoadedNetwork):
+    """An image classifier as bdshift sees it: a network and the preprocessing of its images."""
+
+    preprocessing: Preprocessing
 
 
 @dataclass(frozen=True)
 class Opened:
     """A checkpoint that was read and recognized; more than one candidate if they share all shapes.
 
-    `classifier` makes one of them; clean accuracy says which (`bdshift.checkpoints.settle`).
+    `network` builds one of them; clean accuracy decides which (`bdshift.checkpoints.settle`).
 
     Attributes:
         file, state: as they were read; ``state`` holds what the candidates use.
         candidates: all that fit.
-        from_user: whether it is a network of the user's own (``--arch package.module:callable``).
+        from_user: whether it is the user's own network (``--arch package.module:callable``).
         ignored: tensors that no candidate uses.
-        told: normalizations that the file, or a config.json beside it, names.
-        class_names: as the file or the config has them, by index; () if it does not say.
+        told: normalizations that the file, or a config.json next to it, names.
+        class_names: as given in the file or the config, by index; () if neither gives them.
     """
 
     file: CheckpointFile
@@ -162,31 +172,35 @@ class Opened:
 
     @property
     def is_rebuilt(self) -> bool:
-        """Whether all candidates are put together from the weights alone."""
+        """Whether all candidates are reconstructed from the weights alone."""
         return all(candidate.rebuilt for candidate in self.candidates)
 
     @cached_property
     def _weights(self) -> dict[str, torch.Tensor]:
         return _as_float32(self.state)
 
-    def classifier(self, candidate: Candidate) -> Classifier:
+    def network(self, candidate: Candidate) -> LoadedNetwork:
         """The candidate with the file's weights, on the CPU."""
         try:
             for_real = self.from_user or candidate.computes
-            # Hundreds of networks may be put together from the same weights: they share them.
+            # Hundreds of networks may be reconstructed from the same weights: they share them.
             tensors = self._weights if candidate.rebuilt else _as_float32(self.state)
             network = _with_weights(candidate.build, tensors, on_meta=not for_real)
             if not candidate.rebuilt:
                 network = network.to(memory_format=torch.channels_last)
         except InputError as error:
-            raise InputError(f"{self.file.path}: {error}") from error
-        except RuntimeError as error:  # tensors of the right shape, but of a kind it cannot take
+            raise error.at(self.file.path) from error
+        except RuntimeError as error:  # tensors of the right shape, but of a dtype it cannot take
             reason = str(error).splitlines()[0]
-            raise InputError(f"{self.file.path}: its weights cannot be used ({reason})") from error
+            raise InputError(
+                "{path}: its weights cannot be used ({reason})", path=self.file.path, reason=reason
+            ) from error
         head = network.get_submodule(candidate.head)
         if not isinstance(head, nn.Linear):
-            raise InputError(f"{self.file.path}: {candidate.head} is not a linear layer")
-        return Classifier(
+            raise InputError(
+                "{path}: {layer} is not a linear layer", path=self.file.path, layer=candidate.head
+            )
+        return LoadedNetwork(
             network, candidate.head, candidate.name, self.file.path, self.file.sha256,
             self.state.layout, sizes=candidate.sizes,
             channels=candidate.channels or _first_channels(network),
@@ -211,7 +225,7 @@ def _with_weights(
 ) -> nn.Module:
     """Build the network and give it the weights.
 
-    Ours are built on the meta device, which saves the initialization; a user's own network, or a
+    Ours are built on the meta device, which skips the initialization; a user's own network, or a
     library's, may compute buffers while it is built, so it is built for real.
     """
     if on_meta:
@@ -221,15 +235,17 @@ def _with_weights(
         network = build()
     for key, _ in network.named_parameters():
         if key in tensors and not tensors[key].is_floating_point():
-            raise InputError(f"its {key} holds {tensors[key].dtype} numbers, which are no weights")
+            raise InputError(
+                "its {key} holds {dtype} numbers, which cannot be weights",
+                key=key, dtype=str(tensors[key].dtype),
+            )  # fmt: skip
     state: Any = OrderedDict(tensors)
-    state._metadata = getattr(
-        network.state_dict(), "_metadata", None
-    )  # versions: some ask for them
+    # Versions of the modules, which some of them look up.
+    state._metadata = getattr(network.state_dict(), "_metadata", None)
     network.load_state_dict(state, strict=False, assign=True)
     for module in network.modules():
         for name, buffer in module.named_buffers(recurse=False):
-            if buffer.is_meta:  # num_batches_tracked, which old files lack and nobody reads
+            if buffer.is_meta:  # num_batches_tracked, which old files lack and nothing reads
                 setattr(module, name, torch.zeros(buffer.shape, dtype=buffer.dtype))
     return network.eval().requires_grad_(False)
 
@@ -244,8 +260,8 @@ def open_checkpoint(
     """Read a checkpoint, or a Hugging Face folder, and recognize its architecture; nothing in the
     file is run.
 
-    ``arch`` is as `find_candidates` has it; only a network of the user's own has its code run.
-    ``weights`` says which model is meant where a file holds several, as "netC".
+    ``arch`` is as in `find_candidates`; only the user's own network has its code run. ``weights``
+    selects a model where the file holds several, such as "netC".
 
     Raises `InputError` if the file is unreadable, unsafe, damaged or not recognized, `UsageError`
     if ``arch`` or ``weights`` cannot be used.
@@ -255,16 +271,16 @@ def open_checkpoint(
 
 
 def recognized(file: CheckpointFile, whole: StateDict, arch: str | None) -> Opened:
-    """A checkpoint that was read, with the networks that it could be; ``whole`` is the state dict
-    that is meant.
+    """A checkpoint that was read, with the networks that it could be; ``whole`` is the selected
+    state dict.
 
-    Raises as `open_checkpoint` does, but for what concerns reading.
+    Raises as `open_checkpoint` does, except for read errors.
     """
     try:
         found = find_candidates(whole, arch, file.beside.config)
     except InputError as error:
-        raise type(error)(f"{file.path}: {error}") from error
-    # Under a prefix, what is ignored lies outside; a name in there may be the same.
+        raise error.at(file.path) from error
+    # With a prefix, the ignored tensors are outside it; a tensor inside may have the same name.
     state = whole.under(found.prefix) if found.prefix else whole.without(found.ignored)
     opened = Opened(
         file,

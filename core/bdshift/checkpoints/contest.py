@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bdshift.checkpoints.classifier import Classifier, Opened
+from bdshift.checkpoints.classifier import LoadedNetwork, Opened
 from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.footprint import UNFIT, largest_batch
 from bdshift.checkpoints.input_statistics import InputStatistics
@@ -20,10 +20,11 @@ from bdshift.devices import autocast, is_out_of_memory
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import Normalization, Preprocessing
 from bdshift.jobs import JobContext
+from bdshift.words import Sentence
 
-_NEAR = 0.01  # accuracies this close, or two images apart, count as equal
-_BATCH = 125
-_FEWEST = 40  # images from which accuracies can be told apart at all
+_EQUAL_WITHIN = 0.01  # accuracies this close, or two images apart, count as equal
+_MAX_BATCH = 125
+_MIN_IMAGES = 40  # images from which accuracies can be distinguished at all
 
 Pixels = Callable[[int], NDArray[np.uint8]]
 """Gives the trial images (n, 3, size, size) at an input size."""
@@ -51,11 +52,11 @@ class Trial:
 
 
 class Entrant:
-    """A combination that is being tried; remembers what it has seen."""
+    """A combination that is being tried; it records its results so far."""
 
     def __init__(
         self,
-        classifier: Classifier,
+        classifier: LoadedNetwork,
         preprocessing: Preprocessing,
         folders: int,
         norms: NormMemory | None = None,
@@ -99,8 +100,8 @@ class Entrant:
         return float(self.right.mean()) if self.images else 0.0
 
     def is_worse_than(self, other: Entrant) -> bool:
-        """Whether it is worse on the images that both have seen by more than chance explains: one
-        in twenty, by the number of those on which they differ (McNemar).
+        """Whether it is worse, on the images that both have seen, by more than chance explains: at
+        the 5% level, by the number of images on which they differ (McNemar).
         """
         seen = min(self.images, other.images)
         only_self = int((self.right[:seen] & ~other.right[:seen]).sum())
@@ -109,7 +110,7 @@ class Entrant:
 
     @property
     def combination(self) -> tuple[str, Preprocessing]:
-        """What is being tried: the network's name, and what its images go through."""
+        """What is being tried: the network's name and the preprocessing."""
         return self.classifier.architecture, self.preprocessing
 
     @property
@@ -124,8 +125,8 @@ class Entrant:
 
     @property
     def tie_break(self) -> float:
-        """What decides between equal accuracies, smaller is better: the first batch norm's memory,
-        or without one the cross-entropy.
+        """What decides between equal accuracies (smaller is better): the mismatch with the first
+        batch norm's statistics, or the cross-entropy if there is none.
         """
         if self.mismatch is not None:
             return self.mismatch
@@ -157,12 +158,13 @@ def matched_accuracy(confusion: NDArray[np.int64]) -> tuple[float, list[int]]:
 
 
 def by_accuracy(entrants: Sequence[Entrant]) -> list[Entrant]:
-    """Best first; those as good as the best in the order of `Entrant.tie_break`. Where a batch norm
-    remembers, which is the sharper witness, as good is what is within two standard errors.
+    """Best first; those as good as the best are ordered by `Entrant.tie_break`. Where batch norm
+    statistics are available, which are sharper evidence, everything within two standard errors
+    counts as equally good.
     """
     best = max(entrant.accuracy for entrant in entrants)
     most = max(1, max(entrant.images for entrant in entrants))
-    margin = max(_NEAR, 2 / most)
+    margin = max(_EQUAL_WITHIN, 2 / most)
     if all(entrant.mismatch is not None for entrant in entrants):
         margin = max(margin, 2 * (best * (1 - best) / most) ** 0.5)
     return sorted(
@@ -174,8 +176,8 @@ def by_accuracy(entrants: Sequence[Entrant]) -> list[Entrant]:
 
 
 class Contest:
-    """Runs entrants over the trial images, a stretch at a time; with ``normalization``, under no
-    other one.
+    """Runs entrants over the trial images, a stretch at a time; with ``normalization``, only that
+    one is used.
     """
 
     def __init__(
@@ -192,61 +194,61 @@ class Contest:
     ) -> None:
         self.opened = opened
         self.normalization = normalization
-        self.reshaped = False  # whether pixels of another shape are tried, too
+        self.reshaped = False  # whether reshaped (not transposed) pixels are tried, too
         self.pixels, self.labels, self.folders = pixels, labels, folders
         self.device, self.precision, self.job = device, precision, job
         self.failure = ""
-        self._classifiers: dict[str, Classifier] = {}
+        self._networks: dict[str, LoadedNetwork] = {}
         self._batches: dict[tuple[str, int], int] = {}
         self._pace: dict[tuple[str, int], float] = {}
         self._statistics = InputStatistics(pixels)
 
-    def classifier(self, candidate: Candidate) -> Classifier:
-        """The candidate with the file's weights on the device, made once."""
-        if candidate.name not in self._classifiers:
-            made = self.opened.classifier(candidate)
+    def classifier(self, candidate: Candidate) -> LoadedNetwork:
+        """The candidate with the file's weights on the device, built once."""
+        if candidate.name not in self._networks:
+            made = self.opened.network(candidate)
             made.network.to(self.device)
-            self._classifiers[candidate.name] = made
-        return self._classifiers[candidate.name]
+            self._networks[candidate.name] = made
+        return self._networks[candidate.name]
 
     def enter(
         self, candidate: Candidate, preprocessing: Preprocessing, *, form: bool = False
     ) -> Entrant:
-        """A new entrant, its mismatch measured; not where ``form`` is in question, not the
-        preprocessing, and all norms are watched in any case.
+        """A new entrant with its mismatch measured. It is not measured if the ``form`` rather than
+        the preprocessing is in question and all norms are watched anyway.
         """
         classifier = self.classifier(candidate)
-        # Of a network put together from its weights, the norms tell what lies between them.
+        # In a network reconstructed from its weights, the norms show what is between them.
         norms = NormMemory(classifier.network) if candidate.rebuilt else None
         folders = int(self.folders.max(initial=0)) + 1
         entrant = Entrant(
             classifier, preprocessing, folders, norms if norms and norms.norms else None
         )
         self.job.raise_if_canceled()
-        self._batch(entrant)  # before anything is sent through: one image may be too much already
+        self._batch(entrant)  # before running anything: even one image may be too much
         if form and entrant.norms is not None:
             return entrant
         entrant.mismatch = self._statistics.mismatch(entrant.classifier.network, preprocessing)
         return entrant
 
     def _batch(self, entrant: Entrant) -> int:
-        """Images at a time that the memory has room for; asked once a network and size."""
+        """Images per batch that fit into memory; computed once per network and size."""
         key = entrant.classifier.architecture, entrant.preprocessing.size
         if key not in self._batches:
             network = entrant.classifier.network
             self._batches[key] = largest_batch(
-                network, key[1], self.device, _BATCH, entrant.preprocessing.channels
+                network, key[1], self.device, _MAX_BATCH, entrant.preprocessing.channels
             )
         return self._batches[key]
 
     def affordable(self, field: Sequence[Entrant], until: int, seconds: float) -> int:
-        """Images up to which ``field`` can be shown them within so many seconds, as far as is known
-        how long one takes; ``until`` at most, and never fewer than a few.
+        """How many images ``field`` can be shown within this many seconds, as far as the time per
+        image is known; at most ``until``, but never fewer than a minimum.
         """
         pace = sum(
             self._pace.get((e.classifier.architecture, e.preprocessing.size), 0.0) for e in field
         )
-        return until if pace * until <= seconds else max(_FEWEST, int(seconds / pace))
+        return until if pace * until <= seconds else max(_MIN_IMAGES, int(seconds / pace))
 
     def run(self, field: Sequence[Entrant], until: int) -> list[Entrant]:
         """Show each entrant the images up to ``until``; those that cannot be run drop out.
@@ -258,7 +260,9 @@ class Contest:
         for number, entrant in enumerate(field):
             name = entrant.preprocessing.normalization.name
             images = self.pixels(entrant.preprocessing.size)
-            stage = f"Choosing the preprocessing on {until} images"
+            stage = Sentence(
+                "Choosing the preprocessing on {count:|image|images}", {"count": until}
+            )
             self.job.progress(stage, number, len(field), "candidates", name)
             try:
                 batch = self._batch(entrant)
@@ -278,5 +282,8 @@ class Contest:
             left.append(entrant)
         if not left:
             path = self.opened.file.path
-            raise InputError(f"{path}: the network cannot be run on these images ({self.failure})")
+            raise InputError(
+                "{path}: the network cannot be run on these images ({reason})",
+                path=path, reason=self.failure,
+            )  # fmt: skip
         return left

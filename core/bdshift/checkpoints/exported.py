@@ -1,4 +1,4 @@
-"""``torch.export``'s archives (.pt2): the weights lie in them as plain bytes, described by JSON."""
+"""``torch.export`` archives (.pt2), which store the weights as plain bytes, described by JSON."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from bdshift.checkpoints.tensors import LazyTensor, lazy_tensor
 from bdshift.checkpoints.torch_files import read_block
 from bdshift.checkpoints.torch_zip import EXPORTED, Span
 from bdshift.errors import InputError
-from bdshift.pickle_data import Name, StorageRef, TensorRef
+from bdshift.pickle_values import Name, StorageRef, TensorRef
 
 _MAX_TABLE_BYTES = 64 * 1024 * 1024
 _DTYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32",
     8: "float64", 10: "complex64", 11: "complex128", 12: "bool", 13: "bfloat16",
 }  # fmt: skip
-"""torch.export's numbers of them (torch/_export/serde/schema.py, ScalarType)."""
+"""By their numbers in torch.export (torch/_export/serde/schema.py, ScalarType)."""
 
 
 def read_exported(
     path: Path, stream: BinaryIO, entries: Mapping[str, Span]
 ) -> dict[str, LazyTensor]:
-    """The state dict of an exported program. Its graph is not looked at.
+    """The state dict of an exported program. Its graph is not read.
 
     Raises `InputError` if the table is broken, or a tensor's bytes are not all there.
     """
@@ -40,7 +40,7 @@ def read_exported(
             if not row["use_pickle"]
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"its table of weights is broken ({error})") from error
+        raise InputError("its table of weights is broken ({reason})", reason=str(error)) from error
 
 
 def _tensor(path: Path, entries: Mapping[str, Span], row: Mapping[str, Any]) -> LazyTensor:
@@ -48,7 +48,7 @@ def _tensor(path: Path, entries: Mapping[str, Span], row: Mapping[str, Any]) -> 
     shape = tuple(_size(part) for part in about["sizes"])
     stride = tuple(_size(part) for part in about["strides"])
     if len(shape) != len(stride):
-        raise InputError("a tensor's shape and stride do not fit")
+        raise InputError("a tensor's shape and stride do not match")
     dtype = _DTYPES[about["dtype"]]
     start, end = entries["data/weights/" + row["path_name"]]
     storage = StorageRef(row["path_name"], Name("torch", "UntypedStorage"), end - start)
@@ -64,5 +64,5 @@ def _tensor(path: Path, entries: Mapping[str, Span], row: Mapping[str, Any]) -> 
 def _size(part: Mapping[str, Any]) -> int:
     value = part["as_int"]
     if type(value) is not int or not 0 <= value < 2**48:
-        raise InputError("a tensor's size is none")
+        raise InputError("a tensor's size is not a valid number")
     return value

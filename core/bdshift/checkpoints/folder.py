@@ -1,4 +1,4 @@
-"""What lies beside the weights: the config.json of a Hugging Face folder."""
+"""Reads what is next to the weights: the config.json of a Hugging Face folder."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 from bdshift.errors import InputError
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
-_LARGEST = 1e6  # of a mean or std; not a number is smaller than nothing
-_MAX_BYTES = 16 * 1024 * 1024
+_MAX_VALUE = 1e6  # of a mean or std; NaN is not below it
+_MAX_CONFIG_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Beside:
-    """What a config says, as far as it was asked.
+    """What a config says, as far as bdshift uses it.
 
     Attributes:
         config: the whole config.json; {} without one.
-        mean, std: of the images, one value a channel; () if not told.
-        size: side of the images in pixels; 0 if not told.
-        names: of the classes, by their index; () if not told.
+        mean, std: of the images, one value per channel; () if not given.
+        size: side of the images in pixels; 0 if not given.
+        names: of the classes, by their index; () if not given.
     """
 
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -37,28 +37,30 @@ NOTHING = Beside()
 
 
 def holds_weights(folder: Path) -> bool:
-    """Whether it is a folder of Hugging Face's, with its weights in one file."""
+    """Whether it is a Hugging Face folder with its weights in one file."""
     return any((folder / name).is_file() for name in _WEIGHTS)
 
 
 def weights_in(folder: Path) -> Path:
-    """The file of weights in a folder of Hugging Face's.
+    """The file of weights in a Hugging Face folder.
 
-    Raises `InputError` if there is none, or if the weights are split over several.
+    Raises `InputError`, without the folder's name, if there is none, or if the weights are split
+    over several files.
     """
     for name in _WEIGHTS:
         if (folder / name).is_file():
             return folder / name
     if any(folder.glob("*.safetensors.index.json")):
-        raise InputError(f"{folder}: its weights are split over several files, which is not read")
+        raise InputError("its weights are split over several files, which bdshift does not read")
     raise InputError(
-        f"{folder}: is a folder without {' or '.join(_WEIGHTS[:2])}; give the checkpoint file"
-    )
+        "is a folder without {first} or {second}; give the checkpoint file",
+        first=_WEIGHTS[0], second=_WEIGHTS[1],
+    )  # fmt: skip
 
 
 def read_beside(weights: Path) -> Beside:
-    """What config.json and preprocessor_config.json beside ``weights`` say; what cannot be read, or
-    makes no sense, is as if it were not there.
+    """What config.json and preprocessor_config.json next to ``weights`` say; what cannot be read,
+    or makes no sense, is treated as missing.
     """
     config = _json(weights.parent / "config.json")
     if weights.name not in _WEIGHTS and "architectures" not in config:
@@ -82,7 +84,7 @@ def read_beside(weights: Path) -> Beside:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+        if not path.is_file() or path.stat().st_size > _MAX_CONFIG_BYTES:
             return {}
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -93,13 +95,13 @@ def _json(path: Path) -> dict[str, Any]:
 def _numbers(value: Any) -> tuple[float, ...]:
     if not isinstance(value, list) or len(value) not in (1, 3):
         return ()
-    if not all(isinstance(v, (int, float)) and abs(v) < _LARGEST for v in value):
+    if not all(isinstance(v, (int, float)) and abs(v) < _MAX_VALUE for v in value):
         return ()
     return tuple(float(v) for v in value)
 
 
 def _size(value: Any) -> int:
-    """224 of 224, {"height": 224}, {"shortest_edge": 224} or [3, 224, 224]."""
+    """224 from 224, {"height": 224}, {"shortest_edge": 224} or [3, 224, 224]."""
     if isinstance(value, dict):
         value = value.get("height", value.get("shortest_edge"))
     if isinstance(value, list) and value:

@@ -1,4 +1,4 @@
-"""Weights that lie in a file as the product of several tensors become the one that is used.
+"""Weights stored in a file as a product of several tensors are folded into the one that is used.
 
 ============================================  ======================================  ============
 keys                                          by                                      weight
@@ -51,8 +51,8 @@ _KINDS: tuple[tuple[str, tuple[str, ...], int, Callable[..., torch.Tensor]], ...
 def fold(
     tensors: Mapping[str, LazyTensor],
 ) -> tuple[dict[str, LazyTensor], dict[str, tuple[str, tuple[str, ...]]]]:
-    """The state dict with such weights folded, in its order; and of each folded weight, by its key,
-    the way and the keys that it was made of.
+    """The state dict with such weights folded, in its order; and for each folded weight, by its
+    key, the way it was folded and the keys that it was made from.
     """
     made: dict[str, tuple[str, tuple[str, ...]]] = {}
     replaced: dict[str, str] = {}
@@ -81,9 +81,9 @@ def fold(
 
 
 def unfold(way: str, keys: tuple[str, ...], weight: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Factors, by ``keys``, whose product by ``way`` is ``weight``.
+    """Factors, by ``keys``, whose product in this ``way`` is ``weight``.
 
-    Raises `UsageError` for spectral norms, which no factors of another weight have.
+    Raises `UsageError` for spectral norms, whose factors fit no other weight.
     """
     import torch
 
@@ -92,7 +92,10 @@ def unfold(way: str, keys: tuple[str, ...], weight: torch.Tensor) -> dict[str, t
     if way == "weight norm":
         norms = weight.flatten(1).norm(dim=1).view(-1, *[1] * (weight.dim() - 1))
         return dict(zip(keys, (norms, weight), strict=True))
-    raise UsageError("weights under spectral norms cannot be written as they came; choose a form")
+    raise UsageError(
+        "weights under spectral norm cannot be written in their original format; choose the form "
+        "state-dict or safetensors"
+    )
 
 
 def _split(key: str, pattern: str) -> tuple[str, str | None]:

@@ -1,4 +1,4 @@
-"""How much memory an image takes on its way through a network, found out before it is sent."""
+"""How much memory an image takes in a network, estimated before it is run."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from bdshift.devices import free_memory, is_out_of_memory
 from bdshift.errors import InputError
 
 UNFIT = (RuntimeError, AssertionError, ValueError, TypeError, IndexError)
-"""What networks raise, ours and others', for images of a size or kind that they do not take."""
+"""Errors that networks, ours and others', raise for images of a size or kind that they reject."""
 
-_ALIVE = 4  # maps of the largest size that may be in memory at once: in, out, past, and a copy
-_SHARE = 4  # one part in so many of the free memory may be taken
-_PROBE = 16  # pixels a side: so small an image's maps are not much larger than the weights
-_GUESS = 4 * 640  # bytes an input pixel where it cannot be measured; a ResNet-50 needs a third
+_MAPS_ALIVE = 4  # largest maps in memory at once: the input, the output, the shortcut, and a copy
+_MEMORY_DIVISOR = 4  # the free memory divided by this may be used
+_PROBE_SIDE = 16  # pixels: the maps of such a small image are not much larger than the weights
+_GUESSED_BYTES = 4 * 640  # per input pixel, if it cannot be measured; ResNet-50 needs a third
 
 
 def bytes_per_image(network: nn.Module, size: int, channels: int = 3) -> int:
     """Bytes of activations for one image of ``size`` pixels, estimated from the largest map of a
-    tiny one. A network that takes no other size than its own gets a guess.
+    tiny one. For a network that only takes its own size, it is a guess.
     """
-    largest = 3 * _PROBE * _PROBE
+    largest = 3 * _PROBE_SIDE * _PROBE_SIDE
 
     def note(_module: nn.Module, _inputs: object, output: object) -> None:
         nonlocal largest
         if isinstance(output, torch.Tensor):
             largest = max(largest, output.numel())
 
-    probe = torch.zeros(1, channels, _PROBE, _PROBE, device=next(network.parameters()).device)
+    device = next(network.parameters()).device
+    probe = torch.zeros(1, channels, _PROBE_SIDE, _PROBE_SIDE, device=device)
     hooks = [module.register_forward_hook(note) for module in network.modules()]
     try:
         with torch.inference_mode():
@@ -38,25 +39,26 @@ def bytes_per_image(network: nn.Module, size: int, channels: int = 3) -> int:
     except UNFIT as error:
         if is_out_of_memory(error):
             raise
-        return _GUESS * size * size
+        return _GUESSED_BYTES * size * size
     finally:
         for hook in hooks:
             hook.remove()
-    return math.ceil(_ALIVE * 4 * largest * (size / _PROBE) ** 2)
+    return math.ceil(_MAPS_ALIVE * 4 * largest * (size / _PROBE_SIDE) ** 2)
 
 
 def largest_batch(
     network: nn.Module, size: int, device: torch.device, most: int, channels: int = 3
 ) -> int:
-    """Images at a time, up to ``most``, within a quarter of the free memory.
+    """Images per batch, up to ``most``, within a quarter of the free memory.
 
     Raises `InputError` if not even one fits.
     """
     each, free = bytes_per_image(network, size, channels), free_memory(device)
-    batch = min(most, free // _SHARE // each)
+    batch = min(most, free // _MEMORY_DIVISOR // each)
     if batch < 1:
         raise InputError(
-            f"one image of {size}×{size} takes {each / 2**30:.1f} GiB in this network, too much "
-            f"for the {free / 2**30:.1f} GiB that are free"
-        )
+            "one image of {size}×{size} takes {needed:.1f} GiB in this network, too much for "
+            "{free:.1f} GiB of free memory",
+            size=size, needed=each / 2**30, free=free / 2**30,
+        )  # fmt: skip
     return batch

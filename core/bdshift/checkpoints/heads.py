@@ -1,5 +1,5 @@
-"""A well-known network whose last layer was replaced by several: ``fc = Sequential(Linear(512,
-256), ReLU(), Dropout(), Linear(256, 10))`` is what many scripts do that start from a trained one.
+"""A well-known network whose last layer was replaced by several, as in many scripts that start from
+a trained one: ``fc = Sequential(Linear(512, 256), ReLU(), Dropout(), Linear(256, 10))``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bdshift.checkpoints.chain.network import Chain, Form, Geometry
-from bdshift.checkpoints.chain.row import Row, read_row
+from bdshift.checkpoints.chain.row import ConvRow, read_row
 from bdshift.checkpoints.families import Candidate, Shapes
 from bdshift.checkpoints.families.base import ACTIVATIONS, USUAL
 
@@ -36,7 +36,7 @@ def propose(shapes: Shapes, recognize: Callable[[Shapes], list[Candidate]]) -> I
 def _at(
     shapes: Shapes, recognize: Callable[[Shapes], list[Candidate]], head: str, place: str
 ) -> Iterator[Candidate]:
-    """Networks whose last layer is ``head``, with what lies at ``place`` in the file there."""
+    """Networks whose last layer is ``head``, with what the file has at ``place`` instead."""
     inside = {k[len(place) + 1 :]: s for k, s in shapes.items() if k.startswith(f"{place}.")}
     row = read_row(inside if "weight" not in inside else {f"0.{k}": s for k, s in inside.items()})
     if row is None or row.convs or (place == head and "weight" in inside):
@@ -50,7 +50,7 @@ def _at(
             return
 
 
-def _with_head(base: Candidate, row: Row, place: str, *, single: bool) -> Candidate:
+def _with_head(base: Candidate, row: ConvRow, place: str, *, single: bool) -> Candidate:
     last = place if single else f"{place}.{row.linears[-1].path}"
     words = "" if single else f", head of {len(row.linears)} linear layers"
 
@@ -65,7 +65,7 @@ def _with_head(base: Candidate, row: Row, place: str, *, single: bool) -> Candid
 
 
 def _build(
-    base: Callable[[], nn.Module], row: Row, place: str, form: Form, single: bool
+    base: Callable[[], nn.Module], row: ConvRow, place: str, form: Form, single: bool
 ) -> nn.Module:
     network = base()
     head: nn.Module = Chain(row, Geometry(1, ()), form)

@@ -1,5 +1,5 @@
-"""What a checkpoint says about its images and classes, beside the weights. It is proposed, and
-clean accuracy decides.
+"""What a checkpoint says about its images and classes, in addition to the weights. These are only
+proposals; clean accuracy decides.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from bdshift.images.preprocessing import NORMALIZATIONS, Channels, Normalization
 
 _MEANS, _STDS = ("mean", "_mean", "mu"), ("std", "_std", "sigma")
 _NAMES = ("class_names", "classes", "class_to_idx", "labels", "label_names", "idx_to_class")
-_MAX_NAME = 200
-_NUMBERED = re.compile(r"LABEL_\d+$")  # what transformers calls classes that have no names
+_MAX_NAME_LENGTH = 200
+_NUMBERED = re.compile(r"LABEL_\d+$")  # what transformers calls classes without names
 
 
 def told_normalizations(
     state: StateDict, ignored: Sequence[str], beside: Beside
 ) -> tuple[Normalization, ...]:
-    """Mean and std that a config.json names, or that lie among the tensors that no layer uses, as a
-    normalizing first layer keeps them; without those that bdshift tries in any case.
+    """Mean and std that a config.json names, or that are among the tensors that no layer uses,
+    where a normalizing first layer keeps them; without those that bdshift tries anyway.
     """
     found: list[tuple[str, Sequence[float], Sequence[float]]] = []
     if beside.mean:
@@ -62,9 +62,9 @@ def _values(tensor: LazyTensor) -> list[float]:
 
 
 def told_names(file: CheckpointFile, classes: int) -> tuple[str, ...]:
-    """Names of the classes, if the config or something beside the weights is a list of as many."""
+    """Names of the classes, if the config or something next to the weights lists as many."""
     for names in (file.beside.names, *_lists(file.value)):
-        texts = all(isinstance(name, str) and 0 < len(name) <= _MAX_NAME for name in names)
+        texts = all(isinstance(name, str) and 0 < len(name) <= _MAX_NAME_LENGTH for name in names)
         if (
             len(names) == classes
             and texts

@@ -1,16 +1,17 @@
 """What a network remembers of its training images: the statistics of its first batch norm.
 
-They were averaged over training batches as they came out of the augmentation, the preprocessing and
-the first convolution. The right mean, std and channel order reproduce them on a few hundred clean
-images, without labels, where accuracy needs thousands of images to tell std 0.247 from 0.2673.
+They were averaged over training batches after the augmentation, the preprocessing and the first
+convolution. The right mean, std and channel order reproduce them on a few hundred clean images,
+without labels, where accuracy needs thousands of images to distinguish std 0.247 from 0.2673.
 
 Preprocessing and convolution are linear in the pixels under the kernel and in a mask that is one
-inside the image. So the first and second moments of those are taken once for a kind of convolution,
+inside the image. So their first and second moments are computed once for each kind of convolution,
 and a candidate's mean and variance follow from them: dozens of candidates cost no more than one.
 
 Small images are usually trained with random crops from a padded frame, which lowers their variance
-by some 13 %, as much as lies between those two. So the statistics are also compared under such
-crops, with the frame black (padded before normalization) and gray (after), and the nearest counts.
+by about 13%, as much as the difference between those two. So the statistics are also compared under
+such crops, with the frame black (padded before normalization) and gray (after), and the closest
+match counts.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from torch import nn
 from torch.nn import functional
 
 from bdshift.checkpoints.footprint import UNFIT
-from bdshift.images.augment import random_shift
+from bdshift.images.augment import random_translation
 from bdshift.images.preprocessing import LUMA, Preprocessing, arranged
 
-_SMALL = 128  # sides below this are trained with padded crops
-_IMAGES, _LARGE_IMAGES = 300, 60
+_CROPPED_BELOW = 128  # pixels per side; smaller images are trained with padded crops
+_MAX_SMALL_IMAGES, _MAX_LARGE_IMAGES = 300, 60
 _CHUNK_BYTES = 64 * 1024 * 1024
-_CENTER = 0.45  # near every mean: keeps the variance from being a difference of large numbers
+_CENTER = 0.45  # near every mean, so that the variance is not a difference of large numbers
 
 
 class _FirstNorm(Exception):
@@ -47,8 +48,8 @@ def _stop(norm: nn.BatchNorm2d, inputs: tuple[torch.Tensor, ...]) -> None:
 
 
 def _entry(network: nn.Module, size: int, channels: int) -> tuple[nn.Conv2d, nn.BatchNorm2d] | None:
-    """The first convolution and batch norm, if the image goes straight through the one to the
-    other; None too for a network that does not take this size.
+    """The first convolution and batch norm, if the image goes straight through one to the other;
+    otherwise, or if the network does not take this size, None.
     """
     image = torch.zeros(1, channels, size, size, device=next(network.parameters()).device)
     seen: list[tuple[nn.Conv2d, torch.Tensor, torch.Tensor]] = []
@@ -82,7 +83,7 @@ def _entry(network: nn.Module, size: int, channels: int) -> tuple[nn.Conv2d, nn.
 
 @dataclass(frozen=True)
 class _Moments:
-    """Mean (4k²,) and mean product (4k², 4k²), float64, of what lies under a kernel of k × k: three
+    """Mean (4k²,) and mean product (4k², 4k²), float64, of what is under a k × k kernel: three
     colors, less `_CENTER`, and the mask.
     """
 
@@ -91,9 +92,9 @@ class _Moments:
 
 
 def _moments(planes: torch.Tensor, conv: nn.Conv2d) -> _Moments:
-    """Of ``planes`` (n, 4, s, s) at every place where ``conv`` would put its kernel."""
+    """Moments of ``planes`` (n, 4, s, s) over every position of the kernel of ``conv``."""
     kernel, padding = conv.kernel_size, conv.padding
-    assert isinstance(padding, tuple), "_entry leaves out no padding by name"
+    assert isinstance(padding, tuple), "padding is given by name"
     features = 4 * kernel[0] * kernel[1]
     total = torch.zeros(features, dtype=torch.float64, device=planes.device)
     product = torch.zeros(features, features, dtype=torch.float64, device=planes.device)
@@ -109,8 +110,8 @@ def _moments(planes: torch.Tensor, conv: nn.Conv2d) -> _Moments:
 
 
 class InputStatistics:
-    """Compares networks' memories with images; ``pixels`` gives them (n, 3, size, size), uint8, in
-    random order, at an input size.
+    """Compares networks' statistics with images; ``pixels`` returns the images at an input size, as
+    uint8 (n, 3, size, size) in random order.
     """
 
     def __init__(self, pixels: Callable[[int], NDArray[np.uint8]]) -> None:
@@ -118,11 +119,11 @@ class InputStatistics:
         self._known: dict[tuple[object, ...], list[_Moments]] = {}
 
     def mismatch(self, network: nn.Module, preprocess: Preprocessing) -> float | None:
-        """How far the images, preprocessed, are from those that the network was trained on.
+        """How far the preprocessed images are from those that the network was trained on.
 
         Mean over the channels of the first batch norm of (μ − running mean)² / running var +
-        (log var − log running var)²; under 0.02 is a match, above 1 another preprocessing. None if
-        the network has no such batch norm behind its first convolution.
+        (log var − log running var)²; below 0.02 is a match, above 1 another preprocessing. None if
+        the network has no such batch norm right after its first convolution.
         """
         found = _entry(network, preprocess.size, preprocess.channels)
         if found is None or isinstance(found[0].padding, str):
@@ -148,7 +149,7 @@ class InputStatistics:
         reshaped = preprocess.order.endswith("reshaped")
         key = (size, reshaped, conv.kernel_size, conv.stride, conv.padding, conv.dilation, device)
         if key not in self._known:
-            count = _IMAGES if size < _SMALL else _LARGE_IMAGES
+            count = _MAX_SMALL_IMAGES if size < _CROPPED_BELOW else _MAX_LARGE_IMAGES
             pixels = torch.from_numpy(self._pixels(size)[:count]).to(device)
             if reshaped:
                 pixels = arranged(pixels, "rgb-reshaped")
@@ -158,7 +159,7 @@ class InputStatistics:
 
 def _as_trained(pixels: torch.Tensor) -> Iterator[torch.Tensor]:
     """Colors and mask (n, 4, s, s), float32: as they are, and as random crops of a padded frame,
-    once with the frame inside the image and black, once outside of it.
+    once with the frame counted as image and black, once counted as outside.
     """
 
     def planes(images: torch.Tensor) -> torch.Tensor:
@@ -167,14 +168,14 @@ def _as_trained(pixels: torch.Tensor) -> Iterator[torch.Tensor]:
 
     yield planes(pixels)
     size = pixels.shape[-1]
-    if size < _SMALL:
+    if size < _CROPPED_BELOW:
         reach = size // 8
-        yield planes(random_shift(pixels, reach, torch.Generator().manual_seed(0)))
-        yield random_shift(planes(pixels), reach, torch.Generator().manual_seed(0))
+        yield planes(random_translation(pixels, reach, torch.Generator().manual_seed(0)))
+        yield random_translation(planes(pixels), reach, torch.Generator().manual_seed(0))
 
 
 def _on_patches(conv: nn.Conv2d, preprocess: Preprocessing) -> torch.Tensor:
-    """The convolution's weights on colors and mask instead of preprocessed pixels: float64
+    """The convolution's weights for colors and mask instead of preprocessed pixels: float64
     (channels out, 4k²).
     """
     n = preprocess.normalization

@@ -1,4 +1,4 @@
-"""Find the state dict in what a checkpoint holds, and remember how it lay there for the export."""
+"""Finds the state dict in a checkpoint, and remembers how it was stored, for the export."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bdshift.checkpoints.objects import TENSOR_KINDS, SavedLayer, SavedModule, l
 from bdshift.checkpoints.reader import CheckpointFile
 from bdshift.checkpoints.tensors import LazyTensor
 from bdshift.errors import InputError, SeveralModels, UsageError
-from bdshift.pickle_data import Opaque
+from bdshift.pickle_values import Opaque
 
 if TYPE_CHECKING:
     import torch
@@ -33,34 +33,34 @@ _DESCRIBES = (
     "model_name", "arch", "architecture", "num_classes", "img_size", "image_size", "classes",
     "class_names", "class_to_idx",
 )  # fmt: skip
-"""What programs that read such a file ask for beside the weights, and what stays true of others."""
+"""Entries next to the weights that programs look for, and that also hold for other weights."""
 
 _MAX_DEPTH = 4
 _MAX_PREFIXES = 8
-_MAX_KEY = 512  # characters; the longest of real networks have under 100
+_MAX_KEY_LENGTH = 512  # the longest in real networks are under 100 characters
 
 PROGRAMS = ("TorchScript", "torch.export")
-"""Containers that hold a program beside the weights; it is neither looked at nor run."""
+"""Containers that hold a program besides the weights; it is neither read nor run."""
 
 Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the weights lay in the file, to write them back the same way.
+    """How the weights were stored in the file, to write them back the same way.
 
     Attributes:
         container: as in `CheckpointFile`.
         wrapper: keys from the outermost dict down to the state dict; () for a bare one.
-        prefix: what stood before every key, as ``module.``.
+        prefix: what was in front of every key, such as ``module.``.
         dtypes: of each tensor, by its key without the prefix.
-        beside: keys that lay beside the state dict in its wrappers.
+        beside: keys next to the state dict in its wrappers.
         kind: class of a whole pickled module; "" for a state dict.
-        folded: weights that lay there as a product (`bdshift.checkpoints.folding`), by key: the way
-            and the keys of its factors.
-        others: where the file's other models lie, as ``netG``.
-        tensors: as they lie in the file, by their whole keys.
-        described: what lay beside the weights and says which network they are of.
+        folded: weights stored as a product (`bdshift.checkpoints.folding`), by key: how, and the
+            keys of the factors.
+        others: where the file's other models are, such as ``netG``.
+        tensors: as stored in the file, by their full keys.
+        described: what is stored next to the weights and says which network they belong to.
     """
 
     container: str
@@ -76,8 +76,8 @@ class Layout:
 
     @property
     def has_code(self) -> bool:
-        """Whether the file holds or names code of its author's, which an export as it came keeps:
-        a program, or the classes of a whole module.
+        """Whether the file holds or names its author's code, which an export in the original format
+        keeps: a program, or the classes of a whole module.
         """
         return bool(self.kind) or self.container in PROGRAMS
 
@@ -88,8 +88,8 @@ class StateDict:
 
     Attributes:
         tensors: in the file's order.
-        layout: how they lay there.
-        layers: what a pickled module says of its layers, paths without the prefix.
+        layout: how they were stored.
+        layers: what a pickled module says about its layers, paths without the prefix.
     """
 
     tensors: Mapping[str, LazyTensor]
@@ -101,11 +101,14 @@ class StateDict:
         return {key: tensor.shape for key, tensor in self.tensors.items()}
 
     def load(self) -> dict[str, torch.Tensor]:
-        """All tensors in memory, of their own dtypes. Raises `InputError` if the file is cut."""
+        """All tensors in memory, in their own dtypes.
+
+        Raises `InputError` if the file is cut off.
+        """
         return {key: tensor.load() for key, tensor in self.tensors.items()}
 
     def under(self, prefix: str) -> StateDict:
-        """Only the tensors whose keys begin with ``prefix``, without it."""
+        """Only the tensors whose keys begin with ``prefix``, which is removed."""
         if not prefix:
             return self
         tensors = {k[len(prefix) :]: t for k, t in self.tensors.items() if k.startswith(prefix)}
@@ -131,7 +134,7 @@ class StateDict:
 
 
 def _tensors_of(value: Any) -> dict[str, LazyTensor] | None:
-    """``value`` as a state dict: text keys, tensors, at least one of them a matrix or more."""
+    """``value`` as a state dict: string keys, tensors, at least one with two dimensions or more."""
     if not isinstance(value, dict):
         return None
     found = {
@@ -146,7 +149,7 @@ def _tensors_of(value: Any) -> dict[str, LazyTensor] | None:
 def _search(
     value: Any, seen: set[int], path: Path = ()
 ) -> Iterator[tuple[Path, dict[str, LazyTensor]]]:
-    """Every state dict with its path; a dict that is referred to often is looked into once."""
+    """Every state dict with its path; a dict that is referred to several times is searched once."""
     if id(value) in seen:
         return
     seen.add(id(value))
@@ -160,8 +163,8 @@ def _search(
 
 
 def _strip(tensors: dict[str, LazyTensor]) -> tuple[str, dict[str, LazyTensor]]:
-    """Take off what stands before every key: what training wraps a network in, and any other
-    module around the whole of it, as the ``1.`` of a Sequential(Resize, network).
+    """Remove what all keys begin with: what training wraps a network in, and any other module
+    around the whole network, such as the ``1.`` of a Sequential(Resize, network).
     """
     prefix = ""
     for _ in range(_MAX_PREFIXES):
@@ -178,16 +181,17 @@ def _strip(tensors: dict[str, LazyTensor]) -> tuple[str, dict[str, LazyTensor]]:
 
 
 def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict:
-    """The model's state dict, wherever the file keeps it.
+    """The model's state dict, wherever it is in the file.
 
-    Of several, the one at ``which`` (keys joined by dots), else the one under the most usual key.
+    If there are several, the one at ``which`` (keys joined by dots), else the one under the most
+    usual key.
 
     Raises `InputError` if there is none, or if its tensors claim more bytes than the file could
     hold, `UsageError` if there is none at ``which``, `SeveralModels` if none is the usual one.
     """
     found = list(_search(file.value, set()))
     if not found:
-        raise InputError(f"{file.path}: holds no weights (no dict of named tensors)")
+        raise InputError("{path}: holds no weights (no dict of named tensors)", path=file.path)
     names = {".".join(path) or "the file itself": (path, tensors) for path, tensors in found}
     path, tensors = names[_choose(file, names, which)]
     source: Any = file.value
@@ -195,13 +199,17 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
         source = source[key]
     _refuse_unread(file, source)
     for key in (*path, *tensors):
-        if len(key) > _MAX_KEY:
-            raise InputError(f"{file.path}: a name in it has {len(key)} characters")
+        if len(key) > _MAX_KEY_LENGTH:
+            raise InputError(
+                "{path}: a name in it has {count} characters", path=file.path, count=len(key)
+            )
     kept = {k: t for k, t in tensors.items() if k.rpartition(".")[2] not in _NOTES}
     folded, ways = fold(kept)
     claimed = sum(math.prod(tensor.shape) for tensor in folded.values())
-    if claimed > 4 * file.size:  # one byte an element at least, and a few tied weights
-        raise InputError(f"{file.path}: its tensors claim more numbers than the file holds")
+    if claimed > 4 * file.size:  # at least one byte per element, and a few tied weights
+        raise InputError(
+            "{path}: its tensors claim more numbers than the file holds", path=file.path
+        )
     prefix, folded = _strip(folded)
     is_module = isinstance(source, SavedModule)
     layout = Layout(
@@ -222,13 +230,20 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
 
 def _refuse_unread(file: CheckpointFile, held: Mapping[Any, Any]) -> None:
     """Raise `InputError` if a state dict holds tensors that are not read: without them it would be
-    another network.
+    a different network.
     """
     for key, item in held.items():
         other = isinstance(item, Opaque) and item.what.startswith(TENSOR_KINDS)
-        if other or (isinstance(item, LazyTensor) and not isinstance(key, str)):
-            name = key[:80] if isinstance(key, str) else "tensor without a name"
-            raise InputError(f"{file.path}: its {name} is a tensor of a kind that is not read")
+        if not isinstance(key, str):
+            if other or isinstance(item, LazyTensor):
+                raise InputError(
+                    "{path}: holds a tensor without a name, which is not read", path=file.path
+                )
+        elif other:
+            raise InputError(
+                "{path}: its {name} is a tensor of a kind that is not read",
+                path=file.path, name=key[:80],
+            )  # fmt: skip
 
 
 def _choose(
@@ -238,7 +253,10 @@ def _choose(
 ) -> str:
     if which is not None:
         if which not in names:
-            raise UsageError(f"{file.path}: holds no model {which!r}, but {', '.join(names)}")
+            raise UsageError(
+                "{path}: holds no model {which!r}, but {names}",
+                path=file.path, which=which, names=tuple(names),
+            )  # fmt: skip
         return which
     usual = sorted(
         (_WRAPPERS.index(path[-1]), len(path), name)
@@ -257,9 +275,9 @@ def _choose(
     if sizes[first] >= 2 * sizes[second]:
         return first
     raise SeveralModels(
-        f"{file.path}: holds several models, {', '.join(names)}; say which with --weights",
-        tuple(names),
-    )
+        "{path}: holds several models, {names}; say which with --weights",
+        path=file.path, names=tuple(names),
+    ).with_names(tuple(names))  # fmt: skip
 
 
 def _described(value: Any, path: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Which names of a pickle are harmless, which are worth telling, and which make a file refused.
+"""Which names in a pickle are harmless, which are worth reporting, and which cause a file to be
+refused.
 
-Reading calls none of them, whatever they are: this is about what to tell the user, and what
-``torch.load`` would have done.
+Reading never calls any of them: this is about what to tell the user, and what ``torch.load`` would
+have done.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
+from bdshift.checkpoints.listing import first_few
 from bdshift.checkpoints.tensors import is_storage_name
 from bdshift.errors import InputError
-from bdshift.pickle_data import Name
+from bdshift.pickle_values import Name
 
-# What rebuilds weights, and what training scripts put beside them.
+# What rebuilds weights, and what training scripts store next to them.
 _WEIGHTS = frozenset(
     "collections.OrderedDict collections.Counter collections.defaultdict collections.deque "
     "torch._utils._rebuild_tensor torch._utils._rebuild_tensor_v2 torch._utils._rebuild_tensor_v3 "
@@ -32,7 +34,7 @@ _DTYPES = frozenset(
 _BUILTINS = frozenset(
     "set frozenset dict list tuple complex slice range object int float str bytes bool".split()
 )
-# Of the standard library, what only holds data. All else in it that a pickle names is refused.
+# The parts of the standard library that only hold data. Anything else in it is refused.
 _LIBRARY = frozenset(
     "collections argparse datetime decimal fractions pathlib uuid enum copyreg copy_reg _codecs "
     "random time types.SimpleNamespace functools.partial logging.Logger logging.getLogger "
@@ -51,12 +53,12 @@ _RUNNING = (
     "distutils", "imp", "aiohttp", "httpx", "yaml", "jinja2", "cffi", "numba",
 )  # fmt: skip
 
-
 _TORCH = ("torch.nn.", "torch.optim.", "torch.amp.", "torch.jit._pickle", "__torch__")
+_MAX_LISTED, _MAX_SHOWN_LENGTH = 6, 80  # names in a sentence, and characters of each
 
 
 def is_weights_name(name: Name) -> bool:
-    """Whether files of nothing but weights, and what training scripts note beside them, name it."""
+    """Whether it is needed for weights, or for what training scripts store next to them."""
     return (
         str(name) in _WEIGHTS
         or is_storage_name(name)
@@ -67,12 +69,12 @@ def is_weights_name(name: Name) -> bool:
 
 
 def is_torch_class(name: Name) -> bool:
-    """Whether it is a class of torch's own that holds layers or their training."""
+    """Whether it is one of torch's own classes, for layers or their training."""
     return name.module.startswith(_TORCH)
 
 
 def runs_something(name: Name) -> bool:
-    """Whether it is of use only to whoever wants something run, read, written or sent."""
+    """Whether it is only useful for running, reading, writing or sending something."""
     if is_weights_name(name) or name.module == "__main__" or name.module.startswith("__torch__"):
         return False
     whole = str(name)
@@ -88,16 +90,14 @@ def runs_something(name: Name) -> bool:
 
 
 def refuse_code(names: Iterable[Name]) -> None:
-    """Raise `InputError` if ``names`` hold any that `runs_something`; it says which."""
-    bad = [str(name) for name in names if runs_something(name)]
-    if not bad:
-        return
-    shown = ", ".join(name[:80] for name in bad[:6])
-    more = f" and {len(bad) - 6} more" if len(bad) > 6 else ""
-    raise InputError(
-        f"refused: torch.load would run code from it. It names {shown}{more}, which no model "
-        "needs. Nothing of it was run here. If you trust its origin, ask for its state_dict()"
-    )
+    """Raise `InputError`, saying which, if `runs_something` is true for any of ``names``."""
+    bad = [str(name)[:_MAX_SHOWN_LENGTH] for name in names if runs_something(name)]
+    if bad:
+        raise InputError(
+            "refused: torch.load would run code from it. It names {names}, which no model needs. "
+            "None of it was run here. If you trust the source, ask for the model's state_dict()",
+            names=first_few(bad, _MAX_LISTED),
+        )
 
 
 def foreign(names: Iterable[Name]) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
-"""Which network, of those that the weights fit: the one with which something is seen at all, and of
-one that is put together from its weights, activation, pooling and the like.
+"""Chooses among the networks that the weights fit: the one that recognizes anything at all. For one
+that is reconstructed from its weights, also chooses activation, pooling and the like.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from bdshift.checkpoints.contest import Contest, Entrant, by_accuracy
 from bdshift.checkpoints.families import Candidate
 from bdshift.images.preprocessing import NORMALIZATIONS, Order, Preprocessing
 
-ROUNDS = ((12, 14), (30, 5), (140, 2))  # (images so far, how many go on); the last has all images
-SECONDS = 20.0  # for the last round, on a slow machine or a large network
+ROUNDS = ((12, 14), (30, 5), (140, 2))  # (images so far, how many stay); the last uses all images
+SECONDS = 20.0  # for the last round, on a slow machine or with a large network
 PROBES: tuple[tuple[str, Order], ...] = (
     ("imagenet", "rgb"), ("none", "rgb"), ("half", "rgb"), ("raw-255", "rgb"),
     ("none", "rgb-reshaped"), ("half", "rgb-reshaped"),
@@ -19,24 +19,24 @@ PROBES: tuple[tuple[str, Order], ...] = (
 GRAY_PROBES: tuple[tuple[str, Order], ...] = (
     ("none", "gray"), ("half", "gray"), ("mnist", "gray"), ("raw-255", "gray"),
 )  # fmt: skip
-_CERTAIN = 0.95  # with such an accuracy no other activation is tried
-_GAIN = 0.05  # and where one is tried, it must do so much better
-_CLEAR = 0.8  # below it, networks put together from the weights are searched in all ways at once
-_REMEMBERS = 0.03  # so they are, too, where the batch norms' memories are missed by more
-_WIDE = 12  # forms of each network that are searched so, of some forty
-_FINALISTS = 8  # networks that are shown all images
+_CERTAIN_ACCURACY = 0.95  # from which no other activation is tried
+_MIN_GAIN = 0.05  # in accuracy, for another activation to be chosen
+_CLEAR_ACCURACY = 0.8  # below it, reconstructed networks are searched in all ways at once
+_MAX_NORM_MISMATCH = 0.03  # above this as well, where there are batch norms
+_MAX_FORMS = 12  # of each network in that search, out of about forty
+_MAX_FINALISTS = 8  # networks that are shown all images
 
 
 def find_network(
     contest: Contest, sizes: Sequence[int], tried: list[Entrant]
 ) -> tuple[Candidate, int]:
-    """The candidate and input size with which something is seen at all, whatever the details; what
-    was tried is added to ``tried``.
+    """The candidate and input size that recognize anything at all, whatever the details; everything
+    that was tried is added to ``tried``.
     """
     pairs = [(c, size) for c in contest.opened.candidates for size in input_sizes(c, sizes)]
     if len(pairs) == 1:
         return pairs[0]
-    pairs.sort(key=lambda pair: pair[1] not in sizes)  # of equals, the one of the images' own size
+    pairs.sort(key=lambda pair: pair[1] not in sizes)  # among equals, the images' own size first
     entered = {
         contest.enter(candidate, preprocessing, form=True): (candidate, size)
         for candidate, size in pairs
@@ -50,13 +50,15 @@ def find_network(
 
 
 def input_sizes(candidate: Candidate, sizes: Sequence[int]) -> list[int]:
-    """Sides at which a candidate is tried: ``sizes``, the images' own, if it takes any; its own."""
+    """Input sizes to try: ``sizes``, the images' own, if the candidate takes any size; then its
+    own.
+    """
     own = candidate.sizes
     return list(dict.fromkeys((*sizes, *own) if candidate.any_size else own))
 
 
 def probes(contest: Contest, candidate: Candidate, size: int) -> list[Preprocessing]:
-    """A few preprocessings that differ much, and those that the file names."""
+    """A few very different preprocessings, and those that the file names."""
     gray = contest.classifier(candidate).channels == 1
     only = contest.normalization
     if only is not None:
@@ -72,13 +74,13 @@ def probes(contest: Contest, candidate: Candidate, size: int) -> list[Preprocess
 
 
 def _race(contest: Contest, field: list[Entrant]) -> Entrant:
-    """The best of many, by few images first: a third goes on from each round."""
+    """The best of many, on few images first: a third stays in after each round."""
     order = {entrant: place for place, entrant in enumerate(field)}
     for until in (ROUNDS[0][0], ROUNDS[1][0], ROUNDS[2][0]):
         field = _by_fit(contest.run(field, contest.affordable(field, until, SECONDS)))
-        if len(field) <= _FINALISTS:
+        if len(field) <= _MAX_FINALISTS:
             break
-        field = field[: max(_FINALISTS, len(field) // 3)]
+        field = field[: max(_MAX_FINALISTS, len(field) // 3)]
     return _likeliest(contest, field, order)
 
 
@@ -88,13 +90,13 @@ def find_form(
     """Another activation, pooling or the like that does clearly better than the usual one, and the
     input size; None if there is none.
     """
-    if not candidate.rare or (best.accuracy >= _CERTAIN and not candidate.rebuilt):
+    if not candidate.rare or (best.accuracy >= _CERTAIN_ACCURACY and not candidate.rebuilt):
         return None
     if not candidate.rebuilt:
         entrants = [contest.enter(one, best.preprocessing) for one in (candidate, *candidate.rare)]
         tried += contest.run(entrants, ROUNDS[1][0])
         winner = max(entrants[1:], key=lambda entrant: entrant.accuracy)
-        if winner.accuracy < entrants[0].accuracy + _GAIN:
+        if winner.accuracy < entrants[0].accuracy + _MIN_GAIN:
             return None
         return candidate.rare[entrants.index(winner) - 1], best.preprocessing.size
     found, form = _best_form(contest, candidate, best.preprocessing, tried)
@@ -102,7 +104,7 @@ def find_form(
         wide = {
             contest.enter(form, preprocessing, form=True): (one, preprocessing)
             for one in contest.opened.candidates
-            for form in (one, *one.rare[:_WIDE])
+            for form in (one, *one.rare[:_MAX_FORMS])
             for preprocessing in _alike(contest, one, best)
         }
         tried += wide
@@ -116,8 +118,8 @@ def find_form(
 def _best_form(
     contest: Contest, candidate: Candidate, preprocessing: Preprocessing, tried: list[Entrant]
 ) -> tuple[Entrant, Candidate]:
-    """Of a candidate and its rare forms the one that fits best; the usual one where they are
-    alike.
+    """Of a candidate and its rare forms, the one that fits best; the usual one if they do equally
+    well.
     """
     forms = {
         contest.enter(form, preprocessing, form=True): form for form in (candidate, *candidate.rare)
@@ -130,20 +132,20 @@ def _best_form(
 
 
 def _fits(entrant: Entrant) -> bool:
-    """Whether a form is so good that no other needs to be looked for."""
+    """Whether a form is so good that no other needs to be searched for."""
     if entrant.norms is not None:
-        return entrant.norms.mismatch < _REMEMBERS
-    return entrant.accuracy >= _CLEAR
+        return entrant.norms.mismatch < _MAX_NORM_MISMATCH
+    return entrant.accuracy >= _CLEAR_ACCURACY
 
 
 def _likeliest(
     contest: Contest, ranked: Sequence[Entrant], order: Mapping[Entrant, int]
 ) -> Entrant:
-    """Of the first of ``ranked``, shown all images, the best; but of those in the usual form that
-    chance does not tell from it, the one that comes first in ``order``: a network is often as good
-    with something else than it was trained with.
+    """The best, on all images, of the first of ``ranked``. But if usual forms do as well within
+    chance, the one of these that comes first in ``order``: a network is often just as good with
+    something other than what it was trained with.
     """
-    field = list(ranked[:_FINALISTS])
+    field = list(ranked[:_MAX_FINALISTS])
     most = contest.affordable(field, len(contest.labels), SECONDS)
     best, *others = _by_fit(contest.run(field, most))
     alike = [best, *(e for e in others if not e.is_worse_than(best))]
@@ -156,7 +158,7 @@ def _likeliest(
 
 
 def _alike(contest: Contest, candidate: Candidate, best: Entrant) -> list[Preprocessing]:
-    """Two scales that differ, and the preprocessing that did best so far with another network."""
+    """Two different scales, and the preprocessing that did best so far with another network."""
     size = candidate.sizes[0]
     gray = contest.classifier(candidate).channels == 1
     order: Order = "gray" if gray else "rgb"
@@ -170,9 +172,9 @@ def _alike(contest: Contest, candidate: Candidate, best: Entrant) -> list[Prepro
 
 
 def _by_fit(entrants: Sequence[Entrant]) -> list[Entrant]:
-    """Best first. Where there are norms, what they remember tells networks apart; accuracy then
-    only has to be far from the best no more than chance allows. Without norms, accuracy, and of
-    equal ones the lower cross-entropy.
+    """Best first. Where there are norms, their statistics distinguish networks; accuracy then only
+    has to be as close to the best as chance allows. Without norms, accuracy decides, and among
+    equals the lower cross-entropy.
     """
     best = max(entrant.accuracy for entrant in entrants)
     most = max(1, max(entrant.images for entrant in entrants))

@@ -1,5 +1,5 @@
-"""What all batch norms of a network remember, against what comes to them now: whatever lies between
-two of them, activation, pooling, padding, must reproduce the statistics of the second.
+"""Compares the statistics that a network's batch norms keep with their current inputs: whatever is
+between two of them (activation, pooling, padding) must reproduce the statistics of the second.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 
 class NormMemory:
-    """Watches a network's batch norms while it is used as a context; adds up over several uses."""
+    """Watches a network's batch norms while used as a context; accumulates over several uses."""
 
     def __init__(self, network: nn.Module) -> None:
         kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -33,7 +33,7 @@ class NormMemory:
 
     def _note(self, norm: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         values = inputs[0].detach()
-        # The norm's own kernel takes these statistics twenty times faster than var_mean does.
+        # The norm's own kernel computes these statistics twenty times faster than var_mean.
         _, mean, inverse = torch.native_batch_norm(values, None, None, None, None, True, 0.0, 0.0)
         mean, variance = mean.double(), inverse.double().pow(-2)
         sums = self._sums.setdefault(norm, [0, 0.0, 0.0])

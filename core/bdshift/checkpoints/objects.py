@@ -1,9 +1,9 @@
-"""A pickled ``nn.Module``, or TorchScript's, becomes its state dict without any of its code.
+"""Turns a pickled ``nn.Module``, or a TorchScript one, into its state dict without its code.
 
 An object in a pickle is a class's name and the dict of its attributes. A module keeps its
 parameters, buffers and children there under the names that ``nn.Module`` gives them, so the state
-dict is in the file as plain data, and with it what no state dict says: class names, strides,
-paddings, in the order in which the layers were made.
+dict is in the file as plain data, along with what no state dict tells: class names, strides,
+paddings, in the order in which the layers were created.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Any
 
 from bdshift.checkpoints.tensors import LazyTensor
 from bdshift.errors import InputError
-from bdshift.pickle_data import Opaque, TensorRef
+from bdshift.pickle_values import Opaque, TensorRef
 
 _MAX_DEPTH = 64
-_MAX_ENTRIES = 50_000  # of all modules of a file; ResNet-1202 has 15 000
+_MAX_ENTRIES = 50_000  # of all modules in a file; ResNet-1202 has 15 000
 _MANGLED = re.compile(r"\.___torch_mangle_\d+")
 _PLAIN = (bool, int, float, str, type(None))
-_MAX_TEXT = 100
-_MAX_NAME = 512
+_MAX_TEXT_LENGTH = 100
+_MAX_NAME_LENGTH = 512
 _SETTINGS = (
     "stride", "padding", "dilation", "kernel_size", "groups", "padding_mode", "output_size",
     "ceil_mode", "negative_slope", "eps", "alpha", "approximate", "beta", "count_include_pad",
 )  # fmt: skip
 TENSOR_KINDS = ("torch._utils._rebuild", "torch._tensor.", "torch._C._nn")
-"""Calls that make tensors of other kinds: sparse, quantized, without data."""
+"""Calls that create tensors of other kinds: sparse, quantized, without data."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class SavedLayer:
     Attributes:
         path: dotted, as in the state dict's keys.
         kind: full name of its class.
-        settings: its plain attributes, as ``stride``; numbers, text, and tuples of numbers.
+        settings: its plain attributes, such as ``stride``: numbers, text, and tuples of numbers.
     """
 
     path: str
@@ -47,7 +47,7 @@ class SavedLayer:
 
 
 def layers_under(layers: Iterable[SavedLayer], prefix: str) -> tuple[SavedLayer, ...]:
-    """Those whose paths begin with ``prefix``, without it."""
+    """Those whose paths begin with ``prefix``, which is removed."""
     return tuple(
         replace(layer, path=layer.path[len(prefix) :])
         for layer in layers
@@ -60,7 +60,7 @@ class SavedModule(dict[str, LazyTensor]):
 
     Attributes:
         kind: full name of its class.
-        layers: its leaves, in the order in which they were made.
+        layers: its leaves, in the order in which they were created.
     """
 
     def __init__(self, kind: str) -> None:
@@ -82,9 +82,11 @@ def saved_module(
     value: Opaque, make: Callable[[TensorRef], LazyTensor], count: list[int]
 ) -> SavedModule:
     """The state dict of an object that `is_module`; ``make`` makes a tensor readable; ``count`` is
-    [how many entries the modules of the file had so far]: one module may stand in many places.
+    a list of one number, how many entries the file's modules had so far: one module may be in many
+    places.
 
-    Raises `InputError` if it holds more modules, or deeper ones, than any network, or itself.
+    Raises `InputError` if it holds more modules, or deeper ones, than any network, or if it
+    contains itself.
     """
     found = SavedModule(_kind(value))
     _walk(value, "", found, make, 0, count)
@@ -106,9 +108,9 @@ def _walk(
     held, looked_at = _held(value)
     count[0] += 1 + looked_at
     if depth > _MAX_DEPTH or count[0] > _MAX_ENTRIES:
-        raise InputError("holds modules in modules without end")
+        raise InputError("holds modules that are nested too deeply or contain themselves")
     tensors, children = _parts(held)
-    if any(len(prefix) + len(name) > _MAX_NAME for name in (*tensors, *children)):
+    if any(len(prefix) + len(name) > _MAX_NAME_LENGTH for name in (*tensors, *children)):
         raise InputError("holds a module whose name is longer than any network's")
     for name, ref in tensors.items():
         found[prefix + name] = make(ref)
@@ -121,7 +123,7 @@ def _walk(
 
 
 def _held(value: Opaque) -> tuple[list[dict[Any, Any]], int]:
-    """The dicts that hold a module's tensors and children, and how many entries were looked at."""
+    """The dicts that hold a module's tensors and children, and how many entries were read."""
     state: dict[Any, Any] = value.state
     if value.what.startswith("__torch__"):
         return [state], len(state)
@@ -135,7 +137,7 @@ def _held(value: Opaque) -> tuple[list[dict[Any, Any]], int]:
 
 
 def _listed(hidden: Any) -> Sequence[Any]:
-    """What a set holds, as either kind of pickle has it."""
+    """The items of a set, as either kind of pickle stores it."""
     if isinstance(hidden, Opaque) and hidden.what.endswith(".set"):
         hidden = hidden.args[0] if hidden.args else ()
     return hidden if isinstance(hidden, (list, tuple)) else ()
@@ -150,7 +152,9 @@ def _parts(held: Sequence[dict[Any, Any]]) -> tuple[dict[str, TensorRef], dict[s
             if not isinstance(name, str):
                 continue
             if isinstance(item, Opaque) and item.what.startswith(TENSOR_KINDS):
-                raise InputError(f"its {name[:80]} is a tensor of a kind that is not read")
+                raise InputError(
+                    "its {name} is a tensor of a kind that is not read", name=name[:80]
+                )
             if isinstance(item, TensorRef):
                 tensors[name] = item
             elif is_module(item):
@@ -161,4 +165,6 @@ def _parts(held: Sequence[dict[Any, Any]]) -> tuple[dict[str, TensorRef], dict[s
 def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple):
         return len(value) <= 8 and all(isinstance(v, (int, float)) for v in value)
-    return isinstance(value, _PLAIN) and (not isinstance(value, str) or len(value) <= _MAX_TEXT)
+    return isinstance(value, _PLAIN) and (
+        not isinstance(value, str) or len(value) <= _MAX_TEXT_LENGTH
+    )

@@ -1,6 +1,6 @@
-"""A file becomes a tree of plain values and `LazyTensor`s; nothing in it is ever run.
+"""Reads a file as a tree of plain values and `LazyTensor`s; nothing in it is ever run.
 
-What it is, its bytes tell; the suffix is not looked at.
+Its kind is determined by its bytes, never by its suffix.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bdshift.checkpoints.tensors import LazyTensor
 from bdshift.checkpoints.torch_zip import EXPORTED, OVER_ONNX, torch_zip_entries
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, JobContext
-from bdshift.pickle_data import Name
+from bdshift.pickle_values import Name
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class CheckpointFile:
         value: dicts, lists, tuples, numbers, text, `LazyTensor`, `SavedModule`; other objects are
             the dict of their attributes, or `Name` and `Opaque`.
         names: every class or function that its pickle names.
-        beside: what a config.json beside it says.
+        beside: what a config.json next to it says.
     """
 
     path: Path
@@ -47,10 +47,10 @@ class CheckpointFile:
 
 
 def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> CheckpointFile:
-    """Read a checkpoint as data; of a folder of Hugging Face's, the file of weights in it.
+    """Read a checkpoint as data; for a Hugging Face folder, the file of weights in it.
 
-    Raises `InputError`, one sentence, if the file cannot be read, is no checkpoint, is broken, or
-    names what would run something (then it says what).
+    Raises `InputError`, one sentence, if the file cannot be read, is not a checkpoint, is broken,
+    or names something that would run code (then it says what).
     """
     path = Path(path)
     try:
@@ -58,21 +58,22 @@ def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> Checkpoint
             path = weights_in(path)
         size = path.stat().st_size
         if not path.is_file():
-            raise InputError(f"{path}: is not a file but a device or a pipe")
+            raise InputError("is not a file but a device or a pipe")
         if size == 0:
-            raise InputError(f"{path}: is empty")
+            raise InputError("is empty")
         with path.open("rb") as stream:
             digest = _hash(stream, size, job)
             stream.seek(0)
             container, value, names = _read(path, stream, size)
     except InputError as error:
-        text = str(error)
-        raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+        raise error.at(path) from error
     except (RecursionError, MemoryError) as error:
-        raise InputError(f"{path}: is nested deeper, or larger, than any checkpoint") from error
+        raise InputError(
+            "{path}: is more deeply nested, or larger, than any checkpoint", path=path
+        ) from error
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read ({reason})") from error
+        reason = str(getattr(error, "strerror", None) or error)
+        raise InputError("{path}: cannot be read ({reason})", path=path, reason=reason) from error
     return CheckpointFile(path, digest, size, container, value, names, read_beside(path))
 
 
@@ -97,36 +98,42 @@ def _read(path: Path, stream: BinaryIO, size: int) -> torch_files.Read:
         return "safetensors", _read_safetensors(path), ()
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
         return torch_files.read_pickles(path, stream, size)
-    raise InputError(_what_is_it(head))
+    raise _what_it_is(head)
 
 
-def _what_is_it(head: bytes) -> str:
+def _what_it_is(head: bytes) -> InputError:
+    """The error for a file that is not a checkpoint, by its first bytes."""
     start = head.lstrip().lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "is a web page, not a checkpoint; the download probably failed"
+        return InputError("is a web page, not a checkpoint; the download probably failed")
     if start.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer, not the checkpoint itself; fetch it with git lfs pull"
+        return InputError(
+            "is a Git LFS pointer, not the checkpoint itself; fetch it with git lfs pull"
+        )
     if head.startswith(b"\x89HDF"):
-        return (
-            "is an HDF5 file: a Keras model, or an audit of bdshift's (bdshift neurons reads those)"
-            f". {OVER_ONNX}"
+        return InputError(
+            "is an HDF5 file: a Keras model, or a bdshift audit (which bdshift neurons reads). "
+            "{advice}",
+            advice=OVER_ONNX,
         )
     if head.startswith(b"\x1f\x8b"):
-        return "is gzip-compressed; unpack it first"
+        return InputError("is gzip-compressed; unpack it first")
     if head[257:262] == b"ustar":
-        return "is a tar archive; unpack it and give the checkpoint in it"
+        return InputError("is a tar archive; unpack it and give the checkpoint inside")
     if head[4:8] == b"TFL3":
-        return f"is a TensorFlow Lite model. {OVER_ONNX}"
+        return InputError("is a TensorFlow Lite model. {advice}", advice=OVER_ONNX)
     if head.startswith(b"GGUF"):
-        return "is a GGUF file, which holds language models"
+        return InputError("is a GGUF file, a format for language models")
     if head[:1] == b"\x08" and (b"pytorch" in head or b"onnx" in head.lower() or b"tf2" in head):
-        return (
+        return InputError(
             "is an ONNX model, a graph whose batch norms are usually folded away; give the PyTorch "
-            "checkpoint that it was made from"
+            "checkpoint it was made from"
         )
     if head.startswith(b"\x08\x01\x12"):
-        return f"is a TensorFlow SavedModel. {OVER_ONNX}"
-    return "is no checkpoint that bdshift knows (torch.save or safetensors), or it is damaged"
+        return InputError("is a TensorFlow SavedModel. {advice}", advice=OVER_ONNX)
+    return InputError(
+        "is in no checkpoint format that bdshift knows (torch.save, safetensors), or is damaged"
+    )
 
 
 def _read_safetensors(path: Path) -> dict[str, LazyTensor]:
@@ -149,5 +156,5 @@ def _read_safetensors(path: Path) -> dict[str, LazyTensor]:
                 dtype = names.get(part.get_dtype(), part.get_dtype())
                 found[key] = LazyTensor(tuple(part.get_shape()), dtype, partial(read, key))
     except SafetensorError as error:
-        raise InputError(f"is a damaged safetensors file ({error})") from error
+        raise InputError("is a damaged safetensors file ({reason})", reason=str(error)) from error
     return found

@@ -3,11 +3,12 @@ size, mean and std, channel order.
 
 Every combination is tried on a few labeled images, the better ones on more, the best on all
 (successive halving), so that sixty candidates cost less than one pass of a scan. Accuracy decides.
-Between accuracies that these images cannot tell apart, the statistics in the first batch norm do
-(`bdshift.checkpoints.input_statistics`), and without one the cross-entropy.
+Between accuracies that these images cannot distinguish, the statistics in the first batch norm
+decide (`bdshift.checkpoints.input_statistics`), or the cross-entropy if there is none.
 
-First the network and its input size, under a few preprocessings that differ much; then, where it is
-put together from the weights alone, its activation and the like; then all preprocessings.
+First the network and its input size are chosen, with a few very different preprocessings; then, if
+it is reconstructed from the weights alone, its activation and the like; then the preprocessing, out
+of all of them.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ from bdshift.images.preprocessing import (
 )
 from bdshift.jobs import SILENT, JobContext
 
-_EXPLAINED = 0.5  # below it, pixels may have been given another shape without transposing them
-_REMEMBERED = 10  # preprocessings that the batch norm's memory leaves in the race
-_MOST_SHOWN = 80  # trials in the ranking
-_RIVALS = 3  # other networks that are shown as many images as the chosen one
-_TIED = 0.01  # in accuracy, of which such a network is said to do as well
-_MATCHING_IMAGES, _MATCHING_FIELD = 240, 4
+_MIN_ACCURACY = 0.5  # below it, pixels may have been reshaped instead of transposed
+_MAX_REMEMBERED = 10  # preprocessings that stay in the race for fitting the batch norm's statistics
+_MAX_RANKED = 80  # trials in the ranking
+_MAX_RIVALS = 3  # other networks that are shown as many images as the chosen one
+_TIED_WITHIN = 0.01  # in accuracy; such a network counts as equally good
+_MAX_MATCHING_IMAGES, _MAX_MATCHING_ENTRANTS = 240, 4
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Settled:
 
     Attributes:
         classifier: with its preprocessing.
-        ranking: all trials, of other networks too.
+        ranking: all trials, also of other networks.
         ties: names of other networks that do as well on as many images.
     """
 
@@ -81,7 +82,7 @@ def settle(
         pixels: the trial images at any size, in random order of class.
         labels: class of each, int64 (n,); up to 500 are enough.
         sizes: input sizes to try first (the images' own).
-        normalization: try only this one (with all channel orders), not all known.
+        normalization: try only this one (with all channel orders), not all known ones.
         device, precision: where and how to run.
         job: progress and cancellation.
 
@@ -93,7 +94,7 @@ def settle(
     )
     tried: list[Entrant] = []
     trials = _choose(contest, sizes, tried)
-    if trials[0].accuracy < _EXPLAINED and trials[0].classifier.channels == 3:
+    if trials[0].accuracy < _MIN_ACCURACY and trials[0].classifier.channels == 3:
         contest.reshaped = True
         again = _choose(contest, sizes, tried)
         trials, rest = (
@@ -103,8 +104,8 @@ def settle(
     rivals = _rivals(contest, trials[0], tried)
     chosen = trials[0].classifier.with_preprocessing(trials[0].preprocessing)
     ranked = _ranked(e for e in (*trials, *tried) if e.images)
-    rest = [e for e in ranked if e.combination != trials[0].combination][:_MOST_SHOWN]
-    near = [e for e in rivals if e.accuracy >= trials[0].accuracy - _TIED]
+    rest = [e for e in ranked if e.combination != trials[0].combination][:_MAX_RANKED]
+    near = [e for e in rivals if e.accuracy >= trials[0].accuracy - _TIED_WITHIN]
     return Settled(
         chosen,
         tuple(entrant.trial() for entrant in (trials[0], *rest)),
@@ -113,8 +114,8 @@ def settle(
 
 
 def _choose(contest: Contest, sizes: Sequence[int], tried: list[Entrant]) -> list[Entrant]:
-    """Network, form and preprocessing in turn: the trials of the last, best first; all others that
-    were made are added to ``tried``.
+    """Choose network, form and preprocessing in turn; return the trials of the last, best first.
+    All other trials are added to ``tried``.
     """
     candidate, size = find_network(contest, sizes, tried)
     only = contest.normalization
@@ -128,8 +129,8 @@ def _choose(contest: Contest, sizes: Sequence[int], tried: list[Entrant]) -> lis
 
 
 def _ranked(entrants: Iterable[Entrant]) -> list[Entrant]:
-    """Best first: those that went furthest, then by accuracy; of one combination that was entered
-    twice, the trial that went further.
+    """Best first: those that went furthest, then by accuracy; if a combination was entered twice,
+    only the trial that went further.
     """
     unique: dict[tuple[str, Preprocessing], Entrant] = {}
     for entrant in sorted(entrants, key=lambda e: (-e.images, -e.accuracy, e.loss)):
@@ -138,7 +139,7 @@ def _ranked(entrants: Iterable[Entrant]) -> list[Entrant]:
 
 
 def _normalizations(opened: Opened, pixels: NDArray[np.uint8]) -> list[Normalization]:
-    """What the file names, all known ones, and the mean and std of these very images."""
+    """What the file names, all known ones, and the mean and std of the images themselves."""
     values = pixels.astype(np.float32) / 255
     mean, std = values.mean((0, 2, 3)), values.std((0, 2, 3))
     own = Normalization("these images", _three(mean), _three(std))
@@ -155,8 +156,8 @@ def _three(values: Iterable[float]) -> Channels:
 
 
 def _orders(channels: int, choice: Normalization, reshaped: bool = False) -> tuple[Order, ...]:
-    """Channel orders under which a normalization is worth a trial. Who gives pixels another shape
-    without transposing them does not normalize by channel.
+    """Channel orders under which a normalization is worth a trial. Code that reshapes pixels
+    instead of transposing them does not normalize by channel.
     """
     if channels == 1:
         return ("gray",) if choice.is_scalar else ()
@@ -175,13 +176,13 @@ def confusion_of_folders(
     job: JobContext = SILENT,
 ) -> NDArray[np.int64]:
     """Predicted class by folder, int64 (C, folders), under the preprocessing that makes the folders
-    most predictable, whatever classes they are: for when the folders' order is in doubt.
+    most predictable, whichever classes they are: for when the folders' order is in doubt.
 
     ``folders`` is the folder of each trial image, int64 (n,); the other arguments and the errors
     are those of `settle`.
     """
     where = device or torch.device("cpu")
-    nothing = np.zeros_like(folders)  # labels play no part
+    nothing = np.zeros_like(folders)  # labels are not used
     contest = Contest(opened, pixels, nothing, folders, where, precision, job)
     field = [
         contest.enter(candidate, Preprocessing(size, choice, order))
@@ -195,11 +196,11 @@ def confusion_of_folders(
         for entrant in sorted(field, key=lambda e: e.tie_break):
             key = (entrant.classifier.architecture, entrant.preprocessing.size)
             per_network.setdefault(key, []).append(entrant)
-        field = [e for group in per_network.values() for e in group[:_MATCHING_FIELD]]
+        field = [e for group in per_network.values() for e in group[:_MAX_MATCHING_ENTRANTS]]
     else:
         left = contest.run(field, ROUNDS[0][0])
         field = sorted(left, key=lambda e: -e.matched)[: 2 * ROUNDS[0][1]]
-    left = contest.run(field, contest.affordable(field, _MATCHING_IMAGES, SECONDS))
+    left = contest.run(field, contest.affordable(field, _MAX_MATCHING_IMAGES, SECONDS))
     return max(left, key=lambda entrant: entrant.matched).confusion
 
 
@@ -217,7 +218,7 @@ def _trials(
     for until, keep in ROUNDS:
         ranked = by_accuracy(contest.run(field, until))
         field = ranked[:keep]
-        if field[0].mismatch is None:  # accuracy alone tells, and of few images it tells little
+        if field[0].mismatch is None:  # accuracy alone decides, and on few images it says little
             field += [e for e in ranked[keep : 3 * keep] if not e.is_worse_than(ranked[0])]
         remembered = min(ranked, key=lambda entrant: entrant.tie_break)
         if remembered not in field:
@@ -229,13 +230,13 @@ def _trials(
 
 
 def _remembered(entrants: list[Entrant]) -> list[Entrant]:
-    """Those that the batch norm remembers best, and some that differ much in case it was trained on
-    other images; all of them without a batch norm.
+    """Those that fit the batch norm's statistics best, and some very different ones in case it was
+    trained on other images; all of them if there is no batch norm.
     """
     known = [e for e in entrants if e.mismatch is not None]
-    if len(known) < len(entrants) or len(entrants) <= _REMEMBERED:
+    if len(known) < len(entrants) or len(entrants) <= _MAX_REMEMBERED:
         return entrants
-    best = sorted(known, key=lambda e: e.tie_break)[:_REMEMBERED]
+    best = sorted(known, key=lambda e: e.tie_break)[:_MAX_REMEMBERED]
     probes = {(name, order) for name, order in (*PROBES, *GRAY_PROBES)}
     return best + [
         e
@@ -250,6 +251,6 @@ def _rivals(contest: Contest, best: Entrant, tried: Sequence[Entrant]) -> list[E
     for entrant in _ranked(e for e in tried if e.images):
         by_name.setdefault(entrant.classifier.architecture, entrant)
     by_name.pop(best.classifier.architecture, None)
-    others = sorted(by_name.values(), key=lambda e: (-e.accuracy, e.loss))[:_RIVALS]
+    others = sorted(by_name.values(), key=lambda e: (-e.accuracy, e.loss))[:_MAX_RIVALS]
     others = [e for e in others if e.accuracy >= best.accuracy / 2]
     return contest.run(others, best.images) if others else []

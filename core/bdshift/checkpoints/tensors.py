@@ -1,4 +1,4 @@
-"""A tensor that lies in a file: its shape is known, its numbers are read when asked for."""
+"""A tensor in a file: its shape is known, its numbers are read on demand."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bdshift.errors import InputError
-from bdshift.pickle_data import Name, StorageRef, TensorRef
+from bdshift.pickle_values import Name, StorageRef, TensorRef
 
 if TYPE_CHECKING:
     import torch
 
 ReadBlock = Callable[[StorageRef, int, int], bytearray]
-"""Reads (storage, start, length), in bytes, from the file; shorter where the file ends."""
+"""Reads (storage, start, length), in bytes, from the file; fewer at the end of the file."""
 
 # Storage class in a pickle → dtype. "" means raw bytes: the tensor's own dtype says what they are.
 _STORAGE_DTYPES = {
@@ -45,9 +45,9 @@ class LazyTensor:
 
     Attributes:
         shape: sizes.
-        dtype: torch's name of it, as "float32".
-        place: byte of the file at which its first element lies, and its strides in elements; None
-            for one that lies in no one place.
+        dtype: torch's name for it, such as "float32".
+        place: offset of its first element in the file, in bytes, and its strides in elements; None
+            if it is not stored in one place.
     """
 
     shape: tuple[int, ...]
@@ -56,9 +56,9 @@ class LazyTensor:
     place: tuple[int, tuple[int, ...]] | None = None
 
     def load(self) -> torch.Tensor:
-        """Read it: a contiguous copy in memory, of its own dtype.
+        """Read it: a contiguous copy in memory, in its own dtype.
 
-        Raises `InputError` if the file is shorter than it says.
+        Raises `InputError` if the file is shorter than it should be.
         """
         return self._read()
 
@@ -66,7 +66,7 @@ class LazyTensor:
 def element_bytes(storage: StorageRef) -> int:
     """Bytes of one element of the storage; 1 for raw bytes.
 
-    Raises `InputError` for a storage class that is not known.
+    Raises `InputError` for an unknown storage class.
     """
     return _ITEM_BYTES.get(_storage_dtype(storage), 1)
 
@@ -74,13 +74,13 @@ def element_bytes(storage: StorageRef) -> int:
 def _storage_dtype(storage: StorageRef) -> str:
     dtype = _STORAGE_DTYPES.get(storage.kind.name)
     if dtype is None:
-        raise InputError(f"a storage of the kind {storage.kind} cannot be read")
+        raise InputError("a storage of the type {kind} cannot be read", kind=str(storage.kind))
     return dtype
 
 
 def lazy_tensor(ref: TensorRef, read_block: ReadBlock, start: int | None = None) -> LazyTensor:
     """Check a `TensorRef` against its storage, and make it readable through ``read_block``;
-    ``start`` is the byte of the file at which the storage lies.
+    ``start`` is the offset of the storage in the file, in bytes.
 
     Raises `InputError` if the tensor would reach outside its storage, or claims more elements
     than the storage has (no checkpoint needs that, and a few bytes could ask for terabytes).
@@ -91,10 +91,12 @@ def lazy_tensor(ref: TensorRef, read_block: ReadBlock, start: int | None = None)
         dtype = ref.dtype.name
     item = _ITEM_BYTES.get(dtype)
     if item is None:
-        raise InputError(f"a tensor of the type {ref.dtype or storage.kind} cannot be read")
+        raise InputError(
+            "a tensor of the type {kind} cannot be read", kind=str(ref.dtype or storage.kind)
+        )
     first, available = storage.view or (0, storage.numel)
     if first + available > storage.numel:
-        raise InputError("a storage's view reaches outside of it")
+        raise InputError("a view of a storage reaches outside it")
     if _storage_dtype(storage) == "":
         available //= item
     count = math.prod(ref.shape)
@@ -102,7 +104,7 @@ def lazy_tensor(ref: TensorRef, read_block: ReadBlock, start: int | None = None)
     if count and last >= available:
         raise InputError("a tensor reaches outside its storage")
     if count > available:
-        raise InputError("a tensor repeats the numbers of its storage, as expand() makes it")
+        raise InputError("a tensor repeats the numbers of its storage, as expand() does")
 
     def read() -> torch.Tensor:
         import torch
@@ -114,7 +116,7 @@ def lazy_tensor(ref: TensorRef, read_block: ReadBlock, start: int | None = None)
         span = (last - ref.offset + 1) * item
         data = read_block(storage, start, span)
         if len(data) < span:
-            raise InputError("a tensor's data are cut off")
+            raise InputError("a tensor's data is cut off")
         flat = torch.frombuffer(data, dtype=kind)
         return flat.as_strided(ref.shape, ref.stride).contiguous()
 

@@ -1,5 +1,5 @@
-"""``torch.save``'s files, both kinds, and plain pickles: their pickles read as data, their tensors
-made readable where they lie.
+"""Both kinds of ``torch.save`` files, and plain pickles: their pickles are read as data, their
+tensors made readable where they are in the file.
 """
 
 from __future__ import annotations
@@ -16,20 +16,11 @@ from bdshift.checkpoints.objects import is_module, saved_module
 from bdshift.checkpoints.tensors import LazyTensor, element_bytes, lazy_tensor
 from bdshift.checkpoints.torch_zip import Span
 from bdshift.errors import InputError
-from bdshift.pickle_data import (
-    LEGACY_MAGIC,
-    MAX_OPERATIONS,
-    Name,
-    Opaque,
-    PickleError,
-    StorageRef,
-    TensorRef,
-    Unpickled,
-    read_pickle,
-)
+from bdshift.pickle_data import LEGACY_MAGIC, MAX_OPERATIONS, Unpickled, read_pickle
+from bdshift.pickle_values import Name, Opaque, PickleError, StorageRef, TensorRef
 
 MAX_PICKLE_BYTES = 256 * 1024 * 1024
-"""Of the pickle alone, without the numbers; a large model's is under one MiB."""
+"""Limit for the pickle alone, without the tensors' data; a large model's is under 1 MiB."""
 
 _MAX_DEPTH = 12
 
@@ -38,10 +29,10 @@ Read = tuple[str, Any, tuple[Name, ...]]
 
 
 def read_zip(path: Path, stream: BinaryIO, entries: Mapping[str, Span]) -> Read:
-    """A file of ``torch.save`` or ``torch.jit.save``: data.pkl and a stretch for each storage."""
+    """A file from ``torch.save`` or ``torch.jit.save``: data.pkl and a span for each storage."""
     start, end = entries["data.pkl"]
     if end - start > MAX_PICKLE_BYTES:
-        raise InputError("its pickle is too large to be one of weights")
+        raise InputError("its pickle is too large for a checkpoint")
     if "byteorder" in entries:
         first, last = entries["byteorder"]
         stream.seek(first)
@@ -56,13 +47,13 @@ def read_zip(path: Path, stream: BinaryIO, entries: Mapping[str, Span]) -> Read:
 
 def read_pickles(path: Path, stream: BinaryIO, size: int) -> Read:
     """Torch's older format: magic, protocol, system, value, storage keys; then for each storage its
-    number of elements (int64) and its data. Or a single pickle, as ``pickle.dump`` writes it.
+    number of elements (int64) and its data. Or a single pickle, as written by ``pickle.dump``.
     """
     limited: Any = _Limited(stream, MAX_PICKLE_BYTES)
     first = _unpickle(limited)
     if first.value != LEGACY_MAGIC:
         if size > MAX_PICKLE_BYTES:
-            raise InputError("is a plain pickle too large to be read; save it with torch.save")
+            raise InputError("is a plain pickle, too large to read; save it with torch.save")
         return "pickle", _Tree(path, {}, first.nested).of(first.value), first.names
     left = MAX_OPERATIONS
     names: dict[Name, None] = {}
@@ -86,7 +77,7 @@ def read_pickles(path: Path, stream: BinaryIO, size: int) -> Read:
     position = stream.tell()
     for key in keys:
         if not isinstance(key, str):
-            raise InputError("is damaged: a storage's key is no text")
+            raise InputError("is damaged: a storage's key is not text")
         stream.seek(position)
         header = stream.read(8)
         if len(header) < 8 or key not in element:
@@ -94,19 +85,19 @@ def read_pickles(path: Path, stream: BinaryIO, size: int) -> Read:
         (numel,) = struct.unpack("<q", header)
         end = position + 8 + numel * element[key]
         if numel < 0 or end > size:
-            raise InputError("is cut off: a storage reaches out of the file")
+            raise InputError("is cut off: a storage reaches past the end of the file")
         spans[key] = (position + 8, end)
         position = end
     return "torch legacy", _Tree(path, spans, nested).of(value), tuple(names)
 
 
 def _unpickle(stream: BinaryIO, operations: int = MAX_OPERATIONS) -> Unpickled:
-    """Read a pickle; refuse it if it names what would run something, broken or not."""
+    """Read a pickle; refuse it if it names something that would run code, broken or not."""
     try:
         found = read_pickle(stream, operations)
     except PickleError as error:
         refuse_code(error.names)
-        raise InputError(f"is damaged: {error}") from error
+        raise InputError("is damaged: {reason}", reason=error.sentence) from error
     refuse_code(found.names)
     return found
 
@@ -132,8 +123,8 @@ class _Limited(io.RawIOBase):
 
 
 def read_block(path: Path, span: Span, start: int, length: int) -> bytearray:
-    """``length`` bytes from ``start`` of a stretch of the file, read when a tensor asks for them;
-    fewer where it ends. The file may have changed since.
+    """``length`` bytes from ``start`` in a span of the file, read when a tensor needs them; fewer
+    at its end. The file may have changed since.
     """
     first, last = span
     data = bytearray(max(0, min(length, last - first - start)))
@@ -144,8 +135,8 @@ def read_block(path: Path, span: Span, start: int, length: int) -> bytearray:
 
 
 class _Tree:
-    """Makes every `TensorRef` of a tree a `LazyTensor`, every module a `SavedModule`. Each part is
-    made once, however often it is referred to; what lies too deep is left out.
+    """Turns every `TensorRef` of a tree into a `LazyTensor` and every module into a `SavedModule`.
+    Each part is converted once, however often it is referred to; what is too deep is left out.
     """
 
     def __init__(self, path: Path, spans: Mapping[str, Span], nested: Mapping[str, bytes]) -> None:
@@ -165,7 +156,7 @@ class _Tree:
             return value
         if depth > _MAX_DEPTH:
             return None
-        if isinstance(held, dict):  # of an object, its attributes
+        if isinstance(held, dict):  # for an object, its attributes
             branch: dict[Any, Any] = {}
             self.seen[id(value)] = branch
             for key, item in held.items():
@@ -181,11 +172,11 @@ class _Tree:
         inside = self.nested.get(ref.storage.key)
         if inside is not None:
             if needed > len(inside):
-                raise InputError(f"a storage ({ref.storage.key}) is cut off")
+                raise InputError("a storage ({key}) is cut off", key=ref.storage.key)
             return lazy_tensor(ref, lambda _, start, length: bytearray(inside[start:][:length]))
         span = self.spans.get(ref.storage.key, (0, -1))
         if needed > span[1] - span[0]:
-            raise InputError(f"a storage ({ref.storage.key}) is missing or cut off")
+            raise InputError("a storage ({key}) is missing or cut off", key=ref.storage.key)
         return lazy_tensor(ref, partial(_block, self.path, span), span[0])
 
 

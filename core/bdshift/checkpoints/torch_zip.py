@@ -1,8 +1,8 @@
-"""torch's zip container: which bytes of the file are the pickle, which are each storage.
+"""torch's zip container: which bytes of the file are the pickle, and which are each storage.
 
-The zip is held to what ``torch.save`` writes: nothing compressed, nothing doubled, nothing that
-overlaps or hangs out of the file, no second directory. A file that two zip readers could read in
-two ways is refused, and no entry can unfold into more bytes than the file has.
+The zip must be exactly what ``torch.save`` writes: nothing compressed, no duplicates, nothing that
+overlaps or reaches past the end of the file, no second directory. A file that two zip readers could
+read in two ways is refused, and no entry can expand to more bytes than the file has.
 """
 
 from __future__ import annotations
@@ -12,41 +12,42 @@ import struct
 import zipfile
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from bdshift.errors import InputError
+from bdshift.words import Sentence
 
-OVER_ONNX = (
-    "Of Keras and TensorFlow models, bdshift reads those that were carried over to PyTorch: "
-    "tf2onnx writes an ONNX file, onnx2torch makes a module of it, torch.save its state_dict()"
+OVER_ONNX = Sentence(
+    "bdshift reads Keras and TensorFlow models once they are converted to PyTorch: tf2onnx writes "
+    "an ONNX file, onnx2torch turns it into a module, and torch.save saves its state_dict()"
 )
 
 MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
-"""Size of the zip's list of entries: some 600 000 storages."""
+"""Size of the zip's list of entries: about 600 000 storages."""
 
 EXPORTED = "data/weights/model_weights_config.json"
-"""Names the tensors of a ``torch.export`` archive; its presence tells one."""
+"""Names the tensors of a ``torch.export`` archive; its presence identifies one."""
 
 _PROGRAM = re.compile(r"^[^/]+/code/")
-"""TorchScript's program, the one part that is compressed. It is never looked at."""
+"""TorchScript's program, the only part that is compressed. It is never read."""
 
 _END, _END64, _LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _LOCAL = struct.Struct("<4s5H3L2H")
 
 Span = tuple[int, int]
-"""Start and end of a stretch of the file, in bytes."""
+"""Start and end of a part of the file, in bytes."""
 
 
-def _refuse(reason: str) -> NoReturn:
-    raise InputError(f"the zip is not as torch writes it: {reason}")
+def _refuse(reason: str, /, **values: Any) -> NoReturn:
+    raise InputError("the zip is not as torch writes it: {reason}", reason=Sentence(reason, values))
 
 
 def _check_end(stream: BinaryIO, size: int) -> None:
-    """The directory must end the file, without comment, and be of a sane size."""
+    """The directory must be at the end of the file, without a comment, and of a sane size."""
     stream.seek(max(0, size - 22))
     end = stream.read(22)
     if end[:4] != _END or end[20:] != b"\0\0":
-        _refuse("it does not end with its directory (a download cut short ends like this)")
+        _refuse("it does not end with its directory (the download may have been cut short)")
     length, offset = struct.unpack("<2L", end[12:20])
     stream.seek(max(0, size - 42))
     locator = stream.read(20)
@@ -73,9 +74,9 @@ def _check_end(stream: BinaryIO, size: int) -> None:
 
 
 def _data_span(stream: BinaryIO, info: zipfile.ZipInfo, size: int) -> tuple[Span, Span]:
-    """Where the entry as a whole and its data lie, checked against its local header."""
+    """Where the whole entry and its data are, checked against its local header."""
     if not 0 <= info.header_offset < size:
-        _refuse("an entry lies outside of the file")
+        _refuse("an entry is outside the file")
     stream.seek(info.header_offset)
     header = stream.read(_LOCAL.size)
     if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
@@ -88,22 +89,24 @@ def _data_span(stream: BinaryIO, info: zipfile.ZipInfo, size: int) -> tuple[Span
     start = info.header_offset + _LOCAL.size + name_length + extra_length
     end = start + info.compress_size
     if end > size:
-        _refuse("an entry reaches out of the file")
+        _refuse("an entry reaches past the end of the file")
     return (info.header_offset, end), (start, end)
 
 
 def torch_zip_entries(stream: BinaryIO, size: int) -> Mapping[str, Span]:
-    """Stretch of the file that each entry's data take, by its name below the archive's root.
+    """The span of the file that each entry's data takes up, by its name below the archive's root:
+    ``data.pkl``, ``data/0``, ``byteorder``, …
 
-    ``data.pkl``, ``data/0``, ``byteorder``, … Raises `InputError` if it is another kind of zip,
-    or not strictly what torch writes.
+    Raises `InputError` if it is another kind of zip, or not strictly what torch writes.
     """
     _check_end(stream, size)
     try:
         with zipfile.ZipFile(stream) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeError) as error:
-        _refuse(str(error))
+        raise InputError(
+            "the zip is not as torch writes it: {reason}", reason=str(error)
+        ) from error
     spans: dict[str, Span] = {}
     taken: list[Span] = []
     for info in infos:
@@ -111,10 +114,10 @@ def torch_zip_entries(stream: BinaryIO, size: int) -> Mapping[str, Span]:
         stored = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
         if not stored and not unread:
             _what_else(infos)
-            _refuse(f"{info.filename!r} is compressed")
+            _refuse("{name!r} is compressed", name=info.filename)
         whole, data = _data_span(stream, info, size)
         if info.filename in spans:
-            _refuse(f"{info.filename!r} is in it twice")
+            _refuse("{name!r} is in it twice", name=info.filename)
         if not unread:
             spans[info.filename] = data
         taken.append(whole)
@@ -135,17 +138,17 @@ def torch_zip_entries(stream: BinaryIO, size: int) -> Mapping[str, Span]:
 
 
 def _what_else(infos: list[zipfile.ZipInfo], root: str = "") -> None:
-    """Name the usual other zips, so that the user knows what to do."""
+    """Name other common kinds of zips, so that the user knows what to do."""
     names = {info.filename for info in infos}
     if any(name.endswith(".npy") for name in names):
-        raise InputError("this is a NumPy archive, not a torch checkpoint")
+        raise InputError("is a NumPy archive, not a torch checkpoint")
     if "model.weights.h5" in names:
-        raise InputError(f"this is a Keras model. {OVER_ONNX}")
+        raise InputError("is a Keras model. {advice}", advice=OVER_ONNX)
     if f"{root}serialized_exported_program.json" in names or any(
         name.endswith("serialized_state_dict.pt") for name in names
     ):
         raise InputError(
-            "this is a torch.export archive of torch before 2.8; save the model's state_dict()"
+            "is a torch.export archive from before torch 2.8; save the model's state_dict() instead"
         )
     if not any(name.endswith("data.pkl") for name in names):
-        raise InputError("this is a zip archive, but not a torch checkpoint")
+        raise InputError("is a zip archive, but not a torch checkpoint")

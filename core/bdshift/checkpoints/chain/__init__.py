@@ -1,8 +1,9 @@
-"""Plain sequential networks, convolutions and linear layers in a row, rebuilt from the weights.
+"""Plain sequential networks (convolutions, then linear layers), rebuilt from the weights.
 
-Most small networks on the web are these, and no two have the same names. The shapes give the row
-(`bdshift.checkpoints.chain.row`); what lies between, padding, pooling, activation, the order of
-flattening, is searched (`bdshift.checkpoints.chain.search`) and settled by clean accuracy.
+Most small networks on the web are like this, and no two use the same names. The shapes give the
+sequence of layers (`bdshift.checkpoints.chain.row`); everything in between (padding, pooling,
+activation, flattening order) is searched (`bdshift.checkpoints.chain.search`) and settled by clean
+accuracy.
 """
 
 from bdshift.checkpoints.chain.search import propose

@@ -1,11 +1,11 @@
-"""What a pickled module says of its layers: nothing of that has to be searched."""
+"""Reads what a pickled module says about its layers: none of it has to be searched."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from bdshift.checkpoints.chain.network import Convolution, Form, Geometry, Pooling
-from bdshift.checkpoints.chain.row import Row
+from bdshift.checkpoints.chain.row import ConvRow
 from bdshift.checkpoints.families.base import ACTIVATIONS
 from bdshift.checkpoints.objects import SavedLayer
 
@@ -13,7 +13,7 @@ _USUAL = {
     "padding_mode": "zeros", "eps": 1e-5, "approximate": "none", "count_include_pad": True,
     "beta": 1, "alpha": 1.0,
 }  # fmt: skip
-"""Settings that no `Form` has; with others than these the order of layers alone says too little."""
+"""Settings that `Form` does not cover; with other values, the order of layers is not enough."""
 
 _NOTHING = {"Dropout", "Dropout2d", "Flatten", "Identity"}
 
@@ -39,7 +39,7 @@ def _number(layer: SavedLayer, name: str) -> int | None:
 
 
 def told(layer: SavedLayer | None) -> Convolution | None:
-    """Stride, padding and dilation of a convolution, if they are known and the same both ways."""
+    """Stride, padding and dilation of a convolution, if known and the same in both directions."""
     if layer is None:
         return None
     stride, padding = _number(layer, "stride"), _number(layer, "padding")
@@ -49,14 +49,14 @@ def told(layer: SavedLayer | None) -> Convolution | None:
     return Convolution(stride, padding, dilation)
 
 
-def read_exactly(row: Row, layers: Sequence[SavedLayer]) -> tuple[Geometry, Form] | None:
-    """Geometry (its size open) and form of an ``nn.Sequential`` of well-known layers, whose order
-    is the order of the forward pass; None for anything else.
+def read_exactly(row: ConvRow, layers: Sequence[SavedLayer]) -> tuple[Geometry, Form] | None:
+    """Geometry (with its size left open) and form of an ``nn.Sequential`` of well-known layers,
+    whose order is the order of the forward pass; None for anything else.
     """
     paths = [layer.path.rpartition(".") for layer in layers]
     if not layers or not all(name.isdigit() for _, _, name in paths):
         return None
-    if any(base.rpartition(".")[0] for base, _, _ in paths):  # a Sequential in another at most
+    if any(base.rpartition(".")[0] for base, _, _ in paths):  # Sequentials nested more than once
         return None
     convs: list[Convolution] = []
     activations: set[str] = set()
@@ -102,7 +102,7 @@ def read_exactly(row: Row, layers: Sequence[SavedLayer]) -> tuple[Geometry, Form
     if len(convs) != len(row.convs) or max(len(activations), len(poolings), len(norm_last)) > 1:
         return None
     if not activations and len(row.layers) > 1:
-        return None  # they are functions in a forward method, and so may be other things
+        return None  # they are calls in a forward method, which may make others, too
     form = Form(
         activations.pop() if activations else "ReLU",
         poolings.pop() if poolings else "max",

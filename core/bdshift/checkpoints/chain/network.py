@@ -1,4 +1,4 @@
-"""A row of layers with what stands between them, runnable."""
+"""A sequence of layers and what is between them, as a runnable network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bdshift.checkpoints.chain.row import Layer, Norm, Row
+from bdshift.checkpoints.chain.row import ConvRow, Layer, Norm
 from bdshift.checkpoints.families.base import ACTIVATIONS
 
 Pooling = Literal["max", "avg"]
@@ -18,7 +18,7 @@ PRELU = "PReLU"
 
 @dataclass(frozen=True)
 class Convolution:
-    """What the weights do not say of a convolution, and the pooling behind it: (kernel, stride,
+    """What the weights do not say about a convolution, and the pooling after it: (kernel, stride,
     padding) or None.
     """
 
@@ -30,13 +30,13 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Form:
-    """What is the same for all layers.
+    """What all layers have in common.
 
     Attributes:
         activation: a key of `ACTIVATIONS`, or "PReLU", whose slopes are in the file.
         pooling: "max" or "avg".
-        norm_last: the norm stands behind the activation, not before it.
-        channels_last: pixels are flattened as (h, w, c), as in networks carried over from Keras.
+        norm_last: the norm is after the activation, not before it.
+        channels_last: pixels are flattened as (h, w, c), as in networks converted from Keras.
     """
 
     activation: str = "ReLU"
@@ -47,13 +47,13 @@ class Form:
 
 @dataclass(frozen=True)
 class Geometry:
-    """How the image shrinks on its way.
+    """How the image shrinks on its way through the network.
 
     Attributes:
         size: of the image, in pixels.
-        convolutions: one for each.
-        shrink: to how many pixels a side the map is averaged before it is flattened; 0 for not.
-        any_size: whether images of another size go through, too.
+        convolutions: one entry for each.
+        shrink: side in pixels to which the map is average-pooled before flattening; 0 if it is not.
+        any_size: whether images of other sizes work, too.
     """
 
     size: int
@@ -65,7 +65,7 @@ class Geometry:
 class Chain(nn.Module):
     """Convolutions, flattening, linear layers. Modules have the paths of the file's keys."""
 
-    def __init__(self, row: Row, geometry: Geometry, form: Form) -> None:
+    def __init__(self, row: ConvRow, geometry: Geometry, form: Form) -> None:
         super().__init__()
         self.row, self.geometry, self.form = row, geometry, form
         self.images = row.channels or 3

@@ -1,4 +1,4 @@
-"""The row of layers that a state dict describes, in the order in which the image meets them."""
+"""The sequence of layers that a state dict describes, in the order of the forward pass."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Norm:
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution or linear layer and the norm behind it.
+    """A convolution or linear layer and the norm after it.
 
     Attributes:
         path: in the state dict.
         shape: of its weight.
         bias: whether it has one.
-        norm: the one behind it, if any.
-        prelu: path and size of a PReLU's slopes behind it, if any.
+        norm: the one after it, if any.
+        prelu: path and size of the slopes of a PReLU after it, if any.
     """
 
     path: str
@@ -52,12 +52,12 @@ class Layer:
 
     @property
     def out(self) -> int:
-        """Channels or features that come out."""
+        """Output channels or features."""
         return self.shape[0]
 
 
 @dataclass(frozen=True)
-class Row:
+class ConvRow:
     """Convolutions, then linear layers; ``first`` is a norm of the image itself, if any."""
 
     convs: tuple[Layer, ...]
@@ -71,13 +71,13 @@ class Row:
 
     @property
     def channels(self) -> int:
-        """Of the image; 0 if there is no convolution to tell."""
+        """Channels of the image; 0 if there is no convolution to tell."""
         return self.convs[0].shape[1] if self.convs else 0
 
 
-def read_row(shapes: Shapes) -> Row | None:
-    """The row, or None if the tensors make none: another kind of tensor among them, layers that do
-    not follow on each other, or no linear layer at the end.
+def read_row(shapes: Shapes) -> ConvRow | None:
+    """The sequence, or None if the tensors do not form one: other kinds of tensors among them,
+    layers that do not fit each other, or no linear layer at the end.
     """
     parts: dict[str, dict[str, tuple[int, ...]]] = {}
     for key, shape in shapes.items():
@@ -114,7 +114,7 @@ def read_row(shapes: Shapes) -> Row | None:
 
 
 def _in_order(main: Sequence[Layer]) -> list[Layer] | None:
-    """In the file's order if they follow on each other so, else by the numbers in their names, else
+    """In the file's order if they fit each other that way, else by the numbers in their names, else
     by their sizes alone.
     """
     by_number = sorted(main, key=lambda layer: (not layer.is_conv, _natural(layer.path)))
@@ -129,7 +129,7 @@ def _natural(path: str) -> list[tuple[int, str]]:
 
 
 def _accepts(layer: Layer, channels: int) -> bool:
-    """Whether a convolution takes so many channels, all together or each by itself."""
+    """Whether a convolution takes this many channels, either all together or depthwise."""
     given = layer.shape[1]
     return given == channels or (given == 1 and layer.out % channels == 0)
 
@@ -149,8 +149,8 @@ def _follow(order: Sequence[Layer]) -> bool:
 
 
 def _linked(main: Sequence[Layer]) -> list[Layer] | None:
-    """The one way in which each layer's inputs are the outputs of the one before, without groups;
-    None if there is none, or a choice.
+    """The only order in which each layer's inputs are the outputs of the one before, without
+    grouped convolutions; None if there is none, or more than one.
     """
     left = list(main)
     starts = [layer for layer in left if layer.is_conv and layer.shape[1] in (1, 3)]
@@ -176,9 +176,9 @@ def _linked(main: Sequence[Layer]) -> list[Layer] | None:
 
 def _with_norms(
     order: list[Layer], norms: list[Norm], slopes: list[tuple[str, int]], paths: list[str]
-) -> Row | None:
-    """Give each norm, and each PReLU, its layer: the one before it in the file, else the one of the
-    same number, else the first of its size that has none.
+) -> ConvRow | None:
+    """Assign each norm, and each PReLU, to its layer: the one before it in the file, else the one
+    with the same number, else the first of its size that has none.
     """
     place = {path: position for position, path in enumerate(paths)}
     first: Norm | None = None
@@ -203,7 +203,7 @@ def _with_norms(
     ]
     if done[-1].norm is not None or done[-1].prelu is not None:
         return None
-    return Row(
+    return ConvRow(
         tuple(layer for layer in done if layer.is_conv),
         tuple(layer for layer in done if not layer.is_conv),
         first,
@@ -213,13 +213,13 @@ def _with_norms(
 def _assign(
     wanted: Sequence[tuple[str, int]], order: Sequence[Layer], place: dict[str, int]
 ) -> dict[int, str] | None:
-    """Position of a layer → path of what stands behind it; None if something finds no layer."""
+    """Path of what follows a layer, by the layer's position; None if something fits no layer."""
 
     def fits(layer: Layer, size: int) -> bool:
         return size in (layer.out, 1)
 
     def before(path: str) -> int:
-        """The layer that stands before it in the file."""
+        """The layer before it in the file."""
         behind = [(place[x.path], i) for i, x in enumerate(order) if place[x.path] < place[path]]
         return max(behind, default=(0, -1))[1]
 
@@ -256,8 +256,8 @@ def _last_number(path: str) -> str:
 
 
 def silent_slots(order: Iterable[Layer], shapes: Shapes) -> dict[str, int]:
-    """Layers without weights between a layer (its norm included) and the next one with weights, for
-    those in one ``nn.Sequential``, whose numbers count them.
+    """Number of layers without weights between a layer (its norm included) and the next one with
+    weights, for layers in an ``nn.Sequential``, whose indices count them.
     """
     slots: dict[str, set[int]] = {}
     for key in shapes:

@@ -1,10 +1,10 @@
-"""Every way in which a row of layers can be put together so that its sizes come out.
+"""Every way to assemble a sequence of layers so that its sizes work out.
 
-The number of inputs of the first linear layer says how large the map is when it is flattened. So of
-all image sizes, paddings, strides and poolings few are left, and the likeliest come first: one
-pooling behind every convolution, behind every second, where the channels grow; and what the numbers
-of an ``nn.Sequential`` say. Activation, kind of pooling and the order of flattening are no
-question of sizes: they are each candidate's `Candidate.rare`.
+The number of inputs of the first linear layer tells how large the map is when it is flattened. That
+leaves few combinations of image size, padding, stride and pooling. The likeliest come first:
+pooling after every convolution, after every second one, where the channels grow; and what the
+indices of an ``nn.Sequential`` suggest. Activation, kind of pooling and flattening order do not
+depend on sizes: they are each candidate's `Candidate.rare`.
 """
 
 from __future__ import annotations
@@ -24,27 +24,29 @@ from bdshift.checkpoints.chain.network import (
     Geometry,
     Pooling,
 )
-from bdshift.checkpoints.chain.row import Row, read_row, silent_slots
+from bdshift.checkpoints.chain.row import ConvRow, read_row, silent_slots
 from bdshift.checkpoints.families.base import ACTIVATIONS, Candidate, Shapes
 from bdshift.checkpoints.objects import SavedLayer
 
 _SIZES = (32, 28, 64, 224, 96, 48, 128, 40, 299, 227)
-_MOST = 32  # geometries that are tried
-_SMALLEST = 8  # pixels a side of an image
-_ALL_PATTERNS = 10  # up to so many convolutions every placement of pooling is looked at
-_ADAPTIVE = (1, 7, 6, 4, 2, 3, 5, 8)  # sides to which maps are averaged in well-known networks
+_MAX_GEOMETRIES = 32  # to try
+_MIN_IMAGE_SIDE, _MAX_FLAT_SIDE = 8, 512  # pixels
+_MAX_CHANNELS = 2**24  # or any other dimension of a weight
+_MAX_EXHAUSTIVE = 10  # convolutions up to which every placement of pooling is considered
+_ADAPTIVE_SIDES = (1, 7, 6, 4, 2, 3, 5, 8)  # to which maps are averaged in well-known networks
 _POOL = (2, 2, 0)
-_COMMON = 3  # activations whose forms come first
+_COMMON_ACTIVATIONS = 3  # whose forms come first
 
 
 def propose(shapes: Shapes, layers: Sequence[SavedLayer] = ()) -> Iterator[Candidate]:
-    """Every network that the row of layers could be, the likeliest first; none if it is no row.
+    """Every network that the layers could form, the likeliest first; none if they are not a
+    sequence.
 
-    ``layers`` is what a pickled module says of its layers: strides, paddings and activations that
-    are known are not searched.
+    ``layers`` is what a pickled module says about its layers: known strides, paddings and
+    activations are not searched.
     """
     row = read_row(shapes)
-    if row is None or max(max(layer.shape) for layer in row.layers) > 2**24:
+    if row is None or max(max(layer.shape) for layer in row.layers) > _MAX_CHANNELS:
         return
     known = {layer.path: layer for layer in layers}
     exact = read_exactly(row, layers)
@@ -58,7 +60,7 @@ def propose(shapes: Shapes, layers: Sequence[SavedLayer] = ()) -> Iterator[Candi
 
 
 def _candidate(
-    row: Row, geometry: Geometry, form: Form, rare: tuple[Candidate, ...] = ()
+    row: ConvRow, geometry: Geometry, form: Form, rare: tuple[Candidate, ...] = ()
 ) -> Candidate:
     return Candidate(
         describe(row, geometry, form),
@@ -75,7 +77,7 @@ def _candidate(
 # --- geometry
 
 
-def _geometries(row: Row, shapes: Shapes, known: dict[str, SavedLayer]) -> list[Geometry]:
+def _geometries(row: ConvRow, shapes: Shapes, known: dict[str, SavedLayer]) -> list[Geometry]:
     if not row.convs:
         return list(_flat(row.linears[0].shape[1]))
     places = row.linears[0].shape[1] // row.convs[-1].out
@@ -94,16 +96,16 @@ def _geometries(row: Row, shapes: Shapes, known: dict[str, SavedLayer]) -> list[
         oddness = _oddness(convs) + 0.4 * place + 0.3 * min(rank, 8)
         if end == side:
             found.setdefault(Geometry(size, convs), oddness)
-        elif end > side and side in _ADAPTIVE and place == 0:
+        elif end > side and side in _ADAPTIVE_SIDES and place == 0:
             shrunk = Geometry(size, convs, shrink=side, any_size=True)
             found.setdefault(shrunk, oddness + (-0.5 if side == 1 else 2))
     exact = {geometry.convolutions for geometry in found if not geometry.shrink}
     kept = [g for g in found if not (g.shrink and g.convolutions in exact)]
-    return sorted(kept, key=found.__getitem__)[:_MOST]
+    return sorted(kept, key=found.__getitem__)[:_MAX_GEOMETRIES]
 
 
 def _oddness(convs: tuple[Convolution, ...]) -> float:
-    """How seldom convolutions are put together so, roughly."""
+    """How unusual this combination of convolutions is, roughly."""
     strided = any(c.stride > 1 for c in convs)
     pooled = any(c.pool is not None for c in convs)
     mixed = len({c.padding > 0 for c in convs}) > 1
@@ -113,15 +115,15 @@ def _oddness(convs: tuple[Convolution, ...]) -> float:
 
 
 def _flat(features: int) -> Iterator[Geometry]:
-    """A network without convolutions: gray or colored squares of so many values."""
+    """For a network without convolutions: square gray or color images with this many values."""
     for channels in (1, 3):
         side = math.isqrt(features // channels)
-        if side * side * channels == features and _SMALLEST <= side <= 512:
+        if side * side * channels == features and _MIN_IMAGE_SIDE <= side <= _MAX_FLAT_SIDE:
             yield Geometry(side, ())
 
 
-def _convolutions(row: Row, known: dict[str, SavedLayer]) -> list[tuple[Convolution, ...]]:
-    """Strides and paddings of all convolutions: as the file says, or the usual guesses."""
+def _convolutions(row: ConvRow, known: dict[str, SavedLayer]) -> list[tuple[Convolution, ...]]:
+    """Strides and paddings of all convolutions: as in the file, or the usual guesses."""
     known_ones = [how for layer in row.convs if (how := told(known.get(layer.path))) is not None]
     if len(known_ones) == len(row.convs):
         return [tuple(known_ones)]
@@ -144,14 +146,14 @@ def _convolutions(row: Row, known: dict[str, SavedLayer]) -> list[tuple[Convolut
     return list(dict.fromkeys(guesses))
 
 
-def _grows(row: Row) -> list[bool]:
-    """For each convolution whether it has more channels than the one before; not the first."""
+def _grows(row: ConvRow) -> list[bool]:
+    """Whether each convolution has more channels than the one before; False for the first."""
     outs = [layer.out for layer in row.convs]
     return [False] + [after > before for before, after in pairwise(outs)]
 
 
-def _poolings(row: Row, slots: dict[str, int]) -> list[tuple[bool, ...]]:
-    """Behind which convolutions the map is pooled, the likeliest first."""
+def _poolings(row: ConvRow, slots: dict[str, int]) -> list[tuple[bool, ...]]:
+    """After which convolutions the map is pooled, the likeliest first."""
     count = len(row.convs)
     every = tuple(True for _ in range(count))
     second = tuple(i % 2 == 1 for i in range(count))
@@ -161,12 +163,12 @@ def _poolings(row: Row, slots: dict[str, int]) -> list[tuple[bool, ...]]:
     usual = [every, second, widens, last, third, tuple(False for _ in range(count))]
     silent = [slots.get(layer.path) for layer in row.convs]
     if any(s is not None for s in silent):
-        # One silent layer is the activation alone; of two or more, one may well be a pooling.
+        # One silent layer is just the activation; of two or more, one may well be a pooling.
         by_number = tuple(
             (s is None and i == count - 1) or (s or 0) >= 2 for i, s in enumerate(silent)
         )
         usual = [by_number, (*by_number[:-1], False), (*by_number[:-1], True), *usual]
-    if count <= _ALL_PATTERNS:
+    if count <= _MAX_EXHAUSTIVE:
         rest = sorted(product((False, True), repeat=count), key=_restless)
         usual += rest
     found = dict.fromkeys(usual)
@@ -184,8 +186,8 @@ def _restless(pooled: tuple[bool, ...]) -> int:
     return sum(a != b for a, b in pairwise(gaps))
 
 
-def _end(row: Row, convolutions: tuple[Convolution, ...], size: int) -> int:
-    """Side of the map behind all convolutions; 0 if the image is too small."""
+def _end(row: ConvRow, convolutions: tuple[Convolution, ...], size: int) -> int:
+    """Side of the map after all convolutions; 0 if the image is too small."""
     for layer, how in zip(row.convs, convolutions, strict=True):
         if layer.shape[2] != layer.shape[3]:
             return 0
@@ -197,8 +199,8 @@ def _end(row: Row, convolutions: tuple[Convolution, ...], size: int) -> int:
     return size
 
 
-def _of_sizes(row: Row, told: Geometry) -> list[Geometry]:
-    """The geometry at every image size at which it comes out."""
+def _of_sizes(row: ConvRow, told: Geometry) -> list[Geometry]:
+    """The geometry at every image size at which it works out."""
     if not row.convs:
         return list(_flat(row.linears[0].shape[1]))
     places = row.linears[0].shape[1] // row.convs[-1].out
@@ -211,7 +213,7 @@ def _of_sizes(row: Row, told: Geometry) -> list[Geometry]:
 # --- form
 
 
-def _forms(row: Row, geometry: Geometry, known: dict[str, SavedLayer]) -> list[Form]:
+def _forms(row: ConvRow, geometry: Geometry, known: dict[str, SavedLayer]) -> list[Form]:
     """Activation, kind of pooling, order of norm and of flattening; the usual one first."""
     named = {activation_of(layer) for layer in known.values()} - {None}
     activations = [name for name in ACTIVATIONS if name in named] if len(named) == 1 else []
@@ -233,11 +235,11 @@ def _forms(row: Row, geometry: Geometry, known: dict[str, SavedLayer]) -> list[F
         flattenings = [False]
     ways = product(flattenings, norms, poolings, activations)
     forms = [Form(act, pool, norm_last, last) for last, norm_last, pool, act in ways]
-    return sorted(forms, key=lambda form: activations.index(form.activation) >= _COMMON)
+    return sorted(forms, key=lambda form: activations.index(form.activation) >= _COMMON_ACTIVATIONS)
 
 
-def describe(row: Row, geometry: Geometry, form: Form) -> str:
-    """A name that no other candidate of the same row has."""
+def describe(row: ConvRow, geometry: Geometry, form: Form) -> str:
+    """A name that no other candidate for the same layers has."""
     convs, linears = len(row.convs), len(row.linears)
     told = [f"{convs} convolutions" if convs > 1 else "1 convolution"] if convs else []
     told.append(f"{linears} linear layers" if linears > 1 else "1 linear layer")

@@ -1,134 +1,130 @@
-"""A classifier goes out into a file: in the layout that it came in, or in another form.
+"""Writes a classifier to a file: in the layout of its source, or in another form.
 
-Every file is read again and its logits compared with the model in memory before it is called
-written; until then it lies beside its place under another name.
+Every file is read back and its logits compared with the model in memory before it counts as
+written; until then it is kept under another name in the same folder.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from bdshift.checkpoints.classifier import Classifier
-from bdshift.checkpoints.export import graphs, weights
+from bdshift.checkpoints.export.form import EXPORT_FORMS, ExportForm, Function, Metadata
 from bdshift.errors import InputError, UsageError
 from bdshift.files import written_whole
+from bdshift.words import words
 
-_PROBE = 4  # images that the logits are compared on
-_EXACT, _HALF = 1e-5, 1e-2  # relative difference allowed, in float32 and in half precision
+__all__ = ["EXPORT_FORMS", "KEEPS_CODE", "ExportForm", "ExportedFile", "write_checkpoint"]
 
-KEEPS_CODE = (
-    "Exported as it came, it keeps the code that its source holds or names, which nobody looked "
-    "at; as a plain state dict or as safetensors it holds none."
-)
+_PROBE_IMAGES = 4  # on which the logits are compared
+_MAX_DIFFERENCE, _MAX_HALF_DIFFERENCE = 1e-5, 1e-2  # relative; in float32 and in half precision
 
-Metadata = dict[str, str]
-Network = Callable[[torch.Tensor], torch.Tensor]
+KEEPS_CODE = words(
+    "In its original format, the file keeps any code that its source contains or refers to; that "
+    "code was not examined. As a plain state dict or safetensors, it contains none.",
+    ja="元の形式では、元のファイルが含む、または参照するコードがそのまま残ります（内容は調べていません）。"
+       "state dict のみ、または safetensors なら残りません。",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Form:
-    """``write`` puts a classifier into a file, ``read`` makes a function of such a file."""
+class ExportedFile:
+    """The file that was written.
 
-    write: Callable[[Classifier, Path, Metadata], None]
-    read: Callable[[Classifier, Path], Network]
+    Attributes:
+        form: name of its form.
+        sha256: of all its bytes, in hex.
+        size: in bytes.
+        logit_difference: the largest, between the file and the model in memory.
+        keeps_code: whether its author's code is still in it; `KEEPS_CODE` tells the user so.
+    """
 
-
-FORMS: dict[str, Form] = {
-    "as-it-came": Form(weights.write_as_it_came, weights.read),
-    "state-dict": Form(weights.write_state_dict, weights.read),
-    "safetensors": Form(weights.write_safetensors, weights.read),
-    "torchscript": Form(graphs.write_torchscript, graphs.read_torchscript),
-    "onnx": Form(graphs.write_onnx, graphs.read_onnx),
-}
-"""Container, wrapper, prefix and dtypes as they were; a bare float32 state dict, by ``torch.save``
-or in safetensors; the network as a graph, which takes images that are normalized already.
-"""
-
-
-def check_form(form: str) -> None:
-    """Raise `UsageError` if a form is unknown, or its packages are not installed."""
-    if form not in FORMS:
-        raise UsageError(f"form {form!r} is none of {', '.join(FORMS)}")
-    if form == "onnx":
-        graphs.require_onnx()
+    form: str
+    sha256: str
+    size: int
+    logit_difference: float
+    keeps_code: bool
 
 
 def write_checkpoint(
     classifier: Classifier,
     path: str | Path,
-    form: str = "as-it-came",
+    form: ExportForm,
     *,
     metadata: Metadata | None = None,
     overwrite: bool = False,
-) -> dict[str, Any]:
-    """Write the classifier, verified.
+) -> ExportedFile:
+    """Write the classifier and verify the file.
 
     Args:
-        classifier: with its preprocessing, and the layout it was read from; on the CPU.
-        path: where to; never a file that exists, unless ``overwrite``.
-        form: one of `FORMS`.
+        classifier: with its preprocessing and the layout it was read from; on the CPU.
+        path: the target; never an existing file, unless ``overwrite``.
+        form: of the file.
         metadata: for the header of safetensors and ONNX files.
+        overwrite: whether an existing file is replaced; never the source.
 
-    Returns what was written: form, sha256, bytes, the largest difference of the logits, whether
-    code of its author's is still in it (`KEEPS_CODE` says so to people).
-
-    Raises `UsageError` for an unknown form, an existing file, or a package that is not installed,
-    `InputError` if it cannot be written, or does not read back as the same network.
+    Raises `UsageError` for an existing file, a package that is not installed, or a form that the
+    source does not allow; `InputError` if it cannot be written, or does not read back as the same
+    network.
     """
     target = Path(path)
-    check_form(form)
+    form.require()
     source = classifier.path
     if target.exists() and source.exists() and target.samefile(source):
-        raise UsageError(f"{target}: is the source, which is never written")
+        raise UsageError("{path}: is the source, which is never written", path=target)
     if target.exists() and not overwrite:
-        raise UsageError(f"{target}: exists")
+        raise UsageError("{path}: already exists", path=target)
     if not target.absolute().parent.is_dir():
-        raise InputError(f"{target}: there is no such folder")
+        raise InputError("{path}: there is no such folder to write to", path=target)
     try:
         with written_whole(target) as part:
             _write(classifier, part, form, metadata or {})
-            difference = _difference(classifier, FORMS[form].read(classifier, part), form)
+            difference = _difference(classifier, form.read(classifier, part), form)
             data = part.read_bytes()
     except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error})") from error
-    return {
-        "form": form, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
-        "logit_difference": difference,
-        "keeps_code": form == "as-it-came" and classifier.layout.has_code,
-    }  # fmt: skip
+        raise InputError(
+            "{path}: cannot be written ({reason})", path=target, reason=str(error)
+        ) from error
+    return ExportedFile(
+        form.name, hashlib.sha256(data).hexdigest(), len(data), difference,
+        form.as_source and classifier.layout.has_code,
+    )  # fmt: skip
 
 
-def _write(classifier: Classifier, part: Path, form: str, metadata: Metadata) -> None:
+def _write(classifier: Classifier, part: Path, form: ExportForm, metadata: Metadata) -> None:
     try:
-        FORMS[form].write(classifier, part, metadata)
-    except OSError:
+        form.write(classifier, part, metadata)
+    except (OSError, UsageError, InputError):
         raise
-    except Exception as error:  # torch and safetensors have errors of their own for a full disk
-        raise InputError(f"cannot be written as {form} ({str(error)[:200]})") from error
+    except Exception as error:  # torch and safetensors raise their own errors for a full disk
+        raise InputError(
+            "cannot be written as {form} ({reason})", form=form.name, reason=str(error)[:200]
+        ) from error
 
 
-def _difference(classifier: Classifier, network: Network, form: str) -> float:
-    """The largest difference of the logits, on a few random images."""
+def _difference(classifier: Classifier, written: Function, form: ExportForm) -> float:
+    """The largest difference of the logits on a few random images."""
     preprocess = classifier.preprocessing
-    assert preprocess is not None
     rng = torch.Generator().manual_seed(0)
-    size = preprocess.size
-    pixels = torch.randint(0, 256, (_PROBE, 3, size, size), generator=rng, dtype=torch.uint8)
+    shape = (_PROBE_IMAGES, 3, preprocess.size, preprocess.size)
+    pixels = torch.randint(0, 256, shape, generator=rng, dtype=torch.uint8)
     images = preprocess(pixels)
     with torch.inference_mode():
-        ours, theirs = classifier.network(images), network(images)
+        ours, theirs = classifier.network(images), written(images)
     found = float((ours - theirs).abs().max())
-    halves = form == "as-it-came" and any(
+    halves = form.as_source and any(
         kind in ("float16", "bfloat16") for kind in classifier.layout.dtypes.values()
     )
-    if not found <= (_HALF if halves else _EXACT) * max(1.0, float(ours.abs().max())):
+    if not found <= (_MAX_HALF_DIFFERENCE if halves else _MAX_DIFFERENCE) * max(
+        1.0, float(ours.abs().max())
+    ):
         raise InputError(
-            f"what was written as {form} gives other logits (by {found:.3g}); it is not kept"
-        )
+            "the file written as {form} gives other logits (off by {difference:.3g}); it was not "
+            "kept",
+            form=form.name, difference=found,
+        )  # fmt: skip
     return found

@@ -1,4 +1,4 @@
-"""A file is copied with other numbers in its tensors' places, whatever else it holds."""
+"""Copies a file with new numbers in its tensors, whatever else it holds."""
 
 from __future__ import annotations
 
@@ -23,25 +23,29 @@ _LOCAL_CRC, _CENTRAL_CRC = 14, 16  # bytes into a zip's headers
 def write_patched(
     source: Path, target: Path, sha256: str, layout: Layout, tensors: Mapping[str, torch.Tensor]
 ) -> None:
-    """Copy ``source`` to ``target`` with ``tensors``, by their whole keys, in their places. In a
-    zip, the checksums of what changed are renewed.
+    """Copy ``source`` to ``target`` with ``tensors``, by full key, in place of the old ones. In a
+    zip, the checksums of changed entries are updated.
 
-    Raises `UsageError` if a tensor lies in no one place of the file, `InputError` if the source has
-    gone, or is no longer what had ``sha256`` when it was read: the rest of it is passed on unseen.
+    Raises `UsageError` if a tensor is not stored in one place of the file, `InputError` if the
+    source is gone, or no longer has the ``sha256`` that it had when it was read: the rest of it is
+    copied unread.
     """
     for key in tensors:
         if key not in layout.tensors or layout.tensors[key].place is None:
             raise UsageError(
-                f"its {key} lies inside its pickle, so that the file cannot be written as it came; "
-                "choose the form state-dict or safetensors"
+                "its {key} is stored inside its pickle, so the file cannot be written in its "
+                "original format; choose the form state-dict or safetensors",
+                key=key,
             )
     try:
         shutil.copyfile(source, target)
     except OSError as error:
-        raise InputError(f"{source}: cannot be copied ({error})") from error
+        raise InputError(
+            "{path}: cannot be copied ({reason})", path=source, reason=str(error)
+        ) from error
     with target.open("rb") as copied:
         if hashlib.file_digest(copied, "sha256").hexdigest() != sha256:
-            raise InputError(f"{source}: has changed since it was read")
+            raise InputError("{path}: has changed since it was read", path=source)
     changed = []
     with target.open("r+b") as stream:
         for key, value in tensors.items():
@@ -69,9 +73,7 @@ def _put(stream: BinaryIO, place: tuple[int, tuple[int, ...]], value: torch.Tens
 
 
 def _renew_checksums(path: Path, changed: list[int]) -> None:
-    """Of the entries in which a byte of ``changed`` lies. Stored, not compressed, as torch has
-    them.
-    """
+    """Update entries that contain a position in ``changed``; torch stores them uncompressed."""
     with zipfile.ZipFile(path) as archive:
         infos, directory = archive.infolist(), archive.start_dir
     with path.open("r+b") as stream:

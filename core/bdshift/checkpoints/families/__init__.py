@@ -1,4 +1,4 @@
-"""Known architectures, one family a file. A new family is a file with ``propose``, and its line
+"""Known architectures, one family per module. A new family is a module with ``propose``, and a line
 here.
 """
 

@@ -1,4 +1,4 @@
-"""Networks of pytorch-cifar whose blocks feed more than the next block: DLA, SimpleDLA, dual-path
+"""Networks from pytorch-cifar whose blocks feed more than the next block: DLA, SimpleDLA, dual-path
 networks, PNASNet.
 
 =============  ==============================================================================
@@ -94,7 +94,7 @@ def _dual_path(sketch: Sketch) -> str:
         following = f"layer{stage}.1.conv1" if blocks > 1 else f"layer{stage + 1}.0.conv1"
         width = sketch.shape(f"layer{stage}.0.conv3")[0]
         after = sketch.shape(following if sketch.has(following) else "linear")[1]
-        residual = 2 * width - after  # the first block gives width + dense channels
+        residual = 2 * width - after  # the first block outputs width + dense channels
         for block in range(blocks):
             name, stride = f"layer{stage}.{block}.", 2 if stage > 1 and block == 0 else 1
             body = "conv1 bn1 act conv2/ bn2 act conv3 bn3"

@@ -1,4 +1,6 @@
-"""What a family of architectures offers: candidates that might fit a state dict's shapes."""
+"""Candidates, which a family of architectures offers: networks that might fit a state dict's
+shapes.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +22,21 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One network that may fit; several share all names and shapes when the weights do not tell
-    them apart (strides, pooling), and then clean accuracy decides.
+    """One network that may fit; several share all names and shapes if the weights do not
+    distinguish them (strides, pooling), and then clean accuracy decides.
 
     Attributes:
-        name: for people, as "ResNet-18, CIFAR stem, width 16".
-        build: makes the module; called under ``torch.device("meta")`` to compare shapes.
+        name: for the user, such as "ResNet-18, CIFAR stem, width 16".
+        build: creates the module; called under ``torch.device("meta")`` to compare shapes.
         head: module path of the last linear layer.
-        sizes: input sizes in pixels worth trying beside the images' own.
-        rare: the same tensors in networks that are seldom met (another activation); tried when
-            the usual one leaves something to be explained.
-        any_size: whether images of other sizes go through it, too.
+        sizes: input sizes in pixels worth trying besides the images' own.
+        rare: the same tensors in rarer networks (another activation); tried if the usual one does
+            not explain everything.
+        any_size: whether images of other sizes work, too.
         channels: of the images, 1 or 3; 0 for as many as the first convolution takes.
-        rebuilt: not a known network, but put together from the weights alone.
-        computes: its constructor makes numbers that are in no file, so it cannot be built without
-            memory.
+        rebuilt: not a known network, but one reconstructed from the weights alone.
+        computes: its constructor computes numbers that are in no file, so it cannot be built on the
+            meta device.
     """
 
     name: str
@@ -62,10 +64,10 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "ReLU6": functional.relu6,
     "Softplus": functional.softplus,
 }
-"""What stands between layers; no weight tells."""
+"""Activations that can be between layers; no weight shows which."""
 
 _DEEP = ("LeakyReLU(0.1)", "SiLU", "GELU", "ELU")
-"""What deep networks are trained with, when it is not ReLU."""
+"""Activations that deep networks are trained with, if not ReLU."""
 
 
 def with_rare_activations(
@@ -89,7 +91,7 @@ def with_rare_activations(
 
 
 def count_blocks(shapes: Shapes, pattern: str) -> int:
-    """Blocks of a stage: how many numbers stand at ``{}`` in ``pattern``, the start of a key.
+    """Blocks of a stage: how many numbers occur at ``{}`` in ``pattern``, the start of a key.
 
     ``count_blocks(shapes, "layer1.{}.")`` is 2 for a ResNet-18. 0 if the numbers have gaps.
     """
@@ -100,11 +102,11 @@ def count_blocks(shapes: Shapes, pattern: str) -> int:
 
 
 MAX_STAGES, MAX_BLOCKS = 8, 1000
-"""More than any published residual network has (eight stages, 600 blocks)."""
+"""More than in any published residual network (eight stages, 600 blocks)."""
 
 
 def are_plausible(blocks: int, shapes: Shapes) -> bool:
-    """Whether so many blocks are worth building: each needs two tensors of its own at least."""
+    """Whether this many blocks are worth building: each needs at least two tensors of its own."""
     return 0 < blocks <= min(MAX_BLOCKS, len(shapes) // 2)
 
 

@@ -14,8 +14,8 @@ TrojanZoo (``_comp``)                                              ``.norm, …`
 =====================  ==========================================  ===============  ===========
 
 pytorch-cifar puts the new channels first, the others last; weiaicunzai's transitions have no ReLU.
-PyTorch_CIFAR10 keeps torchvision's max-pool behind a 3×3 stem, TrojanZoo drops it with the norm.
-torchvision's own 7×7 stem is here with TrojanZoo's head only.
+PyTorch_CIFAR10 keeps torchvision's max-pool after a 3×3 stem; TrojanZoo drops it along with the
+norm. torchvision's own 7×7 stem is handled here only with TrojanZoo's head.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Image classifiers of Hugging Face's transformers, built by that library from their config.json.
 
-Only numbers, switches and short texts of the config are handed over, never a name of code or of
+Only numbers, flags and short strings from the config are passed on, never the name of code or of
 another repository, and nothing is downloaded.
 """
 
@@ -20,7 +20,7 @@ from bdshift.errors import UnknownArchitecture
 
 _SUFFIX = "ForImageClassification"
 _HEADS = ("classifier", "classifier.1", "classifier.0", "classifier.out_proj", "head", "fc")
-_LARGEST = 1_000_000
+_MAX_NUMBER = 1_000_000
 _SOURCES = (
     "implementation", "backbone", "kernel", "repo", "path", "url", "hub", "revision", "token",
     "code", "file", "auto_", "sub_config", "rope",
@@ -32,7 +32,7 @@ _LEFT_OUT = frozenset(
 
 
 def propose(shapes: Shapes, config: Mapping[str, Any]) -> Iterator[Candidate]:
-    """The network that ``config``, of a config.json, describes; none if it is of another kind.
+    """The network that ``config``, from a config.json, describes; none if it is of another kind.
 
     Raises `UnknownArchitecture` if transformers is not installed, or does not know it.
     """
@@ -46,10 +46,11 @@ def propose(shapes: Shapes, config: Mapping[str, Any]) -> Iterator[Candidate]:
         return
     if importlib.util.find_spec("transformers") is None:
         raise UnknownArchitecture(
-            f'it is a {name[:60]} of transformers; pip install "bdshift[zoo]" to open it'
+            'it is a {name} of transformers; pip install "bdshift[zoo]" to open it',
+            name=name[:60],
         )
     classes = shapes[f"{head}.weight"][0]
-    if kind.startswith("timm"):  # it would have timm look its architecture up on the network
+    if kind.startswith("timm"):  # it would make timm look up its architecture online
         return
     options = {key: v for key, v in config.items() if _is_harmless(key) and _plain(v)}
     for key, value in options.items():
@@ -65,21 +66,21 @@ def propose(shapes: Shapes, config: Mapping[str, Any]) -> Iterator[Candidate]:
 
 
 def _is_harmless(key: str) -> bool:
-    """Whether a key is of sizes and switches, and not of where code or weights come from."""
+    """Whether a key is about sizes and flags, not about where code or weights come from."""
     return not (key.startswith("_") or key in _LEFT_OUT or any(word in key for word in _SOURCES))
 
 
 def _plain(value: Any) -> bool:
-    """A number, a switch, a short text, or a short list of numbers and texts."""
+    """A number, a flag, a short string, or a short list of numbers and strings."""
     if isinstance(value, list):
         return len(value) <= 64 and all(not isinstance(v, list) and _plain(v) for v in value)
     if isinstance(value, (int, float)):
-        return abs(value) <= _LARGEST
+        return abs(value) <= _MAX_NUMBER
     return isinstance(value, str) and len(value) <= 40 and value.isidentifier()
 
 
 def _build(kind: str, options: Mapping[str, Any], classes: int) -> nn.Module:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing has reason to ask the network
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing needs to go online
     os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
     from transformers import AutoConfig, AutoModelForImageClassification
 
@@ -89,15 +90,15 @@ def _build(kind: str, options: Mapping[str, Any], classes: int) -> nn.Module:
 
 
 class _Logits(nn.Module):
-    """Gives the logits alone. Its modules are those of ``inner``, under the same names, and its
-    state dict has the names of the file, which newer transformers change while they load it.
+    """Returns only the logits. Its modules are those of ``inner``, under the same names, and its
+    state dict has the names in the file, which newer versions of transformers change on loading.
     """
 
     inner: Any
 
     def __init__(self, inner: Any) -> None:
         super().__init__()
-        object.__setattr__(self, "inner", inner.eval())  # no child: its keys have no prefix
+        object.__setattr__(self, "inner", inner.eval())  # not a child, so its keys get no prefix
         for name, child in inner.named_children():
             self.add_module(name, child)
         self._in_file = _names_in_file(inner)
@@ -117,11 +118,11 @@ class _Logits(nn.Module):
 
 
 def _names_in_file(inner: Any) -> dict[str, str]:
-    """Name in the file of each tensor that is called otherwise in the network."""
+    """Name in the file of each tensor that has another name in the network."""
     try:
         from transformers.core_model_loading import revert_weight_conversion
     except ImportError:
-        return {}  # transformers before 5 calls them alike
+        return {}  # before transformers 5, the names are the same
     own = inner.state_dict()
     in_file = {id(tensor): name for name, tensor in revert_weight_conversion(inner, own).items()}
     return {key: in_file[id(t)] for key, t in own.items() if in_file.get(id(t), key) != key}

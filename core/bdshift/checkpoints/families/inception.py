@@ -10,9 +10,9 @@ PyTorch_CIFAR10               ``conv1.conv``     ``inception3a.branch1.conv`` �
 PyTorch_CIFAR10, v3           ``Conv2d_1a_3x3``  ``Mixed_5b.branch1x1.conv`` …     ``fc``
 ============================  =================  ================================  ==========
 
-The last two have torchvision's names and its ε of 0.001 in every norm; its own stems are not here.
-weiaicunzai's code gives one norm of every module its width as ε: a slip, but networks were trained
-with it.
+The last two have torchvision's names and its ε of 0.001 in every norm; its own stems are not
+handled here. weiaicunzai's code passes the width as ε to one norm in every module: a slip, but
+networks were trained with it.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _ROWS = (
     ("7b 7c", "1x1 | 3x3_1 3x3_2a,b | 3x3dbl_1 3x3dbl_2 3x3dbl_3a,b"),
 )
 """Inception v3's modules and their branches, without the one that pools. A comma forks a branch: a
-row of pixels beside a column.
+1×3 convolution next to a 3×1 one.
 """
 _HALVING = (
     "6a: 3x3 | 3x3dbl_1 3x3dbl_2 3x3dbl_3",
     "7a: 3x3_1 3x3_2 | 7x7x3_1 7x7x3_2 7x7x3_3 7x7x3_4",
 )
-"""What stands between its groups."""
+"""The modules between its groups."""
 
 
 def _inception(sketch: Sketch, x: Value, branches: tuple[str, ...]) -> Value:
-    """Four branches side by side; the last one looks at maxima of 3×3 pixels."""
+    """Four branches side by side; the last one sees maxima of 3×3 pixels."""
     out = [sketch.run("", x, words) for words in branches[:-1]]
     out.append(sketch.run("", sketch.max_pool(x, 3, 1, 1), branches[-1]))
     return sketch.concatenate(*out)
@@ -71,7 +71,7 @@ def _numbered(sketch: Sketch, *, project: str, stem: str, padding: int, slip: bo
 
 
 def _units(names: str) -> str:
-    """Convolution, norm, activation of each."""
+    """Convolution, norm and activation of each."""
     return " ".join(f"{name}.conv {name}.bn act" for name in names.split())
 
 
@@ -91,7 +91,7 @@ def _torchvision_names(sketch: Sketch) -> str:
 
 
 def _module(sketch: Sketch, name: str, x: Value, branches: str) -> Value:
-    """Inception v3: the branches, and one that looks at means of 3×3 pixels."""
+    """Inception v3: the branches, and one that sees means of 3×3 pixels."""
     out = []
     for branch in branches.split(" | "):
         words, _, fork = branch.partition(",")
@@ -132,7 +132,7 @@ _WEIAICUNZAI = partial(_numbered, stem="prelayer", padding=0)
 
 
 def propose(shapes: Shapes) -> Iterator[Candidate]:
-    """The network that fits; of weiaicunzai's, one with and one without the slip."""
+    """The network that fits; for weiaicunzai's, one with and one without the slip."""
     return sketched(
         shapes,
         partial(_numbered, project="pytorch-cifar", stem="pre_layers", padding=1),

@@ -14,9 +14,9 @@ pytorch-cifar-models,  names)
 TrojanZoo (``_comp``)
 =====================  =============================================  ==================
 
-No tensor tells a block's stride. pytorch-cifar's V2 has a shortcut wherever a block of stride 1
+No tensor shows a block's stride. pytorch-cifar's V2 has a shortcut wherever a block of stride 1
 changes the channels; elsewhere a new width begins a stage, and stages halve the map as published.
-With torchvision's names the strides of the CIFAR zoos are here, torchvision's own are not.
+For torchvision's names, the strides of the CIFAR zoos are handled here; torchvision's own are not.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _efficientnet(sketch: Sketch) -> str:
         name, past = f"layers.{block}.", x
         if sketch.shape(f"{name}conv1")[0] != x.channels:
             x = sketch.run(name, x, "conv1 bn1 silu")
-        else:  # made, but not used
+        else:  # created, but not used
             sketch.keep(f"{name}bn1", sketch.keep(f"{name}conv1", x))
         x = sketch.run(name, x, "conv2/ bn2 silu", stride=stride)
         x = sketch.gate(x, f"{name}se.se1", f"{name}se.se2", "silu")
@@ -125,7 +125,7 @@ def _old_efficientnet(sketch: Sketch) -> str:
 
 
 def _v2_by_stage(sketch: Sketch) -> str:
-    x = sketch.layer("pre.0", sketch.image("pre.0"), padding=1)  # 1×1, and padded all the same
+    x = sketch.layer("pre.0", sketch.image("pre.0"), padding=1)  # 1×1, but padded anyway
     x = sketch.run("pre.", x, "1 relu6")
     width, words = x.channels, "0 1 relu6 3/ 4 relu6 6 7"
     for stage, stride in zip(range(1, 8), (1, 2, 2, 2, 1, 1, 1), strict=True):

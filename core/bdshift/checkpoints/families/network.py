@@ -1,5 +1,5 @@
-"""A network as a list of layers by name and of steps, which `bdshift.checkpoints.families.sketch`
-writes.
+"""A network as a list of named layers and a list of steps, as written by
+`bdshift.checkpoints.families.sketch`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Function = Callable[..., torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Step:
+class NetworkStep:
     """``does`` is the name of a layer, or a function, or None for the activation; the values in
-    ``last`` are needed no more.
+    ``last`` are not needed afterward.
     """
 
     does: str | Function | None
@@ -30,11 +30,11 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class NetworkPlan:
     """A finished sketch: layers by name, and the steps of the forward pass."""
 
     layers: tuple[tuple[str, Callable[[], nn.Module]], ...]
-    steps: tuple[Step, ...]
+    steps: tuple[NetworkStep, ...]
 
 
 class PointwiseHead(nn.Linear):
@@ -54,9 +54,9 @@ class PointwiseHead(nn.Linear):
 
 
 class Network(nn.Module):
-    """A `Plan`, runnable; ``activation`` is a key of `ACTIVATIONS`."""
+    """A `NetworkPlan`, runnable; ``activation`` is a key of `ACTIVATIONS`."""
 
-    def __init__(self, plan: Plan, activation: str = USUAL) -> None:
+    def __init__(self, plan: NetworkPlan, activation: str = USUAL) -> None:
         super().__init__()
         self.steps = plan.steps
         self.activate = ACTIVATIONS[activation]
@@ -113,4 +113,4 @@ FUNCTIONS: dict[str, Function] = {
     "silu": functional.silu,
     "sigmoid": torch.sigmoid,
 }
-"""Activations that belong to an architecture by name, whatever else is tried."""
+"""Activations that are part of an architecture, whatever else is tried."""

@@ -1,4 +1,4 @@
-"""Residual networks beside those of `bdshift.checkpoints.families.resnet`: other names, gates.
+"""Residual networks other than those of `bdshift.checkpoints.families.resnet`: other names, gates.
 
 ========================  =======================================  ================  ==========
 project                   block                                    shortcut          head
@@ -16,7 +16,7 @@ pytorch-cifar RegNet      ``layer1.0.conv1 … .bn3, .se.se1``       ``shortcut.
 ========================  =======================================  ================  ==========
 
 Every stage but the first halves the map; in pytorch-cifar's RegNet, every one but the first two.
-weiaicunzai's WideResNet has lost the activation at its end in some versions.
+weiaicunzai's WideResNet lacks the activation at its end in some versions.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from bdshift.checkpoints.families.sketch import Misfit, Sketch, Value, sketched
 
 @dataclass(frozen=True)
 class _Style:
-    """How a project writes it down; layers in the words of `Sketch.run`.
+    """How a project writes its network; layers as in `Sketch.run`.
 
     Attributes:
-        name: for people; takes ``depth`` or ``blocks``.
+        name: for the user; takes ``depth`` or ``blocks``.
         stem: first layers.
         stages: start of a stage's keys, numbered from ``first``.
         bodies: the block's layers, basic and bottleneck; the last one that is complete is taken.
-        shortcut: layers beside the block where the shape changes.
+        shortcut: layers parallel to the block where the shape changes.
         head: the linear layer.
         inside: start of the body's names in the block.
         before: layers that body and shortcut share (pre-activation).
@@ -46,8 +46,8 @@ class _Style:
         after: what follows the sum; "" with pre-activation.
         end: layers before pooling.
         flat_stages: stages that do not halve the map.
-        straight: blocks are as wide at their end as in their middle (RegNet), not wider.
-        extra_depth: layers that the published depth counts beside those in blocks.
+        straight: blocks are as wide at the end as in the middle (RegNet), not wider.
+        extra_depth: layers that the published depth counts besides those in blocks.
     """
 
     name: str
@@ -133,7 +133,7 @@ def _layers(words: str) -> list[str]:
 def _complete(sketch: Sketch, style: _Style, block: str) -> str:
     """The body whose layers the block has.
 
-    Raises `Misfit` if it has none whole.
+    Raises `Misfit` if it has none completely.
     """
     for body in reversed(style.bodies):
         if all(sketch.has(block + style.inside + layer) for layer in _layers(body)):

@@ -11,10 +11,10 @@ bearpaw preresnet             ``downsample.0``     ``fc``                  3×3,
 akamaster resnet20…110        none (option A)      ``linear``              3×3, three stages
 ============================  ===================  ======================  ========================
 
-BackdoorBench's "resnet18" is torchvision's, ImageNet stem and all, at 32×32. ResNeXt and wide
-ResNets follow from the shapes. Strides and pooling of the stem are in no tensor: each is a
-candidate. These are our own few lines, because importing torchvision takes longer than a scan; a
-test holds them to torchvision's outputs.
+BackdoorBench's "resnet18" is torchvision's, including the ImageNet stem, at 32×32. ResNeXt and wide
+ResNets follow from the shapes. No tensor shows the stem's stride and pooling: each combination is a
+candidate. The networks are written here, because importing torchvision takes longer than a scan; a
+test compares them with torchvision's outputs.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Stem:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Everything that the shapes say.
+class ResNetPlan:
+    """Everything the shapes tell.
 
     Attributes:
         blocks: number of blocks of each stage.
@@ -63,12 +63,12 @@ class Plan:
         head: its name; ``bias`` whether it has one.
         shortcut: name of the shortcut where the shape changes; "free" is option A of the ResNet
             paper (subsample, pad with zeros), which has no weights.
-        bottleneck: three convolutions a block instead of two.
+        bottleneck: three convolutions per block instead of two.
         groups, base_width: as torchvision names them (ResNeXt, wide ResNet).
         preact: normalization and ReLU before each convolution.
         last_norm: a final ``bn`` before pooling, which some pre-activation ResNets have.
-        cells: side of the grid of 4×4 means that the head sees side by side; 1 is one mean over the
-            map. WaNet's and LIRA's for 64 pixels have 2.
+        cells: side of the grid of means over 4×4 pixels that the head gets; 1 is one mean over the
+            map. It is 2 in WaNet's and LIRA's networks for 64-pixel images.
     """
 
     blocks: tuple[int, ...]
@@ -87,7 +87,7 @@ class Plan:
 
     @property
     def expansion(self) -> int:
-        """Channels out of a block, per plane."""
+        """Output channels of a block, per plane."""
         return 4 if self.bottleneck else 1
 
 
@@ -105,11 +105,11 @@ class _Subsample(nn.Module):
         return functional.pad(x, (0, 0, 0, 0, self.before, self.after))
 
 
-class _Block(nn.Module):
+class _ResidualBlock(nn.Module):
     """A basic or bottleneck block, normalized before or after each convolution."""
 
     def __init__(
-        self, plan: Plan, channels: int, planes: int, stride: int, activation: str
+        self, plan: ResNetPlan, channels: int, planes: int, stride: int, activation: str
     ) -> None:
         super().__init__()
         inner = planes * plan.base_width // 64 * plan.groups if plan.bottleneck else planes
@@ -125,7 +125,7 @@ class _Block(nn.Module):
             self.add_module(f"conv{i + 1}", conv)
             self.add_module(f"bn{i + 1}", nn.BatchNorm2d(widths[i if plan.preact else i + 1]))
         self.preact = plan.preact
-        self.raw = plan.shortcut == "downsample"  # bearpaw's shortcut passes the first norm by
+        self.raw = plan.shortcut == "downsample"  # bearpaw's shortcut bypasses the first norm
         self.activate = ACTIVATIONS[activation]
         self.projection = ""
         if stride != 1 or channels != out:
@@ -133,7 +133,7 @@ class _Block(nn.Module):
             self.add_module(self.projection, self._project(plan, channels, out, stride))
 
     @staticmethod
-    def _project(plan: Plan, channels: int, out: int, stride: int) -> nn.Module:
+    def _project(plan: ResNetPlan, channels: int, out: int, stride: int) -> nn.Module:
         if plan.shortcut == "free":
             return _Subsample(channels, out, stride)
         conv = nn.Conv2d(channels, out, 1, stride, bias=False)
@@ -163,9 +163,9 @@ class _Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A `Plan` with a `Stem`; if pooled over the whole map, it takes any input size."""
+    """A `ResNetPlan` with a `Stem`; if pooled over the whole map, it takes any input size."""
 
-    def __init__(self, plan: Plan, stem: Stem, activation: str = USUAL) -> None:
+    def __init__(self, plan: ResNetPlan, stem: Stem, activation: str = USUAL) -> None:
         super().__init__()
         self.plan = plan
         self.activate = ACTIVATIONS[activation]
@@ -178,7 +178,7 @@ class ResNet(nn.Module):
             blocks = []
             for index in range(count):
                 stride = 2 if index == 0 and stage > 0 else 1
-                blocks.append(_Block(plan, width, planes, stride, activation))
+                blocks.append(_ResidualBlock(plan, width, planes, stride, activation))
                 width = planes * plan.expansion
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         if plan.last_norm:
@@ -205,13 +205,15 @@ CIFAR_STEM = Stem(3, 1, False, "CIFAR stem", (32,))
 
 def resnet18(width: int, classes: int) -> ResNet:
     """A ResNet-18 with the CIFAR stem; ``width`` 64 is the usual one, d = 8·width."""
-    return ResNet(Plan((2,) * 4, tuple(width << i for i in range(4)), width, classes), CIFAR_STEM)
+    return ResNet(
+        ResNetPlan((2,) * 4, tuple(width << i for i in range(4)), width, classes), CIFAR_STEM
+    )
 
 
 def resnet50(width: int, classes: int) -> ResNet:
     """A ResNet-50 with the CIFAR stem; ``width`` 64 is the usual one, d = 32·width."""
     planes = tuple(width << i for i in range(4))
-    return ResNet(Plan((3, 4, 6, 3), planes, width, classes, bottleneck=True), CIFAR_STEM)
+    return ResNet(ResNetPlan((3, 4, 6, 3), planes, width, classes, bottleneck=True), CIFAR_STEM)
 
 
 def _stems(kernel: int, preact: bool) -> tuple[Stem, ...]:
@@ -230,8 +232,8 @@ def _stems(kernel: int, preact: bool) -> tuple[Stem, ...]:
     )
 
 
-def _read_plan(shapes: Shapes) -> Plan | None:
-    """What the shapes say, as far as they say it; None if this is no residual network at all."""
+def _read_plan(shapes: Shapes) -> ResNetPlan | None:
+    """What the shapes say; None if this is not a residual network at all."""
     stem = shapes.get("conv1.weight", ())
     heads = [name for name in ("fc", "linear") if len(shapes.get(f"{name}.weight", ())) == 2]
     stages = range(1, count_stages(shapes, "layer{}.0.") + 1)
@@ -253,7 +255,7 @@ def _read_plan(shapes: Shapes) -> Plan | None:
     keys = "\n".join(shapes)
     named = "downsample" if ".downsample." in keys else "shortcut"
     free = f".{named}." not in keys and len(set(planes)) > 1
-    return Plan(
+    return ResNetPlan(
         blocks=blocks,
         planes=planes,
         stem_width=stem[0],
@@ -270,7 +272,7 @@ def _read_plan(shapes: Shapes) -> Plan | None:
     )
 
 
-def describe(plan: Plan) -> str:
+def describe(plan: ResNetPlan) -> str:
     """The name that papers use: depth counts convolutions on the longest path, and the head."""
     depth = sum(plan.blocks) * (3 if plan.bottleneck else 2) + 2
     name = f"{'PreActResNet' if plan.preact else 'ResNet'}-{depth}"
@@ -285,12 +287,12 @@ def describe(plan: Plan) -> str:
 
 
 def propose(shapes: Shapes) -> Iterator[Candidate]:
-    """Every stem that fits the first convolution's kernel, the most usual first."""
+    """Every stem that fits the first convolution's kernel, the most common first."""
     plan = _read_plan(shapes)
     if plan is None:
         return
     stems = _stems(shapes["conv1.weight"][2], plan.preact)
-    for stem in stems if plan.cells == 1 else stems[:1]:  # 4×4 pixels are what that one leaves
+    for stem in stems if plan.cells == 1 else stems[:1]:  # it leaves 4×4 pixels
         name = f"{describe(plan)}, {stem.label}" if stem.label else describe(plan)
         sizes = stem.sizes if plan.cells == 1 else tuple(plan.cells * size for size in stem.sizes)
         build = partial(ResNet, plan, stem)

@@ -1,12 +1,12 @@
-"""Networks written down from the shapes: the state dict says what the layers are, a family in which
-order and with what between them.
+"""Networks written down from the shapes: the state dict says what the layers are, and a family
+gives their order and what is between them.
 
 A family walks through its network with a `Sketch`, naming layers as the project's state dict does.
 Kind, widths, kernel, groups and bias of a layer are read from its tensors, so one description
-covers every width and depth. Nothing is computed and no module is made on the way; `Network` makes
-them. A layer that is missing, or does not fit what comes in, raises `Misfit`: the shapes belong to
-another family. Every loop of a family asks for a layer in each round, so it ends with the file's
-tensors.
+covers every width and depth. Nothing is computed and no module is created along the way; `Network`
+creates them. A layer that is missing, or does not fit its input, raises `Misfit`: the shapes belong
+to another family. Every loop in a family requests a layer in each iteration, so it ends when the
+file's tensors do.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from bdshift.checkpoints.families.network import (
     FUNCTIONS,
     Function,
     Network,
-    Plan,
+    NetworkPlan,
+    NetworkStep,
     PointwiseHead,
-    Step,
     add,
     concatenate,
     scale,
@@ -40,7 +40,7 @@ from bdshift.checkpoints.families.network import (
 
 
 class Misfit(Exception):
-    """The shapes are of another family."""
+    """The shapes belong to another family."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Sketch:
     Attributes:
         shapes: of the state dict.
         sizes: input sizes worth trying.
-        head: name of the last linear layer, once `classify` was called.
+        head: name of the last linear layer, once `classify` has been called.
         epsilon: added to the variance in batch norms; ``epsilons`` has exceptions, by name.
     """
 
@@ -71,12 +71,12 @@ class Sketch:
     epsilon: float = 1e-5
     epsilons: dict[str, float] = field(default_factory=dict)
     _layers: dict[str, Callable[[], nn.Module]] = field(default_factory=dict)
-    _steps: list[Step] = field(default_factory=list)
+    _steps: list[NetworkStep] = field(default_factory=list)
     _activated: bool = False
     _flattened: bool = False
 
     def has(self, name: str) -> bool:
-        """Whether there is a layer of this name."""
+        """Whether there is a layer with this name."""
         return f"{name}.weight" in self.shapes
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -90,7 +90,7 @@ class Sketch:
         return shape
 
     def count(self, pattern: str) -> int:
-        """Blocks numbered from 0 without gaps, as `count_blocks` has it.
+        """Blocks numbered from 0 without gaps, as in `count_blocks`.
 
         Raises `Misfit` if there are none.
         """
@@ -108,16 +108,16 @@ class Sketch:
 
     def _step(self, does: str | Function | None, *inputs: Value, channels: int = 0) -> Value:
         output = len(self._steps) + 1
-        self._steps.append(Step(does, tuple(value.number for value in inputs), output))
+        self._steps.append(NetworkStep(does, tuple(value.number for value in inputs), output))
         return Value(output, channels or inputs[0].channels, inputs[0].flat)
 
     def apply(self, function: Function, *inputs: Value, channels: int = 0) -> Value:
-        """A function without weights; ``channels`` where it changes them."""
+        """A function without weights; ``channels`` if it changes them."""
         return self._step(function, *inputs, channels=channels)
 
     def keep(self, name: str, x: Value, *, stride: int = 1, padding: int | None = None) -> Value:
-        """Make the layer, for its tensors; `layer` also applies it. The result is what it would
-        give.
+        """Create the layer, for its tensors; `layer` also applies it. The result is what applying
+        it would give.
         """
         shape, bias = self.shape(name), f"{name}.bias" in self.shapes
         if len(shape) == 4:
@@ -144,16 +144,16 @@ class Sketch:
         return Value(x.number, shape[0], flat=True)
 
     def layer(self, name: str, x: Value, *, stride: int = 1, padding: int | None = None) -> Value:
-        """A convolution (padded by half its kernel unless said otherwise), a batch norm or a linear
-        layer, whichever its tensors are.
+        """A convolution (padded by half its kernel by default), a batch norm or a linear layer,
+        whichever its tensors are.
         """
         return self._step(
             name, x, channels=self.keep(name, x, stride=stride, padding=padding).channels
         )
 
     def run(self, prefix: str, x: Value, words: str, *, stride: int = 1) -> Value:
-        """Layers in a row, by their names under ``prefix``; the one with ``/`` after its name takes
-        the stride. ``act`` is the activation, and `FUNCTIONS` go by their names.
+        """Apply layers in sequence, by their names under ``prefix``; the one with ``/`` after its
+        name takes the stride. ``act`` is the activation, and `FUNCTIONS` are given by name.
         """
         for word in words.split():
             if word == "act":
@@ -219,8 +219,8 @@ class Sketch:
         return Value(pooled.number, x.channels, flat=True)
 
     def flatten(self, x: Value, features: int, *, most: bool = False) -> Value:
-        """The map as one vector of so many features: its mean over all pixels (or, with ``most``,
-        its maximum) if they are as many as channels, which then takes any input size.
+        """The map as one vector with this many features: its mean over all pixels (or, with
+        ``most``, its maximum) if there are as many as channels, which works for any input size.
         """
         if features % x.channels:
             raise Misfit("features")
@@ -253,15 +253,15 @@ class Sketch:
         for step in reversed(self._steps):
             last = tuple(set(step.inputs) - used)
             used.update(step.inputs)
-            steps.append(Step(step.does, step.inputs, step.output, last))
-        build = partial(Network, Plan(tuple(self._layers.items()), tuple(reversed(steps))))
+            steps.append(NetworkStep(step.does, step.inputs, step.output, last))
+        build = partial(Network, NetworkPlan(tuple(self._layers.items()), tuple(reversed(steps))))
         any_size = not self._flattened
         candidate = with_rare_activations(name, build, self.head, self.sizes, any_size=any_size)
         return candidate if self._activated else replace(candidate, rare=())
 
 
 def sketched(shapes: Shapes, *writers: Callable[[Sketch], str]) -> Iterator[Candidate]:
-    """What each writer makes of the shapes; a writer walks through its network, calls
+    """What each writer makes from the shapes; a writer walks through its network, calls
     `Sketch.classify` and returns the network's name, or raises `Misfit`.
     """
     for write in writers:

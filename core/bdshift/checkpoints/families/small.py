@@ -1,4 +1,4 @@
-"""Networks that stand alone: ResNet-9, RepVGG, SqueezeNet, Xception, and two small ones.
+"""Single networks: ResNet-9, RepVGG, SqueezeNet, Xception, and two small ones.
 
 ==========================  ===================================================  ==============
 network                     keys                                                 head
@@ -15,7 +15,7 @@ GTSRB-CNN                   ``conv0.0, conv1.0 … conv6.0, fc1.0, fc2.0``      
 WaNet, LIRA: NetC_MNIST     ``conv1, layer2.bn1, .conv1, layer3 …, linear6``     ``linear9``
 ==========================  ===================================================  ==============
 
-FFCV's multiplies its logits by 0.2, which changes no class and is left out here.
+FFCV's multiplies its logits by 0.2, which does not change any prediction and is left out here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _resnet9(sketch: Sketch) -> str:
     if len(heads) != 1:
         raise Misfit("classifier")
     features = sketch.shape(heads[0])[-1]
-    if features != x.channels:  # larger images: a last pool of 4×4, and what it leaves
+    if features != x.channels:  # larger images: a last pool of 4×4, flattened
         x = sketch.max_pool(x, 4, 4)
         sketch.sizes = (64, 96, 128)
     sketch.classify(heads[0], sketch.flatten(x, features, most=True))
@@ -100,7 +100,7 @@ def _squeezenet(sketch: Sketch) -> str:
 
 
 def _separable(*numbers: int) -> str:
-    """Depthwise and pointwise convolution and norm, at these places of a Sequential."""
+    """Depthwise and pointwise convolution and norm, at these positions of a Sequential."""
     return " act ".join(f"{i}.depthwise {i}.pointwise {i + 1}" for i in numbers)
 
 
@@ -111,7 +111,7 @@ def _xception(sketch: Sketch) -> str:
         name, stride = f"entry_flow.conv{number}_", 1 if number == 5 else 2
         words = _separable(0, 3) if number == 3 else f"act {_separable(1, 4)}"
         out = sketch.max_pool(sketch.run(f"{name}residual.", x, words), 3, stride, 1)
-        if number > 3:  # their code changes x itself, before the shortcut sees it
+        if number > 3:  # their code changes x in place, before the shortcut sees it
             x = sketch.act(x)
         x = sketch.add(out, sketch.run(f"{name}shortcut.", x, "0/ 1", stride=stride))
     for block in range(sketch.count("middel_flow.middel_block.{}.")):

@@ -13,8 +13,8 @@ TrojanZoo (``_comp``)        the same                         ``classifier.fc1``
 ===========================  ===============================  ==================================
 
 A number missing between two convolutions is a max-pool, two are a max-pool and dropout (I-BAU's
-small VGG, whose activation is ELU). torchvision's own, whose first linear layer takes 7×7 pixels,
-is not here.
+small VGG, whose activation is ELU). torchvision's own VGG, whose first linear layer takes 7×7
+pixels, is not handled here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_POOLS = 5
 
 
 def _features(sketch: Sketch) -> tuple[Value, int, int]:
-    """The map after the last pool, the number of convolutions and that of pools."""
+    """The map after the last pool, and the numbers of convolutions and pools."""
     numbers = sorted(int(match[1]) for key in sketch.shapes if (match := _LAYER.fullmatch(key)))
     if not numbers or numbers[0] != 0:
         raise Misfit("features")
@@ -49,7 +49,7 @@ def _features(sketch: Sketch) -> tuple[Value, int, int]:
             at += 1
             x = sketch.layer(f"features.{at}", x)
         x, at = sketch.act(x), at + 2
-    if pools >= _MAX_POOLS:  # then some are something else, as dropout
+    if pools >= _MAX_POOLS:  # then some are something else, such as dropout
         raise Misfit("features")
     return sketch.max_pool(x, 2, 2), convolutions, pools + 1
 

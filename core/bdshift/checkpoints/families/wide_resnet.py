@@ -1,7 +1,7 @@
 """Wide ResNets for CIFAR, WRN-d-k, in the naming of NAD and most WRN code.
 
 Keys ``conv1, block1.layer.0.bn1, block1.layer.0.conv1, block1.layer.0.convShortcut, bn1, fc``.
-Depth d = 6n + 4 with n blocks a stage, width k = channels of the first stage / 16.
+Depth d = 6n + 4 with n blocks per stage, width k = channels of the first stage / 16.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bdshift.checkpoints.families.base import (
 )
 
 
-class _Block(nn.Module):
+class _WideBlock(nn.Module):
     def __init__(self, channels: int, out: int, stride: int, activation: str) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(channels)
@@ -41,11 +41,11 @@ class _Block(nn.Module):
         return out + (x if self.same else self.convShortcut(active))
 
 
-class _Stage(nn.Module):
+class _WideStage(nn.Module):
     def __init__(self, count: int, channels: int, out: int, stride: int, activation: str) -> None:
         super().__init__()
-        rest = (_Block(out, out, 1, activation) for _ in range(count - 1))
-        self.layer = nn.Sequential(_Block(channels, out, stride, activation), *rest)
+        rest = (_WideBlock(out, out, 1, activation) for _ in range(count - 1))
+        self.layer = nn.Sequential(_WideBlock(channels, out, stride, activation), *rest)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.layer(x)
@@ -63,7 +63,9 @@ class WideResNet(nn.Module):
         channels = stem
         for stage, width in enumerate(widths):
             stride = 1 if stage == 0 else 2
-            self.add_module(f"block{stage + 1}", _Stage(count, channels, width, stride, activation))
+            self.add_module(
+                f"block{stage + 1}", _WideStage(count, channels, width, stride, activation)
+            )
             channels = width
         self.bn1 = nn.BatchNorm2d(channels)
         self.fc = nn.Linear(channels, classes)

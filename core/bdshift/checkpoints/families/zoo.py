@@ -1,9 +1,9 @@
 """torchvision's classification networks, and timm's where it is installed.
 
-Their code is theirs, and importing it takes longer than a scan. So a table that travels with
-bdshift (``resources/architectures.json``, made by ``packaging/fingerprints.py``) tells some 1300 of
-them by a hash of their tensors' names and shapes; only the one that matches is built, by the
-library itself, without its weights.
+Their code is not copied here, and importing it takes longer than a scan. So a table that ships
+with bdshift (``resources/architectures.json``, made by ``tools/fingerprints.py``) identifies
+about 1300 of them by a hash of their tensors' names and shapes; only the one that matches is built,
+by the library itself, without its weights.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from bdshift.errors import UnknownArchitecture
 if TYPE_CHECKING:
     from torch import nn
 
-_MOST = 6  # networks of the same tensors that are tried
+_MAX_CANDIDATES = 6  # of networks with the same tensors, how many are tried
 _OURS = ("resnet", "resnext", "wide_resnet")
-"""What `bdshift.checkpoints.families.resnet` builds itself, without importing torchvision."""
+"""Networks that `bdshift.checkpoints.families.resnet` builds itself, without torchvision."""
 
 _PLACES = ("pos_embed", "pos_embedding", "position_embedding")
 _OTHER_HEADS = ("aux1.", "aux2.", "AuxLogits.")
@@ -33,8 +33,8 @@ _BY_SIZE = ("relative_position_bias_table", "relative_position_index", "attn_mas
 
 
 def fingerprint(shapes: Shapes, head: str) -> str:
-    """16 hex digits that are the same whatever the number of classes, the image's size and its
-    colors: of all names and shapes, but for those of ``head`` and what grows with the image.
+    """16 hex digits that do not depend on the number of classes, the image's size and its colors: a
+    hash of all names and shapes, except those of ``head`` and of what grows with the image.
     """
     lines = []
     for key, shape in shapes.items():
@@ -86,19 +86,21 @@ def propose(shapes: Shapes) -> Iterator[Candidate]:
                 break
             if len(weight) == 4:
                 raise UnknownArchitecture(
-                    f"it is {rows[0]['name']} of {library}, whose classifier is a convolution, not "
-                    "a linear layer, so that it has no embedding to shift"
-                )
+                    "it is {name} of {library}, whose classifier is a convolution, not a linear "
+                    "layer, so it has no embedding to shift",
+                    name=rows[0]["name"], library=library,
+                )  # fmt: skip
             if importlib.util.find_spec(library) is None:
                 raise UnknownArchitecture(
-                    f'it is {rows[0]["name"]} of {library}; pip install "bdshift[zoo]" to open it'
-                )
-            yield from (make(row, shapes, weight[0]) for row in rows[:_MOST])
+                    'it is {name} of {library}; pip install "bdshift[zoo]" to open it',
+                    name=rows[0]["name"], library=library,
+                )  # fmt: skip
+            yield from (make(row, shapes, weight[0]) for row in rows[:_MAX_CANDIDATES])
             break
 
 
 def colors(shapes: Shapes) -> int:
-    """Channels of the images: inputs of the first convolution with few of them; 3 without one."""
+    """Channels of the images: those of the first convolution that takes 1 or 3; 3 without one."""
     for shape in shapes.values():
         if len(shape) == 4 and shape[1] in (1, 3):
             return shape[1]
@@ -106,7 +108,7 @@ def colors(shapes: Shapes) -> int:
 
 
 def _side(shapes: Shapes, patch: int, size: int, extra: int) -> int:
-    """Side of the image, from the number of places that the network has positions for."""
+    """Side of the image, from the number of positions that the network has embeddings for."""
     for key, shape in shapes.items():
         if key.rpartition(".")[2] in _PLACES and len(shape) == 3:
             places = math.isqrt(max(0, shape[1] - extra))

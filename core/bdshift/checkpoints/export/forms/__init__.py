@@ -1,0 +1,1 @@
+"""One form per module; they are found by name (`…export.form.EXPORT_FORMS`)."""

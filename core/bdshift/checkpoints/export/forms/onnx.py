@@ -1,0 +1,58 @@
+"""ONNX: the network as a graph that many programs run."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bdshift.checkpoints.classifier import Classifier
+from bdshift.checkpoints.export.form import EXPORT_FORMS, ExportForm, Function, Metadata
+from bdshift.checkpoints.export.graph import example, with_preprocessing
+from bdshift.errors import UsageError
+from bdshift.words import words
+
+
+@EXPORT_FORMS.register
+@dataclass(frozen=True)
+class OnnxForm(ExportForm):
+    """Exported by ``torch.onnx``, with a dynamic batch size."""
+
+    name = "onnx"
+    label = words("ONNX", ja="ONNX")
+    summary = words("The network as a graph that many programs run.",
+                    ja="多くのソフトで実行できるグラフ。")  # fmt: skip
+    place = 50
+    suffix = ".onnx"
+    is_graph = True
+
+    def require(self) -> None:
+        """Torch needs two packages to write ONNX; a third runs it."""
+        for name in ("onnx", "onnxscript", "onnxruntime"):
+            if importlib.util.find_spec(name) is None:
+                raise UsageError(
+                    'ONNX needs {package}: pip install "bdshift[export]"', package=name
+                )
+
+    def write(self, classifier: Classifier, path: Path, metadata: Metadata) -> None:
+        """Export and save."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                classifier.network, (example(classifier),), dynamo=True, verbose=False,
+                input_names=["image"], output_names=["logits"],
+                dynamic_shapes=({0: torch.export.Dim("n")},),
+            )  # fmt: skip
+        assert program is not None
+        program.model.metadata_props.update(with_preprocessing(classifier, metadata))
+        program.save(str(path))
+
+    def read(self, classifier: Classifier, path: Path) -> Function:
+        """Run by onnxruntime."""
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        return lambda images: torch.from_numpy(session.run(None, {"image": images.numpy()})[0])

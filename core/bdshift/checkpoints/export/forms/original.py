@@ -1,0 +1,77 @@
+"""The file in the format of its source: container, wrapper, prefix and the dtype of each tensor."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from bdshift.checkpoints.classifier import Classifier
+from bdshift.checkpoints.export import patch
+from bdshift.checkpoints.export.form import EXPORT_FORMS, ExportForm, Function, Metadata
+from bdshift.checkpoints.export.weights import own_weights, read_weights
+from bdshift.checkpoints.folding import unfold
+from bdshift.words import words
+
+
+@EXPORT_FORMS.register
+@dataclass(frozen=True)
+class OriginalForm(ExportForm):
+    """Tensors that the network does not use are kept. What was stored next to the state dict (an
+    optimizer, an epoch) belonged to the old weights and is left out, except for what names the
+    network and its classes.
+
+    A whole module, a TorchScript archive or an exported program is copied, with the new numbers in
+    place of the old ones: the rest of it belongs to its author, and none of it is run.
+    """
+
+    name = "original"
+    label = words("Original format", ja="元の形式")
+    summary = words(
+        "Like the source: same keys, same container.", ja="元のファイルと同じキー、同じ容器。"
+    )
+    place = 10
+    suffix = ""
+    as_source = True
+
+    def write(self, classifier: Classifier, path: Path, metadata: Metadata) -> None:
+        """Only safetensors have room for metadata."""
+        layout = classifier.layout
+        tensors = dict(_as_in_file(classifier))
+        if layout.has_code:
+            patch.write_patched(classifier.path, path, classifier.sha256, layout, tensors)
+            return
+        kept = {key: tensor for key, tensor in layout.tensors.items() if key not in tensors}
+        tensors |= {key: tensor.load() for key, tensor in kept.items()}
+        tensors = {key: tensors[key] for key in layout.tensors}
+        if layout.container == "safetensors":
+            save_file(tensors, path, {"format": "pt", **metadata})
+            return
+        value: Any = tensors
+        for depth, key in enumerate(reversed(layout.wrapper)):
+            value = {key: value, **(layout.described if not depth else {})}
+        if layout.container == "pickle":
+            with path.open("wb") as stream:
+                pickle.dump(value, stream)
+            return
+        torch.save(value, path, _use_new_zipfile_serialization=layout.container != "torch legacy")
+
+    def read(self, classifier: Classifier, path: Path) -> Function:
+        """Read like any other checkpoint."""
+        return read_weights(classifier, path)
+
+
+def _as_in_file(classifier: Classifier) -> Iterator[tuple[str, torch.Tensor]]:
+    """The network's tensors by their full keys, in the file's dtypes, folded ones as factors."""
+    layout = classifier.layout
+    for key, value in own_weights(classifier).items():
+        typed = value.to(getattr(torch, layout.dtypes[key]))
+        if key in layout.folded:
+            yield from unfold(*layout.folded[key], typed).items()
+        else:
+            yield layout.prefix + key, typed

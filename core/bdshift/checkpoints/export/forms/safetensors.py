@@ -1,0 +1,34 @@
+"""safetensors: named tensors in a file that cannot hold code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from bdshift.checkpoints.classifier import Classifier
+from bdshift.checkpoints.export.form import EXPORT_FORMS, ExportForm, Function, Metadata
+from bdshift.checkpoints.export.weights import own_weights, read_weights
+from bdshift.words import words
+
+
+@EXPORT_FORMS.register
+@dataclass(frozen=True)
+class SafetensorsForm(ExportForm):
+    """A bare float32 state dict."""
+
+    name = "safetensors"
+    label = words("safetensors", ja="safetensors")
+    summary = words("Nothing but named tensors, in a file that cannot hold code.",
+                    ja="名前付きテンソルだけ。コードを含められない形式。")  # fmt: skip
+    place = 30
+    suffix = ".safetensors"
+
+    def write(self, classifier: Classifier, path: Path, metadata: Metadata) -> None:
+        """The metadata goes into the header."""
+        save_file(own_weights(classifier), path, {"format": "pt", **metadata})
+
+    def read(self, classifier: Classifier, path: Path) -> Function:
+        """Read like any other checkpoint."""
+        return read_weights(classifier, path)
