@@ -1,1 +1,1 @@
-"""A folder, archive or array becomes batches of pixels; what a network expects of them."""
+"""Turns a folder, an archive or arrays into batches of pixels, as a network expects them."""

@@ -1,4 +1,4 @@
-"""The one augmentation that both training and looking back at training need: random translation."""
+"""The one augmentation that both training and its later analysis need: random translation."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import torch
 from torch.nn import functional
 
 
-def random_shift(images: torch.Tensor, reach: int, rng: torch.Generator) -> torch.Tensor:
-    """Move each image by its own random offset of up to ``reach`` pixels; zeros come in.
+def random_translation(images: torch.Tensor, reach: int, rng: torch.Generator) -> torch.Tensor:
+    """Move each image by its own random offset of up to ``reach`` pixels; the gap is filled with
+    zeros.
 
     Images (n, 3, s, s) of any type, on any device; ``rng`` is a CPU generator. Returns the same
     shape, channels-last.

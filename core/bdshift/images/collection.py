@@ -1,4 +1,4 @@
-"""A set of labeled images, whatever it is kept in: opened, listed, read picture by picture."""
+"""A set of labeled images in any container: opened, listed, read one picture at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
-"""A larger entry is skipped unread: no picture of a clean set is, and a zip can lie about it."""
+"""A larger entry is skipped unread: no picture of a clean set is this large, and a zip can lie
+about sizes.
+"""
 
 
 class ImageCollection:
@@ -31,11 +33,11 @@ class ImageCollection:
     Attributes:
         path: what was opened.
         folders: names of the classes; a file's ``label`` is an index into it. Class folders are
-            sorted as text; classes of arrays and tables that have only numbers, by number; those
-            that the file itself numbers and names are all there, in the order of their numbers.
-        files: in order of folder, then name.
-        skipped: what was left out when listing: no images by their suffix, unreadable folders,
-            names that lead out of the collection.
+            sorted as text; classes of arrays and tables that have only numbers, by number; if the
+            file itself numbers and names its classes, all of them are there, in that order.
+        files: sorted by folder, then by name.
+        skipped: what was left out while listing: files without the suffix of an image, unreadable
+            folders, names that lead out of the collection.
         notes: sentences about what was chosen for the user, such as the test half of a data set.
     """
 
@@ -52,16 +54,18 @@ class ImageCollection:
         return np.bincount([f.label for f in self.files], minlength=len(self.folders)).tolist()
 
     def read(self, file: ImageFile) -> bytes:
-        """The file's bytes; of an array, a picture of it as PGM or PPM. Thread-safe.
+        """The file's bytes; for an array, one of its pictures as PGM or PPM. Thread-safe.
 
-        Raises `InputError` if unreadable or too large.
+        Raises `InputError` if it is unreadable or too large.
         """
         try:
             data = self._source.read(file.name, MAX_FILE_BYTES)
         except InputError:
             raise
-        except Exception as error:  # the codecs of a dozen kinds of files raise what they like
-            raise InputError(f"unreadable ({error or type(error).__name__})") from error
+        except Exception as error:  # the codecs of a dozen file formats can raise anything
+            raise InputError(
+                "unreadable ({reason})", reason=str(error) or type(error).__name__
+            ) from error
         if len(data) > MAX_FILE_BYTES:
             raise InputError("larger than 64 MiB")
         return data
@@ -72,8 +76,8 @@ def open_images(path: str | Path, *, job: JobContext = SILENT) -> ImageCollectio
 
     A folder, zip or tar of class folders; arrays (npz, HDF5); CIFAR's and MNIST's own files; a
     table of paths and classes (CSV, TSV); Parquet with encoded pictures. A single folder around the
-    class folders is entered. Hidden files and system litter are passed over silently; what else is
-    left out is listed in ``skipped``. ``job`` is told of long listings, and can stop them.
+    class folders is entered. Hidden files and system litter are ignored silently; anything else
+    that is left out is listed in ``skipped``. Long listings report to ``job``, which can stop them.
 
     Raises `InputError` if the path is missing, holds no labeled images, or holds several sets of
     which one must be chosen.
@@ -88,15 +92,18 @@ def sample_files(
     """A stratified random sample, the same for the same names, amount and seed.
 
     ``amount`` is a count (int), a share in (0, 1] (float), or None for all. Every class keeps its
-    share of the whole, at least one file (so a few more than asked for where classes are tiny); a
-    count larger than there are files gives all of them.
+    share of the whole, and at least one file (so there may be a few more than requested where
+    classes are tiny); a count larger than the number of files gives all of them.
 
     Raises `UsageError` for an amount that is not positive or a share above 1.
     """
     if amount is None:
         return list(files)
     if not amount > 0 or (isinstance(amount, float) and amount > 1):
-        raise UsageError(f"a sample is a count of at least 1 or a share up to 1, not {amount}")
+        raise UsageError(
+            "the sample must be a count of at least 1 or a share up to 1, not {amount}",
+            amount=amount,
+        )
     total = len(files) * amount if isinstance(amount, float) else min(amount, len(files))
     by_label: dict[int, list[ImageFile]] = {}
     for file in files:

@@ -1,4 +1,4 @@
-"""One encoded image becomes pixels: upright, RGB, uint8, of the network's input size."""
+"""Decodes one image into pixels: upright, RGB, uint8, at the network's input size."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bdshift.errors import InputError
 from bdshift.images.work import check_work
+from bdshift.words import Sentence
 
 MAX_PIXELS = 80_000_000
-"""A larger picture is refused before it is decoded: a few kilobytes can claim gigapixels."""
+"""A larger picture is rejected before it is decoded: a few kilobytes can claim gigapixels."""
 
 _HEAVY_PIXELS = 16_000_000
 _heavy = threading.Lock()
-"""Held while a picture of more pixels is decoded. They take up to 8 bytes each, and loaders decode
+"""Held while a picture of more pixels is decoded. A pixel takes up to 8 bytes, and loaders decode
 eight pictures at once.
 """
 
-# Only formats that are pixels and decoded in this process. Pillow's others include one that starts
-# a PostScript interpreter (EPS), and many that nobody keeps photographs in.
+# Only formats that consist of pixels and are decoded in this process. Pillow's others include one
+# that starts a PostScript interpreter (EPS), and many that nobody stores photographs in.
 _FORMATS = "PNG JPEG BMP DIB GIF WEBP TIFF PPM TGA JPEG2000 AVIF".split()
 
 _CROP_FROM = 128
@@ -34,13 +35,13 @@ _CROP_SHARE = 0.875  # 224 of 256: how networks of this size are evaluated
 
 @cache
 def _formats() -> list[str]:
-    """Those that this Pillow was built with. JPEG includes the multi-picture files of phones."""
+    """Those that this build of Pillow has. JPEG includes the multi-picture files of phones."""
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
 def open_picture(data: bytes) -> Image.Image:
-    """An encoded image with its header read, its pixels not yet; whatever the suffix was.
+    """An encoded image whose header has been read, but not its pixels; the suffix does not matter.
 
     Raises what Pillow's decoders raise, and `InputError` if it is larger than `MAX_PIXELS`.
     """
@@ -48,22 +49,26 @@ def open_picture(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=_formats())
     if image.width * image.height > MAX_PIXELS:
         image.close()
-        raise InputError(f"larger than {MAX_PIXELS // 1_000_000} megapixels")
+        raise InputError(_too_large())
     return image
 
 
+def _too_large() -> Sentence:
+    return Sentence("larger than {count} megapixels", {"count": MAX_PIXELS // 1_000_000})
+
+
 def _is_heavy(image: Image.Image) -> bool:
-    """Whether all of a large picture will be in memory: of a JPEG whose lines come in one pass,
-    only what `Image.draft` leaves of it.
+    """Whether all of a large picture will be in memory at once. Of a JPEG that is decoded in one
+    pass, only what `Image.draft` leaves of it will be.
     """
     in_one_pass = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
     return image.width * image.height > _HEAVY_PIXELS and not in_one_pass
 
 
 def _fit(image: Image.Image, size: int) -> Image.Image:
-    """The center square, scaled to ``size``. From 128 pixels on with the usual margin.
+    """The center square, scaled to ``size``; from 128 pixels up, with the usual margin.
 
-    Only the square is scaled: of a picture one pixel wide, the rest would be enormous.
+    Only the square is scaled: for a picture one pixel wide, the rest would be enormous.
     """
     if image.size == (size, size):
         return image
@@ -75,14 +80,14 @@ def _fit(image: Image.Image, size: int) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image, size: int, form: str | None) -> Image.Image:
-    """Fitted, and 8-bit RGB: palette before it is scaled, 16 bits after; alpha is dropped, as in
-    training code.
+    """Fitted and converted to 8-bit RGB: a palette before scaling, 16 bits after; alpha is dropped,
+    as in training code.
     """
     if image.mode.startswith(("I", "F")):
         white = _white(image, form)
         deep = np.asarray(_fit(image.convert("F" if image.mode == "F" else "I"), size))
         if not np.isfinite(deep).all():
-            raise InputError("holds values that are no numbers (NaN or infinity)")
+            raise InputError("holds values that are not numbers (NaN or infinity)")
         scaled = np.rint(deep * (255 / white))
         return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "P":
@@ -91,18 +96,21 @@ def _to_rgb(image: Image.Image, size: int, form: str | None) -> Image.Image:
 
 
 def _white(image: Image.Image, form: str | None) -> int:
-    """The value that is white. Raises `InputError` if the values are on no usual scale.
+    """The value that stands for white. Raises `InputError` if the values are not on a usual scale.
 
-    16 bits use their whole range, or a dark picture would become a bright one. What Pillow holds
-    in 32 bits may be 16-bit (PGM, always scaled to that), or a TIFF of numbers of any kind, of
-    which only the values tell.
+    16 bits always stand for their whole range; otherwise a dark picture would become a bright one.
+    What Pillow holds in 32 bits may be 16-bit (PGM, always scaled to that), or a TIFF of numbers of
+    any kind, where only the values can tell.
     """
     if image.mode.startswith("I;16") or form == "PPM":
         return 65535
     extrema: Any = image.getextrema()
     least, most = extrema
     if not 0 <= least <= most <= 65535:
-        raise InputError(f"its values go from {least:.4g} to {most:.4g}, which is no usual scale")
+        raise InputError(
+            "its values range from {least:.4g} to {most:.4g}, which is not a usual scale",
+            least=float(least), most=float(most),
+        )  # fmt: skip
     if image.mode == "F" and most <= 1:
         return 1
     return 255 if most <= 255 else 65535
@@ -125,24 +133,26 @@ def image_size(data: bytes) -> tuple[int, int]:
 def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
     """Decode an encoded image: uint8 of shape (3, size, size), RGB, EXIF orientation applied.
 
-    Raises `InputError` with a short reason if it is no image, broken, or larger than
+    Raises `InputError` with a short reason if it is not an image, broken, or larger than
     `MAX_PIXELS`.
     """
     try:
         with open_picture(data) as image, _heavy if _is_heavy(image) else nullcontext():
-            image.draft("RGB", (2 * size, 2 * size))  # lets JPEG decode at a fraction of its size
+            image.draft("RGB", (2 * size, 2 * size))  # lets JPEG decode to a fraction of its size
             ImageOps.exif_transpose(image, in_place=True)
             pixels = np.asarray(_to_rgb(image, size, image.format))
     except InputError:
         raise
-    except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
+    except Exception as error:  # Pillow's decoders may raise anything from OSError to struct.error
         raise InputError(_reason(error)) from error
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> Sentence:
     if isinstance(error, UnidentifiedImageError):
-        return "not an image"
+        return Sentence("not an image")
     if isinstance(error, Image.DecompressionBombError):
-        return f"larger than {MAX_PIXELS // 1_000_000} megapixels"
-    return f"broken image ({error})" if str(error) else "broken image"
+        return _too_large()
+    if str(error):
+        return Sentence("broken image ({reason})", {"reason": str(error)})
+    return Sentence("broken image")

@@ -1,4 +1,4 @@
-"""Which class index each folder stands for, and what the classes are called."""
+"""Which class each folder stands for, and what the classes are called."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bdshift.errors import InputError, UsageError
+from bdshift.words import Sentence
 
-_MAX_BYTES = 16 * 1024 * 1024  # of a class-name file: some 500 000 names
-_MAX_NAME = 200  # characters of a class name
-_MAX_DIGITS = 9  # of a folder's or a file's number
+_MAX_FILE_BYTES = 16 * 1024 * 1024  # of a class-name file: about 500 000 names
+_MAX_NAME_LENGTH = 200  # characters of a class name
+_MAX_INDEX_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -19,28 +20,30 @@ class ClassMap:
     """Names of the network's classes, and the class of each folder.
 
     Attributes:
-        names: of all C classes; those without a folder or name are "class 7".
+        names: of all C classes; those without a folder or name are called "class 7".
         of_folder: class index of each folder.
-        source: "sorted order", "folder numbers", "the model's own names", "given by hand" or a
-            class-name file.
+        source: where the order comes from: "sorted order", "folder numbers", "the model's own
+            names", "given by hand" or the path of a class-name file.
     """
 
     names: tuple[str, ...]
     of_folder: tuple[int, ...]
-    source: str
+    source: Sentence
 
 
 def _is_index(text: str) -> bool:
-    return text.isdecimal() and len(text) <= _MAX_DIGITS
+    return text.isdecimal() and len(text) <= _MAX_INDEX_DIGITS
 
 
 def _read_names(path: Path) -> dict[str, int]:
     try:
-        if not path.is_file() or path.stat().st_size > _MAX_BYTES:
-            raise OSError("not a file of text")
+        if not path.is_file() or path.stat().st_size > _MAX_FILE_BYTES:
+            raise InputError("{path}: cannot be read as text (not a text file)", path=path)
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({error})") from error
+        raise InputError(
+            "{path}: cannot be read as text ({reason})", path=path, reason=str(error)
+        ) from error
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -53,13 +56,16 @@ def _read_names(path: Path) -> dict[str, int]:
         if all(_is_index(k) and isinstance(v, str) for k, v in found.items()):
             return {name: int(index) for index, name in found.items()}
     raise UsageError(
-        f"{path}: a class-name file has a name a line, or is JSON: a list of names, or a dict of "
-        "names and indices"
+        "{path}: a class-name file has one name per line, or is JSON: a list of names, or a dict "
+        "of names and indices",
+        path=path,
     )
 
 
 def _by_name(folders: Sequence[str], names: Sequence[str]) -> list[int] | None:
-    """Position of each folder among ``names``, whatever case and whether with _ or blanks."""
+    """Position of each folder among ``names``, ignoring case and the difference between _ and
+    spaces.
+    """
 
     def plain(name: str) -> str:
         return name.casefold().replace("_", " ").strip()
@@ -78,38 +84,45 @@ def map_classes(
     """Give every folder its class index.
 
     ``given`` is a class-name file, or the index of each name. Without it: folders named by numbers
-    below ``classes`` are those indices; folders named as in ``model_names``, the C names that the
-    model's file has, are those classes; else sorted order, as torchvision's ImageFolder has it.
+    below ``classes`` are those indices; folders named as in ``model_names``, the C names in the
+    model's file, are those classes; otherwise they are taken in sorted order, as torchvision's
+    ImageFolder does.
 
-    Raises `InputError` if a folder is not given or there are more folders than classes,
+    Raises `InputError` if a folder is not named or there are more folders than classes,
     `UsageError` if the file is malformed.
     """
     index: Mapping[str, int] = {}
     if given is not None:
-        by_hand = isinstance(given, Mapping)
-        index = given if isinstance(given, Mapping) else _read_names(given)
-        source = "given by hand" if by_hand else str(given)
+        if isinstance(given, Mapping):
+            index, source = given, Sentence("given by hand")
+        else:
+            index, source = _read_names(given), Sentence("{path}", {"path": str(given)})
         unknown = [folder for folder in folders if folder not in index]
+        if unknown and isinstance(given, Mapping):
+            raise InputError(
+                "the given order: does not name the folder {folder}", folder=repr(unknown[0])
+            )
         if unknown:
             raise InputError(
-                f"{'the given order' if by_hand else given}: does not name the folder "
-                f"{unknown[0]!r}"
+                "{path}: does not name the folder {folder}", path=given, folder=repr(unknown[0])
             )
         of_folder = [index[folder] for folder in folders]
     elif all(_is_index(folder) and int(folder) < classes for folder in folders):
-        of_folder, source = [int(folder) for folder in folders], "folder numbers"
+        of_folder, source = [int(folder) for folder in folders], Sentence("folder numbers")
     elif (known := _by_name(folders, model_names)) is not None:
-        of_folder, source = known, "the model's own names"
+        of_folder, source = known, Sentence("the model's own names")
     else:
-        of_folder, source = list(range(len(folders))), "sorted order"
-    if any(len(name) > _MAX_NAME for name in (*folders, *index)):
-        raise InputError(f"a class name has more than {_MAX_NAME} characters")
+        of_folder, source = list(range(len(folders))), Sentence("sorted order")
+    if any(len(name) > _MAX_NAME_LENGTH for name in (*folders, *index)):
+        raise InputError("a class name has more than {most} characters", most=_MAX_NAME_LENGTH)
     unfit = not all(0 <= i < classes for i in of_folder)
     if unfit or len(set(of_folder)) < len(of_folder):
         raise InputError(
-            f"{len(folders)} class folders do not fit a network of {classes} classes; "
-            "say which is which with --labels FILE (a class name a line, in the network's order)"
-        )
+            "{folders:|class folder does|class folders do} not fit a network of "
+            "{classes:|class|classes}; say which is which with --labels FILE (one class name per "
+            "line, in the network's order)",
+            folders=len(folders), classes=classes,
+        )  # fmt: skip
     names = list(model_names) or [f"class {i}" for i in range(classes)]
     for name, i in index.items():
         if 0 <= i < classes:

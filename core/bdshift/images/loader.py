@@ -1,4 +1,4 @@
-"""Many files become batches of pixels: decoded in parallel, in order, in bounded memory."""
+"""Decodes many files into batches of pixels: in parallel, in order, in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, Skipped
 from bdshift.images.decode import decode_image
 from bdshift.jobs import SILENT, JobContext
+from bdshift.words import Sentence
 
-_CHUNK = 32  # files a task: large enough that handing tasks over costs nothing
+_CHUNK_FILES = 32  # per task: enough that handing tasks over costs nothing
 
 
 @dataclass(frozen=True)
-class Batch:
+class DecodedImages:
     """Decoded images.
 
     Attributes:
         pixels: uint8 (n, 3, size, size), RGB.
         files: the n files they came from, in the same order.
         digests: SHA-256 of each file's bytes.
-        skipped: files asked for in this stretch that could not be decoded.
+        skipped: files requested along with these that could not be decoded.
     """
 
     pixels: NDArray[np.uint8]
@@ -42,23 +43,25 @@ class Batch:
         return np.array([file.label for file in self.files], dtype=np.int64)
 
 
-def _decode_chunk(collection: ImageCollection, files: Sequence[ImageFile], size: int) -> Batch:
+def _decode_chunk(
+    collection: ImageCollection, files: Sequence[ImageFile], size: int
+) -> DecodedImages:
     pixels, kept, digests, skipped = [], [], [], []
     for file in files:
         try:
             data = collection.read(file)
             pixels.append(decode_image(data, size))
         except InputError as error:
-            skipped.append(Skipped(file.name, str(error)))
+            skipped.append(Skipped(file.name, error.sentence))
             continue
         kept.append(file)
         digests.append(hashlib.sha256(data).digest())
     stacked = np.stack(pixels) if pixels else np.empty((0, 3, size, size), np.uint8)
-    return Batch(stacked, tuple(kept), tuple(digests), tuple(skipped))
+    return DecodedImages(stacked, tuple(kept), tuple(digests), tuple(skipped))
 
 
-def _join(parts: Sequence[Batch]) -> Batch:
-    return Batch(
+def _join(parts: Sequence[DecodedImages]) -> DecodedImages:
+    return DecodedImages(
         np.concatenate([part.pixels for part in parts]),
         tuple(file for part in parts for file in part.files),
         tuple(digest for part in parts for digest in part.digests),
@@ -73,14 +76,14 @@ def decoded_batches(
     *,
     batch: int = 256,
     job: JobContext = SILENT,
-) -> Iterator[Batch]:
+) -> Iterator[DecodedImages]:
     """Decode ``files`` in order, about ``batch`` at a time, a few batches ahead of the reader.
 
-    Files that cannot be decoded are reported in the batch's ``skipped``, never raised.
+    Files that cannot be decoded are reported in the batch's ``skipped``; they never raise.
     """
     workers = _workers()
-    per_batch = max(1, batch // _CHUNK)
-    ready: list[Batch] = []
+    per_batch = max(1, batch // _CHUNK_FILES)
+    ready: list[DecodedImages] = []
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
             for part in _in_order(pool, collection, files, size, 2 * per_batch + workers):
@@ -101,11 +104,11 @@ def _in_order(
     files: Sequence[ImageFile],
     size: int,
     ahead: int,
-) -> Iterator[Batch]:
+) -> Iterator[DecodedImages]:
     """Decoded chunks in the order of ``files``, never more than ``ahead`` of them in flight."""
-    waiting: deque[Future[Batch]] = deque()
-    for start in range(0, len(files), _CHUNK):
-        chunk = files[start : start + _CHUNK]
+    waiting: deque[Future[DecodedImages]] = deque()
+    for start in range(0, len(files), _CHUNK_FILES):
+        chunk = files[start : start + _CHUNK_FILES]
         waiting.append(pool.submit(_decode_chunk, collection, chunk, size))
         if len(waiting) >= ahead:
             yield waiting.popleft().result()
@@ -119,9 +122,9 @@ def decode_all(
     size: int,
     *,
     job: JobContext = SILENT,
-    stage: str = "Reading images",
-) -> Batch:
-    """Decode ``files`` into memory at once: 3·size² bytes an image."""
+    stage: str | Sentence = "Reading images",
+) -> DecodedImages:
+    """Decode all ``files`` into memory: 3·size² bytes per image."""
     parts = []
     done = 0
     for part in decoded_batches(collection, files, size, job=job):
@@ -136,7 +139,7 @@ def decode_all(
 def file_digests(
     collection: ImageCollection, files: Sequence[ImageFile], *, job: JobContext = SILENT
 ) -> list[bytes]:
-    """SHA-256 of each file's bytes, undecoded; empty bytes for a file that cannot be read."""
+    """SHA-256 of each file's bytes, without decoding; empty for a file that cannot be read."""
 
     def digest(file: ImageFile) -> bytes:
         job.raise_if_canceled()

@@ -1,8 +1,8 @@
 """From 8-bit pixels to what a network was trained on: channel order, scale, mean and std.
 
-None of it is written in a checkpoint, and the data set does not imply it: CIFAR-10 alone has been
-normalized in five ways by well-known projects. So every known way is a candidate, and clean
-accuracy decides (see `bdshift.audit`).
+A checkpoint stores none of it, and the data set does not imply it: well-known projects have
+normalized CIFAR-10 alone in five ways. So every known way is a candidate, and clean accuracy
+decides (see `bdshift.audit`).
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 Channels = tuple[float, float, float]
 Order = Literal["rgb", "bgr", "gray", "rgb-reshaped", "bgr-reshaped"]
 LUMA = (0.299, 0.587, 0.114)
-"""Of red, green and blue, ITU-R 601: how Pillow and OpenCV make gray."""
+"""Weights of red, green and blue in ITU-R 601, which Pillow and OpenCV use for gray."""
 
 MAX_SIZE = 1024
-"""Side of a network's input, in pixels."""
+"""Largest side of a network's input, in pixels."""
 
 
 @dataclass(frozen=True)
 class Normalization:
     """x' = (x / ``divisor`` − ``mean``) / ``std``, with x the 8-bit value, 0…255.
 
-    ``mean`` and ``std`` are in units of x / ``divisor``, one value a channel in the network's own
+    ``mean`` and ``std`` are in units of x / ``divisor``, one value per channel in the network's own
     channel order.
     """
 
@@ -43,7 +43,7 @@ class Normalization:
 
     @property
     def spec(self) -> str:
-        """As `parse_normalization` reads it."""
+        """The text that `parse_normalization` reads."""
         if self.name in NORMALIZATIONS or self.divisor != 255:
             return self.name
         mean, std = (",".join(map(str, values)) for values in (self.mean, self.std))
@@ -57,7 +57,9 @@ class Normalization:
     def __post_init__(self) -> None:
         numbers = (*self.mean, *self.std, self.divisor)
         if not all(map(math.isfinite, numbers)) or not min(*self.std, self.divisor) > 0:
-            raise UsageError(f"normalization {self.name!r} has a std or scale that is not positive")
+            raise UsageError(
+                "normalization {name} has a std or scale that is not positive", name=repr(self.name)
+            )
 
 
 def _known(name: str, mean: str, std: str, divisor: float = 255.0) -> Normalization:
@@ -69,7 +71,7 @@ def _known(name: str, mean: str, std: str, divisor: float = 255.0) -> Normalizat
     return Normalization(name, channels(mean), channels(std), divisor)
 
 
-# Where each one is used: docs/formats.md. Two names for the same numbers are one entry.
+# docs/formats.md says where each one is used. Two names for the same numbers are one entry.
 NORMALIZATIONS: dict[str, Normalization] = {
     entry.name: entry
     for entry in (
@@ -91,7 +93,7 @@ NORMALIZATIONS: dict[str, Normalization] = {
 
 
 def parse_normalization(text: str) -> Normalization:
-    """A name from `NORMALIZATIONS`, or ``mean/std`` with one or three numbers each.
+    """A name from `NORMALIZATIONS`, or ``mean/std`` with one or three numbers for each.
 
     ``parse_normalization("0.49,0.48,0.45/0.2,0.2,0.2")`` is in units of x / 255.
     Raises `UsageError` for anything else.
@@ -102,11 +104,11 @@ def parse_normalization(text: str) -> Normalization:
     if len(parts) == 2 and all(len(part) in (1, 3) for part in parts):
         with suppress(ValueError, UsageError):
             return _known(text, " ".join(parts[0]), " ".join(parts[1]))
-    names = ", ".join(NORMALIZATIONS)
     raise UsageError(
-        f"normalization {text!r} is not known; give mean/std, as in 0.49,0.48,0.45/0.25,0.24,0.26, "
-        f"or one of {names}"
-    )
+        "normalization {name} is not known; give mean/std, as in 0.49,0.48,0.45/0.25,0.24,0.26, "
+        "or one of {names}",
+        name=repr(text), names=tuple(NORMALIZATIONS),
+    )  # fmt: skip
 
 
 def arranged(pixels: torch.Tensor, order: Order) -> torch.Tensor:
@@ -129,8 +131,8 @@ class Preprocessing:
         size: height and width of the network's input, in pixels.
         normalization: mean, std and scale.
         order: "rgb"; "bgr" for networks trained on pictures as OpenCV reads them; "gray" for those
-            of one channel (luma); "rgb-reshaped", "bgr-reshaped" where (h, w, 3) was given the
-            shape (3, h, w) without being transposed, a common mistake that a network learns with.
+            with one channel (luma); "rgb-reshaped", "bgr-reshaped" where (h, w, 3) was reshaped to
+            (3, h, w) instead of transposed, a common mistake that networks learn to live with.
     """
 
     size: int
@@ -139,7 +141,10 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= MAX_SIZE:
-            raise UsageError(f"an input has 1 to {MAX_SIZE} pixels a side, not {self.size}")
+            raise UsageError(
+                "the input size must be 1 to {most} pixels, not {size}",
+                most=MAX_SIZE, size=self.size,
+            )  # fmt: skip
 
     @property
     def channels(self) -> int:

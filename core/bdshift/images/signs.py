@@ -1,8 +1,8 @@
-"""The drawn ``signs`` data set: 32×32 traffic signs of twelve classes, from a seed.
+"""The ``signs`` data set: 32×32 traffic signs of twelve classes, drawn from a seed.
 
 Nothing is downloaded and no picture is copied: every image is drawn with Pillow. Each image has
-its own random stream, keyed by (seed, split, class, number), so any subset can be drawn alone and
-is the same as in the whole set.
+its own random stream, keyed by (seed, split, class, number), so any subset can be drawn by itself
+and is the same as in the whole set.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Color = tuple[int, int, int]
 Point = tuple[float, float]
 
 SIZE = 32
-_SCALE = 3  # drawn three times as large, then averaged down: smooth edges at no other cost
+_SCALE = 3  # drawn three times as large, then averaged down, for smooth edges
 _CANVAS = SIZE * _SCALE
 _SPLITS: dict[Split, int] = {"train": 0, "test": 1, "clean": 2}
 
@@ -142,18 +142,18 @@ _FACES: dict[str, Callable[[_Face], None]] = {
 }
 
 CLASSES: tuple[str, ...] = tuple(_FACES)
-"""The twelve class names; sorted, so that a folder a class gives the same indices."""
+"""The twelve class names; sorted, so that one folder per class gives the same indices."""
 
 
 def _random_color(rng: np.random.Generator) -> Color:
-    """Any color, more often a dull one."""
+    """Any color, but more often a dull one."""
     color = rng.integers(10, 246, 3)
     red, green, blue = color + (color.mean() - color) * rng.uniform(0, 1)
     return int(red), int(green), int(blue)
 
 
 def _background(rng: np.random.Generator) -> Image.Image:
-    """Sky above, ground below, and clutter in any color, the signs' own included."""
+    """Sky above, ground below, and clutter in any color, including the signs' own."""
     image = Image.new("RGB", (_CANVAS, _CANVAS), _random_color(rng))
     draw = ImageDraw.Draw(image)
     horizon = int(rng.uniform(0.2, 1.0) * _CANVAS)
@@ -173,7 +173,7 @@ def _background(rng: np.random.Generator) -> Image.Image:
 
 
 def _place(face: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Scale, turn, tilt and move the face: a random homography of the canvas."""
+    """Scale, rotate, tilt and move the face: a random homography of the canvas."""
     half = float(rng.uniform(0.3, 0.47)) * _CANVAS
     center = _CANVAS / 2 + rng.uniform(-1, 1, 2) * (_CANVAS / 2 - half)
     turn = rng.normal(0, math.radians(7))
@@ -252,7 +252,7 @@ def write_signs(
     split: Split = "clean",
     job: JobContext = SILENT,
 ) -> None:
-    """Draw signs into ``folder``, a PNG each, one sub-folder a class."""
+    """Draw signs into ``folder``, each as a PNG, with one sub-folder per class."""
     images, labels = draw_signs(per_class, seed=seed, split=split, job=job)
     for row, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
         path = folder / CLASSES[label] / f"{row % per_class:04d}.png"

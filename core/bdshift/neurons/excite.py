@@ -1,4 +1,4 @@
-"""Which images excite a neuron, or a set of them, and how the classes do."""
+"""Which images excite a neuron or a set of neurons, and how much each class does."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def excitation(embedding: Embedding, neurons: Sequence[int]) -> NDArray[np.float
 def most_excited(
     embedding: Embedding, neurons: Sequence[int], count: int, *, without: int | None = None
 ) -> NDArray[np.int64]:
-    """Indices of the ``count`` images that excite ``neurons`` most, the strongest first; those of
-    class ``without`` are left out.
+    """Indices of the ``count`` images that excite ``neurons`` most, strongest first, leaving out
+    those of class ``without``.
     """
     order = np.argsort(-excitation(embedding, neurons), kind="stable")
     return (
@@ -30,10 +30,11 @@ def most_excited(
 def histogram_by_class(
     values: NDArray[np.float64], labels: NDArray[np.int64], classes: int, edges: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """How the excitations of each class lie: counts, int64 (C, B), between ``edges`` (B + 1,).
+    """How the excitations of each class are distributed: counts, int64 (C, B), between ``edges``
+    (B + 1,).
 
-    ``values`` (N,) are those of `excitation`, ``labels`` (N,) in 0…C − 1. Values outside the edges
-    are left out; the last bin has both its ends, as in `numpy.histogram`.
+    ``values`` (N,) are those of `excitation`, ``labels`` (N,) are in 0…C − 1. Values outside the
+    edges are left out; the last bin includes both its ends, as in `numpy.histogram`.
     """
     both = (np.arange(classes + 1) - 0.5, edges)
     return np.histogram2d(labels, values, both)[0].astype(np.int64)

@@ -1,4 +1,4 @@
-"""Rankings of the neurons for a target class, and measures of how two of them agree."""
+"""Rankings of the neurons for a target class, and how well two rankings agree."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Vector = NDArray[np.float64]
 def data_free_direction(weight: NDArray[np.floating], target: int) -> Vector:
     """w_t − mean row of W, float64 (d,): what can be said without a single image.
 
-    Eq. 4's solution is λ Wᵀ(e_t − p̄), which is nearly parallel to this when p̄ is nearly even over
-    the other classes. So it belongs beside every claim about the shift: what the shift explains
-    and this does not is what the images added.
+    Eq. 4's solution is λ Wᵀ(e_t − p̄), which is nearly parallel to this when p̄ is nearly uniform
+    over the other classes. So it belongs next to every claim about the shift: what the shift
+    explains and this does not is what the images contributed.
     """
     rows = np.asarray(weight, dtype=np.float64)
     return rows[target] - rows.mean(0)
 
 
 def half_of(shift: Vector) -> list[int]:
-    """The fewest neurons whose squared shift is half of ‖s‖², the largest first."""
+    """The fewest neurons whose squared shift makes up half of ‖s‖², largest first."""
     order = np.argsort(-np.abs(shift), kind="stable")
     held = np.cumsum(shift[order] ** 2)
     count = int(np.searchsorted(held, held[-1] / 2)) + 1 if held[-1] > 0 else 0
@@ -43,7 +43,8 @@ def cosine(a: Vector, b: Vector) -> float:
 
 
 def overlap_curve(a: Vector, b: Vector) -> Vector:
-    """Share of the K largest of ``a`` that are among the K largest of ``b``, K = 1…d (Figure 2).
+    """Share of the K largest of ``a`` that are also among the K largest of ``b``, K = 1…d
+    (Figure 2).
 
     Float64 (d,), ending in 1. Ties are broken by index, in both the same way.
     """
@@ -57,10 +58,10 @@ def overlap_curve(a: Vector, b: Vector) -> Vector:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a ranking agrees with a reference (TAC, usually).
+    """How well a ranking agrees with a reference, usually TAC.
 
     Attributes:
-        cosine: of the two as they are (Table 1).
+        cosine: of the two rankings as they are (Table 1).
         cosine_abs: of their absolute values.
         pearson, spearman: correlations of the two as they are.
         overlap: `overlap_curve` of the two as they are.
@@ -78,7 +79,7 @@ class Agreement:
 
 
 def agreement(values: Vector, reference: Vector) -> Agreement:
-    """Compare one value a neuron with a reference, both (d,)."""
+    """Compare one value per neuron with a reference, both (d,)."""
     from scipy.stats import rankdata
 
     return Agreement(
@@ -91,7 +92,7 @@ def agreement(values: Vector, reference: Vector) -> Agreement:
 
 
 def compare_with_tac(shift: Vector, data_free: Vector, tac: Tac) -> dict[str, Agreement]:
-    """The shift and its data-free ablation, each against TAC and against the signed change."""
+    """The shift and its data-free ablation, each compared with TAC and with the signed change."""
     return {
         "shift": agreement(shift, tac.change),
         "data_free": agreement(data_free, tac.change),

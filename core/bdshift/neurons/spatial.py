@@ -10,14 +10,14 @@ from torch import nn
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.errors import InputError
 
-_CLOSE = 1e-3  # relative difference up to which a pooled map is the embedding
+_MAX_DIFFERENCE = 1e-3  # relative; up to this, a pooled map counts as the embedding
 
 
 def feature_maps(classifier: Classifier, images: torch.Tensor) -> NDArray[np.float32]:
     """Maps whose mean over the image is φ: float32 (n, d, h, w), for preprocessed ``images``.
 
-    The last map of a network with d channels is found by trying: its mean, or that of its ReLU,
-    must be the embedding. Raises `InputError` if there is none (a network that does not pool).
+    The network's last map with d channels is found by trying: its mean, or that of its ReLU, must
+    be the embedding. Raises `InputError` if there is none, as in a network that does not pool.
     """
     seen: list[torch.Tensor] = []
 
@@ -36,6 +36,6 @@ def feature_maps(classifier: Classifier, images: torch.Tensor) -> NDArray[np.flo
         if found.shape[1] != phi.shape[1] or found.shape[2] * found.shape[3] < 2:
             continue
         for maps in (found, found.relu()):
-            if (maps.mean((2, 3)) - phi).abs().max() <= _CLOSE * scale:
+            if (maps.mean((2, 3)) - phi).abs().max() <= _MAX_DIFFERENCE * scale:
                 return maps.float().cpu().numpy()
-    raise InputError(f"{classifier.path}: its embedding is not the mean of a map")
+    raise InputError("{path}: its embedding is not the mean of a map", path=classifier.path)

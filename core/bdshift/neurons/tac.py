@@ -7,37 +7,38 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bdshift.arrays import array, freeze
 from bdshift.errors import InputError
 from bdshift.shift.embed import Embedding
 
 
 @dataclass(frozen=True)
 class Tac:
-    """TAC under one trigger. Arrays are read-only, one value a neuron, in units of φ.
+    """TAC under one trigger. Arrays are read-only, with one value per neuron, in units of φ.
 
     Attributes:
         trigger: its text, as `bdshift.triggers.parse_trigger` reads it.
-        target: index of the class that the trigger is tried for.
+        target: index of the class that the trigger is tested for.
         change: mean over images of |φ_k(x+δ) − φ_k(x)|, float64 (d,); Eq. 3, which is unsigned.
         signed: mean over images of φ_k(x+δ) − φ_k(x), float64 (d,).
         asr: share of triggered images of other classes that are sent to ``target``.
         ra: share of triggered images of other classes still classified as labeled.
-        images: number of images measured on.
-        triggered: the images' embedding with the trigger, in the order of the clean one; None in an
-            audit file saved without embeddings.
+        images: number of images that it was measured on.
+        triggered: the images' embedding with the trigger, in the order of the clean one; None if
+            the audit file was saved without embeddings.
     """
 
     trigger: str
     target: int
-    change: NDArray[np.float64]
-    signed: NDArray[np.float64]
     asr: float
     ra: float
     images: int
+    change: NDArray[np.float64] = array("d")
+    signed: NDArray[np.float64] = array("d")
     triggered: Embedding | None = None
 
     def __post_init__(self) -> None:
-        self.change.flags.writeable = self.signed.flags.writeable = False
+        freeze(self)
 
 
 def measure_tac(clean: Embedding, triggered: Embedding, trigger: str, target: int) -> Tac:

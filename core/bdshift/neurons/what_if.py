@@ -13,16 +13,16 @@ from bdshift.shift.embed import Embedding
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A classifier whose embedding is zero at some neurons. Arrays are read-only.
+class CutOutcome:
+    """A classifier whose embedding is set to zero at some neurons. Arrays are read-only.
 
     Attributes:
-        neurons: which, in order.
+        neurons: which ones, sorted.
         accuracy: clean accuracy.
         by_class: clean accuracy of each class, float64 (C,); NaN without images.
         asr, ra: as in `Tac`; None without a trigger.
         logits: float32 (N, C), of the clean images.
-        weight: the head (C, d) that does the same: its columns at the neurons are zero.
+        weight: the head (C, d) that has the same effect: its columns at the neurons are zero.
     """
 
     neurons: tuple[int, ...]
@@ -53,11 +53,11 @@ def cut(
     weight: NDArray[np.float32],
     neurons: Iterable[int],
     tac: Tac | None = None,
-) -> Cut:
-    """Set ``neurons`` of φ to zero: logits lose φ_S W_Sᵀ, one thin product.
+) -> CutOutcome:
+    """Set ``neurons`` of φ to zero: the logits lose φ_S W_Sᵀ, one thin product.
 
-    ``weight`` is the head (C, d). With a ``tac`` that kept its triggered embedding, ASR toward its
-    target and RA are told as well. The shifts of the cut classifier are
+    ``weight`` is the head (C, d). With a ``tac`` that has kept its triggered embedding, ASR toward
+    its target and RA are computed as well. The shifts of the cut classifier are
     ``solve_exact(cut.logits, cut.weight)``.
     """
     chosen = sorted({int(k) for k in neurons})
@@ -76,7 +76,7 @@ def cut(
         if others.any():
             asr = float((predicted == tac.target).mean())
             ra = float((predicted == embedding.labels[others]).mean())
-    return Cut(
+    return CutOutcome(
         neurons=tuple(chosen),
         accuracy=float((logits.argmax(1) == embedding.labels).mean()),
         by_class=accuracy_by_class(logits, embedding.labels, len(weight)),

@@ -1,1 +1,1 @@
-"""Embed once, solve Eq. 4 for every class, judge the norms."""
+"""Embeds the images once, and solves Eq. 4 for every class."""

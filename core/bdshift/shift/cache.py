@@ -1,4 +1,4 @@
-"""Embeddings on disk, so that the same model on the same images is run through only once."""
+"""Embeddings on disk, so that the same model is run on the same images only once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -17,14 +18,16 @@ from bdshift.checkpoints.classifier import Classifier
 from bdshift.files import written_whole
 from bdshift.images.collection import ImageFile, Skipped
 from bdshift.shift.embed import Embedding, Precision
+from bdshift.words import Sentence
 
 DEFAULT_LIMIT = 2 * 1024**3
 
 
 class EmbeddingCache:
-    """A folder of embeddings; the least recently used go when it grows over ``limit`` bytes.
+    """A folder of embeddings; the least recently used are deleted when it grows beyond ``limit``
+    bytes.
 
-    A cache never fails: what cannot be read is computed again, what cannot be written is left.
+    A cache never fails: what cannot be read is computed again, what cannot be written is not kept.
     """
 
     def __init__(self, folder: Path | None = None, limit: int = DEFAULT_LIMIT) -> None:
@@ -39,7 +42,7 @@ class EmbeddingCache:
         trigger: str,
         precision: Precision | None,
     ) -> str:
-        """Name of an entry: everything that decides the numbers, hashed."""
+        """Name of an entry: a hash of everything that the numbers depend on."""
         parts = [
             classifier.sha256,
             classifier.architecture,
@@ -53,7 +56,7 @@ class EmbeddingCache:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def load(self, key: str) -> Embedding | None:
-        """The entry, or None if there is none, or none that can be read."""
+        """The entry, or None if there is none or it cannot be read."""
         path = self.folder / f"{key}.npz"
         try:
             with np.load(path, allow_pickle=False) as found:
@@ -65,22 +68,24 @@ class EmbeddingCache:
                     thumbnails=found["thumbnails"],
                     files=tuple(ImageFile(*row) for row in about["files"]),
                     images_hash=about["images_hash"],
-                    skipped=tuple(Skipped(*row) for row in about["skipped"]),
+                    skipped=tuple(
+                        Skipped(name, _sentence(reason)) for name, reason in about["skipped"]
+                    ),
                     precision=about["precision"],
                     batch=about["batch"],
                     seconds=about["seconds"],
                 )
             os.utime(path)
-        except Exception:  # whatever is wrong with a cache file, the answer is to compute again
+        except Exception:  # whatever is wrong with a cache file, the answer is to compute it again
             return None
         return embedding
 
     def save(self, key: str, embedding: Embedding) -> None:
-        """Keep an embedding, and make room for it."""
+        """Store an embedding, and make room for it."""
         about = {
             "files": [astuple(file) for file in embedding.files],
             "images_hash": embedding.images_hash,
-            "skipped": [astuple(skip) for skip in embedding.skipped],
+            "skipped": [(skip.name, _to_json(skip.reason)) for skip in embedding.skipped],
             "precision": embedding.precision,
             "batch": embedding.batch,
             "seconds": embedding.seconds,
@@ -108,8 +113,33 @@ class EmbeddingCache:
             path.unlink(missing_ok=True)
 
 
+def _to_json(value: Any) -> Any:
+    """A sentence, or one of its values, as JSON: a sentence is an object."""
+    if isinstance(value, Sentence):
+        values = {name: _to_json(one) for name, one in value.values.items()}
+        return {"template": value.template, "values": values}
+    if isinstance(value, (tuple, list)):
+        return [_to_json(one) for one in value]
+    return value if isinstance(value, (str, int, float)) else str(value)
+
+
+def _sentence(found: Any) -> Sentence:
+    """The sentence that `_to_json` wrote. Raises some exception for anything else."""
+    sentence = Sentence(
+        found["template"], {name: _value(one) for name, one in found["values"].items()}
+    )
+    str(sentence)  # fails if its values do not fit
+    return sentence
+
+
+def _value(found: Any) -> Any:
+    if isinstance(found, list):
+        return tuple(map(_value, found))
+    return _sentence(found) if isinstance(found, dict) else found
+
+
 def requested_hash(files: Sequence[ImageFile], digests: Sequence[bytes]) -> str:
-    """Hash of the files that were asked for, in their order, decodable or not."""
+    """Hash of the files that were requested, in their order, whether they can be decoded or not."""
     digest = hashlib.sha256()
     for file, content in zip(files, digests, strict=True):
         digest.update(f"{file.name}\0{file.label}\0".encode("utf-8", "surrogateescape") + content)

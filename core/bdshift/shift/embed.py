@@ -1,11 +1,11 @@
 """One pass of the clean images through the network: embeddings, logits, labels. Everything about
-the last layer is computed from these and never runs the network again.
+the last layer is computed from these, without running the network again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -15,32 +15,38 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from bdshift.arrays import array, freeze
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.footprint import largest_batch
 from bdshift.devices import autocast, has_native_bfloat16, is_out_of_memory
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, Skipped
 from bdshift.images.loader import content_hash, decoded_batches
-from bdshift.images.preprocessing import Preprocessing
 from bdshift.jobs import SILENT, JobContext
-from bdshift.triggers import Trigger
+from bdshift.words import Sentence
 
 Precision = Literal["float32", "bfloat16"]
+
+Change = Callable[[torch.Tensor], torch.Tensor]
+"""A change of pixels before they are normalized, such as a trigger: from float32 (n, 3, s, s) in
+0…255 to the same shape.
+"""
 
 THUMBNAIL = 48
 """Largest side of a thumbnail, in pixels."""
 
-_MOST = 256  # images at a time; more make nothing faster
+_MAX_BATCH = 256  # images at a time; more are no faster
 _CHECK_IMAGES = 32
 _FIRST_BATCH = 16
-_QUICK, _SLOW = 0.1, 0.25  # seconds a batch: larger below, smaller above, so that Cancel is prompt
-_AGREE = 0.97  # share of images with the same prediction in both precisions
-_CLOSE = 0.05  # difference of the logits, relative to their standard deviation
+# Seconds that a batch should take, so that Cancel is prompt: below, batches grow; above, shrink.
+_MIN_SECONDS, _MAX_SECONDS = 0.1, 0.25
+_MIN_AGREEMENT = 0.97  # share of images with the same prediction in both precisions
+_MAX_ERROR = 0.05  # difference of the logits, relative to their standard deviation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Embedding:
-    """The cache of one pass. Arrays are read-only.
+    """The results of one pass. Arrays are read-only.
 
     Attributes:
         phi: φ(x), float32 (N, d).
@@ -51,14 +57,14 @@ class Embedding:
         images_hash: SHA-256 over names, labels and contents.
         skipped: files that could not be decoded.
         precision: of the network's convolutions.
-        batch: images at a time, in the end.
-        seconds: wall time, decoding included.
+        batch: images at a time, at the end of the pass.
+        seconds: wall time, including decoding.
     """
 
-    phi: NDArray[np.float32]
-    logits: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    thumbnails: NDArray[np.uint8]
+    phi: NDArray[np.float32] = array("N", "d", dtype=np.float32)
+    logits: NDArray[np.float32] = array("N", "C", dtype=np.float32)
+    labels: NDArray[np.int64] = array("N", dtype=np.int64)
+    thumbnails: NDArray[np.uint8] = array("N", 3, "t", "t", dtype=np.uint8)
     files: tuple[ImageFile, ...]
     images_hash: str
     skipped: tuple[Skipped, ...]
@@ -67,8 +73,7 @@ class Embedding:
     seconds: float
 
     def __post_init__(self) -> None:
-        for array in (self.phi, self.logits, self.labels, self.thumbnails):
-            array.flags.writeable = False
+        freeze(self)
 
     @cached_property
     def mean(self) -> NDArray[np.float64]:
@@ -84,45 +89,43 @@ class Embedding:
 def pick_precision(
     classifier: Classifier, pixels: NDArray[np.uint8], device: torch.device
 ) -> Precision:
-    """bfloat16 where the hardware has it, and a sample gives the same answers as float32."""
-    preprocess = classifier.preprocessing
-    if preprocess is None or not has_native_bfloat16(device) or not len(pixels):
+    """bfloat16 where the hardware has it and a sample gives the same answers as float32."""
+    if not has_native_bfloat16(device) or not len(pixels):
         return "float32"
-    images = preprocess(torch.from_numpy(pixels[:_CHECK_IMAGES]).to(device))
+    images = classifier.preprocessing(torch.from_numpy(pixels[:_CHECK_IMAGES]).to(device))
     exact = _forward(classifier, images, "float32")[1]
     rough = _forward(classifier, images, "bfloat16")[1]
     same = (exact.argmax(1) == rough.argmax(1)).float().mean().item()
     error = ((exact - rough).square().mean().sqrt() / exact.std()).item()
-    return "bfloat16" if same >= _AGREE and error <= _CLOSE else "float32"
+    return "bfloat16" if same >= _MIN_AGREEMENT and error <= _MAX_ERROR else "float32"
 
 
 def _forward(
     classifier: Classifier, images: torch.Tensor, precision: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """φ and φWᵀ + b, the head always in float32, so that logits belong to φ exactly."""
+    """φ and φWᵀ + b, the head always in float32, so that the logits match φ exactly."""
     with autocast(images.device, precision):
         phi = classifier.embed(images)[0].float()
     return phi, torch.addmm(classifier.bias, phi, classifier.weight.T)
 
 
 class _Pass:
-    """Runs images in batches of a size that keeps Cancel prompt, and that fits the memory."""
+    """Runs images in batches of a size that keeps Cancel prompt and fits the memory."""
 
     def __init__(
         self,
         classifier: Classifier,
-        preprocess: Preprocessing,
         precision: Precision,
         most: int,
         job: JobContext,
     ) -> None:
-        self.classifier, self.preprocess, self.precision = classifier, preprocess, precision
+        self.classifier, self.precision = classifier, precision
         self.most, self.job = most, job
         self.batch = min(_FIRST_BATCH, most)
         self.device = classifier.weight.device
 
     def run(
-        self, pixels: NDArray[np.uint8], trigger: Trigger | None
+        self, pixels: NDArray[np.uint8], trigger: Change | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
         """φ, logits and thumbnails of decoded images."""
         parts = []
@@ -145,13 +148,13 @@ class _Pass:
         return phi, logits, small
 
     def _adapt(self, seconds: float) -> None:
-        if seconds < _QUICK:
+        if seconds < _MIN_SECONDS:
             self.batch = min(self.most, 2 * self.batch)
-        elif seconds > _SLOW:
+        elif seconds > _MAX_SECONDS:
             self.batch = max(1, self.batch // 2)
 
     def _one(
-        self, pixels: NDArray[np.uint8], trigger: Trigger | None
+        self, pixels: NDArray[np.uint8], trigger: Change | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         images = torch.from_numpy(pixels)
         if self.device.type == "cuda":
@@ -159,12 +162,14 @@ class _Pass:
         images = images.to(self.device, non_blocking=True)
         if trigger is not None:
             images = trigger(images.float()).round_()
-        phi, logits = _forward(self.classifier, self.preprocess(images), self.precision)
+        phi, logits = _forward(
+            self.classifier, self.classifier.preprocessing(images), self.precision
+        )
         return phi.cpu(), logits.cpu(), shrink(images).cpu()
 
 
 def shrink(images: torch.Tensor) -> torch.Tensor:
-    """Images (n, 3, s, s) in 0…255 as thumbnails, uint8 of at most `THUMBNAIL` pixels a side."""
+    """Images (n, 3, s, s) in 0…255 as thumbnails, uint8, at most `THUMBNAIL` pixels per side."""
     if images.shape[-1] > THUMBNAIL:
         images = functional.interpolate(images.float(), THUMBNAIL, mode="area").round_()
     return images.to(torch.uint8, memory_format=torch.contiguous_format)
@@ -176,13 +181,13 @@ def embed_images(
     files: Sequence[ImageFile],
     class_of_folder: Sequence[int],
     *,
-    trigger: Trigger | None = None,
+    trigger: Change | None = None,
     device: torch.device | None = None,
     precision: Precision | None = None,
     batch: int | None = None,
     job: JobContext = SILENT,
 ) -> Embedding:
-    """Decode ``files`` and run them through ``classifier`` once, the next batch decoding meanwhile.
+    """Decode ``files`` and run them through ``classifier`` once, decoding the next batch meanwhile.
 
     Args:
         classifier: with its preprocessing chosen.
@@ -190,21 +195,23 @@ def embed_images(
         class_of_folder: class index of each of the collection's folders.
         trigger: applied to the pixels first (and rounded to 8 bits), to measure TAC or ASR.
         device: where to run; the CPU by default.
-        precision: as `pick_precision` finds by default.
-        batch: most images at a time; by default from free memory. Halved when memory runs out.
-        job: progress and cancellation, at every batch.
+        precision: by default, what `pick_precision` finds.
+        batch: maximum number of images at a time; by default, what free memory allows. Halved if
+            memory runs out.
+        job: progress and cancellation, checked at every batch.
 
     Raises `InputError` if no image can be decoded, or the network's outputs are not finite.
     """
     started = time.perf_counter()
     preprocess = classifier.preprocessing
-    assert preprocess is not None, "settle() chooses the preprocessing first"
     where = device or torch.device("cpu")
     classifier.network.to(where)
     most = batch or largest_batch(
-        classifier.network, preprocess.size, where, _MOST, preprocess.channels
+        classifier.network, preprocess.size, where, _MAX_BATCH, preprocess.channels
     )
-    stage = "Embedding triggered images" if trigger else "Embedding clean images"
+    stage = Sentence("Embedding clean images")
+    if trigger is not None:
+        stage = Sentence("Embedding triggered images")
     runner: _Pass | None = None
     rows: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]] = []
     files_done: list[ImageFile] = []
@@ -217,18 +224,22 @@ def embed_images(
         if len(part.files):
             if runner is None:
                 precision = precision or pick_precision(classifier, part.pixels, where)
-                runner = _Pass(classifier, preprocess, precision, most, job)
+                runner = _Pass(classifier, precision, most, job)
             rows.append(runner.run(part.pixels, trigger))
         job.progress(stage, len(files_done) + len(skipped), len(files), "images")
     if runner is None:
-        raise InputError(f"{collection.path}: none of its {len(files)} images can be decoded")
+        raise InputError(
+            "{path}: none of its {count:|image|images} can be decoded",
+            path=collection.path, count=len(files),
+        )  # fmt: skip
     phi = np.concatenate([row[0] for row in rows])
     logits = np.concatenate([row[1] for row in rows])
     if not np.isfinite(logits).all():
         raise InputError(
-            f"{classifier.path}: its outputs are not finite; the weights or the normalization "
-            f"({preprocess.normalization.name}) are wrong"
-        )
+            "{path}: its outputs are not finite; the weights or the normalization ({name}) are "
+            "wrong",
+            path=classifier.path, name=preprocess.normalization.name,
+        )  # fmt: skip
     mapping = np.asarray(class_of_folder, dtype=np.int64)
     return Embedding(
         phi=phi,

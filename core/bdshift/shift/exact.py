@@ -5,19 +5,19 @@
 Stationarity gives s = λ Wᵀ(e_i − p̄): s lies in the row space of W, and adding one vector to all
 rows of W changes nothing. So with the SVD  W − mean row = U S Vᵀ  (rank r ≤ min(C − 1, d)) and
 s = V a / S₁, everything happens in r unknowns a, in which the logits shift by A a, A = U S / S₁.
-That makes the problem well scaled whatever the units of the embedding, and harmless to rank-
-deficient heads.
+That keeps the problem well scaled whatever the units of the embedding, and rank-deficient heads do
+no harm.
 
 Each step is Newton on (a, λ) together: the quadratic model of the Lagrangian under the linearized
 constraint, written for log F because F's tail is exponential. The model is solved by conjugate
-gradients projected onto the constraint, so only Hessian products are needed (two matrix products
-for all classes); a line search on ½‖a‖² + μ|log F/α| makes it converge from anywhere. Logits much
-larger than a step can model are approached by cooling: the same problem for Z/τ, τ → 1.
+gradients projected onto the constraint, so that only Hessian products are needed (two matrix
+products for all classes); a line search on ½‖a‖² + μ|log F/α| makes it converge from anywhere.
+Logits much larger than a step can model are approached by cooling: the same problem for Z/τ, τ → 1.
 
 At any a and λ ≥ 0, strong convexity proves that no feasible point is shorter than
 √(‖a‖² + 2λ(F − α) − ‖a + λ∇F‖²), and convexity that none is shorter than
-(F − ∇F·a − α)/‖∇F‖ where F > α. The larger is `Shifts.lower`: at a solution it meets ‖s‖, and when
-it passes any sensible length the class is reported as unreachable.
+(F − ∇F·a − α)/‖∇F‖ where F > α. The larger of the two is `Shifts.lower`: at a solution it equals
+‖s‖, and when it exceeds any sensible length, the class is reported as unreachable.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from bdshift.shift.kernels import MAX_SPREAD, DirectKernel, FactoredKernel, Kern
 from bdshift.shift.result import Shifts, Status
 
 TOLERANCE = 1e-9
-_MAX_STEPS = 150  # at one temperature; five is usual
+_MAX_STEPS = 150  # at one temperature; five are usual
 MAX_LOGIT_SPREAD = 1e5
-"""Between the logits of one image; a trained network's lie some ten to a hundred apart. Beyond, the
-softmax is a hard maximum, and Eq. 4 has no meaning that its α could express.
+"""Between the logits of one image; in a trained network they are about ten to a hundred apart.
+Beyond this, the softmax is a hard maximum, and Eq. 4 has no meaning that its α could express.
 """
-_LOOSE = 0.1  # tolerance while cooling
+_COOLING_TOLERANCE = 0.1
 _START_LOGIT = 10.0  # mean logit to overcome at the first temperature
-_REACH = 1e4  # unreachable: proven to need a longer shift than this times the logits' spread
-_STATE_BYTES = 256 * 1024 * 1024  # classes are solved in groups whose kernel state fits this
+_MAX_REACH = 1e4  # times the logits' spread: a class proven to need a longer shift is unreachable
+_MAX_STATE_BYTES = 256 * 1024 * 1024  # classes are solved in groups whose kernel state fits this
 
 
 @dataclass(frozen=True)
 class _Basis:
-    """The head in coordinates: logits shift by ``a @ matrix.T``, and s = a @ rows / scale."""
+    """The head in coordinates a: the logits shift by ``a @ matrix.T``, and s = a @ rows / scale."""
 
     matrix: torch.Tensor  # A (C, r)
     rows: torch.Tensor  # Vᵀ (r, d)
@@ -66,7 +66,7 @@ def _basis(weight: torch.Tensor) -> _Basis:
 
 @dataclass(frozen=True)
 class _Iterate:
-    """Where the classes ``targets`` stand. First dimension k throughout.
+    """The state of the classes ``targets``. The first dimension is k throughout.
 
     ``a`` (k, r), ``loss`` (k,), ``mean_p`` (k, C), ``gradient`` of the loss in a (k, r), ``square``
     its squared length, ``multiplier`` the least-squares λ, ``residual`` the KKT residual.
@@ -91,7 +91,7 @@ class _Iterate:
         return replace(self, state=self.state.select(keep), **parts)
 
 
-class _Stage:
+class _Subproblem:
     """The problem at one temperature."""
 
     def __init__(self, kernel: Kernel, basis: _Basis, alpha: float) -> None:
@@ -110,10 +110,10 @@ class _Stage:
         return _Iterate(targets, a, loss, mean_p, state, gradient, square, multiplier, residual)
 
     def model_step(self, now: _Iterate) -> tuple[torch.Tensor, torch.Tensor]:
-        """The step d minimizing ½dᵀMd + a·d with F + ∇F·d where log F is to be, and its λ.
+        """The step d that minimizes ½dᵀMd + a·d, with F + ∇F·d where log F should be, and its λ.
 
-        M = I + ‖a‖/‖∇F‖ H: at a solution ‖a‖/‖∇F‖ is λ, elsewhere it is no smaller than the least-
-        squares λ. Projected conjugate gradients, all classes at once, each to its own tolerance.
+        M = I + ‖a‖/‖∇F‖ H: at a solution ‖a‖/‖∇F‖ is λ; elsewhere it is at least the least-squares
+        λ. Projected conjugate gradients for all classes at once, each to its own tolerance.
         """
         matrix = self.basis.matrix
         curvature = (now.a.norm(dim=1) / now.square.sqrt())[:, None]
@@ -162,7 +162,7 @@ class _Stage:
             a = now.a[open_] + share[open_, None] * step[open_]
             loss = self.kernel.loss(a @ self.basis.matrix.T, now.targets[open_])
             value = 0.5 * a.square().sum(1) + weight[open_] * (loss / self.alpha).log().abs()
-            # The last term forgives rounding where a step is at the limit of float64.
+            # The last term allows for rounding where a step is at the limit of float64.
             bound = merit[open_] + 1e-4 * share[open_] * slope[open_] + 1e-13 * merit[open_].abs()
             open_ = open_[~(value <= bound)]
             if not len(open_):
@@ -174,7 +174,7 @@ class _Stage:
 
 
 def _least_length(now: _Iterate, alpha: float) -> torch.Tensor:
-    """No feasible a is shorter than this (k,): by duality, or by F's tangent at an infeasible a."""
+    """No feasible a is shorter than this (k,), by duality or by F's tangent at an infeasible a."""
     rest = (now.a + now.multiplier[:, None] * now.gradient).square().sum(1)
     dual = now.a.square().sum(1) + 2 * now.multiplier * (now.loss - alpha) - rest
     tangent = (now.loss - (now.gradient * now.a).sum(1) - alpha) / now.square.sqrt()
@@ -185,7 +185,7 @@ def _least_length(now: _Iterate, alpha: float) -> torch.Tensor:
 def _classify(
     now: _Iterate, alpha: float, tolerance: float, reach: float
 ) -> dict[Status, torch.Tensor]:
-    """Which classes are solved, which need no shift, which none can reach (bool (k,) each)."""
+    """Which classes are solved, need no shift, or cannot be reached by any (each bool (k,))."""
     free = (now.loss <= alpha) & (now.a.square().sum(1) == 0)
     solved = (now.residual < tolerance) & ~free
     lost = (now.loss > alpha) & ~solved & (_least_length(now, alpha) > reach)
@@ -193,7 +193,7 @@ def _classify(
 
 
 class _Group:
-    """Some classes on their way through the temperatures; their best a, and what became of them."""
+    """Some classes on their way through the temperatures, with their best a and their status."""
 
     def __init__(self, targets: torch.Tensor, rank: int) -> None:
         count = len(targets)
@@ -207,7 +207,7 @@ class _Group:
         self.steps = 0
 
     def run(
-        self, stage: _Stage, tolerance: float, reach: float, settled: Callable[[int], None]
+        self, stage: _Subproblem, tolerance: float, reach: float, settled: Callable[[int], None]
     ) -> None:
         """Solve at one temperature; classes found unreachable stay so."""
         rows = torch.tensor(
@@ -248,7 +248,7 @@ class _Group:
 
 
 def _temperatures(logits: torch.Tensor) -> list[float]:
-    """From where the logit to overcome is `_START_LOGIT` on average, halving, down to 1."""
+    """Starting where the logit to overcome is `_START_LOGIT` on average, halved down to 1."""
     missing = float((logits.amax(1) - logits.mean(1)).mean())
     count = max(0, math.ceil(math.log2(max(missing / _START_LOGIT, 1e-300))))
     return [2.0**power for power in range(count, -1, -1)]
@@ -271,8 +271,8 @@ def solve_exact(
         device: where to compute, in float64.
         job: progress (classes done) and cancellation.
 
-    Raises `UsageError` for α ≤ 0, `InputError` if fewer than two classes, no images, or values that
-    are not finite.
+    Raises `UsageError` for α ≤ 0, and `InputError` for fewer than two classes, no images, or values
+    that are not finite.
     """
     started = time.perf_counter()
     z = as_tensor(logits, torch.float64, device)
@@ -283,7 +283,7 @@ def solve_exact(
     spread = float((z.amax(1) - z.amin(1)).max())
     direct = spread > MAX_SPREAD
     state_row = 8 * max(len(z) * (classes if direct else 1), 4 * classes)
-    size = max(1, min(classes, _STATE_BYTES // state_row))
+    size = max(1, min(classes, _MAX_STATE_BYTES // state_row))
     groups = [
         _Group(torch.arange(start, min(classes, start + size), device=z.device), len(basis.rows))
         for start in range(0, classes, size)
@@ -300,24 +300,27 @@ def solve_exact(
         last = temperature == 1.0
         cooled = z / temperature
         make = DirectKernel if spread / temperature > MAX_SPREAD else FactoredKernel
-        stage = _Stage(make(cooled, job.raise_if_canceled), basis, alpha)
+        stage = _Subproblem(make(cooled, job.raise_if_canceled), basis, alpha)
         del cooled
         for group in groups:
             group.a *= previous / temperature
-            reach = _REACH * (1 + spread / temperature)
-            group.run(stage, TOLERANCE if last else _LOOSE, reach, settled if last else _quiet)
+            reach = _MAX_REACH * (1 + spread / temperature)
+            if last:
+                group.run(stage, TOLERANCE, reach, settled)
+            else:
+                group.run(stage, _COOLING_TOLERANCE, reach, _quiet)
         previous = temperature
     return _collect(groups, basis, alpha, time.perf_counter() - started)
 
 
 def _quiet(count: int) -> None:
-    """Progress is of the last temperature alone; the others are a warm-up."""
+    """Progress is that of the last temperature alone; the others are a warm-up."""
 
 
 def as_tensor(
     values: np.ndarray | torch.Tensor, dtype: torch.dtype, device: torch.device | str
 ) -> torch.Tensor:
-    """A tensor of its own: the caches are read-only, and torch cannot mark a tensor so."""
+    """A tensor with its own memory: the caches are read-only, and torch has no such tensors."""
     if isinstance(values, np.ndarray):
         values = torch.from_numpy(values.copy())
     return values.to(device=device, dtype=dtype)
@@ -326,18 +329,22 @@ def as_tensor(
 def check_problem(z: torch.Tensor, w: torch.Tensor, alpha: float) -> None:
     """Raise `UsageError` or `InputError` where Eq. 4 has no meaning."""
     if not alpha > 0 or not math.isfinite(alpha):
-        raise UsageError(f"alpha must be a positive number, not {alpha}")
+        raise UsageError("alpha must be a positive number, not {value}", value=alpha)
     if len(z) == 0:
         raise InputError("there are no images to find a shift on")
     if z.shape[1] < 2 or z.shape[1] != len(w):
-        raise InputError(f"a head with {len(w)} rows does not fit logits of {z.shape[1]} classes")
+        raise InputError(
+            "a head with {rows:|row|rows} does not fit logits of {classes:|class|classes}",
+            rows=len(w), classes=z.shape[1],
+        )  # fmt: skip
     if not (torch.isfinite(z).all() and torch.isfinite(w).all()):
         raise InputError("the logits or the head's weights are not finite")
     spread = float((z.amax(1) - z.amin(1)).max())
     if spread > MAX_LOGIT_SPREAD:
         raise InputError(
-            f"the logits of an image lie up to {spread:.0e} apart, and no training makes them so: "
-            "the head was scaled, or the preprocessing is wrong"
+            "the logits of an image are up to {spread:.0e} apart, which no training produces: the "
+            "head was scaled, or the preprocessing is wrong",
+            spread=spread,
         )
 
 

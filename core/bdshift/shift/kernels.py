@@ -1,4 +1,4 @@
-"""Softmax averages over all images for many shifted classes at once: the only costly part.
+"""Softmax averages over all images for many shifted classes at once: the only expensive part.
 
 For class k and its shift of the logits t_k (C numbers) the solver needs, over images n,
 
@@ -6,9 +6,9 @@ For class k and its shift of the logits t_k (C numbers) the solver needs, over i
     H_k v = p̄_k ∘ v − mean p_n (p_n · v)   (the Hessian of F_k in t, applied to v).
 
 `FactoredKernel` uses softmax(z + t) ∝ exp(z) ∘ exp(t): with E = exp(Z) computed once, each of the
-three is two matrix products for *all* classes together, and no exponential is taken again. That is
-some hundred times less work than a softmax a class at 1000 classes. It needs logits that do not
-spread over more than a float64's exponent; `DirectKernel` does not, and is the fallback.
+three is two matrix products for *all* classes together, and no exponential is taken again. At 1000
+classes, that is about a hundred times less work than one softmax per class. It needs logits whose
+spread fits a float64's exponent; `DirectKernel` does not, and is the fallback.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Protocol
 import torch
 
 MAX_SPREAD = 300.0
-"""Largest spread of one image's logits for `FactoredKernel`: exp(−300) is far from underflow, and
-shifts of as much again keep it so."""
+"""Largest spread of one image's logits for `FactoredKernel`: exp(−300) is far from underflow, even
+with shifts of the same size on top."""
 
-_ROW_BLOCK = 4096  # images a block: what a product touches stays in cache, and Cancel is quick
+_ROW_BLOCK = 4096  # images: what a product touches stays in cache, and Cancel is quick
 
 
 class KernelState(Protocol):
-    """What a kernel keeps of an evaluation for Hessian products; belongs to certain classes."""
+    """What a kernel keeps from an evaluation, for Hessian products; belongs to certain classes."""
 
     def select(self, keep: torch.Tensor) -> KernelState:
         """The state of the classes where ``keep`` (bool) is true."""
@@ -64,7 +64,7 @@ class _FactoredState:
 
 
 class FactoredKernel:
-    """Averages by matrix products over E = exp(Z); ``checkpoint`` is called once a block."""
+    """Averages by matrix products over E = exp(Z); ``checkpoint`` is called once per block."""
 
     def __init__(self, logits: torch.Tensor, checkpoint: Callable[[], None]) -> None:
         relative = logits - logits.amax(1, keepdim=True)
@@ -134,7 +134,7 @@ class _DirectState:
 
 
 class DirectKernel:
-    """Averages from a softmax for each class, exact at any scale of the logits."""
+    """Averages from a softmax per class, exact at any scale of the logits."""
 
     def __init__(self, logits: torch.Tensor, checkpoint: Callable[[], None]) -> None:
         self._logits = logits

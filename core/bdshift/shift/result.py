@@ -1,4 +1,4 @@
-"""What solving Eq. 4 gives: the shifts, and how sure the numbers are."""
+"""The results of solving Eq. 4: the shifts, and how certain the numbers are."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bdshift.arrays import array, freeze
+
 Status = Literal["solved", "free", "unreachable", "unfinished"]
 """``free``: no shift is needed. ``unreachable``: no shift (up to ``lower``) suffices.
-``unfinished``: stopped before the tolerance; between ``lower`` and ``l2`` lies the truth."""
+``unfinished``: stopped before the tolerance; the truth lies between ``lower`` and ``l2``."""
 
 Solver = Literal["exact", "adam"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Shifts:
     """The embedding shift of every class (Eq. 4). Arrays are read-only.
 
@@ -23,22 +25,22 @@ class Shifts:
         shift: s_i, float64 (C, d); zero where unreachable.
         l2: ‖s_i‖₂, float64 (C,); infinite where unreachable.
         loss: mean cross-entropy reached, float64 (C,).
-        lower: a proven lower bound of ‖s_i‖₂, float64 (C,); 0 where the solver gives none.
+        lower: a proven lower bound of ‖s_i‖₂, float64 (C,); 0 if the solver gives none.
         kkt: relative KKT residual max(‖s + λ∇F‖/‖s‖, |F − α|/α), float64 (C,); NaN if no solution.
         multiplier: λ_i of ½‖s‖² + λ(F − α), float64 (C,).
         status: of each class.
         alpha: the loss threshold α.
         solver: which procedure.
-        iterations: Newton steps (of the slowest class), or Adam steps.
+        iterations: Newton steps of the slowest class, or Adam steps.
         seconds: wall time of the solve.
     """
 
-    shift: NDArray[np.float64]
-    l2: NDArray[np.float64]
-    loss: NDArray[np.float64]
-    lower: NDArray[np.float64]
-    kkt: NDArray[np.float64]
-    multiplier: NDArray[np.float64]
+    shift: NDArray[np.float64] = array("C", "d")
+    l2: NDArray[np.float64] = array("C")
+    loss: NDArray[np.float64] = array("C")
+    lower: NDArray[np.float64] = array("C")
+    kkt: NDArray[np.float64] = array("C")
+    multiplier: NDArray[np.float64] = array("C")
     status: tuple[Status, ...]
     alpha: float
     solver: Solver
@@ -46,8 +48,7 @@ class Shifts:
     seconds: float
 
     def __post_init__(self) -> None:
-        for array in (self.shift, self.l2, self.loss, self.lower, self.kkt, self.multiplier):
-            array.flags.writeable = False
+        freeze(self)
 
     @property
     def kkt_max(self) -> float:

@@ -1,1 +1,1 @@
-"""One file for each kind of image set; `open_source` tells them apart by what they hold."""
+"""One module for each kind of image set; `open_source` recognizes them by their content."""

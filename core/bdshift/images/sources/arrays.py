@@ -1,7 +1,7 @@
-"""Arrays of pixels become pictures: each row is handed out as a PGM or PPM file.
+"""Turns arrays of pixels into pictures: each row is handed out as a PGM or PPM file.
 
-So everything downstream (decoding, hashing, thumbnails) has one path, and an array and a folder of
-pictures with the same pixels give the same batches.
+This gives one path for everything downstream (decoding, hashing, thumbnails), and an array and a
+folder of pictures with the same pixels give the same batches.
 """
 
 from __future__ import annotations
@@ -18,26 +18,27 @@ from numpy.typing import NDArray
 from bdshift.errors import InputError
 from bdshift.images.sources.base import ImageFile, Skipped, Source
 from bdshift.images.sources.naming import check_count
+from bdshift.words import Sentence
 
-_MAX_ROW_BYTES = 32 * 1024 * 1024  # of one picture as it is stored
-_MAX_LABEL = 10**9  # `bdshift.images.labels` takes numbers of at most nine digits
+_MAX_ROW_BYTES = 32 * 1024 * 1024  # of one picture as stored
+_MAX_LABEL = 10**9  # `bdshift.images.labels` accepts numbers of at most nine digits
 _MAX_DIGITS = 9
-_SAMPLE = 64  # pictures that decide what the values of an array mean
-_SAMPLE_BYTES = 64 * 1024 * 1024
+_MAX_SAMPLE_ROWS = 64  # pictures that decide what the values of an array mean
+_MAX_SAMPLE_BYTES = 64 * 1024 * 1024
 _CHANNELS = (1, 3, 4)
-_DIGITS = 5  # of a picture's number in its name
+_NUMBER_DIGITS = 5  # of a picture's number in its name
 
 
-class Rows(Protocol):
-    """Pictures, the first axis counting them: ``shape`` and ``dtype`` of all, and one at a time."""
+class ArrayRows(Protocol):
+    """Pictures along the first axis: ``shape`` and ``dtype`` of all, and one picture at a time."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of all."""
+        """Shape of all of them together."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of all."""
+        """Type of their elements."""
 
     def row(self, index: int) -> NDArray[Any]:
         """One picture, of ``shape[1:]``. Thread-safe. Raises `InputError` and `OSError`."""
@@ -45,31 +46,31 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class MemoryRows:
-    """Rows of an array in memory."""
+    """Pictures of an array in memory."""
 
     array: NDArray[Any]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of all."""
+        """Shape of all of them together."""
         return self.array.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of all."""
+        """Type of their elements."""
         return self.array.dtype
 
     def row(self, index: int) -> NDArray[Any]:
-        """See `Rows`."""
+        """See `ArrayRows`."""
         return self.array[index]
 
 
 @dataclass(frozen=True)
 class FileRows:
-    """Rows in C order in a file: the first at ``start``, each ``step`` bytes behind the last.
+    """Pictures in C order in a file: the first at ``start``, each ``step`` bytes after the last.
 
-    The file is opened for every row, which costs little beside decoding it, and leaves nothing to
-    be closed or shared between threads.
+    The file is opened for every row, which costs little compared with decoding, and leaves nothing
+    to be closed or shared between threads.
     """
 
     path: Path
@@ -79,7 +80,7 @@ class FileRows:
     dtype: np.dtype[Any]
 
     def row(self, index: int) -> NDArray[Any]:
-        """See `Rows`."""
+        """See `ArrayRows`."""
         size = math.prod(self.shape[1:]) * self.dtype.itemsize
         with self.path.open("rb") as stream:
             stream.seek(self.start + index * self.step)
@@ -90,7 +91,7 @@ class FileRows:
 
 
 @dataclass(frozen=True)
-class Scale:
+class ValueScale:
     """What the values of an array mean: ``low`` is black, ``high`` is white."""
 
     low: float
@@ -100,7 +101,7 @@ class Scale:
         """The same picture as 8-bit values, rounded.
 
         Raises `InputError` for values beyond the scale by more than a thousandth of it: the few
-        pictures that were looked at were not like this one.
+        pictures that were sampled were not like this one.
         """
         if values.dtype == np.uint8 and self.high == 255:
             return values
@@ -108,45 +109,48 @@ class Scale:
         least, most = float(values.min()), float(values.max())
         if not (self.low - slack <= least and most <= self.high + slack):  # nor if it is NaN
             raise InputError(
-                f"its values ({least:.4g} to {most:.4g}) are beyond those of the other pictures "
-                f"({self.low:g} to {self.high:g})"
-            )
+                "its values ({least:.4g} to {most:.4g}) are beyond those of the other pictures "
+                "({low:g} to {high:g})",
+                least=least, most=most, low=float(self.low), high=float(self.high),
+            )  # fmt: skip
         scaled = (values.astype(np.float32) - self.low) * (255 / (self.high - self.low))
         return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def choose_scale(rows: Rows) -> Scale:
-    """Decide what the values mean from pictures spread evenly over all: the same for the same file.
+def choose_scale(rows: ArrayRows) -> ValueScale:
+    """Decide what the values mean, from pictures spread evenly over all of them, so that the same
+    file always gives the same answer.
 
-    8-bit values are what they are. Others are 0…1, −1…1, 0…255, or 0…65535 if they are kept as
-    16-bit integers, the first that fits. Raises `InputError` if none does.
+    8-bit values are used as they are. Others get the first scale that fits of 0…1, −1…1, 0…255, or
+    0…65535 if they are stored as 16-bit integers. Raises `InputError` if none fits.
     """
     kind, size = rows.dtype.kind, rows.dtype.itemsize
     if rows.dtype == np.uint8:
-        return Scale(0, 255)
+        return ValueScale(0, 255)
     if kind == "b":
-        return Scale(0, 1)
+        return ValueScale(0, 1)
     row_bytes = max(1, math.prod(rows.shape[1:]) * size)
-    count = max(1, min(_SAMPLE, rows.shape[0], _SAMPLE_BYTES // row_bytes))
+    count = max(1, min(_MAX_SAMPLE_ROWS, rows.shape[0], _MAX_SAMPLE_BYTES // row_bytes))
     picks = np.unique(np.linspace(0, rows.shape[0] - 1, count).astype(np.int64))
     ends = [(float(row.min()), float(row.max())) for row in map(rows.row, picks.tolist())]
     ends = [(low, high) for low, high in ends if math.isfinite(low + high)]
     if not ends:
-        raise InputError("its pictures hold values that are no numbers (NaN or infinity)")
+        raise InputError("its pictures hold values that are not numbers (NaN or infinity)")
     least, most = min(low for low, _ in ends), max(high for _, high in ends)
-    scales = [Scale(0, 255)]
+    scales = [ValueScale(0, 255)]
     if kind == "f":
-        scales = [Scale(0, 1), Scale(-1, 1), *scales]
+        scales = [ValueScale(0, 1), ValueScale(-1, 1), *scales]
     elif kind == "u" and size == 2:
-        scales.append(Scale(0, 65535))
+        scales.append(ValueScale(0, 65535))
     for scale in scales:
         slack = (scale.high - scale.low) / 1000
         if scale.low - slack <= least and most <= scale.high + slack:
             return scale
     raise InputError(
-        f"its pictures hold values from {least:.4g} to {most:.4g}, so they are normalized already; "
-        "save them as 0…255, 0…1 or −1…1"
-    )
+        "its pictures hold values from {least:.4g} to {most:.4g}, so they are normalized already; "
+        "save them as 0…255, 0…1 or −1…1",
+        least=least, most=most,
+    )  # fmt: skip
 
 
 def as_picture(row: NDArray[Any], channels_first: bool) -> NDArray[Any]:
@@ -165,13 +169,15 @@ def as_netpbm(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def has_channels_first(shape: Sequence[int]) -> bool:
-    """Whether pictures of ``shape`` (of all of them) are (c, h, w). Raises `InputError` if they are
-    no pictures, or if it cannot be told.
+    """Whether pictures, ``shape`` being that of all of them, are (c, h, w). Raises `InputError` if
+    they are not pictures, or if the order is ambiguous.
     """
     text = "×".join(map(str, shape))
     if len(shape) not in (3, 4):
         raise InputError(
-            f"an array of {text} is no array of pictures: (n, h, w), (n, h, w, c) or (n, c, h, w)"
+            "an array of {shape} is not an array of pictures: (n, h, w), (n, h, w, c) or "
+            "(n, c, h, w)",
+            shape=text,
         )
     if 0 in shape:
         raise InputError("holds no pictures")
@@ -179,9 +185,9 @@ def has_channels_first(shape: Sequence[int]) -> bool:
         return False
     first, last = shape[1] in _CHANNELS, shape[3] in _CHANNELS
     if first and last:
-        raise InputError(f"in an array of {text}, channels may come first or last")
+        raise InputError("in an array of {shape}, channels may come first or last", shape=text)
     if not first and not last:
-        raise InputError(f"an array of {text} has no axis of 1, 3 or 4 channels")
+        raise InputError("an array of {shape} has no axis of 1, 3 or 4 channels", shape=text)
     return first
 
 
@@ -193,7 +199,9 @@ def class_numbers(values: NDArray[Any]) -> NDArray[np.int64]:
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.dtype.kind not in "biuf" or values.ndim not in (1, 2):
-        raise InputError(f"its labels are neither numbers nor one-hot rows ({values.dtype})")
+        raise InputError(
+            "its labels are neither numbers nor one-hot rows ({dtype})", dtype=str(values.dtype)
+        )
     if values.ndim == 2:
         ones = values == 1
         if not (np.count_nonzero(values, axis=1) == 1).all() or not ones.any(axis=1).all():
@@ -203,22 +211,25 @@ def class_numbers(values: NDArray[Any]) -> NDArray[np.int64]:
         raise InputError("holds no labels")
     least, most = values.min(), values.max()
     if not 0 <= least <= most < _MAX_LABEL:  # nor if one is NaN
-        raise InputError(f"its labels go from {least} to {most}; classes are counted from 0")
+        raise InputError(
+            "its labels range from {least} to {most}; classes are counted from 0",
+            least=str(least), most=str(most),
+        )  # fmt: skip
     numbers = values.astype(np.int64)
     if (numbers != values).any():
-        raise InputError("its labels are no whole numbers")
+        raise InputError("its labels are not whole numbers")
     return numbers
 
 
 def name_classes(
     labels: NDArray[np.int64], names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Names of the classes, and the position among them of each label.
+    """Names of the classes, and each label's position among them.
 
-    Without ``names`` (of all classes, by number) the classes that occur are called by their
-    numbers, in the order of numbers. With them, all up to the last that occurs are there, so that
+    Without ``names`` (of all classes, by number), the classes that occur are named by their numbers
+    and sorted by them. With names, all classes up to the last one that occurs are included, so that
     the position is the number. `bdshift.images.labels` reads names that are all numbers as indices,
-    so a name that is a number, but another one, is told apart by a word.
+    so a name that is a different number gets a word added to it.
 
     Raises `InputError` if a label has no name.
     """
@@ -227,7 +238,10 @@ def name_classes(
         return tuple(map(str, present.tolist())), positions.astype(np.int64)
     last = int(labels.max())
     if last >= len(names):
-        raise InputError(f"has the label {last}, but names for {len(names)} classes")
+        raise InputError(
+            "has the label {last}, but names for {count:|class|classes}",
+            last=last, count=len(names),
+        )  # fmt: skip
     folders = []
     for index, name in enumerate(names[: last + 1]):
         number = name.isdecimal() and (len(name) > _MAX_DIGITS or int(name) != index)
@@ -237,41 +251,44 @@ def name_classes(
 
 
 @dataclass(frozen=True)
-class Part:
-    """An array of pictures and its labels, int64 (n,); ``name`` goes before the pictures' numbers.
+class ArrayPart:
+    """An array of pictures and its labels, int64 (n,); ``name`` precedes the pictures' numbers.
 
-    Raises `InputError` if they are no pictures, or do not fit each other.
+    Raises `InputError` if they are not pictures, or do not match each other.
     """
 
     name: str
-    rows: Rows
+    rows: ArrayRows
     labels: NDArray[np.int64]
 
     def __post_init__(self) -> None:
         has_channels_first(self.rows.shape)
         pictures, labels = self.rows.shape[0], len(self.labels)
         if pictures != labels:
-            raise InputError(f"{self.name} has {pictures} pictures, but {labels} labels")
+            raise InputError(
+                "{name} has {pictures:|picture|pictures}, but {labels:|label|labels}",
+                name=self.name, pictures=pictures, labels=labels,
+            )  # fmt: skip
         if math.prod(self.rows.shape[1:]) * self.rows.dtype.itemsize > _MAX_ROW_BYTES:
             raise InputError("its pictures are larger than 32 MiB each")
         if self.rows.dtype.kind not in "biuf":
-            raise InputError(f"its pictures are no numbers ({self.rows.dtype})")
+            raise InputError("its pictures are not numbers ({dtype})", dtype=str(self.rows.dtype))
 
 
 class ArrayImages(Source):
-    """Pictures in arrays, called "test_batch/00042"."""
+    """Pictures in arrays, named like "test_batch/00042"."""
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[ArrayPart],
         names: Sequence[str] | None = None,
         *,
         skipped: Iterable[Skipped] = (),
-        notes: Iterable[str] = (),
+        notes: Iterable[Sentence] = (),
     ) -> None:
         """``names`` are those of all classes, by number.
 
-        Raises `InputError` if a label has none, or the values are on no known scale.
+        Raises `InputError` if a label has no name, or the values are not on a known scale.
         """
         check_count(sum(len(part.labels) for part in parts))
         self._parts = {
@@ -280,7 +297,9 @@ class ArrayImages(Source):
         }
         folders, positions = name_classes(np.concatenate([part.labels for part in parts]), names)
         keys = [
-            f"{part.name}/{row:0{_DIGITS}d}" for part in parts for row in range(len(part.labels))
+            f"{part.name}/{row:0{_NUMBER_DIGITS}d}"
+            for part in parts
+            for row in range(len(part.labels))
         ]
         order = np.argsort(positions, kind="stable").tolist()
         sorted_positions = positions[order].tolist()

@@ -1,4 +1,4 @@
-"""What every kind of image set becomes: labeled names, and the bytes of a picture behind each."""
+"""The common form of all image sets: labeled names, each with the bytes of a picture."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bdshift.words import Sentence
+
 MAX_FILES = 2_000_000
-"""Of one set. Each takes some 150 bytes of memory while the set is open."""
+"""Files in one set. Each takes about 150 bytes of memory while the set is open."""
 
 MAX_UNPACKED = 512 * 1024 * 1024
 """Bytes that a compressed file may unpack to where it cannot be read in pieces."""
 
 MAX_LABEL_BYTES = 256 * 1024 * 1024
-"""Of a label array, which is read whole: one-hot rows of a thousand classes are large."""
+"""Size of a label array, which is read at once: one-hot rows of a thousand classes are large."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One picture: ``name`` is its path inside the collection, ``label`` its folder's position."""
+    """One picture: ``name`` is its path in the collection, ``label`` the position of its folder."""
 
     name: str
     label: int
@@ -29,19 +31,19 @@ class Skipped:
     """A file that was left out, and why."""
 
     name: str
-    reason: str
+    reason: Sentence
 
 
 class Source(ABC):
     """The labeled pictures of one file or folder: listed, not yet read.
 
-    Constructing one raises `InputError` with a sentence that lacks the path, which `open_source`
-    puts before it, and what the libraries underneath raise.
+    Constructing one raises `InputError` without the path, which `open_source` puts in front of the
+    sentence, and whatever the libraries underneath raise.
 
     Attributes:
         folders: names of the classes; a file's ``label`` is an index into it.
-        files: in order of folder, then name.
-        skipped: what is there but was left out.
+        files: sorted by folder, then by name.
+        skipped: files that were left out.
         notes: sentences about what was chosen for the user.
     """
 
@@ -50,7 +52,7 @@ class Source(ABC):
         folders: Sequence[str],
         files: Iterable[ImageFile],
         skipped: Iterable[Skipped] = (),
-        notes: Iterable[str] = (),
+        notes: Iterable[Sentence] = (),
     ) -> None:
         self.folders = tuple(folders)
         self.files = tuple(files)
@@ -61,5 +63,5 @@ class Source(ABC):
     def read(self, name: str, most: int) -> bytes:
         """An encoded picture, at most one byte longer than ``most``. Thread-safe.
 
-        Raises `InputError` with a short reason, and what the libraries underneath raise.
+        Raises `InputError` with a short reason, and whatever the libraries underneath raise.
         """

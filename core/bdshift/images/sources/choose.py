@@ -1,4 +1,4 @@
-"""Tell image sets apart, by what they hold; only tables have to be believed by their suffix."""
+"""Recognizes image sets by their content; only tables by their suffix."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bdshift.images.sources.tar import TarImages, is_tar
 from bdshift.images.sources.unpack import UNPACK_ERRORS, is_compressed, open_unpacked
 from bdshift.jobs import SILENT, JobContext
 
-_HEAD = 512
+_HEAD_BYTES = 512
 _PARQUET, _NUMPY = b"PAR1", b"\x93NUMPY"
 _MAX_LEVELS = 4  # folders around a data set's own: data/MNIST/raw
 _ERRORS = (
@@ -35,9 +35,9 @@ _ERRORS = (
 
 
 def open_source(path: Path, job: JobContext = SILENT) -> Source:
-    """Open whatever set of labeled pictures lies at ``path``.
+    """Open the set of labeled pictures at ``path``, of whatever kind it is.
 
-    Raises `InputError`, a sentence that begins with the path.
+    Raises `InputError` with a sentence that begins with the path.
     """
     try:
         if path.is_dir():
@@ -48,13 +48,15 @@ def open_source(path: Path, job: JobContext = SILENT) -> Source:
             raise InputError("neither a folder nor a zip of class folders, but a device or a pipe")
         return _open_file(path, job)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise error.at(path) from error
     except _ERRORS as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+        raise InputError(
+            "{path}: cannot be read ({reason})", path=path, reason=str(error)
+        ) from error
 
 
 def _open_folder(path: Path, job: JobContext) -> Source:
-    """A data set in its own layout, perhaps some folders further down; or class folders."""
+    """A data set in its own layout, perhaps a few folders further down; or class folders."""
     inner = path
     for _ in range(_MAX_LEVELS):
         files, folders = _listed(inner)
@@ -63,15 +65,15 @@ def _open_folder(path: Path, job: JobContext) -> Source:
             return open_cifar_folder(inner, chosen, others)
         if sets := idx_sets(files):
             return open_idx_folder(inner, sets)
-        if len(folders) != 1:  # files beside it are likely the archive that it came in
+        if len(folders) != 1:  # files next to it are probably the archive that it came in
             break
         inner = inner / folders[0]
     return FolderImages(path, job)
 
 
 def _listed(path: Path) -> tuple[list[str], list[str]]:
-    """Names of the visible files and folders right in a folder; nothing if it cannot be read, of
-    which listing it for class folders will tell.
+    """Names of the visible files and folders directly in a folder; nothing if it cannot be read,
+    which listing it for class folders will report.
     """
     files: list[str] = []
     folders: list[str] = []
@@ -92,8 +94,8 @@ def _open_zip(path: Path) -> Source:
 
 
 def is_image_set(path: Path, head: bytes) -> bool:
-    """Whether a file that starts with these 512 bytes is a set of images for certain: not HDF5,
-    zips and pickles, which may be other things too.
+    """Whether a file that starts with these 512 bytes is certainly a set of images. That cannot be
+    said of HDF5, zips and pickles, which may be something else.
     """
     return (
         head.startswith((_PARQUET, _NUMPY))
@@ -107,7 +109,7 @@ def is_image_set(path: Path, head: bytes) -> bool:
 
 def _open_file(path: Path, job: JobContext) -> Source:
     with path.open("rb") as stream:
-        head = stream.read(_HEAD)
+        head = stream.read(_HEAD_BYTES)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         from bdshift.images.sources.hdf5 import open_hdf5  # h5py takes a tenth of a second to load
 
@@ -122,7 +124,7 @@ def _open_file(path: Path, job: JobContext) -> Source:
         )
     if is_compressed(head):
         with open_unpacked(path) as stream:
-            head = stream.read(_HEAD)
+            head = stream.read(_HEAD_BYTES)
     if is_idx(head):
         return open_idx(path)
     if is_tar(head):

@@ -1,4 +1,4 @@
-"""A folder, or a zip, with one sub-folder a class."""
+"""A folder or a zip with one sub-folder per class."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import threading
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 from bdshift.errors import InputError
 from bdshift.images.sources.base import Skipped, Source
@@ -19,13 +20,14 @@ from bdshift.images.sources.naming import (
     shortened,
 )
 from bdshift.jobs import SILENT, JobContext
+from bdshift.words import Sentence
 
-_UTF8_FLAG = 0x800  # of a zip entry: its name is UTF-8, and not in a DOS code page
-_REPORT_EVERY = 8192  # files listed
+_UTF8_FLAG = 0x800  # of a zip entry: its name is UTF-8, not in a DOS code page
+_REPORT_EVERY = 8192  # files
 
 
 class FolderImages(Source):
-    """Files of class folders on the disk."""
+    """Files in class folders on disk."""
 
     def __init__(self, path: Path, job: JobContext = SILENT) -> None:
         names, skipped = _walk(path, job)
@@ -39,8 +41,9 @@ class FolderImages(Source):
 
 
 def read_file(path: Path, most: int) -> bytes:
-    """A file's bytes. Raises `InputError` if it is no plain file or larger than ``most``, and
-    `OSError`.
+    """A file's bytes, at most one more than ``most``.
+
+    Raises `InputError` if it is not a plain file, and `OSError`.
     """
     if not path.is_file():
         raise InputError("not a file, or a broken link")
@@ -49,9 +52,9 @@ def read_file(path: Path, most: int) -> bytes:
 
 
 def _walk(root: Path, job: JobContext) -> tuple[list[str], list[Skipped]]:
-    """Relative names of all visible files, and folders that could not be listed.
+    """Relative names of all visible files, and the folders that could not be listed.
 
-    Only links right below ``root`` are followed: a class folder may be one, and one level cannot
+    Only links directly below ``root`` are followed: a class folder may be one, and one level cannot
     loop.
     """
     names: list[str] = []
@@ -61,7 +64,7 @@ def _walk(root: Path, job: JobContext) -> tuple[list[str], list[Skipped]]:
         folder = pending.pop()
         job.raise_if_canceled()
         if len(folder) > MAX_NAME:
-            skipped.append(Skipped(shortened(folder), "its name is too long"))
+            skipped.append(Skipped(shortened(folder), Sentence("its name is too long")))
             continue
         try:
             with os.scandir(root / folder) as entries:
@@ -70,37 +73,42 @@ def _walk(root: Path, job: JobContext) -> tuple[list[str], list[Skipped]]:
                         continue
                     name = folder + entry.name
                     kind = _kind(entry, follow=not folder)
-                    if kind == "folder":
+                    if isinstance(kind, Sentence):
+                        skipped.append(Skipped(name, kind))
+                    elif kind == "folder":
                         pending.append(name + "/")
-                    elif kind == "file":
+                    else:
                         names.append(name)
                         if len(names) % _REPORT_EVERY == 0:
                             check_count(len(names))
-                            # How many there are is not known before the end: at least one more.
+                            # The total is not known before the end: it is at least one more.
                             job.progress("Listing images", len(names), len(names) + 1, "files")
-                    else:
-                        skipped.append(Skipped(name, kind))
         except OSError as error:
             if not folder:
                 raise
-            skipped.append(Skipped(folder, f"the folder cannot be read ({error.strerror})"))
+            reason = Sentence(
+                "the folder cannot be read ({reason})", {"reason": str(error.strerror)}
+            )
+            skipped.append(Skipped(folder, reason))
     return names, skipped
 
 
-def _kind(entry: os.DirEntry[str], *, follow: bool) -> str:
-    """A folder, a file, or why it is neither. A broken link is a file: reading it will say so."""
+def _kind(entry: os.DirEntry[str], *, follow: bool) -> Literal["folder", "file"] | Sentence:
+    """A folder, a file, or why it is neither. A broken link counts as a file: reading it reports
+    the error.
+    """
     try:
         if entry.is_dir(follow_symlinks=follow):
             return "folder"
         if entry.is_symlink() and entry.is_dir():
-            return "a link to a folder inside a class folder is not followed"
+            return Sentence("a link to a folder inside a class folder is not followed")
     except OSError as error:
-        return f"a link that leads nowhere ({error.strerror})"
+        return Sentence("a link that leads nowhere ({reason})", {"reason": str(error.strerror)})
     return "file"
 
 
 class ZipImages(Source):
-    """Entries of a zip of class folders; unpacked one by one, in memory."""
+    """Entries of a zip of class folders, unpacked one by one in memory."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         entries: dict[str, zipfile.ZipInfo] = {}
@@ -111,7 +119,7 @@ class ZipImages(Source):
                 continue
             name = "/".join(parts)
             if reason is None:
-                entries[name] = info  # of two entries of one name, zip readers take the last
+                entries[name] = info  # of two entries with one name, zip readers take the last
             else:
                 skipped.append(Skipped(shortened(name), reason))
         found = list_classes(list(entries), skipped, hint=UNPACK_HINT)
@@ -129,8 +137,8 @@ class ZipImages(Source):
 
 
 def _name(info: zipfile.ZipInfo) -> str:
-    """Many programs write UTF-8 without saying so; text in a DOS code page is hardly ever valid
-    UTF-8 by chance.
+    """The name of an entry. Many programs write UTF-8 without saying so; text in a DOS code page is
+    hardly ever valid UTF-8 by chance.
     """
     if info.flag_bits & _UTF8_FLAG or info.filename.isascii():
         return info.filename

@@ -1,4 +1,4 @@
-"""HDF5 files with a dataset of pictures and one of labels; read picture by picture."""
+"""HDF5 files with a dataset of pictures and one of labels, read one picture at a time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.errors import InputError
-from bdshift.images.sources.arrays import ArrayImages, Part, class_numbers
+from bdshift.images.sources.arrays import ArrayImages, ArrayPart, class_numbers
 from bdshift.images.sources.base import MAX_LABEL_BYTES, Source
 from bdshift.images.sources.pairs import find_pair
 
 _AUDIT = b"bdshift-audit"  # as `bdshift.store` marks its files
 _MAX_OBJECTS = 2000
 _MAX_LEVELS = 6
-_MAX_CHUNK = 64 * 1024 * 1024
-_CACHE = 128 * 1024 * 1024  # of unpacked chunks, so that neighbors do not unpack one again
-_SLOTS = 4001  # of the cache: a prime, as HDF5 asks
-_MOST_PER_BYTE = 1100  # deflate packs at most 1032 to 1
+_MAX_CHUNK_BYTES = 64 * 1024 * 1024
+_CACHE_BYTES = 128 * 1024 * 1024  # of unpacked chunks, so that pictures in one chunk unpack it once
+_CACHE_SLOTS = 4001  # a prime, as HDF5 recommends
+_MAX_RATIO = 1100  # of bytes unpacked to bytes in the file; deflate reaches at most 1032
 # Built into HDF5 or h5py: deflate, shuffle, Fletcher's checksum, LZF. Others would be loaded from
 # wherever the user's environment says.
 _FILTERS = frozenset({1, 2, 3, 32000})
@@ -32,35 +32,40 @@ _FILTERS = frozenset({1, 2, 3, 32000})
 def open_hdf5(path: Path) -> Source:
     """Pictures and labels of an HDF5 file.
 
-    Raises `InputError` if it is an audit of bdshift, holds no labeled pictures, or keeps them in
+    Raises `InputError` if it is a bdshift audit, holds no labeled pictures, or keeps them in
     another file.
     """
     try:
-        file = h5py.File(path, "r", rdcc_nbytes=_CACHE, rdcc_nslots=_SLOTS)
+        file = h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES, rdcc_nslots=_CACHE_SLOTS)
     except OSError as error:
         raise InputError("is a broken HDF5 file") from error
     try:
         if is_audit(file):
-            raise InputError("is an audit of bdshift, and holds no images; open it as one")
+            raise InputError("is an audit of bdshift, and holds no images; open it as an audit")
         datasets = {dataset.name.strip("/"): dataset for dataset in _datasets(file, 0)}
         images, labels, note = find_pair({key: item.shape for key, item in datasets.items()})
         for key in (images, labels):
             _check(datasets[key], key, path.stat().st_size)
         if datasets[labels].nbytes > MAX_LABEL_BYTES:
-            raise InputError(f"{labels} takes more than {MAX_LABEL_BYTES >> 20} MiB")
-        part = Part(images, _Hdf5Rows(file, datasets[images]), class_numbers(datasets[labels][()]))
+            raise InputError(
+                "{name} takes more than {most} MiB", name=labels, most=MAX_LABEL_BYTES >> 20
+            )
+        part = ArrayPart(
+            images, _Hdf5Rows(file, datasets[images]), class_numbers(datasets[labels][()])
+        )
         return ArrayImages([part], notes=[note] if note else [])
     except InputError:
         file.close()
         raise
     except (OSError, LookupError, ValueError, TypeError, RuntimeError, OverflowError) as error:
         file.close()
-        raise InputError(f"is damaged ({type(error).__name__}: {error})") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError("is damaged ({reason})", reason=reason) from error
 
 
 def is_audit(file: h5py.File) -> bool:
-    """Whether it is an audit of bdshift's. Only a value of fixed length is looked at: HDF5 can hang
-    on a damaged one of another kind.
+    """Whether it is a bdshift audit. Only a fixed-length value is read: HDF5 can hang on a damaged
+    value of another kind.
     """
     if "format" not in file.attrs or file.attrs.get_id("format").dtype.kind != "S":
         return False
@@ -70,8 +75,8 @@ def is_audit(file: h5py.File) -> bool:
 def _datasets(
     group: h5py.Group, level: int, seen: set[int] | None = None
 ) -> Iterator[h5py.Dataset]:
-    """Datasets of numbers that belong to this very file: no link but a hard one is followed, and no
-    group entered twice.
+    """Datasets of numbers that are stored in this very file: only hard links are followed, and no
+    group is entered twice.
     """
     seen = set() if seen is None else seen
     for name in group:
@@ -84,7 +89,7 @@ def _datasets(
             continue
         seen.add(address)
         if len(seen) > _MAX_OBJECTS:
-            raise InputError(f"holds more than {_MAX_OBJECTS} objects")
+            raise InputError("holds more than {most} objects", most=_MAX_OBJECTS)
         if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf" and item.shape:
             yield item
         elif isinstance(item, h5py.Group) and level < _MAX_LEVELS:
@@ -92,21 +97,28 @@ def _datasets(
 
 
 def _check(dataset: h5py.Dataset, name: str, size: int) -> None:
-    """Raise `InputError` for numbers that are elsewhere, or more than the file can hold."""
+    """Raise `InputError` for numbers that are stored elsewhere, or more than the file can hold."""
     if dataset.is_virtual or dataset.external:
-        raise InputError(f"{name} is kept in another file, which is not followed")
+        raise InputError("{name} is kept in another file, which is not followed", name=name)
     plist = dataset.id.get_create_plist()
     filters = [plist.get_filter(number)[0] for number in range(plist.get_nfilters())]
     if not _FILTERS.issuperset(filters):
-        raise InputError(f"{name} is compressed in a way that is not read; use gzip or lzf")
-    if dataset.nbytes > _MOST_PER_BYTE * size:
-        raise InputError(f"{name} claims {dataset.nbytes:,} bytes, more than the file can hold")
-    if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > _MAX_CHUNK:
-        raise InputError(f"{name} has chunks of more than {_MAX_CHUNK >> 20} MiB")
+        raise InputError(
+            "{name} is compressed in a way that is not supported; use gzip or lzf", name=name
+        )
+    if dataset.nbytes > _MAX_RATIO * size:
+        raise InputError(
+            "{name} claims {size:,} bytes, more than the file can hold",
+            name=name, size=int(dataset.nbytes),
+        )  # fmt: skip
+    if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > _MAX_CHUNK_BYTES:
+        raise InputError(
+            "{name} has chunks of more than {most} MiB", name=name, most=_MAX_CHUNK_BYTES >> 20
+        )
 
 
 class _Hdf5Rows:
-    """Rows of a dataset. Keeps the file open, and its library is used by one thread at a time."""
+    """Pictures of a dataset. Keeps the file open; only one thread at a time uses the library."""
 
     def __init__(self, file: h5py.File, dataset: h5py.Dataset) -> None:
         self._file = file
@@ -116,6 +128,6 @@ class _Hdf5Rows:
         self.dtype: np.dtype[Any] = dataset.dtype
 
     def row(self, index: int) -> NDArray[Any]:
-        """See `Rows`."""
+        """See `ArrayRows`."""
         with self._lock:
             return np.asarray(self._dataset[index])

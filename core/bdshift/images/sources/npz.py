@@ -1,4 +1,4 @@
-"""NumPy's .npz: pictures are read row by row if they are stored, at once if they are compressed."""
+"""NumPy's .npz: pictures are read row by row if they are stored, at once if compressed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from bdshift.errors import InputError
 from bdshift.images.sources.arrays import (
     ArrayImages,
+    ArrayPart,
+    ArrayRows,
     FileRows,
     MemoryRows,
-    Part,
-    Rows,
     class_numbers,
 )
 from bdshift.images.sources.base import MAX_LABEL_BYTES, MAX_UNPACKED, Source
 from bdshift.images.sources.pairs import find_pair
 
 _MAX_ARRAYS = 1000
-_MAX_HEADER = 10_000
+_MAX_HEADER_BYTES = 10_000
 _BLOCK = 1024 * 1024
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip entry: signature, …, lengths of name and extra
 # What NumPy writes, and nothing else: NumPy itself reads the header as Python source.
@@ -38,7 +38,7 @@ _HEADER = re.compile(
 
 @dataclass(frozen=True)
 class _Array:
-    """An array in the archive; its numbers start ``offset`` bytes into the entry."""
+    """An array in the archive, whose numbers start ``offset`` bytes into the entry."""
 
     info: zipfile.ZipInfo
     offset: int
@@ -52,13 +52,13 @@ class _Array:
 
 
 def open_npz(path: Path, archive: zipfile.ZipFile) -> Source:
-    """Pictures and labels of an .npz; it is not needed open any longer afterwards.
+    """Pictures and labels of an .npz, which need not stay open afterward.
 
     Raises `InputError` if it holds no labeled pictures, or they cannot be read safely.
     """
     infos = archive.infolist()
     if len(infos) > _MAX_ARRAYS:
-        raise InputError(f"holds more than {_MAX_ARRAYS} arrays")
+        raise InputError("holds more than {most} arrays", most=_MAX_ARRAYS)
     arrays: dict[str, _Array] = {}
     others = []
     for info in infos:
@@ -71,22 +71,26 @@ def open_npz(path: Path, archive: zipfile.ZipFile) -> Source:
     try:
         images, labels, note = find_pair({key: array.shape for key, array in arrays.items()})
         numbers = class_numbers(_read(archive, arrays[labels], MAX_LABEL_BYTES, labels))
-        part = Part(images, _rows(path, archive, arrays[images], images), numbers)
+        part = ArrayPart(images, _rows(path, archive, arrays[images], images), numbers)
         return ArrayImages([part], notes=[note] if note else [])
     except InputError as error:
-        hint = f"; never loaded, as no plain numbers: {others[0]}" if others else ""
-        raise InputError(f"{error}{hint}") from error
+        if not others:
+            raise
+        raise InputError(
+            "{reason}; {name} is never loaded, since it is not plain numbers",
+            reason=error.sentence, name=others[0],
+        ) from error  # fmt: skip
 
 
 def _describe(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Array | None:
-    """What an entry claims to be; None if it is no array of numbers."""
+    """What an entry claims to be; None if it is not an array of numbers."""
     with archive.open(info) as stream:
         start = stream.read(12)
         if start[:6] != b"\x93NUMPY" or len(start) < 12:
             return None
         wide = start[6] > 1
         length = int.from_bytes(start[8:12] if wide else start[8:10], "little")
-        if length > _MAX_HEADER:
+        if length > _MAX_HEADER_BYTES:
             return None
         offset = 12 if wide else 10
         header = start[offset:] + stream.read(length - len(start[offset:]))
@@ -103,8 +107,8 @@ def _describe(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Array | None:
     return _Array(info, offset + length, shape, dtype, matched[2] == b"True")
 
 
-def _rows(path: Path, archive: zipfile.ZipFile, array: _Array, name: str) -> Rows:
-    """Straight from the file where the entry lies in it as it is."""
+def _rows(path: Path, archive: zipfile.ZipFile, array: _Array, name: str) -> ArrayRows:
+    """Rows straight from the file if the entry is stored in it uncompressed."""
     if array.info.compress_type != zipfile.ZIP_STORED or array.fortran or array.info.flag_bits & 1:
         return MemoryRows(_read(archive, array, MAX_UNPACKED, name))
     with path.open("rb") as stream:
@@ -112,20 +116,21 @@ def _rows(path: Path, archive: zipfile.ZipFile, array: _Array, name: str) -> Row
         signature, *lengths = _LOCAL_HEADER.unpack(stream.read(_LOCAL_HEADER.size))
     start = array.info.header_offset + _LOCAL_HEADER.size + sum(lengths) + array.offset
     if signature != b"PK\x03\x04" or start + array.nbytes > path.stat().st_size:
-        raise InputError(f"{name} is cut short")
+        raise InputError("{name} is cut short", name=name)
     step = math.prod(array.shape[1:]) * array.dtype.itemsize
     return FileRows(path, start, step, array.shape, array.dtype)
 
 
 def _read(archive: zipfile.ZipFile, array: _Array, most: int, name: str) -> NDArray[Any]:
-    """All of an array, which may claim what it likes: no more is unpacked than it should hold."""
+    """All of an array. Whatever its header claims, no more is unpacked than ``most`` bytes."""
     if array.info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise InputError(f"{name} is compressed in a way that NumPy does not write")
+        raise InputError("{name} is compressed in a way that NumPy does not write", name=name)
     if array.nbytes > most:
         raise InputError(
-            f"{name} takes {array.nbytes / 2**20:,.0f} MiB unpacked, more than {most >> 20}; save "
-            "it with numpy.savez, uncompressed and in C order, or fewer pictures"
-        )
+            "{name} takes {size:,.0f} MiB unpacked, more than {most}; save it with numpy.savez, "
+            "uncompressed and in C order, or fewer pictures",
+            name=name, size=array.nbytes / 2**20, most=most >> 20,
+        )  # fmt: skip
     flat = np.empty(array.nbytes, np.uint8)
     done = 0
     with archive.open(array.info) as stream:
@@ -134,5 +139,5 @@ def _read(archive: zipfile.ZipFile, array: _Array, most: int, name: str) -> NDAr
             flat[done : done + len(block)] = np.frombuffer(block, np.uint8)
             done += len(block)
     if done < array.nbytes:
-        raise InputError(f"{name} is cut short")
+        raise InputError("{name} is cut short", name=name)
     return flat.view(array.dtype).reshape(array.shape, order="F" if array.fortran else "C")

@@ -1,7 +1,7 @@
 """Parquet as Hugging Face's ``datasets`` writes it: encoded pictures in a column, their labels in
 another.
 
-Only the pictures' bytes are read. A path beside them is where they once lay on somebody's disk.
+Only the pictures' bytes are read. A path next to them is where they once were on someone's disk.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ from bdshift.images.sources.arrays import class_numbers, name_classes
 from bdshift.images.sources.base import ImageFile, Source
 from bdshift.images.sources.naming import check_count
 from bdshift.images.sources.parquet_pages import page_sizes
+from bdshift.words import Sentence
 
 _IMAGES = "image img picture x".split()
 _LABELS = "label labels fine_label target class y digit".split()
-_MAX_FOOTER = 64 * 1024 * 1024
-_MAX_PAGE = 65 * 1024 * 1024  # a picture of the largest size that is read, alone in its page
-_MAX_GROUP = 256 * 1024 * 1024  # pictures of one row group, which are read together
-_KEPT = 128 * 1024 * 1024  # pictures of row groups that are kept for the next one asked for
-_BATCH = 2  # pictures decoded at once: a dictionary may make each as large as a page
-_LABEL_BATCH = 65_536
+_MAX_FOOTER_BYTES = 64 * 1024 * 1024
+_MAX_PAGE_BYTES = 65 * 1024 * 1024  # the largest picture that is read, alone in its page
+_MAX_GROUP_BYTES = 256 * 1024 * 1024  # pictures of one row group, which are read together
+_MAX_KEPT_BYTES = 128 * 1024 * 1024  # pictures of row groups that are kept for later requests
+_BATCH_PICTURES = 2  # read at once: a dictionary may make each as large as a page
+_BATCH_LABELS = 65_536
+_MAX_LISTED = 12  # columns in an error
 
 
 def open_parquet(path: Path) -> Source:
@@ -41,14 +43,14 @@ def open_parquet(path: Path) -> Source:
         pq: Any = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise InputError(
-            'is a Parquet file, which is read by pyarrow: pip install "bdshift[parquet]"'
+            'is a Parquet file, which needs pyarrow: pip install "bdshift[parquet]"'
         ) from error
     _check_footer(path)
     arrow: Any = importlib.import_module("pyarrow")
     try:
         return _ParquetImages(path, pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20))
     except arrow.ArrowException as error:
-        raise InputError(f"is damaged ({error})") from error
+        raise InputError("is damaged ({reason})", reason=str(error)) from error
 
 
 def _check_footer(path: Path) -> None:
@@ -57,30 +59,42 @@ def _check_footer(path: Path) -> None:
         stream.seek(max(0, size - 8))
         tail = stream.read(8)
     if tail[4:] != b"PAR1":
-        raise InputError("is a Parquet file that is cut short, or encrypted")
-    if int.from_bytes(tail[:4], "little") > min(_MAX_FOOTER, size):
-        raise InputError("claims a description that is larger than the file can hold")
+        raise InputError("is a Parquet file that is cut short or encrypted")
+    if int.from_bytes(tail[:4], "little") > min(_MAX_FOOTER_BYTES, size):
+        raise InputError("claims metadata larger than the file can hold")
 
 
 class _ParquetImages(Source):
-    """Pictures called "image/00042" by their column and row, read a row group at a time."""
+    """Pictures named like "image/00042" by column and row, read one row group at a time."""
 
     def __init__(self, path: Path, file: Any) -> None:
         schema, about = file.schema_arrow, file.metadata
         check_count(about.num_rows)
         features = _features(schema.metadata or {})
         self._path, self._file = path, file
-        self._column = _pick("picture", schema.names, features, "Image", _IMAGES)
-        label = _pick("label", schema.names, features, "ClassLabel", _LABELS)
+        column = _pick(schema.names, features, "Image", _IMAGES)
+        label = _pick(schema.names, features, "ClassLabel", _LABELS)
+        columns = tuple(schema.names[:_MAX_LISTED])
+        if column is None:
+            raise InputError(
+                "has no column that is clearly the picture's ({usual}); its columns are {columns}",
+                usual=_IMAGES[0], columns=columns,
+            )  # fmt: skip
+        if label is None:
+            raise InputError(
+                "has no column that is clearly the label's ({usual}); its columns are {columns}",
+                usual=_LABELS[0], columns=columns,
+            )  # fmt: skip
+        self._column = column
         self._leaf = _leaf(schema.field(self._column))
         if not str(schema.field(label).type).startswith(("int", "uint", "bool")):
-            raise InputError(f"its column {label} holds no class numbers")
+            raise InputError("its column {column} holds no class numbers", column=label)
         self._columns = {about.schema.column(i).path: i for i in range(about.num_columns)}
         groups = [about.row_group(number).num_rows for number in range(about.num_row_groups)]
         self._starts = np.cumsum([0, *groups])
         self._lock = threading.Lock()
         self._kept: OrderedDict[int, list[bytes | None]] = OrderedDict()
-        self._refused: dict[int, str] = {}  # groups, so that none is tried for each of its pictures
+        self._refused: dict[int, Sentence] = {}  # why, by group: each is tried only once
         names = features.get(label, {}).get("names")
         known = (
             names if isinstance(names, list) and all(isinstance(n, str) for n in names) else None
@@ -95,7 +109,7 @@ class _ParquetImages(Source):
             self._check_pages(group, label)
         parts = [
             batch.column(0).to_numpy(zero_copy_only=False)
-            for batch in self._file.iter_batches(_LABEL_BATCH, columns=[label], use_threads=False)
+            for batch in self._file.iter_batches(_BATCH_LABELS, columns=[label], use_threads=False)
         ]
         labels = np.concatenate(parts) if parts else np.empty(0, np.int64)
         if len(labels) != self._starts[-1]:
@@ -104,7 +118,7 @@ class _ParquetImages(Source):
 
     def _check_pages(self, group: int, leaf: str) -> None:
         if leaf not in self._columns:
-            raise InputError(f"its column {leaf} is not kept as one")
+            raise InputError("its column {column} is not stored as one", column=leaf)
         chunk = self._file.metadata.row_group(group).column(self._columns[leaf])
         start = chunk.data_page_offset
         if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
@@ -114,11 +128,12 @@ class _ParquetImages(Source):
         total = 0
         for size in page_sizes(self._path, start, chunk.total_compressed_size):
             total += size
-            if size > _MAX_PAGE or total > _MAX_GROUP:
+            if size > _MAX_PAGE_BYTES or total > _MAX_GROUP_BYTES:
                 raise InputError(
-                    f"a row group unpacks to more than {_MAX_GROUP >> 20} MiB, or a page of it to "
-                    f"more than {_MAX_PAGE >> 20}; write it again with smaller row groups"
-                )
+                    "a row group unpacks to more than {group} MiB, or one of its pages to more "
+                    "than {page} MiB; write it again with smaller row groups",
+                    group=_MAX_GROUP_BYTES >> 20, page=_MAX_PAGE_BYTES >> 20,
+                )  # fmt: skip
 
     def read(self, name: str, most: int) -> bytes:
         """See `Source`."""
@@ -132,16 +147,19 @@ class _ParquetImages(Source):
                 raise InputError(self._refused[group])
             try:
                 data = self._group(group)[row - int(self._starts[group])]
+            except InputError as error:
+                self._refused[group] = error.sentence
+                raise
             except Exception as error:
-                self._refused[group] = str(error)
+                self._refused[group] = Sentence("unreadable ({reason})", {"reason": str(error)})
                 raise
         if data is None:
             raise InputError("its bytes are not in the file")
         return data[: most + 1]
 
     def _group(self, group: int) -> list[bytes | None]:
-        """The pictures of a row group. Files are read class by class, and so the groups over and
-        over: what fits is kept.
+        """The pictures of a row group. Files are read class by class, so each group is needed again
+        and again: as many as fit are kept.
         """
         if group in self._kept:
             self._kept.move_to_end(group)
@@ -150,28 +168,29 @@ class _ParquetImages(Source):
         pictures: list[bytes | None] = []
         size = 0
         for batch in self._file.iter_batches(
-            _BATCH, row_groups=[group], columns=[self._leaf], use_threads=False
+            _BATCH_PICTURES, row_groups=[group], columns=[self._leaf], use_threads=False
         ):
             for value in batch.column(0).to_pylist():
                 data = value.get("bytes") if isinstance(value, dict) else value
                 size += len(data or b"")
-                if size > _MAX_GROUP:
+                if size > _MAX_GROUP_BYTES:
                     raise InputError(
-                        f"a row group holds more than {_MAX_GROUP >> 20} MiB of pictures"
+                        "a row group holds more than {most} MiB of pictures",
+                        most=_MAX_GROUP_BYTES >> 20,
                     )
                 pictures.append(data)
         if len(pictures) != int(self._starts[group + 1] - self._starts[group]):
             raise InputError("its columns are of different lengths")
         self._kept[group] = pictures
         held = sum(len(data or b"") for kept in self._kept.values() for data in kept)
-        while held > _KEPT and len(self._kept) > 1:
+        while held > _MAX_KEPT_BYTES and len(self._kept) > 1:
             _, dropped = self._kept.popitem(last=False)
             held -= sum(len(data or b"") for data in dropped)
         return pictures
 
 
 def _features(metadata: dict[bytes, bytes]) -> dict[str, dict[str, Any]]:
-    """What ``datasets`` noted of each column; empty if it did not write the file."""
+    """What ``datasets`` recorded about each column; empty if it did not write the file."""
     try:
         found = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -182,23 +201,18 @@ def _features(metadata: dict[bytes, bytes]) -> dict[str, dict[str, Any]]:
 
 
 def _pick(
-    what: str, columns: list[str], features: dict[str, dict[str, Any]], kind: str, usual: list[str]
-) -> str:
-    """The column of that kind, the usual names first."""
+    columns: list[str], features: dict[str, dict[str, Any]], kind: str, usual: list[str]
+) -> str | None:
+    """The column of that kind, the usual names first; None if it is unclear which one it is."""
     declared = [name for name in columns if features.get(name, {}).get("_type") == kind]
     for name in usual:
         if name in (declared or columns):
             return name
-    if len(declared) == 1:
-        return declared[0]
-    raise InputError(
-        f"has no column that is clearly the {what}'s ({usual[0]}); its columns are "
-        f"{', '.join(columns[:12])}"
-    )
+    return declared[0] if len(declared) == 1 else None
 
 
 def _leaf(field: Any) -> str:
-    """Path of the bytes: the column itself, or ``bytes`` in it."""
+    """Path of the bytes: the column itself, or its field ``bytes``."""
     binary = ("binary", "large_binary", "binary_view")
     if str(field.type) in binary:
         return str(field.name)
@@ -206,4 +220,7 @@ def _leaf(field: Any) -> str:
         child = field.type.field(field.type.get_field_index("bytes"))
         if str(child.type) in binary:
             return f"{field.name}.bytes"
-    raise InputError(f"its column {field.name} holds no encoded pictures ({field.type})")
+    raise InputError(
+        "its column {column} holds no encoded pictures ({kind})",
+        column=str(field.name), kind=str(field.type),
+    )  # fmt: skip

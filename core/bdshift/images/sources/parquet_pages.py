@@ -1,7 +1,7 @@
 """What the pages of a Parquet column claim to unpack to, from their headers alone.
 
-Arrow makes room for whatever a page header says, up to 2 GiB, and unpacks into it; the sizes in the
-file's footer are another claim, which nobody holds against the first. So the headers are walked
+Arrow allocates whatever a page header says, up to 2 GiB, and unpacks into it; the sizes in the
+file's footer are a separate claim, which nothing compares with the first. So the headers are read
 before Arrow sees the column.
 """
 
@@ -15,8 +15,8 @@ from bdshift.errors import InputError
 
 _MAX_DEPTH = 8
 _MAX_VARINT = 10  # bytes of 64 bits
-_UNPACKED, _PACKED = 2, 3  # numbers of the fields in a page header
-# Thrift's compact protocol: the types of fields.
+_UNPACKED, _PACKED = 2, 3  # field numbers in a page header
+# Field types of Thrift's compact protocol.
 _STOP, _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _STRUCT = 0, 1, 2, 3, 7, 8, 12
 _INTEGERS = (4, 5, 6)
 
@@ -38,7 +38,7 @@ def page_sizes(path: Path, start: int, length: int) -> Iterator[int]:
 
 
 def _struct(stream: BinaryIO, depth: int) -> dict[int, int]:
-    """The integers of a struct by their fields' numbers; all else is passed over."""
+    """The integers in a struct by field number; everything else is skipped."""
     if depth > _MAX_DEPTH:
         raise InputError("a page of its columns is broken")
     fields: dict[int, int] = {}
@@ -60,7 +60,7 @@ def _value(stream: BinaryIO, kind: int, depth: int) -> int | None:
         stream.seek(1 if kind == _BYTE else 8, 1)
     elif kind == _STRUCT:
         _struct(stream, depth + 1)
-    elif kind not in (_TRUE, _FALSE):  # page headers hold no lists, sets and maps
+    elif kind not in (_TRUE, _FALSE):  # page headers hold no lists, sets or maps
         raise InputError("a page of its columns is broken")
     return None
 

@@ -1,4 +1,4 @@
-"""A CSV or TSV that names pictures and their classes."""
+"""A CSV or TSV that lists pictures and their classes."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from bdshift.images.sources.base import ImageFile, Skipped, Source
 from bdshift.images.sources.folders import read_file
 from bdshift.images.sources.naming import check_count, has_image_suffix, shortened
 from bdshift.jobs import SILENT, JobContext
+from bdshift.words import Sentence
 
 SUFFIXES = frozenset({".csv", ".tsv"})
-_MAX_BYTES = 512 * 1024 * 1024
-_MAX_LINE = 65_536  # characters of the first one, which tells what parts the columns
+_MAX_FILE_BYTES = 512 * 1024 * 1024
+_MAX_FIRST_LINE = 65_536  # characters; the first line tells what separates the columns
 _DELIMITERS = "\t;,|"
-# Best first: GTSRB's own tables have Filename and ClassId among the corners of a box.
+# Best first: GTSRB's own tables have Filename and ClassId next to the corners of a box.
 _PATHS = "path filepath file_path image_path img_path filename file_name file image img".split()
 _LABELS = "label labels class classid class_id target category y".split()
 _NUMBER = re.compile(r"(\d{1,9})(\.0+)?")
-_REPORT_EVERY = 8192
+_REPORT_EVERY = 8192  # files
 
 
 class TableImages(Source):
-    """Files named by a table; all below the folder that the table is in."""
+    """Files listed in a table, all of them below the folder that the table is in."""
 
     def __init__(self, path: Path, job: JobContext = SILENT) -> None:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"is a table of more than {_MAX_BYTES >> 20} MiB")
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            raise InputError("is a table of more than {most} MiB", most=_MAX_FILE_BYTES >> 20)
         self._root = path.parent.resolve()
         rows, skipped = _rows(path)
         labels: dict[str, str] = {}
@@ -38,24 +39,28 @@ class TableImages(Source):
         for number, (name, label) in enumerate(rows, 1):
             name, reason = below.check(name)
             if reason is None and not label:
-                reason = "it has no label"
+                reason = Sentence("it has no label")
             elif reason is None and name in labels:
-                reason = "it is named twice"
+                reason = Sentence("it is named twice")
             if reason is None:
                 labels[name] = label
             else:
                 skipped.append(Skipped(shortened(name), reason))
             if number % _REPORT_EVERY == 0:
                 job.progress("Listing images", number, len(rows), "files")
+        if not labels and skipped:
+            raise InputError(
+                "names no picture that is there ({name}: {reason})",
+                name=skipped[0].name, reason=skipped[0].reason,
+            )  # fmt: skip
         if not labels:
-            first = f" ({skipped[0].name}: {skipped[0].reason})" if skipped else ""
-            raise InputError(f"names no picture that is there{first}")
+            raise InputError("names no picture that is there")
         folders, position = _classes(labels)
         files = [ImageFile(name, position[label]) for name, label in labels.items()]
         super().__init__(folders, sorted(files, key=lambda file: (file.label, file.name)), skipped)
 
     def read(self, name: str, most: int) -> bytes:
-        """See `Source`. Links are looked through here, as the file itself may be one."""
+        """See `Source`. Links are resolved here, since the file itself may be one."""
         path = self._root / name
         if not path.resolve().is_relative_to(self._root):
             raise InputError("a link that leads out of the folder")
@@ -63,28 +68,29 @@ class TableImages(Source):
 
 
 class _Below:
-    """Which names lie below a folder and are there: each folder is listed once, not each file."""
+    """Which names are below a folder and exist; a folder is listed once, not for each file."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._held: dict[str, frozenset[str] | None] = {}
 
-    def check(self, name: str) -> tuple[str, str | None]:
+    def check(self, name: str) -> tuple[str, Sentence | None]:
         """The name inside the folder, and why it is left out, if it is."""
+        outside = Sentence("leads out of the table's folder")
         whole = os.path.normpath(os.path.join(self._root, name.replace("\\", "/")))
         inside = whole.removeprefix(os.path.join(self._root, ""))
         if not name or "\0" in name or inside == whole:
-            return name, "leads out of the table's folder"
+            return name, outside
         folder, file = os.path.split(whole)
         if folder not in self._held:
             self._held[folder] = self._list(folder)
         held = self._held[folder]
         if held is None:
-            return name, "leads out of the table's folder"
-        return Path(inside).as_posix(), None if file in held else "no such file"
+            return name, outside
+        return Path(inside).as_posix(), None if file in held else Sentence("no such file")
 
     def _list(self, folder: str) -> frozenset[str] | None:
-        """Names in a folder; None if a link leads it elsewhere."""
+        """Names in a folder; None if it leads elsewhere through a link."""
         if not Path(folder).resolve().is_relative_to(self._root):
             return None
         try:
@@ -94,11 +100,11 @@ class _Below:
 
 
 def _rows(path: Path) -> tuple[list[tuple[str, str]], list[Skipped]]:
-    """Path and label of each row, the header left out, and rows that are too short."""
+    """Path and label of each row without the header, and the rows that are too short."""
     skipped = []
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            first = stream.readline(_MAX_LINE)
+            first = stream.readline(_MAX_FIRST_LINE)
             stream.seek(0)
             delimiter = max(_DELIMITERS, key=first.count)
             table = csv.reader(stream, delimiter=delimiter)
@@ -109,10 +115,13 @@ def _rows(path: Path) -> tuple[list[tuple[str, str]], list[Skipped]]:
                 if len(row) > max(picture, label):
                     rows.append((row[picture].strip(), row[label].strip()))
                 elif row:
-                    skipped.append(Skipped(f"line {table.line_num}", "has too few columns"))
+                    reason = Sentence(
+                        "line {number} has too few columns", {"number": table.line_num}
+                    )
+                    skipped.append(Skipped(shortened(path.name), reason))
                 check_count(len(rows))
     except csv.Error as error:
-        raise InputError(f"is no table ({error})") from error
+        raise InputError("is not a table ({reason})", reason=str(error)) from error
     return rows, skipped
 
 
@@ -126,14 +135,15 @@ def _columns(head: Sequence[str]) -> tuple[int, int, bool]:
     if len(head) == 2 and has_image_suffix(head[0].strip()):
         return 0, 1, False
     raise InputError(
-        "is no table of pictures: it takes a column called path or filename and one called label "
-        f"or class, or two columns without a header; its first row is {shortened(';'.join(head))}"
+        "is not a table of pictures: that takes a column called path or filename and one called "
+        "label or class, or two columns without a header; its first row is {row}",
+        row=shortened(";".join(head)),
     )
 
 
 def _classes(labels: dict[str, str]) -> tuple[list[str], dict[str, int]]:
-    """Class names in order, and the position of each label. Numbers are in their own order, and
-    written plainly: 00014 and 14.0 are 14.
+    """Class names in order, and the position of each label. Numbers are in numeric order, and
+    normalized: 00014 and 14.0 become 14.
     """
     present = sorted(set(labels.values()))
     numbers = {label: _NUMBER.fullmatch(label) for label in present}

@@ -1,7 +1,7 @@
-"""A tar, plain or compressed, of class folders; never unpacked to the disk.
+"""A tar of class folders, plain or compressed; never unpacked to disk.
 
-Python's `tarfile` reads what a header's length says into memory, and has been caught in endless
-loops by forged ones, so the few fields that are needed are read here.
+Python's `tarfile` reads into memory whatever length a header claims, and forged headers have sent
+it into endless loops, so the few fields that are needed are read here.
 """
 
 from __future__ import annotations
@@ -23,28 +23,34 @@ from bdshift.images.sources.naming import (
 )
 from bdshift.images.sources.unpack import Forward, is_compressed, open_unpacked
 from bdshift.jobs import SILENT, JobContext
+from bdshift.words import Sentence
 
 _BLOCK = 512
-_MAX_EXTENDED = 1024 * 1024  # bytes of names and attributes before one member
-_MAX_PICTURE = 64 * 1024 * 1024
-_REPORT_EVERY = 8192
-_LINKS = {b"1": "a hard link", b"2": "a link"}
-_DEVICES = {b"3": "a device", b"4": "a device", b"6": "a pipe"}
+_MAX_EXTENDED_BYTES = 1024 * 1024  # names and attributes in front of one member
+_MAX_PICTURE_BYTES = 64 * 1024 * 1024
+_REPORT_EVERY = 8192  # files
+_NO_FILES = {
+    b"1": Sentence("a hard link in an archive is not followed"),
+    b"2": Sentence("a link in an archive is not followed"),
+    b"3": Sentence("a device"),
+    b"4": Sentence("a device"),
+    b"6": Sentence("a pipe"),
+}
 
 
 @dataclass(frozen=True)
 class _Member:
-    """``reason`` is why it cannot be a picture, if it cannot."""
+    """``reason`` is why it cannot be a picture, or None."""
 
     name: str
     start: int
     size: int
-    reason: str | None
+    reason: Sentence | None
 
 
 class TarImages(Source):
-    """Members of class folders. A plain tar is read where its pictures lie; those of a compressed
-    one are kept in memory, as it can only be read from its start.
+    """Members in class folders. In a plain tar, pictures are read in place; those of a compressed
+    one are kept in memory, since it can only be read from its start.
     """
 
     def __init__(self, path: Path, job: JobContext = SILENT) -> None:
@@ -54,9 +60,10 @@ class TarImages(Source):
         spans: dict[str, tuple[int, int]] = {}
         kept: dict[str, bytes] = {}
         skipped = []
-        too_long = (
-            f"unpacks to more than {MAX_UNPACKED >> 20} MiB; unpack it to a folder, or to a "
-            "plain .tar, and open that"
+        too_long = Sentence(
+            "unpacks to more than {most} MiB; unpack it to a folder, or to a plain .tar, and open "
+            "that",
+            {"most": MAX_UNPACKED >> 20},
         )
         end = path.stat().st_size
         with open_unpacked(path) as stream:
@@ -68,9 +75,9 @@ class TarImages(Source):
                 if reason is None and not all(map(is_visible, parts)):
                     continue
                 if reason is None and not packed and member.start + member.size > end:
-                    reason = "the archive is cut short"
-                if reason is None and packed and member.size > _MAX_PICTURE:
-                    reason = "larger than 64 MiB"
+                    reason = Sentence("the archive is cut short")
+                if reason is None and packed and member.size > _MAX_PICTURE_BYTES:
+                    reason = Sentence("larger than 64 MiB")
                 if reason is not None:
                     skipped.append(Skipped(shortened(name), reason))
                     continue
@@ -102,12 +109,16 @@ class TarImages(Source):
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether a file that starts with these 512 bytes is a tar: its first header adds up."""
+    """Whether a file that starts with these 512 bytes is a tar: the checksum of its first header is
+    right.
+    """
     return len(head) == _BLOCK and any(head) and _checksum_fits(head)
 
 
 def _checksum_fits(header: bytes) -> bool:
-    """The sum of a header's bytes, with the sum itself as spaces; some old programs sum signed."""
+    """Compares the sum of a header's bytes, with the checksum itself as spaces; some old programs
+    sum signed bytes.
+    """
     claimed = _number(header[148:156])
     rest = header[:148] + b" " * 8 + header[156:]
     unsigned = sum(rest)
@@ -115,7 +126,7 @@ def _checksum_fits(header: bytes) -> bool:
 
 
 def _number(field: bytes) -> int | None:
-    """Octal digits, or base 256 for what is too large for them; None if it is neither."""
+    """Octal digits, or base 256 for larger numbers; None if it is neither."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0")
@@ -129,11 +140,11 @@ def _text(field: bytes) -> str:
 
 
 def _members(stream: Forward) -> Iterator[_Member]:
-    """What a tar holds, folders left out. The caller may read of a member before it asks for the
-    next one.
+    """What a tar holds, except for folders. The caller may read from a member before it asks for
+    the next one.
 
-    Ends at the closing zeros, the end of the file, or where a header does not add up, which is a
-    member of its own with a reason.
+    Ends at the closing zeros, the end of the file, or an invalid header, which is yielded as a
+    member with a reason.
     """
     long_name: str | None = None
     attributes: dict[str, str] = {}
@@ -141,8 +152,9 @@ def _members(stream: Forward) -> Iterator[_Member]:
         kind = header[156:157]
         size = _number(header[124:136])
         extended = kind in (b"x", b"L", b"K", b"g")
-        if not _checksum_fits(header) or size is None or (extended and size > _MAX_EXTENDED):
-            yield _Member("…", stream.position, 0, "the archive is broken from here on")
+        if not _checksum_fits(header) or size is None or (extended and size > _MAX_EXTENDED_BYTES):
+            broken = Sentence("the archive is broken from here on")
+            yield _Member("…", stream.position, 0, broken)
             return
         if extended:
             data = stream.read(size)
@@ -159,8 +171,8 @@ def _members(stream: Forward) -> Iterator[_Member]:
         declared = attributes.get("size", "")
         if declared.isascii() and declared.isdecimal() and len(declared) < 19:
             size = int(declared)
-        if kind in _LINKS or kind in _DEVICES:
-            size = 0  # whatever it says: nothing follows
+        if kind in _NO_FILES:
+            size = 0  # whatever the header says: nothing follows
         start = stream.position
         if kind != b"5":
             yield _Member(name, start, size, _reason(kind, attributes))
@@ -168,18 +180,16 @@ def _members(stream: Forward) -> Iterator[_Member]:
         long_name, attributes = None, {}
 
 
-def _reason(kind: bytes, attributes: dict[str, str]) -> str | None:
-    if kind in _LINKS:
-        return f"{_LINKS[kind]} in an archive is not followed"
-    if kind in _DEVICES:
-        return _DEVICES[kind]
+def _reason(kind: bytes, attributes: dict[str, str]) -> Sentence | None:
+    if kind in _NO_FILES:
+        return _NO_FILES[kind]
     if kind not in (b"0", b"7", b"\0") or any(key.startswith("GNU.sparse") for key in attributes):
-        return "not a plain file"
+        return Sentence("not a plain file")
     return None
 
 
 def _attributes(data: bytes) -> dict[str, str]:
-    """The records of an extended header, each ``length key=value`` and a line end."""
+    """The records of an extended header, each ``length key=value`` with a line end."""
     found = {}
     position = 0
     while position < len(data):
@@ -187,7 +197,7 @@ def _attributes(data: bytes) -> dict[str, str]:
         length = int(digits) if digits.isdigit() else 0
         end = position + length
         if length <= len(digits) + 1 or end > len(data):
-            break  # broken: a record is longer than the text of its length
+            break  # broken: a record is longer than the digits of its length
         key, _, value = data[position + len(digits) + 1 : end - 1].partition(b"=")
         found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
         position = end

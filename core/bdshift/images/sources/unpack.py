@@ -1,4 +1,4 @@
-"""Compressed files are read forward, in bounded steps, up to a bounded length."""
+"""Reads compressed files forward only, in bounded steps, up to a bounded length."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from bdshift.errors import InputError
+from bdshift.words import Sentence
 
 UNPACK_ERRORS = (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error)
-"""What reading a broken compressed file raises."""
+"""Errors that reading a broken compressed file raises."""
 
 _BLOCK = 1024 * 1024
-_XZ_MEMORY = 128 * 1024 * 1024
-"""For the dictionary of an xz file, which may ask for 4 GiB; `xz -9` takes 65 MiB."""
+_MAX_XZ_MEMORY = 128 * 1024 * 1024
+"""Bytes for the dictionary of an xz file, which may ask for 4 GiB; `xz -9` takes 65 MiB."""
 
 
 class _XzStream(io.RawIOBase):
-    """An xz file, unpacked. `lzma.open` has no limit of memory."""
+    """An unpacked xz file. `lzma.open` has no memory limit."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
-        self._unpack = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+        self._unpack = lzma.LZMADecompressor(memlimit=_MAX_XZ_MEMORY)
 
     def readable(self) -> bool:
         return True
@@ -39,7 +40,7 @@ class _XzStream(io.RawIOBase):
                 rest = (self._unpack.unused_data or self._file.read(_BLOCK)).lstrip(b"\0")
                 if not rest:
                     return 0
-                self._unpack = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+                self._unpack = lzma.LZMADecompressor(memlimit=_MAX_XZ_MEMORY)
             else:
                 rest = self._file.read(_BLOCK) if self._unpack.needs_input else b""
                 if not rest and self._unpack.needs_input:
@@ -61,12 +62,12 @@ _OPENERS: dict[bytes, Callable[[Path], object]] = {
 
 
 def is_compressed(head: bytes) -> bool:
-    """Whether a file that starts like this is a gzip, bzip2 or xz file."""
+    """Whether a file that starts like this is in gzip, bzip2 or xz format."""
     return head.startswith(tuple(_OPENERS))
 
 
 def open_unpacked(path: Path) -> BinaryIO:
-    """The bytes inside a gzip, bzip2 or xz file, or the file's own if it is neither."""
+    """The bytes inside a gzip, bzip2 or xz file, or the file's own if it is none of them."""
     with path.open("rb") as stream:
         head = stream.read(8)
     for start, opener in _OPENERS.items():
@@ -76,14 +77,14 @@ def open_unpacked(path: Path) -> BinaryIO:
 
 
 class Forward:
-    """A stream read forward only; at most ``most`` bytes of it, if that is given.
+    """A stream that is only read forward, at most ``most`` bytes of it if that is given.
 
     Attributes:
-        position: bytes read or passed over so far.
+        position: bytes read or skipped so far.
     """
 
-    def __init__(self, stream: BinaryIO, most: int | None, too_long: str) -> None:
-        """``too_long`` is the sentence of the `InputError` beyond ``most``."""
+    def __init__(self, stream: BinaryIO, most: int | None, too_long: Sentence) -> None:
+        """``too_long`` is what the `InputError` beyond ``most`` says."""
         self._stream = stream
         self._most = most
         self._too_long = too_long
@@ -94,7 +95,7 @@ class Forward:
             stream.seek(0)
 
     def read(self, count: int) -> bytes:
-        """The next ``count`` bytes, fewer at the end only."""
+        """The next ``count`` bytes; fewer only at the end."""
         parts = []
         self._advance(count)
         while count and (part := self._stream.read(min(count, _BLOCK))):
@@ -103,7 +104,7 @@ class Forward:
         return b"".join(parts)
 
     def skip(self, count: int) -> None:
-        """Pass over the next ``count`` bytes."""
+        """Skip the next ``count`` bytes."""
         self._advance(count)
         if self._end is not None:
             self._stream.seek(min(self.position, self._end))  # a system may refuse far more
