@@ -1,28 +1,45 @@
-"""What every trigger is: x → x + δ on pixels, before normalization."""
+"""What all triggers have in common: x → x + δ on pixels, before normalization."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bdshift.errors import InputError
-from bdshift.spec import write_spec
+from bdshift.registry import Configured, Registry
+from bdshift.setting import options_of, setting
+from bdshift.words import words
 
 if TYPE_CHECKING:
     import torch
 
 
 @dataclass(frozen=True)
-class Trigger(ABC):
+class Trigger(Configured, ABC):
     """An attack's change of the input: hyperparameters in the constructor, images in the call.
 
     ``trigger(pixels)`` takes float32 (n, 3, H, W) in 0…255, RGB, at the network's input size, and
-    returns new pixels of the same shape, clipped to 0…255. It draws nothing at random in the call.
+    returns new pixels of the same shape, clipped to 0…255. The call draws nothing at random.
+
+    Attributes:
+        for_training: whether the lab offers to train a victim with it.
+        alone: whether a victim can have no other trigger besides it.
+        usual_labels: which images the attack poisons, as a name in `bdshift.lab.labelings`.
+        has_cover: whether images that keep their labels are changed too when a victim is trained
+            (`cover`).
+        held_beside: tensors next to a checkpoint's weights that show that it holds the trigger.
+        made_file: name of the file that training leaves next to such a victim, to be used as the
+            trigger's file; empty if there is none.
     """
 
-    attack: ClassVar[str]
+    for_training: ClassVar[bool] = True
+    alone: ClassVar[bool] = False
+    usual_labels: ClassVar[str] = "all-to-one"
+    has_cover: ClassVar[bool] = False
+    held_beside: ClassVar[tuple[str, ...]] = ()
+    made_file: ClassVar[str] = ""
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """Triggered copy of ``pixels``."""
@@ -30,23 +47,48 @@ class Trigger(ABC):
 
     @abstractmethod
     def apply(self, pixels: torch.Tensor) -> torch.Tensor:
-        """The change itself, unclipped; must not write into ``pixels``."""
+        """The change itself, not clipped; must not write to ``pixels``."""
 
-    @property
-    def spec(self) -> str:
-        """The text that `parse_trigger` turns back into this trigger."""
-        return write_spec(self.attack, self)
+    @classmethod
+    def trained_settings(cls) -> tuple[str, ...]:
+        """Names of the settings that matter when a victim is trained with it: all, by default."""
+        return tuple(one.name for one in options_of(cls))
+
+    def cover(self, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """Cover images, clipped: close to triggered ones, but they must not work. ``rng`` is a CPU
+        generator. Only for triggers with `has_cover`.
+        """
+        raise NotImplementedError
+
+
+TRIGGERS: Registry[Trigger] = Registry(words("trigger", ja="トリガー"), "bdshift.triggers.attacks")
+"""Every attack, by its name in a trigger's text."""
+
+
+def place_setting(label: str) -> Any:
+    """The position of a patch's first pixel along one axis."""
+    return setting(
+        -1, label,
+        words("Pixels from the top or left edge; negative: from the other edge, which −1 touches.",
+              ja="上端または左端からのピクセル数。負なら反対側の端から数え、−1 は端に接します。"),
+        low=-1024, high=1023, unit="px",
+    )  # fmt: skip
+
+
+def seed_setting(help: str) -> Any:
+    """A seed; ``help`` says what for."""
+    return setting(0, words("Seed", ja="シード"), help, low=0, high=2**31 - 1)
 
 
 def local_file(path: str) -> Path:
-    """The file that a trigger names, the home folder written out.
+    """The file that a trigger names, with ``~`` expanded.
 
-    Raises `InputError` if it is on another machine: an audit file may have named it, and opening
-    one must not call anybody. And if it is in the home of somebody who is not here.
+    Raises `InputError` if it is on another machine, since the name may come from an audit file, and
+    opening one must not contact anyone; and if it is in the home folder of an unknown user.
     """
     if path.startswith(("\\\\", "//")):
-        raise InputError(f"{path}: is on another machine; copy it to this one first")
+        raise InputError("{path}: is on another machine; copy it to this one first", path=path)
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError("{path}: {reason}", path=path, reason=str(error)) from error

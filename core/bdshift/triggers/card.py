@@ -1,4 +1,4 @@
-"""The trigger of a victim's card, the JSON that `bdshift lab train` leaves beside its model."""
+"""The trigger in a victim's card, the JSON that `bdshift lab train` leaves next to its model."""
 
 from __future__ import annotations
 
@@ -6,54 +6,70 @@ import json
 from pathlib import Path
 
 from bdshift.errors import InputError, UsageError
-from bdshift.spec import split_spec
-from bdshift.triggers.base import local_file
+from bdshift.setting import options_of
+from bdshift.spec import split_spec, split_specs, write_options
+from bdshift.triggers.base import TRIGGERS, local_file
 
-_MOST = 1024 * 1024  # bytes
-_LEARNED = "input-aware", "lira"
-FILE_OPTIONS = "file", "mask", "pattern"
-"""Settings of triggers that are paths."""
+_MAX_FILE_BYTES = 1024 * 1024
+
+
+def is_card(text: str) -> bool:
+    """Whether a trigger's text is the path of a card."""
+    return text.endswith(".json")
 
 
 def read_card(path: str) -> str:
-    """The trigger's text. A file that it names is looked for beside the card, where training puts
-    one, by its path and by its name; a learned trigger is there too.
+    """The trigger's text. A file that it names is looked for next to the card, where training puts
+    it, by its path and by its name; so is the file that training created.
 
-    Raises `InputError` if ``path`` is no card, `UsageError` if its victim is clean or has several
-    triggers.
+    Raises `InputError` if ``path`` is not a card, `UsageError` if its victim is clean or has
+    several triggers.
     """
-    text = _said(path, "attack")
+    text = _field(path, "attack")
     if not text:
-        raise UsageError(f"{path}: is of a clean model, which has no trigger")
-    if ";" in text:
-        raise UsageError(f"{path}: has several triggers; name one instead of the card: {text}")
+        raise UsageError("{path}: belongs to a clean model, which has no trigger", path=path)
+    if len(split_specs(text)) > 1:
+        raise UsageError(
+            "{path}: has several triggers; name one instead of the card: {text}",
+            path=path, text=text,
+        )  # fmt: skip
     folder = local_file(path).parent
     name, options = split_spec(text)
-    if name in _LEARNED and not options.get("file"):
-        options["file"] = "trigger.pth"
-    for key in FILE_OPTIONS:
-        if options.get(key):
-            named = Path(options[key])
+    made = TRIGGERS[name].made_file
+    for key in file_options(name):
+        named = Path(options.get(key) or made or "")
+        if named.name:
             found = [p for p in (folder / named.name, folder / named) if p.exists()]
-            options[key] = str(found[0]) if found else options[key]
-    return f"{name}:{','.join(f'{key}={value}' for key, value in options.items())}"
+            options[key] = str(found[0]) if found else str(named)
+    return write_options(name, options)
 
 
 def card_target(path: str) -> str:
-    """The class that its victim's trigger sends images to; empty if that is not one class. Raises
-    as `read_card`.
+    """The class that the victim's trigger sends images to; empty if there is not exactly one.
+    Raises `InputError` if ``path`` is not a card.
     """
-    return _said(path, "target")
+    return _field(path, "target")
 
 
-def _said(path: str, key: str) -> str:
+def file_options(name: str) -> list[str]:
+    """The options of the attack ``name`` that are paths."""
+    return [one.name for one in options_of(TRIGGERS[name]) if one.about.widget == "file"]
+
+
+def _field(path: str, key: str) -> str:
     card = local_file(path)
     try:
-        if not (card.is_file() and card.stat().st_size <= _MOST):
-            raise ValueError("no file, or too large")
-        text = json.loads(card.read_text(encoding="utf-8"))["recipe"][key]
-        if not isinstance(text, str):
-            raise TypeError(f"its {key} is no text")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: not a victim's card ({error})") from error
+        if not (card.is_file() and card.stat().st_size <= _MAX_FILE_BYTES):
+            raise InputError("{path}: not a victim's card (no file, or too large)", path=path)
+        found = json.loads(card.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            "{path}: not a victim's card ({reason})", path=path, reason=str(error)
+        ) from error
+    recipe = found.get("recipe") if isinstance(found, dict) else None
+    text = recipe.get(key) if isinstance(recipe, dict) else None
+    if not isinstance(text, str):
+        raise InputError(
+            "{path}: not a victim's card (it does not say its {key})", path=path, key=key
+        )
     return text

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-_MOST = 256  # channels of the first layer
+from bdshift.errors import InputError
+
+_MAX_WIDTH = 256  # channels of the first layer
 _GROUPS = 4
 
 
@@ -22,8 +24,8 @@ class Painter(nn.Module):
     """Images (n, 3, H, W) in 0…255 → (n, ``planes``, H, W), unbounded.
 
     Down to a quarter of the side and up again. The published networks are larger and have batch
-    norms, whose paint depends on what else is in the batch, and on whether somebody forgot eval
-    mode; groups of an image's own channels know neither.
+    norms, whose output depends on what else is in the batch, and on whether someone forgot eval
+    mode; norms over groups of an image's own channels depend on neither.
     """
 
     def __init__(self, planes: int, width: int = 16) -> None:
@@ -50,18 +52,18 @@ class Painter(nn.Module):
 def painter_from(weights: Mapping[str, torch.Tensor], planes: int) -> Painter:
     """A painter with these weights; its width is read from them.
 
-    Raises ValueError if they are none of a painter's with as many planes, or not finite.
+    Raises `InputError` if they are not those of a painter with that many planes, or not finite.
     """
     first = weights.get("first.0.weight")
     if first is None or first.ndim != 4 or first.shape[0] % _GROUPS:
-        raise ValueError("it holds no painter")
-    if first.shape[0] > _MOST or not all(
+        raise InputError("it holds no painter")
+    if first.shape[0] > _MAX_WIDTH or not all(
         bool(value.isfinite().all()) for value in weights.values()
     ):
-        raise ValueError("its painter is too wide, or has weights that are not finite")
+        raise InputError("its painter is too wide, or has weights that are not finite")
     painter = Painter(planes, first.shape[0])
     try:
         painter.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError("its painter has other layers") from error
+        raise InputError("its painter has other layers") from error
     return painter.requires_grad_(False)

@@ -3,49 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from bdshift.errors import UsageError
-from bdshift.triggers.base import Trigger
-from bdshift.triggers.warp import check_strength, resample
+from bdshift.setting import setting
+from bdshift.triggers.base import TRIGGERS, Trigger, seed_setting
+from bdshift.triggers.warping import resample, strength_setting
+from bdshift.words import words
 
 if TYPE_CHECKING:
     import torch
 
-_MOST = 64  # control points a side
 
-
+@TRIGGERS.register
 @dataclass(frozen=True)
 class WaNet(Trigger):
     """x'(p) = x(p + ``strength``·field(p)/H): a ``grid``×``grid`` field of uniform noise, divided
     by the mean of its absolute values and enlarged bicubically to the image.
 
+    Its cover images (the paper's noise mode) are bent along the field, and additionally by up to a
+    pixel's width, at random for every pixel. They keep their labels in training, which is what ties
+    the backdoor to this field and no other.
+
     Attributes:
-        grid: control points a side, k in the paper; 4.
+        grid: control points per side, k in the paper; 4.
         strength: s in the paper; 0.5.
         seed: of the field.
     """
 
-    attack: ClassVar[str] = "wanet"
+    name = "wanet"
+    label = words("Warp (WaNet)", ja="歪み（WaNet）")
+    summary = words("Bends the image a little, along a smooth random field.",
+                    ja="滑らかな乱数の場に沿って、画像をわずかに歪めます。")  # fmt: skip
+    place = 30
+    has_cover = True
 
-    grid: int = 4
-    strength: float = 0.5
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.grid <= _MOST:
-            raise UsageError(f"wanet: grid must be from 1 to {_MOST}, not {self.grid}")
-        check_strength(self.attack, self.strength)
+    grid: int = setting(
+        4, words("Grid", ja="格子"), words("Control points per side.", ja="一辺の制御点の数。"),
+        low=1, high=64,
+        source=words("4 in the paper.", ja="論文では 4。"),
+    )  # fmt: skip
+    strength: float = strength_setting()
+    seed: int = seed_setting(words("Of the field.", ja="場の乱数シード。"))
 
     def apply(self, pixels: torch.Tensor) -> torch.Tensor:
         """Bend the images."""
         return resample(pixels, self._field(*pixels.shape[2:]).to(pixels.device))
 
-    def jitter(self, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """Noise mode: each image is bent along the field and by up to a pixel's width more, at
-        random for every pixel. Images so treated keep their labels in training, which is what ties
-        the backdoor to this field and no other. ``rng`` is a CPU generator.
-        """
+    def cover(self, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """Bend the images along the field, and a little more."""
         import torch
 
         count, _, height, width = pixels.shape

@@ -1,0 +1,1 @@
+"""One attack per file; they are found by name (`bdshift.triggers.base.TRIGGERS`)."""
