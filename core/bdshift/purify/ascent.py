@@ -1,11 +1,33 @@
-"""Unlearning the clean task, which RNP and TSBD both begin with: SGD uphill on clean images."""
+"""Unlearns the clean task, which RNP and TSBD both start with: SGD uphill on clean images."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch.nn import functional
 
 from bdshift.purify.workbench import Workbench
+from bdshift.setting import setting
+from bdshift.words import words
+
+
+def unlearn_rate_setting(default: float) -> Any:
+    """Learning rate of the ascent."""
+    return setting(
+        default, words("Unlearning rate", ja="忘却の学習率"),
+        words("Of gradient ascent, away from the clean task.",
+              ja="クリーンな課題から遠ざかる SGD の学習率。"),
+        low=0, above=True, high=10, step=0.0001, decimals=5,
+    )  # fmt: skip
+
+
+def unlearn_epochs_setting(default: int) -> Any:
+    """How many epochs the ascent may take at most."""
+    return setting(
+        default, words("Unlearning epochs", ja="忘却のエポック"), words("At most.", ja="最大値。"),
+        low=1, high=10_000,
+    )  # fmt: skip
 
 
 def unlearn(
@@ -21,7 +43,8 @@ def unlearn(
 ) -> float:
     """Ascend the cross-entropy of the images to tune on until accuracy on the last ``look`` of them
     (0: all) is not above ``least``, or ``epochs`` are over; ``rate`` is multiplied by ``grow``
-    after each. Returns the accuracy. Gradients are clipped to the norm ``clip``, before the update.
+    after each epoch. Gradients are clipped to the norm ``clip`` before the update. Returns the
+    accuracy.
     """
     tuned = bench.clean.tune
     optimizer = torch.optim.SGD(

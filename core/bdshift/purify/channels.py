@@ -15,7 +15,7 @@ from bdshift.purify.workbench import Workbench
 
 @dataclass(frozen=True)
 class Pair:
-    """A convolution, and the batch norm that its output goes into as it is; None without one."""
+    """A convolution, and the batch norm that its output goes directly into, if any."""
 
     name: str
     conv: nn.Conv2d
@@ -23,11 +23,12 @@ class Pair:
 
 
 def traced_pairs(bench: Workbench) -> list[Pair]:
-    """Every convolution in the order in which an image meets them, with the norm behind it. Which
-    one that is, two images tell: the order in which layers were made says nothing of it.
+    """Every convolution in the order in which an image passes them, with the norm after it. Two
+    images are run to find out which one that is: the order in which layers were created says
+    nothing about it.
     """
     names = {module: name for name, module in bench.network.named_modules()}
-    outputs: list[tuple[nn.Conv2d, torch.Tensor]] = []  # held, so that no two have one identity
+    outputs: list[tuple[nn.Conv2d, torch.Tensor]] = []  # kept, so that no two share an id
     behind: dict[nn.Conv2d, nn.BatchNorm2d] = {}
 
     def leaves(conv: nn.Module, _: object, output: torch.Tensor) -> None:
@@ -52,7 +53,7 @@ def traced_pairs(bench: Workbench) -> list[Pair]:
 
 
 def registered_pairs(bench: Workbench) -> list[Pair]:
-    """Every batch norm with the convolution that was made last before it, as CLP's code has it."""
+    """Every batch norm with the last convolution created before it, as in CLP's code."""
     found: list[Pair] = []
     last: tuple[str, nn.Conv2d] | None = None
     for name, module in bench.network.named_modules():
@@ -68,13 +69,13 @@ def registered_pairs(bench: Workbench) -> list[Pair]:
 
 
 def of_embedding(pairs: Sequence[Pair], dim: int) -> Pair | None:
-    """The last convolution whose channels are the ``dim`` neurons of the embedding, if any."""
+    """The last convolution whose channels are the embedding's ``dim`` neurons, if any."""
     fitting = [pair for pair in pairs if pair.conv.out_channels == dim]
     return fitting[-1] if fitting else None
 
 
 class Masks:
-    """One number a channel of every batch norm, 1 at first, that multiplies its γ."""
+    """One number per channel of every batch norm, initially 1, that multiplies its γ."""
 
     def __init__(self, bench: Workbench) -> None:
         self.names = [
@@ -99,7 +100,7 @@ class Masks:
         gains: Sequence[torch.Tensor] | None = None,
         lifts: Sequence[torch.Tensor] | None = None,
     ) -> Iterator[None]:
-        """γ·(mask + gain) and β·(1 + lift) in place of γ and β, while it lasts."""
+        """γ·(mask + gain) and β·(1 + lift) in place of γ and β, inside the block."""
 
         def masked(number: int) -> object:
             def hook(norm: nn.Module, _: object, output: torch.Tensor) -> torch.Tensor:
@@ -123,7 +124,7 @@ class Masks:
         return [value.detach().clone() for value in self.values]
 
     def load(self, saved: Sequence[torch.Tensor]) -> None:
-        """Take values that were `saved`."""
+        """Restore values that were `saved`."""
         with torch.no_grad():
             for value, old in zip(self.values, saved, strict=True):
                 value.copy_(old)
@@ -135,7 +136,7 @@ class Masks:
                 value.clamp_(0, 1)
 
     def cut(self, threshold: float) -> int:
-        """Set γ to zero where the mask is not above ``threshold``; returns how many."""
+        """Set γ to zero where the mask is not above ``threshold``; returns how many were."""
         count = 0
         with torch.no_grad():
             for norm, mask in zip(self.norms, self.values, strict=True):
@@ -147,7 +148,9 @@ class Masks:
 
 @contextmanager
 def fixed_statistics(network: nn.Module) -> Iterator[None]:
-    """Batch norms in training mode use each batch's statistics, and remember none of them."""
+    """Inside the block, batch norms in training mode use each batch's statistics, but do not
+    remember them.
+    """
     norms = [
         part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)
     ]

@@ -1,6 +1,6 @@
 """The clean images that a purification may see: some to tune on, the rest held out to choose by.
 
-Nothing else goes into a method. Triggered images and test images have no place here, so what a
+A method is given nothing else. Triggered images and test images have no place here, so what a
 method chooses, or when it stops, cannot depend on them.
 """
 
@@ -17,12 +17,12 @@ from bdshift.images.collection import ImageCollection, ImageFile
 from bdshift.images.loader import content_hash, decode_all
 from bdshift.jobs import SILENT, JobContext
 
-_LEAST = 2  # images of each part
+_MIN_IMAGES = 2  # of each part
 
 
 @dataclass(frozen=True)
-class Part:
-    """Images as bytes, and their classes.
+class LabeledImages:
+    """Images as 8-bit pixels, and their classes.
 
     Attributes:
         pixels: uint8 (n, 3, s, s), RGB, at the network's input size.
@@ -35,41 +35,41 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, rows: torch.Tensor | slice) -> Part:
-        """Some of them."""
-        return Part(self.pixels[rows], self.labels[rows])
+    def __getitem__(self, rows: torch.Tensor | slice) -> LabeledImages:
+        """A part of them."""
+        return LabeledImages(self.pixels[rows], self.labels[rows])
 
-    def to(self, device: torch.device) -> Part:
-        """The same on a device."""
-        return Part(self.pixels.to(device), self.labels.to(device))
+    def to(self, device: torch.device) -> LabeledImages:
+        """The same images on a device."""
+        return LabeledImages(self.pixels.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class CleanData:
-    """``tune`` is learned from; ``held`` is only ever looked at, to choose and to stop.
+    """``tune`` is learned from; ``held`` is only looked at, to choose and to stop.
 
-    ``preprocess`` turns rows of either into what the network takes, float32.
+    ``preprocess`` turns rows of either into the network's input, float32.
     """
 
-    tune: Part
-    held: Part
+    tune: LabeledImages
+    held: LabeledImages
     preprocess: Callable[[torch.Tensor], torch.Tensor]
 
 
 def check_held(held: float) -> None:
-    """Raise `UsageError` if ``held`` is no share that can be held out."""
+    """Raise `UsageError` if ``held`` is not a share that can be held out."""
     if not 0 < held < 1:
-        raise UsageError(f"the held-out share must be between 0 and 1, not {held}")
+        raise UsageError("the held-out share must be between 0 and 1, not {value}", value=held)
 
 
 def split_clean(
-    part: Part,
+    part: LabeledImages,
     preprocess: Callable[[torch.Tensor], torch.Tensor],
     *,
     held: float = 0.2,
     seed: int = 0,
 ) -> CleanData:
-    """Hold out a share of every class, at random from ``seed``.
+    """Hold out a random share of every class, drawn with ``seed``.
 
     Raises `UsageError` if ``held`` is not in (0, 1), `InputError` if there are too few images.
     """
@@ -85,13 +85,15 @@ def split_clean(
         kept.append(rows[:count])
     mask = np.zeros(len(labels), dtype=bool)
     mask[np.concatenate(kept) if kept else []] = True
-    if mask.sum() < _LEAST or (~mask).sum() < _LEAST:
-        raise InputError(f"{len(labels)} clean images are too few to hold some of them out")
+    if mask.sum() < _MIN_IMAGES or (~mask).sum() < _MIN_IMAGES:
+        raise InputError(
+            "{count:|clean image is|clean images are} too few to hold some out", count=len(labels)
+        )
     out = torch.from_numpy(mask)
     return CleanData(part[~out], part[out], preprocess)
 
 
-def read_part(
+def read_images(
     collection: ImageCollection,
     files: Sequence[ImageFile],
     class_of_folder: Sequence[int],
@@ -99,14 +101,15 @@ def read_part(
     *,
     expected: str | None = None,
     job: JobContext = SILENT,
-) -> Part:
+) -> LabeledImages:
     """Decode images at ``size`` pixels.
 
-    Raises `InputError` if their hash (`content_hash`) is not the ``expected`` one, and as
-    `decode_all` does.
+    Raises `InputError` if their hash (`content_hash`) is not the ``expected`` one.
     """
     batch = decode_all(collection, files, size, job=job)
     if expected is not None and content_hash(batch.files, batch.digests) != expected:
-        raise InputError(f"{collection.path}: is not the set that was audited (hash differs)")
+        raise InputError(
+            "{path}: is not the set that was audited (its hash differs)", path=collection.path
+        )
     labels = torch.from_numpy(np.asarray(class_of_folder)[batch.labels])
-    return Part(torch.from_numpy(batch.pixels), labels)
+    return LabeledImages(torch.from_numpy(batch.pixels), labels)

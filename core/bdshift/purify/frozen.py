@@ -1,7 +1,7 @@
-"""Tuning only the last layers: what the first ones give is computed once and kept.
+"""Tunes only the last layers: the output of the first ones is computed once and kept.
 
-Whatever the images, the layers before the first that is tuned always give the same, so an epoch
-costs only the passes through the rest.
+The layers before the first tuned one always give the same output for an image, so an epoch costs
+only the passes through the rest.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import torch
 from torch import nn
 
 from bdshift.errors import UsageError
-from bdshift.purify.clean_data import Part
+from bdshift.purify.clean_data import LabeledImages
 from bdshift.purify.workbench import BATCH, Workbench
 
-_SAME = 1e-4  # relative difference up to which the rest of a network is the rest of it
+_MAX_DIFFERENCE = 1e-4  # relative; up to this, φ computed from a layer on counts as the same
 
 
 class _Given(nn.Module):
-    """Gives what it was told to, whatever comes in."""
+    """Returns a preset value, whatever its input."""
 
     value: torch.Tensor
 
@@ -29,34 +29,37 @@ class _Given(nn.Module):
 
 
 class _Tail(nn.Module):
-    """``network`` from its child ``before[-1]`` on, whose output is the input. The children after
-    it are the network's own.
+    """The part of ``network`` after its child ``before[-1]``, whose output is the input here. The
+    children after it are the network's own.
     """
 
     def __init__(self, network: nn.Module, before: list[str]) -> None:
         super().__init__()
         self._given = _Given()
         self._rest = copy.copy(network)
-        self._rest._modules = dict(network._modules)  # a copy, for the network keeps all its own
+        self._rest._modules = dict(network._modules)  # a copy: the network keeps all of its own
         for name in before:
             setattr(self._rest, name, nn.Identity())
         setattr(self._rest, before[-1], self._given)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         self._given.value = features
-        found: torch.Tensor = self._rest(features[:, :1, :1, :1])  # which nothing looks at
+        found: torch.Tensor = self._rest(features[:, :1, :1, :1])  # nothing uses this input
         return found
 
 
 def tune_from(bench: Workbench, first: str) -> None:
-    """Fix everything before the child ``first`` of the network, batch norms included, and let
-    ``bench`` work on its input from now on.
+    """Fix everything before the network's child ``first``, including batch norms, and let ``bench``
+    work on the input of that child from now on.
 
-    Raises `UsageError` if there is no such child, or the network is no chain up to it.
+    Raises `UsageError` if there is no such child, or the network up to it is not a chain.
     """
     names = [name for name, _ in bench.network.named_children()]
     if first not in names[1:]:
-        raise UsageError(f"{first!r} is no layer to tune from; there are {', '.join(names[1:])}")
+        raise UsageError(
+            "{layer} is not a layer to tune from; choose one of {names}",
+            layer=repr(first), names=tuple(names[1:]),
+        )  # fmt: skip
     before = names[: names.index(first)]
     layer = bench.network.get_submodule(first)
     tail = _Tail(bench.network, before)
@@ -79,8 +82,8 @@ def tune_from(bench: Workbench, first: str) -> None:
     bench.through = tail
     bench.clean = replace(
         bench.clean,
-        tune=Part(tuned, bench.clean.tune.labels),
-        held=Part(held, bench.clean.held.labels),
+        tune=LabeledImages(tuned, bench.clean.tune.labels),
+        held=LabeledImages(held, bench.clean.held.labels),
         preprocess=lambda features: features,
     )
 
@@ -88,14 +91,22 @@ def tune_from(bench: Workbench, first: str) -> None:
 def _check(
     bench: Workbench, tail: nn.Module, features: torch.Tensor, whole: torch.Tensor, first: str
 ) -> None:
-    """Whether ``tail`` gives φ as the whole network does."""
+    """Raise `UsageError` unless ``tail`` gives the same φ as the whole network."""
     bench.through = tail
     try:
         with torch.no_grad():
             found = bench.phi(features)
-    except Exception as error:  # whatever a network that is no chain makes of its own layers
-        raise UsageError(f"this network cannot be split before {first!r}") from error
+    except Exception as error:  # whatever a network that is not a chain does with its layers
+        raise UsageError(
+            "this network cannot be split before {layer}", layer=repr(first)
+        ) from error
     finally:
         bench.through = bench.network
-    if found.shape != whole.shape or (found - whole).abs().max() > _SAME * whole.abs().max():
-        raise UsageError(f"this network cannot be split before {first!r}: it is no chain of layers")
+    if (
+        found.shape != whole.shape
+        or (found - whole).abs().max() > _MAX_DIFFERENCE * whole.abs().max()
+    ):
+        raise UsageError(
+            "this network cannot be split before {layer}: it is not a chain of layers",
+            layer=repr(first),
+        )

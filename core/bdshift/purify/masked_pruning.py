@@ -1,22 +1,40 @@
-"""What ANP and RNP share: channels cut by learned masks, as many as held-out accuracy allows."""
+"""What ANP and RNP share: cuts channels by learned masks, as many as held-out accuracy allows."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
 
+from bdshift.purify import quantities as q
 from bdshift.purify.channels import Masks, of_embedding, traced_pairs
 from bdshift.purify.method import Step
 from bdshift.purify.tuning import clean_loss, held_out
 from bdshift.purify.workbench import Workbench
+from bdshift.setting import setting
+from bdshift.words import words
 
 _THRESHOLDS = np.arange(0.05, 1.0, 0.05)
 
+CUT_COST = words("Lost through the cut, on the held-out images, absolute.",
+                 ja="切断による、ホールドアウト画像での低下（絶対値）。")  # fmt: skip
+
+
+def threshold_setting(source: str) -> Any:
+    """The mask up to which channels are cut."""
+    return setting(
+        0.0, words("Threshold", ja="しきい値"),
+        words("Channels whose mask is not above it are cut. 0: as many as accuracy allows.",
+              ja="マスクがこれ以下のチャネルを切ります。0：正解率が許すだけ。"),
+        low=0, high=1, step=0.05, decimals=2, source=source,
+    )  # fmt: skip
+
 
 def prune(bench: Workbench, masks: Masks, threshold: float, tolerance: float, number: int) -> Step:
-    """Cut what is masked to ``threshold`` or less; with 0, to the highest one, in steps of 0.05,
-    that costs no more than ``tolerance`` of held-out accuracy. The methods' own code looks at the
-    attack success for that, or leave it to the reader. A neuron's rank is 1 − its mask.
+    """Cut what is masked to ``threshold`` or less. With 0, that is the highest threshold, in steps
+    of 0.05, that costs no more than ``tolerance`` of held-out accuracy; the methods' own code looks
+    at the attack success to choose it, or leaves it to the reader. A neuron's rank is 1 − its mask.
     """
     bench.state["cut"] = True  # called again after a crash, there is nothing left to do
     pair = of_embedding(traced_pairs(bench), bench.head.in_features)
@@ -40,7 +58,7 @@ def prune(bench: Workbench, masks: Masks, threshold: float, tolerance: float, nu
             threshold = float(some)
     count = masks.cut(threshold) if threshold else 0
     score, figures = held_out(bench, clean_loss(bench))
-    return Step(number, score, {"cut": float(count), "threshold": threshold, **figures}, final=True)
+    return Step(number, score, {q.CUT: float(count), q.THRESHOLD: threshold, **figures}, final=True)
 
 
 def _accuracy(bench: Workbench) -> float:

@@ -1,32 +1,36 @@
-"""What every purification method is: hyperparameters in the constructor, one generator of steps."""
+"""What all purification methods have in common: hyperparameters in the constructor, and one
+generator of steps.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from bdshift.errors import UsageError
 from bdshift.purify.workbench import Workbench
-from bdshift.spec import write_spec
+from bdshift.registry import Configured, Registry
+from bdshift.setting import setting
+from bdshift.words import words
 
-Form = Literal["fixed", "reference"]
-"""Of a method whose published code is flawed: mended, or as published. What code chooses by test
-images or attack success has no reference form here: no method is given those.
+Variant = Literal["fixed", "reference"]
+"""Form of a method whose published code is flawed: with the flaws fixed, or as published. Choices
+that the code makes by test images or attack success have no reference form here: no method is given
+those.
 """
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where a method stands after an epoch, or after one thing that it tried.
+    """The state of a method after an epoch, or after one thing that it tried.
 
     Attributes:
         number: from 0.
-        score: how good the network is now, from held-out clean images alone; the best is kept. None
-            if it is amid its work, and nobody would want it as it is.
-        figures: what to show: losses, held-out accuracy, norms.
-        final: whether this must be the result, whatever scored better before.
+        score: how good the network is now, judged by held-out clean images alone; the best is kept.
+            None in the middle of the work, when the network is of no use.
+        figures: what to show, by the names of `bdshift.purify.quantities`.
+        final: whether this must be the result, even if an earlier step scored better.
     """
 
     number: int
@@ -36,41 +40,54 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Method(ABC):
-    """A way to take a backdoor out of ``bench.network``.
+class Method(Configured, ABC):
+    """A way to remove a backdoor from ``bench.network``.
 
-    `steps` changes the network and yields a `Step` after each stretch of work; nothing is ever sent
-    back into it, so what is measured for a report between two steps cannot reach it. All that it
-    must find again after a crash it keeps in ``bench.state`` before it yields: called with such a
-    state it goes on from there, and ends with the same weights, bit for bit. If it tells neurons of
-    the backdoor from others, it leaves ``bench.state["ranking"]``, float (d,): the more suspicious
-    a neuron of the embedding, the higher.
+    `steps` changes the network and yields a `Step` after each stretch of work. Nothing is ever sent
+    back into it, so what is measured between two steps for a report cannot reach it. Everything
+    that it needs after a crash it stores in ``bench.state`` before it yields: called with such a
+    state, it continues from there and ends with the same weights, bit for bit. If it can tell the
+    backdoor's neurons from others, it leaves ``bench.state["ranking"]``, float (d,): the more
+    suspicious a neuron of the embedding, the higher.
+
+    `place` follows the time that methods take: all of them are run in that order.
+
+    Attributes:
+        takes_neurons: the setting for neurons selected by hand, such as "3+17"; "" without one.
+        table_rows: its rows in the papers' tables: names, and the methods' texts.
+        published_rows: rows of it as published, where its published code is flawed.
+        quick_rows: other texts for some of these rows, for tables that are made on a CPU.
+        ranks_by_shift: whether it ranks the neurons by the shift, which is known already.
     """
 
-    name: ClassVar[str]
+    takes_neurons: ClassVar[str] = ""
+    table_rows: ClassVar[tuple[tuple[str, str], ...]] = ()
+    published_rows: ClassVar[tuple[tuple[str, str], ...]] = ()
+    quick_rows: ClassVar[tuple[tuple[str, str], ...]] = ()
+    ranks_by_shift: ClassVar[bool] = False
 
     @abstractmethod
     def steps(self, bench: Workbench) -> Iterator[Step]:
         """Do the work."""
 
     @property
-    def spec(self) -> str:
-        """The text that `bdshift.purify.parse_method` turns back into this method."""
-        return write_spec(self.name, self)
-
-    @property
     @abstractmethod
     def total(self) -> int:
-        """How many steps there will be at most."""
+        """The largest number of steps."""
 
 
-def check_form(name: str, form: str) -> None:
-    """Raise `UsageError` if it is no `Form`."""
-    if form not in ("fixed", "reference"):
-        raise UsageError(f"{name}: form is fixed or reference, not {form!r}")
+METHODS: Registry[Method] = Registry(words("method", ja="手法"), "bdshift.purify.methods")
+"""Every method, by its name in a method's text."""
 
 
-def check_tolerance(tolerance: float) -> None:
-    """Raise `UsageError` if it is no share."""
-    if not 0 <= tolerance <= 1:
-        raise UsageError(f"tolerance is a share from 0 to 1, not {tolerance}")
+def variant_setting(help: str) -> Any:
+    """Whether the published code's flaws are fixed; ``help`` says which ones."""
+    return setting("fixed", words("Form", ja="形式"), help)
+
+
+def tolerance_setting(default: float, help: str) -> Any:
+    """How much held-out accuracy a cut or an epoch may cost."""
+    return setting(
+        default, words("Maximum accuracy loss", ja="許容する正解率の低下"), help, low=0, high=1,
+        step=0.01, decimals=3,
+    )  # fmt: skip

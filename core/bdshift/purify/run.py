@@ -1,4 +1,4 @@
-"""Runs a method: keeps the best network, survives being stopped or killed, touches no source."""
+"""Runs a method: keeps the best network, survives being stopped or killed, changes no input."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from bdshift.arrays import array
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.errors import InputError, UsageError
 from bdshift.files import written_whole
 from bdshift.jobs import SILENT, Canceled, JobContext
-from bdshift.purify.clean_data import CleanData, Part
+from bdshift.purify.clean_data import CleanData, LabeledImages
 from bdshift.purify.method import Method, Step
 from bdshift.purify.workbench import Workbench, copy_network
 from bdshift.spec import split_spec
@@ -28,8 +29,8 @@ from bdshift.spec import split_spec
 
 @dataclass(frozen=True)
 class Watch:
-    """``measure`` tells about a network for a report, on images that no method sees; ``what`` says
-    with which trigger and images, so that figures of another are not taken for these.
+    """``measure`` evaluates a network for a report, on images that no method sees; ``what`` says
+    with which trigger and images, so that the figures are not confused with those of another watch.
     """
 
     what: str
@@ -37,8 +38,8 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A step as it is reported: the method's own figures, and what was watched beside it."""
+class StepRecord:
+    """A step as reported: the method's own figures, and what was watched along with them."""
 
     step: Step
     watched: dict[str, float]
@@ -47,43 +48,43 @@ class Row:
 
 @dataclass(frozen=True)
 class Purified:
-    """What came out.
+    """The result of a purification.
 
     Attributes:
-        weights: the purified network's state dict, float32, on the CPU; None where an audit file
-            was saved without.
+        weights: the purified network's state dict, float32, on the CPU; None if the audit file was
+            saved without it.
         method: its text.
         target, seed: as given.
-        rows: the history, a row a step.
+        rows: the history, one row per step.
         kept: number of the step whose network was kept.
-        complete: False if it was canceled, and the best until then kept.
-        forwards, backwards: images that went through the network, each way.
+        complete: False if it was canceled, and the best network so far was kept.
+        forwards, backwards: number of images that went through the network in each direction.
         seconds: of work, over all sessions.
         ranking: how suspicious the method found each neuron of the network that it was given,
-            float32 (d,), finite; None if it says nothing of neurons.
+            float32 (d,), finite; None if it says nothing about neurons.
     """
 
     weights: dict[str, torch.Tensor] | None
     method: str
     target: int
     seed: int
-    rows: tuple[Row, ...]
+    rows: tuple[StepRecord, ...]
     kept: int
     complete: bool
     forwards: int
     backwards: int
     seconds: float
-    ranking: NDArray[np.float32] | None = None
+    ranking: NDArray[np.float32] | None = array("d", dtype=np.float32, default=None)
 
     @property
     def name(self) -> str:
-        """Of its method, without the settings."""
+        """The method's name, without the settings."""
         return split_spec(self.method)[0]
 
     def applied_to(self, classifier: Classifier) -> Classifier:
-        """The purified classifier, from the one that was purified, which is not touched.
+        """The purified classifier, made from the one that was purified, which stays unchanged.
 
-        Raises `UsageError` without weights, `InputError` if they are of another network.
+        Raises `UsageError` without weights, `InputError` if they belong to another network.
         """
         if self.weights is None:
             raise UsageError("the audit was saved without the weights of its purified models")
@@ -91,7 +92,7 @@ class Purified:
         try:
             network.load_state_dict(self.weights)
         except (RuntimeError, KeyError, TypeError) as error:
-            raise InputError("the weights are of another network than the audited one") from error
+            raise InputError("the weights do not belong to the audited network") from error
         return replace(classifier, network=network.eval().requires_grad_(False))
 
 
@@ -111,25 +112,24 @@ def purify(
     """Purify a copy of ``classifier``.
 
     Args:
-        classifier: with its preprocessing; not touched.
-        clean: all that the method may see.
+        classifier: with its preprocessing; stays unchanged.
+        clean: everything that the method may see.
         method: with its settings.
         target: index of the poisoned class.
         shift: its embedding shift, (d,).
         seed: of the order of images.
-        watch: measured after every step; what it returns is written into the rows and shown to
-            nobody else.
-        resume: a file for the state after each step. If it exists, the run goes on from there; it
-            is left in place when the run ends, and is the caller's to remove.
+        watch: measured after every step; its results go into the rows and nowhere else.
+        resume: a file for the state after each step. If it exists, the run continues from there; it
+            is left in place when the run ends, for the caller to remove.
         device: where to work; the CPU by default.
-        job: progress. Canceled, it ends with the best until then.
+        job: progress. If it is canceled, the run ends with the best network so far.
 
     Raises `InputError` if ``resume`` holds another run or cannot be written, `UsageError` if the
-    method ran away (the logits are no longer finite) or ``seed`` is negative, `Canceled` if it was
+    method diverged (the logits are no longer finite) or ``seed`` is negative, `Canceled` if it was
     canceled before there was anything to keep.
     """
     if seed < 0:
-        raise UsageError(f"a seed is not negative, as {seed} is")
+        raise UsageError("the seed must not be negative, but is {seed}", seed=seed)
     where = device or torch.device("cpu")
     data = replace(clean, tune=clean.tune.to(where), held=clean.held.to(where))
     bench = Workbench(
@@ -140,7 +140,7 @@ def purify(
         "model": classifier.sha256, "method": method.spec, "target": target, "seed": seed,
         "data": _digest(clean.tune, clean.held, shift),
     }  # fmt: skip
-    rows: list[Row] = []
+    rows: list[StepRecord] = []
     best, kept = copy.deepcopy(bench.network.state_dict()), -1
     if resume is not None and resume.exists():
         rows, best, kept = _load(resume, identity, bench, watch, job)
@@ -153,7 +153,7 @@ def purify(
                 best, kept = copy.deepcopy(bench.network.state_dict()), step.number
             bench.network.eval()
             watched = dict(watch.measure(bench.network)) if watch is not None else {}
-            rows.append(Row(step, watched, now - began))
+            rows.append(StepRecord(step, watched, now - began))
             job.figures(step.number, method.total, {**step.figures, **watched})
             if resume is not None:
                 _save(resume, identity, bench, watch, rows, best, kept)
@@ -163,11 +163,11 @@ def purify(
             raise
         complete = False
     if _row(rows, kept).step.score == -math.inf:
-        raise UsageError(f"{method.spec}: the tuning ran away; try a smaller rate")
+        raise UsageError("{method}: training diverged; try a smaller rate", method=method.spec)
     bench.network.load_state_dict(best)
     ranking = bench.state.get("ranking")
     if ranking is not None and not ranking.isfinite().all():
-        ranking = None  # a norm without variance, for one
+        ranking = None  # from a norm without variance, for example
     return Purified(
         bench.network.cpu().state_dict(), method.spec, target, seed, tuple(rows), kept,
         complete, bench.forwards, bench.backwards, sum(row.seconds for row in rows),
@@ -181,7 +181,7 @@ def _is_better(step: Step, kept: Step | None) -> bool:
     return kept is None or kept.score is None or step.score > kept.score
 
 
-def _row(rows: list[Row], number: int) -> Row:
+def _row(rows: list[StepRecord], number: int) -> StepRecord:
     return next(row for row in rows if row.step.number == number)
 
 
@@ -190,7 +190,7 @@ def _save(
     identity: dict[str, Any],
     bench: Workbench,
     watch: Watch | None,
-    rows: list[Row],
+    rows: list[StepRecord],
     best: dict[str, Any],
     kept: int,
 ) -> None:
@@ -207,12 +207,14 @@ def _save(
     try:
         with written_whole(path) as part:
             torch.save(state, part)
-    except (OSError, RuntimeError) as error:  # torch's own, where the disk is full
-        raise InputError(f"{path}: cannot be written ({error})") from error
+    except (OSError, RuntimeError) as error:  # torch raises its own if the disk is full
+        raise InputError(
+            "{path}: cannot be written ({reason})", path=path, reason=str(error)
+        ) from error
 
 
-def _digest(tune: Part, held: Part, shift: torch.Tensor) -> str:
-    """Of all that a method sees."""
+def _digest(tune: LabeledImages, held: LabeledImages, shift: torch.Tensor) -> str:
+    """A hash of everything that a method sees."""
     digest = hashlib.sha256()
     for values in (tune.pixels, tune.labels, held.pixels, held.labels, shift.detach()):
         digest.update(np.ascontiguousarray(values.cpu().numpy()).tobytes())
@@ -221,24 +223,26 @@ def _digest(tune: Part, held: Part, shift: torch.Tensor) -> str:
 
 def _load(
     path: Path, identity: dict[str, Any], bench: Workbench, watch: Watch | None, job: JobContext
-) -> tuple[list[Row], dict[str, Any], int]:
+) -> tuple[list[StepRecord], dict[str, Any], int]:
     try:
         found = torch.load(path, map_location=bench.device, weights_only=True)
         same = found["identity"] == identity
-    except Exception as error:  # whatever a file that is no such state makes torch raise
-        raise InputError(f"{path}: holds no state of a purification") from error
+    except Exception as error:  # whatever torch raises for a file that is not such a state
+        raise InputError("{path}: holds no state of a purification", path=path) from error
     if not same:
-        raise InputError(f"{path}: holds the state of another run; remove it, or choose another")
+        raise InputError(
+            "{path}: holds the state of another run; remove it or choose another file", path=path
+        )
     bench.network.load_state_dict(found["network"])
     bench.state = found["state"]
     same_watch = found["watched"] == (watch and watch.what)
     bench.forwards, bench.backwards = found["passes"]
     rows = [
-        Row(
+        StepRecord(
             Step(row["number"], row["score"], row["figures"], row["final"]),
             row["watched"] if same_watch else {}, row["seconds"],
         )
         for row in found["rows"]
     ]  # fmt: skip
-    job.note(f"Going on after step {len(rows)}")
+    job.note("Resuming after step {number}", number=len(rows))
     return rows, found["best"], found["kept"]

@@ -1,4 +1,4 @@
-"""Gradients taken beside the weights: what FT-SAM and TSBD descend along."""
+"""Gradients taken near the weights, which FT-SAM and TSBD descend along."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from bdshift.purify.channels import fixed_statistics
 from bdshift.purify.tuning import Forward
 from bdshift.purify.workbench import Workbench
 
-_TINY = 1e-12
+_MIN_LENGTH = 1e-12  # so that nothing is divided by zero
 
 
 def sharp_gradient(
     rho: float, *, adaptive: bool, share: float = 1.0
 ) -> Callable[[Workbench, Forward], torch.Tensor]:
-    """(1 − share)·g(w) + share·g(w + r), r the steepest step of length ``rho``: ρ·g/‖g‖, or
-    ``adaptive`` ρ·w²g/‖|w|g‖ (ASAM, Kwon et al., 2021). The batch norms remember the first pass
-    alone.
+    """(1 − share)·g(w) + share·g(w + r), where r is the steepest step of length ``rho``: ρ·g/‖g‖,
+    or, if ``adaptive``, ρ·w²g/‖|w|g‖ (ASAM, Kwon et al., 2021). The batch norms only remember the
+    first pass.
     """
 
     def gradient(bench: Workbench, forward: Forward) -> torch.Tensor:
@@ -30,7 +30,7 @@ def sharp_gradient(
             scaled = (
                 [w.abs() * g for w, g in zip(weights, first, strict=True)] if adaptive else first
             )
-            length = torch.stack([g.norm() for g in scaled]).norm() + _TINY
+            length = torch.stack([g.norm() for g in scaled]).norm() + _MIN_LENGTH
             moves = [
                 (w.abs() * g if adaptive else g) * (rho / length)
                 for w, g in zip(weights, scaled, strict=True)

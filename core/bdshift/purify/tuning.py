@@ -1,4 +1,4 @@
-"""The loop that every fine-tuning shares: SGD over the clean images, resumable after each epoch."""
+"""The loop that all fine-tuning shares: SGD over the clean images, resumable after each epoch."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bdshift.errors import InputError, UsageError
+from bdshift.errors import InputError
+from bdshift.purify import quantities as q
 from bdshift.purify.method import Step
 from bdshift.purify.workbench import Workbench, shifts_of
+from bdshift.setting import setting
+from bdshift.words import words
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From φ (n, d) and labels (n,) to a scalar."""
 
 Schedule = Literal["constant", "cosine", "swinging"]
 
-_SWING = 100
-"""Updates from one end to the other: BackdoorBench's epochs, taken for updates."""
+_SWING_UPDATES = 100
+"""Updates from one end to the other: BackdoorBench's epochs, mistaken for updates."""
 
 Forward = Callable[[], torch.Tensor]
-"""The loss of a batch, computed anew at the weights as they are."""
+"""The loss of a batch at the current weights."""
 
 
 def plain_gradient(_: Workbench, forward: Forward) -> torch.Tensor:
@@ -34,14 +37,41 @@ def plain_gradient(_: Workbench, forward: Forward) -> torch.Tensor:
     return value
 
 
+def epochs_setting(default: int, source: str = "", **more: Any) -> Any:
+    """The number of epochs of a fine-tuning."""
+    return setting(
+        default, words("Epochs", ja="エポック数"),
+        words("Passes over the training images.", ja="学習画像を通す回数。"),
+        source=source, **{"low": 1, "high": 500, **more},
+    )  # fmt: skip
+
+
+def rate_setting(default: float, source: str = "") -> Any:
+    """The learning rate of SGD."""
+    return setting(
+        default, words("Learning rate", ja="学習率"),
+        words("Of SGD with momentum 0.9.", ja="モーメンタム 0.9 の SGD。"),
+        low=0, above=True, high=10, step=0.005, decimals=4, source=source,
+    )  # fmt: skip
+
+
+def batch_setting(default: int, source: str = "") -> Any:
+    """Images in one step of SGD: two or more, for the batch norms."""
+    return setting(
+        default, words("Batch", ja="バッチ"),
+        words("Images in one step.", ja="1 ステップの画像数。"),
+        low=2, high=4096, step=8, source=source,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Sgd:
-    """How to descend. Raises `UsageError` for what makes no sense.
+    """How to descend.
 
     Attributes:
         epochs, batch, rate, momentum, weight_decay: of SGD.
-        schedule: the rate stays; or falls to zero along a cosine; or swings, from ``rate`` to zero
-            in 100 updates, and back.
+        schedule: the rate stays constant; falls to zero along a cosine; or swings from ``rate`` to
+            zero in 100 updates, and back.
     """
 
     epochs: int
@@ -51,25 +81,17 @@ class Sgd:
     weight_decay: float = 5e-4
     schedule: Schedule = "constant"
 
-    def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise UsageError(f"epochs must be one or more, not {self.epochs}")
-        if self.batch < 2:
-            raise UsageError(f"a batch has two images or more (batch norm), not {self.batch}")
-        if not 0 < self.rate < math.inf:
-            raise UsageError(f"rate must be a positive number, not {self.rate}")
-
     def rate_at(self, done: int, updates: int) -> float:
-        """Learning rate after ``done`` of all updates."""
+        """The learning rate after ``done`` of all updates."""
         if self.schedule == "constant":
             return self.rate
-        length = updates if self.schedule == "cosine" else _SWING
+        length = updates if self.schedule == "cosine" else _SWING_UPDATES
         return self.rate * 0.5 * (1 + math.cos(math.pi * done / length))
 
 
 def held_out(bench: Workbench, loss: Loss) -> tuple[float, dict[str, float]]:
-    """The score (−loss on held-out images), and what to show of the network as it is. One whose
-    logits are no longer finite scores −∞.
+    """The score (−loss on held-out images), and the figures to show for the network as it is. If
+    its logits are no longer finite, it scores −∞.
     """
     held = bench.clean.held
     phi = bench.embed(held)
@@ -78,16 +100,16 @@ def held_out(bench: Workbench, loss: Loss) -> tuple[float, dict[str, float]]:
         right = (bench.head(phi).argmax(1) == held.labels).float().mean().item()
     try:
         norms = shifts_of(phi, bench.head).l2
-    except InputError:  # the logits are not finite, or as good as that: tuning has run away
+    except InputError:  # the logits are infinite, or nearly so: training has diverged
         value, norms = math.inf, np.full(bench.head.out_features, math.nan)
     others = np.delete(norms, bench.target)
     spread = float(norms.std()) or 1.0
     return -value, {
-        "held_out_loss": value,
-        "held_out_accuracy": right,
-        "target_norm": float(norms[bench.target]),
-        "other_norms": float(others.mean()),
-        "target_z": float((norms[bench.target] - norms.mean()) / spread),
+        q.HELD_OUT_LOSS: value,
+        q.HELD_OUT_ACCURACY: right,
+        q.TARGET_NORM: float(norms[bench.target]),
+        q.OTHER_NORMS: float(others.mean()),
+        q.TARGET_Z: float((norms[bench.target] - norms.mean()) / spread),
     }
 
 
@@ -101,10 +123,10 @@ def tune(
     after: Callable[[], None] = lambda: None,
     first: int = 0,
 ) -> Iterator[Step]:
-    """Descend ``loss`` on the images to tune on, all weights free and batch norms learning.
+    """Descend ``loss`` on the images to tune on, with all weights free and batch norms learning.
 
-    Yields a step an epoch, numbered from ``first``. ``score`` is the loss to choose by, ``loss`` if
-    it is not given; ``gradient`` leaves a gradient in the weights and returns the loss; ``after``
+    Yields one step per epoch, numbered from ``first``. ``score`` is the loss to choose by, by
+    default ``loss``; ``gradient`` leaves a gradient in the weights and returns the loss; ``after``
     is called after every update (to keep pruned weights at zero).
     """
     optimizer = torch.optim.SGD(
@@ -137,11 +159,11 @@ def tune(
         bench.network.eval()
         worth, figures = held_out(bench, score or loss)
         state |= {"epoch": epoch + 1, "optimizer": optimizer.state_dict()}
-        yield Step(first + epoch, worth, {"loss": total / max(seen, 1), **figures})
+        yield Step(first + epoch, worth, {q.LOSS: total / max(seen, 1), **figures})
 
 
 def clean_loss(bench: Workbench) -> Loss:
-    """Cross-entropy of clean images, as plain fine-tuning has it."""
+    """Cross-entropy of clean images, the loss of plain fine-tuning."""
     return lambda phi, labels: functional.cross_entropy(bench.head(phi), labels)
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from bdshift.checkpoints.classifier import Classifier, to_head
 from bdshift.devices import autocast, has_native_bfloat16
 from bdshift.jobs import SILENT, JobContext
-from bdshift.purify.clean_data import CleanData, Part
+from bdshift.purify.clean_data import CleanData, LabeledImages
 from bdshift.shift.exact import solve_exact
 from bdshift.shift.result import Shifts
 
@@ -25,7 +25,7 @@ BATCH = 250
 
 @dataclass
 class Workbench:
-    """Everything a method may use. The classifier that came in is never touched.
+    """Everything that a method may use. The original classifier is never changed.
 
     Attributes:
         network: a copy of the classifier's, float32, whose weights the method changes.
@@ -34,8 +34,8 @@ class Workbench:
         target: index of the poisoned class.
         shift: its embedding shift before anything was changed, float32 (d,).
         seed: of everything random.
-        state: what the method must find again after a crash: plain values and tensors.
-        forwards, backwards: images that went through the network so far, each way.
+        state: what the method needs again after a crash: plain values and tensors.
+        forwards, backwards: number of images that have gone through the network in each direction.
         through: what φ is computed with: the network, or its last layers (`frozen.tune_from`).
     """
 
@@ -68,18 +68,18 @@ class Workbench:
 
     @property
     def precision(self) -> str:
-        """Of the convolutions: bfloat16 where the hardware has it."""
+        """Precision of the convolutions: bfloat16 where the hardware has it."""
         return "bfloat16" if has_native_bfloat16(self.device) else "float32"
 
     def phi(self, images: torch.Tensor) -> torch.Tensor:
-        """φ of what ``clean.preprocess`` gives, float32 (n, d), with gradients if they are on."""
+        """φ of what ``clean.preprocess`` returns, float32 (n, d), with gradients if enabled."""
         with autocast(self.device, self.precision):
             caught, _ = to_head(self.through, self.head, images)
         self.forwards += len(images)
         return caught[0].float()
 
-    def embed(self, part: Part) -> torch.Tensor:
-        """φ of all images of a part, in eval mode and without gradients, float32 (n, d)."""
+    def embed(self, part: LabeledImages) -> torch.Tensor:
+        """φ of all images in a part, in eval mode and without gradients, float32 (n, d)."""
         was_training = self.network.training
         self.network.eval()
         found = []
@@ -91,7 +91,7 @@ class Workbench:
         return torch.cat(found)
 
     def batches(self, epoch: int, size: int) -> Iterator[torch.Tensor]:
-        """Rows of ``clean.tune`` in an order of their own for each epoch, the same for a seed."""
+        """Rows of ``clean.tune``, in a different order for each epoch; the same for one seed."""
         rng = torch.Generator().manual_seed(self.seed * 100_003 + epoch + 1)
         order = torch.randperm(len(self.clean.tune), generator=rng).to(self.device)
         for rows in order.split(size):
@@ -100,7 +100,7 @@ class Workbench:
 
 
 def copy_network(classifier: Classifier, device: torch.device) -> nn.Module:
-    """A copy that can be trained, channels-last, on ``device``."""
+    """A trainable copy, channels-last, on ``device``."""
     network = copy.deepcopy(classifier.network)
     return network.to(device).to(memory_format=torch.channels_last).requires_grad_(True)
 

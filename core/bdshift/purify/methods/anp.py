@@ -1,58 +1,93 @@
-"""ANP (Wu and Wang, 2021): neurons that a small, worst-case change of weights sets off are cut."""
+"""ANP (Wu and Wang, 2021): cuts neurons that a small, worst-case change of weights sets off."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch.nn import functional
 
-from bdshift.errors import UsageError
+from bdshift.purify import quantities as q
 from bdshift.purify.channels import Masks, fixed_statistics
-from bdshift.purify.masked_pruning import prune
-from bdshift.purify.method import Form, Method, Step, check_form, check_tolerance
+from bdshift.purify.masked_pruning import CUT_COST, prune, threshold_setting
+from bdshift.purify.method import (
+    METHODS,
+    Method,
+    Step,
+    Variant,
+    tolerance_setting,
+    variant_setting,
+)
+from bdshift.purify.tuning import batch_setting, rate_setting
 from bdshift.purify.workbench import Workbench
+from bdshift.setting import setting
+from bdshift.words import words
 
-_PARTS = 10  # steps that the iterations are told in
-_PUBLISHED = 0.2  # threshold
+_PARTS = 10  # steps that the iterations are reported in
+_PUBLISHED_THRESHOLD = 0.2
+
+SMALLEST_MASK = q.quantity("smallest_mask", words("smallest mask", ja="最小のマスク"))
 
 
+@METHODS.register
 @dataclass(frozen=True)
 class Anp(Method):
-    """Masks m on every γ minimize α·CE(clean) + (1 − α)·CE(under γ(m + δ), β(1 + ξ)), δ and ξ being
-    random within ±ε and then moved by a step of ε uphill. Channels with the smallest masks are cut.
+    """Masks m on every γ minimize α·CE(clean) + (1 − α)·CE(under γ(m + δ), β(1 + ξ)), where δ and ξ
+    are random within ±ε and then moved uphill by a step of ε. Channels with the smallest masks are
+    cut.
 
     Attributes:
         iterations, batch, rate: of SGD on the masks, momentum 0.9; 2000, 128 and 0.2 in the paper.
         epsilon: bound of the change; 0.4.
         alpha: weight of the clean loss; 0.2.
-        threshold: cut where m is not above it. 0: as many as held-out accuracy allows.
+        threshold: channels are cut if m is not above it. 0: as many as held-out accuracy allows.
         tolerance: held-out accuracy that the cut may cost, absolute.
         form: "fixed" keeps δ and ξ within ±ε. "reference" lets them reach 2ε, as the published code
-            does, and cuts at 0.2, as the paper does, if no threshold is given.
+            does, and cuts at 0.2, as the paper does, unless a threshold is given.
     """
 
-    name: ClassVar[str] = "anp"
+    name = "anp"
+    label = "ANP"
+    summary = words("Cuts channels that a small, worst-case change of weights sets off.",
+                    ja="重みの小さな最悪の変化で反応するチャネルを切ります。")  # fmt: skip
+    place = 100
+    table_rows = (("ANP", "anp"),)
+    published_rows = (("ANP as published", "anp:form=reference"),)
+    quick_rows = (
+        ("ANP", "anp:iterations=400"),
+        ("ANP as published", "anp:iterations=400,form=reference"),
+    )
 
-    iterations: int = 2000
-    batch: int = 128
-    rate: float = 0.2
-    epsilon: float = 0.4
-    alpha: float = 0.2
-    threshold: float = 0.0
-    tolerance: float = 0.03
-    form: Form = "fixed"
-
-    def __post_init__(self) -> None:
-        check_form(self.name, self.form)
-        check_tolerance(self.tolerance)
-        if self.iterations < _PARTS or self.batch < 2:
-            raise UsageError(f"anp: needs {_PARTS} iterations and batches of 2 at least")
-        if not (self.rate > 0 and self.epsilon > 0 and 0 <= self.alpha <= 1):
-            raise UsageError("anp: rate and epsilon are positive, alpha is between 0 and 1")
+    iterations: int = setting(
+        2000, words("Iterations", ja="反復回数"),
+        words("Updates of the masks.", ja="マスクの更新回数。"),
+        low=_PARTS, high=100_000, step=100,
+        source=words("2000 in the paper.", ja="論文では 2000。"),
+    )  # fmt: skip
+    batch: int = batch_setting(128, words("128 in the paper.", ja="論文では 128。"))
+    rate: float = rate_setting(0.2, words("0.2 in the paper.", ja="論文では 0.2。"))
+    epsilon: float = setting(
+        0.4, words("Largest change of weights", ja="重みの最大の変化"),
+        words("How far weights are moved to find what breaks.",
+              ja="崩れる所を探すために重みを動かす幅。"),
+        low=0, above=True, high=10, step=0.1, decimals=2,
+        source=words("0.4 in the paper.", ja="論文では 0.4。"),
+    )  # fmt: skip
+    alpha: float = setting(
+        0.2, words("Weight of the clean loss", ja="クリーン損失の重み"),
+        words("Of the loss without that change.", ja="変化なしの損失の重み。"),
+        low=0, high=1, step=0.1, decimals=2, source=words("0.2 in the paper.", ja="論文では 0.2。"),
+    )  # fmt: skip
+    threshold: float = threshold_setting(words("0.2 in the paper.", ja="論文では 0.2。"))
+    tolerance: float = tolerance_setting(0.03, CUT_COST)
+    form: Variant = variant_setting(
+        words("fixed keeps the change of weights within its bound; reference lets it reach twice "
+              "the bound, as the published code does.",
+              ja="fixed は重みの変化を上限内に保ち、"
+                 "reference は公開コードと同じく 2 倍まで許します。")
+    )  # fmt: skip
 
     @property
     def total(self) -> int:
@@ -85,9 +120,9 @@ class Anp(Method):
             state |= {"masks": masks.saved(),
                       "optimizer": optimizer.state_dict(), "parts": part + 1}  # fmt: skip
             least = min(float(value.detach().min()) for value in masks.values)
-            yield Step(part, None, {"loss": total / per_part, "smallest_mask": least})
+            yield Step(part, None, {q.LOSS: total / per_part, SMALLEST_MASK: least})
         bench.network.requires_grad_(True)
-        threshold = self.threshold or (_PUBLISHED if self.form == "reference" else 0.0)
+        threshold = self.threshold or (_PUBLISHED_THRESHOLD if self.form == "reference" else 0.0)
         yield prune(bench, masks, threshold, self.tolerance, _PARTS)
 
     def _update(
