@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bdshift.audit.records import Audit, Cleaned
+from bdshift.audit.records import Audit, Purification
 from bdshift.errors import UsageError
+from bdshift.measure import Measured, der
 from bdshift.neurons.tac import Tac
-from bdshift.purify.measure import Measured, der
 from bdshift.shift.embed import Embedding
 
-Kind = Literal["broken", "mended", "other"]
+Change = Literal["broken", "fixed", "other"]
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Side:
     """One of the two.
 
     Attributes:
-        number: 0 for the original, from 1 for the purifications in their order.
+        number: 0 for the original, 1 and up for the purifications, in order.
         audit: of this model.
-        run: how it was made; None for the original.
+        purification: how it was made; None for the original.
     """
 
     number: int
     audit: Audit
-    run: Cleaned | None
+    purification: Purification | None
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Changed:
     """An image that the two models classify differently.
 
     Attributes:
-        row: of the audit's embedding.
+        row: its row in the audit's embedding.
         label: its class.
-        was, now: what the first and the second model say.
+        was, now: the classes predicted by the first and the second model.
     """
 
     row: int
@@ -49,11 +49,11 @@ class Changed:
     now: int
 
     @property
-    def kind(self) -> Kind:
-        """Whether the second made right wrong, or wrong right, or wrong otherwise wrong."""
+    def kind(self) -> Change:
+        """Whether the second made it wrong, made it right, or replaced one error with another."""
         if self.was == self.label:
             return "broken"
-        return "mended" if self.now == self.label else "other"
+        return "fixed" if self.now == self.label else "other"
 
 
 @dataclass(frozen=True)
@@ -67,26 +67,28 @@ class Comparison:
     @property
     def target(self) -> int:
         """The class that was purified; without a purification the one to look at first."""
-        run = self.b.run or self.a.run
-        return self.audit.most_suspicious if run is None else run.run.target
+        made = self.b.purification or self.a.purification
+        return self.audit.most_suspicious if made is None else made.result.target
 
     @property
     def comparable(self) -> bool:
-        """Whether both were measured on the same images, with one trigger for one class."""
-        a, b = self.a.run, self.b.run
+        """Whether both were measured on the same images, with the same trigger and class."""
+        a, b = self.a.purification, self.b.purification
         return a is None or b is None or measured_alike(a, b)
 
     @property
     def measured(self) -> tuple[Measured | None, Measured | None]:
-        """ACC, ASR and RA of either; the original's are those beside the other's."""
-        a, b = self.a.run, self.b.run
+        """ACC, ASR and RA of each; the original's are those measured before the other's
+        purification.
+        """
+        a, b = self.a.purification, self.b.purification
         first = a.after if a is not None else b.before if b is not None else None
         second = b.after if b is not None else a.before if a is not None else None
         return first, second
 
     @property
     def der(self) -> float | None:
-        """Of the way from the first to the second; None if they are not comparable."""
+        """DER from the first to the second; None if they are not comparable."""
         first, second = self.measured
         if first is None or second is None or not self.comparable:
             return None
@@ -99,8 +101,8 @@ class Comparison:
 
     @cached_property
     def triggered(self) -> tuple[Changed, ...] | None:
-        """The same of the images with the trigger, those of the target left out; None unless TAC
-        of both was measured under one trigger.
+        """The same for images with the trigger, leaving out those of the target; None unless TAC of
+        both was measured under the same trigger.
         """
         if self.tacs is None:
             return None
@@ -109,11 +111,11 @@ class Comparison:
 
     @cached_property
     def tacs(self) -> tuple[Tac, Tac] | None:
-        """TAC of both for the target under one trigger, that of the purification if it has one,
-        else the last that was measured; None if there is none.
+        """TAC of both for the target under one trigger: the purification's if it has one, else the
+        last one measured; None if there is none.
         """
-        runs = [side.run for side in (self.b, self.a) if side.run is not None]
-        first = [run.trigger for run in runs if run.trigger is not None]
+        made = [one.purification for one in (self.b, self.a) if one.purification is not None]
+        first = [one.trigger for one in made if one.trigger is not None]
         known = [tac.trigger for tac in reversed(self.a.audit.tac)]
         for trigger in dict.fromkeys([*first, *known]):
             pair = [side.audit.tac_of(self.target, trigger) for side in (self.a, self.b)]
@@ -122,14 +124,14 @@ class Comparison:
         return None
 
 
-def measured_alike(a: Cleaned, b: Cleaned) -> bool:
-    """Whether the figures of two purifications are of one class, trigger and set of images."""
+def measured_alike(a: Purification, b: Purification) -> bool:
+    """Whether two purifications were measured for the same class, trigger and set of images."""
     return _measured_on(a) == _measured_on(b)
 
 
-def _measured_on(run: Cleaned) -> tuple[object, ...]:
-    images = (run.held, run.run.seed) if run.test is None else (run.test, run.count)
-    return run.run.target, run.trigger, run.test, *images
+def _measured_on(one: Purification) -> tuple[object, ...]:
+    images = (one.held_out, one.result.seed) if one.test is None else (one.test, one.count)
+    return one.result.target, one.trigger, one.test, *images
 
 
 def _changed(
@@ -143,20 +145,23 @@ def _changed(
 
 
 def compare(audit: Audit, a: int = 0, b: int | None = None) -> Comparison:
-    """Side ``a`` of an audit beside side ``b``: 0 is the original, 1 the first purification, and
-    so on; by default the original beside the last.
+    """Compare side ``a`` of an audit with side ``b``: 0 is the original, 1 the first purification,
+    and so on; by default the original with the last.
 
     Raises `UsageError` if there is no such purification.
     """
-    return Comparison(audit, side(audit, a), side(audit, len(audit.runs) if b is None else b))
+    return Comparison(
+        audit, side(audit, a), side(audit, len(audit.purifications) if b is None else b)
+    )
 
 
 def side(audit: Audit, number: int) -> Side:
     """One side of an audit. Raises `UsageError` if there is no such purification."""
-    if not 0 <= number <= len(audit.runs):
+    if not 0 <= number <= len(audit.purifications):
         raise UsageError(
-            f"there is no model {number}: 0 is the original, and the audit holds "
-            f"{len(audit.runs)} purifications"
-        )
-    run = audit.runs[number - 1] if number else None
-    return Side(number, audit if run is None else run.rescan, run)
+            "there is no model {number}: 0 is the original, and the audit holds "
+            "{count:|purification|purifications}",
+            number=number, count=len(audit.purifications),
+        )  # fmt: skip
+    made = audit.purifications[number - 1] if number else None
+    return Side(number, audit if made is None else made.rescan, made)

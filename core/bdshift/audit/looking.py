@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bdshift.audit.stages import CleanSet
-from bdshift.checkpoints.classifier import Classifier
+from bdshift.audit.stages import Material
 from bdshift.images.decode import decode_image
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.excite import most_excited
@@ -19,8 +18,7 @@ from bdshift.triggers import Trigger
 
 
 def maps_of(
-    classifier: Classifier,
-    clean: CleanSet,
+    material: Material,
     embedding: Embedding,
     neurons: Sequence[int],
     count: int,
@@ -29,23 +27,22 @@ def maps_of(
     without: int | None = None,
     job: JobContext = SILENT,
 ) -> NDArray[np.float32]:
-    """Maps before pooling, float32 (count, h, w), of the images of ``embedding`` that excite the
-    neurons most, the strongest first: the mean over the neurons.
+    """Feature maps before pooling, averaged over the neurons, float32 (count, h, w), of the images
+    of ``embedding`` that excite the neurons most, the strongest first.
 
     Args:
-        classifier: with its preprocessing.
-        clean: the images, as the audit had them.
-        embedding: the clean pass, or that with ``trigger``.
-        neurons: some of the embedding's.
-        count: images, at most.
+        material: the classifier, and the images as the audit had them.
+        embedding: the clean pass, or the one with ``trigger``.
+        neurons: indices into the embedding's neurons.
+        count: maximum number of images.
         trigger: applied to the pixels.
         without: a class whose images are left out.
-        job: cancellation, at every image.
+        job: cancellation, checked at every image.
 
     Raises `InputError` as `bdshift.neurons.spatial.feature_maps` does.
     """
+    classifier, clean = material.classifier, material.clean
     preprocess = classifier.preprocessing
-    assert preprocess is not None
     found = []
     for row in most_excited(embedding, neurons, count, without=without):
         job.raise_if_canceled()

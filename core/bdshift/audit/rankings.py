@@ -1,4 +1,4 @@
-"""What the purifications of an audit said of its neurons."""
+"""Neuron rankings from the purifications of an audit."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.audit.records import Audit
-from bdshift.purify import ShiftTuning
+from bdshift.purify import METHODS
 
 
 def method_rankings(audit: Audit, target: int) -> dict[str, NDArray[np.float64]]:
-    """How suspicious each method found the audited model's neurons, float64 (d,), higher is more,
-    by the method's name; of several runs of a method the last. Those toward another class are left
-    out, and shift tuning, whose ranking is the shift.
+    """How suspicious each method found the audited model's neurons, float64 (d,), higher is more
+    suspicious, by method name; of several purifications by one method, the last. Purifications for
+    another class are left out, and so are methods that rank by the shift.
     """
-    runs = (cleaned.run for cleaned in audit.runs)
+    results = (one.result for one in audit.purifications)
     return {
-        run.name: run.ranking.astype(np.float64)
-        for run in runs
-        if run.target == target and run.ranking is not None and run.name != ShiftTuning.name
+        one.name: one.ranking.astype(np.float64)
+        for one in results
+        if one.target == target
+        and one.ranking is not None
+        and not (one.name in METHODS and METHODS[one.name].ranks_by_shift)
     }

@@ -1,68 +1,65 @@
-"""What an audit is asked and what it found: everything that a report, the window or a later session
-needs, without the model or the images.
+"""What an audit was asked and what it found: everything that a report, the window or a later
+session needs, without the model or the images.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from bdshift._version import __version__
+from bdshift.arrays import array
+from bdshift.audit.facts import Facts, Judged, TriedTrigger
+from bdshift.audit.finding import Finding, conclude
 from bdshift.checkpoints.contest import Trial
+from bdshift.detect.detector import DETECTORS, Detector, Evidence
+from bdshift.detect.detectors.embedding_shift import EmbeddingShift
+from bdshift.detect.rule import Judgment, Rule, default_rule
 from bdshift.errors import UsageError
 from bdshift.images.collection import Skipped
-from bdshift.images.preprocessing import parse_normalization
+from bdshift.images.preprocessing import Preprocessing, parse_normalization
+from bdshift.measure import Measured
 from bdshift.neurons.tac import Tac
 from bdshift.purify import Purified
-from bdshift.purify.measure import Measured
-from bdshift.shift.adam import solve_adam
+from bdshift.remark import Remark
 from bdshift.shift.embed import Embedding, Precision
-from bdshift.shift.exact import solve_exact
 from bdshift.shift.result import Shifts
-from bdshift.shift.verdict import Verdict, check_rule
+from bdshift.words import Sentence
 
-SOLVERS: dict[str, Callable[..., Shifts]] = {"exact": solve_exact, "adam": solve_adam}
 DEFAULT_SAMPLE = 2500
-_POOR, _POOR_MANY = 0.5, 0.3  # clean accuracy below which a verdict means little; from 100 classes
-
-
-def is_poor(accuracy: float, classes: int) -> bool:
-    """Whether a clean accuracy is so low that a verdict means little."""
-    return accuracy < (_POOR_MANY if classes >= 100 else _POOR)
 
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """What a user may choose; the defaults are the paper's where it has one.
+    """What a user may choose; the defaults are the paper's where it gives one.
 
     Raises `UsageError` for a value that makes no sense.
 
     Attributes:
-        alpha: loss threshold α of Eq. 4.
-        beta: outlier threshold β of the paper's rule.
-        rule: "grubbs", "mad" or "paper".
-        solver: "exact", or "adam" as in the paper.
+        detectors: those that look for a backdoor; the embedding shift is always the first.
+        rule: the one that judges what they find.
         sample: count (int) or share (float) of the images, stratified; None for all.
         normalize: a name or mean/std; None to try all known.
-        arch: one of the architectures that fit, by its name, or the user's own network,
+        arch: one of the architectures that fit, by name, or the user's own network,
             ``package.module:callable``; None to let clean accuracy decide.
-        weights: which model of a file that holds several, as "netC"; None for the usual one.
+        weights: which model in a file that holds several, such as "netC"; None for the usual one.
         labels: a class-name file, or the class index of each folder's name.
         device: "auto", "cpu", "cuda", …
-        batch: most images at a time; None to go by memory.
-        seed: of the sample.
+        batch: maximum number of images at a time; None to choose by memory.
+        seed: of the sample, and of the detectors.
+        unknown_detectors: texts of those that another version asked, in its audit file.
     """
 
-    alpha: float = 0.1
-    beta: float = 2.0
-    rule: str = "grubbs"
-    solver: str = "exact"
+    detectors: tuple[Detector, ...] = (EmbeddingShift(),)
+    rule: Rule = field(default_factory=default_rule)
     sample: int | float | None = DEFAULT_SAMPLE
     normalize: str | None = None
     arch: str | None = None
@@ -71,32 +68,36 @@ class ScanSettings:
     device: str = "auto"
     batch: int | None = None
     seed: int = 0
+    unknown_detectors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_rule(self.rule, self.beta)
+        if not self.detectors or not isinstance(self.detectors[0], EmbeddingShift):
+            raise UsageError("the first detector is the embedding shift")
+        names = [one.name for one in self.detectors]
+        if len(set(names)) < len(names):
+            raise UsageError("a detector is named twice: {names}", names=tuple(names))
         if self.normalize is not None:
             parse_normalization(self.normalize)
-        if self.solver not in SOLVERS:
-            raise UsageError(f"solver {self.solver!r} is none of {', '.join(SOLVERS)}")
-        if not (self.alpha > 0 and np.isfinite(self.alpha)):
-            raise UsageError(f"alpha must be a positive number, not {self.alpha}")
         if self.seed < 0:
-            raise UsageError(f"a seed is not negative, as {self.seed} is")
+            raise UsageError("the seed must not be negative, but is {seed}", seed=self.seed)
         if self.batch is not None and self.batch < 1:
-            raise UsageError(f"a batch has at least one image, not {self.batch}")
+            raise UsageError("the batch size must be at least 1, not {count}", count=self.batch)
 
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """The model as the audit remembers it; ``weight`` (C, d) and ``bias`` (C,) are the head's."""
+    """The model as the audit remembers it; ``weight`` (C, d) and ``bias`` (C,) are the head's.
+    ``users_own`` is whether its architecture names the user's own code.
+    """
 
     path: str
     sha256: str
     container: str
     architecture: str
     head: str
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    weight: NDArray[np.float32] = array("C", "d", dtype=np.float32)
+    bias: NDArray[np.float32] = array("C", dtype=np.float32)
+    users_own: bool = False
 
     @property
     def classes(self) -> int:
@@ -118,7 +119,7 @@ class ImagesRecord:
         sha256: over names, labels and contents of the images used.
         available: images in it.
         counts: images used of each class.
-        class_names: of all classes; ``label_source`` says where their order is from.
+        class_names: of all classes; ``label_source`` says where their order comes from.
         skipped: files left out, with reasons.
     """
 
@@ -127,13 +128,13 @@ class ImagesRecord:
     available: int
     counts: tuple[int, ...]
     class_names: tuple[str, ...]
-    label_source: str
+    label_source: Sentence
     skipped: tuple[Skipped, ...]
 
     @property
     def class_index(self) -> dict[str, int]:
-        """Which class a name is. Where a class that has images is called as one that has none
-        ("class 7"), the one with images counts.
+        """Class index by name. If a class with images and one without share a name ("class 7"), the
+        one with images counts.
         """
         indices = sorted(range(len(self.counts)), key=lambda i: self.counts[i] > 0)
         return {self.class_names[i]: i for i in indices}
@@ -153,22 +154,22 @@ class LabelProposal:
 
 
 @dataclass(frozen=True)
-class Cleaned:
-    """A purification of the audited model, with its figures.
+class Purification:
+    """A purified model of the audit, with its figures.
 
     Attributes:
-        run: what came out.
-        held: share of the clean images that was held out.
-        trigger: text of the trigger that attack success is told for; None without.
+        result: what the method returned.
+        held_out: share of the clean images that was held out.
+        trigger: spec of the trigger that attack success is reported for; None without one.
         test: path of the images that ``before`` and ``after`` were measured on; None for the
             held-out ones.
-        count: how many those are.
+        count: number of those images.
         before, after: ACC, ASR, RA.
         rescan: the audit of the purified model with the same images and settings.
     """
 
-    run: Purified
-    held: float
+    result: Purified
+    held_out: float
     trigger: str | None
     test: str | None
     count: int
@@ -179,8 +180,22 @@ class Cleaned:
 
 @dataclass(frozen=True)
 class Audit:
-    """Everything an audit found. ``embedding`` is None in an audit file saved without it; ``runs``
-    are the purifications of its model so far, none overwritten.
+    """Everything an audit found, and what that means (`finding`).
+
+    Attributes:
+        model, images: what was audited.
+        settings: what was asked.
+        trials: every combination of network and preprocessing that was tried, the chosen one first.
+        accuracy: clean accuracy.
+        embedding: of the clean images; None in an audit file saved without it.
+        evidence: what each detector found, the embedding shift first.
+        notes: on how the model was read.
+        device, precision, seconds_embed: of the embedding pass.
+        proposal: another order of the class folders, if one explains the predictions far better.
+        tac: under each measured trigger, each for one class.
+        purifications: of the model so far, none overwritten.
+        versions: software that the result depends on.
+        unknown: what else an audit file held, perhaps put there by a newer version.
     """
 
     model: ModelRecord
@@ -189,35 +204,71 @@ class Audit:
     trials: tuple[Trial, ...]
     accuracy: float
     embedding: Embedding | None
-    shifts: Shifts
-    verdict: Verdict
-    warnings: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
     device: str
     precision: Precision
     seconds_embed: float
+    notes: tuple[Remark, ...] = ()
     proposal: LabelProposal | None = None
     tac: tuple[Tac, ...] = ()
-    runs: tuple[Cleaned, ...] = ()
+    purifications: tuple[Purification, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    unknown: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def preprocessing(self) -> Trial:
-        """The chosen preprocessing: the best trial."""
-        return self.trials[0]
+    def preprocessing(self) -> Preprocessing:
+        """The chosen preprocessing: that of the best trial."""
+        return self.trials[0].preprocessing
 
     @property
-    def says_little(self) -> bool:
-        """Whether the images are classified so badly that the verdict means little."""
-        return is_poor(self.accuracy, self.model.classes)
+    def shifts(self) -> Shifts:
+        """The embedding shift of every class: the record of the first detector."""
+        shifts = self.evidence[0].record
+        assert isinstance(shifts, Shifts)
+        return shifts
+
+    @cached_property
+    def judged(self) -> tuple[Judged, ...]:
+        """Each detector's evidence, and the rule's judgment of it. Evidence from a detector that
+        this version does not know is left out.
+        """
+        found = []
+        for evidence in self.evidence:
+            if evidence.name in DETECTORS:
+                detector = DETECTORS.parse(evidence.detector, strict=False)
+                judgment = detector.judge(evidence.scores, self.settings.rule)
+                found.append(Judged(detector, evidence, judgment))
+        return tuple(found)
+
+    @property
+    def judgment(self) -> Judgment:
+        """The rule's judgment of the embedding shift."""
+        return self.judged[0].judgment
+
+    @cached_property
+    def finding(self) -> Finding:
+        """What the audit means."""
+        return conclude(
+            Facts(
+                class_names=self.images.class_names,
+                counts=self.images.counts,
+                accuracy=self.accuracy,
+                explained=None if self.proposal is None else self.proposal.accuracy,
+                judged=self.judged,
+                triggers=[TriedTrigger(one.trigger, one.target, one.asr) for one in self.tac],
+                notes=self.notes,
+                unknown=[one.name for one in self.evidence if one.name not in DETECTORS],
+            )
+        )
 
     @property
     def most_suspicious(self) -> int:
-        """The class to look at first: the first that is flagged, else that of the smallest norm."""
-        poisoned = self.verdict.poisoned
-        return poisoned[0] if poisoned else int(self.shifts.l2.argmin())
+        """The class to look at first: the first flagged, else the one with the shortest shift."""
+        flagged = self.finding.classes
+        return flagged[0] if flagged else int(self.shifts.l2.argmin())
 
     def tac_of(self, target: int | None, trigger: str | None = None) -> Tac | None:
-        """TAC for a class, if it was measured; under ``trigger``, or else the last."""
+        """TAC for a class, if measured; under ``trigger`` if given, else the last one measured."""
         fitting = (tac for tac in reversed(self.tac) if trigger in (None, tac.trigger))
         return next((tac for tac in fitting if tac.target == target), None)
 
@@ -227,6 +278,6 @@ def versions() -> dict[str, str]:
     return {
         "bdshift": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "numpy": np.__version__,
     }

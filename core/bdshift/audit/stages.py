@@ -1,4 +1,4 @@
-"""The stages of an audit, each a function of what came before."""
+"""The stages of a scan, each a function of what came before."""
 
 from __future__ import annotations
 
@@ -10,21 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bdshift.audit.doubts import is_poor
 from bdshift.audit.records import (
-    SOLVERS,
     Audit,
     ImagesRecord,
     LabelProposal,
     ModelRecord,
     ScanSettings,
-    is_poor,
     versions,
 )
 from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.contest import Trial, matched_accuracy
-from bdshift.checkpoints.layout import PROGRAMS
-from bdshift.checkpoints.names import foreign
 from bdshift.checkpoints.settle import Settled, confusion_of_folders, settle
+from bdshift.detect.detector import Subject
 from bdshift.devices import has_native_bfloat16
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, sample_files
@@ -33,11 +31,11 @@ from bdshift.images.labels import ClassMap, map_classes
 from bdshift.images.loader import decode_all, file_digests
 from bdshift.images.preprocessing import parse_normalization
 from bdshift.jobs import SILENT, JobContext
+from bdshift.remark import Remark
 from bdshift.shift.cache import EmbeddingCache, requested_hash
 from bdshift.shift.embed import Embedding, Precision, embed_images
-from bdshift.shift.result import Shifts
-from bdshift.shift.verdict import Verdict, judge
 from bdshift.triggers import Trigger
+from bdshift.words import Sentence
 
 TRIAL_IMAGES = 500
 _EXPLAINED = 0.5  # accuracy from which another order of the folders is worth proposing
@@ -52,14 +50,24 @@ class CleanSet:
     class_map: ClassMap
 
 
+@dataclass(frozen=True)
+class Material:
+    """The live half of an audit: the model with its preprocessing, and the clean images. As long as
+    it is kept, nothing is read, hashed or recognized again.
+    """
+
+    classifier: Classifier
+    clean: CleanSet
+
+
 def open_clean_set(
     collection: ImageCollection,
     classes: int,
     settings: ScanSettings,
     model_names: Sequence[str] = (),
 ) -> CleanSet:
-    """Sample and label the clean images; ``model_names`` are the classes' names as the model's file
-    has them. Raises as `sample_files` and `map_classes` do.
+    """Sample and label the clean images; ``model_names`` are the class names in the model's file.
+    Raises as `sample_files` and `map_classes` do.
     """
     files = sample_files(collection.files, settings.sample, seed=settings.seed)
     class_map = map_classes(collection.folders, classes, settings.labels, model_names)
@@ -67,7 +75,7 @@ def open_clean_set(
 
 
 def native_size(collection: ImageCollection, files: Sequence[ImageFile]) -> int | None:
-    """Side of the images in pixels, if a few of them are all squares of one size."""
+    """Side of the images in pixels, if a sample of them are all squares of one size."""
     sizes = set()
     for file in files[:: max(1, len(files) // 12)]:
         try:
@@ -122,17 +130,17 @@ def choose_preprocessing(
     if not is_poor(plain.ranking[0].accuracy, chosen.classes):
         return plain, None
     if len(labels) < 5 * len(clean.collection.folders):
-        return plain, None  # with so few images some order explains anything
+        return plain, None  # with so few images, some order always fits
     accuracy, order = matched_accuracy(confusion_of_folders(opened, pixels, folders, **common))
     known = max(accuracy, plain.ranking[0].accuracy)
     if opened.is_rebuilt and known < min(_EXPLAINED, 3 / chosen.classes):
-        networks = len({trial.architecture for trial in plain.ranking})
         raise InputError(
-            f"{opened.file.path}: no network is known that has these layers. Of {networks} that "
-            "its weights could be, none classifies the images (at best "
-            f"{plain.ranking[0].accuracy:.0%} right). If these are its images, name its class with "
-            "--arch package.module:callable"
-        )
+            "{path}: no network is known that has these layers. Of {count} that its weights could "
+            "be, none classifies the images (at best {share:.0%} right). If these are its images, "
+            "name its class with --arch package.module:callable",
+            path=opened.file.path, count=len({trial.architecture for trial in plain.ranking}),
+            share=plain.ranking[0].accuracy,
+        )  # fmt: skip
     if accuracy < max(_EXPLAINED, 2 * plain.ranking[0].accuracy):
         return plain, None
     names = dict(zip(clean.collection.folders, order, strict=True))
@@ -142,40 +150,28 @@ def choose_preprocessing(
 def _trial_pixels(
     collection: ImageCollection, files: Sequence[ImageFile], job: JobContext
 ) -> tuple[Callable[[int], NDArray[np.uint8]], NDArray[np.int64]]:
-    """The trial images at any size, decoded once a size; and the folder of each."""
+    """The trial images at any size, decoded once per size; and the folder of each."""
     small = decode_all(collection, files, 32, job=job, stage="Reading trial images")
     if not len(small.files):
         reason = small.skipped[0].reason if small.skipped else "no files"
-        raise InputError(f"{collection.path}: none of its images can be decoded ({reason})")
+        raise InputError(
+            "{path}: none of its images can be decoded ({reason})",
+            path=collection.path, reason=reason,
+        )  # fmt: skip
     cache = {32: small.pixels}
 
     def pixels(size: int) -> NDArray[np.uint8]:
         if size not in cache:
-            cache[size] = decode_all(
-                collection, small.files, size, job=job, stage=f"Reading trial images at {size} px"
-            ).pixels
+            stage = Sentence("Reading trial images at {size} px", {"size": size})
+            cache[size] = decode_all(collection, small.files, size, job=job, stage=stage).pixels
         return cache[size]
 
     return pixels, small.labels
 
 
-def solve(
-    logits: NDArray[np.float32],
-    weight: NDArray[np.float32],
-    settings: ScanSettings,
-    *,
-    device: torch.device | None = None,
-    job: JobContext = SILENT,
-) -> Shifts:
-    """Eq. 4 by the chosen solver; on the CPU where the device has no float64 (MPS)."""
-    where = "cpu" if device is None or device.type == "mps" else device
-    return SOLVERS[settings.solver](logits, weight, alpha=settings.alpha, device=where, job=job)
-
-
 def embed_cached(
     cache: EmbeddingCache | None,
-    classifier: Classifier,
-    clean: CleanSet,
+    material: Material,
     *,
     trigger: Trigger | None = None,
     device: torch.device | None = None,
@@ -184,6 +180,7 @@ def embed_cached(
     job: JobContext = SILENT,
 ) -> Embedding:
     """`embed_images` of the clean set, from the cache if it is there."""
+    classifier, clean = material.classifier, material.clean
     mapping = clean.class_map.of_folder
 
     def embed() -> Embedding:
@@ -206,22 +203,24 @@ def embed_cached(
     return found
 
 
-def conclude(
+def examine(
     model: ModelRecord,
     images: ImagesRecord,
     settings: ScanSettings,
     trials: tuple[Trial, ...],
     embedding: Embedding,
-    clean: CleanSet,
+    material: Material,
     *,
     proposal: LabelProposal | None = None,
-    notes: Sequence[str] = (),
+    notes: Sequence[Remark] = (),
     device: torch.device,
     job: JobContext = SILENT,
 ) -> Audit:
-    """Solve, judge and warn: the audit of ``model`` from its embedding of the images."""
-    shifts = solve(embedding.logits, model.weight, settings, device=device, job=job)
-    verdict = judge(shifts.l2, images.class_names, rule=settings.rule, beta=settings.beta)
+    """Run the detectors: the audit of ``model`` from its embedding of the images."""
+    subject = Subject(
+        embedding, model.weight, images.class_names, material.classifier,
+        material.clean.collection, material.clean.files, device, settings.seed,
+    )  # fmt: skip
     return Audit(
         model=model,
         images=images,
@@ -229,85 +228,11 @@ def conclude(
         trials=trials,
         accuracy=embedding.accuracy,
         embedding=embedding,
-        shifts=shifts,
-        verdict=verdict,
-        warnings=(*find_warnings(embedding, shifts, verdict, clean, proposal), *notes),
+        evidence=tuple(one.detect(subject, job) for one in settings.detectors),
         device=device.type,
         precision=embedding.precision,
         seconds_embed=embedding.seconds,
+        notes=tuple(notes),
         proposal=proposal,
         versions=versions(),
     )
-
-
-def model_notes(opened: Opened, settled: Settled) -> list[str]:
-    """What a person should know of how the model was read, in plain sentences."""
-    found = []
-    chosen = settled.classifier
-    if settled.ties:
-        count = len(settled.ties)
-        others = f"{count} other networks" if count > 1 else "another network"
-        found.append(
-            f"The weights fit {others} that classify the trial images as well (as "
-            f"{settled.ties[0]}); the audit is of {chosen.architecture}."
-        )
-    if opened.ignored:
-        names = ", ".join(opened.ignored[:4])
-        more = f" and {len(opened.ignored) - 4} more" if len(opened.ignored) > 4 else ""
-        found.append(f"Tensors that the network has no use for were ignored: {names}{more}.")
-    if opened.state.layout.others:
-        names = ", ".join(opened.state.layout.others)
-        found.append(f"The file holds other models too ({names}); --weights chooses.")
-    if chosen.softmax_inside:
-        found.append("The network ends in a softmax; its logits are taken before it.")
-    if opened.file.container in PROGRAMS:
-        found.append(
-            "The file holds a program, which was not looked at and may do something else than its "
-            "weights say. Exported as it came, it keeps that program."
-        )
-    strange = foreign(opened.file.names)
-    if strange:
-        names = ", ".join(strange[:3])
-        more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
-        found.append(
-            f"The file names code that torch.load would import and run ({names}{more}). Nothing of "
-            "it was run here."
-        )
-    return found
-
-
-def find_warnings(
-    embedding: Embedding,
-    shifts: Shifts,
-    verdict: Verdict,
-    clean: CleanSet,
-    proposal: LabelProposal | None,
-) -> tuple[str, ...]:
-    """What limits the verdict, in plain sentences, the most serious first."""
-    found = []
-    classes = len(clean.class_map.names)
-    accuracy = embedding.accuracy
-    if proposal is not None:
-        found.append(
-            f"Clean accuracy is {accuracy:.1%}, but another order of the class folders explains "
-            f"{proposal.accuracy:.1%} of the predictions: the classes are probably numbered in "
-            "another order. Give it with --labels; until then class names are wrong."
-        )
-    elif is_poor(accuracy, classes):
-        found.append(
-            f"Clean accuracy is only {accuracy:.1%} under the best preprocessing found: the images "
-            "are not what this network was trained on, or are treated wrongly. The verdict means "
-            "little."
-        )
-    if len(embedding.labels) < 5 * classes:
-        found.append(
-            f"{len(embedding.labels)} images for {classes} classes are few: the norms are rough."
-        )
-    unfinished = [i for i, status in enumerate(shifts.status) if status == "unfinished"]
-    if unfinished:
-        names = ", ".join(clean.class_map.names[i] for i in unfinished[:5])
-        found.append(
-            f"The {shifts.solver} solver did not reach α for {len(unfinished)} of {classes} "
-            f"classes ({names}{', …' if len(unfinished) > 5 else ''})."
-        )
-    return (*found, *verdict.cautions)

@@ -1,7 +1,7 @@
-"""States of purifications that were interrupted, kept where the next session finds them.
+"""States of interrupted purifications, kept where the next session finds them.
 
-A state is what `bdshift.purify.purify` writes after each step; the card beside it says in a few
-words what it is of, so that nothing large is read to offer it.
+A state is what `bdshift.purify.purify` writes after each step; the small JSON file next to it says
+what it belongs to, so that nothing large is read to offer it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from bdshift._version import __version__
 from bdshift.audit.records import Audit
 from bdshift.errors import InputError, UsageError
 from bdshift.files import written_whole
-from bdshift.purify import parse_method
+from bdshift.purify import METHODS
 
-_MOST = 4  # states that are kept, the newest
+_MAX_STATES = 4  # to keep, the newest
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What `bdshift.audit.cleaning.clean_model` was asked, as text and numbers."""
+class PurificationRequest:
+    """Arguments of `bdshift.audit.purifying.purify_model`, as text and numbers."""
 
     method: str
     target: int
     trigger: str
-    held: float
+    held_out: float
 
 
 class Unfinished:
@@ -40,8 +40,8 @@ class Unfinished:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or Path(platformdirs.user_cache_dir("bdshift")) / "purifications"
 
-    def begin(self, audit: Audit, asked: Asked) -> Path:
-        """Where the state of this purification is to be kept, or lies already.
+    def begin(self, audit: Audit, asked: PurificationRequest) -> Path:
+        """Where the state of this purification is to be kept, or already is.
 
         Raises `InputError` if the folder cannot be written.
         """
@@ -53,26 +53,28 @@ class Unfinished:
             with written_whole(path.with_suffix(".json")) as part:
                 part.write_text(json.dumps(about), encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{self.folder}: cannot be written ({error.strerror})") from error
-        for old in [one for one in self._newest() if one != path][_MOST:]:
+            raise InputError(
+                "{path}: cannot be written ({reason})", path=self.folder, reason=error.strerror
+            ) from error
+        for old in [one for one in self._newest() if one != path][_MAX_STATES:]:
             self.forget(old)
         return path
 
-    def find(self, audit: Audit, but: Collection[Path] = ()) -> Asked | None:
-        """The newest that was begun on this audit, if its state is there and none of ``but``."""
+    def find(self, audit: Audit, but: Collection[Path] = ()) -> PurificationRequest | None:
+        """The newest one begun on this audit whose state exists and is not in ``but``."""
         for path in self._newest():
             if path in but:
                 continue
             with suppress(OSError, ValueError, TypeError, KeyError, UsageError):
                 about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
                 if {key: about.pop(key) for key in _of(audit)} == _of(audit):
-                    asked = Asked(**about)
-                    parse_method(asked.method)
+                    asked = PurificationRequest(**about)
+                    METHODS.parse(asked.method)
                     return asked
         return None
 
     def forget(self, path: Path) -> None:
-        """Remove a state: what it led to is in a file of its own."""
+        """Remove a state: its result has its own file."""
         for one in (path, path.with_suffix(".json")):
             with suppress(OSError):
                 one.unlink()
@@ -86,7 +88,7 @@ class Unfinished:
 
 
 def _of(audit: Audit) -> dict[str, str]:
-    """All that decides whether a state fits: the shifts stand for α and preprocessing too."""
+    """Everything that decides whether a state fits; the shifts cover α and preprocessing, too."""
     return {
         "model": audit.model.sha256,
         "images": audit.images.sha256,

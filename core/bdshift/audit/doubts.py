@@ -1,0 +1,272 @@
+"""Doubts, which keep an audit from a conclusion, and cautions about its finding.
+
+Each check looks at the facts and returns a remark or None. A doubt makes the finding inconclusive,
+whatever stands out; a caution only accompanies it. To add a check, add a code and a function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bdshift.audit.facts import Facts, TriedTrigger
+from bdshift.remark import Remark, code
+from bdshift.words import words
+
+_MIN_KAPPA = 4 / 9  # accuracy above chance, as a share of the possible: 50% of ten classes
+_MIN_ACCURACY_OF_MANY = 0.3  # from `_MANY_CLASSES` on
+_MANY_CLASSES = 100
+_MIN_IMAGES = 30
+_ENOUGH_IMAGES = 200
+_IMAGES_A_CLASS = 2  # below this, and below _ENOUGH_IMAGES in all, nothing can be judged
+_GOOD_IMAGES_A_CLASS = 5
+_MIN_CLASSES = 3
+_POWERFUL_CLASSES = 6
+_MIN_SHARE_OF_CLASSES = 0.5  # that have images
+
+Check = Callable[[Facts], Remark | None]
+_doubts: list[Check] = []
+_cautions: list[Check] = []
+
+
+def doubts(facts: Facts) -> list[Remark]:
+    """Doubts that keep the audit from a conclusion, the most serious first."""
+    return [found for check in _doubts if (found := check(facts)) is not None]
+
+
+def cautions(facts: Facts) -> list[Remark]:
+    """Cautions about the finding."""
+    return [found for check in _cautions if (found := check(facts)) is not None]
+
+
+def _doubt(check: Check) -> Check:
+    _doubts.append(check)
+    return check
+
+
+def _caution(check: Check) -> Check:
+    _cautions.append(check)
+    return check
+
+
+def is_poor(accuracy: float, classes: int) -> bool:
+    """Whether clean accuracy is too low, for this many classes, to conclude anything."""
+    if classes >= _MANY_CLASSES:
+        return accuracy < _MIN_ACCURACY_OF_MANY
+    chance = 1 / classes
+    return accuracy - chance < _MIN_KAPPA * (1 - chance) - 1e-9
+
+
+def trigger_remark(name: str, tried: TriedTrigger, facts: Facts) -> Remark:
+    """The remark with this code about a measured trigger."""
+    return Remark(
+        name,
+        {"trigger": tried.trigger, "asr": tried.asr, "index": tried.target,
+         "name": facts.class_names[tried.target]},
+    )  # fmt: skip
+
+
+# Doubts: with any of them nothing can be concluded. The most serious first.
+
+LABEL_ORDER = code(
+    "label-order",
+    words("Clean accuracy is {accuracy:.1%}, but another order of the classes explains "
+          "{explained:.1%} of the predictions: the classes are probably numbered in another order. "
+          "Until that is corrected, class names are wrong.",
+          ja="クリーン正解率は {accuracy:.1%} ですが、"
+             "クラスの並びを変えると予測の {explained:.1%} を"
+             "説明できます。番号の順が違うようです。直すまで、クラス名は誤っています。"),
+)  # fmt: skip
+POOR_ACCURACY = code(
+    "poor-accuracy",
+    words("Clean accuracy is only {accuracy:.1%} over {classes:|class|classes}: the images are "
+          "not what this network was trained on, or are preprocessed wrongly. Its shifts say "
+          "little.",
+          ja="クリーン正解率は {classes} クラスで {accuracy:.1%} "
+             "しかありません。画像が訓練時と異なるか、前処理が誤っています。シフトからは判断できません。"),
+)  # fmt: skip
+TOO_FEW_IMAGES = code(
+    "too-few-images",
+    words("{images:|image is|images are} too few to judge {classes:|class|classes}.",
+          ja="画像 {images} 枚では、{classes} クラスを判定するには足りません。"),
+)  # fmt: skip
+MOST_CLASSES_MISSING = code(
+    "most-classes-missing",
+    words("Only {present} of {classes:|class has|classes have} images.",
+          ja="{classes} クラスのうち {present} クラスにしか画像がありません。"),
+)  # fmt: skip
+TOO_FEW_CLASSES = code(
+    "too-few-classes",
+    words("With fewer than three classes that can be judged, no outlier can be distinguished "
+          "from the others.",
+          ja="判定できるクラスが 3 未満では、外れ値を見分けられません。"),
+)  # fmt: skip
+RULE_CANNOT_FLAG = code(
+    "rule-cannot-flag",
+    words("With {classes:|class|classes} the rule “{rule}” can never flag one.",
+          ja="{classes} クラスでは、規則「{rule}」はどのクラスにも印を付けられません。"),
+)  # fmt: skip
+LITTLE_POWER = code(
+    "little-power",
+    words("Nothing stands out, but with only {classes:|class|classes} little could.",
+          ja="際立つクラスはありませんが、"
+             "{classes} クラスだけでは際立ちようがほとんどありません。"),
+)  # fmt: skip
+DETECTORS_DISAGREE = code(
+    "detectors-disagree",
+    words("The evidence disagrees: {findings}.", ja="証拠が食い違っています：{findings}。"),
+)
+UNFLAGGED_TRIGGER_WORKS = code(
+    "unflagged-trigger-works",
+    words("The evidence disagrees: the trigger {trigger} sends {asr:.1%} of the images of other "
+          "classes to class {index} “{name}”, which does not stand out.",
+          ja="証拠が食い違っています："
+             "トリガー {trigger} は他クラスの画像の {asr:.1%} をクラス {index}"
+             "「{name}」に送りますが、このクラスは際立っていません。"),
+)  # fmt: skip
+
+
+@_doubt
+def _order_of_labels(facts: Facts) -> Remark | None:
+    if facts.explained is None:
+        return None
+    return Remark(LABEL_ORDER, {"accuracy": facts.accuracy, "explained": facts.explained})
+
+
+@_doubt
+def _poor_accuracy(facts: Facts) -> Remark | None:
+    if facts.explained is not None or not is_poor(facts.accuracy, facts.classes):
+        return None
+    return Remark(POOR_ACCURACY, {"accuracy": facts.accuracy, "classes": facts.classes})
+
+
+@_doubt
+def _too_few_images(facts: Facts) -> Remark | None:
+    few = facts.images < min(_ENOUGH_IMAGES, _IMAGES_A_CLASS * facts.classes)
+    if not few and facts.images >= _MIN_IMAGES:
+        return None
+    return Remark(TOO_FEW_IMAGES, {"images": facts.images, "classes": facts.classes})
+
+
+@_doubt
+def _most_classes_missing(facts: Facts) -> Remark | None:
+    present = sum(count > 0 for count in facts.counts)
+    if present >= _MIN_SHARE_OF_CLASSES * facts.classes:
+        return None
+    return Remark(MOST_CLASSES_MISSING, {"present": present, "classes": facts.classes})
+
+
+@_doubt
+def _too_few_classes(facts: Facts) -> Remark | None:
+    if any(len(one.judgment.usable) >= _MIN_CLASSES for one in facts.judged):
+        return None
+    return Remark(TOO_FEW_CLASSES)
+
+
+@_doubt
+def _rule_cannot_flag(facts: Facts) -> Remark | None:
+    for one in facts.judged:
+        count = len(one.judgment.usable)
+        if count >= _MIN_CLASSES and not one.judgment.rule.can_flag(count):
+            return Remark(RULE_CANNOT_FLAG, {"classes": count, "rule": one.judgment.rule.spec})
+    return None
+
+
+@_doubt
+def _little_power(facts: Facts) -> Remark | None:
+    most = max((len(one.judgment.usable) for one in facts.judged), default=0)
+    if facts.flagged or not _MIN_CLASSES <= most < _POWERFUL_CLASSES:
+        return None
+    return Remark(LITTLE_POWER, {"classes": most})
+
+
+@_doubt
+def _detectors_disagree(facts: Facts) -> Remark | None:
+    flagging = [one for one in facts.judged if one.judgment.flagged]
+    common = set(facts.flagged).intersection(*(one.judgment.flagged for one in flagging))
+    if len(flagging) < 2 or common:
+        return None
+    findings = tuple(
+        f"{one.detector.name}: {', '.join(facts.class_names[i] for i in one.judgment.flagged)}"
+        for one in flagging
+    )
+    return Remark(DETECTORS_DISAGREE, {"findings": findings})
+
+
+@_doubt
+def _trigger_disagrees(facts: Facts) -> Remark | None:
+    for tried in facts.working:
+        if tried.target not in facts.flagged:
+            return trigger_remark(UNFLAGGED_TRIGGER_WORKS, tried, facts)
+    return None
+
+
+# Cautions: what to keep in mind when reading a finding.
+
+FEW_IMAGES = code(
+    "few-images",
+    words("{images:|image|images} for {classes:|class|classes} are few, so the norms are "
+          "imprecise.",
+          ja="{classes} クラスに画像 {images} 枚は少なく、ノルムは粗い値です。"),
+)  # fmt: skip
+CLASSES_MISSING = code(
+    "classes-missing",
+    words("{missing} of {classes:|class has|classes have} no images.",
+          ja="{classes} クラス中 {missing} クラスに画像がありません。"),
+)  # fmt: skip
+CLASSES_OUT_OF_REACH = code(
+    "classes-out-of-reach",
+    words("{count} of {classes:|class|classes} cannot be reached by any shift.",
+          ja="{classes} クラス中 {count} クラスには、どんなシフトでも届きません。"),
+)  # fmt: skip
+FEW_CLASSES = code(
+    "few-classes",
+    words("With only {classes:|class|classes} the test has little power.",
+          ja="{classes} クラスだけでは、検定の力は弱くなります。"),
+)  # fmt: skip
+UNKNOWN_DETECTORS = code(
+    "unknown-detectors",
+    words("This version of bdshift does not know {detectors}, so that evidence does not count.",
+          ja="この版の bdshift は {detectors} を知らないため、その証拠は判定に含まれません。"),
+)  # fmt: skip
+
+
+@_caution
+def _unknown_detectors(facts: Facts) -> Remark | None:
+    if not facts.unknown:
+        return None
+    return Remark(UNKNOWN_DETECTORS, {"detectors": tuple(facts.unknown)})
+
+
+@_caution
+def _few_images(facts: Facts) -> Remark | None:
+    enough = facts.images >= _GOOD_IMAGES_A_CLASS * facts.classes
+    if enough or _too_few_images(facts) is not None:
+        return None
+    return Remark(FEW_IMAGES, {"images": facts.images, "classes": facts.classes})
+
+
+@_caution
+def _classes_missing(facts: Facts) -> Remark | None:
+    missing = sum(count == 0 for count in facts.counts)
+    if not missing or _most_classes_missing(facts) is not None:
+        return None
+    return Remark(CLASSES_MISSING, {"missing": missing, "classes": facts.classes})
+
+
+@_caution
+def _out_of_reach(facts: Facts) -> Remark | None:
+    for one in facts.judged:
+        count = int(np.isinf(one.evidence.scores).sum())
+        if count:
+            return Remark(CLASSES_OUT_OF_REACH, {"count": count, "classes": facts.classes})
+    return None
+
+
+@_caution
+def _few_classes(facts: Facts) -> Remark | None:
+    most = max((len(one.judgment.usable) for one in facts.judged), default=0)
+    if not facts.flagged or not _MIN_CLASSES <= most < _POWERFUL_CLASSES:
+        return None
+    return Remark(FEW_CLASSES, {"classes": most})

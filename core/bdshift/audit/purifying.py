@@ -1,0 +1,167 @@
+"""From an audit to a purified model, and how accuracy, attack success and shifts changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bdshift.audit import add_tac
+from bdshift.audit.records import Audit, Purification
+from bdshift.audit.stages import Material, embed_cached, examine
+from bdshift.checkpoints.classifier import Classifier
+from bdshift.detect.detector import Subject
+from bdshift.detect.detectors.embedding_shift import EmbeddingShift
+from bdshift.devices import pick_device
+from bdshift.images.collection import open_images
+from bdshift.images.labels import map_classes
+from bdshift.jobs import SILENT, JobContext
+from bdshift.measure import attack_success, measure
+from bdshift.purify import LabeledImages, Method, Watch, purify, read_images, split_clean
+from bdshift.purify import quantities as q
+from bdshift.purify.clean_data import check_held
+from bdshift.triggers import Trigger
+
+_WATCHED_IMAGES = 500  # approximately; attack success is tracked on them from step to step
+
+
+def purify_model(
+    audit: Audit,
+    material: Material,
+    method: Method,
+    target: int,
+    *,
+    held_out: float = 0.2,
+    trigger: Trigger | None = None,
+    test: str | Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    resume: Path | None = None,
+    job: JobContext = SILENT,
+) -> Purification:
+    """Purify the model of an audit and scan the result.
+
+    The method sees the clean images of the audit and nothing else. With a ``trigger``, attack
+    success is reported; ``test`` is other images to report on (class folders with the same names),
+    by default the held-out ones. If canceled, the best result so far is returned, not ``complete``;
+    if canceled again, nothing.
+
+    Raises as `bdshift.audit.reopen` and `bdshift.purify.purify` do.
+    """
+    check_held(held_out)
+    where = pick_device(device)
+    classifier, found = material.classifier, material.clean
+    preprocess = classifier.preprocessing
+    read = partial(read_images, size=preprocess.size, job=job)
+    everything = read(
+        found.collection, found.files, found.class_map.of_folder, expected=audit.images.sha256
+    )
+    clean = split_clean(everything, preprocess, held=held_out, seed=seed)
+    reported = clean.held if test is None else _read_test(audit, Path(test), read)
+    reported = reported.to(where)
+    few = reported[:: max(1, len(reported) // _WATCHED_IMAGES)]  # from all classes: they are sorted
+    figures = partial(
+        measure, preprocess=preprocess, test=reported, classes=classifier.classes, trigger=trigger,
+        target=target, job=job,
+    )  # fmt: skip
+    before = figures(classifier.network.to(where))
+    result = purify(
+        classifier, clean, method, target, torch.from_numpy(audit.shifts.shift[target].copy()),
+        seed=seed, watch=_watch(classifier, few, trigger, target, test, job), resume=resume,
+        device=where, job=job,
+    )  # fmt: skip
+    job.keep_result()  # stopped or not, the result so far is reported
+    purified = replace(material, classifier=result.applied_to(classifier))
+    after = figures(purified.classifier.network.to(where))
+    again = rescan(audit, purified, device=device, job=job)
+    if trigger is not None:  # only this one: a trigger from an audit file may name files to open
+        again = add_tac(again, purified, trigger, target, job=job)
+    return Purification(
+        result, held_out, None if trigger is None else trigger.spec,
+        None if test is None else str(test), len(reported), before, after, again,
+    )  # fmt: skip
+
+
+def _watch(
+    classifier: Classifier,
+    images: LabeledImages,
+    trigger: Trigger | None,
+    target: int,
+    test: str | Path | None,
+    job: JobContext,
+) -> Watch | None:
+    """Track attack success from step to step, if there is a trigger."""
+    if trigger is None:
+        return None
+
+    def look(network: nn.Module) -> dict[str, float]:
+        found = attack_success(network, classifier.preprocessing, images, trigger, target, job=job)
+        return {} if found is None else {q.ASR: found[0], q.RA: found[1]}
+
+    return Watch(f"{trigger.spec} {test}", look)
+
+
+def aligned(audit: Audit, *, job: JobContext = SILENT) -> Audit:
+    """The audit with every rescan brought to the audit's own detector settings and rule, so that
+    scores before and after are comparable.
+
+    Where α differs and the rescan has its embedding, the embedding shift is solved again from it.
+    """
+    again = tuple(
+        replace(one, rescan=_aligned(one.rescan, audit, job)) for one in audit.purifications
+    )
+    return replace(audit, purifications=again)
+
+
+def _aligned(rescan: Audit, audit: Audit, job: JobContext) -> Audit:
+    rule = audit.settings.rule
+    if rescan.shifts.alpha != audit.shifts.alpha and rescan.embedding is not None:
+        rescan = at_alpha(rescan, audit.shifts.alpha, job=job)
+    if rescan.settings.rule == rule:
+        return rescan
+    return replace(rescan, settings=replace(rescan.settings, rule=rule))
+
+
+def at_alpha(audit: Audit, alpha: float, *, job: JobContext = SILENT) -> Audit:
+    """The audit with its shifts solved again for another α, from the cached embedding."""
+    assert audit.embedding is not None
+    first = audit.settings.detectors[0]
+    assert isinstance(first, EmbeddingShift)
+    detector = replace(first, alpha=alpha)
+    subject = Subject(audit.embedding, audit.model.weight, audit.images.class_names)
+    settings = replace(audit.settings, detectors=(detector, *audit.settings.detectors[1:]))
+    evidence = (detector.detect(subject, job), *audit.evidence[1:])
+    return replace(audit, settings=settings, evidence=evidence)
+
+
+def _read_test(audit: Audit, path: Path, read: partial[LabeledImages]) -> LabeledImages:
+    """All test images, labeled with the audit's classes."""
+    found = open_images(path)
+    mapped = map_classes(found.folders, audit.model.classes, audit.images.class_index)
+    return read(found, found.files, mapped.of_folder)
+
+
+def rescan(
+    audit: Audit, purified: Material, *, device: str = "auto", job: JobContext = SILENT
+) -> Audit:
+    """The audit of a purified model, with the images and settings of ``audit``.
+
+    Its path and SHA-256 stay those of the model that was purified.
+    """
+    where = pick_device(device)
+    embedding = embed_cached(
+        None, purified, device=where, precision=audit.precision, batch=audit.settings.batch,
+        job=job,
+    )  # fmt: skip
+    model = replace(
+        audit.model,
+        weight=purified.classifier.weight.cpu().numpy(),
+        bias=purified.classifier.bias.cpu().numpy(),
+    )
+    return examine(
+        model, audit.images, audit.settings, audit.trials, embedding, purified, device=where,
+        job=job,
+    )  # fmt: skip

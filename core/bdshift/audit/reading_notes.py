@@ -1,0 +1,83 @@
+"""What the reader should know about how a model was read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bdshift.checkpoints.classifier import Opened
+from bdshift.checkpoints.layout import PROGRAMS
+from bdshift.checkpoints.names import foreign
+from bdshift.checkpoints.settle import Settled
+from bdshift.remark import Remark, code
+from bdshift.words import words
+
+_MAX_NAMED = 4
+
+OTHER_NETWORKS_FIT = code(
+    "other-networks-fit",
+    words("The weights fit {count:|other network|other networks} that {count:~|classifies|classify}"
+          " the trial images as well, such as {other}; the audit is of {architecture}.",
+          ja="この重みは、"
+             "試行画像を同じ程度に分類するほかの {count} 個のネットワーク（{other} など）にも"
+             "合います。監査したのは {architecture} です。"),
+)  # fmt: skip
+TENSORS_IGNORED = code(
+    "tensors-ignored",
+    words("{count:|tensor|tensors} that the network does not use {count:~|was|were} ignored: "
+          "{names}.",
+          ja="ネットワークが使わないテンソル {count} 個を無視しました：{names}。"),
+)  # fmt: skip
+OTHER_MODELS = code(
+    "other-models",
+    words("The file holds other models, too ({names}). Only the chosen one was audited.",
+          ja="このファイルにはほかのモデルもあります（{names}）。監査したのは選んだものだけです。"),
+)  # fmt: skip
+SOFTMAX_INSIDE = code(
+    "softmax-inside",
+    words("The network ends in a softmax; its logits are taken before it.",
+          ja="ネットワークの最後はソフトマックスです。ロジットはその手前で取ります。"),
+)  # fmt: skip
+HOLDS_PROGRAM = code(
+    "holds-program",
+    words("The file contains a program, which was not examined and may do something other than "
+          "its weights say. Exported in its original format, it keeps that program.",
+          ja="このファイルにはプログラムが含まれます。中は調べておらず、重みと違う動作をするかも"
+             "しれません。元の形式で書き出すと、そのまま残ります。"),
+)  # fmt: skip
+NAMES_CODE = code(
+    "names-code",
+    words("The file references code that torch.load would import and run ({names}). None of it "
+          "was run here.",
+          ja="このファイルは torch.load がインポートして実行するコードを参照しています（{names}）。"
+             "ここでは何も実行していません。"),
+)  # fmt: skip
+
+
+def reading_notes(opened: Opened, settled: Settled) -> list[Remark]:
+    """All notes, the most important first."""
+    found = []
+    chosen = settled.classifier
+    if settled.ties:
+        values = {
+            "count": len(settled.ties), "other": settled.ties[0],
+            "architecture": chosen.architecture,
+        }  # fmt: skip
+        found.append(Remark(OTHER_NETWORKS_FIT, values))
+    if opened.ignored:
+        values = {"count": len(opened.ignored), "names": _some(opened.ignored)}
+        found.append(Remark(TENSORS_IGNORED, values))
+    if opened.state.layout.others:
+        found.append(Remark(OTHER_MODELS, {"names": _some(opened.state.layout.others)}))
+    if chosen.softmax_inside:
+        found.append(Remark(SOFTMAX_INSIDE))
+    if opened.file.container in PROGRAMS:
+        found.append(Remark(HOLDS_PROGRAM))
+    strange = foreign(opened.file.names)
+    if strange:
+        found.append(Remark(NAMES_CODE, {"names": _some(strange)}))
+    return found
+
+
+def _some(names: Sequence[str]) -> tuple[str, ...]:
+    more = ("…",) if len(names) > _MAX_NAMED else ()
+    return (*names[:_MAX_NAMED], *more)

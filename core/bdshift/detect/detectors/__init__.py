@@ -1,0 +1,1 @@
+"""One detector per file; they are found by name (`bdshift.detect.detector.DETECTORS`)."""

@@ -1,0 +1,65 @@
+"""The distance below the median in median absolute deviations, as in Neural Cleanse."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bdshift.detect.rule import RULES, Rule, Values
+from bdshift.setting import setting
+from bdshift.text import figure
+from bdshift.words import words
+
+
+@RULES.register
+@dataclass(frozen=True)
+class Mad(Rule):
+    """Flags classes whose (x − median)/(1.4826·MAD) is below −``deviations``."""
+
+    name = "mad"
+    label = words("MAD score", ja="MAD スコア")
+    summary = words("Distance from the median, in median absolute deviations.",
+                    ja="中央値からの距離（中央絶対偏差単位）。")  # fmt: skip
+    place = 20
+    column = "MAD"
+    column_help = words("The same distance with median and median absolute deviation.",
+                        ja="同じ距離を中央値と中央絶対偏差で。")  # fmt: skip
+
+    deviations: float = setting(
+        3.5, words("Deviations", ja="偏差の数"),
+        words("How far below the median a class is flagged.",
+              ja="中央値よりこの数だけ下のクラスに印が付きます。"),
+        low=0, above=True, high=100, step=0.5, decimals=2,
+    )  # fmt: skip
+
+    def statistic(self, values: Values) -> Values:
+        """The score of each; NaN where more than half of the values are equal."""
+        deviation = _deviation(values)
+        if not deviation > 0:
+            return np.full(len(values), np.nan)
+        found: Values = (values - np.median(values)) / deviation
+        return found
+
+    def flagged(self, values: Values) -> list[int]:
+        """Those far below the median."""
+        return np.flatnonzero(self.statistic(values) < -self.deviations).tolist()
+
+    def line(self, values: Values) -> float:
+        """The value at the threshold."""
+        if len(values) < 3 or not values.std() > 0:
+            return math.nan
+        return float(np.median(values) - self.deviations * _deviation(values))
+
+    @property
+    def line_label(self) -> str:
+        """The score at the threshold."""
+        return f"MAD = {figure(-self.deviations, '.3g')}"
+
+
+def _deviation(values: Values) -> float:
+    """1.4826·MAD: σ, if the values are normal."""
+    if len(values) < 2:
+        return 0.0
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
