@@ -1,6 +1,6 @@
 """The audit file: one HDF5 file with everything an audit found. Its layout is docs/audit-file.md.
 
-Numbers are datasets, all else is one JSON text beside them, and nothing in the file is code.
+Arrays are datasets, everything else is one JSON text next to them, and nothing in the file is code.
 """
 
 from bdshift.store.read import load_audit

@@ -1,265 +1,255 @@
-"""Reads an audit file. It may come from anybody: links out of it, bombs, and values that do not fit
-each other are refused.
-"""
+"""Reads an audit file. It may come from anyone: what does not fit is refused."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import h5py
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from bdshift.audit import Audit, Cleaned, ImagesRecord, ModelRecord
+from bdshift.arrays import array_fields
+from bdshift.audit import Audit, ImagesRecord, ModelRecord, Purification, ScanSettings
+from bdshift.detect.detector import DETECTORS, Evidence
+from bdshift.detect.rule import RULES, Rule
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import ImageFile
 from bdshift.neurons.tac import Tac
 from bdshift.purify import Purified
 from bdshift.shift.embed import THUMBNAIL, Embedding, Precision
 from bdshift.shift.result import Shifts
-from bdshift.shift.verdict import Verdict, check_rule
-from bdshift.store.schema import FORMAT, SCHEMA, SHIFT_ARRAYS
-from bdshift.store.typed import build, read_as
+from bdshift.spec import split_spec
+from bdshift.store.datasets import Datasets
+from bdshift.store.migrations import migrate, place_in
+from bdshift.store.schema import FORMAT, SCHEMA, TEXT, TRIGGERED_ARRAYS
+from bdshift.store.typed import Reader, escaped
 
-_MOST_PER_BYTE = 100  # LZF packs at most 88 to 1; a dataset that claims more is a bomb
+_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError)
 
 
 def load_audit(path: str | Path) -> Audit:
-    """Read an audit file.
+    """Read an audit file, of this schema or an older one.
 
-    Raises `InputError` if it is missing, no audit file, of a newer schema, or damaged.
+    Raises `InputError` if it is missing, not an audit file, of a newer schema, or damaged.
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError("{path}: no such file", path=path)
     try:
         with h5py.File(path, "r") as file:
             if _attribute(file, "format", "S") != FORMAT.encode():
-                raise InputError(f"{path}: is an HDF5 file, but not an audit file of bdshift")
+                raise InputError(
+                    "{path}: is an HDF5 file, but not an audit file of bdshift", path=path
+                )
             schema = int(_attribute(file, "schema", "i") or 0)
             if schema > SCHEMA:
                 raise InputError(
-                    f"{path}: was written by a newer bdshift (schema {schema}, this one reads "
-                    f"{SCHEMA})"
-                )
-            return _read(_Datasets(file, path.stat().st_size), schema)
+                    "{path}: was written by a newer bdshift (schema {schema}, this one reads "
+                    "{own})",
+                    path=path, schema=schema, own=SCHEMA,
+                )  # fmt: skip
+            datasets = Datasets(file, path.stat().st_size, place_in(schema))
+            return _Audits(datasets).read(schema)
     except InputError:
         raise
     except OSError as error:
-        raise InputError(  # what HDF5 itself says is for its makers, and kept as the cause
-            f"{path}: is no audit file, or is cut short; a checkpoint is read by bdshift scan"
+        raise InputError(  # HDF5's own message is for developers, and is kept as the cause
+            "{path}: is not an audit file, or is cut short; a checkpoint is read by bdshift scan",
+            path=path,
         ) from error
-    except (
-        LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError, UsageError,
-    ) as error:  # fmt: skip
-        raise InputError(f"{path}: is damaged ({type(error).__name__}: {error})") from error
+    except UsageError as error:  # a setting that this version does not have, or out of its range
+        raise InputError("{path}: {reason}", path=path, reason=error.sentence) from error
+    except _DAMAGE as error:
+        raise InputError(
+            "{path}: is damaged ({kind}: {reason})",
+            path=path, kind=type(error).__name__, reason=str(error),
+        ) from error  # fmt: skip
 
 
 def _attribute(file: h5py.File, name: str, kind: str) -> Any:
-    """A fixed-length attribute. HDF5 keeps values of variable length in heaps, and its library can
-    be caught in an endless loop by a damaged one: none is ever read.
+    """A fixed-length attribute. HDF5 keeps values of variable length in heaps, and a damaged one
+    can send its library into an endless loop: none is ever read.
     """
     if name not in file.attrs or file.attrs.get_id(name).dtype.kind != kind:
         return None
     return file.attrs[name]
 
 
-class _Datasets:
-    """The file's datasets: each may be read once, and all together no more than it can hold."""
+class _Audits:
+    """Reads the audit of a file, and those of its purified models."""
 
-    def __init__(self, file: h5py.File, size: int) -> None:
-        self._file = file
-        self._room = _MOST_PER_BYTE * size
-        self._seen: set[int] = set()
+    def __init__(self, datasets: Datasets) -> None:
+        self._datasets = datasets
+        self._reader = Reader(datasets, {Rule: partial(RULES.parse, strict=False)})
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._file
+    def read(self, schema: int) -> Audit:
+        text = self._datasets.find(TEXT)
+        if text.ndim != 1 or text.dtype != np.uint8:
+            raise ValueError("its description is not text")
+        found = migrate(json.loads(text[()].tobytes(), parse_constant=_not_json), schema)
+        made = found.pop("purifications", [])
+        audit = self._audit("", found)
+        sizes = dict(self._reader.sizes)
+        purifications = tuple(self._purification(i, row, audit) for i, row in enumerate(made))
+        self._reader.sizes = sizes
+        unknown = {**self._reader.unknown, **dict(self._datasets.unread())}
+        return replace(audit, purifications=purifications, unknown=unknown)
 
-    def find(self, name: str) -> h5py.Dataset:
-        """A dataset of this very file: a link into another file is not followed, nor a second link
-        to the same dataset.
-        """
-        group: h5py.Group = self._file
-        for part in name.split("/"):
-            link = group.get(part, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise KeyError(name)
-            group = group[part]
-        if not isinstance(group, h5py.Dataset) or group.is_virtual or group.external:
-            raise KeyError(name)
-        if group.compression not in (None, "lzf") or group.dtype.kind not in "fiu":
-            raise ValueError(f"{name} is kept in another way")
-        address = h5py.h5o.get_info(group.id).addr
-        if address in self._seen:
-            raise ValueError(f"{name} is another name of what was read before")
-        self._seen.add(address)
-        self._room -= group.nbytes
-        if self._room < 0 or group.nbytes > _MOST_PER_BYTE * group.id.get_storage_size():
-            raise ValueError(f"{name} claims {group.nbytes} bytes")
-        return group
-
-    def array(self, name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
-        """All of it, if it has this shape."""
-        dataset = self.find(name)
-        if dataset.shape != shape:
-            raise ValueError(f"{name} is {dataset.shape}, not {shape}")
-        return np.asarray(dataset[()], dtype=dtype)
-
-
-def _read(file: _Datasets, schema: int) -> Audit:
-    text = file.find("audit.json")
-    if text.ndim != 1 or text.dtype != np.uint8:
-        raise ValueError("its description is no text")
-    found = json.loads(text[()].tobytes())
-    runs = found.pop("runs") if schema > 1 else []
-    audit = _audit(file, "", found)
-    return replace(audit, runs=tuple(_run(file, i, row, audit) for i, row in enumerate(runs)))
-
-
-def _audit(file: _Datasets, at: str, found: dict[str, Any]) -> Audit:
-    """An audit without its runs, whose arrays lie under ``at``."""
-    given: dict[str, Any] = {"runs": ()}
-    head = file.find(f"{at}model/weight")
-    if head.ndim != 2 or 0 in head.shape:
-        raise ValueError("the head is no matrix")
-    classes, dim = head.shape
-    given["model"] = build(
-        ModelRecord,
-        found.pop("model"),
-        weight=np.asarray(head[()], dtype=np.float32),
-        bias=file.array(f"{at}model/bias", np.float32, (classes,)),
-    )
-    settings = found.get("settings")
-    if isinstance(settings, dict):
-        settings.setdefault("weights", None)  # which the first files of schema 2 had not
-    given["images"] = images = build(ImagesRecord, found.pop("images"))
-    given["verdict"] = verdict = build(Verdict, found.pop("verdict"))
-    given["shifts"] = shifts = build(
-        Shifts,
-        found.pop("shifts"),
-        **{
-            name: file.array(
-                f"{at}shift/{name}", np.float64, (classes, dim) if name == "shift" else (classes,)
-            )
-            for name in SHIFT_ARRAYS
-        },
-    )
-    about = found.pop("embedding")
-    embedding = None
-    if about is not None and f"{at}embedding" in file:
-        embedding = _embedding(file, at, about, found, images, (classes, dim))
-    given["tac"] = tuple(
-        build(
-            Tac,
-            row,
-            change=file.array(f"{at}tac/{number}/change", np.float64, (dim,)),
-            signed=file.array(f"{at}tac/{number}/signed", np.float64, (dim,)),
-            triggered=_triggered(file, f"{at}tac/{number}", embedding),
+    def _audit(self, at: str, found: dict[str, Any]) -> Audit:
+        """An audit without its purifications, whose arrays are under ``at``."""
+        reader = self._reader
+        reader.sizes = {}
+        model = reader.build(ModelRecord, found["model"], f"{at}model/")
+        classes = reader.sizes["C"]
+        if not (classes and reader.sizes["d"]):
+            raise ValueError("the head is not a matrix")
+        images: ImagesRecord = reader.build(ImagesRecord, found["images"], f"{at}images/")
+        evidence = tuple(
+            self._evidence(f"{at}evidence/{name}/", row) for name, row in found["evidence"].items()
         )
-        for number, row in enumerate(found.pop("tac"))
-    )
-    audit: Audit = build(Audit, found, **given, embedding=embedding)
-    indices = [*verdict.poisoned, *(tac.target for tac in audit.tac)]
-    lists = (images.counts, images.class_names, verdict.scores, shifts.status)
-    if any(len(one) != classes for one in lists) or not audit.trials:
-        _unfit()
-    if not all(0 <= index < classes for index in indices):
-        _unfit()
-    if not (0 < shifts.alpha < math.inf and np.isfinite(shifts.shift).all()):
-        _unfit()
-    check_rule(verdict.rule, verdict.beta)
-    return audit
+        embedding = self._embedding(at, found, images)
+        tac = tuple(
+            self._tac(f"{at}tac/{i}/", row, embedding) for i, row in enumerate(found.get("tac", []))
+        )
+        audit: Audit = reader.build(
+            Audit, {**found, "purifications": [], "unknown": {}}, at, model=model, images=images,
+            settings=self._settings(f"{at}settings/", found["settings"]), embedding=embedding,
+            evidence=evidence, tac=tac, purifications=(), unknown={},
+        )  # fmt: skip
+        if any(len(one) != classes for one in (images.counts, images.class_names)):
+            _unfit()
+        if not audit.trials or not evidence or not isinstance(evidence[0].record, Shifts):
+            _unfit()
+        if not all(0 <= one.target < classes for one in tac):
+            _unfit()
+        shifts = audit.shifts
+        if len(shifts.status) != classes or not 0 < shifts.alpha < math.inf:
+            _unfit()
+        if not np.isfinite(shifts.shift).all() or not np.array_equal(
+            shifts.l2, evidence[0].scores, equal_nan=True
+        ):
+            _unfit()
+        return audit
 
+    def _settings(self, at: str, value: dict[str, Any]) -> ScanSettings:
+        """Detectors that this version does not know are kept as text."""
+        if "detectors" not in value:
+            plain: ScanSettings = self._reader.build(ScanSettings, value, at)
+            return plain
+        listed = [*value["detectors"], *value.get("unknown_detectors", [])]
+        texts = self._reader.read_as(tuple[str, ...], listed)
+        known = [text for text in texts if split_spec(text)[0] in DETECTORS]
+        settings: ScanSettings = self._reader.build(
+            ScanSettings, value, at,
+            detectors=tuple(DETECTORS.parse(text, strict=False) for text in known),
+            unknown_detectors=tuple(text for text in texts if text not in known),
+        )  # fmt: skip
+        return settings
 
-def _run(file: _Datasets, number: int, row: dict[str, Any], audit: Audit) -> Cleaned:
-    """A purification of ``audit``."""
-    rescan = row.pop("rescan")
-    if rescan.pop("runs"):
-        raise ValueError("a purification of a purified model")
-    again = _audit(file, f"runs/{number}/rescan/", rescan)
-    names = read_as(tuple[str, ...] | None, row.pop("weights"))
-    weights = None
-    if names is not None and f"runs/{number}/weights" in file:
-        weights = {
-            name: torch.from_numpy(np.asarray(file.find(f"runs/{number}/weights/{place}")[()]))
-            for place, name in enumerate(names)
+    def _evidence(self, at: str, row: dict[str, Any]) -> Evidence:
+        text = self._reader.read_as(str, row["detector"])
+        name, record = split_spec(text)[0], None
+        if name in DETECTORS:
+            DETECTORS.parse(text, strict=False)
+            record = self._reader.build(DETECTORS[name].record, row["record"], f"{at}record/")
+        elif row.get("record") is not None:
+            self._reader.unknown[f"{at}record"] = row["record"]
+        rest = {key: one for key, one in row.items() if key != "record"}
+        found: Evidence = self._reader.build(Evidence, rest, at, record=record)
+        if at.split("/")[-2] != found.name:
+            _unfit()
+        return found
+
+    def _embedding(
+        self, at: str, found: Mapping[str, Any], images: ImagesRecord
+    ) -> Embedding | None:
+        about = found.get("embedding")
+        if about is None or f"{at}embedding/phi" not in self._datasets:
+            return None
+        reader = self._reader
+        rows = reader.read_as(tuple[tuple[str, int], ...], about["files"])
+        for name in about.keys() - {"files", "batch"}:
+            reader.unknown[f"{at}embedding/{escaped(name)}"] = about[name]
+        reader.sizes["N"] = len(rows)
+        reader.sizes.pop("t", None)
+        arrays = {
+            name: self._datasets.array(f"{at}embedding/{name}", shape, reader.sizes)
+            for name, shape in array_fields(Embedding).items()
         }
-    ranking = None
-    if f"runs/{number}/ranking" in file:
-        dim = audit.model.embedding_dim
-        ranking = file.array(f"runs/{number}/ranking", np.float32, (dim,))
-        if not np.isfinite(ranking).all():
+        labels = arrays["labels"]
+        if not rows or labels.min() < 0 or labels.max() >= reader.sizes["C"]:
             _unfit()
-    run: Purified = build(Purified, row.pop("run"), weights=weights, ranking=ranking)
-    cleaned: Cleaned = build(Cleaned, row, run=run, rescan=again)
-    sizes = {len(cleaned.before.by_class), len(cleaned.after.by_class), again.model.classes}
-    if sizes != {audit.model.classes} or not 0 <= run.target < audit.model.classes:
-        _unfit()
-    if again.model.embedding_dim != audit.model.embedding_dim:
-        _unfit()
-    # What would be exported must be what the figures are of, as far as can be told without running.
-    for name, array in (("weight", again.model.weight), ("bias", again.model.bias)):
-        own = (weights or {}).get(f"{audit.model.head}.{name}")
-        if own is not None and not np.array_equal(own.numpy(), array):
+        if not 1 <= reader.sizes["t"] <= THUMBNAIL:
             _unfit()
-    return cleaned
+        return Embedding(
+            **arrays,
+            files=tuple(ImageFile(*row) for row in rows),
+            images_hash=images.sha256,
+            skipped=images.skipped,
+            precision=reader.read_as(Precision, found["precision"]),
+            batch=reader.read_as(int, about["batch"]),
+            seconds=reader.read_as(float, found["seconds_embed"]),
+        )
+
+    def _tac(self, at: str, row: dict[str, Any], clean: Embedding | None) -> Tac:
+        triggered = None
+        if clean is not None and f"{at}triggered/phi" in self._datasets:
+            shapes = array_fields(Embedding)
+            arrays = {
+                name: self._datasets.array(
+                    f"{at}triggered/{name}", shapes[name], self._reader.sizes
+                )
+                for name in TRIGGERED_ARRAYS
+            }
+            about: dict[str, Any] = dict(arrays)
+            triggered = replace(clean, **about)
+        tac: Tac = self._reader.build(Tac, row, at, triggered=triggered)
+        return tac
+
+    def _purification(self, number: int, row: dict[str, Any], audit: Audit) -> Purification:
+        """A purified model of ``audit``."""
+        at, rescan = f"purifications/{number}/", row.pop("rescan")
+        if rescan.pop("purifications", []):
+            raise ValueError("a purification of a purified model")
+        again = self._audit(f"{at}rescan/", rescan)
+        told = row.pop("result")
+        weights = self._weights(f"{at}result/weights/", told.pop("weights", None))
+        result: Purified = self._reader.build(Purified, told, f"{at}result/", weights=weights)
+        made: Purification = self._reader.build(Purification, row, at, result=result, rescan=again)
+        classes = audit.model.classes
+        sizes = {len(made.before.by_class), len(made.after.by_class), again.model.classes}
+        if sizes != {classes} or not 0 <= result.target < classes:
+            _unfit()
+        if again.model.embedding_dim != audit.model.embedding_dim:
+            _unfit()
+        if result.ranking is not None and not np.isfinite(result.ranking).all():
+            _unfit()
+        # What would be exported must be what was measured, as far as can be told without running
+        # it.
+        for name, array in (("weight", again.model.weight), ("bias", again.model.bias)):
+            own = (weights or {}).get(f"{audit.model.head}.{name}")
+            if own is not None and not np.array_equal(own.numpy(), array):
+                _unfit()
+        return made
+
+    def _weights(self, at: str, names: Any) -> dict[str, torch.Tensor] | None:
+        listed = self._reader.read_as(tuple[str, ...] | None, names)
+        if listed is None or f"{at}0" not in self._datasets:
+            return None
+        return {
+            name: torch.from_numpy(np.asarray(self._datasets.find(f"{at}{number}")[()]))
+            for number, name in enumerate(listed)
+        }
 
 
-def _embedding(
-    file: _Datasets,
-    at: str,
-    about: dict[str, Any],
-    found: dict[str, Any],
-    images: ImagesRecord,
-    head: tuple[int, int],
-) -> Embedding:
-    classes, dim = head
-    rows = read_as(tuple[tuple[str, int], ...], about["files"])
-    count = len(rows)
-    labels = file.array(f"{at}embedding/labels", np.int64, (count,))
-    if count == 0 or labels.min() < 0 or labels.max() >= classes:
-        _unfit()
-    return Embedding(
-        phi=file.array(f"{at}embedding/phi", np.float32, (count, dim)),
-        logits=file.array(f"{at}embedding/logits", np.float32, (count, classes)),
-        labels=labels,
-        thumbnails=_thumbnails(file, f"{at}embedding/thumbnails", count),
-        files=tuple(ImageFile(*row) for row in rows),
-        images_hash=images.sha256,
-        skipped=images.skipped,
-        precision=read_as(Precision, found["precision"]),
-        batch=read_as(int, about["batch"]),
-        seconds=read_as(float, found["seconds_embed"]),
-    )
-
-
-def _triggered(file: _Datasets, at: str, clean: Embedding | None) -> Embedding | None:
-    """The clean images' embedding with a trigger, if the file has it under ``at``."""
-    if clean is None or f"{at}/phi" not in file:
-        return None
-    return replace(
-        clean,
-        phi=file.array(f"{at}/phi", np.float32, clean.phi.shape),
-        logits=file.array(f"{at}/logits", np.float32, clean.logits.shape),
-        thumbnails=_thumbnails(file, f"{at}/thumbnails", len(clean.phi)),
-    )
-
-
-def _thumbnails(file: _Datasets, name: str, count: int) -> NDArray[np.uint8]:
-    found = file.find(name)
-    side = found.shape[-1] if found.ndim == 4 else 0
-    if (
-        found.dtype != np.uint8
-        or found.shape != (count, 3, side, side)
-        or not 1 <= side <= THUMBNAIL
-    ):
-        _unfit()
-    return np.asarray(found[()])
+def _not_json(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _unfit() -> NoReturn:

@@ -1,13 +1,15 @@
-"""What writer and reader of the audit file agree on."""
+"""What the writer and the reader of the audit file agree on.
 
-FORMAT, SCHEMA = "bdshift-audit", 2
-"""Schema 1 had no purifications, and is read."""
+An audit file holds one JSON text, ``audit.json``, and datasets. Both follow the dataclasses of
+`bdshift.audit.records`: one object per dataclass, with its fields by name; an array field
+(`bdshift.arrays`) is a dataset at the same place, such as ``evidence/shift/record/l2``. So a new
+field with a default needs no change here: old files lack it and get the default, and an older
+version keeps it unread. A field that is renamed or changes its meaning needs a new schema and a
+migration.
+"""
 
-SHIFT_ARRAYS = ("shift", "l2", "loss", "lower", "kkt", "multiplier")
-"""Datasets below ``shift/``, by their names in `bdshift.shift.result.Shifts`."""
-
-EMBEDDING_ARRAYS = ("phi", "logits", "labels", "thumbnails")
-"""Datasets below ``embedding/``, one row an image; `bdshift.shift.embed.Embedding`."""
+FORMAT, SCHEMA = "bdshift-audit", 3
+TEXT = "audit.json"
 
 TRIGGERED_ARRAYS = ("phi", "logits", "thumbnails")
-"""Datasets below ``tac/0/``, …, of the same images with the trigger."""
+"""Arrays of an embedding with a trigger: everything else is as in the clean one."""

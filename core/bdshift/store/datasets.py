@@ -1,0 +1,106 @@
+"""The datasets of an audit file, which may come from anyone: links out of it, bombs, and
+inconsistent values are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from bdshift.arrays import Shape
+
+_MAX_BYTES_A_BYTE = 100  # LZF packs at most 88 to 1; a dataset that claims more is a bomb
+_MAX_UNKNOWN_BYTES = 256 * 1024 * 1024
+_MAX_UNKNOWN = 1000
+
+
+class Datasets:
+    """The datasets of an open file of ``size`` bytes: all together no more than it can hold.
+
+    ``place_of`` says where a dataset is in this file, since older schemas have other places.
+    """
+
+    def __init__(self, file: h5py.File, size: int, place_of: Callable[[str], str]) -> None:
+        self._file = file
+        self._room = _MAX_BYTES_A_BYTE * size
+        self._place_of = place_of
+        self._read: dict[int, str] = {}
+
+    def __contains__(self, name: str) -> bool:
+        try:
+            self._find(self._place_of(name))
+        except (KeyError, ValueError):
+            return False
+        return True
+
+    def find(self, name: str) -> h5py.Dataset:
+        """A dataset of this very file: a link into another file is not followed, nor a second link
+        to a dataset.
+        """
+        place = self._place_of(name)
+        found = self._find(place)
+        if found.compression not in (None, "lzf") or found.dtype.kind not in "fiu":
+            raise ValueError(f"{name} is kept in another way")
+        address = h5py.h5o.get_info(found.id).addr
+        if self._read.setdefault(address, place) != place:
+            raise ValueError(f"{name} is another name of what was read before")
+        self._room -= found.nbytes
+        if self._room < 0 or found.nbytes > _MAX_BYTES_A_BYTE * found.id.get_storage_size():
+            raise ValueError(f"{name} claims {found.nbytes} bytes")
+        return found
+
+    def _find(self, place: str) -> h5py.Dataset:
+        group: Any = self._file
+        for part in place.split("/"):
+            if not isinstance(group, h5py.Group):
+                raise KeyError(place)
+            link = group.get(part, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise KeyError(place)
+            group = group[part]
+        if not isinstance(group, h5py.Dataset) or group.is_virtual or group.external:
+            raise KeyError(place)
+        return group
+
+    def array(self, name: str, shape: Shape, sizes: dict[str, int]) -> NDArray[Any]:
+        """All of a dataset, if it has this shape; letters that ``sizes`` lacks are added to it."""
+        dataset = self.find(name)
+        if len(dataset.shape) != len(shape.sizes):
+            raise ValueError(f"{name} has {len(dataset.shape)} dimensions")
+        for wanted, size in zip(shape.sizes, dataset.shape, strict=True):
+            known = wanted if isinstance(wanted, int) else sizes.setdefault(wanted, int(size))
+            if known != size:
+                raise ValueError(f"{name} is {dataset.shape}, not {shape.sizes}")
+        return np.asarray(dataset[()], dtype=shape.dtype)
+
+    def unread(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Datasets that were not requested, perhaps a newer version's, by their place. Bounded."""
+        room = _MAX_UNKNOWN_BYTES
+        for place in self._places(self._file, "", set()):
+            found = self._find(place)
+            if h5py.h5o.get_info(found.id).addr in self._read or found.dtype.kind not in "fiu":
+                continue
+            room -= found.nbytes
+            if room < 0:
+                raise ValueError("it holds more than is known of")
+            yield place, self.find(place)[()]
+
+    def _places(self, group: h5py.Group, at: str, seen: set[int]) -> Iterator[str]:
+        for name in group:
+            if len(seen) > _MAX_UNKNOWN * 10 or not isinstance(
+                group.get(name, getlink=True), h5py.HardLink
+            ):
+                continue
+            one = group[name]
+            address = h5py.h5o.get_info(one.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if isinstance(one, h5py.Group):
+                yield from self._places(one, f"{at}{name}/", seen)
+            elif not one.is_virtual and not one.external:
+                yield f"{at}{name}"
