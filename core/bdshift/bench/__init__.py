@@ -1,4 +1,4 @@
-"""``bdshift bench``: what the claims about speed and about false alarms are measured with."""
+"""``bdshift bench``: the measurements behind the claims about speed and false alarms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from bdshift.audit import versions
-from bdshift.bench.drawn import IMAGES, Row
+from bdshift.bench.drawn import IMAGES, BenchRow
 from bdshift.bench.false_alarms import measure_false_alarms
 from bdshift.bench.large import measure_apart
 from bdshift.bench.methods import measure_methods
@@ -16,15 +16,17 @@ from bdshift.bench.speed import measure_import, measure_scan
 from bdshift.devices import pick_device
 from bdshift.jobs import SILENT, JobContext
 
-__all__ = ["Bench", "Row", "as_markdown", "run_bench"]
+__all__ = ["Bench", "BenchRow", "as_markdown", "run_bench"]
 
 
 @dataclass(frozen=True)
 class Bench:
-    """One run: ``speed``, ``methods`` of purification, and ``false_alarms`` by classes and rule."""
+    """One run: ``speed``, ``methods`` of purification, and ``false_alarms`` by number of classes
+    and rule.
+    """
 
-    speed: tuple[Row, ...]
-    methods: tuple[Row, ...]
+    speed: tuple[BenchRow, ...]
+    methods: tuple[BenchRow, ...]
     false_alarms: dict[int, dict[str, float]]
 
 
@@ -38,7 +40,7 @@ def run_bench(*, device: str = "auto", large: bool = False, job: JobContext = SI
 
 
 def as_markdown(bench: Bench, command: str) -> str:
-    """Both tables, with what they were measured on."""
+    """All tables as Markdown, with what they were measured on."""
     about = versions()
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
     if torch.cuda.is_available():
@@ -61,7 +63,7 @@ def as_markdown(bench: Bench, command: str) -> str:
         "## Purification",
         "",
         "The demo's victim (ResNet-18 of 16 to 128 channels) and 1200 drawn signs, a fifth of them "
-        "held out; each method as it comes, choosing included.",
+        "held out; each method with its defaults, choosing included.",
         "",
         "| method | | |",
         "|---|---:|---|",
@@ -69,7 +71,7 @@ def as_markdown(bench: Bench, command: str) -> str:
         "",
         "## False alarms",
         "",
-        "Share of models flagged whose norms are independent normal values, by rule.",
+        "Share of models that are flagged when their norms are independent normal values, by rule.",
         "",
         f"| classes | {' | '.join(rules)} |",
         f"|---:|{'---:|' * len(rules)}",

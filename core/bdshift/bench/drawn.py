@@ -1,7 +1,7 @@
-"""What the benchmark runs on, drawn from seeds, so that it needs no data.
+"""Inputs of the benchmark, generated from seeds, so that it needs no data.
 
-The network is a ResNet-18 of the usual width with a CIFAR stem, which answers as the demo's victim
-does, so that the scan takes its usual path.
+The network is a ResNet-18 of the usual width with a CIFAR stem, which gives the same answers as the
+demo's victim, so that the scan takes its usual path.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NORMALIZATION = "half"
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchRow:
     """One line of the table: what, how long or how much, and against what."""
 
     what: str
@@ -35,8 +35,8 @@ class Row:
 def drawn_problem(
     images: int, dim: int, classes: int, seed: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits (N, C) and head (C, d) like a trained network's: φ ≥ 0 around a direction a class,
-    rows of W about 1.4 long, logits of the own class some 10 above the others.
+    """Logits (N, C) and head (C, d) like a trained network's: φ ≥ 0 around one direction per class,
+    rows of W of norm about 1.4, logits of the true class about 10 above the others.
     """
     rng = torch.Generator().manual_seed(seed)
     direction = torch.randn(classes, dim, generator=rng)
@@ -53,11 +53,12 @@ def drawn_problem(
 
 
 def _widened_victim() -> dict[str, torch.Tensor]:
-    """The demo's victim inside a ResNet-18 of usual width: its channels are the first of each layer
-    and hear none of the others, so the answers are its own, and the work is that of the wide one.
+    """The demo's victim inside a ResNet-18 of the usual width: its channels are the first of each
+    layer and receive nothing from the others, so the outputs are the victim's and the cost is the
+    wide network's.
     """
     opened = open_checkpoint(asset("demo/victim.pth"))
-    small = opened.classifier(opened.candidates[0]).network.state_dict()
+    small = opened.network(opened.candidates[0]).network.state_dict()
     torch.manual_seed(0)
     wide = resnet18(64, len(CLASSES)).state_dict()
     for name, value in wide.items():
@@ -73,7 +74,7 @@ def _widened_victim() -> dict[str, torch.Tensor]:
 
 
 def write_inputs(folder: Path) -> tuple[Path, Path]:
-    """2500 drawn signs as PNG files, and a checkpoint that tells them apart."""
+    """2500 drawn signs as PNG files, and a checkpoint that classifies them."""
     images, labels = draw_signs(IMAGES // len(CLASSES) + 1, seed=1, split="clean")
     clean = folder / "clean"
     for row in np.random.default_rng(0).permutation(len(images))[:IMAGES]:

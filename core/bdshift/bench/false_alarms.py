@@ -1,24 +1,21 @@
-"""How often each rule flags a model in which nothing is wrong."""
+"""How often each rule flags a model that has nothing wrong with it."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from bdshift.detect.rule import RULES, Rule
 from bdshift.jobs import JobContext
-from bdshift.shift.verdict import RULES, judge
 
 CLASS_COUNTS = (3, 5, 10, 20, 43, 100, 200, 1000)
-_MODELS, _FEWEST = 5000, 500  # models drawn for a count of classes
-_VALUES = 500_000  # and no more norms than that, above the fewest
+_MAX_MODELS, _MIN_MODELS = 5000, 500  # drawn per number of classes
+_MAX_VALUES = 500_000  # norms in total, unless _MIN_MODELS needs more
 
 
-def false_alarms(classes: int, rule: str, models: int, seed: int = 0) -> float:
-    """Share of ``models`` flagged whose norms are independent normal values, N(8, 1)."""
+def false_alarms(classes: int, rule: Rule, models: int, seed: int = 0) -> float:
+    """Share flagged of ``models`` models whose norms are independent normal values, N(8, 1)."""
     rng = np.random.default_rng([seed, classes])
-    names = [str(i) for i in range(classes)]
-    flagged = sum(
-        judge(rng.normal(8, 1, classes), names, rule=rule).suspicious for _ in range(models)
-    )
+    flagged = sum(bool(rule.flagged(rng.normal(8, 1, classes))) for _ in range(models))
     return flagged / models
 
 
@@ -26,7 +23,12 @@ def measure_false_alarms(job: JobContext) -> dict[int, dict[str, float]]:
     """The share flagged, by number of classes, then by rule."""
     found: dict[int, dict[str, float]] = {}
     for classes in CLASS_COUNTS:
-        models = max(_FEWEST, min(_MODELS, _VALUES // classes))
-        job.note(f"judging {models} drawn models of {classes} classes")
-        found[classes] = {rule: false_alarms(classes, rule, models) for rule in RULES}
+        models = max(_MIN_MODELS, min(_MAX_MODELS, _MAX_VALUES // classes))
+        job.note(
+            "Judging {models:|drawn model|drawn models} of {classes} classes",
+            models=models, classes=classes,
+        )  # fmt: skip
+        found[classes] = {
+            kind.name: false_alarms(classes, kind(), models) for kind in RULES.kinds()
+        }
     return found

@@ -1,4 +1,4 @@
-"""A problem of ImageNet's size, in a process of its own, so that the peak memory is its own."""
+"""A problem of ImageNet's size, in a separate process, so that the peak memory is its own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import time
 
 import numpy as np
 
-from bdshift.bench.drawn import Row, drawn_problem
+from bdshift.bench.drawn import BenchRow, drawn_problem
 from bdshift.jobs import JobContext
 from bdshift.shift.exact import solve_exact
 
 
 def _peak_memory() -> int:
-    """Most memory this process ever had, in bytes."""
+    """Peak memory of this process, in bytes."""
     if sys.platform == "win32":
         import psutil
 
@@ -36,7 +36,7 @@ def measure_large(images: int, dim: int, classes: int) -> None:
     print(seconds, found.kkt_max, found.status.count("solved"), peak, phi.nbytes)
 
 
-def measure_apart(images: int, dim: int, classes: int, job: JobContext) -> Row:
+def measure_apart(images: int, dim: int, classes: int, job: JobContext) -> BenchRow:
     """`measure_large` in another process."""
     job.note(f"solving {classes} classes, {dim}-d, {images} images")
     code = (
@@ -46,7 +46,7 @@ def measure_apart(images: int, dim: int, classes: int, job: JobContext) -> Row:
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout.split()
     seconds, kkt, solved, peak = float(done[0]), float(done[1]), int(done[2]), float(done[3])
-    return Row(
+    return BenchRow(
         f"exact solve, C = {classes}, d = {dim}, N = {images:,}",
         f"{seconds:.1f} s",
         f"{solved} classes solved, KKT residual {kkt:.0e}, peak memory {peak / 2**30:.2f} GiB",

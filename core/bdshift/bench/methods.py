@@ -1,4 +1,4 @@
-"""Every purification method's wall clock against what its passes through the network cost alone."""
+"""Every purification method's wall-clock time against that of its passes through the network."""
 
 from __future__ import annotations
 
@@ -10,34 +10,36 @@ import torch
 from torch.nn import functional
 
 from bdshift.assets import asset
-from bdshift.audit import Audit, ScanSettings, reopen, scan
-from bdshift.bench.drawn import Row
-from bdshift.checkpoints.classifier import Classifier
+from bdshift.audit import Audit, ScanSettings, scan_opened
+from bdshift.bench.drawn import BenchRow
+from bdshift.checkpoints.classifier import Classifier, open_checkpoint
+from bdshift.images.collection import open_images
 from bdshift.images.signs import write_signs
 from bdshift.jobs import JobContext
-from bdshift.purify import METHODS, CleanData, parse_method, purify, read_part, split_clean
+from bdshift.purify import METHODS, CleanData, purify, read_images, split_clean
 from bdshift.purify.workbench import BATCH, Workbench, copy_network
 
-_EACH = 100  # images of each of the demo's twelve classes
+_IMAGES_PER_CLASS = 100  # of the demo's twelve classes
 
 
-def measure_methods(device: torch.device, job: JobContext) -> list[Row]:
-    """The demo's victim, purified by every method as it comes, and shift tuning of the last layers
-    only.
+def measure_methods(device: torch.device, job: JobContext) -> list[BenchRow]:
+    """The demo's victim, purified by every method with its defaults, and by shift tuning of the
+    last layers only.
     """
     with tempfile.TemporaryDirectory() as name:
         images = Path(name) / "clean"
-        write_signs(images, _EACH, seed=0, job=job)
-        audit = scan(asset("demo/victim.pth"), images, ScanSettings(device=device.type), job=job)
-        classifier, found = reopen(audit, job=job)
-        assert classifier.preprocessing is not None
-        part = read_part(found.collection, found.files, found.class_map.of_folder, 32, job=job)
+        write_signs(images, _IMAGES_PER_CLASS, seed=0, job=job)
+        opened = open_checkpoint(asset("demo/victim.pth"), job=job)
+        settings = ScanSettings(device=device.type)
+        audit, material = scan_opened(opened, open_images(images), settings, job=job)
+        classifier, found = material.classifier, material.clean
+        part = read_images(found.collection, found.files, found.class_map.of_folder, 32, job=job)
     data = split_clean(part, classifier.preprocessing)
     forward, both = _passes(classifier, data, device)
     rows = []
     for text in (*METHODS, "shift-tuning:tune_from=layer3"):
         rows.append(_row(text, audit, classifier, data, forward, both, device))
-        job.note(f"{rows[-1].what}: {rows[-1].value}, {rows[-1].note}")
+        job.note("{row}", row=f"{rows[-1].what}: {rows[-1].value}, {rows[-1].note}")
     return rows
 
 
@@ -49,22 +51,22 @@ def _row(
     forward: float,
     both: float,
     device: torch.device,
-) -> Row:
+) -> BenchRow:
     target = audit.most_suspicious
     shift = torch.from_numpy(audit.shifts.shift[target].copy())
     started = time.perf_counter()
-    found = purify(classifier, data, parse_method(text), target, shift, device=device)
+    found = purify(classifier, data, METHODS.parse(text), target, shift, device=device)
     seconds = time.perf_counter() - started
     alone = (found.forwards - found.backwards) * forward + found.backwards * both
     note = f"{found.forwards:,} images forward, {found.backwards:,} of them back"
     if "tune_from" in text:
-        return Row(text, f"{seconds:.2f} s", f"{note}, most through the last layers alone")
-    return Row(text, f"{seconds:.2f} s", f"{note}; {seconds / alone:.2f} × these passes alone")
+        return BenchRow(text, f"{seconds:.2f} s", f"{note}, most through the last layers alone")
+    return BenchRow(text, f"{seconds:.2f} s", f"{note}; {seconds / alone:.2f} × these passes alone")
 
 
 def _passes(classifier: Classifier, data: CleanData, device: torch.device) -> tuple[float, float]:
-    """Seconds an image: forward without gradients, and a whole step of plain SGD; the best of
-    three rounds, after one to warm up.
+    """Seconds per image: forward without gradients, and a whole step of plain SGD; the best of
+    three rounds after a warm-up.
     """
     tune = data.tune.to(device)
     network = copy_network(classifier, device)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from bdshift.audit import Audit, ScanSettings, scan
-from bdshift.bench.drawn import NORMALIZATION, Row, write_inputs
+from bdshift.bench.drawn import NORMALIZATION, BenchRow, write_inputs
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint
 from bdshift.devices import autocast, has_native_bfloat16
 from bdshift.images.collection import open_images
@@ -39,10 +39,9 @@ def _median(run: Callable[[], object], times: int = 3) -> float:
 def _bare_loop(
     classifier: Classifier, pixels: NDArray[np.uint8], precision: str, channels_last: bool
 ) -> Callable[[], None]:
-    """The forward loop that a script has: batches of 256 over decoded images, nothing else."""
+    """The forward loop of a plain script: batches of 256 over decoded images, nothing else."""
     device = classifier.weight.device
     preprocess = classifier.preprocessing
-    assert preprocess is not None
     form = torch.channels_last if channels_last else torch.contiguous_format
     network = classifier.network.to(memory_format=form)
 
@@ -54,24 +53,26 @@ def _bare_loop(
     return run
 
 
-def measure_scan(device: torch.device, job: JobContext) -> list[Row]:
+def measure_scan(device: torch.device, job: JobContext) -> list[BenchRow]:
     """A whole scan against a bare forward loop over the same images."""
     with tempfile.TemporaryDirectory() as name:
         model, clean = write_inputs(Path(name))
         opened = open_checkpoint(model)
         preprocess = Preprocessing(32, parse_normalization(NORMALIZATION))
-        classifier = opened.classifier(opened.candidates[0]).with_preprocessing(preprocess)
+        classifier = opened.network(opened.candidates[0]).with_preprocessing(preprocess)
         classifier.network.to(device)
         collection = open_images(clean)
         pixels = decode_all(collection, collection.files, 32).pixels
         native = "bfloat16" if has_native_bfloat16(device) else "float32"
         script = _median(_bare_loop(classifier, pixels, "float32", channels_last=False))
-        job.note(f"bare forward loop, float32: {script:.2f} s")
+        job.note("{row}", row=f"bare forward loop, float32: {script:.2f} s")
         best = _median(_bare_loop(classifier, pixels, native, channels_last=True))
-        job.note(f"bare forward loop, {native}, channels-last: {best:.2f} s")
+        job.note("{row}", row=f"bare forward loop, {native}, channels-last: {best:.2f} s")
         rows = [
-            Row("bare forward loop, float32, as a script has it", f"{script:.2f} s", "1.00 ×"),
-            Row(
+            BenchRow(
+                "bare forward loop, float32, as in a plain script", f"{script:.2f} s", "1.00 ×"
+            ),
+            BenchRow(
                 f"the same loop in {native}, channels-last",
                 f"{best:.2f} s",
                 f"{best / script:.2f} ×",
@@ -83,9 +84,9 @@ def measure_scan(device: torch.device, job: JobContext) -> list[Row]:
         ):
             settings = ScanSettings(normalize=normalize, device=device.type, sample=None)
             seconds = _median(partial(scan, model, clean, settings))
-            job.note(f"{label}: {seconds:.2f} s")
+            job.note("{row}", row=f"{label}: {seconds:.2f} s")
             rows.append(
-                Row(
+                BenchRow(
                     f"{label}: read, decode, embed, solve, judge",
                     f"{seconds:.2f} s",
                     f"{seconds / script:.2f} × the script's loop, {seconds / best:.2f} × the fast",
@@ -95,7 +96,7 @@ def measure_scan(device: torch.device, job: JobContext) -> list[Row]:
     return rows
 
 
-def _solver_rows(audit: Audit, forward: float, job: JobContext) -> list[Row]:
+def _solver_rows(audit: Audit, forward: float, job: JobContext) -> list[BenchRow]:
     assert audit.embedding is not None
     logits, weight = audit.embedding.logits, audit.model.weight
     exact = solve_exact(logits, weight)
@@ -109,18 +110,18 @@ def _solver_rows(audit: Audit, forward: float, job: JobContext) -> list[Row]:
     naive = forward * STEPS * weight.shape[0]
     job.note(f"exact {seconds_exact * 1e3:.1f} ms, Adam {seconds_adam:.2f} s")
     return [
-        Row(
+        BenchRow(
             f"exact solve, all {weight.shape[0]} classes",
             f"{seconds_exact * 1e3:.1f} ms",
             f"KKT residual {exact.kkt_max:.0e}, duality gap {exact.gap_max:.0e}",
         ),
-        Row(
+        BenchRow(
             f"{STEPS} Adam steps on cached logits, all classes",
             f"{seconds_adam:.2f} s",
             f"{seconds_adam / seconds_exact:.0f} × the exact solve; at the same loss its shifts "
             f"are {longer:.0%} longer",
         ),
-        Row(
+        BenchRow(
             f"{STEPS} steps that run the network each time (forward only, computed)",
             f"{naive / 60:.0f} min",
             f"{naive / seconds_exact:,.0f} × the exact solve",
@@ -128,13 +129,13 @@ def _solver_rows(audit: Audit, forward: float, job: JobContext) -> list[Row]:
     ]
 
 
-def measure_import() -> Row:
+def measure_import() -> BenchRow:
     """What ``import bdshift`` costs."""
 
     def run(code: str) -> float:
         return _median(lambda: subprocess.run([sys.executable, "-c", code], check=True), 5)
 
     nothing, ours = run("pass"), run("import bdshift")
-    return Row(
+    return BenchRow(
         "import bdshift", f"{(ours - nothing) * 1e3:.0f} ms", "beyond starting Python; no torch"
     )

@@ -1,7 +1,7 @@
-"""The ``bdshift`` command. One file a command; each imports what it runs only when it runs.
+"""The ``bdshift`` command. One file per command; each imports what it runs only when it runs.
 
-click, because its users know it from other tools of the field (Ray, MLflow, Hugging Face), and its
-usage errors, help and completion need no code of ours; tqdm for the same reason.
+It uses click, because users know it from other tools in the field (Ray, MLflow, Hugging Face), and
+its usage errors, help and completion need no code here; and tqdm for the same reason.
 """
 
 from __future__ import annotations
@@ -9,7 +9,19 @@ from __future__ import annotations
 import click
 
 from bdshift import __version__
-from bdshift.cli import bench, compare, demo, export, info, lab, neurons, purify, report, scan
+from bdshift.cli import (
+    bench,
+    compare,
+    demo,
+    export,
+    info,
+    lab,
+    neurons,
+    purify,
+    report,
+    scan,
+    settings,
+)
 from bdshift.devices import be_polite
 
 
@@ -24,5 +36,5 @@ def main() -> None:
     be_polite()
 
 
-for module in (scan, neurons, purify, compare, export, report, info, demo, lab, bench):
+for module in (scan, neurons, purify, compare, export, report, info, settings, demo, lab, bench):
     main.add_command(module.command)

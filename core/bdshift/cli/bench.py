@@ -29,5 +29,7 @@ def command(large: bool, device: str, out: Path | None, as_json: bool, job: Cons
         try:
             out.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{out}: cannot be written ({error.strerror})") from error
+            raise InputError(
+                "{path}: cannot be written ({reason})", path=out, reason=str(error.strerror)
+            ) from error
     click.echo(json.dumps(asdict(found)) if as_json else text)

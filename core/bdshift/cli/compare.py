@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -16,8 +17,8 @@ from bdshift.text import one_line
 @click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
 @click.argument("first", type=int, required=False, metavar="[A")
 @click.argument("second", type=int, required=False, metavar="B]")
-@click.option("--csv", "as_csv", is_flag=True, help="Print the table of all as CSV.")
-@click.option("--json", "as_json", is_flag=True, help="Print the table of all as JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the table of all models as CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table of all models as JSON.")
 @guarded
 def command(
     audit_file: Path,
@@ -27,21 +28,21 @@ def command(
     as_json: bool,
     job: ConsoleJob,
 ) -> None:
-    """Without A and B, a table of all models of an audit. With them, two beside each other: 0 is
+    """Without A and B, a table of all models of an audit. With them, those two side by side: 0 is
     the original, 1 the first purification, and so on.
     """
     from bdshift.audit.comparison import compare
-    from bdshift.report.comparison_report import compared_text, runs_table, runs_text, table_csv
+    from bdshift.report.comparison_report import compared_text, models_table, models_text, table_csv
     from bdshift.store import load_audit
 
     if first is not None and second is None:
-        raise UsageError("name both models, or none for the table of all")
+        raise UsageError("name both models, or none for a table of all")
     audit = load_audit(audit_file)
     job.close()
     if as_csv:
-        click.echo(table_csv(runs_table(audit)), nl=False)
+        click.echo(table_csv(models_table(audit)), nl=False)
     elif as_json:
-        click.echo(json.dumps(runs_table(audit), indent=2))
+        click.echo(json.dumps([asdict(row) for row in models_table(audit)], indent=2))
     else:
-        text = runs_text(audit) if first is None else compared_text(compare(audit, first, second))
+        text = models_text(audit) if first is None else compared_text(compare(audit, first, second))
         click.echo("\n".join(map(one_line, text.splitlines())))

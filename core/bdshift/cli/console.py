@@ -15,7 +15,7 @@ from bdshift.errors import InputError, UsageError
 from bdshift.jobs import Canceled, Event, Figures, JobContext, Note, Progress
 from bdshift.text import one_line
 
-_LONGEST = 1000  # characters of a message
+_MAX_MESSAGE = 1000  # characters
 
 ARCH_HELP = (
     "One that `bdshift info` lists, by name; or your own, package.module:callable, whose code is "
@@ -27,7 +27,7 @@ EXIT_SUSPICIOUS, EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_FAULT = 1, 2, 3,
 
 
 class ConsoleJob(JobContext):
-    """A bar a stage on a terminal; a line a finished stage in a log."""
+    """One bar per stage on a terminal; one line per finished stage in a log."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,33 +36,41 @@ class ConsoleJob(JobContext):
 
     def report(self, event: Event) -> None:
         """Show it on stderr; stdout is for results."""
-        if isinstance(event, Note | Figures):
-            self.close()
-            click.echo(one_line(event.text), err=True)
+        if isinstance(event, Note):
+            self._say(str(event.sentence))
+        elif isinstance(event, Figures):
+            from bdshift.purify.quantities import in_words
+
+            self._say(f"step {event.number + 1} of {event.total}: {in_words(event.values)}")
         elif isinstance(event, Progress):
             self._progress(event)
 
+    def _say(self, text: str) -> None:
+        self.close()
+        click.echo(one_line(text), err=True)
+
     def _progress(self, event: Progress) -> None:
+        stage = str(event.stage)
         if not sys.stderr.isatty():
-            if event.done >= event.total and event.stage != self._stage:
-                self._stage = event.stage
-                click.echo(f"{event.stage}: {event.total} {event.unit}", err=True)
+            if event.done >= event.total and stage != self._stage:
+                self._stage = stage
+                click.echo(f"{stage}: {event.total} {event.unit}", err=True)
             return
         from tqdm import tqdm
 
-        if event.stage != self._stage:
+        if stage != self._stage:
             self.close()
-            self._stage = event.stage
+            self._stage = stage
             binary = event.unit == "bytes"
             self._bar = tqdm(
-                total=event.total, desc=event.stage, unit="B" if binary else f" {event.unit}",
+                total=event.total, desc=stage, unit="B" if binary else f" {event.unit}",
                 unit_scale=binary, leave=False, file=sys.stderr, dynamic_ncols=True,
             )  # fmt: skip
         self._bar.set_postfix_str(event.note, refresh=False)
         self._bar.update(event.done - self._bar.n)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -70,17 +78,19 @@ class ConsoleJob(JobContext):
 
 
 def _say(text: str) -> None:
-    """One line on stderr, whatever the file that it is about has put into it."""
-    click.echo(f"bdshift: {one_line(text[:_LONGEST])}", err=True)
+    """Print one line on stderr, whatever the file in question has put into it."""
+    click.echo(f"bdshift: {one_line(text[:_MAX_MESSAGE])}", err=True)
 
 
 def refuse_to_lose(out: Path, overwrite: bool, *sources: Path) -> None:
-    """Raise `UsageError` if ``out`` is one of the ``sources``, or there and not to be replaced."""
+    """Raise `UsageError` if ``out`` is one of the ``sources``, or exists and may not be
+    overwritten.
+    """
     for source in sources:
         if out.exists() and source.exists() and out.samefile(source):
-            raise UsageError(f"{out}: is what is read, and not to be replaced")
+            raise UsageError("{path}: is an input, and is not replaced", path=out)
     if out.exists() and not overwrite:
-        raise UsageError(f"{out}: exists; --overwrite replaces it")
+        raise UsageError("{path}: exists; --overwrite replaces it", path=out)
 
 
 def guarded(function: Callable[..., None]) -> Callable[..., None]:
@@ -90,7 +100,7 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*args: Any, debug: bool, **kwargs: Any) -> None:
         job = ConsoleJob()
-        if not debug:  # what the libraries below warn of is said by us where it matters
+        if not debug:  # bdshift itself reports what libraries warn of, where it matters
             warnings.simplefilter("ignore")
         try:
             function(*args, job=job, **kwargs)
@@ -115,7 +125,7 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
             if is_out_of_memory(error):
                 _say("out of memory; try a smaller --sample or --batch")
                 sys.exit(EXIT_INPUT)
-            _say(f"a fault of its own, {type(error).__name__}; --debug shows where: {error}")
+            _say(f"internal error: {type(error).__name__}: {error} (--debug shows the traceback)")
             sys.exit(EXIT_FAULT)
         finally:
             job.close()

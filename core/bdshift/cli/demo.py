@@ -1,4 +1,4 @@
-"""``bdshift demo``: a model that really is backdoored, audited before your eyes."""
+"""``bdshift demo``: the audit of a model that really is backdoored."""
 
 from __future__ import annotations
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bdshift.cli.console import ARCH_HELP, WEIGHTS_HELP, ConsoleJob, guarded
+from bdshift.errors import InputError
 from bdshift.text import one_line
 
-_NOT_RUN = "torch.load would import and run that; here it was not"
-_LONGEST = 100  # characters of a name
-_FEW = 6  # of a list, before it is cut
+if TYPE_CHECKING:
+    from bdshift.checkpoints.describe import Description, LayerRow
+
+_NOT_RUN = "torch.load would import and run that code; bdshift did not"
+_MAX_NAME = 100  # characters
+_MAX_LISTED = 6  # names, before a list is cut
 
 
 @click.command("info")
@@ -33,68 +38,85 @@ def command(
     job: ConsoleJob,
 ) -> None:
     """Say what a checkpoint, or a Hugging Face folder, holds, without running anything in it."""
+    from bdshift.checkpoints.classifier import recognized
     from bdshift.checkpoints.describe import describe
+    from bdshift.checkpoints.layout import find_state_dict
+    from bdshift.checkpoints.reader import read_checkpoint
 
-    found, error = describe(model, arch=arch, weights=weights, job=job)
+    file = read_checkpoint(model, job=job)
+    opened, error = None, None
+    try:
+        opened = recognized(file, find_state_dict(file, weights), arch)
+    except InputError as found_none:
+        error = found_none
+    found = describe(file, weights, opened)
     job.close()
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(_as_json(found), indent=2))
     else:
         click.echo("\n".join(map(one_line, _lines(found))))
         if layers:
-            click.echo("\n".join(map(one_line, _layers(found["layers"]))))
+            click.echo("\n".join(map(one_line, _layers(found.layers))))
     if error is not None:
         raise error
 
 
-def _lines(found: Mapping[str, Any]) -> Iterator[str]:
-    where = " → ".join(found["wrapper"]) or "the file itself"
-    dtypes = ", ".join(f"{count} {name}" for name, count in found["dtypes"].items())
-    folded = ", ".join(f"{count} by {way}" for way, count in found["folded"].items())
+def _as_json(found: Description) -> dict[str, Any]:
+    """One flat object; what is known only of a recognized network is left out of others."""
+    flat = asdict(found)
+    known = flat.pop("recognized")
+    if found.recognized is not None:
+        known["how"] = str(found.recognized.how)
+    return {**flat, **(known or {"architectures": [], "ignored": []})}
+
+
+def _lines(found: Description) -> Iterator[str]:
+    where = " → ".join(found.wrapper) or "the file itself"
+    dtypes = ", ".join(f"{count} {name}" for name, count in found.dtypes.items())
+    folded = ", ".join(f"{count} by {way}" for way, count in found.folded.items())
     rows = [
-        ("file", f"{found['path']} ({found['bytes']:,} bytes, {found['format']})"),
-        ("", "holds a program, neither looked at nor run" * found["has_program"]),
-        ("SHA-256", found["sha256"]),
-        ("weights", where + (f", prefix {found['prefix']}" if found["prefix"] else "")),
-        ("saved class", found["saved_class"] and f"{found['saved_class']}, read as data"),
-        ("tensors", f"{found['tensors']} with {found['numbers']:,} numbers ({dtypes})"),
+        ("file", f"{found.path} ({found.size:,} bytes, {found.container})"),
+        ("", "holds a program, which was neither examined nor run" * found.has_program),
+        ("SHA-256", found.sha256),
+        ("weights", where + (f", prefix {found.prefix}" if found.prefix else "")),
+        ("saved class", found.saved_class and f"{found.saved_class}, read as data"),
+        ("tensors", f"{found.tensors} with {found.numbers:,} numbers ({dtypes})"),
         ("folded", folded),
-        ("beside it", _some(found["beside"])),
-        ("other models", _some(found["other_models"])),
-        ("names code", _some(found["foreign_names"])),
-        (
-            "",
-            _NOT_RUN * bool(found["foreign_names"]),
-        ),
+        ("also holds", _some(found.beside)),
+        ("other models", _some(found.other_models)),
+        ("names code", _some(found.foreign_names)),
+        ("", _NOT_RUN * bool(found.foreign_names)),
     ]
-    if found["architectures"]:
-        first, *others = found["architectures"]
+    known = found.recognized
+    if known is not None:
+        first, *others = known.architectures
+        rest = len(others) - _MAX_LISTED
         rows += [
             ("architecture", first),
-            *(("or", name) for name in others[:_FEW]),
-            ("or", f"{len(others) - _FEW} more (--json lists them)" * (len(others) > _FEW)),
-            ("recognized by", found["recognized_by"]),
+            *(("or", name) for name in others[:_MAX_LISTED]),
+            ("or", f"{rest} more (--json lists them)" * (rest > 0)),
+            ("recognized by", str(known.how)),
             (
                 "head",
-                f"{found['head']}: {found['classes']} classes, {found['embedding_dim']}-d "
-                "embedding",
+                f"{known.head}: {known.classes} classes, {known.embedding_dim}-d embedding",
             ),
-            ("ignored", _some(found["ignored"])),
-            ("normalization", _some(found["normalizations_told"])),
-            ("class names", _some(found["class_names"])),
+            ("ignored", _some(known.ignored)),
+            ("normalization", _some(known.normalizations)),
+            ("class names", _some(known.class_names)),
         ]
     return (f"{label:<15}{text}" for label, text in rows if text)
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return ", ".join(name[:_LONGEST] for name in names[:_FEW]) + more
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - _MAX_LISTED
+    more = f" and {rest} more" if rest > 0 else ""
+    return ", ".join(name[:_MAX_NAME] for name in names[:_MAX_LISTED]) + more
 
 
-def _layers(rows: list[dict[str, Any]]) -> Iterator[str]:
+def _layers(rows: Sequence[LayerRow]) -> Iterator[str]:
     yield ""
-    width = max(5, *(len(row["path"]) for row in rows))
-    yield f"{'layer':<{width}}  {'kind':<14}  {'shape':<20}  {'numbers':>12}"
+    width = max(5, *(len(row.path) for row in rows))
+    yield f"{'layer':<{width}}  {'kind':<14}  {'shape':<20}  {'parameters':>12}"
     for row in rows:
-        shape = "×".join(map(str, row["shape"]))
-        yield f"{row['path']:<{width}}  {row['kind']:<14}  {shape:<20}  {row['numbers']:>12,}"
+        shape = "×".join(map(str, row.shape))
+        yield f"{row.path:<{width}}  {row.kind:<14}  {shape:<20}  {row.numbers:>12,}"

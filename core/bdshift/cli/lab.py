@@ -1,17 +1,20 @@
-"""``bdshift lab``: make images and victims whose truth is known."""
+"""``bdshift lab``: make images and victims whose ground truth is known."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded, refuse_to_lose
+from bdshift.cli.explained import listed
 from bdshift.errors import InputError, UsageError
+from bdshift.registry import Registry
 
 
 @click.group("lab")
@@ -23,21 +26,55 @@ def command() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--per-class", default=100, show_default=True, help="Images of each class.")
 @click.option("--split", type=click.Choice(["train", "test", "clean"]), default="clean",
-              show_default=True, help="No two share an image.")  # fmt: skip
+              show_default=True, help="No two splits share an image.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True)
 @guarded
 def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) -> None:
-    """Draw traffic signs into FOLDER, one sub-folder a class."""
+    """Draw traffic signs into FOLDER, one subfolder per class."""
     from bdshift.images.signs import write_signs
 
     if folder.is_dir() and any(folder.iterdir()):
-        raise InputError(f"{folder}: is not empty; signs of two draws would be mixed")
+        raise InputError("{path}: is not empty; two draws would be mixed", path=folder)
     write_signs(folder, per_class, seed=seed, split=split, job=job)  # type: ignore[arg-type]
     job.close()
     click.echo(f"{folder}: {per_class} signs of each class")
 
 
-@command.command()
+class _RecipeCommand(click.Command):
+    """A command that also takes every setting of a recipe. They are looked up only when needed,
+    because that imports torch.
+    """
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Called by click before it reads or lists the options."""
+        return [*self.params, *_recipe_options(), *super().get_params(ctx)[len(self.params) :]]
+
+
+@cache
+def _recipe_options() -> tuple[click.Option, ...]:
+    from bdshift.lab.labeling import LABELINGS
+    from bdshift.lab.recipe import PAPER, Recipe
+    from bdshift.setting import options_of
+    from bdshift.triggers import TRIGGERS
+
+    members: dict[str, Registry[Any]] = {"attack": TRIGGERS, "labels": LABELINGS}
+    found = []
+    for one in options_of(Recipe):
+        flag = f"--{one.name.replace('_', '-')}"
+        text = [one.about.help or f"{one.about.label}."]
+        if one.name in members:
+            text.append(listed(members[one.name]))
+        if one.default not in ("", False):
+            text.append(f"fast: {one.default}, paper: {getattr(PAPER, one.name)}.")
+        more = {"help": " ".join(text), "default": None}
+        if one.kind is bool:
+            found.append(click.Option([f"{flag}/--no-{one.name}"], **more))  # type: ignore[arg-type]
+        else:
+            found.append(click.Option([flag], type=one.kind, **more))  # type: ignore[arg-type]
+    return tuple(found)
+
+
+@command.command(cls=_RecipeCommand)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--data",
@@ -50,29 +87,12 @@ def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) 
     type=click.Path(path_type=Path),
     default=Path("data"),
     show_default=True,
-    help="Where torchvision keeps the sets that have a name.",
+    help="Where torchvision keeps the named data sets.",
 )
-@click.option("--download", is_flag=True, help="Let torchvision fetch it; nothing else does.")
-@click.option("--test", default="", help="The same classes to test on; else a fifth is left out.")
+@click.option("--download", is_flag=True, help="Let torchvision download it; nothing else does.")
+@click.option("--test", default="", help="Test images of the same classes; default: a fifth.")
 @click.option("--recipe", "preset", type=click.Choice(["fast", "paper"]), default="fast",
-              show_default=True, help="What the options below start from.")  # fmt: skip
-@click.option("--attack", help="A trigger, as badnets:size=3, or several joined by ;. "
-              "None: a clean model.")  # fmt: skip
-@click.option("--target", help="Class that triggered images are sent to; one each.")
-@click.option("--labels", type=click.Choice(["all-to-one", "one-to-one", "all-to-all",
-              "clean-label"]), help="What is poisoned, and how labels change.")  # fmt: skip
-@click.option("--source", help="The one class that one-to-one works on.")
-@click.option("--rate", type=float, help="Share of images poisoned; 0.1.")
-@click.option("--cover", type=float, help="Share in WaNet's noise mode; 0.2.")
-@click.option("--depth", type=int, help="Of the ResNet: 18, or 50.")
-@click.option("--width", type=int, help="Of its first stage; 64 is usual, fast has 16.")
-@click.option("--epochs", type=int, help="12; 100 in the paper.")
-@click.option("--batch", type=int, help="256; 128 in the paper.")
-@click.option("--peak-rate", type=float, help="Learning rate; 0.2, in the paper 0.1.")
-@click.option("--normalization", help="As bdshift scan names them; half.")
-@click.option("--shift", type=int, help="Random translation, pixels; 2.")
-@click.option("--flip/--no-flip", default=None, help="Random mirroring.")
-@click.option("--seed", type=int, help="Of everything random; 0.")
+              show_default=True, help="Defaults of the options below.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True)
 @click.option("--compile", "compiled", is_flag=True,
               help="Use torch.compile: a minute at the start, faster steps.")  # fmt: skip
@@ -83,7 +103,7 @@ def train(
 ) -> None:  # fmt: skip
     """Train a victim, or without --attack its clean twin, into FOLDER.
 
-    Stopped at any moment, the same command goes on after the last finished epoch.
+    If interrupted, the same command resumes after the last finished epoch.
     """
     from bdshift.images.signs import CLASSES
     from bdshift.lab.data import load_lab_data
@@ -91,14 +111,20 @@ def train(
     from bdshift.lab.train import train_victim
 
     chosen = replace(RECIPES[preset], **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-    chosen.check()
     if data == "signs":
         chosen.backdoors(CLASSES)  # before they are drawn, which takes a while
         if Path(data).exists():
-            job.note("Drawn signs are taken, not the folder of that name, which is ./signs")
+            job.note("--data signs means drawn signs; for the folder with that name, use ./signs")
     images = load_lab_data(
         data, test, seed=chosen.seed, root=root, download=download, job=job
     )  # fmt: skip
+    for backdoor in chosen.backdoors(images.class_names):
+        usual = backdoor.trigger.usual_labels
+        if usual != backdoor.labeling.name:
+            job.note(
+                "{trigger} is usually trained with --labels {labels}",
+                trigger=backdoor.trigger.name, labels=usual,
+            )  # fmt: skip
     outcome = train_victim(
         chosen,
         images,
@@ -117,8 +143,8 @@ def train(
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--side", default=8, show_default=True, help="Of the patch, pixels.")
-@click.option("--neurons", default=2, show_default=True, help="How many it excites.")
+@click.option("--side", default=8, show_default=True, help="Side of the patch, in pixels.")
+@click.option("--neurons", default=2, show_default=True, help="Number of neurons it excites.")
 @click.option("--steps", default=300, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--overwrite", is_flag=True)
@@ -132,39 +158,43 @@ def trojan(
     """
     import torch
 
-    from bdshift.audit import ScanSettings, reopen, scan
-    from bdshift.images.collection import sample_files
+    from bdshift.audit import ScanSettings, scan_opened
+    from bdshift.checkpoints.classifier import open_checkpoint
+    from bdshift.images.collection import open_images, sample_files
     from bdshift.images.loader import decode_all
     from bdshift.lab.trojan import PICTURES, TrojanPatch, write_patch
 
     refuse_to_lose(out, overwrite, model)
     if not out.absolute().parent.is_dir():
-        raise InputError(f"{out.parent}: is no folder to write {out.name} into")
+        raise InputError("{path}: there is no such folder", path=out.parent)
     drawing = TrojanPatch(**settings)
-    classifier, clean = reopen(scan(model, images, ScanSettings(seed=drawing.seed), job=job))
-    assert classifier.preprocessing is not None
-    files = sample_files(clean.files, PICTURES)
-    pixels = decode_all(clean.collection, files, classifier.preprocessing.size, job=job).pixels
-    patch, told = drawing.draw(classifier, torch.from_numpy(pixels), job=job)
-    write_patch(out, patch)
+    collection = open_images(images, job=job)
+    opened = open_checkpoint(model, job=job)
+    _, material = scan_opened(opened, collection, ScanSettings(seed=drawing.seed), job=job)
+    classifier = material.classifier
+    files = sample_files(material.clean.files, PICTURES)
+    pixels = decode_all(collection, files, classifier.preprocessing.size, job=job).pixels
+    drawn = drawing.draw(classifier, torch.from_numpy(pixels), job=job)
+    write_patch(out, drawn.pixels)
     job.close()
-    pairs = zip(told["neurons"], told["before"], told["after"], strict=True)
+    pairs = zip(drawn.neurons, drawn.before, drawn.after, strict=True)
     values = "; ".join(f"{neuron}: {old:.3g} to {new:.3g}" for neuron, old, new in pairs)
     click.echo(f"{out}: mean activation of neurons {values}")
 
 
 def _of_tables(function: Callable[..., None]) -> Callable[..., None]:
-    """What both commands that make victims by the papers' protocol are told."""
+    """Options of both commands that make victims following the papers' protocol."""
     for option in (
         click.option("--device", default="auto", show_default=True),
-        click.option("--seeds", default="0", show_default=True, help="Joined by commas."),
+        click.option("--seeds", default="0", show_default=True, help="Separated by commas."),
         click.option("--out", type=click.Path(path_type=Path), required=True,
                      help="A file for each row, and a page of them all."),
         click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab"),
-                     show_default=True, help="For victims and what is under way."),
-        click.option("--scale", "name", type=click.Choice(["small", "paper", "paper-50"]),
+                     show_default=True, help="For victims and unfinished work."),
+        click.option("--scale", "name", type=click.Choice(["small", "wide", "paper", "paper-50"]),
                      default="small", show_default=True,
-                     help="Narrow networks for a CPU; the paper's ResNet-18; its ResNet-50."),
+                     help="A narrow ResNet-18 for a CPU; the usual width for a few epochs; the "
+                     "paper's ResNet-18; its ResNet-50."),
         click.option("--test", required=True, help="Test images of the same classes."),
         click.option("--data", required=True,
                      help="Training images: a folder or zip of class folders."),
@@ -175,9 +205,12 @@ def _of_tables(function: Callable[..., None]) -> Callable[..., None]:
 
 @command.command()
 @_of_tables
-@click.option("--attacks", default="", help="Some of them, joined by commas; the paper's four. "
-              "Also lower rates and other targets: BadNets rate 0.01, WaNet to 3.")  # fmt: skip
-@click.option("--methods", default="", help="Some of them, joined by commas; all; none: victims.")
+@click.option("--attacks", default="",
+              help="Separated by commas; default: the paper's four. Also lower rates and other "
+              "targets: BadNets rate 0.01, WaNet to 3.")  # fmt: skip
+@click.option(
+    "--methods", default="", help="Separated by commas; default: all; none: only train victims."
+)
 @guarded
 def tables(
     data: str, test: str, name: str, work: Path, out: Path, attacks: str, methods: str, seeds: str,
@@ -185,18 +218,20 @@ def tables(
 ) -> None:  # fmt: skip
     """Make the papers' tables: victims, every method on each, one row at a time.
 
-    Stopped at any moment, the same command goes on after the last finished epoch or step. Rows that
-    are there are not made again.
+    If interrupted, the same command resumes after the last finished epoch or step. Existing
+    rows are not computed again.
     """
-    from bdshift.lab.protocol import SCALES
+    from bdshift.lab.protocol import scales
     from bdshift.lab.rows import Places, Tables
 
-    scale = SCALES[name]
-    chosen = _some(attacks, scale.attacks, "attack", scale.more)
-    ways = [] if methods == "none" else _some(methods, scale.methods, "method", scale.as_published)
+    scale = scales()[name]
+    chosen = _some(attacks, scale.attacks, "--attacks", scale.more)
+    ways = []
+    if methods != "none":
+        ways = _some(methods, scale.methods, "--methods", scale.as_published)
     making = Tables(scale, Places(data, test, work, out), device=device, job=job)
     for row in making.rows(chosen, ways, _numbers(seeds)):
-        job.note(_brief(row))
+        job.note("{row}", row=_brief(row))
         making.write_tables()
     job.close()
     click.echo(f"{out / 'tables.md'}")
@@ -204,21 +239,23 @@ def tables(
 
 @command.command()
 @_of_tables
-@click.option("--attacks", default="", help="Some of them, joined by commas, or clean; all.")
+@click.option(
+    "--attacks", default="", help="Some of them, separated by commas, or clean; default: all."
+)
 @guarded
 def ablations(
     data: str, test: str, name: str, work: Path, out: Path, attacks: str, seeds: str, device: str,
     job: ConsoleJob,
 ) -> None:  # fmt: skip
     """Try other solvers, α, numbers of clean images and images of something else on the victims."""
-    from bdshift.lab.protocol import SCALES
+    from bdshift.lab.protocol import scales
     from bdshift.lab.rows import CLEAN, Places, Tables
 
-    scale = SCALES[name]
-    chosen = _some(attacks, [*scale.attacks, CLEAN], "attack")
+    scale = scales()[name]
+    chosen = _some(attacks, [*scale.attacks, CLEAN], "--attacks")
     making = Tables(scale, Places(data, test, work, out), device=device, job=job)
     for row in making.ablations(chosen, _numbers(seeds)):
-        job.note(f"{row['attack']} {row['seed']}: done")
+        job.note("{attack} {seed}: done", attack=row["attack"], seed=row["seed"])
         making.write_ablations()
     job.close()
     click.echo(f"{out / 'ablations.md'}")
@@ -226,17 +263,20 @@ def ablations(
 
 def _numbers(seeds: str) -> list[int]:
     if not all(seed.isdecimal() for seed in seeds.split(",")):
-        raise UsageError(f"seeds are numbers joined by commas, not {seeds!r}")
+        raise UsageError("--seeds are numbers separated by commas, not {text}", text=repr(seeds))
     return [int(seed) for seed in seeds.split(",")]
 
 
-def _some(text: str, usual: Iterable[str], noun: str, more: Iterable[str] = ()) -> list[str]:
-    """The ones named in ``text``, or all that are ``usual``."""
+def _some(text: str, usual: Iterable[str], option: str, more: Iterable[str] = ()) -> list[str]:
+    """The ones named in ``text``, or all of ``usual``."""
     known = {one.lower(): one for one in (*usual, *more)}
     wanted = [one.strip() for one in text.split(",") if one.strip()] or list(usual)
     for one in wanted:
         if one.lower() not in known:
-            raise UsageError(f"{noun} {one!r} is none of {', '.join(known.values())}")
+            raise UsageError(
+                "{option}: unknown {name}; choose one of {names}",
+                option=option, name=repr(one), names=tuple(known.values()),
+            )  # fmt: skip
     return [known[one.lower()] for one in wanted]
 
 
@@ -256,7 +296,7 @@ _NOT_TOLD = "folder", "data", "root", "download", "test", "device", "debug"
 
 
 def _command(folder: Path, data: str, test: str) -> str:
-    """The command line that makes this victim, without paths of this machine."""
+    """The command line that makes this victim, without this machine's paths."""
     from bdshift.lab.data import NAMED
 
     context = click.get_current_context()
@@ -266,7 +306,7 @@ def _command(folder: Path, data: str, test: str) -> str:
         is_folder = data not in NAMED and name in (*NAMED, "signs")  # not the set of that name
         parts += ["--data", f"./{name}" if is_folder else name]
         parts += ["--test", Path(test).name] if test else []
-    for param in train.params:
+    for param in context.command.get_params(context):
         name, value = param.name or "", context.params.get(param.name or "")
         if name in _NOT_TOLD or context.get_parameter_source(name) is not _GIVEN:
             continue

@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded
+from bdshift.cli.explained import trigger_option
 from bdshift.errors import UsageError
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
-
-
-TRIGGER_HELP = (
-    "badnets:size=3,color=ffffff,row=-1,column=-1; blend:ratio=0.2,pattern=p.png; "
-    "patch:file=p.png,mask=m.png,row=-1,column=-1; wanet; sig; warp, input-aware or "
-    "lira:file=f.pth; or the card.json of a victim of bdshift lab train."
-)
 
 
 def pick_target(audit: Audit, text: str | None) -> int:
@@ -31,12 +25,15 @@ def pick_target(audit: Audit, text: str | None) -> int:
         return names.index(text)
     if text.isdecimal() and int(text) < len(names):
         return int(text)
-    raise UsageError(f"--target {text!r} is neither a class name nor an index below {len(names)}")
+    raise UsageError(
+        "--target {text} is neither a class name nor an index below {count}",
+        text=repr(text), count=len(names),
+    )  # fmt: skip
 
 
 @click.command("neurons", short_help="Rank neurons; measure TAC under a trigger.")
 @click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
-@click.option("--trigger", help=TRIGGER_HELP)
+@trigger_option()
 @click.option(
     "--target",
     help="Any class, by name or index; default: that of a card given as "
@@ -64,18 +61,18 @@ def command(
     from bdshift.report.json_report import neurons_json
     from bdshift.report.text_report import neurons_text
     from bdshift.store import load_audit, save_audit
-    from bdshift.triggers import card_target, parse_trigger
+    from bdshift.triggers import card_target, is_card, parse_trigger
 
     audit = load_audit(audit_file)
-    if target is None and trigger is not None and trigger.endswith(".json"):
+    if target is None and trigger is not None and is_card(trigger):
         target = card_target(trigger) or None
     index = pick_target(audit, target)
     tac = None
     if trigger is not None:
         applied = parse_trigger(trigger)
-        classifier, clean = reopen(audit, model=model, images=images, arch=arch, job=job)
-        tac = add_tac(audit, classifier, clean, applied, index, job=job).tac[-1]
-        audit = with_tac(load_audit(audit_file), tac)  # which may have got a purification meanwhile
+        material = reopen(audit, model=model, images=images, arch=arch, job=job)
+        tac = add_tac(audit, material, applied, index, job=job).tac[-1]
+        audit = with_tac(load_audit(audit_file), tac)  # it may have gained a purification
         save_audit(audit, audit_file, embeddings=audit.embedding is not None)
     else:
         tac = audit.tac_of(index)

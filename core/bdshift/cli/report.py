@@ -9,37 +9,39 @@ import click
 
 from bdshift.cli.console import ConsoleJob, guarded, refuse_to_lose
 from bdshift.text import one_line
+from bdshift.words import LANGUAGES, Language
 
 
 @click.command("report", short_help="Write an audit as one page of HTML, or as JSON.")
 @click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path),
-              help="The page; JSON if it ends so.")  # fmt: skip
+              help="An HTML page, or JSON if it ends in .json.")  # fmt: skip
 @click.option("--run", type=int, help="Which purification, from 1; 0 for none; default: the last.")
-@click.option("--language", default="en", show_default=True, type=click.Choice(["en", "ja"]))
+@click.option("--language", default="en", show_default=True, type=click.Choice(LANGUAGES))
 @click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
 @guarded
 def command(
     audit_file: Path,
     out: Path,
     run: int | None,
-    language: str,
+    language: Language,
     overwrite: bool,
     job: ConsoleJob,
 ) -> None:
-    """Write a self-contained page: verdict, plots, neurons with images, before and after a
+    """Write a self-contained page: finding, plots, neurons with images, before and after a
     purification, parameters, hashes. As JSON, all purifications are in it.
     """
-    from bdshift.report.cleaning_report import cleaned_json, write_text
     from bdshift.report.html_report import html_report
     from bdshift.report.json_report import audit_json
+    from bdshift.report.purification_report import purification_json, write_text
     from bdshift.store import load_audit
 
     refuse_to_lose(out, overwrite, audit_file)
     audit = load_audit(audit_file)
     if out.suffix.lower() == ".json":
-        told = {**audit_json(audit), "runs": [cleaned_json(audit, one) for one in audit.runs]}
-        text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+        made = [purification_json(audit, one) for one in audit.purifications]
+        described = {**audit_json(audit), "purifications": made}
+        text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
     else:
         text = html_report(audit, language, run)
     write_text(out, text)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bdshift.cli.console import ARCH_HELP, EXIT_SUSPICIOUS, WEIGHTS_HELP, ConsoleJob, guarded
+from bdshift.cli.explained import detector_option, rule_option, shift_option
 from bdshift.errors import UsageError
 from bdshift.text import one_line
 
+if TYPE_CHECKING:
+    from bdshift.detect.detector import Detector
+
 
 def parse_sample(text: str) -> int | float | None:
-    """``all``, a count as 2500, or a share as 0.05 or 5%. Raises `UsageError`."""
+    """``all``, a count such as 2500, or a share such as 0.05 or 5%. Raises `UsageError`."""
     try:
         if text == "all":
             return None
@@ -23,8 +29,26 @@ def parse_sample(text: str) -> int | float | None:
         return int(text) if text.isdecimal() else float(text)
     except ValueError as error:
         raise UsageError(
-            f"--sample is a count, a share as 0.05 or 5%, or all, not {text}"
+            "--sample is a count, a share such as 0.05 or 5%, or all, not {text}", text=text
         ) from error
+
+
+def pick_detectors(
+    texts: tuple[str, ...], alpha: str | None, solver: str | None
+) -> tuple[Detector, ...]:
+    """The detectors asked for; the embedding shift is always the first. Raises `UsageError`."""
+    from bdshift.detect.detector import DETECTORS
+    from bdshift.detect.detectors.embedding_shift import EmbeddingShift
+    from bdshift.spec import write_options
+
+    found = [DETECTORS.parse(text) for text in texts]
+    first = next((one for one in found if isinstance(one, EmbeddingShift)), EmbeddingShift())
+    short = {"alpha": alpha, "solver": solver}
+    given = {key: value for key, value in short.items() if value is not None}
+    if given:
+        changed = DETECTORS.parse(write_options(first.name, given))
+        first = replace(first, **{key: getattr(changed, key) for key in given})
+    return first, *(one for one in found if not isinstance(one, EmbeddingShift))
 
 
 @click.command("scan", short_help="Audit a checkpoint with a folder of clean images.")
@@ -32,42 +56,36 @@ def parse_sample(text: str) -> int | float | None:
 @click.argument("images", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Write the audit file (.h5) here.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option(
-    "--alpha",
-    default=0.1,
-    show_default=True,
-    help="Cross-entropy that a shift must reach (α of Eq. 4).",
-)
-@click.option("--beta", default=2.0, show_default=True, help="Threshold β of --rule paper.")
-@click.option(
-    "--rule", default="grubbs", show_default=True, metavar="[grubbs|mad|paper]", help="Decides."
-)
-@click.option(
-    "--solver",
-    default="exact",
-    show_default=True,
-    metavar="[exact|adam]",
-    help="adam is the paper's.",
-)
+@shift_option("alpha")
+@shift_option("solver")
+@detector_option
+@rule_option
 @click.option("--sample", default="2500", show_default=True, help="Count, share (5%) or all.")
 @click.option("--normalize", help="A known name, or mean/std; default: try all known.")
 @click.option("--labels", type=click.Path(path_type=Path), help="Class-name file.")
 @click.option("--arch", help=ARCH_HELP)
 @click.option("--weights", help=WEIGHTS_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--batch", type=int, help="Most images at a time; default: by free memory.")
+@click.option("--batch", type=int, help="Maximum batch size; default: by free memory.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the sample.")
-@click.option("--embeddings/--no-embeddings", default=True, help="Keep them in the audit file.")
+@click.option(
+    "--embeddings/--no-embeddings", default=True, help="Keep the embeddings in the audit file."
+)
 @click.option("--cache/--no-cache", default=True, help="Reuse embeddings computed before.")
 @click.option(
-    "--fail-on", type=click.Choice(["suspicious"]), help="Exit with 1 if a class is flagged."
-)
+    "--fail-on", type=click.Choice(["suspicious", "inconclusive"]),
+    help="Exit with 1 if the model is probably backdoored, or also if the audit is inconclusive.",
+)  # fmt: skip
 @guarded
 def command(
     model: Path,
     images: Path,
     out: Path | None,
     as_json: bool,
+    alpha: str | None,
+    solver: str | None,
+    detector_texts: tuple[str, ...],
+    rule_text: str | None,
     sample: str,
     embeddings: bool,
     cache: bool,
@@ -75,17 +93,25 @@ def command(
     job: ConsoleJob,
     **options: object,
 ) -> None:
-    """Audit the checkpoint MODEL with IMAGES, a folder or zip of one sub-folder a class."""
+    """Audit the checkpoint MODEL with IMAGES, a folder or zip with one folder for each class."""
     if out is not None and not out.absolute().parent.is_dir():
-        raise UsageError(f"--out {out}: there is no folder {out.absolute().parent}")
+        raise UsageError(
+            "--out {path}: there is no folder {folder}", path=out, folder=out.absolute().parent
+        )
     from bdshift.audit import ScanSettings
     from bdshift.audit import scan as run
+    from bdshift.detect.rule import RULES, default_rule
     from bdshift.report.json_report import audit_json
     from bdshift.report.text_report import audit_text
     from bdshift.shift.cache import EmbeddingCache
     from bdshift.store import save_audit
 
-    settings = ScanSettings(sample=parse_sample(sample), **options)  # type: ignore[arg-type]
+    settings = ScanSettings(
+        detectors=pick_detectors(detector_texts, alpha, solver),
+        rule=RULES.parse(rule_text) if rule_text else default_rule(),
+        sample=parse_sample(sample),
+        **options,  # type: ignore[arg-type]
+    )
     audit = run(model, images, settings, cache=EmbeddingCache() if cache else None, job=job)
     job.close()
     if out is not None:
@@ -96,5 +122,8 @@ def command(
         click.echo(audit_text(audit))
         if out is not None:
             click.echo(f"\nAudit file: {one_line(str(out))}")
-    if fail_on and audit.verdict.suspicious:
+    if fail_on is not None and audit.finding.level in _FAILING[fail_on]:
         sys.exit(EXIT_SUSPICIOUS)
+
+
+_FAILING = {"suspicious": ("backdoored",), "inconclusive": ("backdoored", "inconclusive")}

@@ -1,1 +1,1 @@
-"""Victims whose truth is known: made here, so that the tool can be measured."""
+"""Victims whose ground truth is known, made here so that the tool can be measured."""

@@ -1,6 +1,6 @@
-"""What the paper leaves open of its own detector, on victims whose truth is known: the solver, α,
-how many clean images, and images of something else. All from the cached logits: no network is run
-but for the images of something else.
+"""What the paper leaves open about its own detector, on victims whose ground truth is known: the
+solver, α, the number of clean images, and images of something else. All from the cached logits; a
+network is run only for the images of something else.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import Classifier
+from bdshift.detect.rule import judge, z_scores
+from bdshift.detect.rules.grubbs import Grubbs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.rankings import cosine, data_free_direction
 from bdshift.shift.adam import solve_adam
 from bdshift.shift.exact import solve_exact
 from bdshift.shift.result import Shifts
-from bdshift.shift.verdict import judge
 from bdshift.text import figure, json_number
 
 ALPHAS = (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -54,26 +55,26 @@ def ablate(
     direction = data_free_direction(weight, max(target, 0))
 
     def row(what: str, value: object, shifts: Sequence[Shifts]) -> Row:
-        verdicts = [judge(one.l2, [str(i) for i in range(len(weight))]) for one in shifts]
-        told: Row = {
+        judgments = [judge(one.l2) for one in shifts]
+        found: Row = {
             "what": what,
             "value": value,
             "sets": len(shifts),
-            "flagged": fmean(target in verdict.poisoned for verdict in verdicts),
-            "false_alarms": fmean(bool({*verdict.poisoned} - {target}) for verdict in verdicts),
+            "flagged": fmean(target in one.flagged for one in judgments),
+            "false_alarms": fmean(bool({*one.flagged} - {target}) for one in judgments),
             "seconds": median(one.seconds for one in shifts),
             "l2": np.median([one.l2 for one in shifts], axis=0).tolist(),
         }
         if target >= 0:
             ours = [one.shift[target] for one in shifts]
-            told["z"] = median(verdict.scores[target].z for verdict in verdicts)
-            told["p"] = median(verdict.scores[target].grubbs_p for verdict in verdicts)
-            # None where the shift is zero: images that are all taken for the target already
-            told["cosine_data_free"] = json_number(median(cosine(one, direction) for one in ours))
+            found["z"] = median(float(z_scores(one.l2)[target]) for one in shifts)
+            found["p"] = median(float(one.statistics[Grubbs.name][target]) for one in judgments)
+            # None where the shift is zero: all images are already classified as the target
+            found["cosine_data_free"] = json_number(median(cosine(one, direction) for one in ours))
             if tac is not None:
                 moved = median(cosine(np.abs(one), tac) for one in ours)
-                told["cosine_tac"] = json_number(moved)
-        return told
+                found["cosine_tac"] = json_number(moved)
+        return found
 
     rng = np.random.default_rng(seed)
     exact = solve_exact(logits, weight)
@@ -96,8 +97,7 @@ def ablate(
 
 
 def foreign_logits(classifier: Classifier, images: torch.Tensor, batch: int = 250) -> Values:
-    """Logits of images of something else, uint8 (n, 3, s, s); Eq. 4 asks for no labels."""
-    assert classifier.preprocessing is not None
+    """Logits of images of something else, uint8 (n, 3, s, s); Eq. 4 needs no labels."""
     found = []
     for part in images.split(batch):
         phi, _ = classifier.embed(classifier.preprocessing(part))
@@ -112,7 +112,7 @@ def noise(count: int, size: int, seed: int = 0) -> torch.Tensor:
 
 
 def ablation_table(victims: dict[str, Sequence[Row]]) -> str:
-    """Markdown: one table for each thing tried, a column a victim."""
+    """Markdown: one table for each thing tried, one column per victim."""
     parts = [
         "# Ablations of the detector",
         "",

@@ -1,4 +1,4 @@
-"""Images to make a victim from: drawn `signs`, sets by name, folders or zips of classes."""
+"""Images to train a victim on: drawn `signs`, named data sets, folders or zips of classes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.errors import InputError, UsageError
-from bdshift.images.collection import open_images
+from bdshift.images.collection import ImageCollection, open_images
 from bdshift.images.loader import decode_all
 from bdshift.images.signs import CLASSES, SIZE, Split, draw_signs
 from bdshift.jobs import SILENT, JobContext
+from bdshift.words import Sentence
 
 SIGNS_TRAIN, SIGNS_TEST = 1500, 300
-"""Signs a class to train and to test on."""
+"""Signs per class to train and to test on."""
 
 NAMED = ("cifar10", "cifar100", "gtsrb")
 """Sets that torchvision knows."""
 
 ROOT = Path("data")
-"""Where they are looked for."""
+"""Where to look for them."""
 
 _HELD = 0.2  # of every class, to test on where there is no test set
 
@@ -42,7 +43,7 @@ class LabData:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all of it, hexadecimal: what tells a run on these images from another."""
+        """SHA-256 of everything, hexadecimal: distinguishes a run on these images from others."""
         found = hashlib.sha256("\0".join(self.class_names).encode())
         for part in (self.train_pixels, self.train_labels, self.test_pixels, self.test_labels):
             found.update(f"{part.dtype}{part.shape}".encode())
@@ -55,7 +56,10 @@ def _draw(split: Split, per_class: int, seed: int) -> tuple[NDArray[np.uint8], N
 
 
 def _load_signs(seed: int, job: JobContext) -> LabData:
-    job.note(f"Drawing {SIGNS_TRAIN + SIGNS_TEST} signs of each of {len(CLASSES)} classes")
+    job.note(
+        "Drawing {count} signs of each of {classes} classes",
+        count=SIGNS_TRAIN + SIGNS_TEST, classes=len(CLASSES),
+    )  # fmt: skip
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         train = pool.submit(_draw, "train", SIGNS_TRAIN, seed)
         test = pool.submit(_draw, "test", SIGNS_TEST, seed)
@@ -72,15 +76,17 @@ def load_lab_data(
     download: bool = False,
     job: JobContext = SILENT,
 ) -> LabData:
-    """``train`` is "signs", the name of a set that torchvision keeps in ``root`` (fetched only with
-    ``download``), or a set of labeled images, and then ``test`` is one too; without one, a fifth
-    of every class is left out of training, at random from ``seed``.
+    """Training and test images.
 
-    Raises `InputError` if the two do not have the same classes, a class has one image alone, or
-    the set is not in ``root``; `UsageError` for a test set beside a name.
+    ``train`` is "signs", the name of a set that torchvision keeps in ``root`` (downloaded only with
+    ``download``), or a set of labeled images, and then ``test`` is one too; without one, a fifth of
+    every class is left out of training, at random from ``seed``.
+
+    Raises `InputError` if the two do not have the same classes, a class has only one image, or the
+    set is not in ``root``; `UsageError` for a test set in addition to a named set.
     """
     if train in ("signs", *NAMED) and test:
-        raise UsageError(f"{train} has a test set of its own; leave out --test")
+        raise UsageError("{name} has its own test set; leave out --test", name=train)
     if train == "signs":
         return _load_signs(seed, job)
     if train in NAMED:
@@ -92,24 +98,31 @@ def load_lab_data(
         return _split(train, seed, size, job)
     collections = [open_images(Path(path)) for path in (train, test)]
     if collections[0].folders != collections[1].folders:
-        raise InputError(f"{train} and {test} do not have the same class folders")
-    parts = [
-        decode_all(c, c.files, size, job=job, stage=f"Reading {c.path.name}") for c in collections
-    ]
+        raise InputError(
+            "{first} and {second} do not have the same class folders", first=train, second=test
+        )
+    parts = [decode_all(c, c.files, size, job=job, stage=_reading(c)) for c in collections]
     return LabData(
         parts[0].pixels, parts[0].labels, parts[1].pixels, parts[1].labels, collections[0].folders
     )
 
 
+def _reading(images: ImageCollection) -> Sentence:
+    return Sentence("Reading {name}", {"name": images.path.name})
+
+
 def _split(path: str, seed: int, size: int, job: JobContext) -> LabData:
     found = open_images(Path(path), job=job)
-    batch = decode_all(found, found.files, size, job=job, stage=f"Reading {found.path.name}")
+    batch = decode_all(found, found.files, size, job=job, stage=_reading(found))
     rng = np.random.default_rng(seed)
     held = np.zeros(len(batch.labels), dtype=bool)
     for one in range(len(found.folders)):
         rows = rng.permutation(np.flatnonzero(batch.labels == one))
         if len(rows) < 2:
-            raise InputError(f"{path}: class {found.folders[one]} has too few images to train on")
+            raise InputError(
+                "{path}: class {name} has too few images to train on",
+                path=path, name=found.folders[one],
+            )  # fmt: skip
         held[rows[: max(1, round(_HELD * len(rows)))]] = True
     return LabData(
         batch.pixels[~held], batch.labels[~held], batch.pixels[held], batch.labels[held],

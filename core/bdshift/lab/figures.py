@@ -1,4 +1,4 @@
-"""The papers' figures, and their tables' numbers, from the rows that are there: CSV and SVG."""
+"""The papers' figures, and their tables' numbers, from the available rows, as CSV and SVG."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from bdshift.lab.protocol import BEEAR, BY_SHIFT, TARGET, Scale
+from bdshift.lab.protocol import BEEAR, TARGET, TableScale
 from bdshift.lab.svg import Panel, draw
 
 Row = dict[str, Any]
 
 
-def figures(rows: Sequence[Row], scale: Scale) -> dict[str, str]:
-    """File names and their texts: Figure 2 (``overlap``), 3 (``scatter``), 4 (``beear``, beside the
+def figures(rows: Sequence[Row], scale: TableScale) -> dict[str, str]:
+    """Texts by file name: Figure 2 (``overlap``), 3 (``scatter``), 4 (``beear``, alongside the
     other rivals' rankings in ``rankings``), 5 (``z``, which has the other targets too; its numbers
     and those of Tables 2 and 3 are in ``norms``), and the numbers of Tables 1 and 4 to 6
     (``purified``).
@@ -96,13 +96,13 @@ def _purified(row: Row) -> list[object]:
         before["acc"], before["asr"], row["acc"], row["asr"], row["ra"], row["der"],
         agreement.get("cosine"), agreement.get("cosine_abs"), row["norm"],
     ]  # fmt: skip
-    told = ["" if value is None else f"{value:.5g}" for value in figures]
+    shown = ["" if value is None else f"{value:.5g}" for value in figures]
     flagged = " ".join(map(str, row["flagged"]))
-    return [row["attack"], row["seed"], row["method"], *told, flagged, round(row["seconds"])]
+    return [row["attack"], row["seed"], row["method"], *shown, flagged, round(row["seconds"])]
 
 
-def _z_panel(rows: Sequence[Row], scale: Scale, attack: str) -> Panel:
-    """The z-scores of every class, a line a target, of its first seed."""
+def _z_panel(rows: Sequence[Row], scale: TableScale, attack: str) -> Panel:
+    """The z-scores of every class, one line per target, from its first seed."""
     lines = {}
     for name, one in (scale.attacks | scale.more).items():
         own = [row for row in rows if row["attack"] == name and "method" not in row]
@@ -118,7 +118,7 @@ def _points(victim: Row, values: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def _firsts(victims: Sequence[Row]) -> list[Row]:
-    """That of the first seed, for each attack."""
+    """The victim of the first seed, for each attack."""
     of = [[row for row in victims if row["attack"] == attack] for attack in _there(victims)]
     return [min(rows, key=lambda row: row["seed"]) for rows in of]
 
@@ -132,7 +132,7 @@ def _there(victims: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(row["attack"] for row in victims))
 
 
-def _overlaps(rows: Sequence[Row], scale: Scale) -> Iterator[tuple[str, str, list[float]]]:
+def _overlaps(rows: Sequence[Row], scale: TableScale) -> Iterator[tuple[str, str, list[float]]]:
     """Attack, ranking, and the mean of its curves over the seeds."""
     for attack in scale.attacks:
         own = [row for row in rows if row["attack"] == attack]
@@ -141,7 +141,11 @@ def _overlaps(rows: Sequence[Row], scale: Scale) -> Iterator[tuple[str, str, lis
             if "method" not in row:
                 curves.setdefault("shift", []).append(row["agreement"]["shift"]["overlap"])
                 curves.setdefault("w − w̄", []).append(row["agreement"]["data_free"]["overlap"])
-            elif row["agreement"] and row["method"] in scale.methods.keys() - set(BY_SHIFT):
+            elif (
+                row["agreement"]
+                and row["method"] in scale.methods
+                and not scale.ranks_by_shift(row["method"])
+            ):
                 curves.setdefault(row["method"], []).append(row["agreement"]["overlap"])
         for name, some in curves.items():
             yield attack, name, [fmean(values) for values in zip(*some, strict=True)]

@@ -11,6 +11,7 @@ from torchvision import datasets
 from bdshift.errors import InputError
 from bdshift.images.decode import decode_image
 from bdshift.jobs import SILENT, JobContext
+from bdshift.words import Sentence
 
 Images = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -19,21 +20,26 @@ def load_named(
     name: str, root: Path, size: int, *, download: bool = False, job: JobContext = SILENT
 ) -> tuple[Images, Images, tuple[str, ...]]:
     """Training and test images, uint8 (n, 3, size, size), their labels, int64 (n,), and the names
-    of the classes. ``root`` is what torchvision calls so; it is written to only by ``download``.
+    of the classes. ``root`` is torchvision's root; only ``download`` writes to it.
 
-    torchvision unpickles CIFAR's files, and does it only if their checksums are the published ones.
+    torchvision unpickles CIFAR's files, but only if their checksums are the published ones.
 
-    Raises `InputError` if the images are not in ``root``, or cannot be fetched.
+    Raises `InputError` if the images are not in ``root``, or cannot be downloaded.
     """
     try:
-        job.note(f"{name}: {'fetched into' if download else 'from'} {root}")
+        job.note("{name}: from {path}", name=name, path=root)
         if name == "gtsrb":
             return _gtsrb(root, size, download, job)
         kind = datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
         train, test = (kind(str(root), train=part, download=download) for part in (True, False))
     except (RuntimeError, OSError) as error:
-        hint = "" if download else "; with --download torchvision fetches it"
-        raise InputError(f"{root}: {name} is not there ({error}){hint}") from error
+        values = {"path": root, "name": name, "reason": str(error)}
+        if download:
+            raise InputError("{path}: {name} cannot be downloaded ({reason})", **values) from error
+        raise InputError(
+            "{path}: {name} is not there ({reason}); torchvision downloads it with --download",
+            **values,
+        ) from error
     parts = [
         (_square(part.data, size), np.asarray(part.targets, np.int64)) for part in (train, test)
     ]
@@ -42,7 +48,9 @@ def load_named(
 
 def _square(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     if images.shape[1] != size:
-        raise InputError(f"CIFAR's images have {images.shape[1]} pixels a side, not {size}")
+        raise InputError(
+            "CIFAR's images are {found} px wide, not {size}", found=images.shape[1], size=size
+        )
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
@@ -55,7 +63,8 @@ def _gtsrb(
         pixels = np.empty((len(samples), 3, size, size), np.uint8)
         for number, (path, _) in enumerate(samples):
             pixels[number] = decode_image(Path(path).read_bytes(), size)
-            job.progress(f"Reading GTSRB, {split}", number + 1, len(samples), "images")
+            stage = Sentence("Reading {name}", {"name": f"GTSRB, {split}"})
+            job.progress(stage, number + 1, len(samples), "images")
         found.append((pixels, np.array([label for _, label in samples], np.int64)))
     folders = sorted(
         path.name for path in (root / "gtsrb/GTSRB/Training").iterdir() if path.is_dir()

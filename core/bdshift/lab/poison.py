@@ -1,70 +1,45 @@
-"""Which images get a trigger, and what they are labeled with.
+"""The backdoors of a victim: triggers, and the images that they are applied to.
 
 An attack is written as text: a trigger, or several joined by ``;`` (``badnets;blend:ratio=0.1``),
-each with a target of its own, in the same order. How labels change:
-
-=============  ===================================  ==============================================
-labels         images that are poisoned             their label becomes
-=============  ===================================  ==============================================
-all-to-one     of all classes but the target        the target
-one-to-one     of the source class                  the target
-all-to-all     of all classes                       the next class, the last one's the first
-clean-label    of the target                        stays
-=============  ===================================  ==============================================
+each with its own target, in the same order. How labels change is one of
+`bdshift.lab.labeling.LABELINGS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 
 from bdshift.errors import UsageError
-from bdshift.triggers import Trigger, WaNet, parse_trigger
+from bdshift.lab.labeling import LABELINGS, Labeling, Roles
+from bdshift.spec import split_specs
+from bdshift.triggers import Trigger, parse_trigger
 from bdshift.triggers.learned import Learned
 
-Labels = Literal["all-to-one", "one-to-one", "all-to-all", "clean-label"]
+_BATCH = 1000
 
 
 @dataclass(frozen=True)
 class Backdoor:
-    """One trigger and what it does to labels.
-
-    Attributes:
-        trigger: what is done to pixels.
-        labels: as the table above has them.
-        target: index of the class that triggered images are sent to; −1 for all-to-all.
-        source: index of the class that it works on in one-to-one, else −1.
-        classes: their number.
-    """
+    """One trigger, what it does to labels, and the classes involved."""
 
     trigger: Trigger
-    labels: Labels
-    target: int
-    source: int
-    classes: int
+    labeling: Labeling
+    roles: Roles
 
     def to_poison(self, labels: torch.Tensor) -> torch.Tensor:
         """Rows of ``labels``, int64 (n,), that may be poisoned in training."""
-        if self.labels == "clean-label":
-            return torch.nonzero(labels == self.target)[:, 0]
-        return self.to_attack(labels)
+        return self.labeling.to_poison(labels, self.roles)
 
     def to_attack(self, labels: torch.Tensor) -> torch.Tensor:
-        """Rows on which success is counted: never those that are of the target already."""
-        if self.labels == "all-to-all":
-            return torch.arange(len(labels), device=labels.device)
-        if self.labels == "one-to-one":
-            return torch.nonzero(labels == self.source)[:, 0]
-        return torch.nonzero(labels != self.target)[:, 0]
+        """Rows on which success is counted: never those already of the target class."""
+        return self.labeling.to_attack(labels, self.roles)
 
     def wanted(self, labels: torch.Tensor) -> torch.Tensor:
-        """The classes that triggered images of ``labels`` are meant to be taken for."""
-        if self.labels == "all-to-all":
-            return (labels + 1) % self.classes
-        return torch.full_like(labels, self.target)
+        """The classes that triggered images of ``labels`` should be classified as."""
+        return self.labeling.wanted(labels, self.roles)
 
 
 def read_backdoors(
@@ -72,45 +47,57 @@ def read_backdoors(
 ) -> tuple[Backdoor, ...]:
     """The backdoors that a recipe asks for; ``target`` and ``source`` are names of classes.
 
-    Raises `UsageError` if they do not fit together, or into ``names``.
+    Raises `UsageError` if they do not fit together, or are not among ``names``.
     """
     if not attack:
         return ()
-    if labels not in get_args(Labels):
-        raise UsageError(f"labels are one of {', '.join(get_args(Labels))}, not {labels!r}")
-    triggers = [parse_trigger(text) for text in attack.split(";")]
+    labeling = LABELINGS.parse(labels)
+    triggers = [parse_trigger(text) for text in split_specs(attack)]
     for trigger in triggers:
-        if isinstance(trigger, Learned) and (len(triggers) > 1 or labels == "clean-label"):
-            raise UsageError(f"{trigger.attack} is learned alone, and changes labels")
-        if isinstance(trigger, Learned) and trigger.file:
-            raise UsageError(f"{trigger.attack} is learned with its victim; leave out file=")
-    everything = labels == "all-to-all"
-    targets = [-1] * len(triggers) if everything else [_index(t, names) for t in target.split(";")]
-    if (everything and target) or len(targets) != len(triggers):
-        raise UsageError(f"{len(triggers)} triggers need as many targets, all-to-all none")
-    one = labels == "one-to-one"
-    if one != bool(source):
+        _check(trigger, labeling, len(triggers))
+    if labeling.has_target:
+        targets = [_index(name, names) for name in target.split(";")]
+    else:
+        targets = [-1] * len(triggers)
+    if (target and not labeling.has_target) or len(targets) != len(triggers):
         raise UsageError(
-            "one-to-one needs a source class (--source)" if one
-            else "a source class (--source) is for one-to-one alone"
-        )  # fmt: skip
-    found = _index(source, names) if one else -1
-    if found in targets and one:
+            "{count:|trigger needs|triggers need} as many targets; all-to-all needs none",
+            count=len(triggers),
+        )
+    if labeling.has_source and not source:
+        raise UsageError("{labels} needs a source class (--source)", labels=labels)
+    if source and not labeling.has_source:
+        raise UsageError("{labels} has no source class (--source)", labels=labels)
+    found = _index(source, names) if source else -1
+    if source and found in targets:
         raise UsageError("the source class cannot be the target")
-    kind: Labels = labels  # type: ignore[assignment]
     return tuple(
-        Backdoor(trigger, kind, to, found, len(names))
+        Backdoor(trigger, labeling, Roles(to, found, len(names)))
         for trigger, to in zip(triggers, targets, strict=True)
     )
 
 
+def _check(trigger: Trigger, labeling: Labeling, count: int) -> None:
+    """Raise `UsageError` if no victim can be trained with it this way."""
+    if trigger.alone and (count > 1 or labeling.keeps_labels):
+        raise UsageError(
+            "{trigger} must be the only trigger, and changes labels", trigger=trigger.name
+        )
+    if isinstance(trigger, Learned) and trigger.file:
+        raise UsageError(
+            "{trigger} is learned with its victim; leave out file=", trigger=trigger.name
+        )
+
+
 def _index(name: str, names: Sequence[str]) -> int:
-    """Of a class by its name, or by its number."""
+    """Index of a class, by its name or its number."""
     if name in names:
         return names.index(name)
     if name.isdecimal() and int(name) < len(names):
         return int(name)
-    raise UsageError(f"class {name!r} is none of {', '.join(names)}")
+    raise UsageError(
+        "there is no class {name}; the classes are {names}", name=repr(name), names=tuple(names)
+    )
 
 
 def poison(
@@ -124,9 +111,9 @@ def poison(
     """Change images and labels in place, uint8 (n, 3, H, W) and int64 (n,); returns how many were
     poisoned.
 
-    Every backdoor gets a share ``rate`` of all images, with clean labels of the images of its
-    target, one-to-one of those of its source; no image two. WaNet's noise mode is put on a share
-    ``cover`` of the rest. Pixels are rounded after they are clipped, so nothing wraps around.
+    Every backdoor gets a share ``rate`` of all images, or of the class that it poisons; no image
+    gets two. Triggers that have cover images get a share ``cover`` of all images, taken from the
+    rest. Pixels are rounded after they are clipped, so nothing wraps around.
 
     Raises `UsageError` if there are too few images.
     """
@@ -136,43 +123,37 @@ def poison(
     count = 0
     for backdoor in backdoors:
         rows = backdoor.to_poison(original)
-        of_class = backdoor.labels in ("clean-label", "one-to-one")
-        wanted = round(rate * (len(rows) if of_class else len(labels)))
+        base = len(rows) if backdoor.labeling.rate_of_class else len(labels)
+        wanted = round(rate * base)
         rows = rows[free[rows]]
         if not 0 < wanted <= len(rows):
             raise UsageError(
-                f"a poison rate of {rate} is {wanted} images; there are {len(rows)} to poison"
-            )
+                "a poison rate of {rate:g} is {wanted:|image|images}; there are {count} to poison",
+                rate=rate, wanted=wanted, count=len(rows),
+            )  # fmt: skip
         rows = rows[torch.randperm(len(rows), generator=rng)[:wanted].to(rows.device)]
-        _put(pixels, rows, backdoor.trigger)
-        if backdoor.labels != "clean-label":
+        trigger = backdoor.trigger
+        for part in rows.split(_BATCH):
+            pixels[part] = trigger(pixels[part].float()).round_().to(torch.uint8)
+        if not backdoor.labeling.keeps_labels:
             labels[rows] = backdoor.wanted(original[rows])
         free[rows] = False
         count += wanted
-        if isinstance(backdoor.trigger, WaNet) and cover:
+        if trigger.has_cover and cover:
             rest = torch.nonzero(free)[:, 0]
             some = torch.randperm(len(rest), generator=rng)[: round(cover * len(labels))]
             rows = rest[some.to(rest.device)]
             for part in rows.split(_BATCH):
-                bent = backdoor.trigger.jitter(pixels[part].float(), rng)
-                pixels[part] = bent.round_().to(torch.uint8)
+                pixels[part] = trigger.cover(pixels[part].float(), rng).round_().to(torch.uint8)
             free[rows] = False
     return count
-
-
-_BATCH = 1000
-
-
-def _put(pixels: torch.Tensor, rows: torch.Tensor, trigger: Trigger) -> None:
-    for part in rows.split(_BATCH):
-        pixels[part] = trigger(pixels[part].float()).round_().to(torch.uint8)
 
 
 def triggered(
     pixels: torch.Tensor, labels: torch.Tensor, backdoor: Backdoor
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Batches of test images with the trigger, as they would come from a file, and the classes that
-    they are meant to be taken for.
+    they should be classified as.
     """
     for rows in backdoor.to_attack(labels).split(_BATCH):
         images = backdoor.trigger(pixels[rows].float()).round_()

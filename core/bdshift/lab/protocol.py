@@ -1,16 +1,20 @@
-"""What the papers' tables are made of: victims, methods, seeds, at two scales."""
+"""The ingredients of the papers' tables: victims, methods, seeds, at several scales."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
 
 from bdshift.lab.recipe import FAST, PAPER, Recipe
+from bdshift.purify import METHODS
 
 TARGET = 0
 """Index of the target class, as in the paper."""
 
 SHARE = 0.05
-"""Of the training images, which are the clean set, as in the paper."""
+"""Share of the training images that is used as the clean set, as in the paper."""
 
 TROJAN = "trojan"
 """The attack whose trigger is drawn first, from a clean model (`bdshift.lab.trojan`)."""
@@ -28,16 +32,16 @@ class Attack:
 
 
 @dataclass(frozen=True)
-class Scale:
+class TableScale:
     """A size at which the tables are made.
 
     Attributes:
-        name: of it.
-        recipe: of every victim, but for its attack and seed.
-        attacks: by the name that the tables have.
-        more: those of lower rates (Table 6) and to other targets (Figure 5), made when named.
+        name: of the scale.
+        recipe: of every victim, except for its attack and seed.
+        attacks: by their names in the tables.
+        more: those with lower rates (Table 6) and other targets (Figure 5), run only when named.
         methods: texts by name; the first is ours.
-        as_published: of flawed code, made when named.
+        as_published: texts of methods with the flaws of their published code, run only when named.
     """
 
     name: str
@@ -47,9 +51,13 @@ class Scale:
     methods: dict[str, str]
     as_published: dict[str, str]
 
+    def ranks_by_shift(self, method: str) -> bool:
+        """Whether a method's ranking of the neurons is the shift."""
+        return METHODS.parse(self.every_method[method]).ranks_by_shift
+
     @property
     def every_method(self) -> dict[str, str]:
-        """Both kinds."""
+        """Methods of both kinds."""
         return self.methods | self.as_published
 
 
@@ -71,54 +79,43 @@ MORE = {
 }
 
 BEEAR = "BEEAR"
-"""Whose neurons Figure 4 shows."""
-
-METHODS = {
-    "sharp shift tuning": "shift-tuning",
-    "shift tuning": "shift-tuning:rho=0",
-    "the paper's settings": "paper",
-    "fine-tuning": "fine-tuning",
-    "FP": "fine-pruning",
-    "CLP": "clp",
-    "ANP": "anp",
-    "RNP": "rnp",
-    "TSBD": "tsbd",
-    "FT-SAM": "ft-sam",
-    BEEAR: "beear",
-}
-
-AS_PUBLISHED = {
-    "CLP as published": "clp:form=reference",
-    "ANP as published": "anp:form=reference",
-    "RNP as published": "rnp:form=reference",
-    "TSBD as published": "tsbd:form=reference,unlearn_epochs=1000",
-    "FT-SAM as published": "ft-sam:form=reference",
-}
-"""With what is flawed in their code: made when named."""
-
-BY_SHIFT = ("shift tuning", "sharp shift tuning", "the paper's settings")
-"""Those whose ranking of the neurons is the shift."""
+"""The method whose neurons Figure 4 shows."""
 
 
 def _on_cifar(recipe: Recipe) -> Recipe:
-    return replace(recipe, normalization="cifar10", shift=4, flip=True)
+    return replace(recipe, normalization="cifar10", translate=4, flip=True)
 
 
 _SMALL, _PAPER = _on_cifar(replace(FAST, epochs=10)), _on_cifar(PAPER)
 
-_QUICK = {"ANP": "anp:iterations=400"}
-_QUICK_PUBLISHED = {"ANP as published": "anp:iterations=400,form=reference"}
 
-SCALES = {
-    scale.name: scale
-    for scale in (
-        Scale(
-            "small", _SMALL, ATTACKS, MORE, METHODS | _QUICK, AS_PUBLISHED | _QUICK_PUBLISHED,
-        ),
-        Scale("paper", _PAPER, ATTACKS, MORE, METHODS, AS_PUBLISHED),
-        Scale("paper-50", replace(_PAPER, depth=50), ATTACKS, MORE, METHODS, AS_PUBLISHED),
+def _rows(which: Literal["table_rows", "published_rows"], *, quick: bool = False) -> dict[str, str]:
+    """Methods' texts by their names in the tables; ours first, according to its place."""
+    found: dict[str, str] = {}
+    for kind in METHODS.kinds():
+        others = dict(kind.quick_rows) if quick else {}
+        found |= {name: others.get(name, text) for name, text in getattr(kind, which)}
+    return found
+
+
+def _scale(name: str, recipe: Recipe, *, quick: bool = False) -> TableScale:
+    return TableScale(
+        name, recipe, ATTACKS, MORE, _rows("table_rows", quick=quick),
+        _rows("published_rows", quick=quick),
+    )  # fmt: skip
+
+
+@cache
+def scales() -> Mapping[str, TableScale]:
+    """All scales by name."""
+    made = (
+        _scale("small", _SMALL, quick=True),
+        _scale("wide", replace(_SMALL, width=64, epochs=12), quick=True),
+        _scale("paper", _PAPER),
+        _scale("paper-50", replace(_PAPER, depth=50)),
     )
-}  # fmt: skip
+    return {scale.name: scale for scale in made}
+
 
 PUBLISHED: dict[str, dict[str, tuple[float, float, float]]] = {
     "FP": {

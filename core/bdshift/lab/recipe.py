@@ -1,18 +1,21 @@
-"""How a victim is trained: every setting that decides the outcome, beside the images."""
+"""How a victim is trained: every setting that determines the outcome, apart from the images."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from bdshift.errors import UsageError
+from bdshift.lab.labeling import LABELINGS
 from bdshift.lab.poison import Backdoor, read_backdoors
+from bdshift.registry import Configured
+from bdshift.setting import setting
+from bdshift.words import words
 
-DEPTHS = 18, 50
-"""Of the ResNets that there are."""
-
-_LEAST = {"epochs": 1, "batch": 2, "width": 1, "shift": 0, "seed": 0}
+Schedule = Literal["one-cycle", "cosine"]
+Depth = Literal[18, 50]
 
 
 def _one_cycle(progress: float) -> float:
@@ -20,7 +23,7 @@ def _one_cycle(progress: float) -> float:
     return min(progress / warm, (1 - progress) / (1 - warm))
 
 
-SCHEDULES: dict[str, Callable[[float], float]] = {
+SCHEDULES: dict[Schedule, Callable[[float], float]] = {
     "one-cycle": _one_cycle,
     "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
 }
@@ -28,69 +31,126 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All of them.
+class Recipe(Configured):
+    """All settings. Raises `UsageError` for one that is out of range or incompatible with the
+    others.
 
     Attributes:
         attack: a trigger's text, or several (`bdshift.lab.poison`), or empty for a clean model.
         target: name of the class that triggered images are sent to.
         labels, source: which images are poisoned, and how their labels change.
         rate: share of the images that are poisoned, by each trigger: of all, or of the one class
-            that one-to-one and clean labels poison. LIRA has none, it triggers all that it sees.
-        cover: share that WaNet's noise mode is put on.
+            that one-to-one and clean labels poison. LIRA has none: it triggers every image that it
+            sees.
+        cover: share of images with something close to the trigger that must not work, as in WaNet's
+            noise mode.
         depth: 18 or 50, of the ResNet.
         width: of its first stage; 64 is the usual one.
         epochs, batch, peak_rate, weight_decay: of SGD with Nesterov momentum 0.9.
         schedule: the learning rate rises for a quarter of all steps and falls for the rest, both
             linearly ("one-cycle"), or falls from the start along a cosine ("cosine").
         normalization: as `parse_normalization` reads it.
-        shift: random translation in pixels, each image its own.
+        translate: random translation in pixels, drawn for each image.
         flip: random mirroring (not for signs: left and right differ).
         seed: of everything random.
     """
 
-    attack: str = ""
-    target: str = ""
-    labels: str = "all-to-one"
-    source: str = ""
-    rate: float = 0.1
-    cover: float = 0.2
-    width: int = 16
-    epochs: int = 12
-    batch: int = 256
-    peak_rate: float = 0.2
-    weight_decay: float = 5e-4
-    schedule: str = "one-cycle"
-    normalization: str = "half"
-    shift: int = 2
-    flip: bool = False
-    seed: int = 0
-    depth: int = 18
+    name = "recipe"
+    label = words("Recipe", ja="レシピ")
+    summary = words("How a victim is trained.", ja="被害モデルの訓練方法。")
+
+    attack: str = setting(
+        "", words("Attack", ja="攻撃"),
+        words("A trigger, such as badnets:size=3, or several joined by semicolons. Empty: a "
+              "clean model.",
+              ja="badnets:size=3 のようなトリガー。複数ならセミコロンで区切ります。"
+                 "空ならクリーンなモデル。"),
+    )  # fmt: skip
+    target: str = setting(
+        "", words("Target class", ja="標的クラス"),
+        words("Class that triggered images are sent to; one for each trigger.",
+              ja="トリガー付き画像が送られるクラス。トリガーごとに 1 つ。"),
+    )  # fmt: skip
+    labels: str = setting(
+        "all-to-one", words("Labels", ja="ラベル"),
+        words("Which images are poisoned, and how their labels change.",
+              ja="どの画像を汚染し、ラベルをどう変えるか。"),
+    )  # fmt: skip
+    source: str = setting(
+        "", words("Source class", ja="ソースクラス"),
+        words("The only class that one-to-one works on.", ja="一対一で働く唯一のクラス。"),
+    )  # fmt: skip
+    rate: float = setting(
+        0.1, words("Poisoned share", ja="汚染の割合"),
+        words("Of all images, or of the one class that is poisoned.",
+              ja="全画像、または汚染される1 クラスに対する割合。"),
+        low=0, high=1, step=0.01, decimals=3,
+    )  # fmt: skip
+    cover: float = setting(
+        0.2, words("Cover share", ja="カバー画像の割合"),
+        words("Of all images, with something close to the trigger that must not work (WaNet's "
+              "noise mode).",
+              ja="全画像に対する、トリガーに近いが働いてはならない変化を付ける割合"
+                 "（WaNet のノイズモード）。"),
+        low=0, high=1, step=0.01, decimals=3,
+    )  # fmt: skip
+    width: int = setting(
+        16, words("Width", ja="幅"),
+        words("Channels of the first stage; 64 is usual.", ja="最初の段のチャネル数。通常は 64。"),
+        low=1, high=1024,
+    )  # fmt: skip
+    epochs: int = setting(
+        12, words("Epochs", ja="エポック数"), low=1, high=10_000,
+        source=words("100 in the paper.", ja="論文では 100。"),
+    )  # fmt: skip
+    batch: int = setting(
+        256, words("Batch size", ja="バッチサイズ"), low=2, high=65_536,
+        source=words("128 in the paper.", ja="論文では 128。"),
+    )  # fmt: skip
+    peak_rate: float = setting(
+        0.2, words("Peak learning rate", ja="最大学習率"), low=0, above=True, high=100,
+        step=0.01, decimals=3, source=words("0.1 in the paper.", ja="論文では 0.1。"),
+    )  # fmt: skip
+    weight_decay: float = setting(
+        5e-4, words("Weight decay", ja="重み減衰"), low=0, high=1, step=1e-4, decimals=5
+    )
+    schedule: Schedule = setting(
+        "one-cycle", words("Schedule", ja="スケジュール"),
+        words("The learning rate rises and falls once, or falls along a cosine.",
+              ja="学習率は一度上がって下がるか、余弦に沿って下がります。"),
+    )  # fmt: skip
+    normalization: str = setting(
+        "half", words("Normalization", ja="正規化"),
+        words("A known name, or mean/std.", ja="既知の名前、または 平均/標準偏差。"),
+    )  # fmt: skip
+    translate: int = setting(
+        2, words("Random translation", ja="ランダム平行移動"), low=0, high=1024, unit="px"
+    )
+    flip: bool = setting(
+        False, words("Random mirroring", ja="ランダム左右反転"),
+        words("Not for signs: left and right differ.", ja="標識には不可（左右が異なるため）。"),
+    )  # fmt: skip
+    seed: int = setting(
+        0, words("Seed", ja="シード"), words("Of everything random.", ja="すべての乱数の元。"),
+        low=0, high=2**31 - 1,
+    )  # fmt: skip
+    depth: Depth = setting(
+        18, words("Depth", ja="深さ"), words("Of the ResNet.", ja="ResNet の層数。")
+    )
 
     def check(self) -> None:
-        """Raise `UsageError` for settings that are out of range."""
-        if self.schedule not in SCHEDULES:
-            raise UsageError(f"schedule is one of {', '.join(SCHEDULES)}, not {self.schedule!r}")
-        if self.depth not in DEPTHS:
-            raise UsageError(f"depth is {' or '.join(map(str, DEPTHS))}, not {self.depth}")
-        for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} is {least} or more, not {getattr(self, name)}")
-        if not (0 <= self.rate <= 1 and 0 <= self.cover <= 1):
-            raise UsageError("rate and cover are shares from 0 to 1")
-        if not 0 < self.peak_rate < math.inf:
-            raise UsageError(f"peak_rate is positive, not {self.peak_rate}")
+        """Attack and target belong together."""
         if self.target and not self.attack:
-            raise UsageError("a target is for an attack (--attack); without one, leave it out")
-        if self.attack and not self.target and self.labels != "all-to-all":
+            raise UsageError("a target needs an attack (--attack)")
+        if self.attack and not self.target and LABELINGS.parse(self.labels).has_target:
             raise UsageError("an attack needs a class to send images to (--target)")
 
     def backdoors(self, class_names: tuple[str, ...]) -> tuple[Backdoor, ...]:
-        """What is put into the victim; raises as `read_backdoors`."""
+        """The victim's backdoors; raises as `read_backdoors`."""
         return read_backdoors(self.attack, self.labels, self.target, self.source, class_names)
 
 
 FAST = Recipe()
 PAPER = Recipe(width=64, epochs=100, batch=128, peak_rate=0.1, schedule="cosine")
-"""SGD of 0.1 over 100 epochs; the paper says no more of its schedule."""
+"""SGD at 0.1 over 100 epochs; the paper says no more about its schedule."""
 RECIPES = {"fast": FAST, "paper": PAPER}

@@ -1,4 +1,4 @@
-"""The rows of the papers' tables, one file each, so that a run that stopped goes on."""
+"""The rows of the papers' tables, one file each, so that a stopped run can resume."""
 
 from __future__ import annotations
 
@@ -12,27 +12,30 @@ from typing import Any
 import numpy as np
 import torch
 
-from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
-from bdshift.audit.cleaning import clean_model
+from bdshift.audit import Audit, Material, ScanSettings, add_tac, scan_opened
+from bdshift.audit.purifying import purify_model
 from bdshift.audit.records import versions
 from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.detect.rule import z_scores
+from bdshift.detect.rules.grubbs import Grubbs
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
+from bdshift.images.collection import open_images
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.images.signs import CLASSES, SIZE, draw_signs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.ablations import ablate, ablation_table, foreign_logits, noise
 from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.figures import figures
-from bdshift.lab.protocol import BY_SHIFT, SHARE, TROJAN, Attack, Scale
+from bdshift.lab.protocol import SHARE, TROJAN, Attack, TableScale
 from bdshift.lab.recipe import Recipe
 from bdshift.lab.tables import Row, tables
 from bdshift.lab.train import train_victim
 from bdshift.lab.trojan import PICTURES, TrojanPatch, write_patch
+from bdshift.measure import der
 from bdshift.neurons.rankings import Agreement, agreement, compare_with_tac, data_free_direction
-from bdshift.purify import parse_method
-from bdshift.purify.measure import der
-from bdshift.report.cleaning_report import write_text
+from bdshift.purify import METHODS
+from bdshift.report.purification_report import write_text
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.spec import split_spec
 from bdshift.triggers import Trigger, parse_trigger
@@ -60,18 +63,27 @@ class Places:
     out: Path
 
 
+@dataclass(frozen=True)
+class _Audited:
+    """A victim's audit, what it was made of, and its trigger."""
+
+    audit: Audit
+    material: Material
+    trigger: Trigger
+
+
 class Tables:
-    """Makes rows in turn; `rows` yields each as it is there."""
+    """Makes rows in turn; `rows` yields each as soon as it is ready."""
 
     def __init__(
-        self, scale: Scale, places: Places, *, device: str = "auto", job: JobContext = SILENT
+        self, scale: TableScale, places: Places, *, device: str = "auto", job: JobContext = SILENT
     ) -> None:
         self.scale, self.places, self.device, self.job = scale, places, device, job
         self._lab: LabData | None = None
-        self._audit: tuple[str, Audit, Trigger] | None = None
+        self._audited_last: tuple[str, _Audited] | None = None
 
     def rows(self, attacks: list[str], methods: list[str], seeds: list[int]) -> Iterator[Row]:
-        """All rows of these, victims first; what is in ``out`` already is not made again."""
+        """All rows of these, victims first; those already in ``out`` are not computed again."""
         for seed in seeds:
             for attack in attacks:
                 yield self._kept(f"{attack}-{seed}", lambda a=attack, s=seed: self._victim(a, s))  # type: ignore[misc]
@@ -120,17 +132,23 @@ class Tables:
         return row
 
     def _check(self, path: Path, row: Row) -> None:
-        """A row may be older than a setting, but must not have another value of one."""
+        """A row may be older than a setting, but must not have a different value for one."""
         if row["scale"] != self.scale.name:
-            raise InputError(f"{path}: is of scale {row['scale']}; give each its own --out")
+            raise InputError(
+                "{path}: is of scale {scale}; give each scale its own --out",
+                path=path, scale=row["scale"],
+            )  # fmt: skip
         if "spec" in row:
-            text = parse_method(self.scale.every_method[row["method"]]).spec
+            text = METHODS.parse(self.scale.every_method[row["method"]]).spec
             ours, theirs = (split_spec(one)[1] for one in (text, row["spec"]))
             if any(ours[key] != theirs[key] for key in ours.keys() & theirs.keys()):
-                raise InputError(f"{path}: was made by {row['spec']}, not {text}; remove it first")
+                raise InputError(
+                    "{path}: was made by {found}, not {wanted}; remove it first",
+                    path=path, found=row["spec"], wanted=text,
+                )  # fmt: skip
 
     def _state(self, name: str) -> Path:
-        """Of a purification that is under way."""
+        """State file of a purification in progress."""
         return self.places.work / f"{_slug(name)}.state"
 
     # Victims
@@ -149,7 +167,10 @@ class Tables:
             text = f"patch:file={self._patch()}"
         names = self._images().class_names
         if asked.target >= len(names):
-            raise UsageError(f"{attack}: there are {len(names)} classes, from 0")
+            raise UsageError(
+                "{attack}: there are {count:|class|classes}, numbered from 0",
+                attack=attack, count=len(names),
+            )  # fmt: skip
         target = names[asked.target]
         return replace(self.scale.recipe, attack=text, target=target, rate=asked.rate, seed=seed)
 
@@ -171,43 +192,44 @@ class Tables:
             pixels = self._images().train_pixels
             size = pixels.shape[-1]
             plain = Preprocessing(size, parse_normalization(self.scale.recipe.normalization))
-            classifier = opened.classifier(opened.candidates[0]).with_preprocessing(plain)
+            classifier = opened.network(opened.candidates[0]).with_preprocessing(plain)
             every = max(1, len(pixels) // PICTURES)
             some = torch.from_numpy(pixels[::every][:PICTURES].copy())
-            patch, _ = TrojanPatch(side=size // 4).draw(classifier, some, job=self.job)
-            write_patch(path, patch)
+            drawn = TrojanPatch(side=size // 4).draw(classifier, some, job=self.job)
+            write_patch(path, drawn.pixels)
         return path
 
-    def _audited(self, attack: str, seed: int) -> tuple[Audit, Trigger]:
+    def _audited(self, attack: str, seed: int) -> _Audited:
         name = f"{attack}-{seed}"
-        if self._audit is None or self._audit[0] != name:
-            folder = self._trained(attack, seed)
+        if self._audited_last is None or self._audited_last[0] != name:
             trigger = parse_trigger(self._recipe(attack, seed).attack)
-            settings = ScanSettings(sample=SHARE, seed=seed, device=self.device)
-            cache = EmbeddingCache()
-            audit = scan(
-                folder / "model.pth", self.places.train, settings, cache=cache, job=self.job
-            )
-            classifier, clean = reopen(audit)
+            audit, material = self._scanned(attack, seed, SHARE)
             target = self._attack(attack).target
-            audit = add_tac(audit, classifier, clean, trigger, target, cache=cache, job=self.job)
-            self._audit = name, audit, trigger
-        return self._audit[1:]
+            audit = add_tac(audit, material, trigger, target, cache=EmbeddingCache(), job=self.job)
+            self._audited_last = name, _Audited(audit, material, trigger)
+        return self._audited_last[1]
+
+    def _scanned(self, attack: str, seed: int, share: float) -> tuple[Audit, Material]:
+        """The audit of a victim with a share of its training images."""
+        opened = open_checkpoint(self._trained(attack, seed) / "model.pth")
+        collection = open_images(self.places.train, job=self.job)
+        settings = ScanSettings(sample=share, seed=seed, device=self.device)
+        return scan_opened(opened, collection, settings, cache=EmbeddingCache(), job=self.job)
 
     def _victim(self, attack: str, seed: int) -> Row:
-        audit, _ = self._audited(attack, seed)
+        audit = self._audited(attack, seed).audit
         card = json.loads((self._trained(attack, seed) / "card.json").read_text(encoding="utf-8"))
         target = self._attack(attack).target
         data_free = data_free_direction(audit.model.weight, target)
         (tac,) = audit.tac
         found = compare_with_tac(audit.shifts.shift[target], data_free, tac)
         return {
-            **self._told(attack, seed),
+            **self._about(attack, seed),
             "training": {key: card[key] for key in ("outcome", "precision", "threads")},
             "l2": audit.shifts.l2.tolist(),
-            "z": [score.z for score in audit.verdict.scores],
-            "p": audit.verdict.scores[target].grubbs_p,
-            "flagged": list(audit.verdict.poisoned),
+            "z": z_scores(audit.shifts.l2).tolist(),
+            "p": float(audit.judgment.statistics[Grubbs.name][target]),
+            "flagged": list(audit.finding.classes),
             "agreement": {name: _figures(one) for name, one in found.items()},
             "shift": audit.shifts.shift[target].tolist(),
             "tac": tac.change.tolist(),
@@ -216,46 +238,48 @@ class Tables:
     # Purifications
 
     def _purified(self, attack: str, seed: int, method: str) -> Row:
-        audit, trigger = self._audited(attack, seed)
-        chosen = parse_method(self.scale.every_method[method])
+        audited = self._audited(attack, seed)
+        audit = audited.audit
+        chosen = METHODS.parse(self.scale.every_method[method])
         target = self._attack(attack).target
-        cleaned = clean_model(
-            audit, chosen, target, trigger=trigger, test=self.places.test, seed=seed,
-            device=self.device, resume=self._state(f"{attack}-{seed}-{method}"), job=self.job,
+        made = purify_model(
+            audit, audited.material, chosen, target, trigger=audited.trigger,
+            test=self.places.test, seed=seed, device=self.device,
+            resume=self._state(f"{attack}-{seed}-{method}"), job=self.job,
         )  # fmt: skip
-        run, again = cleaned.run, cleaned.rescan
-        by_shift = method in BY_SHIFT  # the victim's row has it
+        result, again = made.result, made.rescan
+        by_shift = chosen.ranks_by_shift  # the victim's row has it
         ranks = (
             None
-            if run.ranking is None
-            else agreement(run.ranking.astype(np.float64), audit.tac[0].change)
+            if result.ranking is None
+            else agreement(result.ranking.astype(np.float64), audit.tac[0].change)
         )
         return {
-            **self._told(attack, seed, method),
+            **self._about(attack, seed, method),
             "method": method,
-            "spec": run.method,
-            "before": {"acc": cleaned.before.acc, "asr": cleaned.before.asr},
-            "acc": cleaned.after.acc,
-            "asr": cleaned.after.asr,
-            "ra": cleaned.after.ra,
-            "der": der(cleaned.before, cleaned.after),
-            "kept": run.kept,
-            "steps": len(run.rows),
-            "last_step": dict(run.rows[-1].step.figures),
-            "seconds": run.seconds,
-            "images_forward": run.forwards,
-            "images_back": run.backwards,
+            "spec": result.method,
+            "before": {"acc": made.before.acc, "asr": made.before.asr},
+            "acc": made.after.acc,
+            "asr": made.after.asr,
+            "ra": made.after.ra,
+            "der": der(made.before, made.after),
+            "kept": result.kept,
+            "steps": len(result.rows),
+            "last_step": dict(result.rows[-1].step.figures),
+            "seconds": result.seconds,
+            "images_forward": result.forwards,
+            "images_back": result.backwards,
             "norm": float(again.shifts.l2[target]),
-            "flagged": list(again.verdict.poisoned),
+            "flagged": list(again.finding.classes),
             "agreement": None if ranks is None else _figures(ranks),
-            "ranking": None if run.ranking is None or by_shift else run.ranking.tolist(),
+            "ranking": None if result.ranking is None or by_shift else result.ranking.tolist(),
         }
 
     # Ablations
 
     def ablations(self, attacks: list[str], seeds: list[int]) -> Iterator[Row]:
-        """What `bdshift.lab.ablations` tries, a row a victim; attack "clean" is none. The clean
-        images are a tenth of those for training.
+        """What `bdshift.lab.ablations` tries, one row per victim; the attack "clean" is none. The
+        clean images are a tenth of the training images.
         """
         for attack in attacks:
             for seed in seeds:
@@ -263,25 +287,23 @@ class Tables:
                 yield self._kept(name, lambda a=attack, s=seed: self._ablated(a, s))  # type: ignore[misc]
 
     def _ablated(self, attack: str, seed: int) -> Row:
-        folder = self._trained("" if attack == CLEAN else attack, seed)
-        settings = ScanSettings(sample=2 * SHARE, seed=seed, device=self.device)
-        audit = scan(folder / "model.pth", self.places.train, settings, job=self.job)
-        classifier, clean = reopen(audit)
+        name = "" if attack == CLEAN else attack
+        audit, material = self._scanned(name, seed, 2 * SHARE)
         tac, target = None, -1
         if attack != CLEAN:
             target = self._attack(attack).target
             trigger = parse_trigger(self._recipe(attack, seed).attack)
-            audit = add_tac(audit, classifier, clean, trigger, target, job=self.job)
+            audit = add_tac(audit, material, trigger, target, job=self.job)
             tac = audit.tac[0].change
         assert audit.embedding is not None
-        size = audit.preprocessing.preprocessing.size
+        size = audit.preprocessing.size
         others = {"random noise": noise(len(audit.embedding.labels) // 2, size)}
         if size == SIZE:
             signs = draw_signs(FOREIGN // len(CLASSES), seed=seed, split="clean")[0]
             others["drawn traffic signs"] = torch.from_numpy(signs)
-        logits = {name: foreign_logits(classifier, some) for name, some in others.items()}
+        logits = {name: foreign_logits(material.classifier, some) for name, some in others.items()}
         return {
-            **self._told(attack, seed),
+            **self._about(attack, seed),
             "command": self._command("ablations", attack, seed),
             "images": len(audit.embedding.labels),
             "rows": ablate(
@@ -291,7 +313,7 @@ class Tables:
         }  # fmt: skip
 
     def write_ablations(self) -> None:
-        """``ablations.md`` from every ablation that lies in ``out``."""
+        """``ablations.md`` from every ablation in ``out``."""
         found = [
             json.loads(path.read_text("utf-8"))
             for path in sorted(self.places.out.glob("ablation-*.json"))
@@ -300,7 +322,7 @@ class Tables:
         write_text(self.places.out / "ablations.md", text)
 
     def _command(self, what: str, attack: str, seed: int, *more: str) -> str:
-        """That makes this row alone, without paths of this machine."""
+        """The command that makes this row alone, without this machine's paths."""
         places = Path(self.places.train).name, Path(self.places.test).name
         return shlex.join(
             [
@@ -309,7 +331,7 @@ class Tables:
             ]
         )
 
-    def _told(self, attack: str, seed: int, method: str = "") -> Row:
+    def _about(self, attack: str, seed: int, method: str = "") -> Row:
         where = pick_device(self.device)
         return {
             "attack": attack,

@@ -1,4 +1,4 @@
-"""Lines and dots on axes, several panels a picture, written as SVG without a drawing library."""
+"""Lines and dots on axes, several panels per figure, written as SVG without a drawing library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
-"""Okabe and Ito's; dashes tell those apart that come twice."""
+"""Okabe and Ito's palette; dashes distinguish colors that are used twice."""
 
 _WIDTH, _HEIGHT, _GAP = 300, 220, 46
 
@@ -18,10 +18,10 @@ class Panel:
     """Axes with a title, lines and points in their units.
 
     Attributes:
-        title, x, y: words.
+        title, x, y: labels.
         lines: name and points (x, y) of each; all panels of a figure name the same ones.
         points: (x, y) of each dot.
-        span: what both axes go from and to; None for what is there and a little more.
+        span: range of both axes; None for that of the data and a little more.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel]) -> str:
-    """Panels side by side, two in a row, and a legend under them: a whole SVG file."""
+    """Panels side by side, two per row, and a legend below them: a complete SVG file."""
     names = list(dict.fromkeys(name for panel in panels for name, _ in panel.lines))
     columns = min(2, len(panels))
     high = (len(panels) + 1) // 2 * (_HEIGHT + _GAP)

@@ -1,4 +1,4 @@
-"""The papers' tables as Markdown, from the rows that are there: our value beside the published."""
+"""The papers' tables as Markdown, from the available rows: our values next to those published."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from statistics import fmean
 from typing import Any
 
 from bdshift.lab.protocol import (
-    BY_SHIFT,
     PUBLISHED,
     PUBLISHED_COSINES,
     PUBLISHED_RATES,
     TARGET,
-    Scale,
+    TableScale,
 )
 
 Row = dict[str, Any]
 _NONE = "–"
 
 
-def tables(rows: Sequence[Row], scale: Scale) -> str:
-    """All tables. A cell is the mean of the seeds that there are, and how many if not all."""
+def tables(rows: Sequence[Row], scale: TableScale) -> str:
+    """All tables. A cell is the mean over the available seeds, with their number."""
     usual = [row for row in rows if row["attack"] in scale.attacks]
     victims = [row for row in usual if "method" not in row]
     cleaned = [row for row in usual if "method" in row]
@@ -28,7 +27,7 @@ def tables(rows: Sequence[Row], scale: Scale) -> str:
         f"# The papers' tables, scale “{scale.name}”",
         "",
         "Made by `bdshift lab tables`; each row's file names its command, seed, versions, device "
-        "and time. Means over the seeds, whose number stands behind; shares in percent. "
+        "and time. Means over the seeds, with their number in parentheses; shares in percent. "
         "*Published* are the figures of Iwahana et al. (2025), for a ResNet-18 of width 64.",
         "",
         *_recipe(cleaned, scale),
@@ -49,13 +48,13 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]
     yield ""
 
 
-def _recipe(cleaned: Sequence[Row], scale: Scale) -> Iterator[str]:
+def _recipe(cleaned: Sequence[Row], scale: TableScale) -> Iterator[str]:
     recipe = scale.recipe
     yield (
         f"Victims: ResNet-{recipe.depth} with the CIFAR stem, width {recipe.width}, "
         f"{recipe.epochs} epochs of SGD (peak {recipe.peak_rate:g}, {recipe.schedule}), "
         f"batch {recipe.batch}, "
-        f"{recipe.rate:.0%} poisoned, all-to-one to class {TARGET}. Methods see 5 % of the "
+        f"{recipe.rate:.0%} poisoned, all-to-one to class {TARGET}. Methods see 5% of the "
         "training images, a fifth of those held out; figures are on all test images."
     )
     yield ""
@@ -63,8 +62,8 @@ def _recipe(cleaned: Sequence[Row], scale: Scale) -> Iterator[str]:
     yield from _table(["method", "as text"], named)
 
 
-def _made(cleaned: Sequence[Row], scale: Scale) -> list[str]:
-    """Methods of the tables: the scale's, and as published those that there are."""
+def _made(cleaned: Sequence[Row], scale: TableScale) -> list[str]:
+    """Methods in the tables: the scale's, and those as published that have rows."""
     there = {row["method"] for row in cleaned}
     return [*scale.methods, *(name for name in scale.as_published if name in there)]
 
@@ -74,12 +73,14 @@ def _mean(rows: Sequence[Row], value: Callable[[Row], float | None], form: str) 
     return format(fmean(found), form) if found else _NONE
 
 
-def _purification(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) -> Iterator[str]:
+def _purification(
+    cleaned: Sequence[Row], victims: Sequence[Row], scale: TableScale
+) -> Iterator[str]:
     yield "## ACC / ASR / DER (Table 4)"
     yield ""
     yield (
-        "Behind DER, its least and largest where there are several seeds. Each mean is of the "
-        "same victims for every method that has one; the best in bold."
+        "After DER, its range if there are several seeds. Every mean is over the same victims; "
+        "the best is in bold."
     )
     yield ""
     seeds = sorted({row["seed"] for row in victims})
@@ -98,7 +99,7 @@ def _purification(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) 
             shown = [_published(known[a]) if a in known else _NONE for a in scale.attacks]
             mean = fmean(value[2] for value in known.values())
             lines.append(["*published*", *shown, f"*{mean:.3f}*", *blank[1:]])
-    heads = [f"mean DER, {_told(seeds[: n + 1])}" for n in range(len(means))]
+    heads = [f"mean DER, {_numbered(seeds[: n + 1])}" for n in range(len(means))]
     yield from _table(["method", *scale.attacks, *heads], lines)
 
 
@@ -129,12 +130,14 @@ def _span(rows: Sequence[Row]) -> str:
     return f" [{min(found):.3f}, {max(found):.3f}]" if len(found) > 1 else ""
 
 
-def _told(seeds: Sequence[int]) -> str:
+def _numbered(seeds: Sequence[int]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
-def _mean_ders(rows: Sequence[Row], scale: Scale, seeds: Sequence[int]) -> dict[str, str]:
-    """Each method's mean over attacks and ``seeds``, the best in bold; all victims or nothing."""
+def _mean_ders(rows: Sequence[Row], scale: TableScale, seeds: Sequence[int]) -> dict[str, str]:
+    """Each method's mean over attacks and ``seeds``, the best in bold; a dash unless all victims
+    have rows.
+    """
     victims = len(scale.attacks) * len(seeds)
     found = {}
     for method in _made(rows, scale):
@@ -147,12 +150,12 @@ def _mean_ders(rows: Sequence[Row], scale: Scale, seeds: Sequence[int]) -> dict[
     }
 
 
-def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) -> Iterator[str]:
+def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: TableScale) -> Iterator[str]:
     yield "## Cosine of each method's neurons with TAC (Table 1)"
     yield ""
     yield (
-        "Of the values as they are, and behind it of their absolute values: TAC has no sign. "
-        "*w − w̄* is the head's row of the target less the mean row, without any image."
+        "Of the values, followed by that of their absolute values, because TAC has no sign. "
+        "*w − w̄* is the head's row of the target minus the mean row, without any image."
     )
     yield ""
     lines = []
@@ -165,7 +168,7 @@ def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: Scale) -> 
         lines += _published_cosines(name, scale)
     for method in _made(cleaned, scale):
         own = [row for row in cleaned if row["method"] == method and row["agreement"]]
-        if not own or method in BY_SHIFT:
+        if not own or scale.ranks_by_shift(method):
             continue
         cells = [
             _pair([row["agreement"] for row in own if row["attack"] == attack])
@@ -183,7 +186,7 @@ def _pair(some: Sequence[dict[str, Any]]) -> str:
     return f"{plain:.3f}, {absolute:.3f} ({len(some)})"
 
 
-def _published_cosines(name: str, scale: Scale) -> list[list[str]]:
+def _published_cosines(name: str, scale: TableScale) -> list[list[str]]:
     known = PUBLISHED_COSINES.get(name)
     if known is None:
         return []
@@ -207,7 +210,7 @@ def _norms(victims: Sequence[Row]) -> Iterator[str]:
     yield from _table(["victim", *map(str, range(count)), "z", "p", "flagged"], lines)
 
 
-def _more(rows: Sequence[Row], scale: Scale) -> Iterator[str]:
+def _more(rows: Sequence[Row], scale: TableScale) -> Iterator[str]:
     """Lower rates and other targets, of the first method, which is ours; nothing without rows."""
     method = next(iter(scale.methods))
     lines = []
@@ -237,7 +240,7 @@ def _more(rows: Sequence[Row], scale: Scale) -> Iterator[str]:
         )
 
 
-def _times(cleaned: Sequence[Row], scale: Scale) -> Iterator[str]:
+def _times(cleaned: Sequence[Row], scale: TableScale) -> Iterator[str]:
     yield "## Cost of a purification"
     yield ""
     lines = []

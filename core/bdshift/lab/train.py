@@ -26,29 +26,30 @@ from bdshift.checkpoints.families.resnet import resnet18, resnet50
 from bdshift.devices import autocast, has_native_bfloat16, pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.files import written_whole
-from bdshift.images.augment import random_shift
+from bdshift.images.augment import random_translation
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import LabData
-from bdshift.lab.joint import Batch, as_learned, start_joint
+from bdshift.lab.joint import as_learned, start_joint
 from bdshift.lab.poison import poison, triggered
 from bdshift.lab.recipe import SCHEDULES, Recipe
-from bdshift.spec import split_spec
+from bdshift.spec import split_spec, split_specs
 from bdshift.triggers.base import local_file
-from bdshift.triggers.card import FILE_OPTIONS
+from bdshift.triggers.card import file_options
+from bdshift.triggers.joint import TrainingStep
 
 _STATE, _CARD = "resume.pt", "card.json"
-_NETWORKS = {18: resnet18, 50: resnet50}  # as DEPTHS has them
+_NETWORKS = {18: resnet18, 50: resnet50}
 _Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class VictimFigures:
     """What a finished victim does on the test images (shares in [0, 1]).
 
-    ``asr`` counts only images that are not of the target already, and is the mean of several
+    ``asr`` counts only images that are not already of the target class, and is the mean of several
     backdoors; None for a clean model. ``poisoned_images`` are those poisoned before the training:
-    none where the trigger is learned during it.
+    none if the trigger is learned during it.
     """
 
     acc: float
@@ -76,11 +77,11 @@ class _Data:
         )  # fmt: skip
 
     def prepare(self, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """Images in 0…255, normalized, shifted and mirrored; channels-last."""
-        count, reach = len(pixels), self.recipe.shift
+        """Images in 0…255, normalized, translated and mirrored; channels-last."""
+        count, reach = len(pixels), self.recipe.translate
         images = self.preprocess(pixels)
         if reach:
-            images = random_shift(images, reach, rng)
+            images = random_translation(images, reach, rng)
         if self.recipe.flip:
             mirror = (torch.rand(count, generator=rng) < 0.5).to(images.device)
             images = torch.where(mirror[:, None, None, None], images.flip(3), images)
@@ -94,7 +95,7 @@ class _Data:
         rng: torch.Generator,
         done: float,
     ) -> torch.Tensor:
-        """Of a batch; a trigger that is learned moves a step before it is on it."""
+        """Loss of a batch; a trigger that is learned takes a step first."""
         pixels, labels = self.pixels[rows], self.labels[rows]
 
         def classify(images: torch.Tensor) -> torch.Tensor:
@@ -102,9 +103,9 @@ class _Data:
                 return forward(self.prepare(images, rng)).float()
 
         if self.joint is not None:
-            batch = Batch(pixels.float(), labels, rng, done)
+            step = TrainingStep(pixels.float(), labels, rng, done)
             with autocast(pixels.device, self.precision):
-                pixels, labels = self.joint.mix(network, classify, batch)
+                pixels, labels = self.joint.mix(network, classify, step)
         return functional.cross_entropy(classify(pixels), labels)
 
 
@@ -136,7 +137,7 @@ def _compile(network: nn.Module, job: JobContext) -> _Forward:
     """Compiled at the first call, and again in eval mode."""
     from torch._dynamo.exc import TorchDynamoException  # slow to import
 
-    job.note("The first step takes a minute: the network is compiled")
+    job.note("The network is compiled first, which takes a minute")
     made = torch.compile(network)
 
     def forward(images: torch.Tensor) -> torch.Tensor:
@@ -144,7 +145,7 @@ def _compile(network: nn.Module, job: JobContext) -> _Forward:
             logits: torch.Tensor = made(images)
         except TorchDynamoException as error:
             why = " ".join(str(error).splitlines()[:2])
-            raise UsageError(f"the network cannot be compiled here: {why}") from error
+            raise UsageError("the network cannot be compiled here: {reason}", reason=why) from error
         return logits
 
     return forward
@@ -164,33 +165,37 @@ def train_victim(
     device: str = "auto",
     compiled: bool = False,
     job: JobContext = SILENT,
-) -> Outcome:
+) -> VictimFigures:
     """Train, and write ``model.pth``, ``card.json`` and ``log.csv`` into ``folder``, and
     ``trigger.pth`` for a trigger that is learned with it.
 
-    A state is kept after each epoch; the same recipe in the same folder goes on from there, and
+    A state is kept after each epoch; the same recipe in the same folder continues from there, and
     returns at once if it is finished. ``command`` is written into the card. ``compiled`` uses
-    `torch.compile`, which rounds otherwise: the same run is another one, bit for bit, without it.
+    `torch.compile`, which rounds differently: the same run without it gives different bits.
 
     Raises `InputError` if the folder holds a run of another recipe or other images, or cannot be
-    made, `UsageError` if the recipe does not fit the images or nothing can be compiled here.
+    created, `UsageError` if the recipe does not fit the images or nothing can be compiled here.
     """
-    recipe.check()
     count = len(lab.train_labels)
     if recipe.batch > count:
-        raise UsageError(f"a batch of {recipe.batch} is more than the {count} images to train on")
+        raise UsageError(
+            "a batch of {batch} is larger than the {count:|image|images} to train on",
+            batch=recipe.batch, count=count,
+        )  # fmt: skip
     recipe.backdoors(lab.class_names)  # before anything is left behind
     where, images = pick_device(device), lab.digest
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror})") from error
+        raise InputError(
+            "{path}: cannot be created ({reason})", path=folder, reason=str(error.strerror)
+        ) from error
     card = folder / _CARD
     if card.exists():
         finished = json.loads(card.read_text(encoding="utf-8"))
         _same_run(folder, finished, recipe, images)
-        job.note(f"{folder}: is finished already")
-        return Outcome(**finished["outcome"])
+        job.note("{path}: is already finished", path=folder)
+        return VictimFigures(**finished["outcome"])
     data = _Data(recipe, lab, where)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -210,7 +215,7 @@ def train_victim(
         log = state["log"]
         if data.joint is not None:
             data.joint.load(state["joint"])
-        job.note(f"Going on after epoch {len(log)}")
+        job.note("Resuming after epoch {epoch}", epoch=len(log))
     elif data.joint is not None:
         data.joint.begin(data.pixels, recipe.seed, job)
     forward = _compile(network, job) if compiled else network
@@ -245,19 +250,21 @@ def train_victim(
             },
         )
     if data.joint is not None:
-        data.joint.write(folder)
+        [backdoor] = data.backdoors
+        trigger = backdoor.trigger
+        data.joint.write(folder / trigger.made_file, trigger.name)
         data.backdoors = as_learned(data.backdoors, folder)
     acc, asr = _evaluate(network, data, lab, where)
-    outcome = Outcome(acc, asr, data.poisoned, sum(row["seconds"] for row in log))
+    outcome = VictimFigures(acc, asr, data.poisoned, sum(row["seconds"] for row in log))
     weights = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
     _save(folder / "model.pth", {"state_dict": weights, "epoch": recipe.epochs, "acc": acc})
     with (folder / "log.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["epoch", "loss", "seconds"])
         writer.writerows([i + 1, row["loss"], row["seconds"]] for i, row in enumerate(log))
-    told = {"precision": data.precision, "compiled": compiled, "images": images}
+    about = {"precision": data.precision, "compiled": compiled, "images": images}
     _keep_files(recipe, folder)
-    _write_card(folder, recipe, outcome, lab.class_names, command, where, told)
+    _write_card(folder, recipe, outcome, lab.class_names, command, where, about)
     state_file.unlink(missing_ok=True)
     return outcome
 
@@ -265,16 +272,18 @@ def train_victim(
 def _same_run(folder: Path, found: Mapping[str, Any], recipe: Recipe, images: str) -> None:
     """A run may be older than a setting, and than the images' digest."""
     if asdict(Recipe()) | dict(found["recipe"]) != asdict(recipe):
-        raise InputError(f"{folder}: holds a run of another recipe; choose another folder")
+        raise InputError(
+            "{path}: holds a run with another recipe; choose another folder", path=folder
+        )
     if found.get("images", images) != images:
-        raise InputError(f"{folder}: holds a run on other images; choose another folder")
+        raise InputError("{path}: holds a run on other images; choose another folder", path=folder)
 
 
 def _keep_files(recipe: Recipe, folder: Path) -> None:
-    """Copies of the pictures that triggers are made of, so that the card is enough."""
-    for text in recipe.attack.split(";") if recipe.attack else ():
-        options = split_spec(text)[1]
-        for path in (local_file(options[key]) for key in FILE_OPTIONS if options.get(key)):
+    """Copy the pictures that triggers are made of, so that the card works without the originals."""
+    for text in split_specs(recipe.attack):
+        name, options = split_spec(text)
+        for path in (local_file(options[key]) for key in file_options(name) if options.get(key)):
             if path.exists() and not (folder / path.name).exists():
                 shutil.copyfile(path, folder / path.name)
 
@@ -282,11 +291,11 @@ def _keep_files(recipe: Recipe, folder: Path) -> None:
 def _write_card(
     folder: Path,
     recipe: Recipe,
-    outcome: Outcome,
+    outcome: VictimFigures,
     names: tuple[str, ...],
     command: str,
     device: torch.device,
-    told: Mapping[str, object],
+    about: Mapping[str, object],
 ) -> None:
     card = {
         "command": command,
@@ -295,7 +304,7 @@ def _write_card(
         "class_names": names,
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "device": device.type,
-        **told,
+        **about,
         "threads": torch.get_num_threads(),
     }
     text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
+from bdshift.audit import Audit, ScanSettings, add_tac, scan_opened
+from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.images.collection import open_images
 from bdshift.images.signs import write_signs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import load_lab_data
 from bdshift.lab.joint import as_learned
 from bdshift.lab.recipe import Recipe
-from bdshift.lab.train import Outcome, train_victim
+from bdshift.lab.train import VictimFigures, train_victim
 
-_SIGNS = 100  # a class, to audit with
+_SIGNS_PER_CLASS = 100  # to audit with
 
 
 def try_attack(
@@ -22,10 +24,10 @@ def try_attack(
     *,
     device: str = "auto",
     job: JobContext = SILENT,
-) -> tuple[Audit, Outcome]:
+) -> tuple[Audit, VictimFigures]:
     """Train a victim into ``folder`` and scan it with the images that it was trained on, as they
     were before they were poisoned; TAC is added for each backdoor that has one target. ``images``
-    are a set of labeled ones; None draws signs. Stopped, the same call goes on.
+    is a set of labeled ones; None draws signs. If stopped, the same call resumes.
 
     Raises as `load_lab_data`, `train_victim` and `scan` do.
     """
@@ -34,10 +36,11 @@ def try_attack(
     if images is None:
         images = folder / "clean"
         if not images.exists():
-            write_signs(images, _SIGNS, seed=recipe.seed, job=job)
-    audit = scan(folder / "model.pth", images, ScanSettings(device=device), job=job)
-    classifier, clean = reopen(audit, job=job)
+            write_signs(images, _SIGNS_PER_CLASS, seed=recipe.seed, job=job)
+    collection = open_images(images, job=job)
+    opened = open_checkpoint(folder / "model.pth", job=job)
+    audit, material = scan_opened(opened, collection, ScanSettings(device=device), job=job)
     for backdoor in as_learned(recipe.backdoors(lab.class_names), folder):
-        if backdoor.target >= 0:
-            audit = add_tac(audit, classifier, clean, backdoor.trigger, backdoor.target, job=job)
+        if backdoor.labeling.has_target:
+            audit = add_tac(audit, material, backdoor.trigger, backdoor.roles.target, job=job)
     return audit, outcome

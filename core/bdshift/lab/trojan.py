@@ -1,6 +1,6 @@
 """TrojanNN (Liu et al., 2018): a patch drawn so that it excites chosen neurons of a clean model.
 
-The patch then poisons the training of a victim, as any other. Two networks trained on the same
+The patch then poisons the training of a victim, like any other. Two networks trained on the same
 images need not agree on their neurons; what the patch keeps is a pattern that networks like this
 one find easy to notice.
 """
@@ -21,7 +21,23 @@ from bdshift.files import written_whole
 from bdshift.jobs import SILENT, JobContext
 
 PICTURES = 32
-"""Clean images that are enough to draw it on."""
+"""How many clean images are enough to draw it on."""
+
+
+@dataclass(frozen=True)
+class DrawnPatch:
+    """What was drawn.
+
+    Attributes:
+        pixels: uint8 (side, side, 3).
+        neurons: those that it excites.
+        before, after: their mean values on the images with the initial and the final patch.
+    """
+
+    pixels: NDArray[np.uint8]
+    neurons: tuple[int, ...]
+    before: tuple[float, ...]
+    after: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -29,9 +45,9 @@ class TrojanPatch:
     """How the patch is drawn.
 
     Attributes:
-        side: in pixels; 8 of 32 are 6 % of the image, as in the paper.
+        side: in pixels; 8 of 32 are 6% of the image, as in the paper.
         neurons: how many are to be excited: those with the largest Σ|w| in the head; 2.
-        value: what they are to reach; 100.
+        value: what they should reach; 100.
         steps, rate: of Adam on the pixels, in 0…255. The published code takes 1000; here little
             changes after 60.
         seed: of the noise that it starts from.
@@ -46,23 +62,23 @@ class TrojanPatch:
 
     def __post_init__(self) -> None:
         if min(self.side, self.neurons, self.steps) < 1 or not self.rate > 0:
-            raise UsageError("a patch has a side, neurons, steps and a rate above zero")
+            raise UsageError("side, neurons, steps and rate of a patch must be above zero")
 
     def draw(
         self, classifier: Classifier, images: torch.Tensor, *, job: JobContext = SILENT
-    ) -> tuple[NDArray[np.uint8], dict[str, list[float]]]:
-        """The patch, uint8 (side, side, 3), and the neurons with their mean values before and
-        after, on clean ``images``, uint8 (n, 3, s, s), with the patch at the bottom right. On an
-        empty image most neurons are at zero, behind a ReLU that no gradient comes through.
+    ) -> DrawnPatch:
+        """Draw it at the bottom right of clean ``images``, uint8 (n, 3, s, s). On an empty image
+        most neurons are at zero, behind a ReLU that no gradient passes through.
 
         Raises `UsageError` if it does not fit into the image, or the head has too few neurons.
         """
         preprocess = classifier.preprocessing
-        assert preprocess is not None
         size = images.shape[-1]
         if self.side > size or self.neurons > classifier.embedding_dim:
             raise UsageError(
-                f"a patch of {self.side} pixels for {self.neurons} neurons is too much"
+                "a patch of {side} pixels for {neurons:|neuron|neurons} is too large",
+                side=self.side,
+                neurons=self.neurons,
             )
         chosen = classifier.weight.abs().sum(0).topk(self.neurons).indices
         rng = torch.Generator().manual_seed(self.seed)
@@ -83,15 +99,15 @@ class TrojanPatch:
             with torch.no_grad():
                 patch.clamp_(0, 255)
             job.progress("Drawing the patch", step + 1, self.steps, "steps")
-        told = {
-            "neurons": chosen.tolist(), "before": before.tolist(),
-            "after": excited().detach().mean(0).tolist(),
-        }  # fmt: skip
-        pixels = patch.detach().round().to(torch.uint8).permute(1, 2, 0).numpy()
-        return pixels, told
+        return DrawnPatch(
+            patch.detach().round().to(torch.uint8).permute(1, 2, 0).numpy(),
+            tuple(chosen.tolist()),
+            tuple(before.tolist()),
+            tuple(excited().detach().mean(0).tolist()),
+        )
 
 
 def write_patch(path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Write what `TrojanPatch.draw` gave as a PNG, whole or not at all."""
+    """Write the result of `TrojanPatch.draw` as a PNG, whole or not at all."""
     with written_whole(path) as part:
         Image.fromarray(pixels).save(part, "PNG")

@@ -1,1 +1,1 @@
-"""Results out: JSON for programs, text for people."""
+"""Output of results: JSON for programs, text and HTML for readers."""

@@ -1,102 +1,167 @@
-"""The models of an audit beside each other: a table of all, and two in words."""
+"""The models of an audit side by side: a table of all, and two in words."""
 
 from __future__ import annotations
 
 import csv
 import io
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 
-from bdshift.audit.comparison import Comparison, measured_alike
-from bdshift.audit.records import Audit, Cleaned
-from bdshift.purify.measure import Measured, der
+from bdshift.audit.comparison import Change, Comparison, measured_alike
+from bdshift.audit.records import Audit, Purification
+from bdshift.detect.rule import z_scores
+from bdshift.measure import Measured, der
 from bdshift.text import figure, json_number, one_line
+from bdshift.words import Sentence, words
 
-_LISTED = 12  # classes in words
+_MAX_CLASSES = 12  # in words
+_METHOD_WIDTH = 40  # of the column, in characters
+
+HELD_OUT = words("{count:|held-out clean image|held-out clean images}",
+                 ja="ホールドアウトのクリーン画像 {count} 枚")  # fmt: skip
+OTHER_IMAGES = words("{count:|image|images} of {path}", ja="{path} の画像 {count} 枚")
 
 
-def reported_on(cleaned: Cleaned) -> str:
-    """Which images the figures are of."""
-    if cleaned.test is None:
-        return f"{cleaned.count} held-out clean images"
-    return f"{cleaned.count} images of {cleaned.test}"
+@dataclass(frozen=True)
+class ModelRow:
+    """A model of an audit; None where nothing is known.
 
-
-def runs_table(audit: Audit) -> list[dict[str, Any]]:
-    """The original and every purification, a row each; numbers bare, None where nothing is known.
-
-    What was measured of the original beside the purifications stands in its row only if it is one
-    thing: they are of one class, trigger and set of images.
+    Attributes:
+        number: 0 for the original, 1 and up for the purifications.
+        method: its text, or "original".
+        target: name of the class that was purified, or is the most suspicious.
+        acc, asr, ra: shares in [0, 1].
+        norm, z: of the shift to the target.
+        flagged: whether the scan flags the target.
+        der: against the original.
+        complete: whether the method ran to its end.
+        seconds, forwards, backwards: its cost.
+        trigger, reported_on: what ``acc``, ``asr`` and ``ra`` were measured with.
     """
-    rows: list[dict[str, Any]] = []
-    alike = all(measured_alike(audit.runs[0], run) for run in audit.runs)
-    before = audit.runs[0].before if audit.runs and alike else None
-    target = audit.runs[0].run.target if audit.runs and alike else None
-    if not audit.runs:
+
+    number: int
+    method: str
+    target: str | None
+    acc: float
+    asr: float | None
+    ra: float | None
+    norm: float | None
+    z: float | None
+    flagged: bool | None
+    der: float | None = None
+    complete: bool | None = None
+    seconds: float | None = None
+    forwards: int | None = None
+    backwards: int | None = None
+    trigger: str | None = None
+    reported_on: str | None = None
+
+
+def reported_on(made: Purification) -> Sentence:
+    """Which images the figures were measured on."""
+    if made.test is None:
+        return Sentence(HELD_OUT, {"count": made.count})
+    return Sentence(OTHER_IMAGES, {"count": made.count, "path": made.test})
+
+
+def models_table(audit: Audit) -> list[ModelRow]:
+    """The original and every purification, one row each.
+
+    The original's row has what was measured before the purifications only if that is the same for
+    all: one class, trigger and set of images.
+    """
+    all_made = audit.purifications
+    alike = all(measured_alike(all_made[0], one) for one in all_made)
+    before = all_made[0].before if all_made and alike else None
+    target = all_made[0].result.target if all_made and alike else None
+    if not all_made:
         target = audit.most_suspicious
-    rest = ("der", "complete", "seconds", "forward", "backward", "trigger", "reported_on")
-    rows.append(
-        {"number": 0, "method": "original", **_figures(audit, target, before),
-         **dict.fromkeys(rest)}
-    )  # fmt: skip
-    for number, cleaned in enumerate(audit.runs, 1):
-        run = cleaned.run
+    rows = [_row(0, "original", audit, target, before)]
+    for number, made in enumerate(all_made, 1):
         rows.append(
-            {"number": number, "method": one_line(run.method),
-             **_figures(cleaned.rescan, run.target, cleaned.after),
-             "der": der(cleaned.before, cleaned.after), "complete": run.complete,
-             "seconds": run.seconds, "forward": run.forwards, "backward": run.backwards,
-             "trigger": one_line(cleaned.trigger or ""),
-             "reported_on": one_line(reported_on(cleaned))}
-        )  # fmt: skip
+            _row(number, made.result.method, made.rescan, made.result.target, made.after, made)
+        )
     return rows
 
 
-def _figures(audit: Audit, target: int | None, measured: Measured | None) -> dict[str, Any]:
-    shares = {
-        "acc": audit.accuracy if measured is None else measured.acc,
-        "asr": None if measured is None else json_number(measured.asr),
-        "ra": None if measured is None else json_number(measured.ra),
-    }
-    if target is None:
-        return {"target": None, **shares, **dict.fromkeys(("norm", "z", "flagged"))}
-    return {
-        "target": one_line(audit.images.class_names[target]),
-        **shares,
-        "norm": json_number(float(audit.shifts.l2[target])),
-        "z": json_number(audit.verdict.scores[target].z),
-        "flagged": target in audit.verdict.poisoned,
-    }
+def _row(
+    number: int,
+    method: str,
+    audit: Audit,
+    target: int | None,
+    measured: Measured | None,
+    made: Purification | None = None,
+) -> ModelRow:
+    row = ModelRow(
+        number=number,
+        method=one_line(method),
+        target=None,
+        acc=audit.accuracy if measured is None else measured.acc,
+        asr=None if measured is None else measured.asr,
+        ra=None if measured is None else measured.ra,
+        norm=None,
+        z=None,
+        flagged=None,
+    )
+    if target is not None:
+        norms = audit.shifts.l2
+        row = replace(
+            row,
+            target=one_line(audit.images.class_names[target]),
+            norm=json_number(float(norms[target])),
+            z=json_number(float(z_scores(norms)[target])),
+            flagged=target in audit.finding.classes,
+        )
+    if made is None:
+        return row
+    result = made.result
+    return replace(
+        row,
+        der=der(made.before, made.after),
+        complete=result.complete,
+        seconds=result.seconds,
+        forwards=result.forwards,
+        backwards=result.backwards,
+        trigger=one_line(made.trigger or ""),
+        reported_on=one_line(str(reported_on(made))),
+    )
 
 
-def table_csv(rows: list[dict[str, Any]]) -> str:
-    """Rows as CSV, their keys as its head."""
+def table_csv(rows: Sequence[ModelRow]) -> str:
+    """Rows as CSV, with the field names as header."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, rows[0].keys(), lineterminator="\n")
+    writer = csv.DictWriter(stream, [one.name for one in fields(ModelRow)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(asdict(row) for row in rows)
     return stream.getvalue()
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f} %"
+def share(value: float | None) -> str:
+    """A share in percent; – where it is not known."""
+    return figure(value, ".2%")
 
 
-def runs_text(audit: Audit) -> str:
-    """`runs_table` for a terminal, and where its rows do not compare."""
-    lines = [f"{'':>3} {'method':40}{'ACC':>9}{'ASR':>9}{'RA':>9}{'DER':>7}{'norm':>9}{'z':>7}"]
-    for row in runs_table(audit):
-        method = row["method"] if len(row["method"]) < 40 else row["method"][:38] + "…"
+def models_text(audit: Audit) -> str:
+    """`models_table` for a terminal, with a note on rows that are not comparable."""
+    lines = [
+        f"{'':>3} {'method':{_METHOD_WIDTH}}{'ACC':>9}{'ASR':>9}{'RA':>9}{'DER':>7}{'norm':>9}"
+        f"{'z':>7}"
+    ]
+    for row in models_table(audit):
+        fits = len(row.method) < _METHOD_WIDTH
+        method = row.method if fits else row.method[: _METHOD_WIDTH - 2] + "…"
         lines.append(
-            f"{row['number']:>3} {method:40}{_share(row['acc']):>9}{_share(row['asr']):>9}"
-            f"{_share(row['ra']):>9}{figure(row['der'], '.3f'):>7}{figure(row['norm']):>9}"
-            f"{figure(row['z'], '.2f'):>7}"
+            f"{row.number:>3} {method:{_METHOD_WIDTH}}{share(row.acc):>9}{share(row.asr):>9}"
+            f"{share(row.ra):>9}{figure(row.der, '.3f'):>7}{figure(row.norm):>9}"
+            f"{figure(row.z, '.2f'):>7}"
         )
-    if any(not measured_alike(audit.runs[0], run) for run in audit.runs):
-        lines += ["", "These were measured differently, and do not all compare:"]
+    all_made = audit.purifications
+    if any(not measured_alike(all_made[0], one) for one in all_made):
+        lines += ["", "These were measured differently and are not all comparable:"]
         lines += [
-            f"{number:>3} class {one_line(audit.images.class_names[run.run.target])}, "
-            f"{one_line(run.trigger or 'no trigger')}, {one_line(reported_on(run))}"
-            for number, run in enumerate(audit.runs, 1)
+            f"{number:>3} class {one_line(audit.images.class_names[one.result.target])}, "
+            f"{one_line(one.trigger or 'no trigger')}, {one_line(str(reported_on(one)))}"
+            for number, one in enumerate(all_made, 1)
         ]
     return "\n".join(lines)
 
@@ -113,30 +178,33 @@ def compared_text(found: Comparison) -> str:
         lines.append(f"{name:24}{was:>14}{now:>14}")
 
     if first is not None and second is not None:
-        line("ACC, clean accuracy", _share(first.acc), _share(second.acc))
+        line("ACC, clean accuracy", share(first.acc), share(second.acc))
         if first.asr is not None or second.asr is not None:
-            line("ASR, attack success", _share(first.asr), _share(second.asr))
-            line("RA, recovery accuracy", _share(first.ra), _share(second.ra))
-    scores = [one.audit.verdict.scores[target].z for one in sides]
-    norms = [float(one.audit.shifts.l2[target]) for one in sides]
-    line(f"norm of class {target}", figure(norms[0]), figure(norms[1]))
-    line("z of its norm", figure(scores[0], ".2f"), figure(scores[1], ".2f"))
+            line("ASR, attack success", share(first.asr), share(second.asr))
+            line("RA, recovery accuracy", share(first.ra), share(second.ra))
+    norms = [one.audit.shifts.l2 for one in sides]
+    line(f"norm of class {target}", *(figure(float(one[target])) for one in norms))
+    line("z of its norm", *(figure(float(z_scores(one)[target]), ".2f") for one in norms))
     if found.der is not None:
         line("DER", "", f"{found.der:.4f}")
     if not found.comparable:
-        lines.append("Not measured alike (class, trigger, images): these do not compare.")
+        lines.append("Measured differently (class, trigger or images): not comparable.")
     if first is not None and second is not None:
         moves = [now - was for was, now in zip(first.by_class, second.by_class, strict=True)]
         order = sorted((i for i in range(len(moves)) if moves[i] == moves[i]),
                        key=lambda i: -abs(moves[i]))  # fmt: skip
         lines += ["", "accuracy by class, the largest changes first"]
-        for i in order[:_LISTED]:
-            line(f"  {names[i]}"[:24], _share(first.by_class[i]), _share(second.by_class[i]))
+        for i in order[:_MAX_CLASSES]:
+            line(f"  {names[i]}"[:24], share(first.by_class[i]), share(second.by_class[i]))
     for title, changed in (("clean", found.clean), ("triggered", found.triggered)):
         if changed is not None:
-            counts = {kind: sum(one.kind == kind for one in changed) for kind in
-                      ("broken", "mended", "other")}  # fmt: skip
-            lines += ["", f"{len(changed)} {title} images are classified differently: "
-                          f"{counts['mended']} now right, {counts['broken']} now wrong, "
-                          f"{counts['other']} wrong in another way"]  # fmt: skip
+            kinds: list[Change] = ["fixed", "broken", "other"]
+            fixed, broken, other = (sum(one.kind == kind for one in changed) for kind in kinds)
+            counted = Sentence(
+                "{count:|image is|images are} classified differently ({which}): {fixed} now "
+                "correct, {broken} now wrong, {other} still wrong",
+                {"count": len(changed), "which": title, "fixed": fixed, "broken": broken,
+                 "other": other},
+            )  # fmt: skip
+            lines += ["", str(counted)]
     return "\n".join(lines)

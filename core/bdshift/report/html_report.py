@@ -8,62 +8,70 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import jinja2
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 
 from bdshift.assets import asset
 from bdshift.audit.comparison import Comparison, compare
-from bdshift.audit.records import Audit, Cleaned
+from bdshift.audit.finding import LIMITS
+from bdshift.audit.records import Audit, Purification
+from bdshift.detect.rule import RULES, z_scores
 from bdshift.errors import UsageError
+from bdshift.measure import der
 from bdshift.neurons.excite import most_excited
 from bdshift.neurons.rankings import data_free_direction, half_of
 from bdshift.neurons.tac import Tac
-from bdshift.purify.measure import der
+from bdshift.report.comparison_report import reported_on, share
 from bdshift.report.svg import draw_bars, draw_scatter
-from bdshift.shift.verdict import threshold
 from bdshift.text import figure
+from bdshift.words import LANGUAGES, Language, Sentence, translate
 
-LANGUAGES = ("en", "ja")
-_CLASSES, _NEURONS, _IMAGES = 40, 6, 8  # shown
+_MAX_CLASSES, _MAX_NEURONS, _MAX_IMAGES = 40, 6, 8  # shown
+
+_Say = Callable[..., str]
+"""A template and its values, in the page's language."""
 
 
-def html_report(audit: Audit, language: str = "en", run: int | None = None) -> str:
+def html_report(audit: Audit, language: Language = "en", run: int | None = None) -> str:
     """The page, with purification ``run`` of the audit, counted from 1; by default its last, if
     there is one, and 0 for none.
 
     Raises `UsageError` for an unknown language, or if there is no such purification.
     """
     if language not in LANGUAGES:
-        raise UsageError(f"language {language!r} is none of {', '.join(LANGUAGES)}")
-    catalog: dict[str, str] = {}
-    if language != "en":
-        catalog = json.loads(asset(f"report/{language}.json").read_text("utf-8"))
+        raise UsageError(
+            "unknown language {name}; choose one of {names}", name=repr(language), names=LANGUAGES
+        )
 
-    def t(text: str) -> str:
-        return catalog.get(text, text)
+    def t(text: str, **values: object) -> str:
+        return Sentence(text, values).render(language) if values else translate(text, language)
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(asset("report/report.html").read_text("utf-8"))
-    found = compare(audit, 0, run)
-    cleaned = found.b.run
-    target = audit.most_suspicious if cleaned is None else cleaned.run.target
+    found, finding = compare(audit, 0, run), audit.finding
+    made = found.b.purification
+    target = audit.most_suspicious if made is None else made.result.target
     tac = audit.tac_of(target)
-    if cleaned is not None:  # the same axis before and after
+    if made is not None:  # the same axis before and after
         tac = found.tacs[0] if found.tacs is not None else None
-    scatter, words = _scatter(audit, target, t, tac)
+    scatter, legend = _scatter(audit, target, t, tac)
     return template.render(
         t=t, language=language, model_name=_name(audit.model.path),
         architecture=audit.model.architecture, version=audit.versions.get("bdshift", ""),
-        suspicious=audit.verdict.suspicious and not audit.says_little, **_verdict(audit, t),
-        bars=_bars(audit, t), classes=_classes(audit),
-        more_classes=max(0, len(audit.shifts.l2) - _CLASSES),
-        scatter=scatter, scatter_words=words, neurons=_neurons(audit, target, t),
-        cleaned=_cleaned(found, cleaned, t) if cleaned is not None else None,
-        facts=_facts(audit, t), font=_font() if language == "ja" else "",
+        level=finding.level, headline=finding.headline.render(language),
+        reasons=[one.sentence.render(language) for one in finding.reasons],
+        cautions=[one.sentence.render(language) for one in finding.cautions],
+        summary=audit.judged[0].detector.summary, bars=_bars(audit, t),
+        columns=_columns(audit), classes=_classes(audit),
+        more_classes=max(0, len(audit.shifts.l2) - _MAX_CLASSES),
+        scatter=scatter, scatter_legend=legend, neurons=_neurons(audit, target, t),
+        purified=_purified(found, made, t, language) if made is not None else None,
+        limits=LIMITS, facts=_facts(audit, t, language), font=_font() if language == "ja" else "",
     )  # fmt: skip
 
 
@@ -77,52 +85,47 @@ def _name(path: str) -> str:
     return path.replace("\\", "/").rpartition("/")[2]
 
 
-def _verdict(audit: Audit, t: Any) -> dict[str, Any]:
-    poisoned, norms, names = audit.verdict.poisoned, audit.shifts.l2, audit.images.class_names
-    shown = audit.most_suspicious
-    others = [norm for i, norm in enumerate(norms.tolist()) if i not in poisoned]
-    if poisoned:
-        sentence = t(
-            "Every image can be sent to “{name}” by an unusually small shift: L2 {norm}, "
-            "all others {other} or more."
-        )
-    else:
-        sentence = t(
-            "No class is reached by an unusually small shift. The smallest is “{name}” with L2 "
-            "{norm}."
-        )
-    sentence = sentence.format(
-        name=names[shown], norm=figure(float(norms[shown]), "#.3g"),
-        other=figure(min(others) if others else None, "#.3g"),
-    )  # fmt: skip
-    if audit.says_little:
-        headline = t("Says little")
-        little = t("Clean accuracy is only {share}: the verdict means little.")
-        sentence = little.format(share=f"{audit.accuracy:.1%}")
-    else:
-        headline = t("Probably backdoored") if poisoned else t("Nothing unusual found")
-    return {"headline": headline, "sentence": sentence, "warnings": audit.warnings}
+def _columns(audit: Audit) -> list[str]:
+    """Column heads of the class table, as templates: every detector's score, every rule's
+    statistic.
+    """
+    first, *others = [one.detector.score_label for one in audit.judged]
+    return [first, *(rule.column for rule in RULES.kinds()), *others]
 
 
-def _classes(audit: Audit) -> list[dict[str, Any]]:
-    order = np.argsort(audit.shifts.l2, kind="stable")[:_CLASSES].tolist()
-    scores = audit.verdict.scores
+@dataclass(frozen=True)
+class _ClassRow:
+    name: str
+    cells: tuple[str, ...]
+    flagged: bool
+
+
+def _classes(audit: Audit) -> list[_ClassRow]:
+    first, *others = audit.judged
+    statistics = first.judgment.statistics
+    order = np.argsort(audit.shifts.l2, kind="stable")[:_MAX_CLASSES].tolist()
     return [
-        {"name": audit.images.class_names[i], "l2": figure(float(audit.shifts.l2[i]), "#.3g"),
-         "z": figure(scores[i].z, ".2f"), "mad": figure(scores[i].mad, ".1f"),
-         "p": figure(scores[i].grubbs_p, ".2g"), "flagged": i in audit.verdict.poisoned}
+        _ClassRow(
+            audit.images.class_names[i],
+            (
+                figure(float(first.evidence.scores[i]), "#.3g"),
+                *(figure(float(statistics[one.name][i]), one.form) for one in RULES.kinds()),
+                *(figure(float(one.evidence.scores[i]), "#.3g") for one in others),
+            ),
+            i in audit.finding.classes,
+        )
         for i in order
-    ]  # fmt: skip
+    ]
 
 
-def _bars(audit: Audit, t: Any) -> Any:
-    line = threshold(audit.shifts.l2, audit.verdict.rule, audit.verdict.beta)
+def _bars(audit: Audit, t: _Say) -> Markup:
     return draw_bars(
-        audit.shifts.l2, audit.images.class_names, audit.verdict.poisoned, line, t("decision")
-    )
+        audit.shifts.l2, audit.images.class_names, audit.finding.classes, audit.judgment.line,
+        t("threshold"),
+    )  # fmt: skip
 
 
-def _scatter(audit: Audit, target: int, t: Any, tac: Tac | None) -> tuple[Any, str]:
+def _scatter(audit: Audit, target: int, t: _Say, tac: Tac | None) -> tuple[Markup, str]:
     shift = audit.shifts.shift[target]
     if tac is not None:
         x, label = tac.change, t("TAC, mean |φ(x+δ) − φ(x)|")
@@ -131,29 +134,45 @@ def _scatter(audit: Audit, target: int, t: Any, tac: Tac | None) -> tuple[Any, s
     else:
         x, label = data_free_direction(audit.model.weight, target), t("head weight w − w̄")
     held = half_of(shift)
-    upward = t("shift toward “{name}”").format(name=audit.images.class_names[target])
-    drawn = draw_scatter(x, shift, held, label, upward, flagged=target in audit.verdict.poisoned)
-    return drawn, t("One point a neuron; filled are those that hold half of the shift.")
+    upward = t("shift toward “{name}”", name=audit.images.class_names[target])
+    drawn = draw_scatter(x, shift, held, label, upward, flagged=target in audit.finding.classes)
+    return drawn, t("One point per neuron; those that account for half of the shift are filled.")
 
 
-def _neurons(audit: Audit, target: int, t: Any) -> list[dict[str, Any]]:
-    """Those of the largest shift, with the images that excite them most."""
+@dataclass(frozen=True)
+class _Thumbnail:
+    source: str
+    name: str
+
+
+@dataclass(frozen=True)
+class _Neuron:
+    number: int
+    caption: str
+    images: tuple[_Thumbnail, ...]
+
+
+def _neurons(audit: Audit, target: int, t: _Say) -> list[_Neuron]:
+    """Those with the largest shift, with the images that excite them most."""
     tac, shift = audit.tac_of(target), audit.shifts.shift[target]
     seen = audit.embedding
     if tac is not None and tac.triggered is not None:
         seen = tac.triggered
     found = []
-    for k in half_of(shift)[:_NEURONS]:
-        words = t("shift {value}").format(value=figure(float(shift[k]), "+.3g"))
+    for k in half_of(shift)[:_MAX_NEURONS]:
+        caption = t("shift {value}", value=figure(float(shift[k]), "+.3g"))
         if tac is not None:
-            words = f"TAC {figure(float(tac.change[k]), '.3g')} · {words}"
-        images = []
+            caption = f"TAC {figure(float(tac.change[k]), '.3g')} · {caption}"
+        rows: Sequence[int] = ()
         if seen is not None:
             without = target if seen is not audit.embedding else None
-            for row in most_excited(seen, [k], _IMAGES, without=without):
-                name = audit.images.class_names[seen.labels[row]]
-                images.append({"src": _picture(seen.thumbnails[row]), "name": name})
-        found.append({"number": k, "words": words, "images": images})
+            rows = most_excited(seen, [k], _MAX_IMAGES, without=without).tolist()
+        images = tuple(
+            _Thumbnail(_picture(seen.thumbnails[row]), audit.images.class_names[seen.labels[row]])
+            for row in rows
+            if seen is not None
+        )
+        found.append(_Neuron(k, caption, images))
     return found
 
 
@@ -163,54 +182,63 @@ def _picture(pixels: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def _cleaned(found: Comparison, cleaned: Cleaned, t: Any) -> dict[str, Any]:
-    """What became of it: the figures, and the same drawings of the purified model."""
+@dataclass(frozen=True)
+class _PurifiedPart:
+    """The page's section on a purification: the figures, and the same drawings of the result."""
+
+    rows: tuple[tuple[str, str, str], ...]
+    method: str
+    complete: bool
+    flagged: bool
+    reported_on: str
+    trigger: str
+    bars: Markup
+    scatter: Markup
+
+
+def _purified(found: Comparison, made: Purification, t: _Say, language: Language) -> _PurifiedPart:
     audit = found.audit
-    before, after, again = cleaned.before, cleaned.after, cleaned.rescan
-    target = cleaned.run.target
-
-    def share(value: float | None) -> str:
-        return "–" if value is None else f"{value:.2%}"
-
-    rows = [
+    before, after, again = made.before, made.after, made.rescan
+    target = made.result.target
+    old, new = audit.shifts.l2, again.shifts.l2
+    old_z, new_z = float(z_scores(old)[target]), float(z_scores(new)[target])
+    rows = (
         (t("ACC, clean accuracy"), share(before.acc), share(after.acc)),
         (t("ASR, attack success"), share(before.asr), share(after.asr)),
         (t("RA, recovery accuracy"), share(before.ra), share(after.ra)),
         ("DER", "", figure(der(before, after), ".4f")),
-        (t("norm of the target"), figure(float(audit.shifts.l2[target])),
-         figure(float(again.shifts.l2[target]))),
-        (t("z of its norm"), figure(audit.verdict.scores[target].z, ".2f"),
-         figure(again.verdict.scores[target].z, ".2f")),
-    ]  # fmt: skip
-    test = _name(cleaned.test) if cleaned.test else t("held-out clean images")
-    return {
-        "rows": rows, "method": cleaned.run.method, "complete": cleaned.run.complete,
-        "flagged": target in again.verdict.poisoned,
-        "reported_on": t("measured on {count} images: {test}").format(
-            count=cleaned.count, test=test
-        ),
-        "trigger": cleaned.trigger or t("no trigger is known"),
-        "bars": _bars(again, t),
-        "scatter": _scatter(again, target, t, found.tacs and found.tacs[1])[0],
-    }  # fmt: skip
+        (t("norm of the target"), figure(float(old[target])), figure(float(new[target]))),
+        (t("z of its norm"), figure(old_z, ".2f"), figure(new_z, ".2f")),
+    )  # fmt: skip
+    return _PurifiedPart(
+        rows, made.result.method, made.result.complete, target in again.finding.classes,
+        t("measured on {images}", images=reported_on(made)),
+        made.trigger or t("no trigger is known"), _bars(again, t),
+        _scatter(again, target, t, found.tacs[1] if found.tacs else None)[0],
+    )  # fmt: skip
 
 
-def _facts(audit: Audit, t: Any) -> list[tuple[str, str]]:
-    chosen = audit.preprocessing.preprocessing
+def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
+    chosen, rule, images = audit.preprocessing, audit.settings.rule, audit.images
     n = chosen.normalization
     facts = [
         (t("model"), f"{audit.model.path} (SHA-256 {audit.model.sha256})"),
-        (t("images"), f"{audit.images.path}: {sum(audit.images.counts)} of "
-                      f"{audit.images.available} (SHA-256 {audit.images.sha256})"),
-        (t("preprocessing"), f"{chosen.size} px, {chosen.order.upper()}, {n.name}, mean {n.mean}, "
-                             f"std {n.std}"),
+        (t("images"), t("{path}: {count} of {available} used (SHA-256 {sha256})",
+                        path=images.path, count=sum(images.counts), available=images.available,
+                        sha256=images.sha256)),
+        (t("preprocessing"), t("{size} px, {order}, {name}, mean {mean}, std {std}",
+                               size=chosen.size, order=chosen.order.upper(), name=n.name,
+                               mean=str(n.mean), std=str(n.std))),
         (t("clean accuracy"), f"{audit.accuracy:.2%}"),
-        (t("solver"), f"{audit.shifts.solver}, α = {audit.shifts.alpha:g}, KKT residual "
-                      f"{audit.shifts.kkt_max:.1g}"),
-        (t("rule"), f"{audit.verdict.rule}, β = {audit.verdict.beta:g}"),
+        (t("solver"), t("{solver}, α = {alpha:g}, KKT residual {kkt:.1g}",
+                        solver=audit.shifts.solver, alpha=audit.shifts.alpha,
+                        kkt=audit.shifts.kkt_max)),
+        *((t(one.detector.label), one.evidence.cost.render(language)) for one in audit.judged[1:]),
+        (t("rule"), f"{t(rule.label)}, {rule.line_label}"),
         (t("versions"), ", ".join(f"{name} {value}" for name, value in audit.versions.items())),
     ]  # fmt: skip
-    if audit.runs:
-        facts.append((t("purifications"), "; ".join(one.run.method for one in audit.runs)))
-    facts += [(t("trigger"), f"{tac.trigger}: ASR {tac.asr:.2%}") for tac in audit.tac]
+    if audit.purifications:
+        made = "; ".join(one.result.method for one in audit.purifications)
+        facts.append((t("purifications"), made))
+    facts += [(t("trigger"), f"{tac.trigger}: ASR {figure(tac.asr, '.2%')}") for tac in audit.tac]
     return facts

@@ -1,4 +1,4 @@
-"""An audit, or a comparison of neurons, as one JSON object. Keys are stable; new ones may join."""
+"""An audit, or a comparison of neurons, as one JSON object. Keys are stable; more may be added."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from bdshift.audit import Audit
+from bdshift.audit.facts import Judged
+from bdshift.audit.finding import Finding
 from bdshift.audit.rankings import method_rankings
 from bdshift.checkpoints.contest import Trial
+from bdshift.detect.rule import z_scores
 from bdshift.neurons.rankings import (
     Agreement,
     agreement,
@@ -17,6 +20,7 @@ from bdshift.neurons.rankings import (
     data_free_direction,
 )
 from bdshift.neurons.tac import Tac
+from bdshift.remark import Remark
 from bdshift.text import json_number
 
 
@@ -37,12 +41,58 @@ def _trial(trial: Trial) -> dict[str, Any]:
     }
 
 
+def _remark(remark: Remark) -> dict[str, Any]:
+    values = {key: _json_value(one) for key, one in remark.plain_values.items()}
+    return {"code": remark.code, "values": values, "text": str(remark.sentence)}
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return json_number(value) if isinstance(value, float) else value
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """What an audit means: codes and values for programs, and the same in words."""
+    return {
+        "level": finding.level,
+        "headline": str(finding.headline),
+        "classes": list(finding.classes),
+        "reasons": [_remark(one) for one in finding.reasons],
+        "cautions": [_remark(one) for one in finding.cautions],
+    }
+
+
+def _numbers(values: np.ndarray) -> list[Any]:
+    if values.ndim > 1:
+        return [_numbers(row) for row in values]
+    return [json_number(value) for value in values.tolist()]
+
+
+def _evidence(found: Judged) -> dict[str, Any]:
+    evidence, judgment = found.evidence, found.judgment
+    return {
+        "detector": evidence.detector,
+        "scores": _numbers(evidence.scores),
+        "pairs": None if evidence.pairs is None else _numbers(evidence.pairs),
+        "flagged": list(judgment.flagged),
+        "p": json_number(judgment.p),
+        "statistics": {name: _numbers(one) for name, one in judgment.statistics.items()},
+        "seconds": evidence.seconds,
+        "forward_images": evidence.forwards,
+        "backward_images": evidence.backwards,
+        "seed": evidence.seed,
+    }
+
+
 def audit_json(audit: Audit) -> dict[str, Any]:
     """What ``bdshift scan --json`` prints."""
-    shifts, verdict, chosen = audit.shifts, audit.verdict, audit.preprocessing.preprocessing
+    shifts, chosen = audit.shifts, audit.preprocessing
     model, images = audit.model, audit.images
+    z = z_scores(shifts.l2)
     return {
         "bdshift": audit.versions,
+        "finding": finding_json(audit.finding),
         "model": {
             "path": model.path,
             "sha256": model.sha256,
@@ -58,9 +108,9 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             "available": images.available,
             "count": sum(images.counts),
             "counts": list(images.counts),
-            "skipped": [{"name": s.name, "reason": s.reason} for s in images.skipped],
+            "skipped": [{"name": s.name, "reason": str(s.reason)} for s in images.skipped],
             "class_names": list(images.class_names),
-            "label_source": images.label_source,
+            "label_source": str(images.label_source),
             "label_proposal": None
             if audit.proposal is None
             else {"of_folder": audit.proposal.of_folder, "accuracy": audit.proposal.accuracy},
@@ -75,6 +125,8 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             "candidates": [_trial(trial) for trial in audit.trials],
         },
         "clean_accuracy": audit.accuracy,
+        "rule": audit.settings.rule.spec,
+        "evidence": [_evidence(one) for one in audit.judged],
         "shift": {
             "solver": shifts.solver,
             "alpha": shifts.alpha,
@@ -89,27 +141,17 @@ def audit_json(audit: Audit) -> dict[str, Any]:
         "classes": [
             {
                 "index": i,
-                "name": images.class_names[i],
+                "name": name,
                 "l2": json_number(shifts.l2[i]),
                 "status": shifts.status[i],
-                "z": json_number(score.z),
-                "mad": json_number(score.mad),
-                "grubbs_p": json_number(score.grubbs_p),
+                "z": json_number(z[i]),
+                "flagged": i in audit.finding.classes,
                 "cosine_data_free": json_number(
                     cosine(shifts.shift[i], data_free_direction(model.weight, i))
                 ),
             }
-            for i, score in enumerate(verdict.scores)
+            for i, name in enumerate(images.class_names)
         ],
-        "verdict": {
-            "suspicious": verdict.suspicious,
-            "poisoned": list(verdict.poisoned),
-            "p_value": json_number(verdict.p_value),
-            "rule": verdict.rule,
-            "beta": verdict.beta,
-            "reason": verdict.reason,
-        },
-        "warnings": list(audit.warnings),
     }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bdshift.text import figure
 
 _WIDTH, _BARS, _POINTS = 720, 220, 340
-_NAMED = 24  # so many bars have names
+_MAX_NAMES = 24  # with more bars than this, none has a name
 _LEFT, _FOOT, _TOP = 44, 40, 14
 
 
@@ -30,11 +30,11 @@ def _text(x: float, y: float, words: str, more: str = "") -> Markup:
 def draw_bars(
     norms: NDArray[np.float64],
     names: Sequence[str],
-    poisoned: Collection[int],
+    flagged: Collection[int],
     line: float,
     line_words: str,
 ) -> Markup:
-    """One bar a class; the dashed line is the decision, left out if it is not finite."""
+    """One bar per class; the dashed line is the decision, left out if it is not finite."""
     finite = norms[np.isfinite(norms)]
     top = 1.15 * float(finite.max(initial=1e-12))
     room, high = _WIDTH - _LEFT - 8, _BARS - _FOOT - _TOP
@@ -53,7 +53,7 @@ def draw_bars(
         if not np.isfinite(norm):
             continue
         x, tall = _LEFT + i * step, high * norm / top
-        fill = "var(--red)" if i in poisoned else "var(--bar)"
+        fill = "var(--red)" if i in flagged else "var(--bar)"
         parts.append(
             Markup(
                 '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}">'
@@ -63,7 +63,7 @@ def draw_bars(
                 figure(norm),
             )
         )  # fmt: skip
-        if len(norms) <= _NAMED:
+        if len(norms) <= _MAX_NAMES:
             middle = x + step / 2
             anchor = 'text-anchor="middle"'
             parts.append(_text(middle, _TOP + high - tall - 4, figure(norm, "#.3g"), anchor))
@@ -82,7 +82,7 @@ def draw_scatter(
     *,
     flagged: bool,
 ) -> Markup:
-    """One point a neuron, the chosen ones as filled diamonds."""
+    """One point per neuron, the chosen ones as filled diamonds."""
     room, high = _WIDTH - _LEFT - 16, _POINTS - _FOOT - _TOP
     spans = []
     for values in (x, y):

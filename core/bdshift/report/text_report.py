@@ -1,4 +1,4 @@
-"""An audit as text for a terminal: the verdict, the table behind it, what limits it."""
+"""An audit as text for a terminal: the finding, the table behind it, what limits it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from bdshift.audit import Audit
+from bdshift.audit.finding import LIMITS
 from bdshift.audit.rankings import method_rankings
+from bdshift.detect.rule import RULES
 from bdshift.neurons.rankings import agreement, compare_with_tac, cosine, data_free_direction
 from bdshift.neurons.tac import Tac
 from bdshift.text import columns, figure, one_line
+from bdshift.words import Sentence
 
 _WIDTH = 88
-_LONGEST = 4000  # characters of a paragraph: a name in it may be of any length
+_MAX_PARAGRAPH = 4000  # characters: a name in it may be of any length
 _TAC_LEGEND = "; TAC: mean |change| of φ under the trigger; signed: mean change"
-_ROWS = 20  # of a table of many classes: the lowest norms, which decide
+_MAX_ROWS = 20  # of a table of many classes: the lowest norms, which decide
+_MAX_SKIPPED = 3  # files named
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -33,7 +37,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _wrapped(text: str, first: str = "") -> list[str]:
     return textwrap.wrap(
-        text[:_LONGEST], _WIDTH, initial_indent=first, subsequent_indent=" " * len(first)
+        text[:_MAX_PARAGRAPH], _WIDTH, initial_indent=first, subsequent_indent=" " * len(first)
     )
 
 
@@ -44,14 +48,14 @@ def _joined(lines: Sequence[str]) -> str:
 
 def audit_text(audit: Audit) -> str:
     """What ``bdshift scan`` prints."""
-    model, images, shifts, verdict = audit.model, audit.images, audit.shifts, audit.verdict
-    chosen = audit.preprocessing.preprocessing
+    model, images, shifts, finding = audit.model, audit.images, audit.shifts, audit.finding
+    chosen = audit.preprocessing
     norm = chosen.normalization
-    headline = "PROBABLY BACKDOORED" if verdict.suspicious else "NOTHING UNUSUAL FOUND"
     mean, std = (" ".join(f"{value:g}" for value in part) for part in (norm.mean, norm.std))
-    lines = [
-        headline,
-        *_wrapped(verdict.reason),
+    lines = [str(finding.headline).upper()]
+    for reason in finding.reasons:
+        lines += _wrapped(str(reason.sentence))
+    lines += [
         "",
         *_wrapped(
             f"{model.architecture}, {model.classes} classes, {model.embedding_dim}-d embedding, "
@@ -77,25 +81,31 @@ def audit_text(audit: Audit) -> str:
             "        ",
         ),
     ]
+    for one in audit.judged[1:]:
+        lines += _wrapped(f"{one.detector.label}: {one.evidence.cost}", "also    ")
     if images.skipped:
-        shown = "; ".join(f"{skip.name}: {skip.reason}" for skip in images.skipped[:3])
-        more = f"; {len(images.skipped) - 3} more" if len(images.skipped) > 3 else ""
-        lines += _wrapped(f"{len(images.skipped)} files ({shown}{more})", "skipped ")
+        first = images.skipped[:_MAX_SKIPPED]
+        shown = "; ".join(f"{skip.name}: {skip.reason}" for skip in first)
+        rest = len(images.skipped) - len(first)
+        more = f"; {rest} more" if rest else ""
+        counted = Sentence("{count:|file|files}", {"count": len(images.skipped)})
+        lines += _wrapped(f"{counted} ({shown}{more})", "skipped ")
     lines += ["", *_class_table(audit)]
-    for warning in audit.warnings:
-        lines += ["", *_wrapped(warning, "! ")]
+    for caution in finding.cautions:
+        lines += ["", *_wrapped(str(caution.sentence), "! ")]
     if audit.proposal is not None:
         lines += ["", "The order that explains the predictions, as a class-name file:"]
         lines += [
             f"  {index:4d}  {name}"
             for name, index in sorted(audit.proposal.of_folder.items(), key=lambda item: item[1])
         ]
-    lines += ["", *_wrapped(_limits(audit))]
+    rule = audit.settings.rule
+    lines += ["", *_wrapped(f"Rule: {rule.label}, threshold {rule.line_label}. {LIMITS}")]
     return _joined(lines)
 
 
 def _data_free(audit: Audit) -> str:
-    """How nearly parallel the shifts are to what the head alone says."""
+    """How nearly parallel the shifts are to the direction that the head alone gives."""
     shifts = audit.shifts
     cosines = [
         cosine(shifts.shift[i], data_free_direction(audit.model.weight, i))
@@ -108,44 +118,35 @@ def _data_free(audit: Audit) -> str:
 
 
 def _class_table(audit: Audit) -> list[str]:
-    norms, verdict = audit.shifts.l2, audit.verdict
+    judged = audit.judged
+    norms, flagged = audit.shifts.l2, audit.finding.classes
     form = ".3f" if np.nanmax(norms[np.isfinite(norms)], initial=0) < 100 else ".4g"
     wide = len(str(len(norms) - 1))
     order = np.argsort(norms, kind="stable").tolist()
-    shown = order[: _ROWS if len(order) > _ROWS + 5 else len(order)]
+    shown = order[: _MAX_ROWS if len(order) > _MAX_ROWS + 5 else len(order)]
+    rules, others = RULES.kinds(), judged[1:]
     rows = []
     for i in shown:
-        score = verdict.scores[i]
-        mark = "◆ " if i in verdict.poisoned else "  "
+        mark = "◆ " if i in flagged else "  "
+        statistics = judged[0].judgment.statistics
         rows.append(
             [
                 f"{mark}{i:{wide}} {audit.images.class_names[i]}",
                 figure(norms[i], form),
-                figure(score.z, ".2f"),
-                figure(score.mad, ".2f"),
-                "–" if score.grubbs_p >= 1 else figure(score.grubbs_p, ".2g"),
+                *(figure(float(statistics[rule.name][i]), rule.form) for rule in rules),
+                *(figure(float(one.evidence.scores[i])) for one in others),
                 "" if audit.shifts.status[i] == "solved" else audit.shifts.status[i],
             ]
         )
-    lines = _table(["  class", "L2", "z", "MAD", "p (Grubbs)", ""], rows)
+    head = [judged[0].detector.score_label, *(rule.column for rule in rules)]
+    head += [one.detector.score_label for one in others]
+    lines = _table(["  class", *head, ""], rows)
     if len(shown) < len(order):
-        lines.append(f"  … and {len(order) - len(shown)} classes with larger shifts")
-    if verdict.poisoned:
+        rest = {"count": len(order) - len(shown)}
+        lines.append(str(Sentence("  … and {count:|class|classes} with larger shifts", rest)))
+    if flagged:
         lines.append("◆ flagged")
     return lines
-
-
-def _limits(audit: Audit) -> str:
-    rule = {
-        "grubbs": "one-sided Grubbs test, p < 0.05",
-        "mad": "MAD score < −3.5",
-        "paper": f"the paper's |z| > {audit.verdict.beta:g}",
-    }[audit.verdict.rule]
-    return (
-        f"Rule: {rule}. A class may be easy to reach by nature, and attacks from one class to "
-        "another, on several targets, or made to evade this test can pass it; it is evidence, not "
-        "proof."
-    )
 
 
 def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
@@ -166,11 +167,12 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
     name = audit.images.class_names[target]
     lines = [f"Neurons for class {target} “{name}”, strongest shift first", ""]
     legend = (
-        "w − w̄: the head's row less the mean row, as long as the shift; clean φ: mean activation"
+        "w − w̄: the head's row minus the mean row, scaled to the shift's length; clean φ: mean "
+        "activation"
     )
     lines += [*_table(head, rows), "", *_wrapped(legend + (_TAC_LEGEND if tac is not None else ""))]
     if tac is None:
-        return _joined([*lines, "", *_wrapped("Without a trigger there is no TAC: --trigger")])
+        return _joined([*lines, "", *_wrapped("TAC needs a trigger: --trigger")])
     lines += [
         "",
         *_wrapped(
@@ -203,5 +205,5 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
             ),
         ]
     ]  # fmt: skip
-    lines += _table(["", "cosine", "of |·|", "Pearson", "Spearman", "top-10 % overlap"], rows)
+    lines += _table(["", "cosine", "of |·|", "Pearson", "Spearman", "top-10% overlap"], rows)
     return _joined(lines)

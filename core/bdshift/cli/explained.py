@@ -1,0 +1,98 @@
+"""Options whose help lists what is registered. The list is built only when the help is shown,
+because that imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from bdshift.registry import Registry, start_of
+
+
+class ExplainedOption(click.Option):
+    """An option whose help comes from ``explain``, a function."""
+
+    def __init__(self, *args: Any, explain: Callable[[], str], **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._explain = explain
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Called by click when it lists the options."""
+        self.help = self._explain()
+        return super().get_help_record(ctx)
+
+
+def listed(registry: Registry[Any]) -> str:
+    """Names of all members, with an example of how settings are given."""
+    names = [*registry, *(one.name for one in registry.presets())]
+    with_settings = [text for kind in registry.kinds() if ":" in (text := start_of(kind))]
+    example = f" With settings: {with_settings[0].partition(',')[0]}." if with_settings else ""
+    return f"{', '.join(names)}.{example} `bdshift settings` explains them."
+
+
+def _triggers() -> str:
+    from bdshift.triggers import TRIGGERS
+
+    return f"{listed(TRIGGERS)} Or a victim's card.json, which `bdshift lab train` writes."
+
+
+def _methods() -> str:
+    from bdshift.purify import METHODS
+
+    return listed(METHODS)
+
+
+def _rules() -> str:
+    from bdshift.detect.rule import RULES
+
+    return f"Decides which classes stand out: {listed(RULES)}"
+
+
+def _detectors() -> str:
+    from bdshift.detect.detector import DETECTORS
+
+    return f"Looks for a backdoor; can be given several times: {listed(DETECTORS)}"
+
+
+def _forms() -> str:
+    from bdshift.checkpoints.export import EXPORT_FORMS
+
+    return listed(EXPORT_FORMS)
+
+
+def trigger_option(before: str = "") -> Callable[[Any], Any]:
+    """``--trigger``; ``before`` goes before the list in its help."""
+    return click.option("--trigger", cls=ExplainedOption, explain=lambda: f"{before}{_triggers()}")
+
+
+method_option = click.option(
+    "--method", "method_text", default="shift-tuning", show_default=True,
+    cls=ExplainedOption, explain=_methods,
+)  # fmt: skip
+rule_option = click.option(
+    "--rule", "rule_text", metavar="RULE", help="", cls=ExplainedOption, explain=_rules
+)
+detector_option = click.option(
+    "--detector", "detector_texts", multiple=True, metavar="DETECTOR",
+    cls=ExplainedOption, explain=_detectors,
+)  # fmt: skip
+form_option = click.option(
+    "--format", "form_name", default="original", show_default=True, metavar="FORM",
+    cls=ExplainedOption, explain=_forms,
+)  # fmt: skip
+
+
+def shift_option(name: str) -> Callable[[Any], Any]:
+    """A setting of the embedding shift as a separate option."""
+
+    def explain() -> str:
+        from bdshift.detect.detectors.embedding_shift import EmbeddingShift
+        from bdshift.setting import options_of
+
+        [found] = [one for one in options_of(EmbeddingShift) if one.name == name]
+        return f"{found.about.help} {found.about.source} [default: {found.default}]"
+
+    return click.option(f"--{name}", metavar=name.upper(), cls=ExplainedOption, explain=explain)

@@ -1,0 +1,37 @@
+"""``bdshift settings``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.errors import UsageError
+
+
+@click.command("settings", short_help="List detectors, rules, methods, triggers and formats.")
+@click.argument("kinds", nargs=-1, metavar="[detectors|rules|methods|triggers|formats]...")
+@click.option("--markdown", is_flag=True, help="Print a page of Markdown, as docs/settings.md.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@guarded
+def command(kinds: tuple[str, ...], markdown: bool, as_json: bool, job: ConsoleJob) -> None:
+    """List everything that can be chosen by name, with its settings, defaults and ranges."""
+    from bdshift.report.settings_page import (
+        REGISTRIES,
+        settings_json,
+        settings_markdown,
+        settings_text,
+    )
+
+    for one in kinds:
+        if one not in REGISTRIES:
+            raise UsageError("{name} is not one of {names}", name=one, names=tuple(REGISTRIES))
+    chosen = {name: one for name, one in REGISTRIES.items() if not kinds or name in kinds}
+    job.close()
+    if as_json:
+        click.echo(json.dumps(settings_json(chosen), indent=2))
+    elif markdown:
+        click.echo(settings_markdown(chosen), nl=False)
+    else:
+        click.echo(settings_text(chosen))

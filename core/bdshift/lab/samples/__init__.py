@@ -1,0 +1,1 @@
+"""Files and networks of known origin, for the tests and the tables in the docs."""

@@ -1,0 +1,119 @@
+"""What a purification did: as JSON (the provenance of a purified model), and in words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bdshift.audit.comparison import compare
+from bdshift.audit.records import Audit, Purification
+from bdshift.checkpoints.classifier import Classifier
+from bdshift.checkpoints.export import ExportedFile, ExportForm, write_checkpoint
+from bdshift.errors import InputError, UsageError
+from bdshift.files import written_whole
+from bdshift.measure import Measured, der
+from bdshift.report.comparison_report import compared_text, reported_on
+from bdshift.text import json_number
+
+
+def _measured(found: Measured) -> dict[str, Any]:
+    return {
+        "acc": found.acc,
+        "asr": json_number(found.asr),
+        "ra": json_number(found.ra),
+        "acc_by_class": [json_number(value) for value in found.by_class],
+    }
+
+
+def purification_json(audit: Audit, made: Purification) -> dict[str, Any]:
+    """Everything needed to say where a purified model came from, and how good it is."""
+    result, again = made.result, made.rescan
+    names = audit.images.class_names
+    return {
+        "source": {"path": audit.model.path, "sha256": audit.model.sha256},
+        "images": {"path": audit.images.path, "sha256": audit.images.sha256},
+        "architecture": audit.model.architecture,
+        "method": result.method,
+        "seed": result.seed,
+        "held_out": made.held_out,
+        "target": {"index": result.target, "name": names[result.target]},
+        "alpha": again.shifts.alpha,
+        "trigger": made.trigger,
+        "reported_on": str(reported_on(made)),
+        "before": _measured(made.before),
+        "after": _measured(made.after),
+        "der": der(made.before, made.after),
+        "norms_before": [json_number(value) for value in audit.shifts.l2.tolist()],
+        "norms_after": [json_number(value) for value in again.shifts.l2.tolist()],
+        "flagged_after": [names[i] for i in again.finding.classes],
+        "steps": [
+            {"number": row.step.number, "score": json_number(row.step.score),
+             **{key: json_number(value) for key, value in row.step.figures.items()},
+             **row.watched, "seconds": row.seconds}
+            for row in result.rows
+        ],
+        "kept_step": result.kept,
+        "complete": result.complete,
+        "seconds": result.seconds,
+        "forward_images": result.forwards,
+        "backward_images": result.backwards,
+        "versions": again.versions,
+    }  # fmt: skip
+
+
+def export_purified(
+    audit: Audit,
+    made: Purification,
+    original: Classifier,
+    path: Path,
+    form: ExportForm,
+    *,
+    overwrite: bool = False,
+) -> ExportedFile:
+    """Write a purified model, and next to it, as ``<path>.json``, where it came from.
+
+    ``original`` is the audited classifier (`bdshift.audit.reopen_model`). Raises as
+    `bdshift.checkpoints.export.write_checkpoint` and `Purified.applied_to` do.
+    """
+    beside = path.with_name(path.name + ".json")
+    if beside.exists() and not overwrite:
+        raise UsageError("{path}: exists", path=beside)
+    described = purification_json(audit, made)
+    brief = {key: described[key] for key in ("source", "method", "seed", "target", "versions")}
+    written = write_checkpoint(
+        made.result.applied_to(original), path, form, overwrite=overwrite,
+        metadata={"bdshift": json.dumps(brief)},
+    )  # fmt: skip
+    described["export"] = asdict(written)
+    write_text(beside, json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+    return written
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all. Raises `InputError` if it cannot be written."""
+    try:
+        with written_whole(path) as part:
+            part.write_bytes(text.encode("utf-8", "backslashreplace"))  # names may be invalid text
+    except OSError as error:
+        raise InputError(
+            "{path}: cannot be written ({reason})", path=path, reason=str(error.strerror)
+        ) from error
+
+
+def purification_text(audit: Audit) -> str:
+    """The last purification of ``audit``, before and after, for a terminal."""
+    made = audit.purifications[-1]
+    result, again = made.result, made.rescan
+    lines = [
+        compared_text(compare(audit)),
+        "",
+        f"Measured on {reported_on(made)}. {result.method}",
+        f"{result.seconds:.1f} s; {result.forwards} images forward, {result.backwards} back; step "
+        f"{result.kept + 1} of {len(result.rows)} kept.",
+    ]
+    if again.finding.classes:
+        flagged = ", ".join(audit.images.class_names[i] for i in again.finding.classes)
+        lines.append(f"Still flagged by the scan: {flagged}.")
+    return "\n".join(lines)
