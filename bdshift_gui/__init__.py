@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> int:
-    """Start the window, or say in one line why it cannot be."""
+    """Start the window, or print in one line why it cannot start."""
     try:
         import PySide6
     except ModuleNotFoundError:

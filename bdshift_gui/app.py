@@ -1,4 +1,4 @@
-"""Starts the window: first the window, torch behind it."""
+"""Starts the window, then loads torch."""
 
 from __future__ import annotations
 
@@ -16,24 +16,29 @@ from PySide6.QtWidgets import QApplication
 
 from bdshift.devices import be_polite
 from bdshift.jobs import JobContext
+from bdshift.words import Sentence
 from bdshift_gui import crash
+from bdshift_gui.actions.open_files import open_dropped
+from bdshift_gui.actions.try_out import DEMO
 from bdshift_gui.i18n import tr
-from bdshift_gui.jobs.events import Failed, sentence
+from bdshift_gui.jobs.events import Failed, sentence_of
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bdshift-gui", description="The window of bdshift.")
+    parser = argparse.ArgumentParser(prog="bdshift-gui", description="The bdshift window.")
     parser.add_argument("paths", nargs="*", type=Path, metavar="MODEL IMAGES | AUDIT.h5")
-    parser.add_argument("--demo", action="store_true", help="audit the bundled victim at once")
+    parser.add_argument(
+        "--demo", action="store_true", help="audit the bundled demo model right away"
+    )
     parser.add_argument("--demo-folder", type=Path, default=Path("bdshift-demo"))
     parser.add_argument("--fresh", action="store_true", help="start with clean settings")
     return parser.parse_args(argv)
 
 
-class _Faults(QObject):
-    """Exceptions in slots reach the error bar, from whatever thread they come."""
+class _InternalErrors(QObject):
+    """Shows exceptions raised in slots, on any thread, in the error bar."""
 
     happened = Signal(object)
 
@@ -48,18 +53,18 @@ class _Faults(QObject):
     ) -> None:
         details = "".join(traceback.format_exception(kind, error, trace))
         print(details, file=sys.stderr)
-        self.happened.emit(Failed(0, sentence(error), details))
+        self.happened.emit(Failed(0, sentence_of(error), details))
 
     @Slot(object)
     def _show(self, event: Failed) -> None:
-        self._window.error.show_failure(event)
+        self._window.session.update(failure=event)
 
 
 def load_torch(_job: JobContext) -> None:
-    """The first job: what takes seconds to import is there when it is needed.
+    """The first job: import what takes seconds to import, before it is needed.
 
-    Its million objects are then left out of garbage collection, which would stop the window for a
-    sixth of a second every now and then.
+    Its million objects are then excluded from garbage collection, which would otherwise freeze the
+    window for a sixth of a second every now and then.
     """
     import torch
 
@@ -69,14 +74,14 @@ def load_torch(_job: JobContext) -> None:
     gc.collect()
     gc.freeze()
 
-    if torch.get_num_threads() > 2:  # a core is left to the window
+    if torch.get_num_threads() > 2:  # leave a core for the window
         torch.set_num_threads(torch.get_num_threads() - 1)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the window until it is closed."""
     be_polite()
-    os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")  # before h5py loads: folders over a net
+    os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")  # before h5py loads, for network drives
     given = _arguments(sys.argv[1:] if argv is None else argv)
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
@@ -85,20 +90,21 @@ def main(argv: list[str] | None = None) -> int:
     app.setStyle("Fusion")
     load_fonts()
     window = MainWindow(Settings(fresh=given.fresh), given.demo_folder)
-    _Faults(window)
+    _InternalErrors(window)
     left = crash.watch()
     window.show()
-    crashed = tr("The last time, bdshift crashed. Its details can be copied.")
+    crashed = Sentence("bdshift crashed last time. You can copy the details.")
 
     def after(_: object) -> None:
         if given.demo:
-            window.commands.demo()
+            window.context.do(DEMO)
         else:
-            window.commands.open_all(given.paths)
+            open_dropped(window.context, given.paths)
         if left:
-            window.error.show_failure(Failed(0, crashed, left))
+            window.session.update(failure=Failed(0, crashed, left))
 
-    # Once painted, the rest of the window is made, the worker loads torch; then what was asked for.
+    # After the first paint: create the rest of the window, load torch on the worker, then do what
+    # the command line asks for.
     QTimer.singleShot(0, window.furnish)
     QTimer.singleShot(0, lambda: window.jobs.start(tr("Starting"), load_torch, lambda _: None))
     window.jobs.ended.connect(after, Qt.ConnectionType.SingleShotConnection)
@@ -108,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def load_fonts() -> None:
-    """The bundled font, Latin and Japanese: the window looks alike everywhere, never empty."""
+    """Load the bundled font, Latin and Japanese, so that the window looks the same everywhere."""
     from bdshift.assets import asset
 
     for name in ("NotoSansJP-Regular.otf", "NotoSansJP-Bold.otf"):

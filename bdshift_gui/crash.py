@@ -1,4 +1,4 @@
-"""What is left of a crash: the stack of every thread, kept in a file and offered at the next start.
+"""Crash reports: the stack of every thread, written to a file and offered at the next start.
 
 Nothing is ever sent anywhere.
 """
@@ -20,21 +20,21 @@ def _path() -> Path:
 
 
 def watch(path: Path | None = None) -> str:
-    """Start writing crashes down; returns what the last one left, or an empty text."""
+    """Start recording crashes; returns the report of the last one, or an empty string."""
     path = path or _path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         left = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         stream = path.open("w", encoding="utf-8")
     except OSError:
-        return ""  # a home that cannot be written to: the window works without
-    _open.append(stream)  # the handler keeps only its number
+        return ""  # the home folder is not writable: run without crash reports
+    _open.append(stream)  # faulthandler keeps only its file descriptor
     faulthandler.enable(stream)
     return left
 
 
 def forget() -> None:
-    """The window ended well: stop watching, and leave nothing."""
+    """After a normal exit: stop recording and delete the file."""
     faulthandler.disable()
     while _open:
         stream = _open.pop()

@@ -1,24 +1,11 @@
-"""The window's language: English in the code, others from one JSON file each."""
+"""The window's language. Its texts are templates of `bdshift.words`, in English in the code."""
 
 from __future__ import annotations
 
-import json
-from functools import cache
-
 from PySide6.QtCore import QCoreApplication, QLibraryInfo, QLocale, QTranslator
 
-from bdshift.assets import asset
-from bdshift_gui.settings import Language, Settings
-
-
-@cache
-def catalog(language: Language) -> dict[str, str]:
-    """Every sentence of the window in ``language``, by the English one."""
-    if language == "en":
-        return {}
-    found: dict[str, str] = json.loads(asset(f"i18n/{language}.json").read_text("utf-8"))
-    return found
-
+from bdshift.words import Language, Sentence, translate
+from bdshift_gui.settings import Settings
 
 _now: list[Language] = ["en"]
 
@@ -26,10 +13,15 @@ _now: list[Language] = ["en"]
 def tr(text: str, **values: object) -> str:
     """``text`` in the window's language, with ``{name}`` filled in.
 
-    ``text`` is a literal, so that a test can collect every one and find what is not translated.
+    ``text`` is a literal, so that a test can collect them all and find those without a translation;
+    or it comes from a registry, where `bdshift.words.words` made it.
     """
-    found = catalog(_now[0]).get(text, text)
-    return found.format(**values) if values else found
+    return Sentence(text, values).render(_now[0]) if values else translate(text, _now[0])
+
+
+def say(sentence: Sentence) -> str:
+    """A sentence from the library, in the window's language."""
+    return sentence.render(_now[0])
 
 
 def language() -> Language:
@@ -44,7 +36,7 @@ class Translators:
         self._qt = QTranslator()
 
     def use(self, language: Language) -> None:
-        """Switch; the main window then renders everything anew."""
+        """Switch to ``language``; the main window then renders everything again."""
         _now[0] = language
         QCoreApplication.removeTranslator(self._qt)
         folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
@@ -53,7 +45,7 @@ class Translators:
 
 
 def preferred(settings: Settings) -> Language:
-    """As chosen, or as the desktop speaks, or English."""
+    """The chosen language, else the desktop's if it is supported, else English."""
     if settings.language is not None:
         return settings.language
     return "ja" if QLocale.system().language() == QLocale.Language.Japanese else "en"

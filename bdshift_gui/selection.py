@@ -1,57 +1,55 @@
-"""What is selected, once for the whole window: every view reads it and asks it to change."""
+"""Changes to the selection; those to neurons can be undone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QUndoCommand, QUndoStack
+
+from bdshift_gui.session import Selection, Session
 
 Mode = Literal["replace", "add", "toggle", "remove"]
 
 
-@dataclass(frozen=True)
-class Selection:
-    """A class, some neurons, and the one of them that the inspector shows; None without."""
+class SelectionChanger(QObject):
+    """Writes `State.selection`, and whether there is something to undo."""
 
-    class_index: int | None = None
-    neurons: frozenset[int] = frozenset()
-    primary: int | None = None
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
+        self._undo = QUndoStack(self)
+        self._undo.canUndoChanged.connect(self._can_undo)
+        self._undo.canRedoChanged.connect(self._can_redo)
 
+    @Slot(bool)
+    def _can_undo(self, can: bool) -> None:
+        self._session.update(can_undo=can)
 
-class SelectionModel(QObject):
-    """The one selection. ``changed`` carries the new `Selection`; neurons can be undone."""
-
-    changed = Signal(object)
-
-    def __init__(self, undo: QUndoStack, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._undo = undo
-        self._now = Selection()
+    @Slot(bool)
+    def _can_redo(self, can: bool) -> None:
+        self._session.update(can_redo=can)
 
     @property
     def now(self) -> Selection:
-        """The selection as it is."""
-        return self._now
+        """The current selection."""
+        return self._session.state.selection
 
-    def reset(self, class_index: int | None, neurons: Iterable[int] = ()) -> None:
-        """Another audit: start again, with nothing to undo; the first neuron is shown."""
+    def forget(self) -> None:
+        """Clear the undo history, for another audit."""
         self._undo.clear()
-        ordered = list(neurons)
-        primary = ordered[0] if ordered else None
-        self.apply(Selection(class_index, frozenset(ordered), primary))
 
     def select_class(self, index: int) -> None:
-        """Look at the shift of another class."""
-        self.apply(replace(self._now, class_index=index))
+        """Select another class, to look at its shift."""
+        self.apply(replace(self.now, class_index=index))
 
     def select_neurons(
         self, neurons: Iterable[int], mode: Mode = "replace", primary: int | None = None
     ) -> None:
         """Change which neurons are selected; undoable."""
-        given, before = frozenset(neurons), self._now.neurons
+        given, before = frozenset(neurons), self.now.neurons
         after = {
             "replace": given,
             "add": before | given,
@@ -59,32 +57,41 @@ class SelectionModel(QObject):
             "remove": before - given,
         }[mode]
         if primary not in after:
-            kept = self._now.primary
+            kept = self.now.primary
             primary = kept if kept in after else min(after, default=None)
-        wanted = replace(self._now, neurons=after, primary=primary)
+        wanted = replace(self.now, neurons=after, primary=primary)
         if after == before:
             self.apply(wanted)
         else:
-            self._undo.push(_Change(self, self._now, wanted))
+            self._undo.push(_Change(self, self.now, wanted))
 
-    def show_neuron(self, neuron: int) -> None:
-        """Show one of the selected neurons in the inspector."""
-        if neuron in self._now.neurons:
-            self.apply(replace(self._now, primary=neuron))
+    def step(self, by: int) -> None:
+        """Show the next selected neuron in the inspector, or the previous one if ``by`` is −1."""
+        chosen, now = sorted(self.now.neurons), self.now.primary
+        if now is not None:
+            primary = chosen[(chosen.index(now) + by) % len(chosen)]
+            self.apply(replace(self.now, primary=primary))
+
+    def undo(self) -> None:
+        """Undo the last change to the selected neurons."""
+        self._undo.undo()
+
+    def redo(self) -> None:
+        """Redo it."""
+        self._undo.redo()
 
     def apply(self, wanted: Selection) -> None:
-        """Take a selection and tell everybody, if it is another one."""
-        if wanted != self._now:
-            self._now = wanted
-            self.changed.emit(wanted)
+        """Set the selection, if it is a different one."""
+        if wanted != self.now:
+            self._session.update(selection=wanted)
 
 
 class _Change(QUndoCommand):
-    """One step from a set of neurons to another; the class stays as it is when undone."""
+    """A change from one set of neurons to another; undoing it leaves the class as it is."""
 
-    def __init__(self, model: SelectionModel, before: Selection, after: Selection) -> None:
+    def __init__(self, changer: SelectionChanger, before: Selection, after: Selection) -> None:
         super().__init__(f"{len(after.neurons)} neurons")
-        self._model, self._before, self._after = model, before, after
+        self._changer, self._before, self._after = changer, before, after
 
     def redo(self) -> None:
         self._take(self._after)
@@ -93,4 +100,4 @@ class _Change(QUndoCommand):
         self._take(self._before)
 
     def _take(self, wanted: Selection) -> None:
-        self._model.apply(replace(wanted, class_index=self._model.now.class_index))
+        self._changer.apply(replace(wanted, class_index=self._changer.now.class_index))

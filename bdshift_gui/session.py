@@ -1,12 +1,15 @@
-"""The one state object: what is open, what was found. Controllers write it, views render it."""
+"""The single state object: what is open, what was found, what is selected, what is running.
+
+Everything that affects behavior is here. Tasks write it, views render it, and it tells which
+actions are enabled.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from PySide6.QtCore import QObject, Signal
 
@@ -14,36 +17,86 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bdshift.audit import Audit, Cleaned
+    from bdshift.audit import Audit, Material, Purification
+    from bdshift.audit.unfinished import PurificationRequest
+    from bdshift.checkpoints.classifier import Opened
+    from bdshift.checkpoints.describe import Description
+    from bdshift.detect.rule import Judgment, Rule
+    from bdshift.images.collection import ImageCollection
     from bdshift.jobs import Figures
     from bdshift.neurons.tac import Tac
-    from bdshift.neurons.what_if import Cut
+    from bdshift.neurons.what_if import CutOutcome
     from bdshift.shift.result import Shifts
-    from bdshift.shift.verdict import Verdict
+    from bdshift.words import Language
+    from bdshift_gui.jobs.events import Failed
+
+Scheme = Literal["system", "light", "dark"]
 
 
 @dataclass(frozen=True)
-class ImagesCard:
-    """A clean set that was listed but not yet used."""
+class Selection:
+    """A class, some neurons, and which of them the inspector shows; None for no class or neuron."""
 
-    counts: tuple[tuple[str, int], ...]
-    skipped: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...] = ()
+    class_index: int | None = None
+    neurons: frozenset[int] = frozenset()
+    primary: int | None = None
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """What the user corrected for the next scan, named as in `ScanSettings`; None where bdshift
+    decides.
+    """
+
+    normalize: str | None = None
+    arch: str | None = None
+    weights: str | None = None
+    labels: Mapping[str, int] | None = None
+    device: str | None = None
+    batch: int | None = None
+
+    def as_settings(self) -> dict[str, Any]:
+        """The corrections as arguments of `ScanSettings`."""
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A checkpoint that was read and recognized, with its description; ``arch`` and ``weights`` are
+    what the user specified when opening it.
+    """
+
+    path: Path
+    opened: Opened
+    description: Description
+    arch: str | None = None
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class OpenImages:
+    """A clean set that was listed; ``counts`` are the numbers of files in its folders."""
+
+    path: Path
+    collection: ImageCollection
+    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class CutView:
-    """What a cut of the selected neurons would do, beside what is: `Cut`, and its shifts."""
+    """What cutting the selected neurons would do: the network's outputs, and its shifts."""
 
-    cut: Cut
+    outcome: CutOutcome
     shifts: Shifts
-    verdict: Verdict
+    judgment: Judgment
 
 
 @dataclass(frozen=True)
 class Maps:
-    """Where ``neurons`` look in the images that excite them most, the strongest first: float32
-    (n, h, w), the mean of their maps before pooling; ``triggered`` with the trigger, None without.
+    """Where ``neurons`` look in the images that excite them most, strongest first: float32
+    (n, h, w), the mean of their maps before pooling. ``triggered`` is with the trigger; None if
+    there is none.
     """
 
     neurons: tuple[int, ...]
@@ -52,47 +105,118 @@ class Maps:
 
 
 @dataclass(frozen=True)
-class State:
-    """A snapshot; every part is immutable. ``original`` is the audit that is worked on, with its
-    purifications; ``audit`` is of what is ``shown``: the original itself (0), or the rescan of a
-    purification (from 1). ``comparing`` are two sides beside each other, by the same numbers.
+class RecentAudit:
+    """An audit file opened or saved before; ``exists`` says whether it still exists."""
 
-    ``shifts`` and ``verdict`` are those at ``alpha`` and
-    ``beta``, which may have been moved since the audit. ``corrections`` are what the user set right
-    for the next scan, by the names of `ScanSettings`.
+    path: Path
+    exists: bool
+
+
+@dataclass(frozen=True)
+class State:
+    """A snapshot; every part is immutable.
+
+    Attributes:
+        model_path, images_path: what is open, or what the open audit was made from.
+        model, images: the same, read; with an audit from a file, None until they are needed.
+        material: the audit's model and images, ready for more work; None until they are needed.
+        corrections: for the next scan.
+        alpha, rule: for the next scan, and of ``audit``; ``rule`` is None for the default.
+        original: the audit being worked on, with its purifications.
+        kept: the audit that is in a file.
+        shown: which model the views show: the original (0) or a purification (from 1).
+        audit: the audit of that model, at ``alpha`` and under ``rule``.
+        selection: a class and neurons.
+        tac: of the selected class.
+        cut: what cutting the selected neurons would do.
+        maps: where neurons look.
+        comparing: the two models being compared, numbered as in ``shown``.
+        chosen: the purification that actions apply to, from 1; 0 for none.
+        steps: the steps of the running purification.
+        waiting: purifications that are queued.
+        pending: resume states of purifications that are in no file yet.
+        tried: the model that was opened last, recognized or not.
+        failure: the last error, until something else is started.
+        job: what is running, in the window's language; empty if nothing is.
+        message: a sentence for the status bar.
+        log: the lines of the log.
+        recent: recent audit files.
+        can_undo, can_redo: whether a change to the selection can be undone or redone.
+        scheme, language: of the window.
     """
 
     model_path: Path | None = None
-    model: dict[str, Any] | None = None  # what `bdshift info` tells
     images_path: Path | None = None
-    images: ImagesCard | None = None
+    model: OpenModel | None = None
+    images: OpenImages | None = None
+    material: Material | None = None
+    corrections: Corrections = Corrections()
+    alpha: float = 0.1
+    rule: Rule | None = None
     original: Audit | None = None
+    kept: Audit | None = None
     shown: int = 0
     audit: Audit | None = None
-    alpha: float = 0.1
-    beta: float = 2.0
-    shifts: Shifts | None = None
-    verdict: Verdict | None = None
+    selection: Selection = Selection()
     tac: Tac | None = None
     cut: CutView | None = None
     maps: Maps | None = None
     comparing: tuple[int, int] | None = None
-    steps: tuple[Figures, ...] = ()  # of the purification that is on its way
-    corrections: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    chosen: int = 0
+    steps: tuple[Figures, ...] = ()
+    waiting: tuple[PurificationRequest, ...] = ()
+    pending: tuple[Path, ...] = ()
+    tried: Path | None = None
+    failure: Failed | None = None
+    job: str = ""
+    message: str = ""
+    log: tuple[str, ...] = ()
+    recent: tuple[RecentAudit, ...] = ()
+    can_undo: bool = False
+    can_redo: bool = False
+    scheme: Scheme = "system"
+    language: Language = "en"
 
     @property
-    def runs(self) -> tuple[Cleaned, ...]:
-        """The purifications of the audit."""
-        return () if self.original is None else self.original.runs
+    def busy(self) -> bool:
+        """Whether a job is running."""
+        return bool(self.job)
+
+    @property
+    def modified(self) -> bool:
+        """Whether there is an unsaved audit."""
+        return self.original is not None and self.original is not self.kept
+
+    @property
+    def purifications(self) -> tuple[Purification, ...]:
+        """The audit's purifications."""
+        return () if self.original is None else self.original.purifications
 
     @property
     def can_scan(self) -> bool:
-        """Whether there is a model and a clean set."""
-        return self.model is not None and self.images is not None
+        """Whether there are a model and images, open or known from an audit."""
+        opened = self.model is not None and self.images is not None
+        return opened or self.audit is not None
+
+    @property
+    def shift_is_quick(self) -> bool:
+        """Whether Eq. 4 is solved again right away, without a job."""
+        return self.audit is not None and self.audit.shifts.seconds <= _QUICK_SECONDS
+
+
+_QUICK_SECONDS = 0.2
+
+WITHOUT_AUDIT: Mapping[str, Any] = {
+    **dict.fromkeys(
+        ("material", "original", "audit", "tac", "cut", "maps", "comparing")
+    ),
+    "shown": 0, "chosen": 0, "steps": (), "waiting": (), "selection": Selection(),
+}  # fmt: skip
+"""The parts of the state that go with an audit, as they are without one."""
 
 
 class Session(QObject):
-    """Holds the `State`. ``changed`` carries (new, old), and only if something changed."""
+    """Holds the `State`. ``changed`` carries (new, old); it is emitted only for real changes."""
 
     changed = Signal(object, object)
 
@@ -102,7 +226,7 @@ class Session(QObject):
 
     @property
     def state(self) -> State:
-        """The snapshot as it is."""
+        """The current snapshot."""
         return self._state
 
     def update(self, **parts: Any) -> None:

@@ -1,23 +1,23 @@
-"""What the window remembers between starts, in one place."""
+"""What the window remembers between runs, in one place."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 from PySide6.QtCore import QByteArray, QSettings, QStandardPaths, QTemporaryDir
 
-Scheme = Literal["system", "light", "dark"]
-Language = Literal["en", "ja"]
+from bdshift.words import LANGUAGES, Language
+from bdshift_gui.session import Scheme
 
 MAX_RECENT = 10
-LAYOUT_VERSION = 2
-"""Raised when docks change: an old layout is then dropped, not half restored."""
+LAYOUT_VERSION = 3
+"""Increment it when docks change: an old layout is then dropped, not half restored."""
 
 
 class Settings:
-    """A typed view of QSettings, in a file of its own; ``fresh`` starts clean and keeps nothing."""
+    """Typed access to QSettings, in its own file; ``fresh`` starts clean and keeps nothing."""
 
     def __init__(self, *, fresh: bool = False) -> None:
         self._folder = QTemporaryDir() if fresh else None
@@ -27,7 +27,7 @@ class Settings:
 
     @property
     def scheme(self) -> Scheme:
-        """Light, dark, or as the desktop is."""
+        """Light, dark, or the desktop's."""
         found = self._store.value("scheme", "system")
         return cast(Scheme, found) if found in get_args(Scheme) else "system"
 
@@ -37,9 +37,9 @@ class Settings:
 
     @property
     def language(self) -> Language | None:
-        """As chosen; None to go by the desktop."""
+        """The chosen language; None to follow the desktop."""
         found = self._store.value("language")
-        return cast(Language, found) if found in get_args(Language) else None
+        return cast(Language, found) if found in LANGUAGES else None
 
     @language.setter
     def language(self, value: Language) -> None:
@@ -47,7 +47,7 @@ class Settings:
 
     @property
     def recent(self) -> list[Path]:
-        """Audit files opened or saved last, the newest first."""
+        """Audit files opened or saved last, newest first."""
         try:
             found = json.loads(str(self._store.value("recent", "[]")))
         except ValueError:
@@ -55,8 +55,7 @@ class Settings:
         return [Path(one) for one in found if isinstance(one, str)][:MAX_RECENT]
 
     def remember(self, path: Path) -> None:
-        """Put ``path`` first among the recent audits."""
-        path = path.absolute()
+        """Put ``path``, which must be absolute, first among the recent audits."""
         kept = [path, *(one for one in self.recent if one != path)][:MAX_RECENT]
         self._store.setValue("recent", json.dumps([str(one) for one in kept]))
 
@@ -65,12 +64,12 @@ class Settings:
         return self._bytes("geometry"), self._bytes("docks")
 
     def save_window(self, geometry: QByteArray, docks: QByteArray) -> None:
-        """Keep geometry and dock state."""
+        """Save geometry and dock state."""
         self._store.setValue("geometry", geometry)
         self._store.setValue("docks", docks)
 
     def forget_docks(self) -> None:
-        """Start with the default layout again."""
+        """Forget the dock state, to start with the default layout again."""
         self._store.remove("docks")
 
     def _bytes(self, key: str) -> QByteArray:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
 
-from bdshift_gui.settings import Scheme
+from bdshift_gui.session import Scheme
 
 
 @dataclass(frozen=True)
 class Theme:
-    """One scheme. Red is for the poisoned class and its neurons alone; contrast is 4.5 : 1 or more
-    for text on ``window`` and ``card``.
+    """One color scheme. Red is reserved for the poisoned class and its neurons; text on ``window``
+    and ``card`` has a contrast of at least 4.5 : 1.
     """
 
     name: str
@@ -51,7 +51,7 @@ DARK = Theme(
 
 
 def current(scheme: Scheme) -> Theme:
-    """The theme for a setting; "system" follows the desktop, and is light where it does not say."""
+    """The theme for a setting; "system" follows the desktop, or is light if that does not say."""
     if scheme == "system":
         wanted = QGuiApplication.styleHints().colorScheme()
         return DARK if wanted == Qt.ColorScheme.Dark else LIGHT
@@ -106,6 +106,8 @@ QFrame#shown {{ background: {theme.accent_soft}; border: 1px solid {theme.accent
   border-radius: 6px; }}
 QFrame#poisoned {{ background: {theme.poisoned_soft}; border: 1px solid {theme.poisoned_border};
   border-radius: 8px; }}
+QFrame#doubtful {{ background: {theme.warning_soft}; border: 1px solid {theme.warning};
+  border-radius: 8px; }}
 QFrame#cut {{ background: {theme.accent_soft}; border: none; border-radius: 6px; }}
 QFrame#error {{ background: {theme.warning_soft}; border: 1px solid {theme.warning};
   border-radius: 6px; }}
@@ -115,8 +117,9 @@ QFrame#dropOver {{ border-color: {theme.accent}; background: {theme.accent_soft}
 QLabel {{ background: transparent; color: {theme.text}; }}
 QLabel#title {{ font-weight: 600; }}
 QLabel#heading {{ font-size: 22px; font-weight: 600; }}
-QLabel#verdict {{ font-size: 16px; font-weight: 700; }}
-QLabel#verdictPoisoned {{ font-size: 16px; font-weight: 700; color: {theme.poisoned}; }}
+QLabel#finding {{ font-size: 16px; font-weight: 700; }}
+QLabel#findingBackdoored {{ font-size: 16px; font-weight: 700; color: {theme.poisoned}; }}
+QLabel#findingInconclusive {{ font-size: 16px; font-weight: 700; color: {theme.warning}; }}
 QLabel#muted, QLabel#key {{ color: {theme.muted}; }}
 QLabel#danger {{ color: {theme.warning}; }}
 QLabel#bar {{ color: {theme.bar}; }}

@@ -1,1 +1,1 @@
-"""Windows on top of the window, each for one question."""
+"""The window's dialogs, each for one question."""

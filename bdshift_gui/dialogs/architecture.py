@@ -10,33 +10,36 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from bdshift_gui.dialogs.asking import Asking
+from bdshift.checkpoints.recognize import is_users_own
+from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import tr
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
 
-_MOST = 10  # networks to choose from; they come the likeliest first
+_MAX_NETWORKS = 10  # to choose from; the likeliest come first
 
 
-class ArchitectureDialog(Asking):
+class ArchitectureDialog(QuestionDialog):
     """``chosen`` carries `ScanSettings.arch`: a name, the user's own, or None for the best."""
 
     chosen = Signal(object)
 
     def __init__(self, state: State, parent: QWidget) -> None:
         super().__init__(tr("Architecture"), 520, 240, parent)
-        now = state.corrections.get("arch")
+        now = state.corrections.arch
         column = self.column
         self._group = QButtonGroup(self)
         self._values: list[str | None] = []
         fitting = _fitting(state)
         if fitting:
-            self._offer(tr("What classifies the images best"), None, now)
-            for name in fitting[:_MOST]:
+            self._offer(tr("Whichever classifies the images best"), None, now)
+            for name in fitting[:_MAX_NETWORKS]:
                 self._offer(name, name, now)
-            if len(fitting) > _MOST:
+            if len(fitting) > _MAX_NETWORKS:
                 more = Text("muted")
-                more.show_text(tr("and {count} that are less likely", count=len(fitting) - _MOST))
+                more.show_text(
+                    tr("and {count} less likely candidates", count=len(fitting) - _MAX_NETWORKS)
+                )
                 column.addWidget(more)
         self._offer(tr("Your own network"), "", now if now not in fitting else "-")
         self.own = QLineEdit("" if now is None or now in fitting else now)
@@ -46,20 +49,21 @@ class ArchitectureDialog(Asking):
         column.addWidget(self.own)
         note = Text("muted")
         note.show_text(
-            tr("Your own network's code is imported and run, from the folder that bdshift-gui was "
-               "started in or from what is installed. Nothing in the checkpoint is.")
+            tr("The code of your own network is imported and run, from the folder where "
+               "bdshift-gui was started or from installed packages. No code in the checkpoint is "
+               "run.")
         )  # fmt: skip
         column.addWidget(note)
         column.addStretch(1)
-        self.use = self.add_buttons(tr("Use it"))
+        self.use = self.add_buttons(tr("Use this architecture"))
         if self._group.checkedId() < 0:
             self._group.button(0).setChecked(True)
         self._group.idClicked.connect(self._check)
         self._check()
         self.fit()
 
-    def _offer(self, words: str, value: str | None, now: str | None) -> None:
-        button = QRadioButton(words)
+    def _offer(self, text: str, value: str | None, now: str | None) -> None:
+        button = QRadioButton(text)
         number = len(self._values)
         self._group.addButton(button, number)
         self._values.append(value)
@@ -75,7 +79,7 @@ class ArchitectureDialog(Asking):
     def _check(self) -> None:
         own = self._values[self._group.checkedId()] == ""
         self.own.setEnabled(own)
-        self.use.setEnabled(not own or ":" in self.own.text().strip(":"))
+        self.use.setEnabled(not own or is_users_own(self.own.text().strip()))
 
     def answer(self) -> None:
         value = self._values[self._group.checkedId()]
@@ -84,8 +88,9 @@ class ArchitectureDialog(Asking):
 
 def _fitting(state: State) -> list[str]:
     """Names of the networks that the weights fit."""
-    if state.model is not None:
-        return list(state.model["architectures"])
-    if state.audit is not None:
-        return list(dict.fromkeys(trial.architecture for trial in state.audit.trials))
-    return []
+    if state.model is not None and state.model.description.recognized is not None:
+        return list(state.model.description.recognized.architectures)
+    if state.audit is None:
+        return []
+    tried = dict.fromkeys(trial.architecture for trial in state.audit.trials)
+    return [name for name in tried if not is_users_own(name)]  # an audit file may name any code

@@ -1,199 +1,194 @@
-"""Would I have caught it? Which attack a small victim is trained with, on the user's own images."""
+"""Would I have caught it? Choose an attack, and train a small victim on your own images with it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import get_args
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import (
-    QComboBox,
-    QDoubleSpinBox,
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QLineEdit,
-    QPushButton,
-    QSpinBox,
-    QWidget,
-)
+from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QPushButton
 
-from bdshift_gui.dialogs.asking import Asking
-from bdshift_gui.dialogs.trigger import attack_words, start_of
-from bdshift_gui.i18n import tr
+from bdshift.errors import UsageError
+from bdshift.images.signs import CLASSES
+from bdshift.lab.labeling import LABELINGS, Labeling
+from bdshift.lab.recipe import Recipe
+from bdshift.triggers import TRIGGERS, Trigger
+from bdshift_gui.context import Context
+from bdshift_gui.dialogs.question import QuestionDialog
+from bdshift_gui.i18n import say, tr
+from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.settings_form import SettingsForm
+
+_TRAINING = ("epochs", "width")
+_POISONING = ("rate",)
 
 
 @dataclass(frozen=True)
-class AskedVictim:
-    """A recipe's settings; ``images`` is None for drawn signs."""
+class VictimRequest:
+    """What to train; ``images`` is None for drawn signs."""
 
-    attack: str
-    target: str
-    labels: str
-    source: str
-    rate: float
-    epochs: int
-    width: int
+    recipe: Recipe
     images: Path | None
     folder: Path
 
 
-class LabDialog(Asking):
-    """``chosen`` carries an `AskedVictim`."""
+class LabDialog(QuestionDialog):
+    """``chosen`` carries a `VictimRequest`."""
 
     chosen = Signal(object)
 
-    def __init__(self, state: State, folder: Path, parent: QWidget) -> None:
-        super().__init__(tr("Train a victim"), 560, 460, parent)
-        self._images, names = _classes(state)
+    def __init__(self, context: Context, folder: Path) -> None:
+        super().__init__(tr("Train a victim"), 560, 460, context.ask.parent)
+        self._context = context
+        self._images, self._names = _classes(context.state)
         lead = Text("muted")
         lead.show_text(
-            tr("A small ResNet-18 is trained on {images}, some of them poisoned, and then audited "
-               "as if nobody knew: would you have caught it?",
-               images=tr("drawn signs") if self._images is None
-               else tr("the images in “{name}”", name=self._images.name))
+            tr("A small ResNet-18 is trained on drawn traffic signs, some of them poisoned, and "
+               "then audited blind: would you have caught it?") if self._images is None
+            else tr("A small ResNet-18 is trained on the images in “{name}”, some of them "
+                    "poisoned, and then audited blind: would you have caught it?",
+                    name=self._images.name)
         )  # fmt: skip
         self.column.addWidget(lead)
-        self.attack, self.spec = QComboBox(), QLineEdit()
-        for key, words in (attack_words() | {"": tr("None: a clean model")}).items():
-            if key != "warp":  # a checkpoint's own, for the victim that it was made with
-                self.attack.addItem(words, key)
+        self.attack, self.settings = QComboBox(), SettingsForm(context.ask)
+        for kind in TRIGGERS.kinds():
+            if kind.for_training:
+                self.attack.addItem(tr(kind.label), kind.name)
+        self.attack.addItem(tr("None: a clean model"), "")
         self.labels, self.target, self.source = QComboBox(), QComboBox(), QComboBox()
-        for key, words in _label_words().items():
-            self.labels.addItem(words, key)
-        self.target.addItems(names)
-        self.source.addItems(names)
-        self.source.setCurrentIndex(min(1, len(names) - 1))
-        self.rate, self.epochs, self.width_ = QDoubleSpinBox(), QSpinBox(), QSpinBox()
-        self.rate.setRange(0.1, 100)
-        self.rate.setSuffix(" %")
-        self.rate.setDecimals(1)
-        self.rate.setValue(10)
-        self.epochs.setRange(1, 500)
-        self.epochs.setValue(12)
-        self.width_.setRange(4, 128)
-        self.width_.setValue(16)
+        for labeling in LABELINGS.kinds():
+            self.labels.addItem(tr(labeling.label), labeling.name)
+        for box in (self.target, self.source):
+            box.addItems(self._names)
+        self.source.setCurrentIndex(min(1, len(self._names) - 1))
+        self.poisoning, self.training = SettingsForm(context.ask), SettingsForm(context.ask)
+        self.poisoning.show_kind(Recipe, {}, _POISONING)
+        self.training.show_kind(Recipe, {}, _TRAINING)
         self.folder = QLineEdit(str(folder))
         browse = QPushButton(tr("Choose…"))
         browse.clicked.connect(self._choose_folder)
         where = QHBoxLayout()
         where.addWidget(self.folder, 1)
         where.addWidget(browse)
-        form = QFormLayout()
+        form = self._form = QFormLayout()
         for label, field, tip in (
             (tr("Attack"), self.attack, ""),
-            (tr("Settings"), self.spec, tr("name:option=value,option=value.")),
-            (tr("Labels"), self.labels, tr("Which images are poisoned, and how labels change.")),
+            (tr("Labels"), self.labels, tr("Which images are poisoned, and how their labels "
+                                           "change.")),
             (tr("Target class"), self.target, tr("The class that the trigger sends images to.")),
-            (tr("Source class"), self.source, tr("The one class that the trigger works on.")),
-            (tr("Poisoned"), self.rate,
-             tr("Share of the training images; with clean labels, of those of the target.")),
-            (tr("Epochs"), self.epochs, tr("Passes over the training images.")),
-            (tr("Width"), self.width_, tr("Channels of the first layer; 64 is usual, 16 quick.")),
-            (tr("Folder"), where, tr("Takes the model, its card and what is under way.")),
+            (tr("Source class"), self.source, tr("The only class that the trigger works on.")),
         ):  # fmt: skip
-            if isinstance(field, QWidget):
-                field.setToolTip(tip)
-                field.setAccessibleName(label)
+            field.setToolTip(tip)
+            field.setAccessibleName(label)
             form.addRow(label, field)
-        self.folder.setToolTip(tr("Takes the model, its card and what is under way."))
-        self._form = form
+        form.insertRow(1, self.settings)
+        form.addRow(self.poisoning)
+        form.addRow(self.training)
+        form.addRow(tr("Folder"), where)
+        self.folder.setToolTip(tr("For the model, its card and the training state."))
+        self.folder.setAccessibleName(tr("Folder"))
         self.column.addLayout(form)
-        self._error = Text("danger")
-        self.column.addWidget(self._error)
+        self.error = Text("danger")
+        self.column.addWidget(self.error)
         self.column.addStretch(1)
         self.start = self.add_buttons(tr("Train and audit"))
         self.attack.currentIndexChanged.connect(self._attack_changed)
-        self.labels.currentIndexChanged.connect(self._check)
-        for field in (self.target, self.source):
-            field.currentIndexChanged.connect(self._check)
-        for line in (self.spec, self.folder):
-            line.textChanged.connect(self._check)
+        for box in (self.labels, self.target, self.source):
+            box.currentIndexChanged.connect(self._check)
+        for fields in (self.settings, self.poisoning, self.training):
+            fields.changed.connect(self._check)
+        self.folder.textChanged.connect(self._check)
+        self.finished.connect(lambda _: context.quick.forget(self))
         self._attack_changed()
 
     def _choose_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, tr("Folder"))
-        if path:
-            self.folder.setText(path)
+        path = self._context.ask.folder(tr("Folder"))
+        if path is not None:
+            self.folder.setText(str(path))
+
+    @property
+    def _attack(self) -> type[Trigger] | None:
+        name = self.attack.currentData()
+        return TRIGGERS[name] if name else None
+
+    @property
+    def _labeling(self) -> type[Labeling]:
+        return LABELINGS[self.labels.currentData()]
 
     def _attack_changed(self) -> None:
-        attack = self.attack.currentData()
-        start = start_of(attack) if attack else ""
-        if attack in ("input-aware", "lira"):  # their file comes from this training
-            start = start.replace("file=,", "").removesuffix(":file=")
-        self.spec.setText(start)
-        usual = "clean-label" if attack == "sig" else "all-to-one"
-        self.labels.setCurrentIndex(self.labels.findData(usual))
+        attack = self._attack
+        if attack is not None:
+            self.settings.show_kind(attack, {}, attack.trained_settings())
+            self.labels.setCurrentIndex(self.labels.findData(attack.usual_labels))
         self._check()
+        self.fit()
 
     def _check(self) -> None:
-        from bdshift.errors import BdshiftError
-        from bdshift.lab.poison import read_backdoors
-
-        labels = self.labels.currentData()
-        poisoned = bool(self.attack.currentData())
-        self._form.setRowVisible(self.spec, poisoned)
-        for field in (self.labels, self.rate):
-            self._form.setRowVisible(field, poisoned)
-        self._form.setRowVisible(self.target, poisoned and labels != "all-to-all")
-        self._form.setRowVisible(self.source, poisoned and labels == "one-to-one")
-        wrong = ""
-        if self.spec.text() == start_of("patch") and self.attack.currentData() == "patch":
-            wrong = tr("Which picture? Write its path behind file=.")
+        """Check the fields, on another thread: a trigger may name a file."""
+        attack, labeling = self._attack, self._labeling
+        poisoned = attack is not None
+        for field, visible in (
+            (self.settings, poisoned and bool(self.settings.fields)),
+            (self.labels, poisoned), (self.poisoning, poisoned),
+            (self.target, poisoned and labeling.has_target),
+            (self.source, poisoned and labeling.has_source),
+        ):  # fmt: skip
+            self._form.setRowVisible(field, visible)
+        self.start.setEnabled(False)
+        self._context.quick.forget(self)  # its answer is about older settings
+        missing = self.settings.missing if poisoned else None
+        if missing is not None:
+            self.error.show_text(tr("Choose “{name}” first.", name=tr(missing.about.label)))
         elif not self.folder.text().strip():
-            wrong = tr("Into which folder?")
-        elif poisoned:
-            asked = self.asked()
-            names = [self.target.itemText(i) for i in range(self.target.count())]
+            self.error.show_text(tr("Choose a folder."))
+        else:
             try:
-                read_backdoors(asked.attack, asked.labels, asked.target, asked.source, names)
-            except BdshiftError as error:
-                wrong = str(error)
-        self._error.show_text(wrong)
-        self.start.setEnabled(not wrong)
+                recipe = self.recipe()
+            except UsageError as error:
+                self.error.show_text(say(error.sentence))
+                return
+            names = tuple(self._names)
+            self._context.quick.ask(
+                self, lambda: recipe.backdoors(names), lambda _: self._accept_fields(),
+                lambda error: self.error.show_text(say(sentence_of(error))),
+            )  # fmt: skip
 
-    def asked(self) -> AskedVictim:
-        """What the fields say."""
-        labels = self.labels.currentData()
-        attack = self.spec.text().strip() if self.attack.currentData() else ""
-        target = self.target.currentText() if attack and labels != "all-to-all" else ""
-        return AskedVictim(
-            attack, target, labels, self.source.currentText() if labels == "one-to-one" else "",
-            self.rate.value() / 100, self.epochs.value(), self.width_.value(), self._images,
-            Path(self.folder.text().strip()).expanduser(),
+    def _accept_fields(self) -> None:
+        self.error.show_text("")
+        self.start.setEnabled(True)
+
+    def recipe(self) -> Recipe:
+        """The recipe in the fields. Raises `UsageError` for fields that do not go together."""
+        training = self.training.values()
+        if self._attack is None:
+            return Recipe(**training)
+        labeling = self._labeling
+        return Recipe(
+            attack=self.settings.text() if self.settings.fields else self._attack.name,
+            target=self.target.currentText() if labeling.has_target else "",
+            labels=labeling.name,
+            source=self.source.currentText() if labeling.has_source else "",
+            **self.poisoning.values(),
+            **training,
         )  # fmt: skip
 
     def answer(self) -> None:
-        self.chosen.emit(self.asked())
+        folder = Path(self.folder.text().strip()).expanduser()
+        self.chosen.emit(VictimRequest(self.recipe(), self._images, folder))
 
 
 def _classes(state: State) -> tuple[Path | None, list[str]]:
-    """The images that are open and their folders; drawn signs if there are none."""
-    if state.images is not None and state.images_path is not None:
-        return state.images_path, [name for name, _ in state.images.counts]
-    if state.audit is not None and state.images_path is not None and state.images_path.exists():
+    """The open images and their class folders; None and the drawn signs if there are none."""
+    if state.images is not None:
+        return state.images.path, list(state.images.collection.folders)
+    if state.audit is not None and state.images_path is not None:
         return state.images_path, list(state.audit.images.class_names)
-    from bdshift.images.signs import CLASSES
-
     return None, list(CLASSES)
 
 
 def free_folder(base: Path) -> Path:
-    """A folder in ``base`` that is not there yet."""
+    """A folder in ``base`` that does not exist yet."""
     return next(path for n in count(1) if not (path := base / f"victim-{n}").exists())
-
-
-def _label_words() -> dict[str, str]:
-    from bdshift.lab.poison import Labels
-
-    words = {
-        "all-to-one": tr("All classes to one"),
-        "one-to-one": tr("One class to one"),
-        "all-to-all": tr("Each class to the next"),
-        "clean-label": tr("Clean labels: only images of the target"),
-    }
-    return {key: words[key] for key in get_args(Labels)}

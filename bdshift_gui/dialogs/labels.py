@@ -6,34 +6,35 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
-    QWidget,
 )
 
-from bdshift_gui.dialogs.asking import Asking
-from bdshift_gui.i18n import tr
+from bdshift_gui.context import Context
+from bdshift_gui.dialogs.question import QuestionDialog
+from bdshift_gui.i18n import say, tr
+from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
 
 
-class LabelsDialog(Asking):
+class LabelsDialog(QuestionDialog):
     """``chosen`` carries `ScanSettings.labels`: the class index of each folder's name."""
 
     chosen = Signal(object)
 
-    def __init__(self, state: State, parent: QWidget) -> None:
-        super().__init__(tr("Classes"), 520, 520, parent)
+    def __init__(self, context: Context) -> None:
+        super().__init__(tr("Classes"), 520, 520, context.ask.parent)
+        self._context, state = context, context.state
         self._classes, self._folders, start = _known(state)
         column = self.column
         lead = Text("muted")
         lead.show_text(
-            tr("Which of the network's classes, 0 to {last}, the images of each folder belong to.",
+            tr("For each folder, enter the network's class, 0 to {last}.",
                last=self._classes - 1)
         )  # fmt: skip
         column.addWidget(lead)
@@ -50,21 +51,22 @@ class LabelsDialog(Asking):
         ways = QHBoxLayout()
         self.file = QPushButton(tr("Class-name file…"))
         self.file.clicked.connect(self._ask_file)
-        self.sorted = QPushButton(tr("Sorted order"))
+        self.sorted = QPushButton(tr("Sort by name"))
         self.sorted.clicked.connect(self._sort)
         ways.addWidget(self.file)
         ways.addWidget(self.sorted)
         proposal = state.audit.proposal if state.audit is not None else None
         if proposal is not None:
             share = percent(proposal.accuracy)
-            self.proposed = QPushButton(tr("The order that explains {share}", share=share))
-            self.proposed.setToolTip(tr("Share of the predictions that are right in that order."))
+            self.proposed = QPushButton(tr("Best-fitting order ({share} correct)", share=share))
+            self.proposed.setToolTip(tr("Share of the predictions that are correct in that order."))
             self.proposed.clicked.connect(lambda: self._set(proposal.of_folder))
             ways.addWidget(self.proposed)
         ways.addStretch(1)
         column.addLayout(ways)
-        self.use = self.add_buttons(tr("Use them"))
+        self.use = self.add_buttons(tr("Use these classes"))
         self.table.itemChanged.connect(self._check)
+        self.finished.connect(lambda _: context.quick.forget(self))
         self._check()
 
     def _fill(self, start: dict[str, int]) -> None:
@@ -87,25 +89,26 @@ class LabelsDialog(Asking):
         self._set({name: i for i, (name, _) in enumerate(sorted(self._folders))})
 
     def _ask_file(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, tr("Class-name file"))
-        if path:
-            self.read(Path(path))
+        path = self._context.ask.file(tr("Class-name file"))
+        if path is not None:
+            self.read(path)
 
     def read(self, path: Path) -> None:
-        """Take the order of a class-name file, or say what is wrong with it."""
-        from bdshift.errors import BdshiftError
-        from bdshift.images.labels import map_classes
+        """Use the order in a class-name file, or say what is wrong with it."""
+        names, classes = [name for name, _ in self._folders], self._classes
 
-        names = [name for name, _ in self._folders]
-        try:
-            found = map_classes(names, self._classes, path)
-        except BdshiftError as error:
-            self._error.show_text(str(error))
-            return
-        self._set(dict(zip(names, found.of_folder, strict=True)))
+        def look() -> dict[str, int]:
+            from bdshift.images.labels import map_classes
+
+            return dict(zip(names, map_classes(names, classes, path).of_folder, strict=True))
+
+        def failed(error: Exception) -> None:
+            self._error.show_text(say(sentence_of(error)))
+
+        self._context.quick.ask(self, look, self._set, failed)
 
     def order(self) -> dict[str, int] | None:
-        """What the table says; None if it does not give every folder a class of its own."""
+        """The order in the table; None if it does not give every folder its own class."""
         found = {}
         for y, (name, _) in enumerate(self._folders):
             text = self._cells[y].text().strip()
@@ -119,7 +122,7 @@ class LabelsDialog(Asking):
         self.use.setEnabled(fine)
         self._error.show_text(
             "" if fine
-            else tr("Every folder needs a class of its own, from 0 to {last}.",
+            else tr("Every folder needs its own class, from 0 to {last}.",
                     last=self._classes - 1)
         )  # fmt: skip
 
@@ -128,8 +131,8 @@ class LabelsDialog(Asking):
 
 
 def _known(state: State) -> tuple[int, list[tuple[str, int]], dict[str, int]]:
-    """Number of classes, the folders with their counts, and the order they have now."""
-    given = state.corrections.get("labels")
+    """Number of classes, the folders with their counts, and their current order."""
+    given = state.corrections.labels
     order = dict(given) if given is not None else {}
     if state.audit is not None:
         images = state.audit.images
@@ -137,4 +140,5 @@ def _known(state: State) -> tuple[int, list[tuple[str, int]], dict[str, int]]:
         return len(images.counts), there, {n: images.class_names.index(n) for n, _ in there} | order
     assert state.images is not None
     assert state.model is not None
-    return int(state.model["classes"]), list(state.images.counts), order
+    folders = zip(state.images.collection.folders, state.images.counts, strict=True)
+    return state.model.opened.classes, list(folders), order

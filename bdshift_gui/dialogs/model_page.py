@@ -1,48 +1,52 @@
-"""Everything that a checkpoint says of itself, for a person to check."""
+"""Everything that a checkpoint says about itself, for the user to check."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QPushButton, QVBoxLayout, QWidget
 
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import grouped
-from bdshift_gui.widgets.card import Rows, Text
+from bdshift_gui.widgets.card import KeyValueRows, Text
 from bdshift_gui.widgets.tables import Cell, SmallTable
 
-_FEW = 3  # names in a row, before the rest goes into its tooltip
-_MOST_LAYERS = 2000
+if TYPE_CHECKING:
+    from bdshift.checkpoints.describe import Description, LayerRow
+
+_MAX_NAMES = 3  # in a row, before the rest goes into its tooltip
+_MAX_IN_TOOLTIP = 60
+_MAX_LAYERS = 2000
 
 
 class ModelPage(QDialog):
     """What was recognized and how, what was ignored, what the pickle names, and every layer;
-    ``other_asked`` to open another model of the same file.
+    ``other_asked`` asks for another model from the same file.
     """
 
     other_asked = Signal()
 
-    def __init__(self, told: Mapping[str, Any], parent: QWidget) -> None:
+    def __init__(self, about: Description, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("What the checkpoint holds"))
+        self.setWindowTitle(tr("Checkpoint details"))
         self.resize(760, 600)
         column = QVBoxLayout(self)
-        self.rows = Rows()
-        self.rows.show_rows(_rows(told))
+        self.rows = KeyValueRows()
+        self.rows.show_rows(_rows(about))
         column.addWidget(self.rows)
-        for text in _notes(told):
+        for text in _notes(about):
             note = Text("muted")
             note.show_text(text)
             column.addWidget(note)
         self.table = SmallTable()
-        heads = [tr("layer"), tr("kind"), tr("shape"), tr("numbers")]
-        self.table.show_rows(heads, [_layer(row) for row in told["layers"][:_MOST_LAYERS]])
+        heads = [tr("layer"), tr("kind"), tr("shape"), tr("parameters")]
+        self.table.show_rows(heads, [_layer(row) for row in about.layers[:_MAX_LAYERS]])
         column.addWidget(self.table, 1)
-        if told["other_models"]:
-            other = QPushButton(tr("Open another model of this file…"))
+        if about.other_models:
+            other = QPushButton(tr("Open another model from this file…"))
             other.clicked.connect(self._other)
             column.addWidget(other)
 
@@ -51,59 +55,61 @@ class ModelPage(QDialog):
         self.accept()
 
 
-def _notes(told: Mapping[str, Any]) -> list[str]:
-    """What of the file is code, and became of it."""
+def _notes(about: Description) -> list[str]:
+    """What code the file holds, and that it was not run."""
     found = []
-    if told["foreign_names"]:
+    if about.foreign_names:
         found.append(
-            tr("torch.load would import and run the code that it names. bdshift read it as "
-               "data: none of it was run.")
+            tr("torch.load would import and run the code that this file references. bdshift read "
+               "the file as data; none of that code was run.")
         )  # fmt: skip
-    if told["has_program"]:
+    if about.has_program:
         found.append(
-            tr("The file holds a program, which was neither looked at nor run. Exported as it "
-               "came, it keeps that.")
+            tr("The file contains a program, which was neither examined nor run. Exporting in "
+               "the original format keeps it.")
         )  # fmt: skip
     return found
 
 
-def _rows(told: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    where = " → ".join(told["wrapper"]) or tr("the file itself")
-    if told["prefix"]:
-        where += f", {told['prefix']}…"
-    dtypes = ", ".join(f"{count} {name}" for name, count in told["dtypes"].items())
-    fitting = told["architectures"]
+def _rows(about: Description) -> list[tuple[str, str, str]]:
+    where = " → ".join(about.wrapper) or tr("the file itself")
+    if about.prefix:
+        where += f", {about.prefix}…"
+    dtypes = ", ".join(f"{count} {name}" for name, count in about.dtypes.items())
+    known = about.recognized
+    fitting = () if known is None else known.architectures
     rows = [
-        (tr("File"), f"{grouped(told['bytes'])} B, {told['format']}", told["path"]),
-        ("SHA-256", told["sha256"], told["sha256"]),
-        (tr("Weights"), where, tr("Where the state dict lies in the file.")),
-        (tr("Saved class"), told["saved_class"], tr("A whole module was saved, not its weights.")),
+        (tr("File"), f"{grouped(about.size)} B, {about.container}", about.path),
+        ("SHA-256", about.sha256, about.sha256),
+        (tr("Weights"), where, tr("Where the state dict is in the file.")),
+        (tr("Saved class"), about.saved_class, tr("A whole module was saved, not its weights.")),
         (tr("Tensors"),
-         tr("{count} with {numbers} numbers", count=told["tensors"],
-            numbers=grouped(told["numbers"])), dtypes),
-        _some(tr("Beside it"), told["beside"]),
-        _some(tr("Other models"), told["other_models"]),
-        _some(tr("Names code"), told["foreign_names"]),
+         tr("{count} with {numbers} values", count=about.tensors,
+            numbers=grouped(about.numbers)), dtypes),
+        _some(tr("Also in the file"), about.beside),
+        _some(tr("Other models"), about.other_models),
+        _some(tr("References code"), about.foreign_names),
         _some(tr("Architecture"), fitting[:1]),
-        (tr("Recognized by"), told.get("recognized_by", ""), ""),
-        _some(tr("What else fits"), fitting[1:]),
-        _some(tr("Ignored"), told["ignored"]),
-        _some(tr("Folded"), [f"{count} × {way}" for way, count in told["folded"].items()]),
-        _some(tr("Class names"), told.get("class_names", [])),
+        (tr("Recognized by"), "" if known is None else say(known.how), ""),
+        _some(tr("Also fits"), fitting[1:]),
+        _some(tr("Ignored"), () if known is None else known.ignored),
+        _some(tr("Folded"), [f"{count} × {way}" for way, count in about.folded.items()]),
+        _some(tr("Class names"), () if known is None else known.class_names),
     ]  # fmt: skip
     return [row for row in rows if row[1]]
 
 
-def _some(label: str, names: list[str]) -> tuple[str, str, str]:
-    more = tr(" and {count} more", count=len(names) - _FEW) if len(names) > _FEW else ""
-    return label, ", ".join(names[:_FEW]) + more, "\n".join(names[:60])
+def _some(label: str, names: Sequence[str]) -> tuple[str, str, str]:
+    rest = len(names) - _MAX_NAMES
+    more = tr(" and {count} more", count=rest) if rest > 0 else ""
+    return label, ", ".join(names[:_MAX_NAMES]) + more, "\n".join(names[:_MAX_IN_TOOLTIP])
 
 
-def _layer(row: Mapping[str, Any]) -> list[Cell]:
-    shape = " × ".join(map(str, row["shape"]))
+def _layer(row: LayerRow) -> list[Cell]:
+    shape = " × ".join(map(str, row.shape))
     return [
-        Cell(row["path"] or "–"),
-        Cell(row["kind"]),
+        Cell(row.path or "–"),
+        Cell(tr(row.kind)),
         Cell(shape),
-        Cell(grouped(row["numbers"]), float(row["numbers"])),
+        Cell(grouped(row.numbers), float(row.numbers)),
     ]

@@ -1,11 +1,10 @@
-"""Pages to read: the shortcuts, and how every preprocessing did."""
+"""Pages with a table: the shortcuts, and how well every preprocessing did."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QDialog,
     QPushButton,
@@ -14,8 +13,9 @@ from PySide6.QtWidgets import (
 )
 
 from bdshift.text import figure
-from bdshift_gui.actions import ENTRIES, Actions
+from bdshift_gui.action import all_actions
 from bdshift_gui.i18n import tr
+from bdshift_gui.menus import shortcut_text
 from bdshift_gui.numbers import order_words, percent
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.tables import Cell, SmallTable
@@ -30,30 +30,28 @@ def _table(heads: list[str], rows: list[list[str]]) -> SmallTable:
     return table
 
 
-def shortcuts_page(actions: Actions, parent: QWidget) -> QDialog:
+def shortcuts_page(parent: QWidget) -> QDialog:
     """Every action that has a shortcut."""
-    native = QKeySequence.SequenceFormat.NativeText
-    rows = [
-        [actions[entry.key].text(), actions[entry.key].shortcut().toString(native)]
-        for entry in ENTRIES
-        if entry.shortcut
-    ]
+    rows = [[tr(one.text), shortcut_text(one)] for one in all_actions() if one.shortcut]
     rows += [
-        [tr("Scatter: select one, add, toggle, remove"), "Click, Shift, Ctrl, Alt"],
+        [
+            tr("Scatter: select one, add, toggle, remove"),
+            tr("Click, Shift+click, Ctrl+click, Alt+click"),
+        ],
         [tr("Scatter: select many"), tr("drag")],
-        [tr("Scatter: zoom, move"), tr("wheel, middle button")],
+        [tr("Scatter: zoom, pan"), tr("wheel, middle button")],
     ]
     dialog = QDialog(parent)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.setWindowTitle(tr("Shortcuts"))
+    dialog.setWindowTitle(tr("Keyboard shortcuts"))
     dialog.resize(640, 560)
     QVBoxLayout(dialog).addWidget(_table([tr("action"), tr("keys")], rows))
     return dialog
 
 
 class RankingPage(QDialog):
-    """Every preprocessing that was tried, the chosen one first; ``chosen`` carries another one's
-    normalization, as `parse_normalization` reads it, to scan again with.
+    """Every preprocessing that was tried, the chosen one first; ``chosen`` carries the
+    normalization of another one, as `parse_normalization` reads it, for another scan.
     """
 
     chosen = Signal(str)
@@ -61,14 +59,14 @@ class RankingPage(QDialog):
     def __init__(self, audit: Audit, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Preprocessings tried"))
+        self.setWindowTitle(tr("Preprocessing ranking"))
         self.resize(680, 480)
         column = QVBoxLayout(self)
         lead = Text("muted")
         lead.show_text(
             tr(
-                "The first is used. Accuracy decides; where it cannot tell two apart, the "
-                "statistics that the first batch norm kept from training do."
+                "The first one is used. Accuracy decides; ties are broken by the training "
+                "statistics in the first batch norm."
             )
         )
         column.addWidget(lead)
@@ -84,7 +82,7 @@ class RankingPage(QDialog):
         for trial in audit.trials:
             p = trial.preprocessing
             self._names.append(p.normalization.spec)
-            details = trial.architecture.rpartition(": ")[2]  # of a rebuilt one, what differs
+            details = trial.architecture.rpartition(": ")[2]  # if rebuilt, what differs
             other = "" if trial.architecture == chosen else f" · {details}"
             rows.append(
                 [

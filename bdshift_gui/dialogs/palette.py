@@ -1,24 +1,27 @@
-"""Search everything the window can do, by a few letters."""
+"""The command palette: find anything the window can do, by a few letters."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout
 
-from bdshift_gui.actions import ENTRIES, Actions
+from bdshift_gui.action import Action, all_actions
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.menus import shortcut_text
 
 
 class Palette(QDialog):
-    """Type, arrow, Enter."""
+    """Type, arrow, Enter. ``without`` is the action that opens it, which is left out."""
 
-    def __init__(self, actions: Actions, parent: QWidget) -> None:
-        super().__init__(parent)
+    def __init__(self, context: Context, without: Action) -> None:
+        super().__init__(context.ask.parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Find an action"))
         self.resize(460, 360)
-        self._actions = actions
+        self._context = context
+        self._all = [one for one in all_actions() if one.menu is not None and one is not without]
         column = QVBoxLayout(self)
         self.field, self.list = QLineEdit(), QListWidget()
         self.field.setPlaceholderText(tr("What do you want to do?"))
@@ -34,16 +37,13 @@ class Palette(QDialog):
     def _fill(self, text: str) -> None:
         self.list.clear()
         words = text.casefold().split()
-        for entry in ENTRIES:
-            action = self._actions[entry.key]
-            name = action.text()
-            if entry.key != "palette" and all(
-                word in f"{name} {entry.text}".casefold() for word in words
-            ):
-                keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        for number, one in enumerate(self._all):
+            name = tr(one.text)
+            if all(word in f"{name} {one.text}".casefold() for word in words):
+                keys = shortcut_text(one)
                 item = QListWidgetItem(f"{name}    {keys}" if keys else name)
-                item.setData(Qt.ItemDataRole.UserRole, entry.key)
-                if not action.isEnabled():
+                item.setData(Qt.ItemDataRole.UserRole, number)
+                if not one.enabled(self._context.state):
                     item.setFlags(Qt.ItemFlag.NoItemFlags)
                 self.list.addItem(item)
         self.list.setCurrentRow(0)
@@ -52,7 +52,7 @@ class Palette(QDialog):
         item = self.list.currentItem()
         if item is not None and item.flags() & Qt.ItemFlag.ItemIsEnabled:
             self.accept()
-            self._actions[item.data(Qt.ItemDataRole.UserRole)].trigger()
+            self._context.do(self._all[item.data(Qt.ItemDataRole.UserRole)])
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:

@@ -1,4 +1,4 @@
-"""Which of the models in one file is meant."""
+"""Choose one of the models in a file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QListWidget, QWidget
 
-from bdshift_gui.dialogs.asking import Asking
+from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import tr
 
 
-class WhichModelDialog(Asking):
+class WhichModelDialog(QuestionDialog):
     """``chosen`` carries `ScanSettings.weights`."""
 
     chosen = Signal(str)

@@ -12,7 +12,7 @@ from bdshift.jobs import JobContext
 from bdshift_gui.jobs.events import Event, Failed, Finished, Job, Stopped
 from bdshift_gui.jobs.worker import WindowJob, Worker
 
-_STACK = 16 * 1024 * 1024  # QThread's own is too small for BLAS on some systems
+_STACK = 16 * 1024 * 1024  # QThread's default is too small for BLAS on some systems
 _PATIENCE_MS = 5000
 
 
@@ -44,7 +44,7 @@ class JobController(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether a job runs."""
+        """Whether a job is running."""
         return self._job is not None
 
     def start(
@@ -55,8 +55,8 @@ class JobController(QObject):
         *,
         keeps: bool = False,
     ) -> None:
-        """Start a job; ``done`` gets its result, in the window's thread. If it ``keeps`` what it
-        has until then, also when it was canceled. Only when not `busy`.
+        """Start a job; ``done`` gets its result, on the GUI thread. If the job ``keeps`` what it
+        has so far, ``done`` gets that even after a cancel. Only when not `busy`.
         """
         assert self._job is None, "one job at a time: the actions are off while one runs"
         self._job = Job(next(self._numbers), name, run, keeps)
@@ -74,7 +74,7 @@ class JobController(QObject):
     @Slot(object)
     def _receive(self, event: Event) -> None:
         if self._job is None or event.job != self._job.id:
-            return  # of a job that was given up
+            return  # from a job that was abandoned
         if not isinstance(event, (Finished, Failed, Stopped)):
             self.happened.emit(event)
             return
@@ -84,7 +84,7 @@ class JobController(QObject):
         self.ended.emit(event)
 
     def close(self) -> bool:
-        """Cancel, and end the thread. False if the job does not stop in five seconds."""
+        """Cancel, and end the thread. False if the job does not stop within five seconds."""
         self.cancel()
         self._job = None
         self._thread.quit()

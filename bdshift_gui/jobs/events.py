@@ -1,4 +1,4 @@
-"""What travels between the window and its worker: frozen records, nothing shared."""
+"""What the window and its worker send each other: frozen records, nothing shared."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from typing import Any, Literal
 
 from bdshift.errors import BdshiftError
 from bdshift.jobs import Figures, JobContext
+from bdshift.words import Sentence
+
+Cause = Literal["memory", "architecture", "several"]
+"""Failures for which a remedy can be offered: memory ran out, the architecture is not known, or the
+file holds several models.
+"""
 
 
-def sentence(error: BaseException) -> str:
-    """An error as one sentence: what the user can meet in words, a fault by its name."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error) if isinstance(error, BdshiftError) else f"{type(error).__name__}: {error}"
+def sentence_of(error: BaseException) -> Sentence:
+    """An error as one sentence: one meant for users in its own words, an internal one by name."""
+    if isinstance(error, BdshiftError):
+        return error.sentence
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return Sentence("{path}: {reason}", {"path": error.filename, "reason": error.strerror})
+    values = {"kind": type(error).__name__, "text": str(error)}
+    return Sentence("internal error: {kind}: {text}", values)
 
 
 @dataclass(frozen=True)
 class Job:
-    """Something to do: ``run`` is called on the worker with the job's context. What it returns
-    after it was canceled counts only if it ``keeps`` what it has until then.
+    """A unit of work: ``run`` is called on the worker with the job's context. What it returns after
+    a cancel counts only if it ``keeps`` what it has so far.
     """
 
     id: int
@@ -31,16 +40,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """Of the job ``job``; events of other jobs than the current one are dropped."""
+    """An event of the job ``job``; events of any but the current job are dropped."""
 
     job: int
 
 
 @dataclass(frozen=True)
 class Progressed(Event):
-    """``done`` of ``total``; ``left`` is the estimated seconds to go, None if it cannot be said."""
+    """``done`` of ``total``; ``left`` is the estimated time left in seconds, None if unknown."""
 
-    stage: str
+    stage: Sentence
     done: int
     total: int
     unit: str
@@ -49,38 +58,41 @@ class Progressed(Event):
 
 @dataclass(frozen=True)
 class Noted(Event):
-    """A sentence for the log."""
+    """Something for the log."""
 
-    text: str
+    sentence: Sentence
 
 
 @dataclass(frozen=True)
 class Stepped(Event):
-    """Figures of a step, to be drawn as they come."""
+    """The figures of a step, to be drawn as they arrive."""
 
     figures: Figures
 
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """With the job's result."""
+    """The job finished, with its result."""
 
     result: Any
 
 
 @dataclass(frozen=True)
 class Failed(Event):
-    """``text`` is one sentence; ``details`` to copy; ``cause`` where something can be
-    offered: memory ran out, the architecture is not known, or the file holds several models, which
-    are the ``choices``.
+    """The job failed.
+
+    Attributes:
+        sentence: what went wrong, for the user; ``details`` are there to be copied.
+        cause: the kind of failure, if a remedy can be offered.
+        choices: the models, if a file holds several.
     """
 
-    text: str
+    sentence: Sentence
     details: str
-    cause: Literal["memory", "architecture", "several"] | None = None
+    cause: Cause | None = None
     choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Stopped(Event):
-    """Canceled, as was asked."""
+    """The job was canceled, as requested."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import traceback
-from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from bdshift.errors import BdshiftError, SeveralModels, UnknownArchitecture
 from bdshift.jobs import Canceled, Event, Figures, JobContext, Note, Progress
+from bdshift.words import Sentence
 from bdshift_gui.jobs.events import (
+    Cause,
     Failed,
     Finished,
     Job,
@@ -18,25 +19,25 @@ from bdshift_gui.jobs.events import (
     Progressed,
     Stepped,
     Stopped,
-    sentence,
+    sentence_of,
 )
 
 _INTERVAL = 1 / 15  # seconds between two progress events
 
 
 class WindowJob(JobContext):
-    """Reports to the window, at most fifteen times a second, and always the end of a stage."""
+    """Reports progress to the window at most fifteen times a second, and always a stage's end."""
 
     def __init__(self, worker: Worker, job: int) -> None:
         super().__init__()
         self._worker, self._job = worker, job
-        self._stage = ""
+        self._stage: Sentence | None = None
         self._began = self._sent = 0.0
 
     def report(self, event: Event) -> None:
-        """Called on the worker's thread."""
+        """Called on the worker thread."""
         if isinstance(event, Note):
-            self._worker.event_happened.emit(Noted(self._job, event.text))
+            self._worker.event_happened.emit(Noted(self._job, event.sentence))
         elif isinstance(event, Figures):
             self._worker.event_happened.emit(Stepped(self._job, event))
         else:
@@ -59,13 +60,13 @@ class WindowJob(JobContext):
 
 
 class Worker(QObject):
-    """Lives on the worker thread. `event_happened` is its only way out."""
+    """Lives on the worker thread. `event_happened` is its only output."""
 
     event_happened = Signal(object)
 
     @Slot(object, object)
     def run(self, job: Job, context: WindowJob) -> None:
-        """Run a job to its end, whatever the end is."""
+        """Run a job and emit how it ended."""
         try:
             context.raise_if_canceled()
             result = job.run(context)
@@ -74,20 +75,21 @@ class Worker(QObject):
         except Canceled:
             self.event_happened.emit(Stopped(job.id))
         except BdshiftError as error:
-            cause: Any = None
+            cause: Cause | None = None
             choices: tuple[str, ...] = ()
             if isinstance(error, UnknownArchitecture):
                 cause = "architecture"
             elif isinstance(error, SeveralModels):
                 cause, choices = "several", error.names
             self.event_happened.emit(
-                Failed(job.id, str(error), traceback.format_exc(), cause, choices)
+                Failed(job.id, error.sentence, traceback.format_exc(), cause, choices)
             )
         except Exception as error:  # a job must never take the thread down
             from bdshift.devices import is_out_of_memory
 
-            text = sentence(error)
-            cause = "memory" if is_out_of_memory(error) else None
-            self.event_happened.emit(Failed(job.id, text, traceback.format_exc(), cause))
+            found, cause = sentence_of(error), None
+            if is_out_of_memory(error):
+                found, cause = Sentence("Out of memory."), "memory"
+            self.event_happened.emit(Failed(job.id, found, traceback.format_exc(), cause))
         else:
             self.event_happened.emit(Finished(job.id, result))

@@ -1,1 +1,1 @@
-"""One view a file: renders the session and the selection, and asks for changes by signals."""
+"""One view per file; every view here is shown (`bdshift_gui.view`)."""

@@ -1,29 +1,36 @@
-"""How the top K of the shift agree with the top K of TAC, for every K; and the top K themselves."""
+"""How well the top K by shift and by TAC agree, for every K; and the top K themselves."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QPushButton, QSpinBox
 
 from bdshift.text import one_line
+from bdshift.words import words
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import percent
-from bdshift_gui.selection import Selection
 from bdshift_gui.session import State
+from bdshift_gui.view import View, view
 from bdshift_gui.widgets.plot import PlotCard, Table, small_font
 
 
-class AgreementView(PlotCard):
-    """``asked`` carries the top K neurons by shift, to be selected."""
+@view
+class AgreementView(PlotCard, View):
+    """A curve for each ranking; the top K by shift can be selected."""
 
-    asked = Signal(object)
+    key = "overlap"
+    area = "below"
+    place = 20
+    title_of_panel = words("Overlap", ja="重なり")
+    reads = ("audit", "tac", "selection.class_index")
 
-    def __init__(self) -> None:
-        super().__init__(self._rows)
-        self._state, self._selection = State(), Selection()
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, self._rows)
+        self._state = State()
         self._curves: dict[str, np.ndarray] = {}
         self.count = QSpinBox()
         self.count.setMinimum(1)
@@ -36,10 +43,12 @@ class AgreementView(PlotCard):
         self.plot.setMouseEnabled(False, False)
         self.plot.showGrid(y=True, alpha=0.25)
 
-    def show_state(self, state: State, selection: Selection) -> None:
+    def show_state(self, state: State) -> None:
         """Show the selected class's rankings."""
-        fresh = state.audit is not self._state.audit
-        self._state, self._selection = state, selection
+        before, self._state = self._state.audit, state
+        fresh = state.audit is not None and (
+            before is None or before.model is not state.audit.model
+        )
         if state.audit is not None:
             dim = state.audit.model.embedding_dim
             self.count.setMaximum(dim)
@@ -48,16 +57,16 @@ class AgreementView(PlotCard):
         self.redraw()
 
     def _order(self) -> np.ndarray:
-        state, index = self._state, self._selection.class_index
-        assert state.shifts is not None
-        return np.argsort(-state.shifts.shift[index], kind="stable")
+        state, index = self._state, self._state.selection.class_index
+        assert state.audit is not None
+        return np.argsort(-state.audit.shifts.shift[index], kind="stable")
 
     def redraw(self) -> None:
-        state, index = self._state, self._selection.class_index
+        state, index = self._state, self._state.selection.class_index
         self.select.setText(tr("Select the top K by shift"))
         self.count.setAccessibleName("K")
         self.plot.clear()
-        if state.audit is None or state.shifts is None or index is None:
+        if state.audit is None or index is None:
             return
         tac = state.tac
         if tac is None or tac.target != index:
@@ -68,7 +77,7 @@ class AgreementView(PlotCard):
         from bdshift.neurons.rankings import data_free_direction, overlap_curve
 
         shift, free = (
-            state.shifts.shift[index],
+            state.audit.shifts.shift[index],
             data_free_direction(state.audit.model.weight, index),
         )
         rankings = {tr("shift"): shift, "w − w̄": free, **method_rankings(state.audit, index)}
@@ -97,14 +106,17 @@ class AgreementView(PlotCard):
         self.label_axis("left", tr("overlap with TAC"))
         self.title.show_text(
             tr(
-                "Of the top {count} by shift, {shift} are among those by TAC; of w − w̄, {free}",
+                "{shift} of the top {count} by shift are also in the top {count} "
+                "by TAC; for w − w̄, {free}",
                 count=count, shift=percent(at[0]), free=percent(at[1]),
             )
         )  # fmt: skip
         self.describe(tr("Overlap with TAC"), self.title.text())
 
     def _pen(self, number: int) -> object:
-        """Of a curve: the shift, its ablation, then methods that purified, told by their dashes."""
+        """The pen of a curve: the shift, its ablation, then methods that purified, in different
+        colors and dashes.
+        """
         if number < 2:
             color = (self.theme.poisoned, self.theme.accent)[number]
             style = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine)[number]
@@ -115,8 +127,9 @@ class AgreementView(PlotCard):
         return pg.mkPen(colors[other % 3], width=1.5, style=styles[other // 3 % 3])
 
     def _select(self) -> None:
-        if self._selection.class_index is not None and self._state.shifts is not None:
-            self.asked.emit([int(k) for k in self._order()[: self.count.value()]])
+        if self._state.selection.class_index is not None:
+            top = self._order()[: self.count.value()].tolist()
+            self.context.selection.select_neurons(top)
 
     def _rows(self) -> Table:
         if not self._curves:

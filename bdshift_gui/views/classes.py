@@ -1,43 +1,57 @@
-"""One bar a class: the length of its shift, the line below which it is flagged; and a table."""
+"""One bar per class: a detector's score, and the line below which it is flagged; or a table."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QSignalBlocker, Qt
 from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTableView
 
+from bdshift.detect.rule import RULES, z_scores
 from bdshift.text import figure
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
-from bdshift_gui.numbers import percent
-from bdshift_gui.selection import Selection
 from bdshift_gui.session import State
+from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import plain
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.plot import PlotCard, Table, small_font
 
-_NAMED = 24  # so many classes have their names under the bars
-_VALUED = 16  # and so many their values above
+if TYPE_CHECKING:
+    from bdshift.audit import Audit
+    from bdshift.audit.facts import Judged
+
+_MAX_NAMES = 24  # classes whose names fit under the bars
+_MAX_FIGURES = 16  # classes whose values fit above them
 _BAR = 0.6
-_FIGURES = 22.0  # pixels of a line of figures and its gap
-_RULE = 78.0  # pixels of the rule beside its line
-_LOW = 110.0  # pixels of height under which an axis has room for a short name only
+_FIGURE_HEIGHT = 22.0  # pixels of a line of figures and the gap below it
+_RULE_WIDTH = 78.0  # pixels of the rule's label next to its line
+_MIN_HEIGHT_FOR_UNIT = 110.0  # pixels; below that, an axis has room only for a short name
 
 
-class ClassView(PlotCard):
-    """``class_chosen`` carries the index of a class that was clicked."""
+@view
+class ClassView(PlotCard, View):
+    """Every class with its score from a detector; a click selects one."""
 
-    class_chosen = Signal(int)
+    key = "classes"
+    area = "plots"
+    place = 10
+    reads = ("audit", "selection.class_index")
 
-    def __init__(self) -> None:
-        super().__init__(self._rows)
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, self._rows)
         self._state = State()
-        self._selection = Selection()
+        self.detector = QComboBox()
+        self.detector.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.detector.currentIndexChanged.connect(lambda _: self.redraw())
+        self.corner.addWidget(self.detector)
         self._order: NDArray[np.int64] = np.empty(0, np.int64)
         self.sort = Choices(("index", "value"))
-        self.show_as = Choices(("l2", "z", "table"))
+        self.show_as = Choices(("score", "z", "table"))
         self._top, self._low, self._count = 1.0, 0.0, 1
         self.view.setMinimumHeight(110)
         self.plot.vb.sigResized.connect(self._fit)
@@ -61,35 +75,49 @@ class ClassView(PlotCard):
         self.view.scene().sigMouseClicked.connect(self._clicked)
         self.view.scene().sigMouseMoved.connect(self._moved)
 
-    def show_state(self, state: State, selection: Selection) -> None:
-        """Show the norms of ``state``."""
-        self._state, self._selection = state, selection
+    def show_state(self, state: State) -> None:
+        """Show the scores of ``state``."""
+        self._state = state
+        self._offer_detectors()
         self.redraw()
 
+    def _offer_detectors(self) -> None:
+        judged = () if self._state.audit is None else self._state.audit.judged
+        now = max(0, self.detector.currentIndex())
+        with QSignalBlocker(self.detector):
+            self.detector.clear()
+            self.detector.addItems([tr(one.detector.label) for one in judged])
+            self.detector.setCurrentIndex(min(now, len(judged) - 1))
+        self.detector.setVisible(len(judged) > 1)
+        self.detector.setAccessibleName(tr("Detector"))
+
+    @property
+    def _judged(self) -> Judged:
+        assert self._state.audit is not None
+        return self._state.audit.judged[max(0, self.detector.currentIndex())]
+
     def _values(self) -> NDArray[np.float64]:
-        assert self._state.shifts is not None
-        assert self._state.verdict is not None
-        if self.show_as.now == "z":
-            return np.array([score.z for score in self._state.verdict.scores])
-        return self._state.shifts.l2
+        scores = self._judged.evidence.scores
+        return z_scores(scores) if self.show_as.now == "z" else scores
 
     def redraw(self) -> None:
         self.sort.label(
             tr("order:"),
             {"index": (tr("class"), tr("In the network's order.")),
-             "value": (tr("norm"), tr("The smallest first."))},
-        )  # fmt: skip
-        self.show_as.label(
-            "",
-            {"l2": ("L2", tr("Length of the shift to each class.")),
-             "z": ("z", tr("Standard deviations from the mean of all classes.")),
-             "table": (tr("table"), tr("The same as a table."))},
+             "value": (tr("value"), tr("Smallest first."))},
         )  # fmt: skip
         state = self._state
-        if state.audit is None or state.shifts is None or state.verdict is None:
+        if state.audit is None:
             return
+        detector = self._judged.detector
+        self.show_as.label(
+            "",
+            {"score": (tr(detector.score_label), tr(detector.score_help)),
+             "z": ("z", tr("Standard deviations from the mean of all classes.")),
+             "table": (tr("table"), tr("Show the scores as a table."))},
+        )  # fmt: skip
         self.title.show_text(self._finding())
-        self._model.show_state(state)
+        self._model.show_audit(state.audit)
         as_table = self.show_as.now == "table"
         self.table.setVisible(as_table)
         self.view.setVisible(not as_table)
@@ -99,19 +127,17 @@ class ClassView(PlotCard):
     def _draw(self, values: NDArray[np.float64]) -> None:
         state, theme, plot = self._state, self.theme, self.plot
         assert state.audit is not None
-        assert state.verdict is not None
         names, count = state.audit.images.class_names, len(values)
         by_value = self.sort.now == "value"
         self._order = np.argsort(values, kind="stable") if by_value else np.arange(count)
         shown = np.nan_to_num(values[self._order], posinf=np.nan)
         finite = np.isfinite(shown)
-        poisoned = np.isin(self._order, state.verdict.poisoned)
+        flagged = np.isin(self._order, self._judged.judgment.flagged)
         plot.clear()
-        few, wide = count <= _NAMED, max(_BAR, count / 250)  # at least some pixels
-        picked = self._order == (
-            -1 if self._selection.class_index is None else self._selection.class_index
-        )
-        for rows, color in ((finite & ~poisoned, theme.bar), (finite & poisoned, theme.poisoned)):
+        few, wide = count <= _MAX_NAMES, max(_BAR, count / 250)  # at least a few pixels
+        selected = state.selection.class_index
+        picked = self._order == (-1 if selected is None else selected)
+        for rows, color in ((finite & ~flagged, theme.bar), (finite & flagged, theme.poisoned)):
             for part, outline in ((rows & ~picked, None), (rows & picked, theme.text)):
                 if part.any():
                     pen = pg.mkPen(outline, width=1.5) if outline and few else pg.mkPen(None)
@@ -122,7 +148,7 @@ class ClassView(PlotCard):
                             brush=color, pen=pen,
                         )
                     )  # fmt: skip
-        self._draw_values(shown, finite, poisoned)
+        self._draw_values(shown, finite, flagged)
         self._draw_line()
         axis = plot.getAxis("bottom")
         axis.setHeight(36)
@@ -131,30 +157,32 @@ class ClassView(PlotCard):
             self.label_axis("bottom", "")
         else:
             axis.setTicks([[]] if by_value else None)
-            by_norm = tr("classes, the smallest first")
+            by_norm = tr("classes, smallest first")
             self.label_axis("bottom", by_norm if by_value else tr("class"))
         self._top = float(np.nanmax(shown, initial=0.0)) or 1.0
         self._low = float(np.nanmin(shown, initial=0.0))
         self._count = count
         self._fit()
-        self.describe(tr("Shift norms by class"), self.title.text())
+        self.describe(tr("Scores by class"), self.title.text())
 
     def _fit(self) -> None:
-        """Leave room for a line of figures above the bars, and for the rule to their right, however
-        small the plot is.
+        """Leave room for a line of figures above the bars, and for the rule's label to their right,
+        however small the plot is.
         """
-        right = min(0.4, _RULE / max(self.plot.vb.width(), 1.0)) * (self._count + 0.2)
+        right = min(0.4, _RULE_WIDTH / max(self.plot.vb.width(), 1.0)) * (self._count + 0.2)
         self.plot.setXRange(-0.6, self._count - 0.4 + right, padding=0.01)
-        low_plot = self.plot.vb.height() < _LOW
-        unit = "z" if self.show_as.now == "z" else "L2" if low_plot else tr("L2 of the shift")
-        self.label_axis("left", unit)
-        share = min(1.0, _FIGURES / max(self.plot.vb.height(), 1.0))
+        if self._state.audit is not None:
+            detector = self._judged.detector
+            low = self.plot.vb.height() < _MIN_HEIGHT_FOR_UNIT
+            unit = tr(detector.score_label if low else detector.unit)
+            self.label_axis("left", "z" if self.show_as.now == "z" else unit)
+        share = min(1.0, _FIGURE_HEIGHT / max(self.plot.vb.height(), 1.0))
         room = share * (self._top - self._low) / (1 - min(0.8, share))
-        low = self._low - room if self._low < 0 else 0.0
-        self.plot.setYRange(low, self._top + room, padding=0)
+        bottom = self._low - room if self._low < 0 else 0.0
+        self.plot.setYRange(bottom, self._top + room, padding=0)
 
     def _short(self, name: str, count: int) -> str:
-        """The name under a bar: broken at a gap where it is long, else cut."""
+        """The name under a bar: if too long, on two lines, each elided where it does not fit."""
         room = int(0.92 * self.plot.vb.width() / (count + 1))
         metrics, right = QFontMetrics(small_font()), Qt.TextElideMode.ElideRight
         fits = metrics.horizontalAdvance(name) <= room
@@ -162,12 +190,12 @@ class ClassView(PlotCard):
         return "\n".join(metrics.elidedText(one, right, room) for one in lines)
 
     def _draw_values(
-        self, shown: NDArray[np.float64], finite: NDArray[np.bool_], poisoned: NDArray[np.bool_]
+        self, shown: NDArray[np.float64], finite: NDArray[np.bool_], flagged: NDArray[np.bool_]
     ) -> None:
-        if len(shown) > _VALUED:
+        if len(shown) > _MAX_FIGURES:
             return
         for x in np.flatnonzero(finite):
-            color = self.theme.poisoned if poisoned[x] else self.theme.muted
+            color = self.theme.poisoned if flagged[x] else self.theme.muted
             anchor = (0.5, 1.0) if shown[x] >= 0 else (0.5, 0.0)
             label = pg.TextItem(figure(shown[x], "#.3g"), color=color, anchor=anchor)
             label.setFont(small_font())
@@ -175,54 +203,42 @@ class ClassView(PlotCard):
             self.plot.addItem(label)
 
     def _draw_line(self) -> None:
-        from bdshift.shift.verdict import threshold
-
-        state = self._state
-        assert state.shifts is not None
-        assert state.verdict is not None
-        line = threshold(state.shifts.l2, state.verdict.rule, state.beta)
+        judgment, detector = self._judged.judgment, self._judged.detector
+        scores = self._judged.evidence.scores
+        line = judgment.line if detector.low_is_suspicious else -judgment.line
         if self.show_as.now == "z":
-            usable = state.shifts.l2[np.isfinite(state.shifts.l2)]
+            usable = scores[np.isfinite(scores)]
             sigma = float(usable.std())
             line = (line - float(usable.mean())) / sigma if sigma else float("nan")
         if not np.isfinite(line):
             return
-        words = {
-            "grubbs": "p = 0.05",
-            "mad": "MAD = −3.5",
-            "paper": f"z = −{figure(state.beta, '.3g')}",
-        }[state.verdict.rule]
-        ink = self.theme.poisoned if state.verdict.poisoned else self.theme.muted
+        ink = self.theme.poisoned if judgment.flagged else self.theme.muted
         pen = pg.mkPen(ink, width=1.2, style=Qt.PenStyle.DashLine)
         self.plot.addItem(pg.InfiniteLine(line, 0, pen=pen))
-        label = pg.TextItem(words, color=ink, anchor=(0, 1))
-        label.setToolTip(tr("Below this line a class is flagged."))
+        label = pg.TextItem(judgment.rule.line_label, color=ink, anchor=(0, 1))
+        label.setToolTip(
+            tr("Below this line a class is flagged.") if detector.low_is_suspicious
+            else tr("Above this line a class is flagged.")
+        )  # fmt: skip
         label.setFont(small_font())
-        label.setPos(len(state.shifts.l2) - 0.5, line)
+        label.setPos(len(scores) - 0.5, line)
         self.plot.addItem(label)
 
     def _finding(self) -> str:
-        state = self._state
-        assert state.audit is not None
-        assert state.shifts is not None
-        assert state.verdict is not None
-        norms, names = state.shifts.l2, state.audit.images.class_names
-        order = [i for i in np.argsort(norms).tolist() if np.isfinite(norms[i])]
-        if len(order) < 2:
-            return tr("Shift norms by class")
+        """What the bars show, in a few words."""
+        assert self._state.audit is not None
+        names, flagged = self._state.audit.images.class_names, self._judged.judgment.flagged
+        scores = self._judged.evidence.scores
+        order = [i for i in np.argsort(scores).tolist() if np.isfinite(scores[i])]
+        if len(flagged) > 1:
+            return tr("{count:|class stands|classes stand} out", count=len(flagged))
+        if not flagged or len(order) < 2:
+            return tr("None of the {count:|class|classes} stands out", count=len(scores))
         first, second = order[:2]
-        if len(state.verdict.poisoned) > 1:
-            return tr(
-                "{count} classes are reached by unusually small shifts",
-                count=len(state.verdict.poisoned),
-            )
-        if first in state.verdict.poisoned:
-            less = 1 - norms[first] / norms[second]
-            return tr(
-                "“{name}” needs {less} less shift than any other class",
-                name=names[first], less=percent(less, 0),
-            )  # fmt: skip
-        return tr("All {count} classes need shifts of like length", count=len(norms))
+        if flagged[0] != first:
+            return tr("“{name}” stands out", name=names[flagged[0]])
+        less = 1 - float(scores[first] / scores[second]) if scores[second] else 0.0
+        return tr(self._judged.detector.short, name=names[first], less=less)
 
     def _class_at(self, scene_point: object) -> int | None:
         place = self.plot.vb.mapSceneToView(scene_point)
@@ -233,52 +249,53 @@ class ClassView(PlotCard):
     def _clicked(self, event: object) -> None:
         index = self._class_at(event.scenePos())  # type: ignore[attr-defined]
         if index is not None:
-            self.class_chosen.emit(index)
+            self.context.selection.select_class(index)
 
     def _moved(self, place: object) -> None:
-        index = self._class_at(place)
-        state = self._state
-        if index is None or state.audit is None or state.shifts is None or state.verdict is None:
+        index, audit = self._class_at(place), self._state.audit
+        if index is None or audit is None:
             self.view.setToolTip("")
             return
-        score = state.verdict.scores[index]
-        about = (
-            f"{index} {state.audit.images.class_names[index]}\n"
-            f"L2 {figure(state.shifts.l2[index])}\n"
-            f"z {figure(score.z, '.2f')}   MAD {figure(score.mad, '.2f')}   "
-            f"p {figure(score.grubbs_p, '.2g')}"
-        )
+        heads = self._model.head()[2:]
+        values = self._model.rows[index][2:]
+        figures = [f"{head} {figure(value)}" for head, value in zip(heads, values, strict=True)]
+        about = "\n".join([f"{index} {audit.images.class_names[index]}", *figures])
         self.view.setToolTip(plain(about))
 
     def _row_chosen(self, index: QModelIndex) -> None:
-        self.class_chosen.emit(index.row())
+        self.context.selection.select_class(index.row())
 
     def _rows(self) -> Table:
         return [self._model.head(), *self._model.rows]
 
 
 class ClassTable(QAbstractTableModel):
-    """Index, name, norm and scores of each class."""
+    """Index and name of each class, its score by each detector, and every rule's statistic."""
 
     def __init__(self, parent: ClassView) -> None:
         super().__init__(parent)
-        self.rows: list[tuple[int, str, float, float, float, float]] = []
+        self.rows: list[tuple[Any, ...]] = []
+        self._scores: list[str] = []
 
     def head(self) -> list[str]:
         """Names of the columns."""
-        return ["", tr("class"), "L2", "z", "MAD", tr("p (Grubbs)")]
+        first, *others = self._scores or [""]
+        rules = [tr(kind.column) for kind in RULES.kinds()]
+        return ["", tr("class"), first, *rules, *others]
 
-    def show_state(self, state: State) -> None:
-        """Take the figures of ``state``."""
-        assert state.audit is not None
-        assert state.shifts is not None
-        assert state.verdict is not None
+    def show_audit(self, audit: Audit) -> None:
+        """Show the figures of an audit."""
+        first, *others = audit.judged
+        columns = [
+            first.evidence.scores,
+            *(first.judgment.statistics[name] for name in RULES),
+            *(one.evidence.scores for one in others),
+        ]
         self.beginResetModel()
+        self._scores = [tr(one.detector.score_label) for one in audit.judged]
         self.rows = [
-            (i, name, float(state.shifts.l2[i]), score.z, score.mad, score.grubbs_p)
-            for i, (name, score) in enumerate(
-                zip(state.audit.images.class_names, state.verdict.scores, strict=True)
-            )
+            (i, name, *(float(values[i]) for values in columns))
+            for i, name in enumerate(audit.images.class_names)
         ]
         self.endResetModel()
 
@@ -286,7 +303,7 @@ class ClassTable(QAbstractTableModel):
         return len(self.rows)
 
     def columnCount(self, parent: object = None) -> int:
-        return 6
+        return len(self.head())
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> object:
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:

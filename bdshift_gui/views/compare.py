@@ -1,11 +1,10 @@
-"""Any two models of an audit beside each other: figures, classes, neurons, changed images."""
+"""Any two models of an audit side by side: figures, classes, neurons, changed images."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
@@ -18,16 +17,20 @@ from PySide6.QtWidgets import (
 )
 
 from bdshift.text import figure
+from bdshift_gui.actions.compare import CLOSE_COMPARE
+from bdshift_gui.actions.export import EXPORT_TABLE
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.models import measured_on, name_of
 from bdshift_gui.numbers import percent
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
-from bdshift_gui.views.runs import measured_on, name_of
+from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, Text
 from bdshift_gui.widgets.changed_images import ChangedImages
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.neuron_plot import NeuronPlot
-from bdshift_gui.widgets.outcome_bars import Outcome, OutcomeBars
+from bdshift_gui.widgets.outcome_bars import ModelFigures, OutcomeBars
 from bdshift_gui.widgets.paired_bars import PairedBars
 from bdshift_gui.widgets.tables import Cell, SmallTable
 
@@ -36,46 +39,47 @@ if TYPE_CHECKING:
     from bdshift.audit.comparison import Comparison
 
 
-class CompareView(QWidget):
-    """``sides_chosen`` carries the numbers of two models; ``asked`` what else is wanted:
-    "close_compare" or "export_table".
-    """
+@view
+class CompareView(QWidget, View):
+    """Replaces the plots while two models are compared."""
 
-    sides_chosen = Signal(int, int)
-    asked = Signal(str)
+    key = "compare"
+    area = "page"
+    place = 10
+    reads = ("original", "comparing", "job")
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context) -> None:
         super().__init__()
+        self._context = context
         self.setObjectName("plain")
-        self._state = State()
         self.sides = QComboBox(), QComboBox()
         self._rendering = False
         for box in self.sides:
             box.currentIndexChanged.connect(self._chosen)
         self._between = QLabel("→")
         self.close_button = QPushButton()
-        self.close_button.clicked.connect(lambda: self.asked.emit("close_compare"))
+        self.close_button.clicked.connect(lambda: context.do(CLOSE_COMPARE))
         self.finding = Text()
         head = QHBoxLayout()
         head.addWidget(self.sides[0], 1)
         head.addWidget(self._between)
         head.addWidget(self.sides[1], 1)
         head.addWidget(self.close_button)
-        self._all, self.outcomes = Card(), OutcomeBars()
+        self._all, self.outcomes = Card(), OutcomeBars(context)
         self._all.title.setWordWrap(False)
         self.table = SmallTable(sortable=True)
         self.table.setMinimumHeight(110)
         self.export = QPushButton()
-        self.export.clicked.connect(lambda: self.asked.emit("export_table"))
+        self.export.clicked.connect(lambda: context.do(EXPORT_TABLE))
         self.what = Choices(("table", "plot"))
         self._all.corner.addWidget(self.what)
         self._all.corner.addWidget(self.export)
         self._all.body.addWidget(self.table)
-        self.bars, self.images = PairedBars(), ChangedImages()
-        self.neurons = NeuronPlot(), NeuronPlot()
+        self.bars, self.images = PairedBars(context), ChangedImages()
+        self.neurons = NeuronPlot(context), NeuronPlot(context)
         grid = QGridLayout()
         grid.setSpacing(8)
-        self._place = QStackedLayout()  # one of the two
+        self._place = QStackedLayout()  # shows one of the two
         for card, what in ((self._all, self.what), (self.outcomes, self.outcomes.what)):
             self._place.addWidget(card)
             what.chosen.connect(self._choose)
@@ -96,25 +100,29 @@ class CompareView(QWidget):
         column.addLayout(grid, 1)
 
     def paint(self, theme: Theme) -> None:
-        """Take the theme's colors."""
+        """Apply the theme's colors."""
         for plot in (self.bars, self.outcomes, *self.neurons):
             plot.paint(theme)
 
     def _choose(self, what: str) -> None:
-        """The table of all models, or their bars."""
+        """Show the table of all models, or their bars."""
         for choices in (self.what, self.outcomes.what):
             choices.choose(what)
         self._place.setCurrentWidget(self._all if what == "table" else self.outcomes)
 
+    def wants_page(self, state: State) -> bool:
+        """While two models are compared."""
+        return state.comparing is not None
+
     def show_state(self, state: State) -> None:
         """Show the two models that are compared."""
-        self._state = state
         if state.original is None or state.comparing is None:
             return
         from bdshift.audit.comparison import compare
 
-        self.close_button.setText(tr("Back to the audit"))
-        self.export.setText(tr("Export the table…"))
+        self.close_button.setText(tr(CLOSE_COMPARE.text))
+        self.export.setText(tr(EXPORT_TABLE.text))
+        self.export.setEnabled(EXPORT_TABLE.enabled(state))
         self._fill_sides(state.original, state.comparing)
         found = compare(state.original, *state.comparing)
         self.finding.show_text(_finding(found))
@@ -124,14 +132,15 @@ class CompareView(QWidget):
         self.images.show_comparison(found)
 
     def heightForWidth(self, width: int) -> int:
-        """The least: in a scroll area, which asks for it, the plots take what is there."""
+        """The minimum: the scroll area asks for it, and the plots take whatever room there is."""
         layout = self.layout()
         assert layout is not None
         return layout.totalMinimumHeightForWidth(width)
 
     def _fill_sides(self, audit: Audit, numbers: tuple[int, int]) -> None:
         self._rendering = True
-        names = [tr("original"), *(f"{i} · {name_of(r)}" for i, r in enumerate(audit.runs, 1))]
+        made = enumerate(audit.purifications, 1)
+        names = [name_of(None), *(f"{i} · {name_of(one)}" for i, one in made)]
         tips = (tr("The first of the two models."), tr("The second of the two models."))
         for box, number, tip in zip(self.sides, numbers, tips, strict=True):
             box.clear()
@@ -142,33 +151,32 @@ class CompareView(QWidget):
         self._rendering = False
 
     def _chosen(self) -> None:
-        if not self._rendering:  # told by us, not by the user
+        if not self._rendering:  # else we changed it ourselves
             first, second = (box.currentIndex() for box in self.sides)
-            self.sides_chosen.emit(first, second)
+            self._context.session.update(comparing=(first, second))
 
     def _fill_table(self, audit: Audit) -> None:
-        from bdshift.report.comparison_report import runs_table
+        from bdshift.report.comparison_report import models_table
 
         heads = [tr("model"), "ACC", "ASR", "RA", "DER", tr("norm"), "z"]
         words = {"table": (tr("table"), ""), "plot": (tr("plot"), "")}
         for choices in (self.what, self.outcomes.what):
             choices.label("", words)
-        cells, outcomes = [], []
-        for row in runs_table(audit):
-            run = audit.runs[row["number"] - 1] if row["number"] else None
-            name = f"{row['number']} · {name_of(run)}" if run is not None else name_of(None)
-            about = "" if run is None else f"{run.run.method}\n{measured_on(run)}"
-            shares = [Cell(percent(row[key]), row[key]) for key in ("acc", "asr", "ra")]
-            if row["acc"] is not None:
-                outcomes.append(Outcome(name, row["acc"], row["asr"], row["der"]))
+        cells, models = [], []
+        for row in models_table(audit):
+            made = audit.purifications[row.number - 1] if row.number else None
+            name = name_of(made) if made is None else f"{row.number} · {name_of(made)}"
+            about = "" if made is None else f"{made.result.method}\n{measured_on(made)}"
+            models.append(ModelFigures(name, row.acc, row.asr, row.der))
             cells.append([
-                Cell(name, float(row["number"]), about), *shares,
-                Cell(figure(row["der"], ".3f"), row["der"]),
-                Cell(figure(row["norm"], "#.3g"), row["norm"]),
-                Cell(figure(row["z"], ".2f"), row["z"]),
+                Cell(name, float(row.number), about),
+                *(Cell(percent(value), value) for value in (row.acc, row.asr, row.ra)),
+                Cell(figure(row.der, ".3f"), row.der),
+                Cell(figure(row.norm, "#.3g"), row.norm),
+                Cell(figure(row.z, ".2f"), row.z),
             ])  # fmt: skip
         self.table.show_rows(heads, cells)
-        self.outcomes.show_outcomes(outcomes)
+        self.outcomes.show_models(models)
         self._all.title.show_text(tr("All models of this audit"))
 
     def _fill_bars(self, found: Comparison) -> None:
@@ -176,7 +184,7 @@ class CompareView(QWidget):
         first, second = found.measured
         if first is not None and second is not None:
             values["accuracy"] = (np.array(first.by_class), np.array(second.by_class))
-        names = name_of(found.a.run), name_of(found.b.run)
+        names = name_of(found.a.purification), name_of(found.b.purification)
         if names[0] == names[1]:
             names = f"{found.a.number} · {names[0]}", f"{found.b.number} · {names[1]}"
         self.bars.show_values(values, found.audit.images.class_names, names, found.target)
@@ -198,15 +206,21 @@ class CompareView(QWidget):
             there = len(x) == len(y)
             plot.show_points(
                 x, y if there else np.zeros(0), chosen if there else np.zeros(0, dtype=bool),
-                flagged=target in side.audit.verdict.poisoned,
+                flagged=target in side.audit.finding.classes,
             )  # fmt: skip
             if there:
                 plot.fit(_span(xs), _span(ys))
             name = found.audit.images.class_names[target]
             plot.title.show_text(
-                tr("{model}: shift toward “{name}”", model=name_of(side.run), name=name)
+                tr(
+                    "{model}: shift toward “{name}”",
+                    model=name_of(side.purification),
+                    name=name,
+                )
             )
-            plot.title.setToolTip(tr("Marked are the neurons that hold half of the first's shift."))
+            plot.title.setToolTip(
+                tr("The neurons that account for half of the first model's shift are marked.")
+            )
             plot.label_axis(
                 "bottom", tr("TAC, mean |φ(x+δ) − φ(x)|") if found.tacs else tr("mean activation φ")
             )
@@ -219,13 +233,15 @@ def _span(values: list[np.ndarray]) -> tuple[float, float]:
 
 
 def _finding(found: Comparison) -> str:
-    """What became of it, in a sentence or two."""
+    """What changed, in a sentence or two."""
     first, second = found.measured
     target = found.target
     names = found.audit.images.class_names
     parts = []
     if not found.comparable:
-        parts.append(tr("Not measured alike (class, trigger, images): ACC and ASR do not compare."))
+        parts.append(
+            tr("Measured differently (class, trigger or images): ACC and ASR are not comparable.")
+        )
     elif first is not None and second is not None:
         parts.append(
             tr("Clean accuracy {before} → {after}.", before=percent(first.acc),
@@ -237,14 +253,14 @@ def _finding(found: Comparison) -> str:
                    after=percent(second.asr))
             )  # fmt: skip
         else:
-            parts.append(tr("No trigger is known, so attack success cannot be told."))
+            parts.append(tr("No trigger is known, so attack success cannot be measured."))
         if found.der is not None:
             parts.append(tr("DER {value}.", value=figure(found.der, ".3f")))
     norms = [figure(float(one.audit.shifts.l2[target]), "#.3g") for one in (found.a, found.b)]
     parts.append(
-        tr("The way to “{name}” is {before} → {after} long.", name=names[target], before=norms[0],
+        tr("Shift norm to “{name}”: {before} → {after}.", name=names[target], before=norms[0],
            after=norms[1])
     )  # fmt: skip
-    if target in found.b.audit.verdict.poisoned:
+    if target in found.b.audit.finding.classes:
         parts.append(tr("The scan still flags it."))
     return " ".join(parts)

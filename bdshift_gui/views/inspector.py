@@ -1,49 +1,56 @@
-"""One neuron, or all that are selected: what excites them, how their activation lies, what the head
-makes of them; and what a cut of the selected ones would do.
+"""One neuron, or all that are selected: what excites them, how active they are, how the head uses
+them; and what cutting the selected ones would do.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from bdshift.text import figure
+from bdshift_gui.actions.select_neurons import NEXT, PREVIOUS
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import percent
-from bdshift_gui.selection import Selection
 from bdshift_gui.session import CutView, State
+from bdshift_gui.tasks.measuring import look
 from bdshift_gui.theme import LIGHT, Theme
+from bdshift_gui.view import View, view
 from bdshift_gui.widgets.activations import Activations
-from bdshift_gui.widgets.card import Card, Rows, Text
+from bdshift_gui.widgets.card import Card, KeyValueRows, Text
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.head_weights import HeadWeights
 from bdshift_gui.widgets.thumbs import Thumbs
 
-_SHOWN = 12  # thumbnails prepared; as many as fit are seen
-_STAYS, _GONE = 0.8, 0.1  # attack success: share of before it stays above, or falls below
-_CLASSES = 12  # classes named that a cut changes: the worst
+_MAX_THUMBNAILS = 12  # prepared; as many as fit are shown
+_STAYS, _GONE = 0.8, 0.1  # attack success: stays above this share of before; gone below this
+_MAX_CLASSES = 12  # classes listed that a cut changes: the worst
 
 
-class InspectorView(Card):
-    """``stepped`` asks for the next (+1) or previous (−1) selected neuron, ``look_asked`` for the
-    maps of neurons over so many images.
-    """
+@view
+class InspectorView(Card, View):
+    """Shows all there is to see about the selected neurons."""
 
-    stepped = Signal(int)
-    look_asked = Signal(object, int)
+    key = "inspector"
+    area = "inspector"
+    place = 10
+    reads = (
+        "audit", "tac", "cut", "maps", "selection.class_index", "selection.neurons",
+        "selection.primary",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context) -> None:
         super().__init__()
+        self._context = context
         self._theme: Theme = LIGHT
-        self._state, self._selection = State(), Selection()
+        self._state = State()
         self._place = Text("muted", wrap=False)
         self._back, self._on = QToolButton(), QToolButton()
-        for button, word, step in ((self._back, "‹", -1), (self._on, "›", 1)):
+        for button, word, one in ((self._back, "‹", PREVIOUS), (self._on, "›", NEXT)):
             button.setObjectName("choice")
             button.setText(word)
-            button.clicked.connect(lambda _=False, step=step: self.stepped.emit(step))
+            button.clicked.connect(lambda _=False, one=one: context.do(one))
         self.scope = Choices(("one", "all"))
         self.scope.chosen.connect(self._redraw)
         for part in (self._back, self._place, self._on, self.scope):
@@ -70,27 +77,27 @@ class InspectorView(Card):
         inside = QVBoxLayout(self._cut)
         inside.setContentsMargins(8, 6, 8, 6)
         inside.setSpacing(2)
-        self._cut_title, self._cut_rows, self._cut_finding = Text("title"), Rows(), Text()
+        self._cut_title, self._cut_rows, self._cut_finding = Text("title"), KeyValueRows(), Text()
         inside.addWidget(self._cut_title)
         inside.addWidget(self._cut_rows)
         inside.addWidget(self._cut_finding)
         self.body.addStretch(1)
 
     def paint(self, theme: Theme) -> None:
-        """Take the theme's colors."""
+        """Apply the theme's colors."""
         self._theme = theme
         self.activations.paint(theme)
         self._weights.paint(theme)
         self._redraw()
 
-    def show_state(self, state: State, selection: Selection) -> None:
+    def show_state(self, state: State) -> None:
         """Show the primary neuron of the selection, and the cut of all of them."""
-        self._state, self._selection = state, selection
+        self._state = state
         self._redraw()
 
     def _redraw(self) -> None:
-        audit, neuron = self._state.audit, self._selection.primary
-        index = self._selection.class_index
+        audit, neuron = self._state.audit, self._state.selection.primary
+        index = self._state.selection.class_index
         some = audit is not None and neuron is not None and index is not None
         for widget in self._parts:
             widget.setVisible(some)
@@ -98,7 +105,7 @@ class InspectorView(Card):
             part.setVisible(some)
         if audit is None or neuron is None or index is None:
             self.title.show_text(tr("No neuron selected"))
-            self._place.show_text(tr("click a point, or drag around some"))
+            self._place.show_text(tr("Click a point, or drag around several."))
             return
         self._head(neuron, index)
         self._images()
@@ -108,12 +115,12 @@ class InspectorView(Card):
 
     def _looked_at(self) -> tuple[int, ...]:
         """The neuron that is shown, or all that are selected."""
-        now = self._selection
+        now = self._state.selection
         assert now.primary is not None
         return tuple(sorted(now.neurons)) if self.scope.now == "all" else (now.primary,)
 
     def _head(self, neuron: int, index: int) -> None:
-        chosen = sorted(self._selection.neurons)
+        chosen = sorted(self._state.selection.neurons)
         whole = self.scope.now == "all" and len(chosen) > 1
         self.title.show_text(
             tr("{count} neurons together", count=len(chosen)) if whole
@@ -122,8 +129,8 @@ class InspectorView(Card):
         self.scope.setVisible(len(chosen) > 1)
         self.scope.label(
             "",
-            {"one": (tr("one"), tr("What follows is of the neuron named above.")),
-             "all": (tr("all"), tr("What follows is of the mean of all selected."))},
+            {"one": (tr("one"), tr("Show the neuron named above.")),
+             "all": (tr("all"), tr("Show the mean of all selected neurons."))},
         )  # fmt: skip
         self._place.show_text("" if whole else f"{chosen.index(neuron) + 1}/{len(chosen)}")
         self._place.setToolTip(tr("Which of the selected neurons; Ctrl+Right shows the next."))
@@ -140,8 +147,7 @@ class InspectorView(Card):
 
         state = self._state
         assert state.audit is not None
-        assert state.shifts is not None
-        shift = state.shifts.shift[index]
+        shift = state.audit.shifts.shift[index]
         rankings = {
             tr("shift"): shift,
             "w − w̄": data_free_direction(state.audit.model.weight, index),
@@ -158,10 +164,10 @@ class InspectorView(Card):
         return parts
 
     def _figures_of_all(self, index: int) -> list[str]:
-        """TAC and shift of the selected neurons, their means."""
+        """Mean TAC and mean shift of the selected neurons."""
         state, neurons = self._state, list(self._looked_at())
-        assert state.shifts is not None
-        shift = float(state.shifts.shift[index][neurons].mean())
+        assert state.audit is not None
+        shift = float(state.audit.shifts.shift[index][neurons].mean())
         parts = [tr("shift {value}", value=figure(shift, "+#.3g"))]
         if state.tac is not None and state.tac.target == index:
             parts.insert(0, f"TAC {figure(float(state.tac.change[neurons].mean()), '.3g')}")
@@ -176,15 +182,15 @@ class InspectorView(Card):
         looked = maps is not None and maps.neurons == neurons
         self._look.setText(tr("plain images") if looked and self._heated else tr("where it looks"))
         self._look.setToolTip(
-            tr("Its map before pooling, brighter where it is stronger; runs the network once more.")
+            tr("Its feature map before pooling: brighter is stronger. Runs the network again.")
         )
         self._look.setVisible(audit.embedding is not None)
         looked = looked and self._heated
         rows = [
-            (self._clean_title, self._clean, audit.embedding, tr("Strongest, clean"),
+            (self._clean_title, self._clean, audit.embedding, tr("Strongest clean images"),
              maps.clean if maps is not None and looked else None, None),
             (self._triggered_title, self._triggered, None if tac is None else tac.triggered,
-             tr("Strongest of other classes, triggered"),
+             tr("Strongest triggered images of other classes"),
              maps.triggered if maps is not None and looked else None,
              None if tac is None else tac.target),
         ]  # fmt: skip
@@ -194,7 +200,7 @@ class InspectorView(Card):
             title.show_text(words if embedding is not None else absent)
             thumbs.setVisible(embedding is not None)
             if embedding is not None:
-                best = most_excited(embedding, neurons, _SHOWN, without=without)
+                best = most_excited(embedding, neurons, _MAX_THUMBNAILS, without=without)
                 names = ", ".join(audit.images.class_names[i] for i in embedding.labels[best])
                 images = embedding.thumbnails[best]
                 if over is not None:
@@ -202,7 +208,7 @@ class InspectorView(Card):
                 thumbs.show_images(images, f"{words}: {names}")
 
     def _ask_look(self) -> None:
-        if self._selection.primary is None:
+        if self._state.selection.primary is None:
             return
         maps, neurons = self._state.maps, self._looked_at()
         there = maps is not None and maps.neurons == neurons
@@ -210,7 +216,8 @@ class InspectorView(Card):
         if there:
             self._redraw()
         else:
-            self.look_asked.emit(neurons, _SHOWN)
+            if not self._context.state.busy:
+                look(self._context, neurons, _MAX_THUMBNAILS)
 
     def _activations(self, index: int) -> None:
         from bdshift.neurons.excite import excitation
@@ -229,73 +236,68 @@ class InspectorView(Card):
         )  # fmt: skip
 
     def _head_weights(self, index: int) -> None:
-        audit, verdict = self._state.audit, self._state.verdict
+        audit = self._state.audit
         assert audit is not None
         weights = audit.model.weight[:, list(self._looked_at())].mean(1, dtype=np.float64)
-        flagged = verdict is not None and index in verdict.poisoned
+        flagged = index in audit.finding.classes
         self._weights.show_values(weights, audit.images.class_names, index, flagged=flagged)
 
     def _show_cut(self) -> None:
-        audit, view = self._state.audit, self._state.cut
+        audit, cut = self._state.audit, self._state.cut
         assert audit is not None
-        self._cut.setVisible(view is not None)
-        if view is None or audit.embedding is None:
+        self._cut.setVisible(cut is not None)
+        if cut is None or audit.embedding is None:
             return
-        count = len(view.cut.neurons)
+        count = len(cut.outcome.neurons)
         self._cut_title.show_text(
-            tr("What if this one were cut?") if count == 1
-            else tr("What if these {count} were cut?", count=count)
+            tr("What if this neuron were cut?") if count == 1
+            else tr("What if these {count} neurons were cut?", count=count)
         )  # fmt: skip
 
-        def change(before: float | None, after: float | None) -> str:
-            return f"{percent(before)[:-2]} → {percent(after)}"
+        def change(before: float, after: float) -> str:
+            return f"{percent(before)[:-1]} → {percent(after)}"
 
-        rows = [
-            (tr("Clean accuracy"), change(audit.accuracy, view.cut.accuracy), self._by_class(view)),
-        ]  # fmt: skip
+        accuracy = change(audit.accuracy, cut.outcome.accuracy)
+        rows = [(tr("Clean accuracy"), accuracy, self._by_class(cut))]
         tac = self._state.tac
-        if tac is not None and view.cut.asr is not None:
+        if tac is not None and cut.outcome.asr is not None:
             rows.append(
-                (tr("Attack success"), change(tac.asr, view.cut.asr),
+                (tr("Attack success"), change(tac.asr, cut.outcome.asr),
                  tr("Share of triggered images of other classes sent to the target."))
             )  # fmt: skip
-        index = self._selection.class_index
-        assert self._state.shifts is not None
+        index = self._state.selection.class_index
         if index is not None:
-            norms = [figure(one.l2[index], "#.3g") for one in (self._state.shifts, view.shifts)]
+            norms = [figure(one.l2[index], "#.3g") for one in (audit.shifts, cut.shifts)]
             rows.append(
                 (tr("Shift norm"), " → ".join(norms),
                  tr("L2 of the selected class's shift, before and after the cut."))
             )  # fmt: skip
-            p = view.verdict.scores[index].grubbs_p
-            before = (
-                self._state.verdict.scores[index].grubbs_p if self._state.verdict else float("nan")
-            )
+            rule = audit.settings.rule
+            judgments = audit.judgment, cut.judgment
+            values = [float(one.statistics[rule.name][index]) for one in judgments]
             rows.append(
-                (
-                    tr("p (Grubbs)"),
-                    f"{figure(before, '.2g')} → {figure(p, '.2g')}",
-                    tr("Of the selected class, before and after the cut."),
-                )
-            )
-        self._cut_rows.show_rows(rows)
-        self._cut_finding.show_text(self._finding(view))
-
-    def _finding(self, view: CutView) -> str:
-        """What the figures mean, where they could be misread."""
-        tac, index, verdict = self._state.tac, self._selection.class_index, self._state.verdict
-        if tac is None or view.cut.asr is None or verdict is None or index != tac.target:
-            return ""
-        hidden = index in verdict.poisoned and index not in view.verdict.poisoned
-        if view.cut.asr > _STAYS * tac.asr:
-            return (
-                tr("The backdoor stays: this cut only hides it from the scan.") if hidden
-                else tr("The backdoor stays.")
+                (tr(rule.column), " → ".join(figure(value, rule.form) for value in values),
+                 tr("Of the selected class, before and after the cut."))
             )  # fmt: skip
-        return tr("The trigger loses its power.") if view.cut.asr < _GONE else ""
+        self._cut_rows.show_rows(rows)
+        self._cut_finding.show_text(self._finding(cut))
 
-    def _by_class(self, view: CutView) -> str:
-        """The classes that lose or gain by the cut, the worst first."""
+    def _finding(self, cut: CutView) -> str:
+        """What the figures mean, where they could be misread."""
+        audit, tac, index = self._state.audit, self._state.tac, self._state.selection.class_index
+        asr = cut.outcome.asr
+        if audit is None or tac is None or asr is None or index != tac.target:
+            return ""
+        hidden = index in audit.judgment.flagged and index not in cut.judgment.flagged
+        if asr > _STAYS * tac.asr:
+            return (
+                tr("The backdoor remains: this cut only hides it from the scan.") if hidden
+                else tr("The backdoor remains.")
+            )  # fmt: skip
+        return tr("The trigger stops working.") if asr < _GONE else ""
+
+    def _by_class(self, cut: CutView) -> str:
+        """The classes that lose or gain accuracy by the cut, the worst first."""
         from bdshift.neurons.what_if import accuracy_by_class
 
         audit = self._state.audit
@@ -303,10 +305,11 @@ class InspectorView(Card):
         assert audit.embedding is not None
         names = audit.images.class_names
         before = accuracy_by_class(audit.embedding.logits, audit.embedding.labels, len(names))
-        gain = np.nan_to_num(view.cut.by_class - before)
-        changed = [i for i in np.argsort(gain, kind="stable").tolist() if gain[i]][:_CLASSES]
+        gain = np.nan_to_num(cut.outcome.by_class - before)
+        changed = [i for i in np.argsort(gain, kind="stable").tolist() if gain[i]][:_MAX_CLASSES]
         lines = [
-            f"{names[i]}: {percent(before[i])} → {percent(view.cut.by_class[i])}" for i in changed
+            f"{names[i]}: {percent(before[i])} → {percent(cut.outcome.by_class[i])}"
+            for i in changed
         ]
         head = tr("Share of the clean images classified as labeled, from the cached embeddings.")
         return "\n".join([head, *lines])

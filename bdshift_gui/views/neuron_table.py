@@ -1,20 +1,22 @@
-"""The scatter's twin for the keyboard: every neuron a row, sortable, the selection the same."""
+"""The scatter plot for keyboard users: one row per neuron, sortable, with the same selection."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionModel, Qt, Signal
+from PySide6.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionModel, Qt
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from bdshift.text import figure
+from bdshift.words import words
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, tr
-from bdshift_gui.selection import Selection
 from bdshift_gui.session import State
+from bdshift_gui.view import View, view
 
 
 class NeuronTable(QAbstractTableModel):
-    """Columns of one value a neuron, in an order that a click on a head changes."""
+    """One row per neuron, in an order that a click on a column header changes."""
 
     def __init__(self, parent: QTableView) -> None:
         super().__init__(parent)
@@ -24,7 +26,7 @@ class NeuronTable(QAbstractTableModel):
         self._sorting = (1, Qt.SortOrder.DescendingOrder)
 
     def show_columns(self, heads: list[str], columns: list[NDArray[np.float64]]) -> None:
-        """Take new values; the first column is the neuron's number."""
+        """Set new values; the first column is the neuron's number."""
         self.beginResetModel()
         self._heads, self._columns = heads, columns
         self._arrange()
@@ -67,13 +69,21 @@ class NeuronTable(QAbstractTableModel):
         return None
 
 
-class NeuronTableView(QTableView):
-    """``asked`` carries the neurons whose rows are selected, and the current one."""
+@view
+class NeuronTableView(QTableView, View):
+    """Selecting rows selects neurons."""
 
-    asked = Signal(object, object)
+    key = "table"
+    area = "below"
+    place = 10
+    title_of_panel = words("Neurons", ja="ニューロン")
+    reads = (
+        "audit", "tac", "selection.class_index", "selection.neurons", "selection.primary",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context) -> None:
         super().__init__()
+        self._context = context
         self._model = NeuronTable(self)
         self.setModel(self._model)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -87,15 +97,16 @@ class NeuronTableView(QTableView):
         self._rendering = False
         self.selectionModel().selectionChanged.connect(self._selected)
 
-    def show_state(self, state: State, selection: Selection) -> None:
+    def show_state(self, state: State) -> None:
         """Show the neurons for the selected class, and the selection."""
         self.setAccessibleName(tr("Neurons"))
+        selection = state.selection
         index = selection.class_index
-        if state.audit is None or state.shifts is None or index is None:
+        if state.audit is None or index is None:
             return
-        what = (state.audit, state.shifts, state.tac, index, language())
+        what = (state.audit, state.tac, index, language())
         self._rendering = True
-        if any(a is not b for a, b in zip(what, self._shown or (None,) * 5, strict=True)):
+        if any(a is not b for a, b in zip(what, self._shown or (None,) * 4, strict=True)):
             self._shown = what
             self._fill(state, index)
         rows = np.flatnonzero(np.isin(self._model.order, list(selection.neurons)))
@@ -110,8 +121,7 @@ class NeuronTableView(QTableView):
         from bdshift.neurons.rankings import data_free_direction
 
         assert state.audit is not None
-        assert state.shifts is not None
-        shift = state.shifts.shift[index]
+        shift = state.audit.shifts.shift[index]
         heads = [tr("neuron"), tr("shift"), "w − w̄"]
         columns = [
             np.arange(len(shift), dtype=np.float64),
@@ -128,9 +138,9 @@ class NeuronTableView(QTableView):
 
     def _selected(self) -> None:
         if self._rendering:
-            return  # told by us, not by the user
+            return  # selected by us, not by the user
         rows = [index.row() for index in self.selectionModel().selectedRows()]
         neurons = frozenset(int(self._model.order[row]) for row in rows)
         current = self.currentIndex().row()
         primary = int(self._model.order[current]) if 0 <= current < len(self._model.order) else None
-        self.asked.emit(neurons, primary)
+        self._context.selection.select_neurons(neurons, "replace", primary)

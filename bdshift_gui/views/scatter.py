@@ -1,4 +1,4 @@
-"""Shift against TAC, one point a neuron: hover, click, Ctrl, Shift, Alt, lasso and box."""
+"""Shift against TAC, one point per neuron: hover, click, Ctrl, Shift, Alt, lasso and box."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from PySide6.QtGui import QColor, QPainterPath, QPolygonF
 from PySide6.QtWidgets import QComboBox, QGraphicsPathItem, QHBoxLayout
 
 from bdshift.text import figure, one_line
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, tr
 from bdshift_gui.numbers import grouped, percent
-from bdshift_gui.selection import Mode, Selection
+from bdshift_gui.selection import Mode
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
+from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Text, look
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.marginals import Marginals
 from bdshift_gui.widgets.plot import PlotCard, Table, small_font
 
 AXES = ("tac", "signed", "activation", "weight")
-_REACH = 12.0  # pixels from the pointer within which a point is hit
-_MANY = 5000  # neurons from which points are drawn smaller
+_REACH = 12.0  # pixels; points at most this far from the pointer are hit
+_SMALLER_FROM = 5000  # neurons; from there on, points are drawn smaller
 
 
 def mode_of(modifiers: Qt.KeyboardModifier) -> Mode:
@@ -35,9 +37,9 @@ def mode_of(modifiers: Qt.KeyboardModifier) -> Mode:
 
 
 class _Box(pg.ViewBox):  # type: ignore[misc]  # pyqtgraph has no types
-    """Left drag draws a lasso or a box; the wheel zooms, the middle button moves."""
+    """A left drag draws a lasso or a box; the wheel zooms, the middle button pans."""
 
-    drawn = Signal(object, object)  # the polygon in the plot's units, the keys held
+    drawn = Signal(object, object)  # the polygon in plot coordinates, the modifier keys
 
     def __init__(self) -> None:
         super().__init__(enableMenu=False)
@@ -71,15 +73,21 @@ class _Box(pg.ViewBox):  # type: ignore[misc]  # pyqtgraph has no types
         return QPolygonF([QPointF(*p) for p in ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))])
 
 
-class ScatterView(PlotCard):
-    """``asked`` carries (neurons, mode, primary)."""
+@view
+class ScatterView(PlotCard, View):
+    """Clicking or circling points selects neurons."""
 
-    asked = Signal(object, str, object)
+    key = "scatter"
+    area = "plots"
+    place = 20
+    reads = (
+        "audit", "tac", "selection.class_index", "selection.neurons", "selection.primary",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context) -> None:
         self._box = _Box()
-        super().__init__(self._rows, self._box)
-        self._state, self._selection = State(), Selection()
+        super().__init__(context, self._rows, self._box)
+        self._state = State()
         self._spoken = ""
         self._x: NDArray[np.float64] = np.empty(0)
         self._y: NDArray[np.float64] = np.empty(0)
@@ -133,20 +141,22 @@ class ScatterView(PlotCard):
         self._name.setColor(theme.text)
         super().paint(theme)
 
-    def show_state(self, state: State, selection: Selection) -> None:
+    def show_state(self, state: State) -> None:
         """Show the neurons of the selected class."""
-        fresh = (
-            state.audit is not self._state.audit
-            or selection.class_index != self._selection.class_index
-        )
-        axes = state.tac is not self._state.tac
+        if state.audit is None:
+            self._state = state
+            return
+        before, self._state = self._state, state
+        index, old_index = state.selection.class_index, before.selection.class_index
+        other = before.audit is None or state.audit.model is not before.audit.model
+        fresh = other or index != old_index
+        axes = state.tac is not before.tac
         spoken, self._spoken = self._spoken, language()
-        moved = fresh or axes or state.shifts is not self._state.shifts or spoken != language()
-        if state.audit is not self._state.audit or axes or self._selection.class_index is None:
-            here = state.tac is not None and state.tac.target == selection.class_index
+        moved = fresh or axes or state.audit is not before.audit or spoken != language()
+        if other or axes or old_index is None:
+            here = state.tac is not None and state.tac.target == index
             self.axis.choose("tac" if here else "activation")
-        self._state, self._selection = state, selection
-        if fresh or spoken != language():
+        if moved:
             self._offer_rankings()
         if moved:
             self.redraw()
@@ -156,10 +166,10 @@ class ScatterView(PlotCard):
             self.plot.autoRange()
 
     def values(self) -> dict[str, NDArray[np.float64]]:
-        """One value a neuron for every axis that the audit can give."""
+        """One value per neuron for every axis that the audit has data for."""
         from bdshift.neurons.rankings import data_free_direction
 
-        state, index = self._state, self._selection.class_index
+        state, index = self._state, self._state.selection.class_index
         assert state.audit is not None
         assert index is not None
         found = {"weight": data_free_direction(state.audit.model.weight, index)}
@@ -170,10 +180,10 @@ class ScatterView(PlotCard):
         return found
 
     def _offer_rankings(self) -> None:
-        """The shift, and what methods that purified toward this class said of its neurons."""
+        """Offer the shift, and the rankings from methods that purified this class."""
         from bdshift.audit.rankings import method_rankings
 
-        audit, index = self._state.audit, self._selection.class_index
+        audit, index = self._state.audit, self._state.selection.class_index
         self._rankings = {} if audit is None or index is None else method_rankings(audit, index)
         before = self.ranking.currentData()
         with QSignalBlocker(self.ranking):
@@ -192,16 +202,16 @@ class ScatterView(PlotCard):
 
     def _shown(self) -> NDArray[np.float64]:
         """The shift, or the ranking that was chosen."""
-        assert self._state.shifts is not None
-        assert self._selection.class_index is not None
-        shift = self._state.shifts.shift[self._selection.class_index]
+        assert self._state.audit is not None
+        assert self._state.selection.class_index is not None
+        shift = self._state.audit.shifts.shift[self._state.selection.class_index]
         return self._rankings.get(self.ranking.currentData() or "", shift)
 
     def redraw(self) -> None:
-        """The points, and all that depends on them."""
+        """Draw the points, and everything that depends on them."""
         self._label()
-        state, index = self._state, self._selection.class_index
-        if state.audit is None or state.shifts is None or index is None:
+        state, index = self._state, self._state.selection.class_index
+        if state.audit is None or index is None:
             return
         values = self.values()
         for key in AXES:
@@ -213,24 +223,23 @@ class ScatterView(PlotCard):
         self._x, self._y = x, y
         soft = QColor(self.theme.accent)
         soft.setAlpha(120)
-        self._points.setData(x, y, size=7 if len(x) < _MANY else 4, brush=soft, pen=None)
+        self._points.setData(x, y, size=7 if len(x) < _SMALLER_FROM else 4, brush=soft, pen=None)
         self._describe(index, values)
         self._draw_selection()
 
     def _draw_selection(self) -> None:
-        """What is selected, over the points."""
-        state, index = self._state, self._selection.class_index
-        if state.shifts is None or index is None:
+        """Draw the selection over the points."""
+        state, index = self._state, self._state.selection.class_index
+        if state.audit is None or index is None:
             return
         x, y = self._x, self._y
         chosen = np.zeros(len(x), dtype=bool)
-        chosen[list(self._selection.neurons)] = True
-        verdict = state.verdict
-        flagged = verdict is not None and index in verdict.poisoned
+        chosen[list(self._state.selection.neurons)] = True
+        flagged = index in state.audit.finding.classes
         ink = self.theme.poisoned if flagged else self.theme.text
         self._picked.setData(x[chosen], y[chosen], brush=ink, pen=None)
         self.marginals.show_values(x, y, chosen, self.theme, ink)
-        primary = self._selection.primary
+        primary = self._state.selection.primary
         self._mark(self._primary, primary)
         self._name.setText("" if primary is None else tr("neuron {number}", number=primary))
         if primary is not None:
@@ -240,7 +249,7 @@ class ScatterView(PlotCard):
         self._hovered.setData([], [])
         self._chosen.show_text("◆ " + tr("selected"))
         look(self._chosen, "triggered" if flagged else "")
-        self._tell(state.shifts.shift[index])
+        self._show_share(state.audit.shifts.shift[index])
 
     def _label(self) -> None:
         self.axis.label(
@@ -250,13 +259,13 @@ class ScatterView(PlotCard):
                 "signed": (tr("signed"), tr("Mean φ(x+δ) − φ(x) under the trigger.")),
                 "activation": (tr("activation"), tr("Mean φ over the clean images.")),
                 "weight": (tr("weight"),
-                           tr("w − w̄: the class's row of the head less the mean row.")),
+                           tr("w − w̄: the class's row of the head minus the mean row.")),
             },
         )  # fmt: skip
         self.scale.label(
             "",
             {
-                "signed": ("±", tr("Values as they are.")),
+                "signed": ("±", tr("Signed values.")),
                 "absolute": ("|·|", tr("Absolute values.")),
             },
         )
@@ -272,9 +281,8 @@ class ScatterView(PlotCard):
 
         state = self._state
         assert state.audit is not None
-        assert state.shifts is not None
         name = state.audit.images.class_names[index]
-        shift = state.shifts.shift[index]
+        shift = state.audit.shifts.shift[index]
         free = values["weight"]
         words = {
             "tac": tr("TAC, mean |φ(x+δ) − φ(x)|"),
@@ -292,7 +300,7 @@ class ScatterView(PlotCard):
         )
         self.label_axis("bottom", label)
         shown, method = self._shown(), one_line(self.ranking.currentData() or "")
-        by = tr("neurons by {method}", method=method)
+        by = tr("{method} score", method=method)
         self.label_axis("left", by if method else tr("shift toward “{name}”", name=name))
         parts = [tr("cos(shift, w − w̄) {value}", value=figure(cosine(shift, free), ".3f"))]
         if method:
@@ -302,7 +310,7 @@ class ScatterView(PlotCard):
             reference = values[self.axis.now]
             ours, theirs = agreement(shown, reference), agreement(free, reference)
             parts = [
-                tr("with {axis}: cos {value}, |cos| {absolute}, top-10 % overlap {overlap}",
+                tr("with {axis}: cos {value}, |cos| {absolute}, top-10% overlap {overlap}",
                    axis=tr("TAC") if self.axis.now == "tac" else tr("signed"),
                    value=figure(ours.cosine, ".2f"),
                    absolute=figure(ours.cosine_abs, ".2f"),
@@ -313,12 +321,12 @@ class ScatterView(PlotCard):
         self.readout.show_text(" · ".join(parts))
         self._others.show_text("● " + tr("others"))
 
-    def _tell(self, shift: NDArray[np.float64]) -> None:
+    def _show_share(self, shift: NDArray[np.float64]) -> None:
         """The finding: how much of the shift the selected neurons hold."""
-        chosen = list(self._selection.neurons)
+        chosen = list(self._state.selection.neurons)
         share = float((shift[chosen] ** 2).sum() / max((shift**2).sum(), 1e-300))
         self.title.show_text(
-            tr("{count} of {dim} neurons hold {share} of the shift",
+            tr("{count} of {dim} neurons account for {share} of the shift",
                count=grouped(len(chosen)), dim=grouped(len(shift)), share=percent(share, 0))
         )  # fmt: skip
         self.title.setToolTip(tr("Share of the squared length ‖s‖² in the selected neurons."))
@@ -345,7 +353,8 @@ class ScatterView(PlotCard):
             return
         neuron = self.neuron_at(event.scenePos())  # type: ignore[attr-defined]
         if neuron is not None:
-            self.asked.emit(frozenset([neuron]), mode_of(event.modifiers()), neuron)  # type: ignore[attr-defined]
+            mode = mode_of(event.modifiers())  # type: ignore[attr-defined]
+            self.context.selection.select_neurons([neuron], mode, neuron)
 
     def _moved(self, place: QPointF) -> None:
         neuron = self.neuron_at(place)
@@ -365,7 +374,7 @@ class ScatterView(PlotCard):
                 QPointF(float(self._x[k]), float(self._y[k])), Qt.FillRule.OddEvenFill
             )
         ]
-        self.asked.emit(frozenset(inside), mode_of(modifiers), None)
+        self.context.selection.select_neurons(inside, mode_of(modifiers))
 
     def _in_bounds(self, shape: QPolygonF) -> NDArray[np.bool_]:
         box = shape.boundingRect()
@@ -376,6 +385,6 @@ class ScatterView(PlotCard):
         return inside
 
     def _rows(self) -> Table:
-        chosen = self._selection.neurons
+        chosen = self._state.selection.neurons
         head = ["neuron", self.axis.now, self.ranking.currentData() or "shift", "selected"]
         return [head, *((k, self._x[k], self._y[k], int(k in chosen)) for k in range(len(self._x)))]

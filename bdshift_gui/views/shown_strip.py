@@ -1,30 +1,36 @@
-"""Says that the views show a purified model and not the original, and leads back."""
+"""Says that the views show a purified model instead of the original, with a way back."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton
 
+from bdshift_gui.actions.compare import ORIGINAL
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.models import name_of
 from bdshift_gui.session import State
-from bdshift_gui.views.runs import name_of
+from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Text
 
 
-class ShownStrip(QFrame):
-    """``asked`` carries "show_original"; ``sides_chosen`` the original and what is shown."""
+@view
+class ShownStrip(QFrame, View):
+    """Visible only while a purified model is shown."""
 
-    asked = Signal(str)
-    sides_chosen = Signal(int, int)
+    key = "shown"
+    area = "strip"
+    place = 10
+    reads = ("original", "shown", "comparing", "job")
 
-    def __init__(self) -> None:
+    def __init__(self, context: Context) -> None:
         super().__init__()
         self.setObjectName("shown")
         self._text = Text()
         self.back, self.compare = QPushButton(), QPushButton()
-        self.back.clicked.connect(lambda: self.asked.emit("show_original"))
-        self._shown = 0
-        self.compare.clicked.connect(lambda: self.sides_chosen.emit(0, self._shown))
+        self.back.clicked.connect(lambda: context.do(ORIGINAL))
+        self.compare.clicked.connect(
+            lambda: context.session.update(comparing=(0, context.state.shown))
+        )
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 4, 8, 4)
         row.addWidget(self._text, 1)
@@ -33,14 +39,14 @@ class ShownStrip(QFrame):
         self.hide()
 
     def show_state(self, state: State) -> None:
-        """There if a purified model is shown."""
+        """Say which model is shown."""
         self.setVisible(bool(state.shown) and state.comparing is None)
-        self._shown = state.shown
         if state.shown:
-            run = state.runs[state.shown - 1]
+            made = state.purifications[state.shown - 1]
             self._text.show_text(
-                tr("All views show purified model {number}, {method}, scanned again.",
-                   number=state.shown, method=name_of(run))
+                tr("All views show the rescan of purified model {number} ({method}).",
+                   number=state.shown, method=name_of(made))
             )  # fmt: skip
-            self.back.setText(tr("Back to the original"))
+            self.back.setText(tr(ORIGINAL.text))
+            self.back.setEnabled(ORIGINAL.enabled(state))
             self.compare.setText(tr("Compare"))

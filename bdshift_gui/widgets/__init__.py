@@ -1,1 +1,1 @@
-"""Small parts that views are made of, each ignorant of the session."""
+"""Small building blocks of views, which know nothing about the session."""

@@ -1,4 +1,4 @@
-"""How an activation lies: over all images, clean and triggered, or class by class."""
+"""How an activation is distributed: over all images, clean and triggered, or class by class."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.plot import paint_axes, small_plot
 
 _BINS = 30
-_CLASSES = 12  # rows by class: those of the largest mean
-_ROW = 12  # pixels of such a row
+_CLASSES = 12  # rows by class: those with the largest mean
+_ROW = 12  # pixels per row
 _HEIGHT = 72
 
 
 class Activations(QWidget):
-    """A histogram, or one row a class, the darker the more of its images."""
+    """A histogram, or one row per class: the darker, the more of its images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Activations(QWidget):
         column.addWidget(self.view)
 
     def paint(self, theme: Theme) -> None:
-        """Take the theme's colors."""
+        """Apply the theme's colors."""
         self._theme = theme
         paint_axes(self.view, theme)
 
@@ -77,7 +77,8 @@ class Activations(QWidget):
             "",
             {"all": (tr("all"), tr("All images, clean and triggered.")),
              "class": (tr("by class"),
-                       tr("Clean images, one row a class: the darker, the more of that class."))},
+                       tr("Clean images, one row per class: darker means more images of that "
+                          "class."))},
         )  # fmt: skip
         if not len(self._clean):
             return

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import html
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from bdshift.text import one_line
+from bdshift_gui.i18n import tr
+
+if TYPE_CHECKING:
+    from bdshift_gui.action import Action
+    from bdshift_gui.session import State
 
 
 def plain(text: str) -> str:
-    """A tooltip that may have words of a file in it: never taken for markup, which Qt would read
-    pictures for.
+    """A tooltip that may contain text from a file: escaped, since Qt would load images for markup
+    in it.
     """
     if "<" not in text:
         return text
@@ -21,15 +37,23 @@ def plain(text: str) -> str:
 
 
 def look(widget: QWidget, name: str) -> None:
-    """Take the look that the style sheet has for ``name``."""
+    """Style a widget as the style sheet styles ``name``."""
     if widget.objectName() != name:
         widget.setObjectName(name)
         widget.style().unpolish(widget)
         widget.style().polish(widget)
 
 
+_LONG_WORD = re.compile(r"\S{24,}")
+
+
+def _breakable(line: str) -> str:
+    """A line whose long words, such as the text of a trigger, can be broken at commas."""
+    return _LONG_WORD.sub(lambda word: word[0].replace(",", ", "), line)
+
+
 class Text(QLabel):
-    """Text that may come from a file: shown as it is, never as markup, wrapped and selectable."""
+    """Text that may come from a file: shown as is, never as markup, wrapped and selectable."""
 
     def __init__(self, name: str = "", *, wrap: bool = True) -> None:
         super().__init__()
@@ -39,13 +63,13 @@ class Text(QLabel):
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
     def show_text(self, text: str) -> None:
-        """Show ``text``; nothing if it is empty."""
-        self.setText("\n".join(one_line(line) for line in text.split("\n")))
+        """Show ``text``; hide if it is empty."""
+        self.setText("\n".join(_breakable(one_line(line)) for line in text.split("\n")))
         self.setVisible(bool(text))
 
 
 class Elided(Text):
-    """One line, cut in the middle where there is no room; the whole is in the tooltip."""
+    """One line, elided in the middle if it does not fit; the tooltip has all of it."""
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name, wrap=False)
@@ -53,7 +77,7 @@ class Elided(Text):
         self.setMinimumWidth(24)
 
     def show_text(self, text: str) -> None:
-        """Show ``text`` as far as there is room."""
+        """Show as much of ``text`` as fits."""
         self._whole = one_line(text)
         self.setToolTip(plain(self._whole) if len(self._whole) > 12 else "")
         self.setAccessibleName(self._whole)
@@ -71,7 +95,7 @@ class Elided(Text):
 
 
 class Card(QFrame):
-    """Title, then rows; ``body`` takes any widgets below them."""
+    """A title, with ``corner`` next to it; ``body`` takes any widgets below."""
 
     def __init__(self, name: str = "card") -> None:
         super().__init__()
@@ -91,8 +115,24 @@ class Card(QFrame):
         outer.addLayout(self.body)
 
 
-class Rows(QWidget):
-    """Keys to the left, values to the right, in tabular figures; every row may have a tooltip."""
+class CornerButton(QToolButton):
+    """A word in a card's corner that triggers an action."""
+
+    def __init__(self, card: Card, asked: Callable[[], None]) -> None:
+        super().__init__()
+        self.setObjectName("link")
+        self.clicked.connect(lambda: asked())
+        card.corner.addWidget(self)
+
+    def show_action(self, word: str, one: Action, state: State) -> None:
+        """Show ``word`` for an action; disabled while the action is."""
+        self.setText(word)
+        self.setToolTip(tr(one.tip))
+        self.setEnabled(one.enabled(state))
+
+
+class KeyValueRows(QWidget):
+    """Keys on the left, values on the right, in tabular figures; every row may have a tooltip."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The images that two models classify differently, each with what became of it."""
+"""The images that two models classify differently, each with both of its predictions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QListView, QListWidget, QListWidgetItem
 
 from bdshift_gui.i18n import tr
-from bdshift_gui.numbers import grouped
 from bdshift_gui.widgets.card import Card, plain
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.thumbs import as_image
@@ -18,13 +17,13 @@ if TYPE_CHECKING:
     from bdshift.audit.comparison import Changed, Comparison
 
 _SIDE = 48
-_ROW = _SIDE + 44  # an image and two lines
-_MOST = 60  # images shown of a kind
-_KINDS = ("mended", "broken", "other")
+_ROW_HEIGHT = _SIDE + 44  # an image and two lines
+_MAX_IMAGES = 60  # per kind
+_KINDS = ("fixed", "broken", "other")
 
 
 class ChangedImages(Card):
-    """Clean ones or triggered ones; those that are right now, wrong now, or wrong otherwise."""
+    """Clean or triggered ones; those that are now right, now wrong, or wrong in another way."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +43,7 @@ class ChangedImages(Card):
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.list.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.list.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setFixedHeight(_ROW + 12)  # and the scroll bar
+        self.list.setFixedHeight(_ROW_HEIGHT + 12)  # and the scroll bar
         self.body.addWidget(self.list)
 
     def show_comparison(self, found: Comparison) -> None:
@@ -66,9 +65,11 @@ class ChangedImages(Card):
             self.title.show_text(tr("Changed images need an audit with embeddings"))
             return
         self.title.show_text(
-            tr("{count} triggered images are classified differently", count=grouped(len(changed)))
+            tr("{count:|triggered image is|triggered images are} classified differently",
+               count=len(changed))
             if self.which.now == "triggered"
-            else tr("{count} clean images are classified differently", count=grouped(len(changed)))
+            else tr("{count:|clean image is|clean images are} classified differently",
+                    count=len(changed))
         )  # fmt: skip
         found = self._found
         assert found is not None
@@ -78,15 +79,16 @@ class ChangedImages(Card):
         assert embedding is not None
         names = found.audit.images.class_names
         of_kind = [one for one in changed if one.kind == self.kind.now]
-        every = -(-len(of_kind) // _MOST) or 1  # of all classes: they lie in order
+        every = -(-len(of_kind) // _MAX_IMAGES) or 1  # from all classes: they are sorted
         for one in of_kind[::every]:
             icon = QIcon(QPixmap.fromImage(as_image(embedding.thumbnails[one.row], _SIDE)))
             item = QListWidgetItem(icon, f"{names[one.was][:11]}\n→ {names[one.now][:11]}")
-            item.setSizeHint(QSize(92, _ROW))
+            item.setSizeHint(QSize(92, _ROW_HEIGHT))
             item.setTextAlignment(Qt.AlignmentFlag.AlignHCenter)
             item.setToolTip(
-                plain(tr("{file}: {was} → {now}; it is {label}", file=embedding.files[one.row].name,
-                   was=names[one.was], now=names[one.now], label=names[one.label]))
+                plain(tr("{file}: {was} → {now}; labeled {label}",
+                         file=embedding.files[one.row].name, was=names[one.was],
+                         now=names[one.now], label=names[one.label]))
             )  # fmt: skip
             self.list.addItem(item)
         self.list.setAccessibleName(self.title.text())
@@ -96,15 +98,17 @@ class ChangedImages(Card):
         counts = {kind: sum(one.kind == kind for one in changed) for kind in _KINDS}
         self.which.label(
             "",
-            {"triggered": (tr("triggered"), tr("Images with the trigger, without the target's.")),
-             "clean": (tr("clean"), tr("All clean images of the audit, also those learned from."))},
+            {"triggered": (tr("triggered"), tr("Triggered images, except those of the target "
+                                               "class.")),
+             "clean": (tr("clean"), tr("All clean images of the audit, including those that were "
+                                       "learned from."))},
         )  # fmt: skip
         self.kind.label(
             "",
-            {"mended": (tr("now right {count}", count=counts["mended"]),
-                        tr("Wrong before, as labeled now.")),
+            {"fixed": (tr("now correct {count}", count=counts["fixed"]),
+                        tr("Wrong before, correct now.")),
              "broken": (tr("now wrong {count}", count=counts["broken"]),
-                        tr("As labeled before, wrong now.")),
-             "other": (tr("otherwise wrong {count}", count=counts["other"]),
-                       tr("Wrong before and now, but not the same."))},
+                        tr("Correct before, wrong now.")),
+             "other": (tr("still wrong {count}", count=counts["other"]),
+                       tr("Wrong before and now, with different predictions."))},
         )  # fmt: skip

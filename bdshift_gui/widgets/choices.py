@@ -1,4 +1,4 @@
-"""A row of words of which one is chosen: how a plot is to be read."""
+"""A row of words, one of which is chosen: how to read a plot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QToolButton, QW
 
 
 class Choices(QWidget):
-    """``chosen`` carries the key of the word that the user took."""
+    """``chosen`` carries the key of the word that the user picked."""
 
     chosen = Signal(str)
 
@@ -46,15 +46,19 @@ class Choices(QWidget):
             self._buttons[key].setToolTip(tooltip)
             self._buttons[key].setAccessibleName(f"{before} {word}".strip())
 
+    def label_one(self, key: str, word: str) -> None:
+        """Show another word for one of them."""
+        self._buttons[key].setText(word)
+
     def enable(self, key: str, on: bool) -> None:
-        """Whether a word can be chosen; if it was, the first that can be is chosen instead."""
+        """Enable or disable a word; instead of a disabled one, the first enabled one is chosen."""
         self._buttons[key].setEnabled(on)
         if not on and self.now == key:
             first = next(k for k in self._keys if self._buttons[k].isEnabled())
             self._buttons[first].setChecked(True)
 
     def choose(self, key: str) -> None:
-        """Choose a word without telling."""
+        """Choose a word without emitting ``chosen``."""
         self._buttons[key].setChecked(True)
 
     def _clicked(self, number: int) -> None:

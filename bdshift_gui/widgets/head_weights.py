@@ -1,4 +1,4 @@
-"""What the head makes of a neuron: its weight in every class."""
+"""How the head uses a neuron: its weight for every class."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.plot import paint_axes, small_plot
 
 _CLASSES = 12  # bars: the largest by absolute value
-_ROW = 13  # pixels of a bar
+_ROW = 13  # pixels per bar
 
 
 class HeadWeights(QWidget):
-    """One bar a class, the selected class in color."""
+    """One bar per class, the selected class in color."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class HeadWeights(QWidget):
         column.addWidget(self.view)
 
     def paint(self, theme: Theme) -> None:
-        """Take the theme's colors."""
+        """Apply the theme's colors."""
         self._theme = theme
         paint_axes(self.view, theme)
 
@@ -66,7 +66,7 @@ class HeadWeights(QWidget):
         self.view.setFixedHeight(_ROW * len(shown) + 6)
         self._words.show_text(
             tr("Head weight by class") if len(names) <= _CLASSES
-            else tr("Head weight, the {count} largest of {all} classes",
+            else tr("Head weight: {count} largest of {all} classes",
                     count=len(shown), all=len(names))
         )  # fmt: skip
         self.view.setAccessibleName(

@@ -1,28 +1,18 @@
-"""What runs, how far it is, how long it will take, and a way to stop it."""
+"""What is running, its progress, the time left, and a way to stop it."""
 
 from __future__ import annotations
-
-import re
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import Progressed
 from bdshift_gui.numbers import duration, grouped
 from bdshift_gui.widgets.card import Text
 
 
-def stage_name(stage: str) -> str:
-    """A stage of the library in the window's language; a number in it stays as it is."""
-    number = re.search(r"\d+", stage)
-    if number is None:
-        return tr(stage)
-    return tr(stage.replace(number[0], "{n}", 1), n=number[0])
-
-
 class JobBar(QWidget):
-    """``canceled`` when the user wants it stopped."""
+    """``canceled`` is emitted when the user wants the job stopped."""
 
     canceled = Signal()
 
@@ -43,7 +33,7 @@ class JobBar(QWidget):
         self.hide()
 
     def begin(self, name: str) -> None:
-        """A job has started."""
+        """Show that a job has started."""
         self._bar.setRange(0, 0)
         self._text.show_text(name + " …")
         self._cancel.setText(tr("Cancel"))
@@ -51,18 +41,18 @@ class JobBar(QWidget):
         self.show()
 
     def progress(self, event: Progressed) -> None:
-        """It has come so far."""
+        """Show its progress."""
         self._bar.setRange(0, max(1, event.total))
         self._bar.setValue(event.done)
         if not self._cancel.isEnabled():
             return  # "Canceling" stays until it has stopped
-        text = f"{stage_name(event.stage)} {grouped(event.done)} / {grouped(event.total)}"
+        text = f"{say(event.stage)} {grouped(event.done)} / {grouped(event.total)}"
         if event.left is not None:
             text += " · " + tr("{time} left", time=duration(event.left))
         self._text.show_text(text)
 
     def end(self) -> None:
-        """It has ended."""
+        """Hide, now that the job has ended."""
         self.hide()
 
     def _stop(self) -> None:

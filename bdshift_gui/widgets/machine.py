@@ -1,4 +1,4 @@
-"""What the machine does: the device of the audit, and the memory in use, live."""
+"""The state of the machine: the device of the audit, and the memory in use, live."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _GIB = 1024**3
 
 
 class MachineStatus(QLabel):
-    """Looks every two seconds while it is seen; what it looks with is imported then."""
+    """Updates every two seconds while it is visible; what it needs is imported only then."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,6 +40,6 @@ class MachineStatus(QLabel):
         device = self._device.upper()
         self.setText(text if device in ("", name) else f"{device} · {text}")
         self.setToolTip(
-            tr("Memory of the graphics device in use.") if name != "RAM"
-            else tr("Memory that bdshift uses, and that the machine has.")
+            tr("GPU memory in use.") if name != "RAM"
+            else tr("Memory used by bdshift, and total memory of the machine.")
         )  # fmt: skip

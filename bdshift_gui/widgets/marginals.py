@@ -1,4 +1,4 @@
-"""Histograms along the top and the right edge of a scatter: how each axis lies."""
+"""Histograms along the top and the right edge of a scatter plot: the distribution on each axis."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from bdshift_gui.theme import Theme
 
 _BINS = 60
 _DEEP = 26  # pixels of a histogram
-_LEAST = 230  # pixels of the plot's height from which there is room for them
+_MIN_HEIGHT = 230  # pixels of plot height that leave room for them
 
 
 class Marginals:
     """Two strips in the layout of ``plot``, moving with its axes. Heights are square roots of
-    counts, so that the few in the tail are seen beside the many.
+    counts, so that the few in the tail are visible next to the many.
     """
 
     def __init__(self, plot: pg.PlotItem) -> None:
         self._plot = plot
         self._top, self._right = (pg.ViewBox(enableMouse=False, enableMenu=False) for _ in "xy")
-        plot.layout.removeItem(plot.titleLabel)  # our titles stand in the card
+        plot.layout.removeItem(plot.titleLabel)  # our titles are in the card
         plot.layout.addItem(self._top, 0, 1)
         plot.layout.addItem(self._right, 2, 3)
         self._top.setXLink(plot.vb)
@@ -31,9 +31,9 @@ class Marginals:
         self._fit()
 
     def _fit(self) -> None:
-        """There, if the plot is high enough to spare them."""
+        """Show them if the plot is tall enough."""
         box = self._plot.vb.boundingRect()
-        room = box.height() >= (_LEAST - _DEEP if self._shown else _LEAST)
+        room = box.height() >= (_MIN_HEIGHT - _DEEP if self._shown else _MIN_HEIGHT)
         self._shown = room
         self._top.setVisible(room)
         self._right.setVisible(room)

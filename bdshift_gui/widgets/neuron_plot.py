@@ -1,4 +1,4 @@
-"""A scatter to look at: one point a neuron, some of them marked."""
+"""A scatter plot just to look at: one point per neuron, some of them marked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtGui import QColor
 
+from bdshift_gui.context import Context
 from bdshift_gui.widgets.plot import PlotCard, Table
 
 _MARGIN = 0.05
@@ -16,10 +17,10 @@ Span = tuple[float, float]
 
 
 class NeuronPlot(PlotCard):
-    """Two of them with the same spans can be read against each other."""
+    """Two of these with the same spans can be compared."""
 
-    def __init__(self) -> None:
-        super().__init__(self._rows)
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, self._rows)
         self._x: Vector = np.empty(0)
         self._y: Vector = np.empty(0)
         self._chosen: NDArray[np.bool_] = np.empty(0, dtype=bool)
@@ -36,7 +37,7 @@ class NeuronPlot(PlotCard):
         self.redraw()
 
     def fit(self, x: Span, y: Span) -> None:
-        """Show from the least to the largest of two spans."""
+        """Set the ranges of both axes to these spans."""
         self.plot.setXRange(*x, padding=_MARGIN)
         self.plot.setYRange(*y, padding=_MARGIN)
 

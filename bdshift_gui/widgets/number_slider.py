@@ -1,4 +1,4 @@
-"""A number with its name and a slider: dragged, it is told live."""
+"""A number with its name and a slider, reported live while it is dragged."""
 
 from __future__ import annotations
 
@@ -39,20 +39,25 @@ class NumberSlider(QWidget):
         self.show_value(value)
         self.slider.valueChanged.connect(self._changed)
 
-    def describe(self, tooltip: str) -> None:
-        """Say what it is."""
+    def set_range(self, low: float, high: float) -> None:
+        """Change the range; `show_value` must follow."""
+        self._low, self._high = low, high
+
+    def describe(self, name: str, tooltip: str) -> None:
+        """Set its name and tooltip."""
+        self._name = name
         self.setToolTip(tooltip)
         self.slider.setAccessibleName(self._name)
         self.slider.setAccessibleDescription(tooltip)
 
     def show_value(self, value: float) -> None:
-        """Show a number without telling; the slider goes to the nearest step."""
+        """Show a number without emitting ``moved``; the slider goes to the nearest step."""
         self._value = value
         self._label.setText(f"{self._name} {figure(value, '#.2g')}")
         self.slider.setValue(self._step_of(value))
 
     def _changed(self, step: int) -> None:
-        if step != self._step_of(self._value):  # else it was set here
+        if step != self._step_of(self._value):  # else it was set by `show_value`
             self.moved.emit(self._value_of(step))
 
     def _value_of(self, step: int) -> float:

@@ -1,4 +1,4 @@
-"""What each purification came to: accuracy and attack success, the best DER first."""
+"""Accuracy and attack success of every model, the best DER first."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import pyqtgraph as pg
 
 from bdshift.text import figure
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.plot import PlotCard, Table, small_font
 
-_ROW = 11  # pixels of a model: as small as its name can be
-_LONG = 18  # letters of a name
+_ROW_HEIGHT = 11  # pixels per model: as small as its name can be
+_MAX_NAME = 18  # characters
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ModelFigures:
     """A model: shares in [0, 1]; ``asr`` and ``der`` are None where no trigger is known."""
 
     name: str
@@ -28,11 +29,11 @@ class Outcome:
 
 
 class OutcomeBars(PlotCard):
-    """Two bars a model. ``what`` chooses between this and the table in its place."""
+    """Two bars per model. ``what`` chooses between this and the table in its place."""
 
-    def __init__(self) -> None:
-        super().__init__(self._rows)
-        self._outcomes: Sequence[Outcome] = ()
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, self._rows)
+        self._models: Sequence[ModelFigures] = ()
         self.what = Choices(("table", "plot"))
         self.what.choose("plot")
         self._labels = Text("clean", wrap=False), Text("triggered", wrap=False)
@@ -43,19 +44,21 @@ class OutcomeBars(PlotCard):
         self.plot.vb.sigResized.connect(self.redraw)
         self.view.setMinimumHeight(110)
 
-    def show_outcomes(self, outcomes: Sequence[Outcome]) -> None:
-        """Show models: those without DER, as the original, in their order, then the best DER."""
-        self._outcomes = sorted(outcomes, key=lambda one: -1 if one.der is None else -one.der)
+    def show_models(self, models: Sequence[ModelFigures]) -> None:
+        """Show models: those without DER, such as the original, in their order, then by DER, best
+        first.
+        """
+        self._models = sorted(models, key=lambda one: -1 if one.der is None else -one.der)
         self.redraw()
 
     def redraw(self) -> None:
         self.plot.clear()
-        room = max(1, int(self.plot.vb.boundingRect().height() / _ROW))
-        shown = self._outcomes[:room]
+        room = max(1, int(self.plot.vb.boundingRect().height() / _ROW_HEIGHT))
+        shown = self._models[:room]
         self.title.show_text(
-            tr("All models of this audit") if len(shown) == len(self._outcomes)
+            tr("All models of this audit") if len(shown) == len(self._models)
             else tr("{count} of {all} models, best DER first", count=len(shown),
-                    all=len(self._outcomes))
+                    all=len(self._models))
         )  # fmt: skip
         for label, word in zip(self._labels, ("ACC", "ASR"), strict=True):
             label.show_text(f"■ {word}")
@@ -76,11 +79,11 @@ class OutcomeBars(PlotCard):
                 text.setFont(small_font())
                 text.setPos(103, row)
                 self.plot.addItem(text)
-        names = [one.name[:_LONG] for one in shown]
+        names = [one.name[:_MAX_NAME] for one in shown]
         self.plot.getAxis("left").setTicks([list(zip(rows, names, strict=True))])
         self.plot.setYRange(-0.6, max(1, len(shown)) - 0.4, padding=0)
         self.plot.setXRange(0, 114, padding=0)
-        ticks = [(float(value), f"{value} %") for value in range(0, 101, 20)]
+        ticks = [(float(value), f"{value}%") for value in range(0, 101, 20)]
         self.plot.getAxis("bottom").setTicks([[*ticks, (107.0, "DER")]])
         self.describe(
             self.title.text(),
@@ -90,5 +93,5 @@ class OutcomeBars(PlotCard):
         )
 
     def _rows(self) -> Table:
-        rows = ([one.name, one.acc, one.asr, one.der] for one in self._outcomes)
+        rows = ([one.name, one.acc, one.asr, one.der] for one in self._models)
         return [["model", "acc", "asr", "der"], *rows]

@@ -1,4 +1,4 @@
-"""Two values a class, one bar below the other: what changed, class by class."""
+"""Two values per class, one bar below the other: what changed, class by class."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 
 from bdshift.text import figure
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.plot import PlotCard, Table
 
-_CLASSES = 12  # shown at most: those that changed most
-_ROW = 15  # pixels of a class
+_MAX_CLASSES = 12  # shown: those that changed most
+_ROW_HEIGHT = 15  # pixels per class
 
 Values = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -22,8 +23,8 @@ Values = tuple[NDArray[np.float64], NDArray[np.float64]]
 class PairedBars(PlotCard):
     """``values`` by key: accuracy, norms."""
 
-    def __init__(self) -> None:
-        super().__init__(self._rows)
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, self._rows)
         self._values: dict[str, Values] = {}
         self._names: Sequence[str] = ()
         self._sides = ("", "")
@@ -33,7 +34,7 @@ class PairedBars(PlotCard):
         self.corner.addWidget(self.what)
         self.plot.setMouseEnabled(False, False)
         self.plot.showGrid(x=True, alpha=0.25)
-        self._room = _CLASSES  # classes that there is room for
+        self._room = _MAX_CLASSES  # classes that there is room for
         self.plot.vb.sigResized.connect(self._fit)
         self.view.setMinimumHeight(110)
         self._labels = self.add_foot("bar", "clean")
@@ -47,7 +48,7 @@ class PairedBars(PlotCard):
         self.redraw()
 
     def _fit(self) -> None:
-        room = min(_CLASSES, max(2, int(self.plot.vb.boundingRect().height() / _ROW)))
+        room = min(_MAX_CLASSES, max(2, int(self.plot.vb.boundingRect().height() / _ROW_HEIGHT)))
         if room != self._room:
             self._room = room
             self.redraw()

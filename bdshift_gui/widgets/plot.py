@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pyqtgraph as pg
 from PySide6.QtCore import QBuffer, QRectF, QSize, Qt
@@ -13,6 +12,7 @@ from PySide6.QtGui import QAction, QFont, QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMenu
 
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.theme import LIGHT, Theme
 from bdshift_gui.widgets.card import Card, Text
@@ -23,7 +23,7 @@ Table = Sequence[Sequence[object]]
 
 
 def small_font() -> QFont:
-    """Of ticks and of words inside a plot."""
+    """The font of ticks and of text inside a plot."""
     font = QFont(QApplication.font())
     font.setPixelSize(11)
     return font
@@ -40,8 +40,8 @@ def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
 
 
 def bare_plot(box: pg.ViewBox | None = None) -> pg.PlotWidget:
-    """A plot without frame, buttons and menus. pyqtgraph's menu is a window of its own that would
-    outlive the plot, so the plot is made its owner.
+    """A plot without frame, buttons and menus. pyqtgraph's menu is a separate window that would
+    outlive the plot, so the plot is made its parent.
     """
     view = pg.PlotWidget(viewBox=box or pg.ViewBox(enableMenu=False))
     view.setFrameShape(view.Shape.NoFrame)
@@ -53,7 +53,7 @@ def bare_plot(box: pg.ViewBox | None = None) -> pg.PlotWidget:
 
 
 def small_plot(height: int) -> pg.PlotWidget:
-    """A plot beside words: no zoom."""
+    """A small plot next to text, without zoom."""
     view = bare_plot()
     view.setFixedHeight(height)
     view.getPlotItem().setMouseEnabled(False, False)
@@ -62,12 +62,15 @@ def small_plot(height: int) -> pg.PlotWidget:
 
 
 class PlotCard(Card):
-    """``plot`` is pyqtgraph's; ``table`` gives the rows of the CSV, its head first. A subclass
+    """``plot`` is pyqtgraph's; ``table`` returns the rows of the CSV, the header first. A subclass
     draws in `redraw`, in the colors of ``theme``.
     """
 
-    def __init__(self, table: Callable[[], Table], box: pg.ViewBox | None = None) -> None:
+    def __init__(
+        self, context: Context, table: Callable[[], Table], box: pg.ViewBox | None = None
+    ) -> None:
         super().__init__()
+        self.context = context
         self._table = table
         self.theme: Theme = LIGHT
         self.view = bare_plot(box)
@@ -77,22 +80,22 @@ class PlotCard(Card):
         self.view.customContextMenuRequested.connect(self._menu)
 
     def paint(self, theme: Theme) -> None:
-        """Take the theme's colors."""
+        """Apply the theme's colors."""
         paint_axes(self.view, theme)
         self.theme = theme
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw what is shown, anew."""
+        """Draw what is shown."""
 
     def label_axis(self, side: str, text: str) -> None:
-        """Say what an axis is."""
+        """Label an axis."""
         style = {"color": self.theme.muted, "font-size": "12px"}
-        never = [(0.0, 0.0)]  # else pyqtgraph shows thousandths, and says so in the label
+        never = [(0.0, 0.0)]  # else pyqtgraph rescales values and adds an SI prefix
         self.plot.getAxis(side).setLabel(text, siPrefixEnableRanges=never, **style)
 
     def add_foot(self, *names: str) -> tuple[Text, ...]:
-        """Words below the plot, to the right: what a color stands for. One of each look."""
+        """Add a legend below the plot, on the right: one label for each style in ``names``."""
         foot = QHBoxLayout()
         foot.setSpacing(12)
         foot.addStretch(1)
@@ -103,14 +106,14 @@ class PlotCard(Card):
         return words
 
     def describe(self, name: str, summary: str) -> None:
-        """What a screen reader says of it."""
+        """Set what a screen reader says about it."""
         self.view.setAccessibleName(name)
         self.view.setAccessibleDescription(summary)
 
-    # Export: pyqtgraph's own SVG fails on Qt 6.11, and its PNG has no second resolution.
+    # Export: pyqtgraph's own SVG fails on Qt 6.11, and its PNG has only one resolution.
 
     def image(self, scale: int = 2) -> QImage:
-        """The plot as a picture, ``scale`` times as many pixels as on the screen."""
+        """The plot as an image, at ``scale`` times its resolution on the screen."""
         size = self.view.size() * scale
         image = QImage(size, QImage.Format.Format_ARGB32_Premultiplied)
         image.fill(self.view.backgroundBrush().color())
@@ -121,7 +124,7 @@ class PlotCard(Card):
         return image
 
     def svg(self) -> bytes:
-        """The plot as SVG, every point a shape."""
+        """The plot as SVG, with every point as a shape."""
         buffer = QBuffer()
         generator = QSvgGenerator()
         generator.setOutputDevice(buffer)
@@ -152,29 +155,30 @@ class PlotCard(Card):
         csv.writer(stream, lineterminator="\n").writerows(self._table())
         return stream.getvalue()
 
-    def save(self, path: Path) -> None:
-        """Write PNG, SVG or CSV, by the suffix. Raises `OSError`."""
-        suffix = path.suffix.lower()
+    def encoded(self, suffix: str) -> bytes:
+        """The plot as SVG, CSV or PNG."""
         if suffix == ".svg":
-            path.write_bytes(self.svg())
-        elif suffix == ".csv":
-            path.write_text(self.csv(), encoding="utf-8")
-        elif not self.image().save(str(path)):
-            raise OSError(f"{path} cannot be written")
+            return self.svg()
+        if suffix == ".csv":
+            return self.csv().encode()
+        buffer = QBuffer()
+        buffer.open(QBuffer.OpenModeFlag.WriteOnly)
+        self.image().save(buffer, "PNG")  # type: ignore[call-overload]  # its stub wants bytes, which fail
+        return bytes(buffer.data().data())
 
     def copy(self) -> None:
-        """Put the picture on the clipboard."""
+        """Copy the image to the clipboard."""
         QGuiApplication.clipboard().setImage(self.image())
 
     def sizeHint(self) -> QSize:
         return QSize(640, 260)
 
     def hasHeightForWidth(self) -> bool:
-        return False  # the plot takes what is there, however its title wraps
+        return False  # the plot takes the room there is, however its title wraps
 
     def _menu(self, at: object) -> None:
         menu = QMenu(self)
-        copy = QAction(tr("Copy picture"), menu)
+        copy = QAction(tr("Copy image"), menu)
         copy.triggered.connect(self.copy)
         fit = QAction(tr("Show all"), menu)
         fit.triggered.connect(self.plot.autoRange)
@@ -184,8 +188,7 @@ class PlotCard(Card):
         menu.exec(self.view.mapToGlobal(at))
 
     def _ask(self) -> None:
-        from bdshift_gui.dialogs.save import ask_where
-
-        path = ask_where(self, tr("Export plot"), "plot.png", (".png", ".svg", ".csv"))
+        path = self.context.ask.where(tr("Export plot"), "plot.png", (".png", ".svg", ".csv"))
         if path is not None:
-            self.save(path)
+            data = self.encoded(path.suffix.lower())
+            self.context.quick.ask("plot", lambda: path.write_bytes(data), lambda _: None)

@@ -1,4 +1,4 @@
-"""A table of few rows, as this window shows them."""
+"""A table with few rows, in the style of this window."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bdshift_gui.widgets.card import plain
 
 @dataclass(frozen=True)
 class Cell:
-    """``text`` is shown; ``value`` is sorted by, and text if it is None."""
+    """``text`` is shown; cells are sorted by ``value``, or by ``text`` if it is None."""
 
     text: str
     value: float | None = None
@@ -21,7 +21,7 @@ class Cell:
 
 
 class _Item(QTableWidgetItem):
-    """Sorts by number; what has none comes last, whichever way."""
+    """Sorts by number; cells without one come last, in either order."""
 
     def __init__(self, cell: Cell, *, right: bool) -> None:
         super().__init__(cell.text)
@@ -42,7 +42,7 @@ class _Item(QTableWidgetItem):
 
 
 class SmallTable(QTableWidget):
-    """Whole rows are selected, one at a time; the first column takes the room that is left."""
+    """Selects whole rows, one at a time; the first column takes the remaining width."""
 
     def __init__(self, *, sortable: bool = False) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class SmallTable(QTableWidget):
         self.horizontalHeader().setSortIndicator(0, Qt.SortOrder.AscendingOrder)
 
     def show_rows(self, heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """Show rows of one cell a head, in the order that the user sorted by."""
+        """Show rows with one cell per column, in the order that the user has chosen."""
         self.setSortingEnabled(False)
         self.setColumnCount(len(heads))
         self.setHorizontalHeaderLabels(list(heads))

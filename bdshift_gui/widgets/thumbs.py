@@ -14,7 +14,7 @@ _SIDE, _GAP = 48, 4
 
 
 def as_image(pixels: NDArray[np.uint8], side: int | None = None) -> QImage:
-    """Pixels (3, t, t) as a picture, scaled to ``side``."""
+    """Pixels (3, t, t) as an image, scaled to ``side`` if given."""
     rows = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     own = rows.shape[0]
     image = QImage(rows.data, own, own, 3 * own, QImage.Format.Format_RGB888).copy()
@@ -24,7 +24,7 @@ def as_image(pixels: NDArray[np.uint8], side: int | None = None) -> QImage:
 
 
 class Thumbs(QWidget):
-    """As many thumbnails as there is room for; each has its caption as a tooltip row."""
+    """As many thumbnails as there is room for, with their caption as a tooltip."""
 
     def __init__(self, side: int = _SIDE) -> None:
         super().__init__()

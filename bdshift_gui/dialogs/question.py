@@ -1,4 +1,4 @@
-"""What every question has: a button that answers it, and one that gives up."""
+"""The base of all dialogs that ask: a button that answers, and one that cancels."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QVBoxLayout, QWidget
 
 
-class Asking(QDialog):
-    """``column`` takes the question; `answer` is called when it is answered, before it closes."""
+class QuestionDialog(QDialog):
+    """``column`` holds the question; `answer` is called on acceptance, before the dialog closes."""
 
     def __init__(self, title: str, width: int, height: int, parent: QWidget) -> None:
         super().__init__(parent)
@@ -16,10 +16,10 @@ class Asking(QDialog):
         self.resize(width, height)
         self.column = QVBoxLayout(self)
 
-    def add_buttons(self, words: str) -> QPushButton:
-        """The last row; ``words`` are on the button that answers, which is returned."""
+    def add_buttons(self, text: str) -> QPushButton:
+        """Add the last row; returns the button that answers, labeled ``text``."""
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        button = buttons.addButton(words, QDialogButtonBox.ButtonRole.AcceptRole)
+        button = buttons.addButton(text, QDialogButtonBox.ButtonRole.AcceptRole)
         button.setObjectName("primary")
         buttons.accepted.connect(self._accept)
         buttons.rejected.connect(self.reject)
@@ -27,12 +27,12 @@ class Asking(QDialog):
         return button
 
     def fit(self) -> None:
-        """As high as the question is now, wrapped texts included."""
+        """Make the dialog as tall as its contents are now, wrapped texts included."""
         self.column.activate()
         self.resize(self.width(), self.column.totalHeightForWidth(self.width()))
 
     def answer(self) -> None:
-        """Tell what was answered."""
+        """Emit the answer."""
         raise NotImplementedError
 
     def _accept(self) -> None:

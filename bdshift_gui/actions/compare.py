@@ -1,0 +1,60 @@
+"""Look at a purified model: in all views, or side by side with the original."""
+
+from __future__ import annotations
+
+from bdshift.words import words
+from bdshift_gui.action import Action, action, with_purification
+from bdshift_gui.context import Context
+from bdshift_gui.session import State
+from bdshift_gui.tasks.showing import show_side
+
+
+def _show(context: Context, number: int) -> None:
+    context.session.update(comparing=None)
+    show_side(context, number)
+
+
+def _compare(context: Context) -> None:
+    state = context.state
+    context.session.update(comparing=(0, state.chosen or len(state.purifications)))
+
+
+def _close(context: Context) -> None:
+    context.session.update(comparing=None)
+
+
+def _shows_other(state: State) -> bool:
+    return bool(state.shown) and not state.busy
+
+
+RESCAN = action(
+    Action(
+        "show_purified", words("Show in all views", ja="すべてのビューに表示"),
+        words("Show the purified model's rescan in all views.",
+              ja="浄化したモデルをすべてのビューに表示します（再スキャン済み）。"),
+        "purification", 20, lambda context: _show(context, context.state.chosen),
+        with_purification, "Ctrl+Shift+R",
+    )
+)  # fmt: skip
+ORIGINAL = action(
+    Action(
+        "show_original", words("Back to the original", ja="元のモデルに戻る"),
+        words("Show the original in all views.", ja="元のモデルをすべてのビューに表示します。"),
+        "purification", 30, lambda context: _show(context, 0), _shows_other,
+    )
+)  # fmt: skip
+COMPARE = action(
+    Action(
+        "compare", words("Compare", ja="比較"),
+        words("Compare the purified model with the original, side by side.",
+              ja="浄化したモデルと元のモデルを並べます。"),
+        "purification", 40, _compare, with_purification, "Ctrl+D",
+    )
+)  # fmt: skip
+CLOSE_COMPARE = action(
+    Action(
+        "close_compare", words("Back to the audit", ja="監査に戻る"),
+        words("Close the comparison.", ja="比較を閉じます。"),
+        "purification", 50, _close, lambda state: state.comparing is not None,
+    )
+)  # fmt: skip

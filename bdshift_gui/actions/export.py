@@ -1,0 +1,61 @@
+"""Export a purified model, or the table of all models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bdshift.words import words
+from bdshift_gui.action import Action, action, with_purification
+from bdshift_gui.context import Context
+from bdshift_gui.i18n import tr
+from bdshift_gui.tasks import writing
+
+
+def _model(context: Context) -> None:
+    from bdshift.checkpoints.export import EXPORT_FORMS
+
+    state = context.state
+    assert state.original is not None
+    forms = EXPORT_FORMS.kinds()
+    number = context.ask.choice(
+        tr("Export the model"), tr("Format"), [tr(one.label) for one in forms]
+    )
+    if number is None:
+        return
+    form = forms[number]()
+    suffix = form.suffix or Path(state.original.model.path).suffix or ".pth"
+    path = context.ask.where(tr("Export the model"), f"purified{suffix}", (suffix,))
+    if path is None:
+        return
+    beside = path.with_name(path.name + ".json")  # the save dialog did not ask about it
+
+    def export(exists: bool) -> None:
+        question = tr("{name} exists. Replace it?", name=beside.name)
+        if not exists or context.ask.confirm(question):
+            writing.export_purified(context, state.chosen, path, form)
+
+    context.quick.ask("export", beside.exists, export)
+
+
+def _table(context: Context) -> None:
+    path = context.ask.where(tr("Export the table"), "purifications.csv", (".csv", ".json"))
+    if path is not None:
+        writing.export_table(context, path)
+
+
+EXPORT_MODEL = action(
+    Action(
+        "export_purified", words("Export the model…", ja="モデルを書き出す…"),
+        words("Write the selected purified model, verified, in its original format or another.",
+              ja="選択中の浄化モデルを、検証して、元の形式または別の形式で書き出します。"),
+        "purification", 60, _model, with_purification, "Ctrl+E",
+    )
+)  # fmt: skip
+EXPORT_TABLE = action(
+    Action(
+        "export_table", words("Export the table…", ja="表を書き出す…"),
+        words("Export the original and all purifications as CSV or JSON.",
+              ja="元のモデルとすべての浄化を CSV か JSON で書き出します。"),
+        "purification", 70, _table, with_purification,
+    )
+)  # fmt: skip

@@ -1,0 +1,48 @@
+"""Purify."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bdshift.words import words
+from bdshift_gui.action import Action, action, with_audit
+from bdshift_gui.context import Context
+from bdshift_gui.tasks import purifying
+
+if TYPE_CHECKING:
+    from bdshift.audit.unfinished import PurificationRequest
+
+
+def _purify(context: Context) -> None:
+    state = context.state
+    original, pending = state.original, frozenset(state.pending)
+    assert original is not None
+
+    def find() -> PurificationRequest | None:
+        from bdshift.audit.unfinished import Unfinished
+
+        return Unfinished().find(original, pending)
+
+    def show(interrupted: PurificationRequest | None) -> None:
+        from bdshift_gui.dialogs.purify import PurifyDialog
+
+        def start(requests: tuple[PurificationRequest, ...]) -> None:
+            if not context.state.busy:
+                context.shell.raise_dock("purifications")
+                purifying.purify(context, requests)
+
+        dialog = PurifyDialog(context, interrupted)
+        dialog.chosen.connect(start)
+        context.ask.show(dialog)
+
+    context.quick.ask("purify", find, show)
+
+
+PURIFY = action(
+    Action(
+        "purify", words("Purify…", ja="浄化…"),
+        words("Remove the backdoor from a copy of the model.",
+              ja="モデルのコピーからバックドアを取り除きます。"),
+        "purification", 10, _purify, with_audit, "Ctrl+P", toolbar=50,
+    )
+)  # fmt: skip

@@ -1,0 +1,33 @@
+"""Save the audit; write a report."""
+
+from __future__ import annotations
+
+from bdshift.words import words
+from bdshift_gui.action import Action, action, with_audit
+from bdshift_gui.context import Context
+from bdshift_gui.i18n import tr
+from bdshift_gui.tasks import writing
+
+
+def _report(context: Context) -> None:
+    path = context.ask.where(tr("Write a report"), "audit.html", (".html",))
+    if path is not None:
+        writing.write_report(context, path)
+
+
+SAVE = action(
+    Action(
+        "save", words("Save audit…", ja="監査を保存…"),
+        words("Save all results in one .h5 file.",
+              ja="すべての結果を 1 つの .h5 ファイルに保存します。"),
+        "file", 110, writing.save_as, with_audit, "Ctrl+S", toolbar=60,
+    )
+)  # fmt: skip
+action(
+    Action(
+        "report", words("Write a report…", ja="レポートを書き出す…"),
+        words("Write the audit and the selected purification as one page to read or print.",
+              ja="監査を 1 ページのレポートにします。選択中の浄化も含みます。"),
+        "file", 120, _report, with_audit, "Ctrl+R",
+    )
+)  # fmt: skip

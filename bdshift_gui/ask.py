@@ -1,0 +1,76 @@
+"""Questions to the user: files, folders, yes or no. Tests replace them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMessageBox, QWidget
+
+Answer = Literal["save", "discard", "stay"]
+
+
+class Ask:
+    """Asks in dialogs whose parent is ``parent``."""
+
+    def __init__(self, parent: QWidget) -> None:
+        self.parent = parent
+
+    def show(self, dialog: QDialog) -> None:
+        """Open one of our dialogs without blocking; it emits its answer itself."""
+        dialog.open()
+
+    def file(self, title: str, filters: str = "") -> Path | None:
+        """Ask for an existing file; None if the user cancels."""
+        path, _ = QFileDialog.getOpenFileName(self.parent, title, "", filters)
+        return Path(path) if path else None
+
+    def folder(self, title: str) -> Path | None:
+        """Ask for a folder; None if the user cancels."""
+        path = QFileDialog.getExistingDirectory(self.parent, title)
+        return Path(path) if path else None
+
+    def where(self, title: str, name: str, suffixes: Sequence[str]) -> Path | None:
+        """Ask where to save, with one of ``suffixes``, the first by default; confirms before it
+        returns an existing file. None if the user cancels.
+        """
+        filters = [f"{suffix[1:].upper()} (*{suffix})" for suffix in suffixes]
+        dialog = QFileDialog(self.parent, title, name, ";;".join(filters))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+
+        def suffix() -> str:
+            return suffixes[filters.index(dialog.selectedNameFilter())]
+
+        dialog.filterSelected.connect(lambda _: dialog.setDefaultSuffix(suffix()))
+        dialog.setDefaultSuffix(suffixes[0])
+        if not dialog.exec():
+            return None
+        path = Path(dialog.selectedFiles()[0])
+        return path if path.suffix.lower() in suffixes else path.with_name(path.name + suffix())
+
+    def choice(self, title: str, label: str, choices: Sequence[str]) -> int | None:
+        """Ask for one of ``choices`` and return its index; None if the user cancels."""
+        text, fine = QInputDialog.getItem(self.parent, title, label, list(choices), 0, False)
+        return list(choices).index(text) if fine else None
+
+    def confirm(self, question: str) -> bool:
+        """Ask a yes-or-no question."""
+        button = QMessageBox.StandardButton
+        answer = QMessageBox.question(self.parent, "bdshift", question, button.Yes | button.No)
+        return answer == button.Yes
+
+    def save_first(self, question: str) -> Answer:
+        """Ask what to do with unsaved work."""
+        button = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self.parent, "bdshift", question, button.Save | button.Discard | button.Cancel,
+            button.Save,
+        )  # fmt: skip
+        if answer == button.Save:
+            return "save"
+        return "discard" if answer == button.Discard else "stay"
+
+    def about(self, text: str) -> None:
+        """Show the About box."""
+        QMessageBox.about(self.parent, "bdshift", text)

@@ -1,0 +1,89 @@
+"""What actions and views get instead of the window: the state, and ways to change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from bdshift.jobs import JobContext
+    from bdshift_gui.action import Action
+    from bdshift_gui.ask import Ask
+    from bdshift_gui.jobs.controller import JobController
+    from bdshift_gui.jobs.quick import QuickPool
+    from bdshift_gui.selection import SelectionChanger
+    from bdshift_gui.session import Session, State
+    from bdshift_gui.settings import Settings
+
+
+class Shell(Protocol):
+    """What only the window itself can do."""
+
+    def close(self) -> bool:
+        """Close the window; False if it stays open."""
+        ...
+
+    def restyle(self) -> None:
+        """Apply the color scheme of the settings."""
+        ...
+
+    def retranslate(self) -> None:
+        """Show all texts in the language of the settings."""
+        ...
+
+    def reset_docks(self) -> None:
+        """Restore the default layout of the panels."""
+        ...
+
+    def raise_dock(self, key: str) -> None:
+        """Show a panel."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything needed to carry out what the user asks for.
+
+    Attributes:
+        session: the state.
+        selection: changes which class and neurons are selected.
+        jobs: the worker, one job at a time.
+        quick: short tasks off the GUI thread.
+        settings: what is remembered between runs.
+        ask: questions to the user.
+        shell: the window itself.
+        demo_folder: where the demo's files go.
+    """
+
+    session: Session
+    selection: SelectionChanger
+    jobs: JobController
+    quick: QuickPool
+    settings: Settings
+    ask: Ask
+    shell: Shell
+    demo_folder: Path
+
+    @property
+    def state(self) -> State:
+        """The current snapshot."""
+        return self.session.state
+
+    def do(self, one: Action) -> None:
+        """Carry out an action if it is enabled: a button may trigger it while a job is running."""
+        if one.enabled(self.state):
+            one.run(self)
+
+    def start(
+        self,
+        name: str,
+        run: Callable[[JobContext], Any],
+        done: Callable[[Any], None],
+        *,
+        keeps: bool = False,
+    ) -> None:
+        """Start a job, like `JobController.start`, and clear the last error."""
+        self.session.update(failure=None)
+        self.jobs.start(name, run, done, keeps=keeps)

@@ -1,0 +1,1 @@
+"""What actions start: jobs on the worker, whose results go into the session."""

@@ -1,0 +1,174 @@
+"""Opens checkpoints, clean sets and audit files. What is shown stays until they have been read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt
+
+from bdshift.jobs import JobContext
+from bdshift_gui.context import Context
+from bdshift_gui.i18n import tr
+from bdshift_gui.session import WITHOUT_AUDIT, Corrections, OpenImages, OpenModel
+from bdshift_gui.tasks.purifying import settle
+from bdshift_gui.tasks.recent import remember
+from bdshift_gui.tasks.showing import show_audit
+
+if TYPE_CHECKING:
+    from bdshift.audit import Audit
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """What the worker does, and what happens with its result."""
+
+    run: Callable[[JobContext], Any]
+    done: Callable[[Any], None]
+
+
+def open_paths(context: Context, paths: Sequence[Path]) -> None:
+    """Open one after another, each when the previous job has ended."""
+    if not paths:
+        return
+    _open(context, paths[0])
+    if len(paths) > 1:
+        context.jobs.ended.connect(
+            lambda _: open_paths(context, paths[1:]), Qt.ConnectionType.SingleShotConnection
+        )
+
+
+def _open(context: Context, path: Path) -> None:
+    """Open a path, whatever it is: images, an audit file, or a checkpoint."""
+    ways = {
+        "images": _images(context, path),
+        "audit": _audit(context, path),
+        "model": _model(context, path),
+    }
+
+    def run(job: JobContext) -> tuple[str, Any]:
+        from bdshift.kinds import kind_of
+
+        kind = kind_of(path)
+        return kind, ways[kind].run(job)
+
+    def done(found: tuple[str, Any]) -> None:
+        kind, result = found
+        ways[kind].done(result)
+
+    context.session.update(tried=path)
+    context.start(tr("Opening {name}", name=path.name), run, done)
+
+
+def open_model(
+    context: Context, path: Path, arch: str | None = None, weights: str | None = None
+) -> None:
+    """Read a checkpoint and recognize it; ``arch`` is a network of the user's own, ``weights`` says
+    which of a file's models to open.
+    """
+    way = _model(context, path, arch, weights)
+    context.session.update(tried=path)
+    context.start(tr("Opening the model"), way.run, way.done)
+
+
+def open_images(context: Context, path: Path) -> None:
+    """List a clean set."""
+    way = _images(context, path)
+    context.start(tr("Listing the images"), way.run, way.done)
+
+
+def open_audit(context: Context, path: Path) -> None:
+    """Show an audit file."""
+    way = _audit(context, path)
+    context.start(tr("Opening the audit"), way.run, way.done)
+
+
+def _model(
+    context: Context, path: Path, arch: str | None = None, weights: str | None = None
+) -> _Opening:
+    state = context.state
+    listed = state.images_path if state.images is None else None
+
+    def run(job: JobContext) -> tuple[OpenModel, OpenImages | None]:
+        return read_model(path, arch, weights, job), _list_again(listed, job)
+
+    def done(found: tuple[OpenModel, OpenImages | None]) -> None:
+        model, images = found
+        # Corrections for another model do not apply to this one.
+        given = replace(context.state.corrections, normalize=None, arch=arch, weights=weights)
+        context.session.update(
+            **{**WITHOUT_AUDIT, "model_path": path, "model": model, "corrections": given,
+               "images": images or context.state.images}
+        )  # fmt: skip
+
+    return _Opening(run, done)
+
+
+def _images(context: Context, path: Path) -> _Opening:
+    state = context.state
+    known, given = state.model, state.corrections
+    model_path = None if known is not None else state.model_path
+
+    def run(job: JobContext) -> tuple[OpenImages, OpenModel | None]:
+        images = read_images(path, job)
+        if model_path is not None and model_path.is_file():
+            return images, read_model(model_path, given.arch, given.weights, job)
+        return images, known
+
+    def done(found: tuple[OpenImages, OpenModel | None]) -> None:
+        images, model = found
+        context.session.update(
+            **{**WITHOUT_AUDIT, "images_path": path, "images": images, "model": model,
+               "corrections": replace(context.state.corrections, labels=None)}
+        )  # fmt: skip
+
+    return _Opening(run, done)
+
+
+def _audit(context: Context, path: Path) -> _Opening:
+    def run(job: JobContext) -> Audit:
+        from bdshift.store import load_audit
+
+        return load_audit(path)
+
+    def done(audit: Audit) -> None:
+        context.session.update(
+            model_path=Path(audit.model.path), model=None, images_path=Path(audit.images.path),
+            images=None, corrections=Corrections(), kept=audit,
+        )  # fmt: skip
+        show_audit(context, audit)
+        remember(context, path)
+        settle(context)
+
+    return _Opening(run, done)
+
+
+def read_model(path: Path, arch: str | None, weights: str | None, job: JobContext) -> OpenModel:
+    """Read and recognize a checkpoint. Raises `InputError`."""
+    from bdshift.checkpoints.classifier import open_checkpoint
+    from bdshift.checkpoints.describe import describe
+
+    opened = open_checkpoint(path, arch=arch, weights=weights, job=job)
+    return OpenModel(path, opened, describe(opened.file, weights, opened), arch, weights)
+
+
+def read_images(path: Path, job: JobContext) -> OpenImages:
+    """List a clean set. Raises `InputError`."""
+    from bdshift.images.collection import open_images as listed
+
+    found = listed(path, job=job)
+    return OpenImages(path, found, tuple(found.counts()))
+
+
+def _list_again(path: Path | None, job: JobContext) -> OpenImages | None:
+    """The clean set of the audit that was open, if it still exists."""
+    from bdshift.errors import InputError
+
+    if path is None:
+        return None
+    try:
+        return read_images(path, job)
+    except InputError:
+        return None

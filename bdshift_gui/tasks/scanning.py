@@ -1,0 +1,129 @@
+"""Scans what is open, the demo, or a victim that is trained first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bdshift.jobs import JobContext
+from bdshift_gui.context import Context
+from bdshift_gui.i18n import tr
+from bdshift_gui.session import Corrections, OpenImages, OpenModel, State
+from bdshift_gui.tasks.opening import read_images, read_model
+from bdshift_gui.tasks.showing import show_audit
+
+if TYPE_CHECKING:
+    from bdshift.audit import Audit, Material, ScanSettings
+    from bdshift.checkpoints.classifier import Opened
+    from bdshift.lab.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class _Scanned:
+    audit: Audit
+    material: Material
+    model: OpenModel
+    images: OpenImages
+
+
+def scan(context: Context) -> None:
+    """Audit the open model with the open images."""
+    state = context.state
+
+    def run(job: JobContext) -> _Scanned:
+        from bdshift.audit import scan_opened
+        from bdshift.shift.cache import EmbeddingCache
+
+        settings = _settings(state)
+        model, images = _ready(state, job)
+        audit, material = scan_opened(
+            _as_corrected(model, state.corrections), images.collection, settings,
+            cache=EmbeddingCache(), job=job,
+        )  # fmt: skip
+        return _Scanned(audit, material, model, images)
+
+    def done(found: _Scanned) -> None:
+        context.session.update(model=found.model, images=found.images)
+        show_audit(context, found.audit, found.material)
+
+    context.start(tr("Scanning"), run, done)
+
+
+def _settings(state: State) -> ScanSettings:
+    from bdshift.audit import ScanSettings
+    from bdshift.detect.detectors.embedding_shift import EmbeddingShift
+
+    known = () if state.audit is None else state.audit.settings.detectors
+    others = [one for one in known if not isinstance(one, EmbeddingShift)]
+    first = next((one for one in known if isinstance(one, EmbeddingShift)), EmbeddingShift())
+    given: dict[str, Any] = state.corrections.as_settings()
+    if state.rule is not None:
+        given["rule"] = state.rule
+    return ScanSettings(detectors=(replace(first, alpha=state.alpha), *others), **given)
+
+
+def _ready(state: State, job: JobContext) -> tuple[OpenModel, OpenImages]:
+    """The open model and images, or else the audit's."""
+    given = state.corrections
+    assert state.model_path is not None
+    assert state.images_path is not None
+    return (
+        state.model or read_model(state.model_path, given.arch, given.weights, job),
+        state.images or read_images(state.images_path, job),
+    )
+
+
+def _as_corrected(model: OpenModel, given: Corrections) -> Opened:
+    """The model, recognized again if the user corrected it; the file is not read again."""
+    if (given.arch, given.weights) == (model.arch, model.weights):
+        return model.opened
+    from bdshift.checkpoints.classifier import recognized
+    from bdshift.checkpoints.layout import find_state_dict
+
+    file = model.opened.file
+    return recognized(file, find_state_dict(file, given.weights), given.arch)
+
+
+def demo(context: Context) -> None:
+    """Audit the bundled victim, with the trigger that its card names."""
+
+    def run(job: JobContext) -> Audit:
+        from bdshift.demo import audit_victim
+
+        return audit_victim(context.demo_folder, job)
+
+    def done(audit: Audit) -> None:
+        context.session.update(
+            model_path=Path(audit.model.path), images_path=Path(audit.images.path), model=None,
+            images=None, corrections=Corrections(), kept=audit,  # no need to save it
+        )  # fmt: skip
+        show_audit(context, audit)
+
+    context.start(tr("Scanning the demo"), run, done)
+
+
+def try_attack(context: Context, recipe: Recipe, images: Path | None, folder: Path) -> None:
+    """Train a victim whose backdoor is known, on ``images`` or drawn signs, and audit it."""
+
+    def run(job: JobContext) -> Audit:
+        from bdshift.lab.trial import try_attack as train_and_audit
+
+        audit, outcome = train_and_audit(recipe, images, folder, job=job)
+        if outcome.asr is None:
+            job.note("{path}: ACC {acc:.1%}", path=folder, acc=outcome.acc)
+        else:
+            job.note(
+                "{path}: ACC {acc:.1%}, ASR {asr:.1%}",
+                path=folder, acc=outcome.acc, asr=outcome.asr,
+            )  # fmt: skip
+        return audit
+
+    def done(audit: Audit) -> None:
+        context.session.update(
+            model_path=Path(audit.model.path), model=None, images_path=Path(audit.images.path),
+            images=None, corrections=Corrections(),
+        )  # fmt: skip
+        show_audit(context, audit)
+
+    context.start(tr("Training a victim"), run, done)

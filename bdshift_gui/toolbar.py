@@ -1,0 +1,92 @@
+"""The toolbar: common actions, and the two numbers that can be changed live."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QSizePolicy, QToolBar, QWidget
+
+from bdshift_gui.actions.window import PALETTE
+from bdshift_gui.context import Context
+from bdshift_gui.i18n import tr
+from bdshift_gui.menus import Actions, add_to_toolbar, toolbar_actions
+from bdshift_gui.session import State
+from bdshift_gui.tasks.showing import set_alpha, set_rule
+from bdshift_gui.widgets.number_slider import NumberSlider
+
+if TYPE_CHECKING:
+    from bdshift.detect.rule import Rule
+    from bdshift.setting import Option
+
+_ALPHA = 0.01, 2.0
+_REACH = 4.0  # a rule's slider ranges from a quarter of the default to four times the default
+
+
+class MainToolbar(QToolBar):
+    """Has sliders for α and for the threshold of the rule in use."""
+
+    def __init__(self, context: Context, actions: Actions) -> None:
+        super().__init__()
+        self._context = context
+        self.setObjectName("main")
+        self.setMovable(False)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        self.alpha = NumberSlider("α", *_ALPHA, 0.1, logarithmic=True)
+        self.threshold = NumberSlider("", *_ALPHA, 0.1, logarithmic=True)
+        self._setting: Option | None = None
+        for one in toolbar_actions(actions):
+            if one is PALETTE:  # at the far end
+                self.addWidget(_space())
+                self.addWidget(self.alpha)
+                self._threshold_shown = self.addWidget(self.threshold)
+            add_to_toolbar(self, one, actions)
+        self.alpha.moved.connect(lambda value: set_alpha(context, value))
+        self.threshold.moved.connect(self._moved)
+
+    def show_state(self, state: State) -> None:
+        """Show the numbers of ``state``."""
+        self.alpha.show_value(state.alpha)
+        self.alpha.setEnabled(state.audit is None or state.audit.embedding is not None)
+        self._threshold_shown.setVisible(state.rule is not None)
+        if state.rule is not None:
+            self._show_threshold(state.rule)
+
+    def _show_threshold(self, rule: Rule) -> None:
+        from bdshift.setting import options_of
+
+        setting = next((one for one in options_of(type(rule)) if one.kind is float), None)
+        self._threshold_shown.setVisible(setting is not None)
+        if setting is None:
+            return
+        if setting is not self._setting:
+            self._setting = setting
+            self.threshold.set_range(*_range(setting))
+        self.threshold.describe(tr(setting.about.label), tr(setting.about.help))
+        self.threshold.show_value(float(getattr(rule, setting.name)))
+
+    def _moved(self, value: float) -> None:
+        rule = self._context.state.rule
+        if rule is not None and self._setting is not None:
+            changed: dict[str, Any] = {self._setting.name: value}
+            set_rule(self._context, replace(rule, **changed))
+
+    def retranslate(self) -> None:
+        """Show all texts in the window's language."""
+        about = tr("Loss threshold α of Eq. 4: a smaller α needs a longer shift.")
+        self.alpha.describe("α", about)
+        self._setting = None
+
+
+def _range(setting: Option) -> tuple[float, float]:
+    low, high = setting.default / _REACH, setting.default * _REACH
+    return low, min(high, setting.about.high) if setting.about.high is not None else high
+
+
+def _space() -> QWidget:
+    space = QWidget()
+    space.setObjectName("plain")
+    space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+    return space

@@ -1,0 +1,33 @@
+"""Asks before unsaved work would be lost."""
+
+from __future__ import annotations
+
+from bdshift_gui.context import Context
+from bdshift_gui.i18n import tr
+from bdshift_gui.tasks.purifying import settle
+from bdshift_gui.tasks.writing import save_as
+
+
+def may_close(context: Context) -> bool:
+    """Ask what to do with an unsaved audit; False to stay."""
+    if not context.state.modified:
+        return True
+    return _may_lose(context, tr("The audit is not saved. Save it before closing?"))
+
+
+def may_replace(context: Context) -> bool:
+    """Ask what to do with unsaved purifications, since they took a while; False to stay. An audit
+    without them is quick to redo.
+    """
+    if not context.state.purifications or not context.state.modified:
+        return True
+    return _may_lose(context, tr("The purifications are not saved. Save the audit first?"))
+
+
+def _may_lose(context: Context, question: str) -> bool:
+    answer = context.ask.save_first(question)
+    if answer == "save":  # the user tries again once it is written
+        save_as(context)
+    elif answer == "discard":
+        settle(context)
+    return answer == "discard"

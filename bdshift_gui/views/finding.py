@@ -1,0 +1,76 @@
+"""What the audit means, with the figures behind it and its limits."""
+
+from __future__ import annotations
+
+from bdshift.detect.rule import RULES
+from bdshift.text import figure
+from bdshift_gui.context import Context
+from bdshift_gui.i18n import say, tr
+from bdshift_gui.session import State
+from bdshift_gui.tasks.showing import set_rule
+from bdshift_gui.view import View, view
+from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look
+from bdshift_gui.widgets.choices import Choices
+
+_TITLES = {
+    "backdoored": "findingBackdoored",
+    "nothing-unusual": "finding",
+    "inconclusive": "findingInconclusive",
+}
+"""Style of the title, by level."""
+_FRAMES = {"backdoored": "poisoned", "nothing-unusual": "card", "inconclusive": "doubtful"}
+
+
+@view
+class FindingView(Card, View):
+    """Renders `Audit.finding`; every sentence comes from there."""
+
+    key = "finding"
+    area = "cards"
+    place = 10
+    reads = ("audit",)
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+        self.reasons = Text()
+        self._rows = KeyValueRows()
+        self.rule = Choices(tuple(RULES))
+        self.rule.chosen.connect(self._choose)
+        self.cautions = Text("muted")
+        for widget in (self.reasons, self._rows, self.rule, self.cautions):
+            self.body.addWidget(widget)
+
+    def show_state(self, state: State) -> None:
+        """Show the finding, or nothing without an audit."""
+        from bdshift.audit.finding import LIMITS
+
+        audit = state.audit
+        self.setVisible(audit is not None)
+        if audit is None:
+            return
+        finding = audit.finding
+        look(self.title, _TITLES[finding.level])
+        look(self, _FRAMES[finding.level])
+        self.title.show_text(say(finding.headline))
+        self.reasons.show_text("\n".join(say(one.sentence) for one in finding.reasons))
+        shown, statistics = audit.most_suspicious, audit.judgment.statistics
+        self._rows.show_rows(
+            [
+                (tr(kind.column), figure(float(statistics[kind.name][shown]), kind.form),
+                 tr(kind.column_help))
+                for kind in RULES.kinds()
+            ]
+        )  # fmt: skip
+        self.rule.label(
+            tr("Rule:"),
+            {kind.name: (kind().line_label, tr(kind.summary)) for kind in RULES.kinds()},
+        )
+        rule = audit.settings.rule
+        self.rule.label_one(rule.name, rule.line_label)
+        self.rule.choose(rule.name)
+        cautions = [say(one.sentence) for one in finding.cautions]
+        self.cautions.show_text("\n".join([*cautions, tr(LIMITS)]))
+
+    def _choose(self, name: str) -> None:
+        set_rule(self._context, RULES[name]())

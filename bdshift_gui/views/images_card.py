@@ -1,0 +1,97 @@
+"""The clean images: how many, how well they are classified, how they are preprocessed."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtWidgets import QPushButton
+
+from bdshift_gui.actions.correct import LABELS, PREPROCESSINGS
+from bdshift_gui.context import Context
+from bdshift_gui.i18n import say, tr
+from bdshift_gui.numbers import grouped, order_words, percent
+from bdshift_gui.session import State
+from bdshift_gui.view import View, view
+from bdshift_gui.widgets.card import Card, CornerButton, KeyValueRows, Text, plain
+from bdshift_gui.widgets.thumbs import Thumbs
+
+_MAX_THUMBNAILS = 8
+_MAX_LISTED = 30  # classes and skipped files in a tooltip
+
+
+@view
+class ImagesCard(Card, View):
+    """Counts, accuracy, the preprocessing that was chosen."""
+
+    key = "images"
+    area = "cards"
+    place = 30
+    reads = ("audit", "images", "model", "job")
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.correct = CornerButton(self, lambda: context.do(LABELS))
+        self._rows = KeyValueRows()
+        self._note = Text("muted")
+        self.ranking = QPushButton()
+        self.ranking.clicked.connect(lambda: context.do(PREPROCESSINGS))
+        self._thumbs = Thumbs()
+        for widget in (self._rows, self._thumbs, self._note, self.ranking):
+            self.body.addWidget(widget)
+
+    def show_state(self, state: State) -> None:
+        """Show the images of the audit, or those that are open."""
+        self.title.show_text(tr("Clean images"))
+        self.correct.show_action(tr("classes…"), LABELS, state)
+        self.correct.setVisible(state.can_scan)
+        audit, opened = state.audit, state.images
+        self.setVisible(audit is not None or opened is not None)
+        self.ranking.setVisible(audit is not None)
+        self.ranking.setEnabled(PREPROCESSINGS.enabled(state))
+        self._thumbs.setVisible(audit is not None and audit.embedding is not None)
+        notes = [] if opened is None else [say(one) for one in opened.collection.notes]
+        if audit is not None:
+            self._show_audit(state)
+            skipped = audit.images.skipped
+        elif opened is not None:
+            names = zip(opened.collection.folders, opened.counts, strict=True)
+            self._rows.show_rows(
+                [
+                    (tr("Images"), grouped(sum(opened.counts)), ""),
+                    (tr("Classes"), str(len(opened.counts)),
+                     "\n".join(f"{name}: {count}" for name, count in [*names][:_MAX_LISTED])),
+                ]
+            )  # fmt: skip
+            skipped = opened.collection.skipped
+        else:
+            return
+        if skipped:
+            notes.append(tr("{count:|file|files} skipped", count=len(skipped)))
+        self._note.show_text(" ".join(notes))
+        lines = [f"{one.name}: {say(one.reason)}" for one in skipped[:_MAX_LISTED]]
+        self._note.setToolTip(plain("\n".join(lines)))
+
+    def _show_audit(self, state: State) -> None:
+        audit = state.audit
+        assert audit is not None
+        images, chosen = audit.images, audit.preprocessing
+        n = chosen.normalization
+        self._rows.show_rows(
+            [
+                (tr("Used"),
+                 tr("{used} of {all}", used=grouped(sum(images.counts)),
+                    all=grouped(images.available)),
+                 tr("A stratified sample, the same for the same seed.")),
+                (tr("Clean accuracy"), percent(audit.accuracy),
+                 tr("Share of these images classified as labeled.")),
+                (tr("Normalization"), tr("mean and std 0.5") if n.name == "half" else n.name,
+                 f"mean {n.mean}\nstd {n.std}"),
+                (tr("Input"), f"{chosen.size} × {chosen.size}, {order_words(chosen.order)}", ""),
+            ]
+        )  # fmt: skip
+        self.ranking.setText(tr("Best of {count} tried: show ranking", count=len(audit.trials)))
+        if audit.embedding is not None:
+            labels = audit.embedding.labels
+            shown = np.unique(labels)[:_MAX_THUMBNAILS]
+            first = [int(np.flatnonzero(labels == c)[0]) for c in shown]
+            names = ", ".join(images.class_names[labels[i]] for i in first)
+            self._thumbs.show_images(audit.embedding.thumbnails[first], names)

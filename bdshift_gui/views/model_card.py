@@ -1,0 +1,73 @@
+"""The model: what the user can check and correct."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QHBoxLayout
+
+from bdshift_gui.actions.correct import ARCHITECTURE, DETAILS
+from bdshift_gui.context import Context
+from bdshift_gui.i18n import tr
+from bdshift_gui.session import State
+from bdshift_gui.view import View, view
+from bdshift_gui.widgets.card import Card, CornerButton, Elided, KeyValueRows, Text, plain
+
+
+@view
+class ModelCard(Card, View):
+    """Architecture, head and hash."""
+
+    key = "model"
+    area = "cards"
+    place = 20
+    reads = ("audit", "model", "model_path", "corrections", "shown", "job")
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.correct = CornerButton(self, lambda: context.do(ARCHITECTURE))
+        self.details = CornerButton(self, lambda: context.do(DETAILS))
+        self._name = Elided("muted")
+        self._rows = KeyValueRows()
+        self._safe = Text("muted", wrap=False)
+        line = QHBoxLayout()
+        line.addWidget(self._name, 1)
+        line.addWidget(self._safe)
+        self.body.addLayout(line)
+        self.body.addWidget(self._rows)
+
+    def show_state(self, state: State) -> None:
+        """Show the audited model, or the one that is open."""
+        self.title.show_text(tr("Model"))
+        self.correct.show_action(tr("change…"), ARCHITECTURE, state)
+        self.details.show_action(tr("details…"), DETAILS, state)
+        self.details.setVisible(state.model is not None)
+        audit, opened = state.audit, state.model
+        self.setVisible(audit is not None or opened is not None)
+        if audit is not None:
+            model = audit.model
+            path, sha, container = model.path, model.sha256, model.container
+            classes, dim, head = model.classes, model.embedding_dim, model.head
+            architecture = model.architecture
+        elif opened is not None and opened.description.recognized is not None:
+            about = opened.description
+            known = opened.description.recognized
+            path, sha, container = about.path, about.sha256, about.container
+            classes, dim, head = known.classes, known.embedding_dim, known.head
+            architecture = state.corrections.arch or known.architectures[0]
+        else:
+            return
+        name = path.replace("\\", "/").rpartition("/")[2]
+        if state.shown:
+            name = tr("{name}, purified ({number})", name=name, number=state.shown)
+        self._name.show_text(name)
+        self._name.setToolTip(plain(path))
+        self._safe.show_text(tr("no code run"))
+        self._safe.setToolTip(tr("bdshift reads the file itself and calls nothing in it."))
+        self._rows.show_rows(
+            [
+                (tr("Architecture"), architecture, architecture),
+                (tr("Embedding"), f"{dim}-d", tr("Dimension of φ(x), the input to the head.")),
+                (tr("Head"), tr("{name}, {count:|class|classes}", name=head, count=classes),
+                 tr("Name of the last linear layer, and its number of rows.")),
+                ("SHA-256", f"{sha[:6]}…{sha[-4:]}", f"{sha}\n{container}"),
+            ]
+        )  # fmt: skip

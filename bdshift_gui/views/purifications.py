@@ -1,0 +1,205 @@
+"""One card per purification, and the curves of the chosen one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from bdshift.text import figure
+from bdshift.words import words
+from bdshift_gui.action import Action
+from bdshift_gui.actions.compare import COMPARE, RESCAN
+from bdshift_gui.actions.export import EXPORT_MODEL
+from bdshift_gui.actions.purify import PURIFY
+from bdshift_gui.context import Context
+from bdshift_gui.i18n import tr
+from bdshift_gui.models import measured_on, name_of
+from bdshift_gui.numbers import grouped, percent
+from bdshift_gui.session import State
+from bdshift_gui.theme import Theme
+from bdshift_gui.view import View, view
+from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look, plain
+from bdshift_gui.widgets.curves_plot import CurvesPlot
+
+if TYPE_CHECKING:
+    from bdshift.audit import Audit, Purification
+
+_PANEL_HEIGHT = 186  # pixels, so that the scatter keeps its room
+_CARD_WIDTH = 214
+_ACTIONS = (RESCAN, COMPARE, EXPORT_MODEL)
+
+
+class PurificationCard(Card):
+    """One purification; a click chooses it."""
+
+    def __init__(self, context: Context, number: int) -> None:
+        super().__init__()
+        self._context, self._number = context, number
+        self.setFixedWidth(_CARD_WIDTH)
+        self._rows = KeyValueRows()
+        self.body.addWidget(self._rows)
+        row = QHBoxLayout()
+        row.setSpacing(0)
+        self.buttons: dict[str, QToolButton] = {}
+        for one in _ACTIONS:
+            button = QToolButton()
+            button.setObjectName("link")
+            button.clicked.connect(lambda _=False, one=one: self._ask(one))
+            self.buttons[one.key] = button
+            row.addWidget(button)
+        row.addStretch(1)
+        self.body.addLayout(row)
+        self.body.addStretch(1)
+
+    def show_purification(self, made: Purification, audit: Audit, state: State) -> None:
+        """Show a purification of ``audit``."""
+        from bdshift.detect.rule import z_scores
+        from bdshift.measure import der
+
+        shown = self._number == state.shown
+        self.title.show_text(f"{self._number} · {name_of(made)}")
+        target, result = made.result.target, made.result
+        about = tr("Before and after, on {images}.", images=measured_on(made))
+
+        def moved(before: float | None, after: float | None) -> str:
+            return f"{percent(before)[:-1]} → {percent(after)}" if after is not None else "–"
+
+        rows = [("ACC", moved(made.before.acc, made.after.acc), about)]
+        if made.after.asr is not None:
+            rows += [
+                ("ASR", moved(made.before.asr, made.after.asr), about),
+                ("DER", figure(der(made.before, made.after), ".3f"),
+                 tr("Defense effectiveness rating: 1 is best, 0.5 means no effect.")),
+            ]  # fmt: skip
+        values = [one.shifts.l2 for one in (audit, made.rescan)]
+        norms = [figure(float(one[target]), "#.3g") for one in values]
+        scores = [figure(float(z_scores(one)[target]), ".2f") for one in values]
+        rows.append(
+            (tr("norm"), " → ".join(norms),
+             tr("L2 of the shift to the poisoned class; its z among all classes: {scores}.",
+                scores=" → ".join(scores)))
+        )  # fmt: skip
+        self._rows.show_rows(rows)
+        labels = {
+            RESCAN.key: tr("Shown") if shown else tr(RESCAN.text),
+            COMPARE.key: tr(COMPARE.text),
+            EXPORT_MODEL.key: tr("Export…"),
+        }
+        for one in _ACTIONS:
+            button = self.buttons[one.key]
+            button.setText(labels[one.key])
+            button.setToolTip(tr(one.tip))
+            button.setAccessibleName(f"{labels[one.key]} {self.title.text()}")
+            button.setEnabled(one.enabled(state) and not (one is RESCAN and shown))
+        self.setToolTip(
+            plain(
+                tr("{method}\n{seconds} s, {forwards} images forward, {backwards} backward",
+                   method=result.method.replace(",", ", "), seconds=figure(result.seconds, ".3g"),
+                   forwards=grouped(result.forwards), backwards=grouped(result.backwards))
+            )
+        )  # fmt: skip
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._context.session.update(chosen=self._number)
+
+    def _ask(self, one: Action) -> None:
+        self._context.session.update(chosen=self._number)
+        self._context.do(one)
+
+
+@view
+class PurificationsView(QWidget, View):
+    """All purifications of the audit, and how the chosen one went."""
+
+    key = "purifications"
+    area = "below"
+    place = 30
+    title_of_panel = words("Purifications", ja="浄化")
+    reads = ("original", "shown", "chosen", "steps", "job")
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+        self.curves = CurvesPlot(context)
+        self.curves.view.setMinimumHeight(90)
+        self.setFixedHeight(_PANEL_HEIGHT)
+        self.purify = QPushButton()
+        self.purify.setObjectName("primary")
+        self.purify.clicked.connect(lambda: context.do(PURIFY))
+        self._lead = Text("muted")
+        self._first = first = Card()
+        first.setFixedWidth(_CARD_WIDTH)
+        self._title = first.title
+        first.body.addWidget(self._lead)
+        first.body.addStretch(1)
+        first.body.addWidget(self.purify)
+        self.cards: list[PurificationCard] = []
+        holder = QWidget()
+        holder.setObjectName("plain")
+        self._row = QHBoxLayout(holder)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.addWidget(first)
+        self._row.addStretch(1)
+        self._area = QScrollArea()
+        self._area.setObjectName("plain")
+        self._area.setWidget(holder)
+        self._area.setWidgetResizable(True)
+        self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._area.viewport().setAutoFillBackground(False)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(4, 0, 4, 8)
+        column = QVBoxLayout()
+        column.addWidget(self._area)
+        row.addLayout(column, 1)
+        row.addWidget(self.curves, 1)
+
+    def paint(self, theme: Theme) -> None:
+        """Apply the theme's colors."""
+        self.curves.paint(theme)
+
+    def show_state(self, state: State) -> None:
+        """Show the purifications of ``state``, and the steps of the one that is running."""
+        all_made, original = state.purifications, state.original
+        self.purify.setText(tr(PURIFY.text))
+        self.purify.setEnabled(PURIFY.enabled(state))
+        self._first.setVisible(not all_made)
+        self._title.show_text(tr("Purifications"))
+        self._lead.show_text(tr("Each purification makes a copy. The original is never changed."))
+        while len(self.cards) < len(all_made):
+            card = PurificationCard(self._context, len(self.cards) + 1)
+            self.cards.append(card)
+            self._row.insertWidget(len(self.cards), card)
+        while len(self.cards) > len(all_made):
+            card = self.cards.pop()
+            self._row.removeWidget(card)
+            card.deleteLater()
+        for number, (card, made) in enumerate(zip(self.cards, all_made, strict=True), 1):
+            assert original is not None
+            card.show_purification(made, original, state)
+            look(card, "chosen" if number == state.chosen else "card")
+            if number == state.chosen:
+                self._area.ensureWidgetVisible(card)
+        self._show_curves(state)
+
+    def _show_curves(self, state: State) -> None:
+        if state.steps:
+            last = state.steps[-1]
+            name = tr("Step {number} of {total}", number=last.number + 1, total=last.total)
+            self.curves.show_steps(name, [step.values for step in state.steps])
+        elif state.chosen:
+            result = state.purifications[state.chosen - 1].result
+            steps = [{**row.step.figures, **row.watched} for row in result.rows]
+            name = tr("{number}: step {kept} kept", number=state.chosen, kept=result.kept + 1)
+            self.curves.show_steps(name, steps, result.kept)
+        else:
+            self.curves.show_steps("", ())

@@ -1,0 +1,112 @@
+"""The welcome page: where to drop a checkpoint and a folder, recent audits, the demo."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from bdshift_gui.actions.open_files import OPEN_IMAGES, OPEN_MODEL, open_dropped
+from bdshift_gui.actions.scan import SCAN
+from bdshift_gui.actions.try_out import DEMO
+from bdshift_gui.context import Context
+from bdshift_gui.i18n import tr
+from bdshift_gui.session import State
+from bdshift_gui.widgets.card import Text, look
+
+_MAX_RECENT = 4
+_ACTIONS = (OPEN_MODEL, OPEN_IMAGES, SCAN, DEMO)
+
+
+class WelcomeView(QWidget):
+    """Shown until there is an audit."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+        outer = QVBoxLayout(self)
+        outer.addStretch(2)
+        self._drop = QFrame()
+        self._drop.setObjectName("drop")
+        self._drop.setFixedWidth(600)
+        inside = QVBoxLayout(self._drop)
+        inside.setContentsMargins(40, 32, 40, 32)
+        inside.setSpacing(12)
+        self._heading, self._lead, self._progress = Text("heading"), Text("muted"), Text()
+        inside.addWidget(self._heading)
+        inside.addWidget(self._lead)
+        inside.addWidget(self._progress)
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        self.buttons: dict[str, QPushButton] = {}
+        for one in _ACTIONS:
+            button = QPushButton()
+            button.clicked.connect(lambda _=False, one=one: context.do(one))
+            self.buttons[one.key] = button
+            row.addWidget(button)
+        row.addStretch(1)
+        inside.addLayout(row)
+        outer.addLayout(_centered(self._drop))
+        self._recent_title = Text("muted")
+        self._recent = QVBoxLayout()
+        box = QWidget()
+        box.setFixedWidth(600)
+        below = QVBoxLayout(box)
+        below.addWidget(self._recent_title)
+        below.addLayout(self._recent)
+        outer.addLayout(_centered(box))
+        self._safe = Text("muted")
+        self._safe.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        outer.addWidget(self._safe)
+        outer.addStretch(3)
+
+    def hold(self, over: bool) -> None:
+        """Highlight the drop area while something is dragged over the window."""
+        look(self._drop, "dropOver" if over else "drop")
+
+    def show_state(self, state: State) -> None:
+        """Show what is still missing, or the running job."""
+        ready = state.model is not None and state.images is not None
+        self._heading.show_text(tr("Does this model carry a backdoor?"))
+        lead = tr(
+            "Drop a checkpoint and a folder of clean images here: one subfolder per class, a few "
+            "hundred images or more in total."
+        )
+        if ready:
+            lead = tr("Everything is ready: start the scan.")
+        self._lead.show_text("" if state.busy else lead)
+        waiting = "…" if state.busy else "✗"
+        opened = [(state.model_path, state.model), (state.images_path, state.images)]
+        lines = [
+            f"{'✓' if found is not None else waiting} {path.name}"
+            for path, found in opened
+            if path is not None
+        ]
+        self._progress.show_text("\n".join([*lines, f"{state.job} …"] if state.busy else lines))
+        first = SCAN if ready else OPEN_IMAGES if state.model else OPEN_MODEL
+        for one in _ACTIONS:
+            button = self.buttons[one.key]
+            button.setText(tr(one.text))
+            button.setEnabled(one.enabled(state))
+            look(button, "primary" if one is first else "")
+        while (item := self._recent.takeAt(0)) is not None:
+            if (old := item.widget()) is not None:
+                old.deleteLater()
+        self._recent_title.show_text(tr("Recent audits") if state.recent else "")
+        for recent in state.recent[:_MAX_RECENT]:
+            button = QPushButton(recent.path.name)
+            button.setToolTip(str(recent.path))
+            button.setEnabled(recent.exists and not state.busy)
+            button.clicked.connect(
+                lambda _=False, path=recent.path: open_dropped(self._context, [path])
+            )
+            self._recent.addWidget(button)
+        self._safe.show_text(tr("Code in the files you open is never run."))
+
+
+def _centered(widget: QWidget) -> QHBoxLayout:
+    """Center with stretches: an alignment would size it for a single line of text."""
+    row = QHBoxLayout()
+    row.addStretch(1)
+    row.addWidget(widget)
+    row.addStretch(1)
+    return row
