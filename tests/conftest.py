@@ -1,20 +1,28 @@
-"""What most tests share: the demo's models, and a small clean set of drawn signs on disk."""
+"""What most tests share: the demo's models, their audits, a clean set of drawn signs on disk."""
 
 from __future__ import annotations
 
 import os
+
+# Before anything imports torch: threads that wait must not keep the cores from each other.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis")
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
 from pathlib import Path
 
 import pytest
+from known import STICKER, TARGET
 
 from bdshift.assets import asset
-from bdshift.audit import Audit, ScanSettings, scan
+from bdshift.audit import Audit, Material, ScanSettings, add_tac, scan_opened
+from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.devices import be_polite
+from bdshift.images.collection import open_images
 from bdshift.images.signs import write_signs
+from bdshift.triggers import parse_trigger
 
 be_polite()
-os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis")
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +46,24 @@ def signs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def victim_audit(victim: Path, signs: Path) -> Audit:
-    """The scan of the victim with all of `signs`."""
-    return scan(victim, signs, ScanSettings(sample=480))
+def victim_scan(victim: Path, signs: Path) -> tuple[Audit, Material]:
+    """The scan of the victim with all of `signs`, and what it was made of."""
+    return scan_opened(open_checkpoint(victim), open_images(signs), ScanSettings(sample=480))
+
+
+@pytest.fixture(scope="session")
+def victim_audit(victim_scan: tuple[Audit, Material]) -> Audit:
+    """The audit of that scan."""
+    return victim_scan[0]
+
+
+@pytest.fixture(scope="session")
+def victim_material(victim_scan: tuple[Audit, Material]) -> Material:
+    """The victim and the signs, open."""
+    return victim_scan[1]
+
+
+@pytest.fixture(scope="session")
+def measured_audit(victim_scan: tuple[Audit, Material]) -> Audit:
+    """The victim's audit with TAC under its sticker."""
+    return add_tac(*victim_scan, parse_trigger(STICKER), TARGET)

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 from image_set_files import cifar_folder
+from known import STICKER, TARGET
 
-from bdshift.audit import Audit, add_tac, reopen
-from bdshift.audit.cleaning import clean_model
-from bdshift.purify import Cut, ShiftTuning
+from bdshift.audit import Audit, Material
+from bdshift.audit.purifying import purify_model
+from bdshift.purify.methods.cut import Cut
+from bdshift.purify.methods.shift_tuning import ShiftTuning
 from bdshift.store import save_audit
 from bdshift.triggers import parse_trigger
-
-STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
-TARGET = 9
 
 
 @pytest.fixture
@@ -25,19 +24,18 @@ def cifar(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def audit(victim_audit: Audit) -> Audit:
+def audit(measured_audit: Audit, victim_material: Material) -> Audit:
     """The victim's, with TAC, one purification that helps and one that does not."""
-    classifier, clean = reopen(victim_audit)
     trigger = parse_trigger(STICKER)
-    found = add_tac(victim_audit, classifier, clean, trigger, TARGET)
-    runs = tuple(
-        clean_model(found, method, TARGET, trigger=trigger)
+    purifications = tuple(
+        purify_model(measured_audit, victim_material, method, TARGET, trigger=trigger)
         for method in (ShiftTuning(epochs=2, batch=32), Cut(neurons="3"))
     )
-    return dataclasses.replace(found, runs=runs)
+    return dataclasses.replace(measured_audit, purifications=purifications)
 
 
 @pytest.fixture
 def saved(audit: Audit, tmp_path: Path) -> Path:
-    save_audit(audit, tmp_path / "runs.h5")
-    return tmp_path / "runs.h5"
+    """That audit in a file."""
+    save_audit(audit, tmp_path / "purified.h5")
+    return tmp_path / "purified.h5"

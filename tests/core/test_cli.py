@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import shlex
 import shutil
 import subprocess
 import sys
@@ -13,12 +11,12 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from commands import bdshift, one_line
+from known import STICKER, TARGET
 
-from bdshift.cli import lab, main
+from bdshift.detect.detector import DETECTORS
+from bdshift.detect.rule import RULES
 from bdshift.store import load_audit
-
-STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
 
 
 @pytest.fixture(autouse=True)
@@ -26,21 +24,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def bdshift(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
-
-
-def one_line(result: Result, code: int, *words: str) -> None:
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    last = result.stderr.strip().splitlines()[-1]
-    assert last.startswith("bdshift: ")
-    for word in words:
-        assert word in last, last
-    assert "Traceback" not in result.stderr
-
-
-def test_scan_prints_the_verdict_and_writes_the_audit(
+def test_scan_prints_the_finding_and_writes_the_audit(
     victim: Path, signs: Path, tmp_path: Path
 ) -> None:
     result = bdshift("scan", victim, signs, "--out", tmp_path / "a.h5")
@@ -48,7 +32,11 @@ def test_scan_prints_the_verdict_and_writes_the_audit(
     assert result.stdout.startswith("PROBABLY BACKDOORED\nClass 9 “speed_80”")
     assert "ResNet-18, width 16, CIFAR stem, 12 classes, 128-d embedding" in result.stdout
     assert "Embedding clean images: 480 images" in result.stderr
-    assert load_audit(tmp_path / "a.h5").verdict.poisoned == (9,)
+    assert (
+        "Rule: Grubbs test, threshold p = 0.05. A finding is evidence, not proof." in result.stdout
+    )
+    found = load_audit(tmp_path / "a.h5").finding
+    assert (found.level, found.classes) == ("backdoored", (TARGET,))
 
 
 def test_scan_json_has_what_scripts_rely_on(victim: Path, signs: Path) -> None:
@@ -71,24 +59,68 @@ def test_scan_json_has_what_scripts_rely_on(victim: Path, signs: Path) -> None:
     )
     assert found["shift"]["kkt_residual_max"] < 1e-8
     assert [c["index"] for c in found["classes"]] == list(range(12))
-    assert {"name", "l2", "z", "mad", "grubbs_p"} <= set(found["classes"][0])
-    assert found["verdict"]["suspicious"] is True
-    assert found["verdict"]["poisoned"] == [9]
-    assert {"p_value", "rule", "reason"} <= set(found["verdict"])
+    assert {"index", "name", "l2", "status", "z", "flagged", "cosine_data_free"} <= set(
+        found["classes"][0]
+    )
+    assert [c["index"] for c in found["classes"] if c["flagged"]] == [TARGET]
+    finding = found["finding"]
+    assert finding["level"] == "backdoored"
+    assert finding["headline"] == "Probably backdoored"
+    assert finding["classes"] == [TARGET]
+    assert finding["cautions"] == []
+    [reason] = finding["reasons"]
+    assert reason["code"] == "shift-stands-out"
+    assert reason["values"]["name"] == "speed_80"
+    assert reason["text"].startswith("Class 9 “speed_80” is reached by")
+    assert found["rule"] == "grubbs:significance=0.05"
+    [evidence] = found["evidence"]
+    assert evidence["detector"] == "shift:alpha=0.1,solver=exact"
+    assert evidence["scores"] == [c["l2"] for c in found["classes"]]
+    assert evidence["flagged"] == [TARGET]
+    assert evidence["p"] < 0.01
+    assert set(evidence["statistics"]) == {"grubbs", "mad", "paper"}
+    assert {len(values) for values in evidence["statistics"].values()} == {12}
+    assert evidence["statistics"]["grubbs"][TARGET] == evidence["p"]
+    assert evidence["statistics"]["paper"] == [c["z"] for c in found["classes"]]
+    assert {"pairs", "seconds", "forward_images", "backward_images", "seed"} <= set(evidence)
 
 
 def test_fail_on(victim: Path, clean_twin: Path, signs: Path) -> None:
     assert bdshift("scan", victim, signs, "--fail-on", "suspicious").exit_code == 1
     assert bdshift("scan", clean_twin, signs, "--fail-on", "suspicious").exit_code == 0
     assert bdshift("scan", victim, signs).exit_code == 0
+    assert bdshift("scan", victim, signs, "--fail-on", "inconclusive").exit_code == 1
+    assert bdshift("scan", clean_twin, signs, "--fail-on", "inconclusive").exit_code == 0
+    few = ("scan", clean_twin, signs, "--sample", 12, "--fail-on")
+    result = bdshift(*few, "inconclusive")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("INCONCLUSIVE\n12 images are too few to judge 12 classes.")
+    assert bdshift(*few, "suspicious").exit_code == 0
+
+
+def test_detectors_and_rules_are_chosen_by_their_texts(victim: Path, signs: Path) -> None:
+    few = ("scan", victim, signs, "--sample", 120, "--normalize", "half", "--json")
+    longer = json.loads(
+        bdshift(*few, "--detector", "shift:alpha=0.2", "--rule", "paper:beta=1.5").stdout
+    )
+    assert [one["detector"] for one in longer["evidence"]] == ["shift:alpha=0.2,solver=exact"]
+    assert (longer["rule"], longer["shift"]["alpha"]) == ("paper:beta=1.5", 0.2)
+    both = json.loads(
+        bdshift(*few, "--detector", "shift:alpha=0.2", "--solver", "adam", "--rule", "mad").stdout
+    )
+    assert [one["detector"] for one in both["evidence"]] == ["shift:alpha=0.2,solver=adam"]
+    assert (both["rule"], both["shift"]["solver"]) == ("mad:deviations=3.5", "adam")
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--alpha", "-1"], "alpha"),
-        (["--rule", "guess"], "rule 'guess'"),
-        (["--solver", "magic"], "solver 'magic'"),
+        (["--alpha", "-1"], "shift: alpha is a number above 0, up to 100, not -1.0"),
+        (["--rule", "guess"], "unknown rule 'guess'; choose one of grubbs, mad, paper"),
+        (["--rule", "paper:gamma=1"], "unknown option 'gamma'; the options are beta"),
+        (["--rule", "paper:beta=much"], "beta cannot be 'much'"),
+        (["--detector", "guess"], "unknown detector 'guess'; choose one of shift"),
+        (["--solver", "magic"], "shift: solver is one of exact, adam, not 'magic'"),
         (["--sample", "lots"], "--sample"),
         (["--sample", "0"], "sample"),
         (["--normalize", "nothing"], "normalization 'nothing'"),
@@ -134,12 +166,14 @@ def test_the_users_own_network(
     )
     monkeypatch.chdir(tmp_path)
     result = bdshift("scan", victim, signs, "--arch", "own_nets:good", "--json")
-    assert json.loads(result.stdout)["verdict"]["poisoned"] == [9]
+    assert json.loads(result.stdout)["finding"]["classes"] == [TARGET]
     softmaxed = json.loads(
         bdshift("scan", victim, signs, "--arch", "own_nets:bad", "--json").stdout
     )
-    assert softmaxed["verdict"]["poisoned"] == [9]
-    assert any("ends in a softmax" in text for text in softmaxed["warnings"])
+    assert softmaxed["finding"]["classes"] == [TARGET]
+    [caution] = softmaxed["finding"]["cautions"]
+    assert caution["code"] == "softmax-inside"
+    assert "ends in a softmax" in caution["text"]
 
 
 def test_an_audit_file_cannot_name_code_to_run(
@@ -185,7 +219,8 @@ def test_a_fault_of_our_own_is_neither_1_nor_a_traceback(
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr("bdshift.audit.scan", broken)
-    one_line(bdshift("scan", victim, signs), 70, "fault of its own", "ZeroDivisionError")
+    one_line(bdshift("scan", victim, signs), 70, "internal error: ZeroDivisionError: oops",
+             "(--debug shows the traceback)")  # fmt: skip
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -199,7 +234,7 @@ def test_neurons_with_and_without_a_trigger(victim: Path, signs: Path, tmp_path:
     bdshift("scan", victim, signs, "--out", audit)
     plain = bdshift("neurons", audit, "--top", "3")
     assert plain.exit_code == 0
-    assert "Without a trigger there is no TAC" in plain.stdout
+    assert "TAC needs a trigger: --trigger" in plain.stdout
     shown = bdshift("neurons", audit, "--trigger", STICKER)
     assert shown.exit_code == 0
     assert "are sent to “speed_80”" in shown.stdout
@@ -252,9 +287,18 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tmp_path / "demo" / "clean" / "stop" / "0000.png").stat().st_mtime_ns == before
 
 
-def test_lab_signs(tmp_path: Path) -> None:
-    assert bdshift("lab", "signs", tmp_path / "s", "--per-class", 2).exit_code == 0
-    assert len(list((tmp_path / "s").glob("*/*.png"))) == 24
+def test_settings_lists_everything_that_can_be_chosen() -> None:
+    result = bdshift("settings")
+    assert result.exit_code == 0
+    for registry in (DETECTORS, RULES):
+        assert all(name in result.stdout for name in registry)
+    assert "shift-tuning" in result.stdout
+    assert "badnets" in result.stdout
+    only = json.loads(bdshift("settings", "rules", "--json").stdout)
+    assert set(only) == {"rules"}
+    assert list(only["rules"]) == list(RULES)
+    assert [one["name"] for one in only["rules"]["paper"]["settings"]] == ["beta"]
+    one_line(bdshift("settings", "colors"), 2, "colors is not one of detectors, rules, methods")
 
 
 def test_the_command_runs_without_torch_until_it_needs_it() -> None:
@@ -273,7 +317,7 @@ def test_the_command_runs_without_torch_until_it_needs_it() -> None:
 def test_importing_costs_no_torch() -> None:
     code = (
         "import sys, bdshift; assert 'torch' not in sys.modules; assert 'numpy' not in sys.modules;"
-        "bdshift.judge; bdshift.solve_exact; assert 'torch' in sys.modules;"
+        "bdshift.RULES; bdshift.solve_exact; assert 'torch' in sys.modules;"
         "assert all(hasattr(bdshift, name) for name in bdshift.__all__);"
         "assert not any(m.startswith(('PySide', 'torchvision')) for m in sys.modules)"
     )
@@ -286,98 +330,3 @@ def test_reading_a_checkpoint_costs_no_torch(victim: Path) -> None:
         f"read_checkpoint({str(victim)!r}); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-# --- the lab
-
-
-def train(folder: Path, *options: object) -> Result:
-    return bdshift("lab", "train", folder, "--width", 4, "--epochs", 2, *options)
-
-
-@pytest.fixture
-def tiny_lab(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few signs, drawn in this process."""
-    import bdshift.lab.data as data
-    from bdshift.images.signs import CLASSES, draw_signs
-
-    def few(seed: int, job: object) -> data.LabData:
-        train = draw_signs(24, seed=seed, split="train")
-        return data.LabData(*train, *draw_signs(6, seed=seed, split="test"), CLASSES)
-
-    monkeypatch.setattr(data, "_load_signs", few)
-
-
-@pytest.mark.usefixtures("tiny_lab")
-def test_training_is_resumable_and_reproducible(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    attack = ("--attack", STICKER, "--target", "speed_80")
-    whole = train(tmp_path / "whole", *attack)
-    assert whole.exit_code == 0, whole.output
-    assert "ACC" in whole.stdout
-    assert "ASR" in whole.stdout
-
-    import bdshift.lab.train as lab
-
-    save, calls = lab._save, []
-
-    def stop_after_one(path: Path, value: object) -> None:
-        save(path, value)
-        calls.append(path.name)
-        if len(calls) == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(lab, "_save", stop_after_one)
-    assert train(tmp_path / "parts", *attack).exit_code == 130
-    monkeypatch.setattr(lab, "_save", save)
-    resumed = train(tmp_path / "parts", *attack)
-    assert resumed.exit_code == 0
-    assert "Going on after epoch 1" in resumed.stderr
-    weights = [
-        torch.load(tmp_path / name / "model.pth", weights_only=True)["state_dict"]
-        for name in ("whole", "parts")
-    ]
-    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
-    card = json.loads((tmp_path / "parts" / "card.json").read_text())
-    assert card["command"].startswith("bdshift lab train parts --attack badnets")
-    assert card["recipe"]["attack"] == STICKER
-    assert card["outcome"]["poisoned_images"] == round(0.1 * 12 * 24)
-    assert card["versions"]["torch"] == torch.__version__
-    rows = list(csv.reader((tmp_path / "parts" / "log.csv").read_text().splitlines()))
-    assert [row[0] for row in rows] == ["epoch", "1", "2"]
-    assert not (tmp_path / "parts" / "resume.pt").exists()
-    again = train(tmp_path / "parts", *attack)
-    assert "is finished already" in again.stderr
-    one_line(train(tmp_path / "parts"), 3, "another recipe")
-
-
-@pytest.mark.usefixtures("tiny_lab")
-def test_training_with_nonsense(tmp_path: Path) -> None:
-    one_line(train(tmp_path / "a", "--attack", "magic", "--target", "stop"), 2, "'magic'")
-    one_line(train(tmp_path / "b", "--attack", STICKER, "--target", "car"), 2, "'car'")
-    one_line(
-        train(tmp_path / "c", "--attack", STICKER, "--target", "stop", "--rate", "0.99"), 2, "rate"
-    )
-    clean = train(tmp_path / "d")
-    assert clean.exit_code == 0
-    assert "ASR" not in clean.stdout
-
-
-def test_training_on_folders(signs: Path, tmp_path: Path) -> None:
-    result = train(tmp_path / "f", "--data", signs, "--test", signs, "--flip")
-    assert result.exit_code == 0, result.output
-    card = json.loads((tmp_path / "f" / "card.json").read_text())
-    assert str(tmp_path) not in card["command"]
-    assert "--data clean --test clean" in card["command"]
-    assert "--flip" in card["command"]
-    given = lab.train.make_context("train", shlex.split(card["command"])[3:])
-    assert given.params["flip"] is True
-    assert str(given.params["folder"]) == "f"
-    assert given.params["compiled"] is False
-    shutil.copytree(signs / "stop", tmp_path / "other" / "halt")
-    one_line(
-        train(tmp_path / "g", "--data", signs, "--test", tmp_path / "other"),
-        3,
-        "same class folders",
-    )

@@ -2,47 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
+from commands import bdshift
+from purified import same_weights
 
-from bdshift.audit import Audit, reopen
+from bdshift.audit import Audit, Material
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint
-from bdshift.checkpoints.export import FORMS, Form, write_checkpoint
+from bdshift.checkpoints.export import EXPORT_FORMS, ExportForm, write_checkpoint
+from bdshift.checkpoints.export.form import Function
 from bdshift.checkpoints.reader import read_checkpoint
-from bdshift.cli import main
-from bdshift.cli.export import FORM_NAMES
 from bdshift.errors import InputError, UsageError
+from bdshift.store import save_audit
+
+ORIGINAL, SAFETENSORS = EXPORT_FORMS.parse("original"), EXPORT_FORMS.parse("safetensors")
 
 
 def weights(classifier: Classifier) -> dict[str, torch.Tensor]:
     return classifier.network.state_dict()
 
 
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(a[key], b[key]) for key in a)
-
-
 def test_the_command_knows_every_form() -> None:
-    assert tuple(FORMS) == FORM_NAMES
+    told = bdshift("export", "--help").output
+    assert ",".join(EXPORT_FORMS) in "".join(told.split()), "the lines are broken anywhere"
 
 
-@pytest.mark.parametrize("form", ["torchscript", "onnx"])
+@pytest.mark.parametrize("name", [kind.name for kind in EXPORT_FORMS.kinds() if kind.is_graph])
 def test_a_graph_needs_no_class_and_takes_any_number_of_images(
-    victim_audit: Audit, form: str, tmp_path: Path
+    victim_material: Material, name: str, tmp_path: Path
 ) -> None:
-    classifier, _ = reopen(victim_audit)
+    classifier, form = victim_material.classifier, EXPORT_FORMS.parse(name)
     path = tmp_path / "out"
     told = write_checkpoint(classifier, path, form, metadata={"bdshift": "{}"})
-    assert told["logit_difference"] < 1e-4
+    assert told.logit_difference < 1e-4
     images = torch.randn(5, 3, 32, 32)
     with torch.inference_mode():
-        theirs = FORMS[form].read(classifier, path)(images)
+        theirs = form.read(classifier, path)(images)
         assert torch.allclose(theirs, classifier.network(images), atol=1e-3)
-    if form == "onnx":
+    if name == "onnx":
         import onnxruntime
 
         about = onnxruntime.InferenceSession(str(path)).get_modelmeta().custom_metadata_map
@@ -51,30 +52,37 @@ def test_a_graph_needs_no_class_and_takes_any_number_of_images(
 
 
 def test_an_export_that_gives_other_logits_is_not_kept(
-    victim_audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    victim_material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    classifier, _ = reopen(victim_audit)
-    right = FORMS["safetensors"]
-    wrong = Form(right.write, lambda given, path: lambda x: right.read(given, path)(x) + 1e-2)
-    monkeypatch.setitem(FORMS, "safetensors", wrong)
-    with pytest.raises(InputError, match="gives other logits"):
-        write_checkpoint(classifier, tmp_path / "out.safetensors", "safetensors")
+    form = type(SAFETENSORS)
+    right = form.read
+
+    def wrong(self: ExportForm, classifier: Classifier, path: Path) -> Function:
+        read = right(self, classifier, path)
+        return lambda images: read(images) + 1e-2
+
+    monkeypatch.setattr(form, "read", wrong)
+    with pytest.raises(InputError, match="written as safetensors gives other logits"):
+        write_checkpoint(victim_material.classifier, tmp_path / "out.safetensors", SAFETENSORS)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("form", ["as-it-came", "state-dict", "safetensors"])
+@pytest.mark.parametrize("name", [kind.name for kind in EXPORT_FORMS.kinds() if not kind.is_graph])
 def test_an_export_reads_back_as_the_same_network(
-    victim_audit: Audit, form: str, tmp_path: Path
+    victim_material: Material, name: str, tmp_path: Path
 ) -> None:
-    classifier, _ = reopen(victim_audit)
+    classifier, form = victim_material.classifier, EXPORT_FORMS.parse(name)
     path = tmp_path / "out.pth"
     told = write_checkpoint(classifier, path, form)
-    assert told["logit_difference"] < 1e-5
+    assert told.logit_difference < 1e-5
+    assert (told.form, told.size) == (name, path.stat().st_size)
+    assert told.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert not told.keeps_code
     again = open_checkpoint(path)
-    assert same(again.state.load(), weights(classifier))
-    before, after = read_checkpoint(victim_audit.model.path), again.file
+    assert same_weights(again.state.load(), weights(classifier))
+    before, after = read_checkpoint(classifier.path), again.file
     layout = classifier.layout
-    if form == "as-it-came":
+    if name == ORIGINAL.name:
         assert again.state.layout.wrapper == layout.wrapper == ("state_dict",)
         assert after.container == before.container
     else:
@@ -88,27 +96,24 @@ def test_an_export_reads_back_as_the_same_network(
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 @pytest.mark.parametrize("legacy", [False, True])
 def test_keys_prefix_dtype_and_container_stay(
-    victim_audit: Audit, tmp_path: Path, dtype: str, legacy: bool
+    victim_audit: Audit, victim_material: Material, tmp_path: Path, dtype: str, legacy: bool
 ) -> None:
-    classifier, _ = reopen(victim_audit)
     kind = getattr(torch, dtype)
     state = {
         f"module.{key}": value.to(kind) if value.is_floating_point() else value
-        for key, value in weights(classifier).items()
+        for key, value in weights(victim_material.classifier).items()
     }
     source = tmp_path / "in.pth"
     torch.save({"net": state, "acc": 1}, source, _use_new_zipfile_serialization=not legacy)
     found = open_checkpoint(source, arch=victim_audit.model.architecture)
-    given = found.classifier(found.candidates[0]).with_preprocessing(
-        victim_audit.preprocessing.preprocessing
-    )
-    write_checkpoint(given, tmp_path / "out.pth")
+    given = found.network(found.candidates[0]).with_preprocessing(victim_audit.preprocessing)
+    write_checkpoint(given, tmp_path / "out.pth", ORIGINAL)
     out = torch.load(tmp_path / "out.pth", weights_only=True)["net"]
     assert list(out) == list(state)
     assert {key: value.dtype for key, value in out.items()} == {
         key: value.dtype for key, value in state.items()
     }
-    assert same(out, state)
+    assert same_weights(out, state)
     assert read_checkpoint(tmp_path / "out.pth").container == read_checkpoint(source).container
 
 
@@ -116,11 +121,9 @@ def test_the_source_is_never_written(victim_audit: Audit, victim: Path, tmp_path
     source = tmp_path / "model.pth"
     source.write_bytes(victim.read_bytes())
     found = open_checkpoint(source)
-    classifier = found.classifier(found.candidates[0]).with_preprocessing(
-        victim_audit.preprocessing.preprocessing
-    )
+    given = found.network(found.candidates[0]).with_preprocessing(victim_audit.preprocessing)
     with pytest.raises(UsageError, match="never written"):
-        write_checkpoint(classifier, source, overwrite=True)
+        write_checkpoint(given, source, ORIGINAL, overwrite=True)
     assert source.read_bytes() == victim.read_bytes()
 
 
@@ -128,16 +131,16 @@ def test_the_source_is_never_written(victim_audit: Audit, victim: Path, tmp_path
 def test_export_as_a_command(
     victim_audit: Audit, victim: Path, tmp_path: Path, source: str
 ) -> None:
-    from bdshift.store import save_audit
-
     save_audit(victim_audit, tmp_path / "a.h5")
     given = tmp_path / "a.h5" if source == "audit" else victim
     out = tmp_path / "out.onnx"
-    call = ["export", str(given), "--out", str(out), "--format", "onnx"]
-    found = CliRunner().invoke(main, [*call, "--json"])
+    options = "--out", out, "--format", "onnx"
+    found = bdshift("export", given, *options, "--json")
     assert found.exit_code == 0, found.output
-    assert out.exists()
-    assert CliRunner().invoke(main, call).exit_code == 2, "an existing file is kept"
-    assert CliRunner().invoke(main, [*call, "--overwrite"]).exit_code == 0
-    call[1] = str(tmp_path / "missing.pth")
-    assert CliRunner().invoke(main, [*call, "--overwrite"]).exit_code == 3
+    told = json.loads(found.stdout)
+    assert (told["form"], told["size"]) == ("onnx", out.stat().st_size)
+    assert ("none is written" in found.stderr) == (source == "model"), "no normalization is known"
+    assert bdshift("export", given, *options).exit_code == 2, "an existing file is kept"
+    assert bdshift("export", given, *options, "--overwrite").exit_code == 0
+    missing = tmp_path / "missing.pth"
+    assert bdshift("export", missing, *options, "--overwrite").exit_code == 3

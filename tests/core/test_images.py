@@ -7,6 +7,7 @@ import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from bdshift.images.labels import map_classes
 from bdshift.images.loader import content_hash, decode_all, decoded_batches
 from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing, parse_normalization
 from bdshift.jobs import Canceled, JobContext
-from bdshift.triggers import Patch
+from bdshift.triggers.attacks.patch import Patch
 
 
 def picture(width: int = 32, height: int = 32, seed: int = 0) -> Image.Image:
@@ -89,7 +90,7 @@ def test_foreign_and_hidden_files(folder: Path) -> None:
     (folder / "cat" / "Thumbs.db").write_text("x")
     found = open_images(folder)
     assert found.counts() == [4, 5, 6]
-    assert {(s.name, s.reason) for s in found.skipped} == {
+    assert {(s.name, str(s.reason)) for s in found.skipped} == {
         ("cat/notes.txt", "not an image by its suffix"),
         ("readme.md", "not in a class folder"),
     }
@@ -107,7 +108,7 @@ def test_broken_pictures_are_listed_not_fatal(folder: Path) -> None:
     found = open_images(folder)
     batch = decode_all(found, found.files, 32)
     assert len(batch.files) == 15
-    reasons = {skip.name: skip.reason for skip in batch.skipped}
+    reasons = {skip.name: str(skip.reason) for skip in batch.skipped}
     for name, (_, reason) in broken.items():
         assert reasons[f"cat/{name}"].startswith(reason)
 
@@ -127,7 +128,7 @@ def test_pipes_are_passed_by(folder: Path) -> None:
     os.mkfifo(folder / "cat" / "pipe.png")
     found = open_images(folder)
     batch = decode_all(found, found.files, 32)
-    assert [(skip.name, skip.reason) for skip in batch.skipped] == [
+    assert [(skip.name, str(skip.reason)) for skip in batch.skipped] == [
         ("cat/pipe.png", "not a file, or a broken link")
     ]
     os.mkfifo(folder / "pipe")
@@ -153,7 +154,7 @@ def test_zip_entries_are_bounded(
         found = open_images(path)
         batch = decode_all(found, found.files, 32)
         assert [skip.name for skip in batch.skipped] == ["cat/bomb.png"]
-        assert "larger than" in batch.skipped[0].reason
+        assert "larger than" in str(batch.skipped[0].reason)
 
 
 def test_links_do_not_loop(folder: Path) -> None:
@@ -179,9 +180,9 @@ def test_a_class_folder_may_be_a_link(folder: Path, tmp_path: Path) -> None:
         (lambda p: (p / "a.png").write_bytes(encoded(picture())) and p, "no class folders"),
     ],
 )
-def test_what_is_no_collection(tmp_path: Path, make: object, words: str) -> None:
+def test_what_is_no_collection(tmp_path: Path, make: Callable[[Path], Path], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        open_images(make(tmp_path))  # type: ignore[operator]
+        open_images(make(tmp_path))
 
 
 def test_train_and_test_folders_must_be_chosen(folder: Path) -> None:
@@ -311,8 +312,8 @@ def test_sorted_order_and_numbers() -> None:
     found = map_classes(["0", "10", "2"], 12)
     assert found.of_folder == (0, 10, 2)
     assert found.names[:3] == ("0", "class 1", "2")
-    assert found.source == "folder numbers"
-    assert map_classes(["7", "9"], 5 + 2).source == "sorted order"  # 9 is no index of 7 classes
+    assert str(found.source) == "folder numbers"
+    assert str(map_classes(["7", "9"], 7).source) == "sorted order"  # 9 is no index of 7 classes
 
 
 @pytest.mark.parametrize(
@@ -331,7 +332,7 @@ def test_classes_given_by_hand() -> None:
     found = map_classes(["bird", "dog"], 3, {"dog": 0, "bird": 2})
     assert found.of_folder == (2, 0)
     assert found.names == ("dog", "class 1", "bird")
-    assert found.source == "given by hand"
+    assert str(found.source) == "given by hand"
     with pytest.raises(InputError, match="the given order: does not name the folder 'cat'"):
         map_classes(["cat"], 3, {"dog": 0})
 
@@ -353,15 +354,13 @@ def test_wrong_class_names(tmp_path: Path) -> None:
 
 
 def test_preprocessing_is_what_it_says() -> None:
-    import torch
-
     pixels = torch.randint(0, 256, (2, 3, 5, 5), dtype=torch.uint8)
     for name, n in NORMALIZATIONS.items():
         mean = torch.tensor(n.mean).view(1, 3, 1, 1)
         std = torch.tensor(n.std).view(1, 3, 1, 1)
         expected = (pixels.float() / n.divisor - mean) / std
         for order in ("rgb", "bgr"):
-            got = Preprocessing(5, n, order)(pixels)  # type: ignore[arg-type]
+            got = Preprocessing(5, n, order)(pixels)
             want = expected
             if order == "bgr":
                 want = (pixels.flip(1).float() / n.divisor - mean) / std
@@ -370,8 +369,6 @@ def test_preprocessing_is_what_it_says() -> None:
 
 
 def test_preprocessing_leaves_its_input_alone() -> None:
-    import torch
-
     pixels = torch.rand(2, 3, 4, 4).to(memory_format=torch.channels_last) * 255
     before = pixels.clone()
     Preprocessing(4, NORMALIZATIONS["cifar10"])(pixels)

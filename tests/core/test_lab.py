@@ -1,4 +1,4 @@
-"""Victims: what is poisoned, what is counted, what triggers do, what is trained."""
+"""Victims: what is poisoned, what is counted, what is drawn, what is trained."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner
+from commands import bdshift
 from PIL import Image
 from torch import nn
 
 from bdshift.checkpoints.classifier import open_checkpoint
-from bdshift.cli import main
 from bdshift.errors import InputError, UsageError
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.images.signs import draw_signs
-from bdshift.lab.data import load_lab_data
+from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.poison import poison, read_backdoors, triggered
-from bdshift.lab.protocol import SCALES
+from bdshift.lab.protocol import scales
+from bdshift.lab.recipe import Recipe
 from bdshift.lab.train import train_victim
 from bdshift.lab.trial import try_attack
 from bdshift.lab.trojan import TrojanPatch
@@ -70,9 +70,11 @@ def test_one_to_one() -> None:
 
 
 def test_a_class_has_a_name_and_a_number() -> None:
-    assert read_backdoors("badnets", "all-to-one", "2", "", NAMES)[0].target == 2
-    assert read_backdoors("badnets", "all-to-one", "1", "", ("0", "x", "1"))[0].target == 2
-    with pytest.raises(UsageError, match="'4' is none of"):
+    assert read_backdoors("badnets", "all-to-one", "2", "", NAMES)[0].roles.target == 2
+    assert read_backdoors("badnets", "all-to-one", "1", "", ("0", "x", "1"))[0].roles.target == 2
+    with pytest.raises(
+        UsageError, match="there is no class '4'; the classes are cat, dog, eel, fox"
+    ):
         read_backdoors("badnets", "all-to-one", "4", "", NAMES)
 
 
@@ -107,18 +109,20 @@ def test_wanets_noise_mode_keeps_labels() -> None:
 
 def test_attacks_that_make_no_sense() -> None:
     cases = {
-        ("badnets", "all-to-one", "owl", ""): "'owl'",
-        ("badnets", "to-nobody", "cat", ""): "labels are one of",
+        ("badnets", "all-to-one", "owl", ""): "there is no class 'owl'",
+        ("badnets", "to-nobody", "cat", ""): "labeling 'to-nobody'.* all-to-one, ",
         ("badnets;sig", "all-to-one", "cat", ""): "2 triggers need as many targets",
-        ("badnets", "all-to-all", "cat", ""): "all-to-all none",
-        ("badnets", "one-to-one", "cat", ""): "one-to-one needs a source",
-        ("badnets", "one-to-one", "cat", "cat"): "cannot be the target",
-        ("badnets", "all-to-one", "cat", "dog"): "for one-to-one",
+        ("badnets", "all-to-all", "cat", ""): "1 trigger needs .*; all-to-all needs none",
+        ("badnets", "one-to-one", "cat", ""): "one-to-one needs a source class",
+        ("badnets", "one-to-one", "cat", "cat"): "source class cannot be the target",
+        ("badnets", "all-to-one", "cat", "dog"): "all-to-one has no source class",
     }
     for given, words in cases.items():
         with pytest.raises(UsageError, match=words):
             read_backdoors(*given, NAMES)
-    with pytest.raises(UsageError, match="200 images; there are 150"):
+    with pytest.raises(
+        UsageError, match="a poison rate of 1 is 200 images; there are 150 to poison"
+    ):
         poisoned("badnets", "all-to-one", "eel", rate=1.0)
 
 
@@ -134,53 +138,30 @@ def test_success_is_counted_on_images_that_are_not_of_the_target() -> None:
     assert torch.equal(wanted, (labels + 1) % 4)
 
 
-# --- triggers
-
-
-def test_sig_is_a_sine_along_the_rows() -> None:
-    gray = torch.full((1, 3, 16, 32), 100.0)
-    found = parse_trigger("sig:amplitude=40,frequency=4")(gray)
-    assert (found == found[:, :1, :1]).all(), "the same in all rows and channels"
-    row = found[0, 0, 0] - 100
-    assert abs(float(row[2]) - 40) < 1e-4, "a quarter of the first wave"
-    assert float(row.max()) <= 40.001
-    assert int((row[:-1] * row[1:] < -1e-6).sum()) + 1 >= 4
-    assert float(parse_trigger("sig:amplitude=200")(gray).min()) == 0, "clipped"
-
-
-def test_wanet_bends_a_little_and_the_same_each_time() -> None:
-    pixels = images(size=32)[0][:8].float()
-    trigger = parse_trigger("wanet")
-    found = trigger(pixels)
-    assert torch.equal(found, trigger(pixels))
-    assert torch.equal(found[3:4], trigger(pixels[3:4])), "one field for all images"
-    smooth = torch.linspace(0, 255, 32).expand(1, 3, 32, 32).contiguous()
-    moved = (trigger(smooth) - smooth).abs() / (255 / 31)  # in pixels
-    assert 0.05 < float(moved.mean()) < 1.0
-    assert not torch.equal(found, parse_trigger("wanet:seed=1")(pixels))
-    jittered = trigger.jitter(pixels, torch.Generator().manual_seed(0))  # type: ignore[attr-defined]
-    assert not torch.equal(jittered, found)
+# Patches that are drawn
 
 
 def test_a_trojan_patch_excites_the_chosen_neurons(victim: Path) -> None:
     opened = open_checkpoint(victim)
     half = Preprocessing(32, parse_normalization("half"))
-    classifier = opened.classifier(opened.candidates[0]).with_preprocessing(half)
+    classifier = opened.network(opened.candidates[0]).with_preprocessing(half)
     some = torch.from_numpy(draw_signs(1, seed=5, split="clean")[0])
-    pixels, told = TrojanPatch(side=8, steps=40).draw(classifier, some)
-    assert pixels.shape == (8, 8, 3)
+    drawn = TrojanPatch(side=8, steps=40).draw(classifier, some)
+    assert drawn.pixels.shape == (8, 8, 3)
     largest = classifier.weight.abs().sum(0).topk(2).indices.tolist()
-    assert told["neurons"] == largest
-    assert fmean(told["after"]) > fmean(told["before"]) + 0.15
-    again, _ = TrojanPatch(side=8, steps=40).draw(classifier, some)
-    assert (pixels == again).all()
-    with pytest.raises(UsageError, match="too much"):
+    assert drawn.neurons == tuple(largest)
+    assert fmean(drawn.after) > fmean(drawn.before) + 0.15
+    again = TrojanPatch(side=8, steps=40).draw(classifier, some)
+    assert (drawn.pixels == again.pixels).all()
+    with pytest.raises(UsageError, match="40 pixels for 2 neurons is too large"):
         TrojanPatch(side=40).draw(classifier, some)
+    with pytest.raises(UsageError, match="above zero"):
+        TrojanPatch(steps=0)
 
 
 def test_a_trojan_patch_as_a_command(victim: Path, signs: Path, tmp_path: Path) -> None:
-    command = ["lab", "trojan", str(victim), str(signs), str(tmp_path / "p.png"), "--steps", "10"]
-    result = CliRunner().invoke(main, command)
+    command = "lab", "trojan", victim, signs, tmp_path / "p.png", "--steps", 10
+    result = bdshift(*command)
     assert result.exit_code == 0, result.output
     assert "mean activation of neurons" in result.stdout
     trigger = parse_trigger(f"patch:file={tmp_path / 'p.png'}")
@@ -189,17 +170,26 @@ def test_a_trojan_patch_as_a_command(victim: Path, signs: Path, tmp_path: Path) 
     assert not changed[:24].any()
     assert not changed[:, :24].any()
     assert changed[24:, 24:].float().mean() > 0.9
-    again = CliRunner().invoke(main, command)
+    again = bdshift(*command)
     assert again.exit_code == 2
     assert "overwrite" in again.stderr
 
 
-# --- training
+# Training
 
 
-def test_a_resnet_50_can_be_a_victim(signs: Path, tmp_path: Path) -> None:
-    recipe = replace(SCALES["small"].recipe, width=4, epochs=1, batch=64, depth=50)
-    lab = load_lab_data(str(signs), "")
+@pytest.fixture(scope="module")
+def lab(signs: Path) -> LabData:
+    return load_lab_data(str(signs), "")
+
+
+def small(**more: Any) -> Recipe:
+    """A recipe that is trained in seconds."""
+    return replace(scales()["small"].recipe, width=4, epochs=1, batch=64, **more)
+
+
+def test_a_resnet_50_can_be_a_victim(lab: LabData, tmp_path: Path) -> None:
+    recipe = small(depth=50)
     train_victim(recipe, lab, tmp_path / "v")
     opened = open_checkpoint(tmp_path / "v/model.pth")
     assert opened.candidates[0].name.startswith("ResNet-50, width 4, CIFAR stem")
@@ -208,15 +198,14 @@ def test_a_resnet_50_can_be_a_victim(signs: Path, tmp_path: Path) -> None:
     (tmp_path / "v/card.json").write_text(json.dumps(card))
     with pytest.raises(InputError, match="another recipe"):
         train_victim(recipe, lab, tmp_path / "v")
-    with pytest.raises(UsageError, match="depth is 18 or 50"):
-        train_victim(replace(recipe, depth=34), lab, tmp_path / "w")
+    with pytest.raises(UsageError, match="recipe: depth is one of 18, 50, not 34"):
+        small(depth=34)
 
 
 def test_a_network_can_be_compiled(
-    signs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lab: LabData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = replace(SCALES["small"].recipe, width=4, epochs=1, batch=64)
-    lab = load_lab_data(str(signs), "")
+    recipe = small()
     real, called = torch.compile, []
 
     def graph_alone(network: nn.Module) -> Callable[..., torch.Tensor]:
@@ -244,40 +233,46 @@ def test_a_network_can_be_compiled(
 
 @pytest.mark.parametrize(
     ("setting", "words"),
-    [({"epochs": 0}, "epochs is 1 or more"), ({"batch": 1}, "batch is 2 or more"),
-     ({"width": 0}, "width is 1"), ({"seed": -1}, "seed is 0"), ({"rate": 2.0}, "shares"),
-     ({"peak_rate": 0.0}, "positive"), ({"batch": 9999}, "9999 is more than the"),
-     ({"attack": "badnets"}, "needs a class"), ({"target": "stop"}, "for an attack")],
+    [({"epochs": 0}, "epochs is a whole number from 1 to 10000, not 0"),
+     ({"batch": 1}, "batch is a whole number from 2 to"),
+     ({"width": 0}, "width is a whole number from 1 to"),
+     ({"seed": -1}, "seed is a whole number from 0 to"),
+     ({"rate": 2.0}, "rate is a number from 0 to 1, not 2"),
+     ({"cover": -1.0}, "cover is a number from 0 to 1, not -1"),
+     ({"peak_rate": 0.0}, "peak_rate is a number above 0"),
+     ({"translate": -1}, "translate is a whole number from 0 to"),
+     ({"schedule": "flat"}, "schedule is one of one-cycle, cosine, not 'flat'"),
+     ({"batch": 9999}, "a batch of 9999 is larger than the 384 images to train on"),
+     ({"attack": "badnets"}, "an attack needs a class"),
+     ({"attack": "badnets", "target": "x"}, "there is no class 'x'"),
+     ({"attack": "sig:frequency=0", "target": "stop"}, "frequency is a number above 0"),
+     ({"attack": "badnets", "labels": "no", "target": "stop"}, "labeling 'no'"),
+     ({"target": "stop"}, "a target needs an attack")],
 )  # fmt: skip
 def test_a_recipe_that_cannot_be_is_refused_before_anything_is_left(
-    setting: dict[str, Any], words: str, signs: Path, tmp_path: Path
+    setting: dict[str, Any], words: str, lab: LabData, tmp_path: Path
 ) -> None:
-    lab = load_lab_data(str(signs), "")
     with pytest.raises(UsageError, match=words):
-        train_victim(replace(SCALES["small"].recipe, **setting), lab, tmp_path / "v")
+        train_victim(replace(scales()["small"].recipe, **setting), lab, tmp_path / "v")
     assert not (tmp_path / "v").exists()
 
 
-def test_a_run_on_other_images_is_not_taken_for_this(signs: Path, tmp_path: Path) -> None:
-    recipe = replace(SCALES["small"].recipe, width=4, epochs=1, batch=64)
-    lab = load_lab_data(str(signs), "")
+def test_a_run_on_other_images_is_not_taken_for_this(lab: LabData, tmp_path: Path) -> None:
+    recipe = small()
     done = train_victim(recipe, lab, tmp_path / "v")
     assert train_victim(recipe, lab, tmp_path / "v") == done
     other = replace(lab, test_labels=lab.test_labels[::-1].copy())
     with pytest.raises(InputError, match="on other images"):
         train_victim(recipe, other, tmp_path / "v")
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be made"):
+    with pytest.raises(InputError, match="cannot be created"):
         train_victim(recipe, lab, tmp_path / "file")
 
 
-def test_a_victim_keeps_the_pictures_of_its_trigger(signs: Path, tmp_path: Path) -> None:
+def test_a_victim_keeps_the_pictures_of_its_trigger(lab: LabData, tmp_path: Path) -> None:
     Image.new("RGB", (6, 6), "red").save(tmp_path / "red.png")
-    recipe = replace(
-        SCALES["small"].recipe, width=4, epochs=1, batch=64, target="stop",
-        attack=f"patch:file={tmp_path / 'red.png'}",
-    )  # fmt: skip
-    train_victim(recipe, load_lab_data(str(signs), ""), tmp_path / "v")
+    recipe = small(target="stop", attack=f"patch:file={tmp_path / 'red.png'}")
+    train_victim(recipe, lab, tmp_path / "v")
     (tmp_path / "red.png").unlink()
     shutil.move(tmp_path / "v", tmp_path / "w")
     trigger = parse_trigger(str(tmp_path / "w/card.json"))
@@ -295,10 +290,9 @@ def test_without_a_test_set_a_fifth_is_left_out(signs: Path) -> None:
 
 
 def test_an_attack_is_tried_and_audited(signs: Path, tmp_path: Path) -> None:
-    recipe = replace(
-        SCALES["small"].recipe, width=4, epochs=1, batch=64, normalization="half",
-        attack="badnets:size=6;blend:ratio=0.5", target="stop;yield",
-    )  # fmt: skip
+    recipe = small(
+        normalization="half", attack="badnets:size=6;blend:ratio=0.5", target="stop;yield"
+    )
     audit, outcome = try_attack(recipe, signs, tmp_path / "v")
     assert outcome.asr is not None
     assert [audit.images.class_names[tac.target] for tac in audit.tac] == ["stop", "yield"]

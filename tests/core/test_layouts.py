@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from layout_files import LAYOUTS, hugging_face_folder
+import torchvision
 from PIL import Image
-from small_networks import NETWORKS, to_gray, trained
 from torch import nn
 
 from bdshift.audit import Audit, ScanSettings, reopen, scan
-from bdshift.checkpoints.classifier import Opened, open_checkpoint
-from bdshift.checkpoints.describe import describe
-from bdshift.checkpoints.export import write_checkpoint
-from bdshift.checkpoints.families import zoo
+from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
+from bdshift.checkpoints.describe import Description, Recognition, describe
+from bdshift.checkpoints.export import EXPORT_FORMS, ExportedFile, write_checkpoint
 from bdshift.errors import InputError, SeveralModels, UnknownArchitecture, UsageError
 from bdshift.images.collection import open_images, sample_files
 from bdshift.images.loader import decode_all
 from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
+from bdshift.lab.samples.layouts import LAYOUTS, hugging_face_folder
+from bdshift.lab.samples.small_networks import NETWORKS, to_gray, trained
 from bdshift.triggers import parse_trigger
 
 FAST = ScanSettings(sample=120)
@@ -32,11 +32,26 @@ def small_audit(victim: Path, signs: Path) -> Audit:
     return scan(victim, signs, FAST)
 
 
+def write_original(classifier: Classifier, path: Path) -> ExportedFile:
+    return write_checkpoint(classifier, path, EXPORT_FORMS.parse("original"))
+
+
+def described(path: Path) -> Description:
+    opened = open_checkpoint(path)
+    return describe(opened.file, opened=opened)
+
+
+def recognition(path: Path) -> Recognition:
+    found = described(path).recognized
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_layout_is_read_and_gives_the_same_audit(
     small_audit: Audit, signs: Path, layout: str, tmp_path: Path
 ) -> None:
-    classifier, _ = reopen(small_audit)
+    classifier = reopen(small_audit).classifier
     before = {key: value.clone() for key, value in classifier.network.state_dict().items()}
     LAYOUTS[layout](classifier.network, tmp_path / "model")
     assert all(torch.equal(before[k], v) for k, v in classifier.network.state_dict().items())
@@ -46,25 +61,25 @@ def test_a_layout_is_read_and_gives_the_same_audit(
     assert np.allclose(
         audit.shifts.l2, small_audit.shifts.l2, rtol=2e-2 if "16" in layout else 1e-4
     )
-    assert audit.verdict.poisoned == small_audit.verdict.poisoned
+    assert audit.finding.classes == small_audit.finding.classes
+    assert audit.finding.level == small_audit.finding.level
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_layout_is_written_as_it_came(small_audit: Audit, layout: str, tmp_path: Path) -> None:
     source = tmp_path / "model"
-    LAYOUTS[layout](reopen(small_audit)[0].network, source)
+    LAYOUTS[layout](reopen(small_audit).classifier.network, source)
     opened = open_checkpoint(source)
-    given = opened.classifier(opened.candidates[0]).with_preprocessing(
-        small_audit.preprocessing.preprocessing
-    )
+    loaded = opened.network(opened.candidates[0])
+    given = loaded.with_preprocessing(small_audit.preprocessing)
     with torch.no_grad():
         given.head.weight.mul_(0.5)
     if "module by pickle.dump" in layout:  # its numbers are inside of its pickle
-        with pytest.raises(InputError, match="choose the form state-dict"):
-            write_checkpoint(given, tmp_path / "out")
+        with pytest.raises(UsageError, match="choose the form state-dict"):
+            write_original(given, tmp_path / "out")
         return
-    told = write_checkpoint(given, tmp_path / "out")
-    assert told["keeps_code"] == (
+    told = write_original(given, tmp_path / "out")
+    assert told.keeps_code == (
         "whole module" in layout or layout in ("TorchScript", "torch.export (.pt2)")
     )
     again = open_checkpoint(tmp_path / "out")
@@ -83,14 +98,14 @@ def test_a_layout_is_written_as_it_came(small_audit: Audit, layout: str, tmp_pat
 
 
 def test_a_file_that_changed_since_it_was_read(small_audit: Audit, tmp_path: Path) -> None:
-    network, path = reopen(small_audit)[0].network, tmp_path / "model"
+    network, path = reopen(small_audit).classifier.network, tmp_path / "model"
     LAYOUTS["whole module (TrojAI, scripts)"](network, path)
     opened = open_checkpoint(path)
-    given = opened.classifier(opened.candidates[0])
-    given = given.with_preprocessing(Preprocessing(32, NORMALIZATIONS["none"]))
+    loaded = opened.network(opened.candidates[0])
+    given = loaded.with_preprocessing(Preprocessing(32, NORMALIZATIONS["none"]))
     path.write_bytes(path.read_bytes().replace(b"their_script", b"other_script"))
     with pytest.raises(InputError, match="has changed since it was read"):
-        write_checkpoint(given, tmp_path / "out")
+        write_original(given, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -101,26 +116,27 @@ def test_numbers_that_are_repeated_are_said_to_be(tmp_path: Path) -> None:
 
 
 def test_what_is_told_of_them(small_audit: Audit, signs: Path, tmp_path: Path) -> None:
-    network = reopen(small_audit)[0].network
+    network = reopen(small_audit).classifier.network
     path = tmp_path / "model"
     LAYOUTS["Input-aware (netC, netG, netM, Namespace)"](network, path)
-    told, _ = describe(path)
-    assert (told["wrapper"], told["other_models"]) == (["netC"], ["netG", "netM"])
+    told = described(path)
+    assert (told.wrapper, told.other_models) == (("netC",), ("netG", "netM"))
     LAYOUTS["whole module (TrojAI, scripts)"](network, path)
-    told, _ = describe(path)
-    assert told["saved_class"] == "their_script.ResNet"
-    assert told["foreign_names"] == ["their_script.ResNet", "their_script._Block"]
-    assert not told["has_program"]
-    assert {row["kind"] for row in told["layers"]} == {"Conv2d", "BatchNorm2d", "Linear"}
-    text = " ".join(scan(path, signs, FAST).warnings)
-    assert "torch.load would import and run" in text
+    told = described(path)
+    assert told.saved_class == "their_script.ResNet"
+    assert told.foreign_names == ("their_script.ResNet", "their_script._ResidualBlock")
+    assert not told.has_program
+    assert {row.kind for row in told.layers} == {"Conv2d", "BatchNorm2d", "Linear"}
+    audit = scan(path, signs, FAST)
+    [note] = [note for note in audit.notes if note.code == "names-code"]
+    assert "torch.load would import and run" in str(note.sentence)
+    assert note in audit.finding.cautions
     LAYOUTS["an old head left in"](network, path)
-    told, _ = describe(path)
-    assert told["ignored"] == ["old_fc.bias", "old_fc.weight"]
+    assert recognition(path).ignored == ("old_fc.bias", "old_fc.weight")
     LAYOUTS["BackdoorBench defense_result.pt of Fine-Pruning"](network, path)
-    assert describe(path)[0]["folded"] == {"mask": 20}
+    assert described(path).folded == {"mask": 20}
     LAYOUTS["a normalizing layer before it"](network, path)
-    assert describe(path)[0]["ignored"] == ["0.mean", "0.std"]
+    assert recognition(path).ignored == ("0.mean", "0.std")
 
 
 def test_masked_weights_are_cut(tmp_path: Path) -> None:
@@ -147,8 +163,6 @@ def test_several_models_are_asked_about(victim: Path, tmp_path: Path) -> None:
 
 
 def test_a_head_of_several_layers(tmp_path: Path) -> None:
-    import torchvision
-
     network = torchvision.models.resnet18(num_classes=7)
     network.fc = nn.Sequential(nn.Linear(512, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 7))
     index = {"b": 1, "a": 0, "c": 2, "d": 3, "e": 4, "f": 5, "g": 6}
@@ -163,7 +177,7 @@ def test_a_head_of_several_layers(tmp_path: Path) -> None:
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         expected = network.eval()(images)
-    assert torch.allclose(opened.classifier(first).embed(images)[1], expected, atol=1e-3)
+    assert torch.allclose(opened.network(first).embed(images)[1], expected, atol=1e-3)
 
 
 def _saved(network: nn.Module, path: Path) -> tuple[Opened, torch.Tensor, torch.Tensor]:
@@ -175,8 +189,6 @@ def _saved(network: nn.Module, path: Path) -> tuple[Opened, torch.Tensor, torch.
 
 
 def _changed(name: str) -> nn.Module:
-    import torchvision
-
     torch.manual_seed(0)
     network = torchvision.models.resnet18(num_classes=7)
     if name == "a stride of its own":
@@ -211,12 +223,14 @@ def test_a_known_network_is_set_as_the_saved_one(name: str, words: str, tmp_path
     opened, images, expected = _saved(_changed(name), tmp_path / "m.pt")
     first = opened.candidates[0]
     assert first.name == f"ResNet-18, {words}"
-    assert torch.allclose(opened.classifier(first).embed(images)[1], expected, atol=1e-3)
+    assert torch.allclose(opened.network(first).embed(images)[1], expected, atol=1e-3)
 
 
 def test_a_layer_set_as_none_can_be(tmp_path: Path) -> None:
     network = _changed("as it is")
-    network.layer1[0].conv1.padding = (10**9, 1)  # terabytes of zeros
+    conv = network.get_submodule("layer1.0.conv1")
+    assert isinstance(conv, nn.Conv2d)
+    conv.padding = (10**9, 1)  # terabytes of zeros
     torch.save(network, tmp_path / "m.pt")
     with pytest.raises(InputError, match=r"layer1.0.conv1 has padding \(1000000000, 1\)"):
         open_checkpoint(tmp_path / "m.pt")
@@ -239,8 +253,6 @@ ZOO = (
 
 @pytest.mark.parametrize("name", ZOO)
 def test_torchvisions_zoo(name: str, tmp_path: Path) -> None:
-    import torchvision
-
     more = {"init_weights": False} if name == "googlenet" else {}
     torch.manual_seed(0)
     network = torchvision.models.get_model(name, num_classes=7, **more).eval()
@@ -251,9 +263,9 @@ def test_torchvisions_zoo(name: str, tmp_path: Path) -> None:
     images = torch.randn(1, 3, size, size)
     with torch.inference_mode():
         expected = network(images)
-    classifier = opened.classifier(candidate)
-    assert torch.allclose(classifier.embed(images)[1], expected, atol=1e-4)
-    assert classifier.checked(images) is classifier
+    loaded = opened.network(candidate)
+    assert torch.allclose(loaded.embed(images)[1], expected, atol=1e-4)
+    assert loaded.checked(images) is loaded
 
 
 @pytest.mark.parametrize(
@@ -273,11 +285,11 @@ def test_timms_zoo(name: str, options: dict[str, int], tmp_path: Path) -> None:
     torch.save({"state_dict": network.state_dict(), "arch": name}, tmp_path / "m.pt")
     opened = open_checkpoint(tmp_path / "m.pt")
     candidate = next(c for c in opened.candidates if c.name == f"{name} (timm)")
-    classifier = opened.classifier(candidate)
+    loaded = opened.network(candidate)
     size = candidate.sizes[0] if not candidate.any_size else 64
-    images = torch.randn(1, classifier.channels, size, size)
+    images = torch.randn(1, loaded.channels, size, size)
     with torch.inference_mode():
-        assert torch.allclose(classifier.embed(images)[1], network(images), atol=1e-4)
+        assert torch.allclose(loaded.embed(images)[1], network(images), atol=1e-4)
 
 
 def test_a_folder_of_hugging_face(tmp_path: Path) -> None:
@@ -291,13 +303,13 @@ def test_a_folder_of_hugging_face(tmp_path: Path) -> None:
         assert opened.class_names == tuple("abcdefg")
         assert [n.mean for n in opened.told] == [(0.4, 0.5, 0.6)]
         images = torch.randn(2, 3, 32, 32)
-        classifier = opened.classifier(opened.candidates[0])
+        loaded = opened.network(opened.candidates[0])
         with torch.inference_mode():
             expected = network(pixel_values=images).logits
-        assert torch.allclose(classifier.embed(images)[1], expected, atol=1e-4)
-    given = classifier.with_preprocessing(Preprocessing(32, NORMALIZATIONS["half"]))
-    told = write_checkpoint(given, tmp_path / "out.safetensors")
-    assert told["logit_difference"] < 1e-5
+        assert torch.allclose(loaded.embed(images)[1], expected, atol=1e-4)
+    given = loaded.with_preprocessing(Preprocessing(32, NORMALIZATIONS["half"]))
+    told = write_original(given, tmp_path / "out.safetensors")
+    assert told.logit_difference < 1e-5
 
 
 def test_without_the_library_it_says_what_to_install(
@@ -305,14 +317,12 @@ def test_without_the_library_it_says_what_to_install(
 ) -> None:
     timm = pytest.importorskip("timm", reason="timm is an extra")
     torch.save(timm.create_model("convnext_atto", num_classes=7).state_dict(), tmp_path / "m.pt")
-    monkeypatch.setattr(zoo.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(UnknownArchitecture, match=r"convnext_atto of timm; pip install .*\[zoo\]"):
         open_checkpoint(tmp_path / "m.pt")
 
 
 def test_a_classifier_that_is_a_convolution_is_said_to_be_one(tmp_path: Path) -> None:
-    import torchvision
-
     torch.save(torchvision.models.squeezenet1_1(num_classes=7).state_dict(), tmp_path / "m.pt")
     with pytest.raises(UnknownArchitecture, match=r"squeezenet1_1 of torchvision.* a convolution"):
         open_checkpoint(tmp_path / "m.pt")
@@ -331,7 +341,7 @@ def gray_signs(signs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# The search takes longest on these; packaging/layouts.py measures them all, saved either way.
+# The search takes longest on these; tools/layouts.py measures them all, saved either way.
 SLOW = ("three convolutions, HWC reshaped", "Sequential, norms behind ReLU", "strided")
 
 
@@ -355,7 +365,7 @@ def test_a_plain_network_is_put_together_from_its_weights(
     assert small.words in audit.model.architecture
     # Of normalizations and activations that 144 images do not tell apart, any may be taken.
     assert audit.accuracy == pytest.approx(expected, abs=0.05)
-    assert audit.preprocessing.preprocessing.order == (
+    assert audit.preprocessing.order == (
         "gray" if small.gray else "rgb-reshaped" if "reshaped" in name else "rgb"
     )
 

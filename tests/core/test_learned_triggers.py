@@ -10,19 +10,32 @@ import torch
 from torch import nn
 
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import SILENT, Canceled, JobContext
+from bdshift.jobs import SILENT, Canceled, Event, JobContext, Progress
 from bdshift.lab.data import LabData, load_lab_data
-from bdshift.lab.joint import Batch, JointInputAware, JointLira, start_joint
-from bdshift.lab.poison import read_backdoors
-from bdshift.lab.protocol import SCALES
+from bdshift.lab.joint import as_learned, start_joint
+from bdshift.lab.poison import Backdoor, read_backdoors
+from bdshift.lab.protocol import scales
 from bdshift.lab.recipe import Recipe
 from bdshift.lab.train import train_victim
 from bdshift.lab.trial import try_attack
-from bdshift.triggers import InputAware, parse_trigger
+from bdshift.triggers import TRIGGERS, parse_trigger
+from bdshift.triggers.attacks.input_aware import InputAware, InputAwareTraining
+from bdshift.triggers.attacks.lira import LiraTraining
+from bdshift.triggers.joint import JointTraining, TrainingStep
+from bdshift.triggers.learned import Learned
 from bdshift.triggers.painter import Painter
 
 NAMES = ("cat", "dog", "eel")
 CPU = torch.device("cpu")
+LEARNED = [kind.name for kind in TRIGGERS.kinds() if issubclass(kind, Learned)]
+
+
+def started(attack: str, share: float = 0.25, seed: int = 3) -> tuple[Backdoor, JointTraining]:
+    """A backdoor toward the second class, and the training of its trigger."""
+    (backdoor,) = read_backdoors(attack, "all-to-one", "dog", "", NAMES)
+    joint = start_joint((backdoor,), share, seed, CPU)
+    assert joint is not None
+    return backdoor, joint
 
 
 def pixels(count: int = 48, size: int = 16) -> torch.Tensor:
@@ -37,24 +50,25 @@ class Colors(nn.Module):
         return 0.1 * images.mean((2, 3))
 
 
-@pytest.mark.parametrize("attack", ["lira:epsilon=0.1", "input-aware"])
-def test_what_was_learned_is_written_and_read_back(attack: str, tmp_path: Path) -> None:
-    backdoors = read_backdoors(attack, "all-to-one", "dog", "", NAMES)
-    joint = start_joint(backdoors, 0.25, 3, CPU)
-    assert joint is not None
-    with pytest.raises(UsageError, match="learned with its victim"):
-        joint.backdoor.trigger(pixels().float())
-    joint.write(tmp_path)
-    trigger = replace(joint.backdoor.trigger, file=str(tmp_path / "trigger.pth"))
-    trigger = parse_trigger(trigger.spec)
+@pytest.mark.parametrize("name", LEARNED)
+def test_what_was_learned_is_written_and_read_back(name: str, tmp_path: Path) -> None:
+    attack = "lira:epsilon=0.1" if name == "lira" else name
+    backdoor, joint = started(attack)
+    with pytest.raises(UsageError, match=f"{name}: is learned with its victim"):
+        backdoor.trigger(pixels().float())
+    file = tmp_path / TRIGGERS[name].made_file
+    joint.write(file, name)
+    (learned,) = as_learned((backdoor,), tmp_path)
+    assert learned.trigger == replace(parse_trigger(attack), **{"file": str(file)})
+    trigger = parse_trigger(learned.trigger.spec)
     images = pixels(size=18).float()
     found = trigger(images)
     assert found.shape == images.shape
     assert not torch.equal(found, images)
     assert torch.allclose(found[5:6], trigger(images[5:6]), atol=1e-3), "whatever else is there"
-    if attack.startswith("lira"):
+    if name == "lira":
         assert float((found - images).abs().max()) <= 25.5 + 1e-3
-    (tmp_path / "trigger.pth").write_bytes(b"nothing")
+    file.write_bytes(b"nothing")
     with pytest.raises(InputError):
         parse_trigger(trigger.spec)(images)
 
@@ -83,25 +97,25 @@ def test_files_that_hold_something_else(tmp_path: Path) -> None:
 
 def test_what_cannot_be_learned_is_refused() -> None:
     for attack, labels, target, words in (
-        ("lira;badnets", "all-to-one", "cat;dog", "alone"),
-        ("input-aware", "clean-label", "cat", "changes labels"),
-        ("lira:file=a.pth", "all-to-one", "cat", "leave out file"),
+        ("lira;badnets", "all-to-one", "cat;dog", "lira must be the only trigger"),
+        ("input-aware", "clean-label", "cat", "input-aware must be .*, and changes labels"),
+        ("lira:file=a.pth", "all-to-one", "cat", "leave out file="),
     ):
         with pytest.raises(UsageError, match=words):
             read_backdoors(attack, labels, target, "", NAMES)
-    assert (
-        start_joint(read_backdoors("badnets", "all-to-one", "cat", "", NAMES), 0.1, 0, CPU) is None
-    )
+    usual = read_backdoors("badnets", "all-to-one", "cat", "", NAMES)
+    assert start_joint(usual, 0.1, 0, CPU) is None
+    assert as_learned(usual, Path("anywhere")) == usual
 
 
 def test_lira_learns_to_send_images_to_the_target_then_stays() -> None:
-    (backdoor,) = read_backdoors("lira:epsilon=0.2", "all-to-one", "dog", "", NAMES)
-    joint, network = JointLira(backdoor, 0, CPU), Colors()
-    images, labels = pixels(), torch.arange(48) % 3
+    _, joint = started("lira:epsilon=0.2", seed=0)
+    assert isinstance(joint, LiraTraining)
+    network, images, labels = Colors(), pixels(), torch.arange(48) % 3
     rng = torch.Generator().manual_seed(0)
 
     def step(done: float) -> tuple[torch.Tensor, torch.Tensor]:
-        return joint.mix(network, network, Batch(images.float(), labels, rng, done))
+        return joint.mix(network, network, TrainingStep(images.float(), labels, rng, done))
 
     first, told = step(0.0)
     assert torch.equal(first[:48], images.float())
@@ -121,18 +135,20 @@ def test_lira_learns_to_send_images_to_the_target_then_stays() -> None:
     assert network.training
 
 
-def test_input_aware_masks_are_small_and_another_images_trigger_keeps_the_label() -> None:
-    (backdoor,) = read_backdoors("input-aware", "all-to-one", "dog", "", NAMES)
-    joint, network = JointInputAware(backdoor, 0, CPU, share=0.25), Colors()
-    images, labels = pixels(), torch.arange(48) % 3
+def test_input_aware_masks_are_small_and_another_images_trigger_keeps_the_label(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, joint = started("input-aware", share=0.25, seed=0)
+    assert isinstance(joint, InputAwareTraining)
+    network, images, labels = Colors(), pixels(), torch.arange(48) % 3
     before = InputAware.mask(images.float(), joint.painters).mean().item()
-    joint._mask_steps = 60  # type: ignore[misc]
+    monkeypatch.setattr(InputAwareTraining, "_mask_steps", 60)
     joint.begin(images, 0, SILENT)
     masks = InputAware.mask(images.float(), joint.painters)
     assert masks.mean().item() < 0.1 < before
     kept = [value.clone() for value in joint.painters["mask"].parameters()]
     rng = torch.Generator().manual_seed(0)
-    mixed, told = joint.mix(network, network, Batch(images.float(), labels, rng, 0.0))
+    mixed, told = joint.mix(network, network, TrainingStep(images.float(), labels, rng, 0.0))
     changed = (mixed != images.float()).flatten(1).any(1)
     relabeled = told != labels
     assert int(relabeled.sum()) == 12
@@ -152,21 +168,23 @@ def lab(signs: Path) -> LabData:
 
 def recipe(attack: str) -> Recipe:
     return replace(
-        SCALES["small"].recipe, width=4, epochs=2, batch=64, normalization="half", attack=attack,
+        scales()["small"].recipe, width=4, epochs=2, batch=64, normalization="half", attack=attack,
         target="stop",
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("attack", ["lira", "input-aware"])
+@pytest.mark.parametrize("attack", LEARNED)
 def test_a_training_that_was_stopped_gives_the_same_trigger(
     attack: str, lab: LabData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(JointInputAware, "_mask_steps", 5)
+    monkeypatch.setattr(InputAwareTraining, "_mask_steps", 5)
     train_victim(recipe(attack), lab, tmp_path / "whole")
 
     class Stops(JobContext):
-        def progress(self, stage: str, done: int, total: int, unit: str, note: str = "") -> None:
-            if stage == "Training" and done == total // 2 + 1:
+        def report(self, event: Event) -> None:
+            if not isinstance(event, Progress) or str(event.stage) != "Training":
+                return
+            if event.done == event.total // 2 + 1:
                 raise Canceled
 
     with pytest.raises(Canceled):

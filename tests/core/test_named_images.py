@@ -7,11 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import bdshift
 from PIL import Image
 from torchvision import datasets
 
-from bdshift.cli import main
 from bdshift.errors import InputError, UsageError
 from bdshift.lab.data import load_lab_data
 
@@ -45,11 +44,11 @@ def test_gtsrb_is_read_as_torchvision_keeps_it(tmp_path: Path) -> None:
 
 def test_a_victim_of_a_named_set(tmp_path: Path) -> None:
     write_gtsrb(tmp_path)
-    command = ["lab", "train", str(tmp_path / "v"), "--data", "gtsrb", "--root", str(tmp_path)]
-    done = CliRunner().invoke(main, [*command, "--epochs", "1", "--width", "4", "--batch", "6"])
+    command = "lab", "train", tmp_path / "v", "--data", "gtsrb", "--root"
+    done = bdshift(*command, tmp_path, "--epochs", 1, "--width", 4, "--batch", 6)
     assert done.exit_code == 0, done.output
     assert str(tmp_path) not in (tmp_path / "v/card.json").read_text()
-    wrong = CliRunner().invoke(main, [*command[:-1], str(tmp_path / "none")])
+    wrong = bdshift(*command, tmp_path / "none")
     assert wrong.exit_code == 3
     assert "--download" in wrong.stderr
     assert not (tmp_path / "none").exists(), "nothing was written"
@@ -75,7 +74,7 @@ def test_cifar_is_fetched_only_when_asked(
     assert found.train_pixels.shape == (6, 3, 32, 32)
     assert found.train_pixels[0, :, 3, 4].tolist() == [7, 7, 9]
     assert found.test_labels.tolist() == [1, 1]
-    with pytest.raises(InputError, match="32 pixels"):
+    with pytest.raises(InputError, match="are 32 px wide, not 64"):
         load_lab_data(name, "", root=tmp_path, size=64)
-    with pytest.raises(UsageError, match="test set of its own"):
+    with pytest.raises(UsageError, match="has its own test set; leave out --test"):
         load_lab_data(name, "test.zip", root=tmp_path)

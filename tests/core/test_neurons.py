@@ -1,31 +1,38 @@
-"""TAC, rankings and triggers."""
+"""TAC and rankings."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from numpy.typing import NDArray
 from scipy import stats
 
-from bdshift.errors import InputError, UsageError
+from bdshift.errors import InputError
 from bdshift.images.collection import ImageFile
 from bdshift.neurons.rankings import agreement, compare_with_tac, data_free_direction, overlap_curve
 from bdshift.neurons.tac import measure_tac
 from bdshift.shift.embed import Embedding
-from bdshift.triggers import TRIGGERS, BadNets, Blend, Patch, parse_trigger
+
+Array = NDArray[np.float64]
 
 
-def embedding(phi: np.ndarray, logits: np.ndarray, labels: list[int], name: str = "a") -> Embedding:
-    files = tuple(ImageFile(f"{name}/{i}", label) for i, label in enumerate(labels))
+def embedding(phi: Array, logits: Array, labels: list[int], name: str = "a") -> Embedding:
     return Embedding(
-        phi.astype(np.float32), logits.astype(np.float32), np.array(labels),
-        np.zeros((len(labels), 3, 2, 2), np.uint8), files, "hash", (), "float32", 8, 0.0,
-    )  # fmt: skip
+        phi=phi.astype(np.float32),
+        logits=logits.astype(np.float32),
+        labels=np.array(labels),
+        thumbnails=np.zeros((len(labels), 3, 2, 2), np.uint8),
+        files=tuple(ImageFile(f"{name}/{i}", label) for i, label in enumerate(labels)),
+        images_hash="hash",
+        skipped=(),
+        precision="float32",
+        batch=8,
+        seconds=0.0,
+    )
 
 
 def test_tac_asr_and_ra() -> None:
@@ -54,9 +61,9 @@ vectors = st.lists(st.floats(-10, 10), min_size=3, max_size=40)
 
 
 @given(vectors, st.randoms(use_true_random=False))
-def test_overlap_is_the_share_of_common_neurons(values: list[float], random: object) -> None:
+def test_overlap_is_the_share_of_common_neurons(values: list[float], random: Random) -> None:
     a = np.array(values)
-    b = np.array(sorted(values, key=lambda _: random.random()))  # type: ignore[attr-defined]
+    b = np.array(sorted(values, key=lambda _: random.random()))
     curve = overlap_curve(a, b)
     top_a, top_b = np.argsort(-a, kind="stable"), np.argsort(-b, kind="stable")
     for k in range(1, len(a) + 1):
@@ -91,101 +98,3 @@ def test_comparison_with_tac_has_its_ablation() -> None:
     found = compare_with_tac(shift, free, tac)
     assert found["shift"].cosine == pytest.approx(agreement(shift, tac.change).cosine)
     assert found["data_free_signed"].cosine == pytest.approx(agreement(free, tac.signed).cosine)
-
-
-# --- triggers
-
-
-def pixels(size: int = 8) -> torch.Tensor:
-    return torch.randint(0, 256, (3, 3, size, size)).float()
-
-
-def test_badnets_paints_its_patch_and_nothing_else() -> None:
-    images = pixels()
-    before = images.clone()
-    found = BadNets(size=2, color="ffd800")(images)
-    assert torch.equal(images, before)
-    assert (found[:, :, 6:, 6:] == torch.tensor([255.0, 216.0, 0.0]).view(3, 1, 1)).all()
-    found[:, :, 6:, 6:] = before[:, :, 6:, 6:]
-    assert torch.equal(found, before)
-    placed = BadNets(size=2, row=1, column=-3)(images)
-    assert (placed[:, :, 1:3, 4:6] == 255).all()
-    assert torch.equal(BadNets(size=2)(images), BadNets(size=2, row=6, column=6)(images))
-
-
-def test_blend(tmp_path: Path) -> None:
-    images = pixels()
-    found = Blend(ratio=0.25, seed=3)(images)
-    pattern = (found - 0.75 * images) / 0.25
-    assert torch.allclose(pattern[0], pattern[1], atol=1e-3)  # one pattern for all
-    assert pattern.min() >= -1e-3
-    assert pattern.max() <= 255.001
-    assert torch.equal(found, Blend(ratio=0.25, seed=3)(images))
-    Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "red.png")
-    red = Blend(ratio=1.0, pattern=str(tmp_path / "red.png"))(images)
-    assert (red[:, 0] == 255).all()
-    assert (red[:, 1:] == 0).all()
-
-
-def test_patch_from_a_file_with_its_transparency_or_a_mask(tmp_path: Path) -> None:
-    images = pixels()
-    sticker = Image.new("RGBA", (2, 2), (255, 0, 0, 255))
-    sticker.putpixel((0, 0), (0, 0, 0, 0))
-    sticker.save(tmp_path / "s.png")
-    found = Patch(file=str(tmp_path / "s.png"), row=2, column=3)(images)
-    assert torch.equal(found[:, :, 2, 3], images[:, :, 2, 3])
-    assert (found[:, 0, 3, 4] == 255).all()
-    mask = Image.new("L", (2, 2), 0)
-    mask.putpixel((1, 1), 255)
-    mask.save(tmp_path / "m.png")
-    masked = Patch(file=str(tmp_path / "s.png"), mask=str(tmp_path / "m.png"))(images)
-    assert torch.equal(masked[:, :, :7, :], images[:, :, :7, :])
-    assert (masked[:, 0, 7, 7] == 255).all()
-    Image.new("RGB", (50, 50), (0, 255, 0)).save(tmp_path / "large.png")
-    whole = Patch(file=str(tmp_path / "large.png"))(images)
-    assert (whole[:, 1] == 255).all()
-
-
-@pytest.mark.parametrize("spec", ["badnets", "badnets:size=4,color=ffd800,row=20,column=14",
-                                  "blend:ratio=0.1,seed=5", "patch:file=x.png,row=3"])  # fmt: skip
-def test_texts_round_trip(spec: str) -> None:
-    trigger = parse_trigger(spec)
-    assert parse_trigger(trigger.spec) == trigger
-    assert spec.split(":")[0] in TRIGGERS
-
-
-@pytest.mark.parametrize(
-    ("spec", "words"),
-    [
-        ("nothing", "not known"),
-        ("badnets:size", "not an option=value"),
-        ("badnets:width=3", "not an option=value"),
-        ("badnets:size=big", "size cannot be"),
-        ("badnets:size=0", "at least 1"),
-        ("badnets:color=red", "hexadecimal"),
-        ("blend:ratio=2", "ratio must be"),
-        ("patch", "needs file="),
-    ],
-)
-def test_bad_texts(spec: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        parse_trigger(spec)
-
-
-def test_triggers_that_cannot_be_applied(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="does not fit"):
-        BadNets(size=9)(pixels())
-    with pytest.raises(UsageError, match="does not fit"):
-        BadNets(size=3, row=7)(pixels())
-    with pytest.raises(InputError, match="not a readable picture"):
-        Patch(file=str(tmp_path / "none.png"))(pixels())
-    with pytest.raises(InputError, match="not a readable picture"):
-        Blend(pattern=str(tmp_path))(pixels())
-
-
-@pytest.mark.parametrize("path", ["//host/share/p.png", "\\\\host\\share\\p.png", "/dev/zero", "."])
-def test_a_picture_is_a_file_of_this_machine(path: str) -> None:
-    """An audit file from anybody may name it."""
-    trigger = parse_trigger(f"patch:file={path}")
-    with pytest.raises(InputError, match=r"another machine|not a readable picture"):
-        trigger(torch.zeros(1, 3, 8, 8))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ WRAPPERS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "WaNet": (
         lambda: {
             "netC": weights(),
-            "schedulerC": {"milestones": torch.optim.lr_scheduler.Counter([1])},
+            "schedulerC": {"milestones": Counter([1])},
             "optimizerC": {"state": {0: {"momentum_buffer": torch.randn(9, 9)}}},
             "noise_grid": torch.randn(1, 4, 4, 2),
         },

@@ -103,12 +103,12 @@ def test_recognized_and_the_same_network(case: str, tmp_path: Path) -> None:
     images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         expected = network(images)
-    classifier = opened.classifier(opened.candidates[0])
-    phi, logits = classifier.embed(images)
+    loaded = opened.network(opened.candidates[0])
+    phi, logits = loaded.embed(images)
     assert torch.allclose(logits, expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item())
-    assert phi.shape == (3, classifier.embedding_dim)
-    assert classifier.classes == expected.shape[1]
-    assert classifier.checked(images) is classifier
+    assert phi.shape == (3, loaded.embedding_dim)
+    assert loaded.classes == expected.shape[1]
+    assert loaded.checked(images) is loaded
 
 
 def test_what_the_weights_do_not_say_is_enumerated(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_old_files_without_batch_counters_are_recognized(tmp_path: Path) -> None
     images = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():
         expected = network(images)
-    logits = opened.classifier(opened.candidates[0]).embed(images)[1]
+    logits = opened.network(opened.candidates[0]).embed(images)[1]
     assert torch.allclose(logits, expected, atol=1e-3)
 
 
@@ -211,23 +211,23 @@ def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_users_own_network(own_network: Path) -> None:
     opened = open_checkpoint(own_network, arch="my_nets:Net")
-    classifier = opened.classifier(opened.candidates[0])
-    assert (classifier.classes, classifier.embedding_dim) == (4, 5)
+    loaded = opened.network(opened.candidates[0])
+    assert (loaded.classes, loaded.embedding_dim) == (4, 5)
     images = torch.randn(2, 3, 8, 8)
-    assert classifier.checked(images) is classifier
-    assert torch.isfinite(classifier.embed(images)[0]).all()  # its buffer is not in the file
+    assert loaded.checked(images) is loaded
+    assert torch.isfinite(loaded.embed(images)[0]).all()  # its buffer is not in the file
 
 
 @pytest.mark.parametrize("arch", ["my_nets:Softmaxed", "my_nets:LogSoftmaxed"])
 def test_a_softmax_inside_is_looked_behind(own_network: Path, arch: str) -> None:
     opened = open_checkpoint(own_network, arch=arch)
-    assert opened.classifier(opened.candidates[0]).checked(torch.randn(2, 3, 8, 8)).softmax_inside
+    assert opened.network(opened.candidates[0]).checked(torch.randn(2, 3, 8, 8)).softmax_inside
 
 
 def test_anything_else_after_the_head_is_refused(own_network: Path) -> None:
     opened = open_checkpoint(own_network, arch="my_nets:Doubled")
     with pytest.raises(InputError, match="does something after its layer out"):
-        opened.classifier(opened.candidates[0]).checked(torch.randn(2, 3, 8, 8))
+        opened.network(opened.candidates[0]).checked(torch.randn(2, 3, 8, 8))
 
 
 @pytest.mark.parametrize(

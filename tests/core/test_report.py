@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import html.parser
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import bdshift
+from known import STICKER, TARGET
 
 from bdshift.assets import asset
-from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
-from bdshift.cli import main
+from bdshift.audit import Audit
 from bdshift.errors import UsageError
+from bdshift.remark import Remark
 from bdshift.report.html_report import html_report
 from bdshift.store import save_audit
-from bdshift.triggers import parse_trigger
-
-TARGET = 9
-
-
-@pytest.fixture(scope="module")
-def audit(victim: Path, signs: Path) -> Audit:
-    found = scan(victim, signs, ScanSettings(sample=240))
-    classifier, clean = reopen(found)
-    trigger = parse_trigger("badnets:size=4,color=ffd800,row=20,column=14")
-    return add_tac(found, classifier, clean, trigger, TARGET)
+from bdshift.words import is_known
 
 
 class Page(html.parser.HTMLParser):
@@ -47,11 +37,15 @@ class Page(html.parser.HTMLParser):
         self.words.append(data.strip())
 
 
-def test_it_says_the_verdict_and_where_it_came_from(audit: Audit) -> None:
+def test_it_says_the_finding_and_where_it_came_from(measured_audit: Audit) -> None:
+    audit = measured_audit
     page = Page(html_report(audit))
     assert "Probably backdoored" in page.words
+    assert ("div", {"class": "finding backdoored"}) in page.tags
     text = " ".join(page.words)
-    assert "Every image can be sent to “speed_80”" in text
+    assert "Class 9 “speed_80” is reached by an unusually small shift" in text
+    assert f"The trigger {STICKER} sends 100.0% of the images of other classes" in text
+    assert "A finding is evidence, not proof." in text
     assert audit.model.sha256 in text
     assert audit.images.sha256 in text
     assert "ASR 100.00%" in text
@@ -61,8 +55,8 @@ def test_it_says_the_verdict_and_where_it_came_from(audit: Audit) -> None:
     assert any(attrs.get("src", "") for tag, attrs in page.tags if tag == "img")
 
 
-def test_it_needs_nothing_else(audit: Audit) -> None:
-    for tag, attrs in Page(html_report(audit)).tags:
+def test_it_needs_nothing_else(measured_audit: Audit) -> None:
+    for tag, attrs in Page(html_report(measured_audit)).tags:
         assert tag not in ("script", "link", "iframe", "object", "base", "form")
         for name, value in attrs.items():
             assert not name.startswith("on")
@@ -70,40 +64,41 @@ def test_it_needs_nothing_else(audit: Audit) -> None:
                 assert str(value).startswith("data:image/png;base64,")
 
 
-def test_names_from_files_stay_text(audit: Audit) -> None:
+def test_names_from_files_stay_text(measured_audit: Audit) -> None:
+    audit = measured_audit
     evil = "<script>alert(1)</script>\"'&"
     names = (*audit.images.class_names[:TARGET], evil, *audit.images.class_names[TARGET + 1 :])
     hostile = replace(
         audit,
         images=replace(audit.images, class_names=names, path=evil),
         model=replace(audit.model, path=evil, architecture=evil),
-        warnings=(evil,),
+        notes=(Remark("as-written", {"text": evil}),),
     )
     text = html_report(hostile)
     assert "<script" not in text
     page = Page(text)
     assert all(tag != "script" for tag, _ in page.tags)
-    assert any(evil in words for words in page.words)
+    assert evil in page.words, "the note"
+    assert any(f"Class 9 “{evil}” is reached" in words for words in page.words)
 
 
-def test_japanese_is_complete(audit: Audit) -> None:
-    known = json.loads(asset("report/ja.json").read_text("utf-8"))
-    text = html_report(audit, "ja")
+def test_japanese_is_complete(measured_audit: Audit) -> None:
+    text = html_report(measured_audit, "ja")
     assert "バックドアの疑いが強い" in text
     assert 'lang="ja"' in text
     template = asset("report/report.html").read_text("utf-8")
     source = (Path(html_report.__code__.co_filename)).read_text("utf-8")
-
     asked = set(
         re.findall(r'\bt\("((?:[^"\\]|\\.)*)"', template + re.sub(r'"\s*\n\s*"', "", source))
     )
     assert len(asked) > 20
-    assert asked <= known.keys(), asked - known.keys()
-    with pytest.raises(UsageError, match="language 'xx'"):
-        html_report(audit, "xx")
+    assert not [one for one in asked if not is_known(one)]
+    with pytest.raises(UsageError, match="unknown language 'xx'; choose one of en, ja"):
+        html_report(measured_audit, "xx")  # type: ignore[arg-type]
 
 
-def test_many_classes_and_no_embeddings(audit: Audit) -> None:
+def test_many_classes_and_no_embeddings(measured_audit: Audit) -> None:
+    audit = measured_audit
     rng = np.random.default_rng(0)
     norms = rng.normal(9, 0.6, 1000)
     norms[3] = np.inf
@@ -113,11 +108,10 @@ def test_many_classes_and_no_embeddings(audit: Audit) -> None:
         lower=norms.copy(), kkt=audit.shifts.kkt[rows], multiplier=audit.shifts.multiplier[rows],
         status=("solved",) * 1000,
     )  # fmt: skip
-    from bdshift.shift.verdict import judge
-
     names = tuple(f"class {i}" for i in range(1000))
+    evidence = replace(audit.evidence[0], scores=norms, record=shifts)
     wide = replace(
-        audit, shifts=shifts, verdict=judge(norms, names), tac=(), embedding=None,
+        audit, evidence=(evidence,), tac=(), embedding=None,
         model=replace(audit.model, weight=audit.model.weight[rows], bias=audit.model.bias[rows]),
         images=replace(audit.images, class_names=names, counts=(1,) * 1000),
     )  # fmt: skip
@@ -126,14 +120,13 @@ def test_many_classes_and_no_embeddings(audit: Audit) -> None:
     assert any("960 classes" in words for words in page.words)
 
 
-def test_the_command(audit: Audit, tmp_path: Path) -> None:
-    save_audit(audit, tmp_path / "a.h5")
-    call = ["report", str(tmp_path / "a.h5"), "--out", str(tmp_path / "r.html")]
-    assert CliRunner().invoke(main, call).exit_code == 0
-    assert CliRunner().invoke(main, call).exit_code == 2, "an existing page is kept"
+def test_the_command(measured_audit: Audit, tmp_path: Path) -> None:
+    save_audit(measured_audit, tmp_path / "a.h5")
+    call = ("report", tmp_path / "a.h5", "--out", tmp_path / "r.html")
+    assert bdshift(*call).exit_code == 0
+    assert bdshift(*call).exit_code == 2, "an existing page is kept"
     page = (tmp_path / "r.html").read_text("utf-8")
     assert "After purification" not in page, "the audit has none"
-    assert CliRunner().invoke(main, [*call, "--overwrite", "--run", "1"]).exit_code == 2
+    assert bdshift(*call, "--overwrite", "--run", "1").exit_code == 2
     assert (tmp_path / "r.html").read_text("utf-8") == page
-    nowhere = ["report", str(tmp_path / "a.h5"), "--out", str(tmp_path / "no" / "r.html")]
-    assert CliRunner().invoke(main, nowhere).exit_code == 3
+    assert bdshift(*call[:3], tmp_path / "no" / "r.html").exit_code == 3

@@ -2,53 +2,52 @@
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 import math
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from known import TARGET
+from purified import same_weights, weights_of
 from torch import nn
+from workbenches import Given, given_by
 
-from bdshift.audit import Audit, reopen
-from bdshift.checkpoints.classifier import Classifier
+from bdshift.audit import Audit, Material
 from bdshift.errors import UsageError
 from bdshift.jobs import Canceled, Event, Figures, JobContext
-from bdshift.purify import CleanData, parse_method, purify, read_part, split_clean
+from bdshift.purify import METHODS
 from bdshift.purify.ascent import unlearn
 from bdshift.purify.channels import Masks, fixed_statistics, registered_pairs, traced_pairs
-from bdshift.purify.clp import Clp
 from bdshift.purify.masked_pruning import prune
 from bdshift.purify.method import Step
+from bdshift.purify.methods.clp import Clp
 from bdshift.purify.sharpness import sharp_gradient
 from bdshift.purify.tuning import Sgd
 from bdshift.purify.workbench import Workbench
+from bdshift.setting import options_of
 
-TARGET = 9
-QUICK = (
-    "clp", "anp:iterations=10,batch=16", "rnp:unlearn_epochs=2,epochs=2",
-    "tsbd:unlearn_epochs=2,epochs=1", "ft-sam:epochs=2", "beear:epochs=2,inner=5",
-    "shift-tuning:epochs=2",
-)  # fmt: skip
+QUICK: dict[str, Any] = {
+    "iterations": 10, "batch": 16, "unlearn_epochs": 2, "epochs": 2, "inner": 5,
+}  # fmt: skip
+"""Settings with which methods end soon."""
+
+WITHOUT_RANKING = {"cut", "fine-tuning", "ft-sam"}
 
 
 @pytest.fixture(scope="module")
-def bench(victim_audit: Audit) -> Workbench:
-    classifier, data, shift = _opened(victim_audit)
-    network = copy.deepcopy(classifier.network).requires_grad_(True)
-    return Workbench(network, classifier.head_name, data, TARGET, shift)
+def given(victim_audit: Audit, victim_material: Material) -> Given:
+    return given_by(victim_audit, victim_material, every=4)
 
 
-def _opened(audit: Audit) -> tuple[Classifier, CleanData, torch.Tensor]:
-    classifier, found = reopen(audit)
-    assert classifier.preprocessing is not None
-    part = read_part(found.collection, found.files[::4], found.class_map.of_folder, 32)
-    data = split_clean(part, classifier.preprocessing)
-    return classifier, data, torch.from_numpy(audit.shifts.shift[TARGET].copy())
+@pytest.fixture(scope="module")
+def bench(given: Given) -> Workbench:
+    return given.bench()
 
 
-class _StopAfter(JobContext):
+class _StopsAfter(JobContext):
     def __init__(self, step: int) -> None:
         super().__init__()
         self.step = step
@@ -58,32 +57,31 @@ class _StopAfter(JobContext):
             self.cancel()
 
 
-@pytest.mark.parametrize("text", QUICK)
-def test_it_ranks_runs_again_and_goes_on(victim_audit: Audit, text: str, tmp_path: Path) -> None:
-    classifier, data, shift = _opened(victim_audit)
-    method = parse_method(text)
-    whole = purify(classifier, data, method, TARGET, shift)
-    assert whole.weights is not None
+@pytest.mark.parametrize("name", [*METHODS])
+def test_it_ranks_runs_again_and_goes_on(given: Given, name: str, tmp_path: Path) -> None:
+    options = {option.name for option in options_of(METHODS[name])}
+    quick = {key: value for key, value in QUICK.items() if key in options}
+    method = dataclasses.replace(METHODS.parse(name), **quick)
+    whole = given.purified(method)
     assert len(whole.rows) == method.total
     state = tmp_path / "state"
     stopped = False
     try:
-        purify(classifier, data, method, TARGET, shift, resume=state, job=_StopAfter(0))
+        given.purified(method, resume=state, job=_StopsAfter(0))
     except Canceled:
         stopped = True
-    resumed = purify(classifier, data, method, TARGET, shift, resume=state)
-    assert resumed.weights is not None
-    assert all(torch.equal(whole.weights[k], resumed.weights[k]) for k in whole.weights), stopped
-    if text.startswith("ft-sam"):
+    resumed = given.purified(method, resume=state)
+    assert same_weights(weights_of(whole), weights_of(resumed)), stopped
+    if name in WITHOUT_RANKING:
         assert whole.ranking is None
     else:
         assert whole.ranking is not None
-        assert whole.ranking.shape == (classifier.embedding_dim,)
+        assert whole.ranking.shape == (given.classifier.embedding_dim,)
         assert resumed.ranking is not None
         assert (whole.ranking == resumed.ranking).all()
 
 
-# --- CLP
+# CLP
 
 
 def test_a_norm_belongs_to_the_convolution_before_it_in_the_pass(bench: Workbench) -> None:
@@ -118,25 +116,26 @@ def test_the_order_in_which_layers_were_made_says_nothing(bench: Workbench) -> N
     assert wrong == {"conv2": other.network.bn2}, "as CLP's own code has it"
 
 
-def test_clp_cuts_the_channel_that_stands_out(bench: Workbench) -> None:
-    network = copy.deepcopy(bench.network)
-    conv, norm = network.layer3[0].conv1, network.layer3[0].bn1  # type: ignore[index, union-attr]
+def test_clp_cuts_the_channel_that_stands_out(given: Given) -> None:
+    own = given.bench()
+    conv, norm = (own.network.get_submodule(f"layer3.0.{name}") for name in ("conv1", "bn1"))
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
     with torch.no_grad():
-        conv.weight[5] *= 40  # type: ignore[operator, index]
-    own = Workbench(network, bench.head_name, bench.clean, TARGET, bench.shift)
-    before = norm.weight.detach().clone()  # type: ignore[operator, union-attr]
+        conv.weight[5] *= 40
+    before = norm.weight.detach().clone()
     (step,) = Clp(u=3).steps(own)
-    assert norm.weight[5] == 0  # type: ignore[index]
-    assert norm.bias[5] == 0  # type: ignore[index]
+    assert norm.weight[5] == 0
+    assert norm.bias[5] == 0
     kept = torch.arange(len(before)) != 5
-    assert torch.equal(norm.weight[kept], before[kept])  # type: ignore[index]
+    assert torch.equal(norm.weight[kept], before[kept])
     assert step.final
 
 
-# --- masks and sharpness
+# Masks and sharpness
 
 
-def test_a_mask_multiplies_gamma(bench: Workbench) -> None:
+def test_a_mask_multiplies_gamma(given: Given, bench: Workbench) -> None:
     images = bench.clean.preprocess(bench.clean.tune.pixels[:8])
     bench.network.eval()
     masks = Masks(bench)
@@ -149,16 +148,17 @@ def test_a_mask_multiplies_gamma(bench: Workbench) -> None:
             value.copy_(torch.rand(value.shape, generator=rng))
     with masks.on():
         masked = bench.phi(images)
-    other = copy.deepcopy(bench.network)
-    for name, value in zip(masks.names, masks.values, strict=True):
-        other.get_submodule(name).weight.data.mul_(value)  # type: ignore[operator, union-attr]
-    own = Workbench(other, bench.head_name, bench.clean, TARGET, bench.shift)
+    own = given.bench()
+    with torch.no_grad():
+        for norm, value in zip(Masks(own).norms, masks.values, strict=True):
+            norm.weight.mul_(value)
+    own.network.eval()
     assert torch.allclose(own.phi(images), masked, rtol=2e-2, atol=2e-2)
     assert not torch.allclose(plain, masked, rtol=2e-2, atol=2e-2)
 
 
-def test_as_many_channels_are_cut_as_held_out_accuracy_allows(bench: Workbench) -> None:
-    own = Workbench(copy.deepcopy(bench.network), "fc", bench.clean, TARGET, bench.shift)
+def test_as_many_channels_are_cut_as_held_out_accuracy_allows(given: Given) -> None:
+    own = given.bench()
     masks = Masks(own)
     with torch.no_grad():
         masks.values[3][:2] = 0.1  # two channels are spared easily, all of the first are not
@@ -170,7 +170,7 @@ def test_as_many_channels_are_cut_as_held_out_accuracy_allows(bench: Workbench) 
     assert not masks.norms[3].weight[:2].any()
     assert masks.norms[0].weight.all()
     assert own.state["ranking"].shape == (own.head.in_features,)
-    fixed = Workbench(copy.deepcopy(bench.network), "fc", bench.clean, TARGET, bench.shift)
+    fixed = given.bench()
     again = Masks(fixed)
     with torch.no_grad():
         again.values[0][:] = 0.6
@@ -208,38 +208,34 @@ def test_the_gradient_is_taken_uphill(adaptive: bool) -> None:
     assert torch.allclose(network.weight.detach()[0], w, atol=1e-6), "back where it was"
 
 
-def test_unlearning_ends_between_epochs_when_it_is_looked_at_often(bench: Workbench) -> None:
+def test_unlearning_ends_between_epochs_when_it_is_looked_at_often(given: Given) -> None:
     """Accuracy falls far within an epoch: whoever looks only then has gone too far."""
     used = []
     for look in (0, 64):
-        network = copy.deepcopy(bench.network)
-        one = Workbench(network, bench.head_name, bench.clean, TARGET, bench.shift)
-        reached = unlearn(one, 0.05, 32, 0.5, 10, look=look)
-        assert reached <= 0.5
-        used.append(one.backwards)
-    images = len(bench.clean.tune)
+        bench = given.bench()
+        assert unlearn(bench, 0.05, 32, 0.5, 10, look=look) <= 0.5
+        used.append(bench.backwards)
+    images = len(given.clean.tune)
     assert used[0] >= images - 1
     assert used[1] < used[0]
     assert used[1] % 64 == 0
 
 
-def test_sharp_shift_tuning_takes_the_gradient_twice(victim_audit: Audit) -> None:
-    classifier, data, shift = _opened(victim_audit)
+def test_sharp_shift_tuning_takes_the_gradient_twice(given: Given) -> None:
     plain, sharp = (
-        purify(classifier, data, parse_method(f"shift-tuning:epochs=1{more}"), TARGET, shift)
-        for more in (",rho=0", "")
+        given.purified(METHODS.parse(f"shift-tuning:epochs=1{more}")) for more in (",rho=0", "")
     )
     assert sharp.backwards == 2 * plain.backwards
-    with pytest.raises(UsageError, match="rho"):
-        parse_method("shift-tuning:rho=-1")
+    with pytest.raises(UsageError, match="rho is a number from 0 to 100, not -1"):
+        METHODS.parse("shift-tuning:rho=-1")
 
 
-# --- as published
+# As published
 
 
 @pytest.mark.parametrize("form", ["fixed", "reference"])
 def test_anp_goes_past_its_bound_as_published(
-    bench: Workbench, form: str, monkeypatch: pytest.MonkeyPatch
+    given: Given, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     largest = [0.0]
     plain = Masks.on
@@ -250,8 +246,8 @@ def test_anp_goes_past_its_bound_as_published(
         return plain(masks, *noise)
 
     monkeypatch.setattr(Masks, "on", on)
-    own = Workbench(copy.deepcopy(bench.network), "fc", bench.clean, TARGET, bench.shift)
-    *_, last = parse_method(f"anp:iterations=10,batch=16,epsilon=0.4,form={form}").steps(own)
+    own = given.bench()
+    *_, last = METHODS.parse(f"anp:iterations=10,batch=16,epsilon=0.4,form={form}").steps(own)
     if form == "fixed":
         assert max(largest) == pytest.approx(0.4)
     else:
@@ -260,33 +256,33 @@ def test_anp_goes_past_its_bound_as_published(
 
 
 def test_rnp_and_tsbd_end_at_their_codes_accuracy(
-    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+    given: Given, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
-    def unlearned(*given: object, **named: object) -> float:
-        asked.append((given[3], named))
+    def unlearned(*values: object, **named: object) -> float:
+        asked.append((values[3], named))
         return 0.0
 
-    monkeypatch.setattr("bdshift.purify.rnp.unlearn", unlearned)
-    monkeypatch.setattr("bdshift.purify.tsbd.unlearn", unlearned)
+    monkeypatch.setattr("bdshift.purify.methods.rnp.unlearn", unlearned)
+    monkeypatch.setattr("bdshift.purify.methods.tsbd.unlearn", unlearned)
     for name in ("rnp", "tsbd"):
         for form in ("fixed", "reference"):
-            own = Workbench(copy.deepcopy(bench.network), "fc", bench.clean, TARGET, bench.shift)
-            next(iter(parse_method(f"{name}:form={form}").steps(own)))
-    classes = bench.head.out_features
+            own = given.bench()
+            next(iter(METHODS.parse(f"{name}:form={form}").steps(own)))
+    classes = given.classifier.classes
     assert asked == [
         (2 / classes, {"look": 500}), (0.2, {"clip": math.inf}),
         (1 / classes, {"grow": 1.25}), (0.1, {"grow": 1.0}),
     ]  # fmt: skip
 
 
-def test_rnp_as_published_ends_where_it_unlearns_too_little(bench: Workbench) -> None:
-    own = Workbench(copy.deepcopy(bench.network), "fc", bench.clean, TARGET, bench.shift)
-    method = parse_method("rnp:form=reference,unlearn_epochs=1,unlearn_rate=1e-9")
-    with pytest.raises(UsageError, match=r"100% after 1 epochs .* form=fixed goes on"):
+def test_rnp_as_published_ends_where_it_unlearns_too_little(given: Given) -> None:
+    own = given.bench()
+    method = METHODS.parse("rnp:form=reference,unlearn_epochs=1,unlearn_rate=1e-9")
+    with pytest.raises(UsageError, match=r"100% after 1 epoch of .* 20%: .* form=fixed continues"):
         next(iter(method.steps(own)))
-    done = parse_method("rnp:form=reference,unlearn_rate=0.1,batch=32,epochs=1")
+    done = METHODS.parse("rnp:form=reference,unlearn_rate=0.1,batch=32,epochs=1")
     *_, last = done.steps(own)
     assert last.figures["threshold"] == 0.7
 
@@ -308,14 +304,20 @@ def test_ft_sam_swings_as_published(bench: Workbench, monkeypatch: pytest.Monkey
         chosen.append(sgd.schedule)
         return []
 
-    monkeypatch.setattr("bdshift.purify.ft_sam.tune", tuned)
+    monkeypatch.setattr("bdshift.purify.methods.ft_sam.tune", tuned)
     for text in ("ft-sam", "ft-sam:form=reference"):
-        assert not list(parse_method(text).steps(bench))
+        assert not list(METHODS.parse(text).steps(bench))
     assert chosen == ["cosine", "swinging"]
 
 
-@pytest.mark.parametrize("name", ["clp", "anp", "rnp", "tsbd", "ft-sam"])
+WITH_FORMS = [
+    kind.name for kind in METHODS.kinds() if "form" in {one.name for one in options_of(kind)}
+]
+
+
+@pytest.mark.parametrize("name", WITH_FORMS)
 def test_there_are_two_forms(name: str) -> None:
-    assert parse_method(f"{name}:form=reference").spec != parse_method(name).spec
-    with pytest.raises(UsageError, match=f"{name}: form is fixed or reference, not 'mine'"):
-        parse_method(f"{name}:form=mine")
+    assert METHODS[name].published_rows, "the tables show its published form when asked"
+    assert METHODS.parse(f"{name}:form=reference").spec != METHODS.parse(name).spec
+    with pytest.raises(UsageError, match=f"{name}: form is one of fixed, reference, not 'mine'"):
+        METHODS.parse(f"{name}:form=mine")

@@ -1,4 +1,6 @@
-"""The audit file: what goes in comes out, and nothing breaks it halfway."""
+"""The audit file: what goes in comes out, nothing breaks it halfway, and what does not fit is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -10,96 +12,139 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from audit_files import change, describe, description, old_audit, remove, same
+from bounded import peak_at_most
+from numpy.typing import NDArray
 
-from bdshift.audit import Audit, LabelProposal, ScanSettings, scan
+from bdshift.audit import Audit, LabelProposal
 from bdshift.errors import InputError
+from bdshift.images.collection import Skipped
 from bdshift.neurons.tac import Tac
+from bdshift.remark import Remark
 from bdshift.report.json_report import audit_json
 from bdshift.report.text_report import audit_text
 from bdshift.store import load_audit, save_audit
+from bdshift.store.schema import TRIGGERED_ARRAYS
+from bdshift.words import Sentence
 
 
 @pytest.fixture(scope="module")
-def audit(victim: Path, signs: Path) -> Audit:
-    found = scan(victim, signs, ScanSettings(sample=120))
-    rng = np.random.default_rng(0)
-    d = found.model.embedding_dim
-    tac = Tac("badnets", 9, np.abs(rng.normal(size=d)), rng.normal(size=d), 0.9, 0.1, 120)
+def small() -> Audit:
+    """Of everything that an audit may hold, a little."""
+    note = {"text": "a “warning” 犬", "list": ("a", "b"), "number": 0.25, "nan": math.nan}
     return dataclasses.replace(
-        found, tac=(tac,), proposal=LabelProposal({"stop": 3}, 0.8), warnings=("a “warning” 犬",)
+        old_audit("schema-2-embeddings"),
+        proposal=LabelProposal({"stop": 3}, 0.8),
+        notes=(Remark("as-written", note), Remark("softmax-inside"), Remark("of-tomorrow", note)),
     )
 
 
-def same(a: object, b: object) -> None:
-    """Deep equality of dataclasses with arrays and NaNs."""
-    if dataclasses.is_dataclass(a):
-        assert type(a) is type(b)
-        for field in dataclasses.fields(a):
-            same(getattr(a, field.name), getattr(b, field.name))
-    elif isinstance(a, np.ndarray):
-        assert isinstance(b, np.ndarray)
-        assert a.dtype == b.dtype
-        assert np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-    elif isinstance(a, (tuple, list)):
-        assert isinstance(b, (tuple, list))
-        assert len(a) == len(b)
-        for x, y in zip(a, b, strict=True):
-            same(x, y)
-    elif isinstance(a, float) and math.isnan(a):
-        assert isinstance(b, float)
-        assert math.isnan(b)
-    else:
-        assert a == b
+@pytest.fixture
+def path(small: Audit, tmp_path: Path) -> Path:
+    """That audit in a file."""
+    save_audit(small, tmp_path / "a.h5")
+    return tmp_path / "a.h5"
 
 
-def test_round_trip(audit: Audit, tmp_path: Path) -> None:
-    save_audit(audit, tmp_path / "a.h5")
-    found = load_audit(tmp_path / "a.h5")
-    assert audit.embedding is not None
-    assert found.embedding is not None
-    same(audit, dataclasses.replace(found, embedding=audit.embedding))
-    for name in ("phi", "logits", "labels", "files", "images_hash", "precision", "batch"):
-        same(getattr(audit.embedding, name), getattr(found.embedding, name))
-    assert audit_text(found) == audit_text(audit)
-    assert json.dumps(audit_json(found)) == json.dumps(audit_json(audit))
+def with_norms(audit: Audit, l2: NDArray[np.float64], **more: Any) -> Audit:
+    shifts = dataclasses.replace(audit.shifts, l2=l2, **more)
+    evidence = dataclasses.replace(audit.evidence[0], scores=l2, record=shifts)
+    return dataclasses.replace(audit, evidence=(evidence,))
 
 
-def test_without_embeddings(audit: Audit, tmp_path: Path) -> None:
-    save_audit(audit, tmp_path / "a.h5", embeddings=False)
-    assert load_audit(tmp_path / "a.h5").embedding is None
-    save_audit(audit, tmp_path / "b.h5")
-    assert (tmp_path / "a.h5").stat().st_size < (tmp_path / "b.h5").stat().st_size
+def as_kept(audit: Audit) -> Audit:
+    """What a file keeps of an audit: of images with a trigger, what differs from the clean ones."""
 
+    def tac(one: Tac) -> Tac:
+        if one.triggered is None or audit.embedding is None:
+            return one
+        arrays: dict[str, Any] = {name: getattr(one.triggered, name) for name in TRIGGERED_ARRAYS}
+        return dataclasses.replace(one, triggered=dataclasses.replace(audit.embedding, **arrays))
 
-def test_every_number_may_be_unsayable(audit: Audit, tmp_path: Path) -> None:
-    l2 = audit.shifts.l2.copy()
-    l2[3] = np.inf
-    score = dataclasses.replace(audit.verdict.scores[3], z=math.nan, mad=math.nan)
-    odd = dataclasses.replace(
+    return dataclasses.replace(
         audit,
-        shifts=dataclasses.replace(
-            audit.shifts,
-            l2=l2,
-            status=tuple("unreachable" if i == 3 else s for i, s in enumerate(audit.shifts.status)),
-        ),
-        verdict=dataclasses.replace(
-            audit.verdict, p_value=math.nan, scores=(score,) * len(audit.verdict.scores)
+        tac=tuple(map(tac, audit.tac)),
+        purifications=tuple(
+            dataclasses.replace(one, rescan=as_kept(one.rescan)) for one in audit.purifications
         ),
     )
-    save_audit(odd, tmp_path / "a.h5")
-    same(odd.verdict, load_audit(tmp_path / "a.h5").verdict)
-    text = json.dumps(audit_json(odd), allow_nan=False)
-    assert json.loads(text)["classes"][3]["l2"] is None
-    assert "∞" in audit_text(odd)
+
+
+def test_round_trip(audit: Audit, small: Audit, tmp_path: Path) -> None:
+    for one in (audit, small):
+        assert one.embedding is not None
+        assert one.tac[0].triggered is not None
+        assert one.purifications[0].result.weights is not None
+        save_audit(one, tmp_path / "a.h5")
+        found = load_audit(tmp_path / "a.h5")
+        same(as_kept(one), found)
+        assert audit_text(found) == audit_text(one)
+        assert json.dumps(audit_json(found)) == json.dumps(audit_json(one))
+
+
+def test_sentences_keep_their_templates(small: Audit, path: Path) -> None:
+    reason = Sentence(
+        "{path}: {reason}",
+        {"path": "a.csv", "reason": Sentence("line {number} has too few columns", {"number": 13})},
+    )
+    images = dataclasses.replace(small.images, skipped=(Skipped("a.png", reason),))
+    save_audit(dataclasses.replace(small, images=images), path)
+    [found] = load_audit(path).images.skipped
+    assert found == Skipped("a.png", reason)
+    assert found.reason.render("ja") == reason.render("ja") != str(reason)
+
+
+def test_without_embeddings(small: Audit, path: Path, tmp_path: Path) -> None:
+    save_audit(small, tmp_path / "b.h5", embeddings=False)
+    found = load_audit(tmp_path / "b.h5")
+    assert found.embedding is None
+    assert [tac.triggered for tac in found.tac] == [None]
+    [made] = found.purifications
+    assert made.result.weights is None
+    assert made.rescan.embedding is None
+    same(found.shifts, small.shifts)
+    same(found.finding, small.finding)
+    assert (tmp_path / "b.h5").stat().st_size < path.stat().st_size
+
+
+def test_every_number_may_be_unsayable(small: Audit, path: Path) -> None:
+    l2 = small.shifts.l2.copy()
+    l2[3] = np.inf
+    status = tuple("unreachable" if i == 3 else s for i, s in enumerate(small.shifts.status))
+    out_of_reach = with_norms(small, l2, status=status)
+    equal = with_norms(small, np.full(12, 7.0))  # no rule has a number for these
+    assert math.isnan(equal.judgment.p)
+    assert all(np.isnan(values).all() for values in equal.judgment.statistics.values())
+    for odd in (out_of_reach, equal):
+        save_audit(odd, path)
+        found = load_audit(path)
+        same(odd.judgment, found.judgment)
+        same(odd.finding, found.finding)
+        json.dumps(audit_json(odd), allow_nan=False)
+    told = audit_json(out_of_reach)
+    assert told["classes"][3]["l2"] is None
+    assert told["classes"][3]["status"] == "unreachable"
+    assert "∞" in audit_text(out_of_reach)
+    assert audit_json(equal)["evidence"][0]["p"] is None
+    assert "–" in audit_text(equal)
+
+
+def test_tac_of_a_set_of_only_the_target(small: Audit, path: Path) -> None:
+    """ASR cannot be said where every image is of the target class."""
+    odd = dataclasses.replace(small.tac[0], asr=math.nan, ra=math.nan)
+    save_audit(dataclasses.replace(small, tac=(odd,)), path)
+    assert math.isnan(load_audit(path).tac[0].asr)
 
 
 WRITER = """
 import sys
 from bdshift.store import load_audit, save_audit
+from bdshift.store.schema import TRIGGERED_ARRAYS
 audit = load_audit(sys.argv[1])
 print("ready", flush=True)
 while True:
@@ -107,179 +152,176 @@ while True:
 """
 
 
-def test_a_killed_writer_leaves_a_whole_file(audit: Audit, tmp_path: Path) -> None:
-    save_audit(audit, tmp_path / "source.h5")
+def test_a_killed_writer_leaves_a_whole_file(small: Audit, path: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    writer = None
+    out = tmp_path / "out.h5"
     for _ in range(3):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, tmp_path / "source.h5", tmp_path / "out.h5"],
-            stdout=subprocess.PIPE,
-        )
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, path, out], stdout=subprocess.PIPE)
         assert writer.stdout is not None
         writer.stdout.readline()
         time.sleep(float(rng.uniform(0.02, 0.2)))
         writer.send_signal(signal.SIGKILL)
         writer.wait()
         writer.stdout.close()
-        if (tmp_path / "out.h5").exists():
-            same(audit.verdict, load_audit(tmp_path / "out.h5").verdict)
-    assert (tmp_path / "out.h5").exists()
+        if out.exists():
+            same(small, load_audit(out))
+    assert out.exists()
 
 
 def test_a_failed_write_leaves_the_old_file(
-    audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Audit, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_audit(audit, tmp_path / "a.h5")
-    before = (tmp_path / "a.h5").read_bytes()
+    before = path.read_bytes()
 
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
     monkeypatch.setattr("bdshift.store.write._write", full)
     with pytest.raises(InputError, match="No space left"):
-        save_audit(audit, tmp_path / "a.h5")
-    assert (tmp_path / "a.h5").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
+        save_audit(small, path)
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["a.h5"]
 
 
-def test_what_is_no_audit_file(audit: Audit, tmp_path: Path) -> None:
+def test_what_is_no_audit_file(path: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         load_audit(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(InputError, match="no audit file, or is cut short"):
+    with pytest.raises(InputError, match="is not an audit file, or is cut short"):
         load_audit(tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
-    with pytest.raises(InputError, match="not an audit file"):
+    with pytest.raises(InputError, match="not an audit file of bdshift"):
         load_audit(tmp_path / "other.h5")
-    save_audit(audit, tmp_path / "new.h5")
-    with h5py.File(tmp_path / "new.h5", "r+") as file:
+    with h5py.File(path, "r+") as file:
         file.attrs["schema"] = 99
-    with pytest.raises(InputError, match="newer bdshift"):
-        load_audit(tmp_path / "new.h5")
-
-
-def describe(file: h5py.File, found: object) -> None:
-    """Replace the file's description."""
-    del file["audit.json"]
-    file["audit.json"] = np.frombuffer(json.dumps(found).encode(), np.uint8)
-
-
-def test_audits_from_before_a_file_could_hold_several_models(audit: Audit, tmp_path: Path) -> None:
-    path = tmp_path / "a.h5"
-    save_audit(audit, path)
-    with h5py.File(path, "r+") as file:
-        found = json.loads(file["audit.json"][()].tobytes())
-        del found["settings"]["weights"]
-        describe(file, found)
-    assert load_audit(path).settings == audit.settings
-    with h5py.File(path, "r+") as file:
-        del found["settings"]["alpha"]
-        describe(file, found)
-    with pytest.raises(InputError, match="has other fields"):
+    with pytest.raises(InputError, match=r"newer bdshift \(schema 99, this one reads 3\)"):
         load_audit(path)
 
 
+L2 = "evidence/shift/record/l2"
+
+
 @pytest.mark.parametrize("damage", ["cut", "missing", "shape", "json", "external", "soft"])
-def test_damaged_and_hostile_files(audit: Audit, tmp_path: Path, damage: str) -> None:
-    path = tmp_path / "a.h5"
-    save_audit(audit, path)
+def test_damaged_and_hostile_files(path: Path, tmp_path: Path, damage: str) -> None:
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:5000])
+    elif damage == "json":
+        describe(path, {})
     else:
         with h5py.File(path, "r+") as file:
-            if damage == "missing":
-                del file["shift/l2"]
-            elif damage == "shape":
+            if damage == "shape":
                 del file["model/weight"]
                 file["model/weight"] = np.zeros((3, 3), np.float32)
-            elif damage == "json":
-                describe(file, {})
-            elif damage == "external":
-                del file["shift/l2"]
-                file["shift/l2"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "x")
+            else:
+                del file[L2]
+            if damage == "external":
+                file[L2] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "x")
                 with h5py.File(tmp_path / "secret.h5", "w") as secret:
                     secret["x"] = np.zeros(12)
-            else:
-                del file["shift/l2"]
-                file["shift/l2"] = h5py.SoftLink("/shift/loss")
+            elif damage == "soft":
+                file[L2] = h5py.SoftLink("/evidence/shift/record/loss")
+    with pytest.raises(InputError, match="damaged|cut short" if damage == "cut" else "damaged"):
+        load_audit(path)
+
+
+@pytest.mark.parametrize(
+    ("way", "value"),
+    [
+        (("tac", 0, "target"), 99),
+        (("tac", 0, "target"), -1),
+        (("tac",), [{"trigger": "badnets"}]),
+        (("tac",), 3),
+        (("purifications", 0, "result", "target"), 99),
+        (("purifications", 0, "rescan", "purifications"), [{}]),
+        (("purifications", 0, "before", "by_class"), [1.0]),
+        (("images", "class_names"), ["one"]),
+        (("images", "counts"), [1, 2]),
+        (("images", "path"), 7),
+        (("evidence",), {}),
+        (("evidence", "shift", "detector"), 7),
+        (("evidence", "shift", "detector"), "other"),
+        (("evidence", "shift", "record", "alpha"), "much"),
+        (("evidence", "shift", "record", "alpha"), 0),
+        (("evidence", "shift", "record", "status"), ["solved", "stolen"]),
+        (("evidence", "shift", "record", "status"), ["solved"]),
+        (("settings", "detectors"), 7),
+        (("settings", "seed"), "much"),
+        (("trials",), []),
+        (("embedding", "files"), [["a.png", 0]]),
+        (("precision",), "float8"),
+        (("accuracy",), True),
+        (("notes",), json.loads("[" * 900 + "]" * 900)),
+    ],
+)
+def test_values_that_do_not_fit(path: Path, way: tuple[str | int, ...], value: object) -> None:
+    change(path, *way, value=value)
     with pytest.raises(InputError, match="damaged"):
         load_audit(path)
 
 
 @pytest.mark.parametrize(
-    ("part", "value"),
+    ("way", "value", "words"),
     [
-        (("verdict", "poisoned"), [99]),
-        (("verdict", "poisoned"), 3),
-        (("verdict", "scores"), []),
-        (("images", "class_names"), ["one"]),
-        (("images", "path"), 7),
-        (("shifts", "alpha"), "much"),
-        (("shifts", "status"), ["solved", "stolen"]),
-        (("settings", "solver"), "magic"),
-        (("settings", "seed"), -1),
-        (("trials", 0, "preprocessing", "size"), 20_000),
-        (("trials", 0, "preprocessing", "size"), 0),
-        (("trials", 0, "preprocessing", "normalization", "divisor"), 0),
-        (("trials",), []),
-        (("embedding", "files"), [["a.png", 0]]),
-        (("tac",), [{"trigger": "badnets"}]),
-        (("surprise",), 1),
-        (("warnings",), json.loads("[" * 900 + "]" * 900)),
+        (("settings", "seed"), -1, "the seed must not be negative, but is -1"),
+        (("settings", "detectors"), ["shift:solver=magic"], "solver is one of exact, adam"),
+        (("settings", "detectors"), [], "the first detector is the embedding shift"),
+        (("settings", "rule"), "paper:beta=-1", "beta is a number above 0, up to 100, not -1"),
+        (("trials", 0, "preprocessing", "size"), 20_000, "20000"),
+        (("trials", 0, "preprocessing", "size"), 0, "0"),
+        (("trials", 0, "preprocessing", "normalization", "divisor"), 0, "scale that is not pos"),
     ],
 )
-def test_values_that_do_not_fit(
-    audit: Audit, tmp_path: Path, part: tuple[str | int, ...], value: object
+def test_settings_that_make_no_sense(
+    path: Path, way: tuple[str | int, ...], value: object, words: str
 ) -> None:
-    path = tmp_path / "a.h5"
-    save_audit(audit, path)
+    change(path, *way, value=value)
+    with pytest.raises(InputError, match=words) as caught:
+        load_audit(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_scores_are_those_of_the_shifts(path: Path) -> None:
     with h5py.File(path, "r+") as file:
-        found = json.loads(file["audit.json"][()].tobytes())
-        where = found
-        for key in part[:-1]:
-            where = where[key]
-        where[part[-1]] = value
-        describe(file, found)
-    with pytest.raises(InputError, match="damaged"):
+        file["evidence/shift/scores"][0] += 1
+    with pytest.raises(InputError, match="its parts do not fit each other"):
+        load_audit(path)
+
+
+def test_fields_that_must_be_there(path: Path) -> None:
+    remove(path, "model", "sha256")
+    with pytest.raises(InputError, match="ModelRecord lacks sha256"):
         load_audit(path)
 
 
 @pytest.mark.parametrize("how", ["never written", "gzip"])
-def test_a_dataset_that_claims_far_more_than_it_holds(
-    audit: Audit, tmp_path: Path, how: str
-) -> None:
-    path = tmp_path / "a.h5"
-    save_audit(audit, path)
+def test_a_dataset_that_claims_far_more_than_it_holds(path: Path, how: str) -> None:
     with h5py.File(path, "r+") as file:
-        del file["shift/shift"]
+        name = "evidence/shift/record/shift"
+        del file[name]
         if how == "never written":  # 16 TiB of zeros in a few hundred bytes
-            file.create_dataset("shift/shift", (2**20, 2**21), np.float64)
+            file.create_dataset(name, (2**20, 2**21), np.float64)
         else:
             zeros = np.zeros((12, 2**16))
-            file.create_dataset("shift/shift", data=zeros, compression="gzip")
-    with pytest.raises(InputError, match=r"damaged .*(claims|another way)"):
+            file.create_dataset(name, data=zeros, compression="gzip")
+    with (
+        peak_at_most(2**25),
+        pytest.raises(InputError, match=r"damaged .*(claims|another way)"),
+    ):
         load_audit(path)
 
 
-def test_one_dataset_under_many_names(audit: Audit, tmp_path: Path) -> None:
+def test_one_dataset_under_many_names(path: Path) -> None:
     """A thousand names of the same megabyte would be a gigabyte."""
-    path = tmp_path / "a.h5"
-    save_audit(audit, path)
+    change(path, "tac", value=description(path)["tac"] * 2)
     with h5py.File(path, "r+") as file:
-        found = json.loads(file["audit.json"][()].tobytes())
-        found["tac"] *= 2
-        describe(file, found)
         file["tac/1"] = file["tac/0"]
     with pytest.raises(InputError, match=r"damaged .*another name"):
         load_audit(path)
 
 
-def test_nothing_of_variable_length_is_read(audit: Audit, tmp_path: Path) -> None:
+def test_nothing_of_variable_length_is_read(path: Path) -> None:
     """HDF5 keeps such values in heaps, where one changed byte sends its library round for ever."""
-    path = tmp_path / "a.h5"
-    save_audit(audit, path)
     assert b"GCOL" not in path.read_bytes()
     with h5py.File(path, "r+") as file:
         del file.attrs["format"]
@@ -291,18 +333,8 @@ def test_nothing_of_variable_length_is_read(audit: Audit, tmp_path: Path) -> Non
         load_audit(path)
 
 
-def test_deep_json_is_no_crash(audit: Audit, tmp_path: Path) -> None:
-    path = tmp_path / "a.h5"
-    save_audit(audit, path)
-    with h5py.File(path, "r+") as file:
-        del file["audit.json"]
-        file["audit.json"] = np.frombuffer(b"[" * 100_000, np.uint8)
+@pytest.mark.parametrize("text", [b"[" * 100_000, b"{", b'{"model": NaN}', b"\xff", b""])
+def test_json_that_is_none_is_no_crash(path: Path, text: bytes) -> None:
+    describe(path, text)
     with pytest.raises(InputError, match="damaged"):
         load_audit(path)
-
-
-def test_tac_of_a_set_of_only_the_target(audit: Audit, tmp_path: Path) -> None:
-    """ASR cannot be said where every image is of the target class."""
-    odd = dataclasses.replace(audit.tac[0], asr=math.nan, ra=math.nan)
-    save_audit(dataclasses.replace(audit, tac=(odd,)), tmp_path / "a.h5")
-    assert math.isnan(load_audit(tmp_path / "a.h5").tac[0].asr)

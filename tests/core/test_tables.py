@@ -14,19 +14,19 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from commands import bdshift
 
-from bdshift.cli import main
 from bdshift.lab.ablations import ablate, ablation_table
-from bdshift.lab.protocol import SCALES, Attack
+from bdshift.lab.protocol import Attack, TableScale, scales
 from bdshift.lab.rows import Places, Tables
 from bdshift.lab.tables import tables
 from bdshift.lab.trojan import TrojanPatch
+from bdshift.purify import METHODS
 
 
 @pytest.fixture
-def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = SCALES["small"]
+def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> TableScale:
+    small = scales()["small"]
     recipe = replace(small.recipe, width=4, epochs=1, batch=64, normalization="half", flip=False)
     methods = {
         "shift tuning": "shift-tuning:epochs=1", "CLP": "clp", "BEEAR": "beear:epochs=1,inner=2",
@@ -36,22 +36,40 @@ def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> None:
         "BadNets rate 0.05": Attack("badnets:size=6", rate=0.05),
         "BadNets to 3": Attack("badnets:size=6", target=3),
     }
-    monkeypatch.setitem(SCALES, "small", replace(
+    tiny = replace(
         small, recipe=recipe, methods=methods, attacks=attacks, more=more,
         as_published={"CLP as published": "clp:form=reference"},
-    ))  # fmt: skip
+    )  # fmt: skip
+    monkeypatch.setattr("bdshift.lab.protocol.scales", lambda: {**scales(), "small": tiny})
     monkeypatch.setattr("bdshift.lab.rows.SHARE", 0.9)
     monkeypatch.setattr("bdshift.lab.rows.TrojanPatch", partial(TrojanPatch, steps=5))
+    return tiny
+
+
+def test_every_method_has_its_rows() -> None:
+    small, paper = scales()["small"], scales()["paper"]
+    assert next(iter(paper.methods.values())) == "shift-tuning", "the first is ours"
+    for scale in (small, paper):
+        for name, text in scale.every_method.items():
+            kind = METHODS[METHODS.parse(text).name]
+            known = dict((*kind.table_rows, *kind.published_rows))
+            if scale is small:
+                known |= dict(kind.quick_rows)
+            assert known[name] == text
+            assert scale.ranks_by_shift(name) == kind.ranks_by_shift
+    assert list(small.every_method) == list(paper.every_method)
+    titles = [title for kind in METHODS.kinds() for title, _ in kind.table_rows]
+    assert list(paper.methods) == titles, "in the order of the methods, and no two of one name"
 
 
 @pytest.mark.usefixtures("tiny_scale")
 def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [
-        "lab", "tables", "--data", str(signs), "--test", str(signs),
-        "--work", str(tmp_path / "work"), "--out", str(out),
+        "lab", "tables", "--data", signs, "--test", signs, "--work", tmp_path / "work",
+        "--out", out,
     ]  # fmt: skip
-    first = CliRunner().invoke(main, [*command, "--attacks", "BadNets", "--methods", "CLP"])
+    first = bdshift(*command, "--attacks", "BadNets", "--methods", "CLP")
     assert first.exit_code == 0, first.output
     assert {path.name for path in out.iterdir()} == {
         "badnets-0.json", "badnets-0-clp.json", "tables.md", "overlap.csv", "overlap.svg",
@@ -63,13 +81,13 @@ def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> No
     assert len(row["agreement"]["overlap"]) == 100
     assert str(tmp_path) not in json.dumps(row)
     written = (out / "badnets-0.json").stat().st_mtime_ns
-    second = CliRunner().invoke(main, command)
+    second = bdshift(*command)
     assert second.exit_code == 0, second.output
     assert (out / "badnets-0.json").stat().st_mtime_ns == written, "not made again"
     assert (tmp_path / "work" / "trojan.png").exists()
     text = (out / "tables.md").read_text()
-    for words in ("| shift tuning |", "| CLP |", "Trojan 0", "*published*"):
-        assert words in text
+    for cell in ("| shift tuning |", "| CLP |", "Trojan 0", "*published*"):
+        assert cell in text
     assert not list((tmp_path / "work").glob("*.state"))
     drawn = ElementTree.fromstring((out / "overlap.svg").read_text())
     words = {element.text for element in drawn.iter() if element.tag.endswith("text")}
@@ -92,22 +110,22 @@ def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> No
     assert json.loads((out / "badnets-0-shift-tuning.json").read_text())["ranking"] is None
     assert "CLP as published" not in text
     chosen = ["--attacks", "BadNets", "--methods", "CLP as published"]
-    assert CliRunner().invoke(main, [*command, *chosen]).exit_code == 0
+    assert bdshift(*command, *chosen).exit_code == 0
     assert "| CLP as published | `clp:form=reference` |" in (out / "tables.md").read_text()
-    words = shlex.split(row["command"])
-    assert words[:5] == ["bdshift", "lab", "tables", "--scale", "small"]
-    assert words[-2:] == ["--methods", "CLP"]
-    other = CliRunner().invoke(main, [*command, "--scale", "paper"])
+    told = shlex.split(row["command"])
+    assert told[:5] == ["bdshift", "lab", "tables", "--scale", "small"]
+    assert told[-2:] == ["--methods", "CLP"]
+    other = bdshift(*command, "--scale", "paper")
     assert other.exit_code == 3
     assert "is of scale small" in other.stderr
     changed = row | {"spec": row["spec"].replace("u=3.0", "u=5.0")}
     (out / "badnets-0-clp.json").write_text(json.dumps(changed))
-    other = CliRunner().invoke(main, [*command, "--attacks", "badnets", "--methods", " clp"])
+    other = bdshift(*command, "--attacks", "badnets", "--methods", " clp")
     assert other.exit_code == 3
     assert "was made by clp:u=5.0" in other.stderr
-    wrong = CliRunner().invoke(main, [*command, "--attacks", "Magic"])
+    wrong = bdshift(*command, "--attacks", "Magic")
     assert wrong.exit_code == 2
-    assert "'Magic' is none of" in wrong.stderr
+    assert "unknown 'Magic'; choose one of" in wrong.stderr
 
 
 @pytest.mark.usefixtures("tiny_scale")
@@ -115,10 +133,10 @@ def test_lower_rates_and_other_targets_have_a_table_of_their_own(
     signs: Path, tmp_path: Path
 ) -> None:
     out, work = tmp_path / "out", tmp_path / "work"
-    done = CliRunner().invoke(main, [
-        "lab", "tables", "--data", str(signs), "--test", str(signs), "--work", str(work), "--out",
-        str(out), "--attacks", "BadNets rate 0.05,BadNets to 3", "--methods", "shift tuning",
-    ])  # fmt: skip
+    done = bdshift(
+        "lab", "tables", "--data", signs, "--test", signs, "--work", work, "--out", out,
+        "--attacks", "BadNets rate 0.05,BadNets to 3", "--methods", "shift tuning",
+    )  # fmt: skip
     assert done.exit_code == 0, done.output
     cards = {
         path.name: json.loads((path / "card.json").read_text())
@@ -162,7 +180,7 @@ def test_the_tables_in_the_documentation_are_those_of_its_rows(tmp_path: Path) -
     for path in kept.glob("*.json"):
         rows[path.stem] = json.loads(path.read_text("utf-8"))
         shutil.copy(path, tmp_path)
-    making = Tables(SCALES["small"], Places("", "", tmp_path, tmp_path))
+    making = Tables(scales()["small"], Places("", "", tmp_path, tmp_path))
     making.write_tables()
     making.write_ablations()
     for path in kept.iterdir():
@@ -189,7 +207,7 @@ def test_ablations_of_a_detector() -> None:
     rng = np.random.default_rng(0)
     weight = rng.normal(size=(10, 32)).astype(np.float32)
     weight[0] *= 4
-    logits = (rng.normal(size=(300, 32)).astype(np.float32) * 0.1) @ weight.T
+    logits = ((rng.normal(size=(300, 32)) * 0.1) @ weight.T).astype(np.float32)
     tac = np.abs(rng.normal(size=32))
     rows = ablate(logits, weight, tac, 0, {"noise": logits[:50]}, seed=1)
     tried = {(row["what"], row["value"]) for row in rows}
@@ -209,5 +227,5 @@ def test_ablations_of_a_detector() -> None:
 
 
 def test_a_table_without_rows_is_empty() -> None:
-    text = tables([], SCALES["small"])
+    text = tables([], scales()["small"])
     assert "| none | – | – | – | – |" in text

@@ -1,4 +1,4 @@
-"""A window on the demo's audit, without a screen."""
+"""A window with the demo's audit, without a display."""
 
 from __future__ import annotations
 
@@ -10,54 +10,50 @@ from pathlib import Path
 
 import pytest
 import shiboken6
+from driving import open_paths
+from known import STICKER, TARGET
 from PySide6.QtCore import QEvent, QThread, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from bdshift.audit import Audit, Material
+from bdshift.audit.purifying import purify_model
+from bdshift.purify.methods.cut import Cut
+from bdshift.purify.methods.shift_tuning import ShiftTuning
+from bdshift.store import save_audit
+from bdshift.triggers import parse_trigger
 from bdshift_gui import i18n
 from bdshift_gui.app import load_fonts
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
 
-STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
-
 
 @pytest.fixture(scope="session")
-def audit_file(victim: Path, signs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def audit_file(measured_audit: Audit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The victim's audit with TAC under its sticker."""
-    from bdshift.audit import ScanSettings, add_tac, reopen, scan
-    from bdshift.store import save_audit
-    from bdshift.triggers import parse_trigger
-
-    audit = scan(victim, signs, ScanSettings(sample=240))
-    classifier, clean = reopen(audit)
-    audit = add_tac(audit, classifier, clean, parse_trigger(STICKER), 9)
     path = tmp_path_factory.mktemp("audit") / "victim.h5"
-    save_audit(audit, path)
+    save_audit(measured_audit, path)
     return path
 
 
 @pytest.fixture(scope="session")
-def runs_file(audit_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def purified_file(
+    measured_audit: Audit, victim_material: Material, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The same with two purifications: one that helps, one that does not."""
-    from bdshift.audit.cleaning import clean_model
-    from bdshift.purify import Cut, ShiftTuning
-    from bdshift.store import load_audit, save_audit
-    from bdshift.triggers import parse_trigger
-
-    audit, trigger = load_audit(audit_file), parse_trigger(STICKER)
-    runs = tuple(
-        clean_model(audit, method, 9, trigger=trigger)
+    trigger = parse_trigger(STICKER)
+    purifications = tuple(
+        purify_model(measured_audit, victim_material, method, TARGET, trigger=trigger)
         for method in (ShiftTuning(epochs=3, batch=16), Cut(neurons="3"))
     )
-    path = tmp_path_factory.mktemp("runs") / "runs.h5"
-    save_audit(replace(audit, runs=runs), path)
+    path = tmp_path_factory.mktemp("purified") / "purified.h5"
+    save_audit(replace(measured_audit, purifications=purifications), path)
     return path
 
 
 @pytest.fixture(autouse=True)
 def no_leaks(qapp: QApplication) -> Iterator[None]:
-    """What a test opens is gone after it: windows with all that they own, and threads."""
+    """Everything a test opens is gone afterward: windows, with all that they own, and threads."""
     windows, threads = set(qapp.topLevelWidgets()), set(threading.enumerate())
     yield
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
@@ -65,7 +61,7 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     left = [one for one in qapp.topLevelWidgets() if one not in windows]
     assert not left, f"left on the screen: {left}"
     late = [one for one in set(threading.enumerate()) - threads if not one.daemon]
-    assert not late, f"threads that run on: {late}"
+    assert not late, f"threads that still run: {late}"
 
 
 @pytest.fixture
@@ -83,7 +79,7 @@ def window(
     settings.language, settings.scheme = "en", "light"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     found = MainWindow(settings, tmp_path / "demo")
-    monkeypatch.setattr(found.commands, "_may_lose", lambda _: True)  # nobody is there to be asked
+    monkeypatch.setattr(found.context.ask, "save_first", lambda _: "discard")  # no user to ask
     qtbot.addWidget(found)
     with qtbot.waitExposed(found):
         found.show()
@@ -102,7 +98,14 @@ def window(
 @pytest.fixture
 def opened(window: MainWindow, qtbot: QtBot, audit_file: Path) -> MainWindow:
     """The window with the audit open."""
-    window.commands.open(audit_file)
-    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=30_000)
+    open_paths(qtbot, window, audit_file)
     assert window.session.state.audit is not None
+    return window
+
+
+@pytest.fixture
+def purified(window: MainWindow, qtbot: QtBot, purified_file: Path) -> MainWindow:
+    """The window with an audit that has two purifications."""
+    open_paths(qtbot, window, purified_file)
+    assert len(window.session.state.purifications) == 2
     return window

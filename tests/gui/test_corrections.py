@@ -1,99 +1,87 @@
-"""What was read wrongly is set right in the cards."""
+"""Wrong guesses are fixed in the cards."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 import torch
-from PySide6.QtWidgets import QDialog
+from driving import audit_of, dialog, find, open_paths, wait, wait_well
 from pytestqt.qtbot import QtBot
-from waiting import wait
 
 from bdshift_gui.dialogs.architecture import ArchitectureDialog
 from bdshift_gui.dialogs.labels import LabelsDialog
 from bdshift_gui.main_window import MainWindow
-
-_Dialog = TypeVar("_Dialog", bound=QDialog)
-
-
-def dialog(window: MainWindow, kind: type[_Dialog]) -> _Dialog:
-    (found,) = window.findChildren(kind)
-    return found
+from bdshift_gui.session import Corrections
+from bdshift_gui.views.images_card import ImagesCard
+from bdshift_gui.views.model_card import ModelCard
 
 
 @pytest.fixture
-def loaded(
-    window: MainWindow, qtbot: QtBot, victim: Path, signs: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> MainWindow:  # fmt: skip
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    window.commands.open_all([victim, signs])
-    qtbot.waitUntil(lambda: window.session.state.can_scan, timeout=60_000)
-    wait(qtbot, window)
-    window.auditor.correct(sample=120)
+def loaded(window: MainWindow, qtbot: QtBot, victim: Path, signs: Path) -> MainWindow:
+    """The window with a model and images, not scanned yet."""
+    open_paths(qtbot, window, victim, signs)
+    assert window.session.state.can_scan
     return window
 
 
 def test_an_architecture_is_chosen_by_hand(loaded: MainWindow, qtbot: QtBot) -> None:
-    assert loaded.work is not None
-    loaded.work.model_card.correct.click()
-    ask = dialog(loaded, ArchitectureDialog)
+    find(loaded, ModelCard).correct.click()
+    ask = dialog(qtbot, loaded, ArchitectureDialog)
     wanted = "ResNet-18, width 16, 3×3 stem with max-pool"
     ask.choose(wanted)
     ask.use.click()
-    wait(qtbot, loaded)
-    audit = loaded.session.state.audit
-    assert audit is not None
+    wait_well(qtbot, loaded)
+    audit = audit_of(loaded)
     assert audit.model.architecture.startswith(wanted), "perhaps with another activation"
     assert all(trial.architecture.startswith(wanted) for trial in audit.trials)
     assert audit.accuracy < 0.9, "the wrong stem, as was asked"
-    loaded.work.model_card.correct.click()
-    ask = dialog(loaded, ArchitectureDialog)
+    find(loaded, ModelCard).correct.click()
+    ask = dialog(qtbot, loaded, ArchitectureDialog)
     ask.choose(None)
     ask.use.click()
-    wait(qtbot, loaded)
-    assert loaded.session.state.audit is not None
-    assert loaded.session.state.audit.accuracy > 0.97
+    wait_well(qtbot, loaded)
+    assert audit_of(loaded).accuracy > 0.97
 
 
 def test_folders_are_given_other_classes(loaded: MainWindow, qtbot: QtBot) -> None:
-    assert loaded.work is not None
-    loaded.work.images_card.correct.click()
-    ask = dialog(loaded, LabelsDialog)
+    find(loaded, ImagesCard).correct.click()
+    ask = dialog(qtbot, loaded, LabelsDialog)
     ask._cells[0].setText("1")
     assert not ask.use.isEnabled(), "two folders of one class"
     ask._cells[1].setText("0")
     ask.use.click()
-    wait(qtbot, loaded)
-    audit = loaded.session.state.audit
-    assert audit is not None
+    wait_well(qtbot, loaded)
+    audit = audit_of(loaded)
     assert audit.images.class_names[:2] == ("crossing", "caution")
-    assert audit.images.label_source == "given by hand"
+    assert str(audit.images.label_source) == "given by hand"
     assert 0.75 < audit.accuracy < 0.9, "two classes of twelve are wrong"
-    loaded.work.images_card.correct.click()
-    ask = dialog(loaded, LabelsDialog)
+    find(loaded, ImagesCard).correct.click()
+    ask = dialog(qtbot, loaded, LabelsDialog)
     assert ask._cells[0].text() == "0", "as the audit has them: crossing is 0"
     ask.sorted.click()
     assert ask.order() == {name: i for i, name in enumerate(sorted(ask.order() or {}))}
     ask.reject()
 
 
-def test_a_class_name_file_with_a_fault_is_said(opened: MainWindow, tmp_path: Path) -> None:
-    assert opened.work is not None
-    opened.work.images_card.correct.click()
-    ask = dialog(opened, LabelsDialog)
+def test_a_class_name_file_with_a_fault_is_said(
+    opened: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    find(opened, ImagesCard).correct.click()
+    ask = dialog(qtbot, opened, LabelsDialog)
     before = ask.order()
     path = tmp_path / "names.txt"
     path.write_text("stop\nyield\n")
     ask.read(path)
+    wait(qtbot, opened)
     assert "does not name the folder" in ask._error.text()
     assert ask.order() == before
     assert before is not None
     path.write_text("\n".join(sorted(before, reverse=True)))
     ask.read(path)
+    wait(qtbot, opened)
     assert ask.order() == {name: i for i, name in enumerate(sorted(before, reverse=True))}
     ask.reject()
 
@@ -119,29 +107,41 @@ def test_an_unknown_network_can_be_named(
         "last.weight": torch.randn(4, 7), "last.bias": torch.randn(4), "gate": torch.eye(7),
     }  # fmt: skip
     torch.save(weights, tmp_path / "odd.pth")
-    window.commands.open(tmp_path / "odd.pth")
-    wait(qtbot, window)
-    assert window.error._name.isVisible()
-    window.error._name.click()
-    ask = dialog(window, ArchitectureDialog)
+    open_paths(qtbot, window, tmp_path / "odd.pth")
+    name = window.error.buttons["name_architecture"]
+    assert name.isVisible()
+    name.click()
+    ask = dialog(qtbot, window, ArchitectureDialog)
     assert not ask.use.isEnabled()
     ask.own.setText("mine_for_the_window:Net")
     ask.use.click()
-    wait(qtbot, window)
-    assert not window.error.isVisible(), window.error._text.text()
-    assert window.session.state.model is not None
-    assert window.session.state.model["architectures"] == ["mine_for_the_window:Net"]
-    assert window.session.state.corrections["arch"] == "mine_for_the_window:Net"
+    wait_well(qtbot, window)
+    state = window.session.state
+    assert state.model is not None
+    assert state.model.description.recognized is not None
+    assert state.model.description.recognized.architectures == ("mine_for_the_window:Net",)
+    assert state.corrections.arch == "mine_for_the_window:Net"
 
 
 def test_another_model_forgets_what_was_right_for_the_last(
     loaded: MainWindow, qtbot: QtBot, victim: Path, tmp_path: Path
 ) -> None:
-    loaded.auditor.correct(arch="ResNet-18, width 16, CIFAR stem", normalize="half")
+    given = Corrections(arch="ResNet-18, width 16, CIFAR stem", normalize="half", batch=32)
+    loaded.session.update(corrections=given)
     other = tmp_path / "other.pth"
     shutil.copy(victim, other)
-    loaded.commands.open(other)
-    wait(qtbot, loaded)
-    assert "arch" not in loaded.session.state.corrections
-    assert "normalize" not in loaded.session.state.corrections
-    assert loaded.session.state.corrections["sample"] == 120
+    open_paths(qtbot, loaded, other)
+    assert loaded.session.state.corrections == replace(given, arch=None, normalize=None)
+
+
+def test_an_architecture_that_an_audit_names_as_code_is_not_offered(
+    opened: MainWindow, qtbot: QtBot
+) -> None:
+    """An audit file may come from anyone, and what is chosen here is imported and run."""
+    audit = audit_of(opened)
+    theirs = replace(audit.trials[0], architecture="os:system")
+    opened.session.update(audit=replace(audit, trials=(*audit.trials, theirs)), model=None)
+    find(opened, ModelCard).correct.click()
+    ask = dialog(qtbot, opened, ArchitectureDialog)
+    assert "os:system" not in ask._values
+    ask.reject()

@@ -1,4 +1,4 @@
-"""What a crash leaves, and what a good end leaves: nothing."""
+"""What a crash leaves behind; a normal exit leaves nothing."""
 
 from __future__ import annotations
 

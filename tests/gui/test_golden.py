@@ -1,7 +1,7 @@
-"""The main states look as they did when they were last looked at.
+"""The main states look the way they did when they were last reviewed.
 
-Pictures are compared at an eighth of their size, so that a letter may move but nothing may go
-missing, change its color or lie over another. ``BDSHIFT_GOLDEN=write`` keeps what is shown now:
+Screenshots are compared at an eighth of their size, so that a letter may move but nothing may go
+missing, change its color or cover something else. ``BDSHIFT_GOLDEN=write`` saves what is shown now:
 look at it before you commit it.
 """
 
@@ -12,18 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from driving import do, workspace
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
+from bdshift.detect.rules.paper import Paper
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.tasks.showing import set_rule
 
 _WRITING = os.environ.get("BDSHIFT_GOLDEN") == "write"
 _FOLDER = Path(__file__).parent / "golden"
 _SMALLER = 8
-_FOOT = 5  # rows of the small picture: the status bar, which tells seconds and bytes
+_FOOT = 5  # rows of the small image: the status bar, which shows seconds and bytes
 _MEAN, _BLOCKS = 2.5, 0.02  # of 255: mean difference; share of pixels that differ by more than 40
 
 
@@ -55,22 +58,21 @@ def compare(window: MainWindow, name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_welcome(window: MainWindow, qtbot: QtBot, tmp_path: Path, scheme: str) -> None:
-    window.commands.do(scheme)
+    do(window, scheme)
     qtbot.wait(100)
     compare(window, f"welcome-{scheme}", tmp_path)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_poisoned(opened: MainWindow, qtbot: QtBot, tmp_path: Path, scheme: str) -> None:
-    opened.commands.do(scheme)
+    do(opened, scheme)
     qtbot.wait(200)
     compare(opened, f"poisoned-{scheme}", tmp_path)
 
 
 @pytest.mark.skipif(_WRITING, reason="the pictures are being made")
 def test_a_lost_panel_is_noticed(opened: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
-    assert opened.work is not None
-    opened.work.docks["inspector"].hide()
+    workspace(opened).docks["inspector"].hide()
     qtbot.wait(200)
     with pytest.raises(AssertionError, match="look at"):
         compare(opened, "poisoned-light", tmp_path)
@@ -78,8 +80,7 @@ def test_a_lost_panel_is_noticed(opened: MainWindow, qtbot: QtBot, tmp_path: Pat
 
 @pytest.mark.skipif(_WRITING, reason="the pictures are being made")
 def test_a_lost_color_is_noticed(opened: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
-    opened.auditor.set_rule("paper")
-    opened.auditor.set_beta(4.0)
+    set_rule(opened.context, Paper(beta=4.0))
     qtbot.wait(200)
     with pytest.raises(AssertionError, match="look at"):
         compare(opened, "poisoned-light", tmp_path)

@@ -1,76 +1,107 @@
-"""Would I have caught it: an attack is asked for, a victim trained, and the audit shown."""
+"""Would I have caught it? An attack is chosen, a victim is trained, and its audit is shown."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from driving import audit_of, dialog, do, open_paths, wait, wait_well
+from PySide6.QtWidgets import QComboBox, QLineEdit, QSpinBox
 from pytestqt.qtbot import QtBot
-from waiting import wait
 
-from bdshift_gui.dialogs.lab import AskedVictim, LabDialog, free_folder
+from bdshift.triggers import TRIGGERS
+from bdshift_gui.dialogs.lab import LabDialog, VictimRequest, free_folder
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.widgets.settings_form import SettingsForm
 
 
-def ask(window: MainWindow) -> LabDialog:
-    window.commands.do("lab")
-    return window.findChildren(LabDialog)[-1]
+def ask(qtbot: QtBot, window: MainWindow) -> LabDialog:
+    do(window, "lab")
+    return dialog(qtbot, window, LabDialog)
+
+
+def set_number(form: SettingsForm, name: str, value: int) -> None:
+    field = form.fields[name]
+    assert isinstance(field, QSpinBox)
+    field.setValue(value)
+
+
+def choose(box: QComboBox, key: str) -> None:
+    assert box.findData(key) >= 0
+    box.setCurrentIndex(box.findData(key))
 
 
 def test_a_victim_is_trained_and_audited(
     window: MainWindow, qtbot: QtBot, signs: Path, tmp_path: Path
 ) -> None:
-    window.commands.open(signs)
+    open_paths(qtbot, window, signs)
+    asked = ask(qtbot, window)
+    set_number(asked.settings, "size", 6)
+    asked.target.setCurrentText("stop")
+    set_number(asked.training, "epochs", 1)
+    set_number(asked.training, "width", 4)
+    asked.folder.setText(str(tmp_path / "victim"))
     wait(qtbot, window)
-    dialog = ask(window)
-    dialog.spec.setText("badnets:size=6")
-    dialog.target.setCurrentText("stop")
-    dialog.epochs.setValue(1)
-    dialog.width_.setValue(4)
-    dialog.folder.setText(str(tmp_path / "victim"))
-    assert dialog.start.isEnabled()
-    dialog._accept()
-    wait(qtbot, window)
-    assert not window.error.isVisible(), window.error._text.text()
+    assert asked.start.isEnabled()
+    asked.start.click()
+    wait_well(qtbot, window)
     card = json.loads((tmp_path / "victim" / "card.json").read_text())
     assert card["recipe"]["target"] == "stop"
-    state = window.session.state
-    assert state.audit is not None
-    assert state.audit.tac[0].trigger.startswith("badnets:size=6")
-    assert state.audit.images.class_names[state.audit.tac[0].target] == "stop"
-    assert state.model_path == tmp_path / "victim" / "model.pth"
+    audit = audit_of(window)
+    assert audit.tac[0].trigger.startswith("badnets:size=6")
+    assert audit.images.class_names[audit.tac[0].target] == "stop"
+    assert window.session.state.model_path == tmp_path / "victim" / "model.pth"
     assert window.isWindowModified(), "it is in no file yet"
-    window.setWindowModified(False)
 
 
-def test_what_cannot_be_is_said(opened: MainWindow, tmp_path: Path) -> None:
-    dialog = ask(opened)
-    assert dialog.start.isEnabled()
-    dialog.attack.setCurrentIndex(dialog.attack.findData("sig"))
-    assert dialog.labels.currentData() == "clean-label"
-    dialog.labels.setCurrentIndex(dialog.labels.findData("one-to-one"))
-    assert dialog._form.isRowVisible(dialog.source)
-    dialog.source.setCurrentIndex(dialog.target.currentIndex())
-    assert "cannot be the target" in dialog._error.text()
-    assert not dialog.start.isEnabled()
-    dialog.labels.setCurrentIndex(dialog.labels.findData("all-to-all"))
-    assert not dialog._form.isRowVisible(dialog.target)
-    assert dialog.start.isEnabled()
-    dialog.spec.setText("magic")
-    assert "'magic'" in dialog._error.text()
-    dialog.attack.setCurrentIndex(dialog.attack.findData("patch"))
-    assert "Which picture" in dialog._error.text()
-    dialog.attack.setCurrentIndex(dialog.attack.findData(""))
-    assert not dialog._form.isRowVisible(dialog.rate)
-    assert dialog.start.isEnabled(), "a clean model"
-    dialog.folder.setText(" ")
-    assert not dialog.start.isEnabled()
-    dialog.folder.setText(str(tmp_path))
-    told: list[AskedVictim] = []
-    dialog.chosen.connect(told.append)
-    dialog.answer()
-    assert (told[0].attack, told[0].target, told[0].folder) == ("", "", tmp_path)
-    dialog.reject()
+def test_what_cannot_be_is_said(opened: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    asked = ask(qtbot, opened)
+    assert asked.start.isEnabled()
+    choose(asked.attack, "sig")
+    assert asked.labels.currentData() == "clean-label"
+    choose(asked.labels, "one-to-one")
+    assert asked._form.isRowVisible(asked.source)
+    asked.source.setCurrentIndex(asked.target.currentIndex())
+    wait(qtbot, opened)
+    assert "cannot be the target" in asked.error.text()
+    assert not asked.start.isEnabled()
+    choose(asked.labels, "all-to-all")
+    wait(qtbot, opened)
+    assert not asked._form.isRowVisible(asked.target)
+    assert asked.start.isEnabled()
+    choose(asked.attack, "patch")
+    assert "picture" in asked.error.text()
+    assert not asked.start.isEnabled()
+    file = asked.settings.fields["file"]
+    assert isinstance(file, QLineEdit)
+    file.setText("//host/x.png")
+    wait(qtbot, opened)
+    choose(asked.attack, "")
+    wait(qtbot, opened)
+    assert not asked._form.isRowVisible(asked.poisoning)
+    assert asked.start.isEnabled(), "a clean model"
+    asked.folder.setText(" ")
+    assert not asked.start.isEnabled()
+    asked.folder.setText(str(tmp_path))
+    wait(qtbot, opened)
+    given: list[VictimRequest] = []
+    asked.chosen.disconnect()
+    asked.chosen.connect(given.append)
+    asked.answer()
+    assert (given[0].recipe.attack, given[0].recipe.target) == ("", "")
+    assert given[0].folder == tmp_path
+    asked.reject()
+
+
+def test_every_attack_that_can_be_trained_is_offered(opened: MainWindow, qtbot: QtBot) -> None:
+    asked = ask(qtbot, opened)
+    offered = {asked.attack.itemData(i) for i in range(asked.attack.count())} - {""}
+    assert offered == {kind.name for kind in TRIGGERS.kinds() if kind.for_training}
+    for name in offered:
+        choose(asked.attack, name)
+        assert set(asked.settings.fields) == set(TRIGGERS[name].trained_settings())
+        assert asked.labels.currentData() == TRIGGERS[name].usual_labels
+    asked.reject()
 
 
 def test_every_folder_is_a_new_one(tmp_path: Path) -> None:

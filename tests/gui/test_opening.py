@@ -1,63 +1,21 @@
-"""Whatever is dropped is opened as what it is; the card's details; several models in a file."""
+"""Dropped files are opened as what they are; the card's details; several models in a file."""
 
 from __future__ import annotations
 
-import gzip
-import pickle
-import struct
-import tarfile
 import zipfile
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
 import torch
+from driving import audit_of, dialog, error_text, find, open_paths, wait, workspace
 from pytestqt.qtbot import QtBot
-from waiting import wait
 
+from bdshift_gui.actions.correct import other_models
+from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.dialogs.model_page import ModelPage
 from bdshift_gui.dialogs.which_model import WhichModelDialog
 from bdshift_gui.main_window import MainWindow
-from bdshift_gui.opening import kind_of
-
-
-def test_what_is_dropped_is_told_by_what_it_holds(tmp_path: Path, victim: Path) -> None:
-    def path(name: str, data: bytes = b"") -> Path:
-        (tmp_path / name).write_bytes(data)
-        return tmp_path / name
-
-    idx = b"\0\0\x08\x03" + struct.pack(">3I", 1, 28, 28) + bytes(784)
-    batch = pickle.dumps({b"batch_label": b"", b"data": b"", b"labels": []}, 2)
-    kinds = {
-        path("t10k-images-idx3-ubyte", idx): "images",
-        path("labels.gz", gzip.compress(idx)): "images",
-        path("test_batch", batch): "images",
-        path("test_batch.bin", bytes(3073 * 2)): "images",
-        path("set.csv", b"path,label\na.png,1\n"): "images",
-        path("set.parquet", b"PAR1...PAR1"): "images",
-        path("model.pkl", pickle.dumps({"state_dict": {}}, 2)): "model",
-        path("weights.bin", bytes(1000)): "model",
-        victim: "model",
-        tmp_path: "images",
-    }
-    np.savez(tmp_path / "set.npz", x=np.zeros((1, 8, 8), np.uint8), y=np.zeros(1, np.int64))
-    kinds[tmp_path / "set.npz"] = "images"
-    with h5py.File(tmp_path / "set.h5", "w") as file:
-        file["x"] = np.zeros((1, 8, 8), np.uint8)
-    kinds[tmp_path / "set.h5"] = "images"
-    with tarfile.open(tmp_path / "set.tar", "w") as archive:
-        archive.add(victim, "cat/a.png")
-    kinds[tmp_path / "set.tar"] = "images"
-    with zipfile.ZipFile(tmp_path / "set.zip", "w") as zipped:
-        zipped.writestr("cat/a.png", b"")
-    kinds[tmp_path / "set.zip"] = "images"
-    (tmp_path / "vit").mkdir()
-    (tmp_path / "vit" / "model.safetensors").touch()
-    kinds[tmp_path / "vit"] = "model"
-    assert {one.name: kind_of(one) for one in kinds} == {
-        one.name: kind for one, kind in kinds.items()
-    }
+from bdshift_gui.views.model_card import ModelCard
 
 
 def test_the_card_has_details(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
@@ -66,42 +24,119 @@ def test_the_card_has_details(window: MainWindow, qtbot: QtBot, tmp_path: Path) 
         torch.nn.Flatten(), torch.nn.Linear(2048, 5),
     )  # fmt: skip
     torch.save({"model": network, "epoch": 3}, tmp_path / "m.pt")
-    window.commands.open(tmp_path / "m.pt")
-    wait(qtbot, window)
-    assert window.work is not None
-    window.work.model_card.details.click()
-    (page,) = window.findChildren(ModelPage)
-    told = {key.text(): value.accessibleName() for key, value in page.rows._shown}
-    assert told["Saved class"].endswith("torch.nn.modules.container.Sequential")
-    assert "1 convolution and 1 linear layer" in told["Architecture"]
-    assert told["Beside it"].endswith("epoch")
-    assert page.table.item(0, 1).text() == "Conv2d"
-    assert page.table.item(0, 2).text() == "8 × 3 × 3 × 3"
+    open_paths(qtbot, window, tmp_path / "m.pt")
+    find(window, ModelCard).details.click()
+    page = dialog(qtbot, window, ModelPage)
+    shown = {key.text(): value.accessibleName() for key, value in page.rows._shown}
+    assert shown["Saved class"].endswith("torch.nn.modules.container.Sequential")
+    assert "1 convolution and 1 linear layer" in shown["Architecture"]
+    assert shown["Also in the file"].endswith("epoch")
+    cells = [page.table.item(0, column) for column in (1, 2)]
+    assert [cell.text() for cell in cells if cell] == ["Conv2d", "8 × 3 × 3 × 3"]
     page.reject()
 
 
-def test_of_several_models_one_is_chosen(
-    window: MainWindow, qtbot: QtBot, victim: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def two_models(victim: Path, tmp_path: Path) -> Path:
     state = torch.load(victim, weights_only=True)["state_dict"]
     torch.save({"teacher": state, "student": dict(state)}, tmp_path / "two.pt")
-    window.commands.open(tmp_path / "two.pt")
-    wait(qtbot, window)
-    assert "several models" in window.error._text.text()
-    window.error.which.click()
-    (ask,) = window.findChildren(WhichModelDialog)
+    return tmp_path / "two.pt"
+
+
+def test_of_several_models_one_is_chosen(
+    window: MainWindow, qtbot: QtBot, two_models: Path
+) -> None:
+    open_paths(qtbot, window, two_models)
+    assert "several models" in error_text(window)
+    window.error.buttons["choose_model"].click()
+    ask = dialog(qtbot, window, WhichModelDialog)
     ask.list.setCurrentRow(1)
     ask.use.click()
     wait(qtbot, window)
-    assert window.session.state.model is not None
-    assert window.session.state.model["wrapper"] == ["student"]
-    assert window.session.state.corrections["weights"] == "student"
+    model = window.session.state.model
+    assert model is not None
+    assert model.description.wrapper == ("student",)
+    assert model.weights == window.session.state.corrections.weights == "student"
     assert not window.error.isVisible()
+
+
+def test_another_file_is_not_offered_the_models_of_the_last(
+    window: MainWindow, qtbot: QtBot, two_models: Path, victim: Path, tmp_path: Path
+) -> None:
+    """What happens to the file after an ambiguous one has nothing to do with the ambiguous one."""
+    open_paths(qtbot, window, two_models)
+    assert other_models(window.session.state) == ("teacher", "student")
+    (tmp_path / "broken.pth").write_bytes(b"no checkpoint")
+    open_paths(qtbot, window, tmp_path / "broken.pth")
+    assert other_models(window.session.state) == ()
+    assert not window.error.buttons["choose_model"].isVisible()
+    open_paths(qtbot, window, victim)
+    assert other_models(window.session.state) == ()
 
 
 @pytest.mark.parametrize("name", ["details", "correct"])
 def test_the_card_is_used_by_keyboard(opened: MainWindow, name: str) -> None:
-    assert opened.work is not None
-    button = getattr(opened.work.model_card, name)
+    button = getattr(find(opened, ModelCard), name)
     assert button.text()
     assert button.toolTip()
+
+
+def test_a_drop_touches_no_disk_in_the_windows_thread(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker finds out what a file is; an archive may have 200 000 entries."""
+    import threading
+
+    import bdshift.kinds
+
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr("cat/a.png", b"")
+    where: list[bool] = []
+    look = bdshift.kinds.kind_of
+
+    def noted(path: Path) -> bdshift.kinds.Kind:
+        where.append(threading.current_thread() is threading.main_thread())
+        return look(path)
+
+    monkeypatch.setattr(bdshift.kinds, "kind_of", noted)
+    open_dropped(window.context, [tmp_path / "set.zip"])
+    wait(qtbot, window)
+    assert where == [False]
+
+
+def test_a_checkpoint_is_read_once_while_it_is_open(
+    window: MainWindow, qtbot: QtBot, victim: Path, signs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not read again for the scan, TAC, maps, a purification, an export."""
+    from known import STICKER
+
+    import bdshift.checkpoints.classifier as classifier
+    from bdshift.audit.unfinished import PurificationRequest
+    from bdshift.checkpoints.export import EXPORT_FORMS
+    from bdshift_gui.tasks import measuring, purifying, scanning, writing
+
+    read: list[str] = []
+    once = classifier.read_checkpoint  # type: ignore[attr-defined]
+
+    def noted(path: str | Path, **more: object) -> object:
+        read.append(str(path))
+        return once(path, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(classifier, "read_checkpoint", noted)
+    open_paths(qtbot, window, victim, signs)
+    scanning.scan(window.context)
+    wait(qtbot, window)
+    measuring.measure_tac(window.context, STICKER)
+    wait(qtbot, window)
+    measuring.look(window.context, (3,), 2)
+    wait(qtbot, window)
+    purifying.purify(window.context, (PurificationRequest("cut:neurons=3", 9, "", 0.2),))
+    wait(qtbot, window)
+    out = window.context.demo_folder.parent / "out.pth"
+    writing.export_purified(window.context, 1, out, EXPORT_FORMS.parse("state-dict"))
+    wait(qtbot, window)
+    assert window.session.state.failure is None
+    assert out.is_file()
+    assert read == [str(victim)]
+    assert audit_of(window).tac
+    assert workspace(window).docks["audit"].isVisible()

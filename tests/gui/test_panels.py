@@ -4,36 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from driving import open_paths, workspace
 from pytestqt.qtbot import QtBot
-from waiting import wait
 
 from bdshift_gui.main_window import MainWindow
 
 
 def test_a_panel_that_was_closed_stays_closed(opened: MainWindow) -> None:
-    opened.work.docks["audit"].close()
-    opened.selection.select_class(2)
-    assert not opened.work.docks["audit"].isVisible()
+    docks = workspace(opened).docks
+    docks["audit"].close()
+    opened.context.selection.select_class(2)
+    assert not docks["audit"].isVisible()
     opened.actions_["reset_layout"].trigger()
-    assert opened.work.docks["audit"].isVisible()
+    assert docks["audit"].isVisible()
 
 
 def test_panels_of_an_audit_come_and_go_with_it(
     opened: MainWindow, qtbot: QtBot, victim: Path, audit_file: Path
 ) -> None:
-    docks = opened.work.docks
+    docks = workspace(opened).docks
     docks["table"].show()
     docks["log"].show()
-    opened.commands.open(victim)
-    wait(qtbot, opened)
+    open_paths(qtbot, opened, victim)
     assert opened.session.state.audit is None
     assert docks["table"].isHidden(), "it would be empty"
     assert not docks["log"].isHidden()
-    opened.commands.open(audit_file)
-    wait(qtbot, opened)
+    open_paths(qtbot, opened, audit_file)
     assert not docks["table"].isHidden()
-    assert docks["runs"].isHidden(), "it was not open before"
-    opened.commands.open(victim)
-    wait(qtbot, opened)
+    assert docks["purifications"].isHidden(), "it was not open before"
+    open_paths(qtbot, opened, victim)
     opened.close()
     assert not docks["table"].isHidden(), "the next window has it where it was"

@@ -1,4 +1,4 @@
-"""From the verdict to a cleaned model in a file, in the window."""
+"""From the finding to a purified model in a file, in the window."""
 
 from __future__ import annotations
 
@@ -7,214 +7,221 @@ import json
 from pathlib import Path
 
 import pytest
+from driving import dialog, do, find, open_paths, wait, wait_well, workspace
+from known import STICKER
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QInputDialog, QLineEdit, QMessageBox, QSpinBox
+from PySide6.QtWidgets import QComboBox, QLineEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
-from bdshift.audit.unfinished import Asked
+from bdshift.audit import Purification
+from bdshift.audit.unfinished import PurificationRequest
 from bdshift.checkpoints.classifier import open_checkpoint
-from bdshift.purify import METHODS, PAPER, Cut, parse_method
+from bdshift.checkpoints.export import EXPORT_FORMS
+from bdshift.purify import METHODS
+from bdshift.purify.methods.cut import Cut
+from bdshift.purify.methods.shift_tuning import PAPER
+from bdshift.setting import options_of
 from bdshift.store import load_audit
-from bdshift_gui import run_commands as commands_module
+from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.dialogs.purify import PurifyDialog
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.tasks import measuring, purifying, writing
+from bdshift_gui.tasks.showing import set_alpha, show_side
+from bdshift_gui.views.compare import CompareView
+from bdshift_gui.views.purifications import PurificationsView
+from bdshift_gui.views.shown_strip import ShownStrip
 from bdshift_gui.widgets.card import plain
 from bdshift_gui.widgets.settings_form import SettingsForm
 
-STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
 
-
-def wait(qtbot: QtBot, window: MainWindow) -> None:
-    qtbot.waitUntil(lambda: not window.jobs.busy, timeout=120_000)
-    assert not window.error.isVisible(), window.error._text.text()
+def start(window: MainWindow, method: str, trigger: str = "") -> None:
+    purifying.purify(window.context, (PurificationRequest(method, 9, trigger, 0.2),))
 
 
 def purify(qtbot: QtBot, window: MainWindow, method: str, trigger: str = "") -> None:
-    window.commands._purify((Asked(method, 9, trigger, 0.2),))
-    wait(qtbot, window)
+    start(window, method, trigger)
+    wait_well(qtbot, window)
 
 
-def ask(window: MainWindow) -> PurifyDialog:
-    window.commands.do("purify")
-    (dialog,) = window.findChildren(PurifyDialog)
-    return dialog
+def ask(qtbot: QtBot, window: MainWindow) -> PurifyDialog:
+    do(window, "purify")
+    return dialog(qtbot, window, PurifyDialog)
 
 
-def ask_again(window: MainWindow) -> PurifyDialog:
-    window.commands.do("purify")
-    return window.findChildren(PurifyDialog)[-1]
+def first_cells(view: CompareView) -> list[str]:
+    cells = [view.table.item(row, 0) for row in range(view.table.rowCount())]
+    return [cell.text() for cell in cells if cell is not None]
 
 
-@pytest.fixture
-def tuned(window: MainWindow, qtbot: QtBot, runs_file: Path) -> MainWindow:
-    """The window with an audit that has two purifications."""
-    window.commands.open(runs_file)
-    wait(qtbot, window)
-    return window
+def made(window: MainWindow, number: int) -> Purification:
+    return window.session.state.purifications[number - 1]
 
 
-# --- asking how
+# --- the dialog
 
 
 def test_a_purification_from_the_dialog(opened: MainWindow, qtbot: QtBot) -> None:
-    assert opened.work is not None
-    dialog = ask(opened)
-    assert dialog.target.currentText() == "speed_80"
-    assert dialog.trigger.text() == STICKER
-    epochs = dialog.settings.fields["epochs"]
+    asked = ask(qtbot, opened)
+    assert asked.target.currentText() == "speed_80"
+    assert asked.trigger.text() == STICKER
+    epochs = asked.settings.fields["epochs"]
     assert isinstance(epochs, QSpinBox)
     epochs.setValue(2)
-    dialog.start.click()
-    assert opened.work.docks["runs"].isVisible()
+    wait(qtbot, opened)
+    asked.start.click()
+    assert workspace(opened).docks["purifications"].isVisible()
     qtbot.waitUntil(lambda: len(opened.session.state.steps) > 0, timeout=60_000)
-    assert opened.work.runs.curves.title.text() == "Step 1 of 2"
-    wait(qtbot, opened)
+    assert find(opened, PurificationsView).curves.title.text() == "Step 1 of 2"
+    wait_well(qtbot, opened)
     assert opened.session.state.steps == ()
-    dialog = ask(opened)
-    dialog.method.setCurrentIndex(dialog.method.findData("selected"))
-    neurons = dialog.settings.fields["neurons"]
+    asked = ask(qtbot, opened)
+    asked.method.setCurrentIndex(asked.method.findData("selected"))
+    neurons = asked.settings.fields["neurons"]
     assert isinstance(neurons, QLineEdit)
-    assert neurons.text() == "+".join(map(str, sorted(opened.selection.now.neurons)))
-    dialog.start.click()
+    assert neurons.text() == "+".join(map(str, sorted(opened.session.state.selection.neurons)))
     wait(qtbot, opened)
-    runs = opened.session.state.runs
-    assert [run.run.method.partition(":")[0] for run in runs] == ["shift-tuning", "cut"]
-    assert len(opened.work.runs.cards) == 2
-    assert opened.work.runs.chosen == 2, "the newest is chosen"
+    asked.start.click()
+    wait(qtbot, opened)
+    names = [one.result.name for one in opened.session.state.purifications]
+    assert names == ["shift-tuning", "cut"]
+    assert len(find(opened, PurificationsView).cards) == 2
+    assert opened.session.state.chosen == 2, "the newest is chosen"
     assert opened.isWindowModified()
 
 
 @pytest.mark.parametrize("text", [*METHODS, "paper", "cut:neurons=3+17"])
-def test_the_form_says_what_the_method_says(qtbot: QtBot, text: str) -> None:
-    form = SettingsForm()
+def test_the_form_says_what_the_method_says(window: MainWindow, qtbot: QtBot, text: str) -> None:
+    form = SettingsForm(window.context.ask)
     qtbot.addWidget(form)
-    method = parse_method(text)
-    form.show_method(method)
-    assert parse_method(form.text()) == method
-    assert all(field.toolTip() for field in form.fields.values())
+    method = METHODS.parse(text)
+    given = {one.name: getattr(method, one.name) for one in options_of(type(method))}
+    form.show_kind(type(method), given)
+    assert METHODS.parse(form.text()) == method
+    assert all(field.accessibleName() for field in form.fields.values())
     if method == PAPER:
         keep = form.fields["keep"]
         assert isinstance(keep, QComboBox)
         keep.setCurrentText("reach")
-        assert parse_method(form.text()) != method
+        assert METHODS.parse(form.text()) != method
 
 
-def test_wrong_settings_are_said_before_anything_starts(opened: MainWindow) -> None:
-    dialog = ask(opened)
-    dialog.method.setCurrentIndex(dialog.method.findData("selected"))
-    neurons = dialog.settings.fields["neurons"]
+def test_wrong_settings_are_said_before_anything_starts(opened: MainWindow, qtbot: QtBot) -> None:
+    asked = ask(qtbot, opened)
+    asked.method.setCurrentIndex(asked.method.findData("selected"))
+    neurons = asked.settings.fields["neurons"]
     assert isinstance(neurons, QLineEdit)
     neurons.setText("three")
-    assert not dialog.start.isEnabled()
-    assert "numbers joined by +" in dialog._error.text()
+    wait(qtbot, opened)
+    assert not asked.start.isEnabled()
+    assert "numbers joined by +" in asked.error.text()
     neurons.setText("3")
-    dialog.trigger.setText("magic")
-    assert not dialog.start.isEnabled()
-    dialog.trigger.setText("")
-    assert dialog.start.isEnabled()
-    dialog.reject()
+    asked.trigger.setText("magic")
+    wait(qtbot, opened)
+    assert not asked.start.isEnabled()
+    asked.trigger.setText("")
+    wait(qtbot, opened)
+    assert asked.start.isEnabled()
+    asked.reject()
 
 
 def test_what_was_interrupted_is_offered_again(opened: MainWindow, qtbot: QtBot) -> None:
-    """As after a crash: the state is there, the purification in no file."""
+    """As after a crash: the state is there, but the purification is in no file."""
     purify(qtbot, opened, "fine-tuning:epochs=2,rate=0.01,batch=64")
-    first = opened.session.state.runs[0]
-    dialog = ask(opened)
-    assert dialog.method.findData("before") < 0, "what is there is not interrupted"
-    dialog.reject()
-    opened.cleaner.states.clear()  # as if the window were another
-    (dialog,) = [one for one in opened.findChildren(PurifyDialog) if one.isVisible()] or [
-        ask_again(opened)
-    ]
-    dialog.method.setCurrentIndex(dialog.method.findData("before"))
-    assert not dialog.settings.isEnabled()
-    dialog.start.click()
+    asked = ask(qtbot, opened)
+    assert asked.method.findData("resume") < 0, "what is there is not interrupted"
+    asked.reject()
+    opened.session.update(pending=())  # as in a new window
+    asked = ask(qtbot, opened)
+    asked.method.setCurrentIndex(asked.method.findData("resume"))
+    assert not asked.settings.isEnabled()
     wait(qtbot, opened)
-    second = opened.session.state.runs[1]
-    assert second.run.rows == first.run.rows, "not a step was done again"
+    asked.start.click()
+    wait_well(qtbot, opened)
+    assert made(opened, 2).result.rows == made(opened, 1).result.rows, "no step was repeated"
 
 
 def test_a_saved_purification_is_not_offered_again(
     opened: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
     purify(qtbot, opened, "cut:neurons=3")
-    opened.auditor.save(tmp_path / "a.h5")
+    writing.save(opened.context, tmp_path / "a.h5")
     wait(qtbot, opened)
-    dialog = ask(opened)
-    assert dialog.method.findData("before") < 0
-    dialog.reject()
+    asked = ask(qtbot, opened)
+    assert asked.method.findData("resume") < 0
+    asked.reject()
 
 
-# --- what became of it
+# --- the result
 
 
-def test_the_cards_say_what_became_of_it(tuned: MainWindow) -> None:
-    assert tuned.work is not None
-    first, second = tuned.session.state.runs
+def test_the_cards_say_what_it_did(purified: MainWindow) -> None:
+    first, second = purified.session.state.purifications
     assert first.after.asr is not None
-    card = tuned.work.runs.cards[0]
+    card = find(purified, PurificationsView).cards[0]
     values = {key.text(): value.accessibleName() for key, value in card._rows._shown}
-    assert values["ASR"].endswith(f"→ {first.after.asr:.1%}".replace("%", " %"))
-    tuned.work.runs.choose(1)
-    rows = tuned.work.runs.curves.csv().splitlines()
+    assert values["ASR"].endswith(f"→ {first.after.asr:.1%}")
+    purified.session.update(chosen=1)
+    rows = find(purified, PurificationsView).curves.csv().splitlines()
     assert rows[0].startswith("step,loss,held_out_loss")
     assert len(rows) == 4
-    assert second.run.method in tuned.work.runs.cards[1].toolTip().replace(", ", ",")
+    assert second.result.method in find(purified, PurificationsView).cards[1].toolTip().replace(
+        ", ", ","
+    )
 
 
-def test_the_rescan_is_shown_in_all_views(tuned: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
-    assert tuned.work is not None
-    original = tuned.session.state.original
-    tuned.auditor.set_alpha(0.2)
-    tuned.work.runs.cards[0].buttons["show_run"].click()
-    wait(qtbot, tuned)  # the rescans are solved for that α too
-    state = tuned.session.state
-    assert state.runs[0].rescan.shifts.alpha == 0.2
+def test_the_rescan_is_shown_in_all_views(
+    purified: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    original = purified.session.state.original
+    set_alpha(purified.context, 0.2)
+    find(purified, PurificationsView).cards[0].buttons["show_purified"].click()
+    wait(qtbot, purified)  # the rescans are solved for that α too
+    state = purified.session.state
+    assert made(purified, 1).rescan.shifts.alpha == 0.2
     assert state.shown == 1
-    assert state.audit is state.runs[0].rescan
-    assert state.shifts is state.runs[0].rescan.shifts
-    assert tuned.work.strip.isVisible()
-    assert tuned.work.runs.cards[0].buttons["show_run"].text() == "Shown"
+    assert state.audit is made(purified, 1).rescan
+    assert find(purified, ShownStrip).isVisible()
+    assert find(purified, PurificationsView).cards[0].buttons["show_purified"].text() == "Shown"
     assert state.original is not None
     assert state.original.shifts.alpha == 0.2, "what was set before is not lost"
-    tuned.auditor.measure_tac("blend:ratio=0.2")
-    wait(qtbot, tuned)
-    kept = tuned.session.state.original
+    measuring.measure_tac(purified.context, "blend:ratio=0.2")
+    wait_well(qtbot, purified)
+    kept = purified.session.state.original
     assert kept is not None
-    assert [tac.trigger.partition(":")[0] for tac in kept.runs[0].rescan.tac] == ["blend"] or len(
-        kept.runs[0].rescan.tac
-    ) > 1
+    triggers = [tac.trigger.partition(":")[0] for tac in made(purified, 1).rescan.tac]
+    assert triggers == ["badnets", "blend"]
     assert original is not None
     assert len(kept.tac) == len(original.tac), "the original's are its own"
-    tuned.auditor.save(tmp_path / "a.h5")
-    wait(qtbot, tuned)
-    assert len(load_audit(tmp_path / "a.h5").runs[0].rescan.tac) == len(kept.runs[0].rescan.tac)
-    tuned.work.strip.back.click()
-    assert tuned.session.state.shown == 0
-    assert not tuned.work.strip.isVisible()
-    assert tuned.session.state.audit is tuned.session.state.original
+    writing.save(purified.context, tmp_path / "a.h5")
+    wait_well(qtbot, purified)
+    assert len(load_audit(tmp_path / "a.h5").purifications[0].rescan.tac) == 2
+    find(purified, ShownStrip).back.click()
+    assert purified.session.state.shown == 0
+    assert not find(purified, ShownStrip).isVisible()
+    assert purified.session.state.audit is purified.session.state.original
 
 
-def test_where_neurons_look_is_of_the_model_that_is_shown(tuned: MainWindow, qtbot: QtBot) -> None:
+def test_where_neurons_look_is_of_the_model_that_is_shown(
+    purified: MainWindow, qtbot: QtBot
+) -> None:
     maps = []
     for number in (0, 1):
-        tuned.auditor.show_side(number)
-        tuned.auditor.look((3,), 2)
-        wait(qtbot, tuned)
-        found = tuned.session.state.maps
+        show_side(purified.context, number)
+        measuring.look(purified.context, (3,), 2)
+        wait_well(qtbot, purified)
+        found = purified.session.state.maps
         assert found is not None
         maps.append(found.clean)
     assert abs(maps[0] - maps[1]).max() > 1e-3
 
 
-def test_any_two_are_compared(tuned: MainWindow) -> None:
-    assert tuned.work is not None
-    view = tuned.work.compare
-    tuned.work.runs.cards[0].buttons["compare_run"].click()
-    assert tuned.session.state.comparing == (0, 1)
-    assert tuned.pages.currentWidget() is tuned.work.compare_page
-    assert not tuned.work.docks["inspector"].isVisible()
-    assert "Attack success 100.0 %" in view.finding.text()
+def test_any_two_are_compared(purified: MainWindow) -> None:
+    view = find(purified, CompareView)
+    find(purified, PurificationsView).cards[0].buttons["compare"].click()
+    assert purified.session.state.comparing == (0, 1)
+    assert purified.pages.currentWidget() is workspace(purified).pages["compare"]
+    assert not workspace(purified).docks["inspector"].isVisible()
+    assert "Attack success 100.0%" in view.finding.text()
     assert view.table.rowCount() == 3
     assert "triggered images" in view.images.title.text()
     assert view.images.list.count() > 10
@@ -224,51 +231,46 @@ def test_any_two_are_compared(tuned: MainWindow) -> None:
     view.bars.redraw()
     assert view.bars.csv().splitlines()[0] == "class,norms a,norms b,accuracy a,accuracy b"
     view.sides[0].setCurrentIndex(2)
-    assert tuned.session.state.comparing == (2, 1)
+    assert purified.session.state.comparing == (2, 1)
     view.table.sortByColumn(4, Qt.SortOrder.DescendingOrder)
-    assert view.table.item(0, 0).text() == "1 · shift-tuning", "the best DER first"
-    assert view.table.item(2, 0).text() == "original", "which has none"
+    assert first_cells(view) == ["1 · shift-tuning", "2 · cut", "original"], "the best DER first"
     view.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
-    assert view.table.item(2, 0).text() == "original"
+    assert first_cells(view)[2] == "original", "which has none"
     view.close_button.click()
-    assert tuned.session.state.comparing is None
-    assert tuned.pages.currentWidget() is tuned.work.plots
-    assert tuned.work.docks["inspector"].isVisible()
+    assert purified.session.state.comparing is None
+    assert purified.pages.currentWidget() is workspace(purified).plots
+    assert workspace(purified).docks["inspector"].isVisible()
 
 
 def test_stopped_it_keeps_the_best_until_then(opened: MainWindow, qtbot: QtBot) -> None:
-    assert opened.work is not None
-    opened.commands._purify((Asked("fine-tuning:epochs=40", 9, "", 0.2),))
+    start(opened, "fine-tuning:epochs=40")
     qtbot.waitUntil(lambda: len(opened.session.state.steps) > 1, timeout=60_000)
     opened.actions_["cancel"].trigger()
     wait(qtbot, opened)
-    (run,) = opened.session.state.runs
-    assert not run.run.complete
-    assert 1 < len(run.run.rows) < 40
-    assert opened.work.runs.cards[0].title.text() == "1 · fine-tuning (stopped)"
+    assert not made(opened, 1).result.complete
+    assert 1 < len(made(opened, 1).result.rows) < 40
+    assert find(opened, PurificationsView).cards[0].title.text() == "1 · fine-tuning (stopped)"
 
 
-def test_nothing_else_is_shown_while_a_job_runs(tuned: MainWindow, qtbot: QtBot) -> None:
-    assert tuned.work is not None
-    tuned.auditor.measure_tac("blend:ratio=0.3")
-    tuned.work.runs.cards[0].buttons["show_run"].click()
-    assert tuned.session.state.shown == 0
-    wait(qtbot, tuned)
-    tuned.work.runs.cards[0].buttons["show_run"].click()
-    assert tuned.session.state.shown == 1
-    tuned.auditor.measure_tac("blend:ratio=0.3")
-    tuned.work.strip.back.click()
-    assert tuned.session.state.shown == 1
-    wait(qtbot, tuned)
-    assert tuned.session.state.audit is tuned.session.state.runs[0].rescan
+def test_nothing_else_is_shown_while_a_job_runs(purified: MainWindow, qtbot: QtBot) -> None:
+    measuring.measure_tac(purified.context, "blend:ratio=0.3")
+    find(purified, PurificationsView).cards[0].buttons["show_purified"].click()
+    assert purified.session.state.shown == 0
+    wait(qtbot, purified)
+    find(purified, PurificationsView).cards[0].buttons["show_purified"].click()
+    assert purified.session.state.shown == 1
+    measuring.measure_tac(purified.context, "blend:ratio=0.3")
+    find(purified, ShownStrip).back.click()
+    assert purified.session.state.shown == 1
+    wait(qtbot, purified)
+    assert purified.session.state.audit is made(purified, 1).rescan
 
 
-def test_the_strip_compares_what_is_shown(tuned: MainWindow) -> None:
-    assert tuned.work is not None
-    tuned.auditor.show_side(2)
-    tuned.work.runs.choose(1)
-    tuned.work.strip.compare.click()
-    assert tuned.session.state.comparing == (0, 2)
+def test_the_strip_compares_what_is_shown(purified: MainWindow) -> None:
+    show_side(purified.context, 2)
+    purified.session.update(chosen=1)
+    find(purified, ShownStrip).compare.click()
+    assert purified.session.state.comparing == (0, 2)
 
 
 def test_tooltips_are_never_markup() -> None:
@@ -278,27 +280,38 @@ def test_tooltips_are_never_markup() -> None:
     assert shown.endswith("<br>b")
 
 
-# --- into files
+# --- exporting
 
 
 def test_export_of_model_and_table(
-    tuned: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    purified: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert tuned.work is not None
-    tuned.work.runs.choose(1)
-    monkeypatch.setattr(QInputDialog, "getItem", lambda *_: ("safetensors", True))
-    out = tmp_path / "cleaned.safetensors"
-    monkeypatch.setattr(commands_module, "ask_where", lambda *_: out)
-    tuned.commands.do("export_run")
-    wait(qtbot, tuned)
+    purified.session.update(chosen=1)
+    formats: list[str] = []
+
+    def choose(_title: str, _label: str, choices: list[str]) -> int:
+        formats.extend(choices)
+        return list(EXPORT_FORMS).index("safetensors")
+
+    out = tmp_path / "purified.safetensors"
+    monkeypatch.setattr(purified.context.ask, "choice", choose)
+    monkeypatch.setattr(purified.context.ask, "where", lambda *_: out)
+    do(purified, "export_purified")
+    wait_well(qtbot, purified)
+    assert formats == [kind.label for kind in EXPORT_FORMS.kinds()]
     assert open_checkpoint(out).classes == 12
-    told = json.loads((tmp_path / "cleaned.safetensors.json").read_text())
-    assert told["method"] == tuned.session.state.runs[0].run.method
-    assert told["trigger"] == STICKER
-    table = tmp_path / "runs.csv"
-    monkeypatch.setattr(commands_module, "ask_where", lambda *_: table)
-    tuned.commands.do("export_table")
-    wait(qtbot, tuned)
+    beside = json.loads((tmp_path / "purified.safetensors.json").read_text())
+    assert beside["method"] == made(purified, 1).result.method
+    assert beside["trigger"] == STICKER
+    monkeypatch.setattr(purified.context.ask, "confirm", lambda _: False)
+    out.unlink()
+    do(purified, "export_purified")
+    wait_well(qtbot, purified)
+    assert not out.exists(), "what lies beside it is not replaced without a question"
+    table = tmp_path / "models.csv"
+    monkeypatch.setattr(purified.context.ask, "where", lambda *_: table)
+    do(purified, "export_table")
+    wait_well(qtbot, purified)
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [row["method"].partition(":")[0] for row in rows] == ["original", "shift-tuning", "cut"]
 
@@ -307,39 +320,36 @@ def test_a_report_with_the_chosen_purification(
     opened: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "audit.html"
-    monkeypatch.setattr(commands_module, "ask_where", lambda *_: out)
-    opened.auditor.set_alpha(0.2)
-    opened.commands.do("report")
-    wait(qtbot, opened)
+    monkeypatch.setattr(opened.context.ask, "where", lambda *_: out)
+    set_alpha(opened.context, 0.2)
+    do(opened, "report")
+    wait_well(qtbot, opened)
     page = out.read_text("utf-8")
     assert "α = 0.2" in page, "as it is shown"
     assert "After purification" not in page
     purify(qtbot, opened, "cut:neurons=3")
-    opened.commands.do("ja")
-    opened.commands.do("report")
-    wait(qtbot, opened)
+    do(opened, "ja")
+    do(opened, "report")
+    wait_well(qtbot, opened)
     assert "浄化の後" in out.read_text("utf-8")
 
 
-# --- what is kept, and what is asked first
+# --- what is kept, and when the window asks first
 
 
 def test_an_audit_opens_with_its_purifications(
-    tuned: MainWindow, qtbot: QtBot, audit_file: Path, tmp_path: Path
+    purified: MainWindow, qtbot: QtBot, audit_file: Path, tmp_path: Path
 ) -> None:
-    assert tuned.work is not None
-    tuned.auditor.save(tmp_path / "runs.h5")
-    wait(qtbot, tuned)
-    assert not tuned.isWindowModified()
-    tuned.commands.open(audit_file)
-    wait(qtbot, tuned)
-    assert tuned.session.state.runs == ()
-    assert tuned.work.runs.cards == []
-    tuned.commands.open(tmp_path / "runs.h5")
-    wait(qtbot, tuned)
-    assert len(tuned.work.runs.cards) == 2
-    tuned.auditor.show_side(1)
-    assert tuned.session.state.audit is tuned.session.state.runs[0].rescan
+    writing.save(purified.context, tmp_path / "purified.h5")
+    wait_well(qtbot, purified)
+    assert not purified.isWindowModified()
+    open_paths(qtbot, purified, audit_file)
+    assert purified.session.state.purifications == ()
+    assert find(purified, PurificationsView).cards == []
+    open_paths(qtbot, purified, tmp_path / "purified.h5")
+    assert len(find(purified, PurificationsView).cards) == 2
+    show_side(purified.context, 1)
+    assert purified.session.state.audit is made(purified, 1).rescan
 
 
 def test_unsaved_purifications_are_not_lost_unasked(
@@ -348,29 +358,27 @@ def test_unsaved_purifications_are_not_lost_unasked(
     purify(qtbot, opened, "cut:neurons=3")
     asked: list[str] = []
 
-    def answer(*given: object, **_: object) -> QMessageBox.StandardButton:
-        asked.append(str(given[2]))
-        return QMessageBox.StandardButton.Cancel
+    def stay(question: str) -> str:
+        asked.append(question)
+        return "stay"
 
-    monkeypatch.setattr(QMessageBox, "question", answer)
-    kept = type(opened.commands)._may_lose.__get__(opened.commands)
-    monkeypatch.setattr(opened.commands, "_may_lose", kept)
-    opened.commands.open(audit_file)
-    opened.commands.do("scan")
-    assert not opened.jobs.busy
-    assert len(opened.session.state.runs) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(opened.context.ask, "save_first", stay)
+        open_dropped(opened.context, [audit_file])
+        do(opened, "scan")
+    assert not opened.session.state.busy
+    assert len(opened.session.state.purifications) == 1
     assert len(asked) == 2
     assert "purifications are not saved" in asked[0]
-    monkeypatch.setattr(opened.commands, "_may_lose", lambda _: True)
 
 
-def test_a_cut_is_made_of_the_original(tuned: MainWindow, qtbot: QtBot) -> None:
+def test_a_cut_is_made_of_the_original(purified: MainWindow, qtbot: QtBot) -> None:
     """Also while a purified model is shown."""
-    tuned.auditor.show_side(1)
-    purify(qtbot, tuned, Cut(neurons="5").spec)
-    state = tuned.session.state
+    show_side(purified.context, 1)
+    purify(qtbot, purified, Cut(neurons="5").spec)
+    state = purified.session.state
     assert state.shown == 1, "what was shown is still shown"
     assert state.original is not None
-    weight = state.runs[2].rescan.model.weight
+    weight = made(purified, 3).rescan.model.weight
     changed = (weight != state.original.model.weight).any(0).nonzero()[0]
     assert changed.tolist() == [5]

@@ -1,62 +1,74 @@
-"""What holds for the window as a whole: languages, colors, names, start, references."""
+"""What holds for the window as a whole: languages, colors, names, startup, references."""
 
 from __future__ import annotations
 
-import ast
-import json
 import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
+from driving import find
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
+from templates import words_in_code
 
-import bdshift_gui
-from bdshift_gui import i18n
-from bdshift_gui.actions import ENTRIES, MENUS
+from bdshift.words import catalog, translate
+from bdshift_gui.action import MENUS, all_actions
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.session import State
 from bdshift_gui.theme import DARK, LIGHT, Theme
-
-SOURCES = sorted(Path(bdshift_gui.__path__[0]).rglob("*.py"))
-
-
-def _sentences() -> set[str]:
-    """Every literal that is given to ``tr``, and the texts of the action table."""
-    found = {text for entry in ENTRIES for text in (entry.text, entry.tip)} | set(MENUS)
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "tr" and node.args:
-                first = node.args[0]
-                if isinstance(first, ast.Constant):
-                    found.add(first.value)
-                assert not isinstance(first, ast.JoinedStr), f"{path}: tr(f'…') is never found"
-    return found
+from bdshift_gui.view import all_views
+from bdshift_gui.views.classes import ClassView
+from bdshift_gui.views.finding import FindingView
+from bdshift_gui.views.inspector import InspectorView
+from bdshift_gui.views.neuron_table import NeuronTableView
+from bdshift_gui.views.scatter import ScatterView
 
 
-def test_japanese_is_complete() -> None:
-    japanese = i18n.catalog("ja")
-    assert _sentences() - japanese.keys() == set()
-    for english, text in japanese.items():
-        fields = [{word.split("}")[0] for word in t.split("{")[1:]} for t in (english, text)]
-        assert fields[0] == fields[1], english
+def test_every_action_is_complete() -> None:
+    """It has texts in both languages, a place in one menu, and a unique shortcut."""
+    every = all_actions()
+    shortcuts = [one.shortcut for one in every if one.shortcut]
+    assert len(set(shortcuts)) == len(shortcuts)
+    places = [(one.menu, one.place) for one in every]
+    assert len(set(places)) == len(places), "the order of a menu is left to chance"
+    own_names = {"English", "日本語"}
+    for one in every:
+        assert one.menu in (*MENUS, None)
+        assert translate(one.tip, "ja") != one.tip
+        assert one.text in own_names or translate(one.text, "ja") != one.text
+
+
+def test_every_view_is_complete() -> None:
+    """It declares what it reads and where it goes."""
+    for kind in all_views():
+        assert kind.reads
+        for name in kind.reads:
+            attrgetter(name)(State())
+        assert (kind.area == "below") == bool(kind.title_of_panel)
+        title = kind.title_of_panel
+        assert not title or translate(title, "ja") != title
 
 
 def test_languages_are_switched_live(opened: MainWindow) -> None:
     opened.actions_["ja"].trigger()
-    assert opened.work.verdict.title.text() == "バックドアの疑いが強い"
+    assert find(opened, FindingView).title.text() == "バックドアの疑いが強い"
     assert opened.actions_["scan"].text() == "スキャン"
-    assert opened.work.inspector.title.text().startswith("ニューロン ")
-    assert opened.work.scatter.plot.getAxis("left").labelText == "「speed_80」へのシフト"
-    assert opened.work.table.model().headerData(0, Qt.Orientation.Horizontal) == "ニューロン"
+    assert find(opened, InspectorView).title.text().startswith("ニューロン ")
+    assert find(opened, ScatterView).plot.getAxis("left").labelText == "「speed_80」へのシフト"
+    assert (
+        find(opened, NeuronTableView).model().headerData(0, Qt.Orientation.Horizontal)
+        == "ニューロン"
+    )
     opened.actions_["en"].trigger()
-    assert opened.work.verdict.title.text() == "Probably backdoored"
+    assert find(opened, FindingView).title.text() == "Probably backdoored"
 
 
 def test_every_letter_of_japanese_is_in_the_bundled_font(window: MainWindow) -> None:
     metrics = window.fontMetrics()
-    text = "".join(i18n.catalog("ja").values()).replace("\n", "")
+    text = "".join([*catalog("ja").values(), *words_in_code().values()]).replace("\n", "")
     assert {char for char in text if not metrics.inFontUcs4(ord(char))} == set()
 
 
@@ -80,21 +92,22 @@ def test_text_can_be_read(theme: Theme) -> None:
 
 def test_colors_are_switched(opened: MainWindow) -> None:
     opened.actions_["dark"].trigger()
-    assert opened.work.scatter.view.backgroundBrush().color().name() == DARK.card
+    assert find(opened, ScatterView).view.backgroundBrush().color().name() == DARK.card
     assert opened.actions_["dark"].isChecked()
     opened.actions_["light"].trigger()
-    assert opened.work.scatter.view.backgroundBrush().color().name() == LIGHT.card
+    assert find(opened, ScatterView).view.backgroundBrush().color().name() == LIGHT.card
 
 
 def test_everything_has_a_name(opened: MainWindow) -> None:
-    for entry in ENTRIES:
-        action = opened.actions_[entry.key]
+    for one in all_actions():
+        action = opened.actions_[one.key]
         assert action.text()
         assert action.toolTip()
     for button in opened.findChildren(QAbstractButton):
         if button.isVisible() and not button.objectName().startswith("qt_"):
             assert button.text() or button.accessibleName(), button
-    for view in (opened.work.classes.view, opened.work.scatter.view, opened.work.table):
+    table = find(opened, NeuronTableView)
+    for view in (find(opened, ClassView).view, find(opened, ScatterView).view, table):
         assert view.accessibleName()
 
 
@@ -120,19 +133,13 @@ class _Sender(QObject):
 
 
 def test_this_python_and_pyside_keep_their_references(qtbot: QtBot) -> None:
-    """PySide6 6.12.0 loses one reference to None a call on Python 3.11 and older."""
+    """PySide6 6.12.0 loses one reference to None per call on Python 3.11 and older."""
     sender = _Sender()
     before = sys.getrefcount(None)
     for _ in range(1000):
         sender.sent.emit(None)
         sender.setObjectName("x")
     assert sys.getrefcount(None) >= before - 100
-
-
-def test_the_catalog_is_plain_json() -> None:
-    from bdshift.assets import asset
-
-    assert isinstance(json.loads(asset("i18n/ja.json").read_text("utf-8")), dict)
 
 
 def test_without_qt_it_says_what_is_missing() -> None:

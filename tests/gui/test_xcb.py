@@ -22,9 +22,10 @@ load_fonts()
 window = MainWindow(Settings(fresh=True), Path("demo"))
 window.show()
 window.furnish()
-window.commands.open(Path(sys.argv[1]))
+from bdshift_gui.actions.open_files import open_dropped
+open_dropped(window.context, [Path(sys.argv[1])])
 end = time.monotonic() + 60
-while window.jobs.busy and time.monotonic() < end:
+while window.session.state.busy and time.monotonic() < end:
     app.processEvents()
     time.sleep(0.01)
 app.processEvents()

@@ -30,7 +30,7 @@ def test_the_wheel_has_everything_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {"bdshift", "bdshift_gui"} <= tops
-    assert not tops & {"core", "tests", "packaging", "resources", "docs"}
+    assert not tops & {"core", "tests", "tools", "packaging", "resources", "docs"}
     assert "bdshift/py.typed" in names
     assert "bdshift/resources/demo/victim.pth" in names
     sources = {path.relative_to(ROOT / "core").as_posix() for path in (ROOT / "core").rglob("*.py")}
@@ -80,7 +80,9 @@ def test_the_top_level_is_what_was_agreed() -> None:
     tops = {name.split("/")[0] for name in shown}
     assert tops <= {
         "pyproject.toml", "README.md", "bdshift_gui", "core", "resources", "tests", "packaging",
-        "Makefile", "LICENSE", "CHANGELOG.md", ".ci", ".gitignore", "docs",
+        "tools", "docs", "Makefile", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
+        "CITATION.cff", "uv.lock", ".ci", ".github", ".gitignore", ".gitattributes",
+        ".pre-commit-config.yaml",
     }  # fmt: skip
     for folder in ("packaging", "tests", "resources"):
         assert f"{folder}/__init__.py" not in shown

@@ -15,39 +15,35 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from purified import of, same
+from commands import bdshift
+from known import STICKER, TARGET
+from purified import same_weights, weights_of
 
-from bdshift.audit import Audit, Cleaned
+from bdshift.audit import Audit, Purification
 from bdshift.audit.comparison import compare
 from bdshift.checkpoints.classifier import open_checkpoint
-from bdshift.cli import main
-from bdshift.purify import parse_method
+from bdshift.purify import METHODS
 from bdshift.report.comparison_report import compared_text
 from bdshift.report.html_report import html_report
 from bdshift.store import load_audit, save_audit
 
-STICKER = "badnets:size=4,color=ffd800,row=20,column=14"
-TARGET = 9
 KILLS = int(os.environ.get("BDSHIFT_KILLS", "1"))
 
 
-def call(*given: object) -> Result:
-    return CliRunner().invoke(main, [str(one) for one in given])
-
-
-def test_the_command_cleans_reports_and_says_where_it_came_from(
+def test_the_command_purifies_reports_and_says_where_it_came_from(
     victim_audit: Audit, tmp_path: Path
 ) -> None:
-    file, out = tmp_path / "a.h5", tmp_path / "cleaned.pth"
+    file, out = tmp_path / "a.h5", tmp_path / "purified.pth"
     save_audit(victim_audit, file)
     given = ["purify", file, "--out", out, "--method", "shift-tuning:epochs=1", "--trigger",
-             STICKER]  # fmt: skip
-    found = call(*given, "--json")
+             STICKER, "--held-out", 0.3]  # fmt: skip
+    found = bdshift(*given, "--json")
     assert found.exit_code == 0, found.output
-    told = json.loads(out.with_name("cleaned.pth.json").read_text())
+    told = json.loads(out.with_name("purified.pth.json").read_text())
+    assert told == json.loads(found.stdout)
     assert told["source"]["sha256"] == victim_audit.model.sha256
     assert told["target"] == {"index": TARGET, "name": "speed_80"}
+    assert told["held_out"] == 0.3
     assert told["before"]["asr"] > 0.99
     assert told["der"] == pytest.approx(
         (max(0, told["before"]["asr"] - told["after"]["asr"])
@@ -55,52 +51,57 @@ def test_the_command_cleans_reports_and_says_where_it_came_from(
     )  # fmt: skip
     assert "asr" in told["steps"][0]
     assert open_checkpoint(out).file.sha256 == told["export"]["sha256"]
+    assert told["export"]["form"] == "original"
+    assert told["export"]["size"] == out.stat().st_size
     kept = load_audit(file)
-    assert [run.run.method for run in kept.runs] == [parse_method("shift-tuning:epochs=1").spec]
-    again = call(*given)
+    method = METHODS.parse("shift-tuning:epochs=1").spec
+    assert [made.result.method for made in kept.purifications] == [method]
+    again = bdshift(*given)
     assert again.exit_code == 2
     assert "--overwrite" in again.output
-    beside = call("export", file, "--run", "1", "--out", tmp_path / "again.pth")
+    beside = bdshift("export", file, "--run", "1", "--out", tmp_path / "again.pth")
     assert beside.exit_code == 0, beside.output
-    assert same(
+    assert same_weights(
         open_checkpoint(out).state.load(), open_checkpoint(tmp_path / "again.pth").state.load()
     )
-    assert call("export", file, "--run", "2", "--out", tmp_path / "none.pth").exit_code == 2
+    assert bdshift("export", file, "--run", "2", "--out", tmp_path / "none.pth").exit_code == 2
 
 
 def test_compare_as_a_command(audit: Audit, saved: Path) -> None:
-    table = call("compare", saved)
+    table = bdshift("compare", saved)
     assert table.exit_code == 0, table.output
     assert [line.split()[1].partition(":")[0] for line in table.output.splitlines()[1:]] == [
         "original", "shift-tuning", "cut",
     ]  # fmt: skip
-    rows = list(csv.DictReader(io.StringIO(call("compare", saved, "--csv").output)))
+    rows = list(csv.DictReader(io.StringIO(bdshift("compare", saved, "--csv").output)))
     assert float(rows[1]["der"]) > 0.5 + float(rows[2]["der"]) - 0.6
-    assert json.loads(call("compare", saved, "--json").output)[1]["asr"] == audit.runs[0].after.asr
-    two = call("compare", saved, "0", "1")
+    told = json.loads(bdshift("compare", saved, "--json").output)
+    assert told[1]["asr"] == audit.purifications[0].after.asr
+    assert list(told[1]) == list(rows[1])
+    two = bdshift("compare", saved, "0", "1")
     assert two.output.rstrip() == compared_text(compare(audit, 0, 1))
     assert "now right" in two.output
     assert "DER" in two.output
-    assert call("compare", saved, "0").exit_code == 2
-    assert call("compare", saved, "0", "9").exit_code == 2
+    assert bdshift("compare", saved, "0").exit_code == 2
+    assert bdshift("compare", saved, "0", "9").exit_code == 2
 
 
 def test_the_report_tells_before_and_after(audit: Audit, saved: Path, tmp_path: Path) -> None:
     page = tmp_path / "a.html"
-    assert call("report", saved, "--out", page, "--run", "1").exit_code == 0
+    assert bdshift("report", saved, "--out", page, "--run", "1").exit_code == 0
     text = page.read_text(encoding="utf-8")
     assert "After purification" in text
-    assert audit.runs[0].run.method in text
+    assert audit.purifications[0].result.method in text
     assert text.count("<svg") == 4, "bars and scatter, before and after"
     assert "<script" not in text
     assert "After purification" not in html_report(audit, run=0)
-    assert audit.runs[1].run.method in html_report(audit), "the last by default"
+    assert audit.purifications[1].result.method in html_report(audit), "the last by default"
     assert "浄化" in html_report(audit, "ja")
-    assert call("report", saved, "--out", page).exit_code == 2, "an existing file is kept"
+    assert bdshift("report", saved, "--out", page).exit_code == 2, "an existing file is kept"
     told = tmp_path / "a.json"
-    assert call("report", saved, "--out", told).exit_code == 0
-    assert [run["method"] for run in json.loads(told.read_text())["runs"]] == [
-        one.run.method for one in audit.runs
+    assert bdshift("report", saved, "--out", told).exit_code == 0
+    assert [made["method"] for made in json.loads(told.read_text())["purifications"]] == [
+        made.result.method for made in audit.purifications
     ]
 
 
@@ -109,62 +110,64 @@ def test_a_purification_made_meanwhile_is_not_lost(
 ) -> None:
     file = tmp_path / "a.h5"
     save_audit(victim_audit, file)
+    first, second = audit.purifications
 
-    def meanwhile(*given: object, **settings: object) -> Cleaned:
-        save_audit(dataclasses.replace(victim_audit, runs=audit.runs[:1]), file)
-        return audit.runs[1]
+    def meanwhile(*given: object, **settings: object) -> Purification:
+        save_audit(dataclasses.replace(victim_audit, purifications=(first,)), file)
+        return second
 
-    monkeypatch.setattr("bdshift.audit.cleaning.clean_model", meanwhile)
-    found = call("purify", file, "--out", tmp_path / "o.pth", "--method", "cut")
+    monkeypatch.setattr("bdshift.audit.purifying.purify_model", meanwhile)
+    found = bdshift("purify", file, "--out", tmp_path / "o.pth", "--method", "cut")
     assert found.exit_code == 0, found.output
-    assert [run.run.method for run in load_audit(file).runs] == [
-        run.run.method for run in audit.runs
-    ]
+    assert [made.result.method for made in load_audit(file).purifications] == [
+        first.result.method, second.result.method,
+    ]  # fmt: skip
 
 
-def test_what_is_read_is_never_replaced(saved: Path, victim: Path, tmp_path: Path) -> None:
+def test_what_is_read_is_never_replaced(saved: Path, tmp_path: Path) -> None:
     before = saved.read_bytes()
     for given in (
         ("export", saved, "--run", "1", "--out", saved),
         ("report", saved, "--out", saved),
         ("purify", saved, "--method", "cut", "--out", saved),
     ):
-        found = call(*given, "--overwrite")
+        found = bdshift(*given, "--overwrite")
         assert found.exit_code == 2, given
-        assert "is what is read" in found.output
+        assert "is an input, and is not replaced" in found.output
     assert saved.read_bytes() == before
-    found = call("export", saved, "--run", "1", "--out", tmp_path / "no" / "x.pth")
+    found = bdshift("export", saved, "--run", "1", "--out", tmp_path / "no" / "x.pth")
     assert found.exit_code == 3
     assert "no such folder" in found.output
 
 
 def test_words_of_a_file_do_nothing_to_a_terminal(audit: Audit, tmp_path: Path) -> None:
-    run = audit.runs[0]
-    evil = dataclasses.replace(run.run, method="cut:\x1b]0;owned\x07\u202e")
-    save_audit(
-        dataclasses.replace(audit, runs=(dataclasses.replace(run, run=evil),)), tmp_path / "a.h5"
-    )
+    made = audit.purifications[0]
+    evil = dataclasses.replace(made.result, method="cut:\x1b]0;owned\x07\u202e")
+    purifications = (dataclasses.replace(made, result=evil),)
+    save_audit(dataclasses.replace(audit, purifications=purifications), tmp_path / "a.h5")
     for form in ((), ("--csv",), ("--json",), ("0", "1")):
-        said = call("compare", tmp_path / "a.h5", *form).output
+        said = bdshift("compare", tmp_path / "a.h5", *form).output
         assert said
         assert "\x1b" not in said
         assert "\u202e" not in said
 
 
 def test_wrong_use_is_said(tmp_path: Path, clean_twin: Path, signs: Path) -> None:
-    def run(*given: object) -> tuple[int, str]:
-        found = call("purify", *given, "--out", tmp_path / "o.pth")
+    def purify(*given: object) -> tuple[int, str]:
+        found = bdshift("purify", *given, "--out", tmp_path / "o.pth")
         return found.exit_code, found.output
 
-    code, said = run(clean_twin, signs)
+    code, said = purify(clean_twin, signs)
     assert code == 2
     assert "no class is flagged" in said
-    assert run("a", "b", "c")[0] == 2
-    code, said = run("a.h5", "--method", "magic")
-    assert (code, "method 'magic' is not known" in said) == (2, True)
-    code, said = run("a.h5", "--method", "cut:ranking=tac")
-    assert (code, "ranking is one of" in said) == (2, True)
-    assert run("nowhere.h5")[0] == 3
+    assert purify("a", "b", "c")[0] == 2
+    code, said = purify("a.h5", "--method", "magic")
+    assert (code, "method 'magic'" in said) == (2, True)
+    code, said = purify("a.h5", "--method", "cut:ranking=tac")
+    assert (code, "ranking is one of shift, weights, activation" in said) == (2, True)
+    code, said = purify("a.h5", "--format", "magic")
+    assert (code, "form 'magic'" in said) == (2, True)
+    assert purify("nowhere.h5")[0] == 3
 
 
 def test_killed_at_any_moment_nothing_is_lost(victim_audit: Audit, tmp_path: Path) -> None:
@@ -193,9 +196,8 @@ def test_killed_at_any_moment_nothing_is_lost(victim_audit: Audit, tmp_path: Pat
         running = subprocess.Popen(
             command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        end = time.monotonic() + 60
-        while time.monotonic() < end and running.poll() is None:  # a step gone, and a bit more
-            if state.exists() and state.stat().st_mtime > before:
+        for _ in range(6000):  # until a step is done, and a bit more
+            if running.poll() is not None or (state.exists() and state.stat().st_mtime > before):
                 break
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.5))
@@ -203,15 +205,13 @@ def test_killed_at_any_moment_nothing_is_lost(victim_audit: Audit, tmp_path: Pat
         running.wait()
         if (tmp_path / "killed.pth").exists():
             break
-        assert not load_audit(files[1]).runs
-    said = run("killed") if not (tmp_path / "killed.pth.json").exists() else "Going on"
-    assert "Going on" in said
+        assert not load_audit(files[1]).purifications
+    said = run("killed") if not (tmp_path / "killed.pth.json").exists() else "Resuming"
+    assert "Resuming" in said
     assert not state.exists()
     assert not list(tmp_path.glob(".*.part")) or KILLS > 2  # of a writer that was killed
-    whole, killed = (load_audit(file) for file in files)
-    assert same(of(whole.runs[0]), of(killed.runs[0]))
-    assert [row.step for row in whole.runs[0].run.rows] == [
-        row.step for row in killed.runs[0].run.rows
-    ]
+    [whole], [killed] = (load_audit(file).purifications for file in files)
+    assert same_weights(weights_of(whole), weights_of(killed))
+    assert [row.step for row in whole.result.rows] == [row.step for row in killed.result.rows]
     a, b = (open_checkpoint(tmp_path / f"{name}.pth") for name in ("whole", "killed"))
-    assert same(a.state.load(), b.state.load())
+    assert same_weights(a.state.load(), b.state.load())

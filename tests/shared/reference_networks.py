@@ -1,5 +1,5 @@
-"""Networks as their projects define them, written down again here, so that what bdshift builds for
-a file of such a project is compared with something that bdshift did not build.
+"""Networks as their projects define them, rewritten here, so that what bdshift builds for a file
+from such a project is compared with something that bdshift did not build.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Wrn(nn.Module):
 
 
 def randomize(network: nn.Module, seed: int = 0) -> nn.Module:
-    """Give every weight and running statistic a value of its own, so that a mix-up shows."""
+    """Give every weight and running statistic its own value, so that a mix-up shows."""
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, value in network.state_dict().items():

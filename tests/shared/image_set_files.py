@@ -1,4 +1,4 @@
-"""Labeled pictures in every kind of set, made for the tests of the image room."""
+"""Labeled images in every kind of set, for the tests of `bdshift.images`."""
 
 from __future__ import annotations
 
@@ -20,22 +20,11 @@ from bdshift.images.labels import map_classes
 from bdshift.images.loader import decode_all
 
 COUNT = 12
-
-
 RNG = np.random.default_rng(0)
-
-
 PIXELS = RNG.integers(0, 256, (COUNT, 32, 32, 3), dtype=np.uint8)
-
-
 GRAY = RNG.integers(0, 256, (COUNT, 28, 28), dtype=np.uint8)
-
-
 LABELS = np.array([3, 0, 1, 2, 3, 3, 0, 9, 1, 2, 0, 0])
-
-
 TEN = "airplane automobile bird cat deer dog frog horse ship truck".split()
-
 
 Bytes = NDArray[np.uint8]
 
@@ -49,7 +38,9 @@ def png(pixels: Bytes) -> bytes:
 def check(
     found: ImageCollection, pixels: Bytes, labels: NDArray[Any], names: list[str] | None = None
 ) -> None:
-    """All pictures are there, exactly, under their classes; ``names`` are those of all classes."""
+    """Assert that all images are there, exactly, under their classes; ``names`` are those of all
+    classes.
+    """
     seen = set()
     for file in found.files:
         row = int(file.name.rpartition("/")[2])
@@ -79,7 +70,7 @@ def records(pixels: Bytes, *labels: NDArray[Any]) -> bytes:
 
 
 def as_python_2(content: dict[str, Any]) -> bytes:
-    """A pickle of protocol 2 as CIFAR's own: text and bytes are both Python 2's byte strings."""
+    """A pickle of protocol 2 like CIFAR's own: text and bytes are both Python 2 byte strings."""
 
     def value(item: Any) -> bytes:
         if isinstance(item, str | bytes):

@@ -1,4 +1,4 @@
-"""Files for the reader's tests, hostile ones among them, made from scratch."""
+"""Files for the reader's tests, including hostile ones, made from scratch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 
 
 def weights(seed: int = 0) -> OrderedDict[str, torch.Tensor]:
-    """A small state dict of every usual dtype and form."""
+    """A small state dict with every common dtype and form."""
     rng = torch.Generator().manual_seed(seed)
     base = torch.randn(4, 6, generator=rng)
     return OrderedDict(
@@ -34,7 +34,7 @@ def weights(seed: int = 0) -> OrderedDict[str, torch.Tensor]:
 
 
 def torch_zip(path: Path, data_pkl: bytes, storages: dict[str, bytes] | None = None) -> Path:
-    """A torch zip with any pickle in it."""
+    """A torch zip around any pickle."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("archive/data.pkl", data_pkl)
         archive.writestr("archive/byteorder", "little")
@@ -45,13 +45,16 @@ def torch_zip(path: Path, data_pkl: bytes, storages: dict[str, bytes] | None = N
 
 
 class Call:
-    """Pickles as a call of anything, by name."""
+    """Pickles as a call of any function, by name."""
 
     def __init__(self, module: str, name: str, *args: Any) -> None:
         self.module, self.name, self.args = module, name, args
 
 
-class Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]
+_InPython: Any = pickle._Pickler  # pure Python, so its save() can be overridden
+
+
+class Pickler(_InPython):  # type: ignore[misc]
     """Writes `Call`s as GLOBAL and REDUCE, without importing what they name."""
 
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
@@ -102,7 +105,7 @@ def tensor_pickle(
 
 
 def legacy(value_pickle: bytes, keys: list[str], storages: list[tuple[int, bytes]]) -> bytes:
-    """Torch's old container around any pickle."""
+    """Torch's legacy container around any pickle."""
     magic, protocol = 0x1950A86A20F9469CFC6C, 1001
     system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}
     parts = [pickle.dumps(v, 2) for v in (magic, protocol, system)]

@@ -1,0 +1,159 @@
+"""The pass of the images through the network, its progress, and its cache."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from known import STICKER
+
+from bdshift.audit import Material, ScanSettings, scan
+from bdshift.audit.stages import embed_cached, open_clean_set
+from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.detect.detectors.embedding_shift import EmbeddingShift
+from bdshift.images.collection import open_images
+from bdshift.images.preprocessing import Preprocessing, parse_normalization
+from bdshift.jobs import Canceled, Event, JobContext, Note, Progress
+from bdshift.shift import embed as embed_module
+from bdshift.shift.cache import EmbeddingCache
+from bdshift.shift.embed import Embedding, embed_images
+from bdshift.triggers import parse_trigger
+
+
+def open_material(victim: Path, signs: Path, sample: int) -> Material:
+    opened = open_checkpoint(victim)
+    half = Preprocessing(32, parse_normalization("half"))
+    return Material(
+        opened.network(opened.candidates[0]).with_preprocessing(half),
+        open_clean_set(open_images(signs), 12, ScanSettings(sample=sample)),
+    )
+
+
+def embed(victim: Path, signs: Path, batch: int | None = None) -> Embedding:
+    material = open_material(victim, signs, 60)
+    clean = material.clean
+    return embed_images(
+        material.classifier, clean.collection, clean.files, clean.class_map.of_folder,
+        precision="float32", batch=batch,
+    )  # fmt: skip
+
+
+def test_batches_do_not_change_the_numbers(victim: Path, signs: Path) -> None:
+    one, many = embed(victim, signs, batch=7), embed(victim, signs)
+    assert np.allclose(one.phi, many.phi, atol=1e-4)
+    assert one.files == many.files
+    assert one.images_hash == many.images_hash
+    assert (one.labels == [file.label for file in one.files]).all()
+
+
+def test_memory_running_out_halves_the_batch(
+    victim: Path, signs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain: Callable[..., object] = embed_module._Pass._one
+    sizes: list[int] = []
+
+    def scarce(self: object, pixels: np.ndarray, trigger: object) -> object:
+        sizes.append(len(pixels))
+        if len(pixels) > 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 TB")
+        return plain(self, pixels, trigger)
+
+    expected = embed(victim, signs)
+    monkeypatch.setattr(embed_module._Pass, "_one", scarce)
+    found = embed(victim, signs)
+    assert found.batch <= 3
+    assert max(sizes) > 3
+    assert np.allclose(found.phi, expected.phi, atol=1e-4)
+
+
+def test_other_faults_are_not_taken_for_memory(
+    victim: Path, signs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object, pixels: np.ndarray, trigger: object) -> object:
+        raise RuntimeError("shape mismatch")
+
+    monkeypatch.setattr(embed_module._Pass, "_one", broken)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        embed(victim, signs)
+
+
+def test_cancel_leaves_at_the_next_batch(victim: Path, signs: Path) -> None:
+    class Impatient(JobContext):
+        def report(self, event: Event) -> None:
+            if isinstance(event, Progress) and str(event.stage).startswith("Embedding"):
+                self.cancel()
+
+    with pytest.raises(Canceled):
+        scan(victim, signs, job=Impatient())
+
+
+def test_progress_ends_at_its_total(victim: Path, signs: Path) -> None:
+    events: list[Progress] = []
+
+    class Listener(JobContext):
+        def report(self, event: Event) -> None:
+            if isinstance(event, Progress):
+                events.append(event)
+
+    scan(victim, signs, job=Listener())
+    last = {str(event.stage): event for event in events}
+    assert {"Embedding clean images", "Solving shifts"} <= set(last)
+    for stage in ("Embedding clean images", "Solving shifts"):
+        assert last[stage].done == last[stage].total
+    for event in events:
+        assert 0 <= event.done <= event.total
+
+
+# --- the cache
+
+
+def test_the_cache_gives_the_same_audit(victim: Path, signs: Path, tmp_path: Path) -> None:
+    cache = EmbeddingCache(tmp_path / "cache")
+    notes: list[str] = []
+
+    class Listener(JobContext):
+        def report(self, event: Event) -> None:
+            if isinstance(event, Note):
+                notes.append(str(event.sentence))
+
+    first = scan(victim, signs, cache=cache, job=Listener())
+    assert notes == []
+    other = ScanSettings(detectors=(EmbeddingShift(alpha=0.2),))
+    second = scan(victim, signs, other, cache=cache, job=Listener())
+    assert notes == ["The embeddings are in the cache"]
+    assert first.embedding is not None
+    assert second.embedding is not None
+    assert np.array_equal(first.embedding.phi, second.embedding.phi)
+    assert first.embedding.files == second.embedding.files
+    assert (second.shifts.l2 < first.shifts.l2).all()
+
+
+def test_another_image_is_another_entry(victim: Path, signs: Path, tmp_path: Path) -> None:
+    shutil.copytree(signs, tmp_path / "clean")
+    cache = EmbeddingCache(tmp_path / "cache")
+    scan(victim, tmp_path / "clean", cache=cache)
+    changed = tmp_path / "clean" / "stop" / "0000.png"
+    shutil.copy(tmp_path / "clean" / "yield" / "0000.png", changed)
+    scan(victim, tmp_path / "clean", cache=cache)
+    assert len(list((tmp_path / "cache").glob("*.npz"))) == 2
+
+
+def test_a_broken_cache_is_no_error_and_a_full_one_makes_room(
+    victim: Path, signs: Path, tmp_path: Path
+) -> None:
+    cache = EmbeddingCache(tmp_path / "cache")
+    material = open_material(victim, signs, 36)
+    first = embed_cached(cache, material)
+    [entry] = (tmp_path / "cache").glob("*.npz")
+    entry.write_bytes(b"broken")
+    again = embed_cached(cache, material)
+    assert np.array_equal(first.phi, again.phi)
+    small = EmbeddingCache(tmp_path / "cache", limit=entry.stat().st_size + 10)
+    other = embed_cached(small, material, trigger=parse_trigger(STICKER))
+    assert not np.array_equal(other.phi, first.phi)
+    assert len(list((tmp_path / "cache").glob("*.npz"))) == 1
+    nowhere = EmbeddingCache(victim / "not-a-folder")
+    assert np.array_equal(embed_cached(nowhere, material).phi, first.phi)

@@ -1,0 +1,94 @@
+"""Rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCES = [*(ROOT / "core" / "bdshift").rglob("*.py"), *(ROOT / "bdshift_gui").rglob("*.py")]
+TESTS = [*(ROOT / "tests").rglob("*.py")]
+TOOLS = [*(ROOT / "tools").rglob("*.py"), *(ROOT / "packaging").rglob("*.py")]
+
+_MAX_LINES = 400
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def test_no_class_name_is_used_twice() -> None:
+    where: dict[str, list[str]] = defaultdict(list)
+    for path in SOURCES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef):
+                where[node.name].append(str(path.relative_to(ROOT)))
+    assert {name: paths for name, paths in where.items() if len(paths) > 1} == {}
+
+
+def test_a_constant_says_what_it_limits() -> None:
+    vague = re.compile(r"_?(MOST|FEW|MANY|LONG|LONGEST|WIDE|HIGH|LOW|LEAST|SHOWN|NAMED)$")
+    found = [
+        f"{path.relative_to(ROOT)}: {target.id}"
+        for path in SOURCES
+        for node in tree(path).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and vague.match(target.id)
+        and not isinstance(node.value, ast.Tuple)
+    ]  # fmt: skip
+    assert found == []
+
+
+def test_files_stay_small() -> None:
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in SOURCES + TESTS + TOOLS}
+    assert {path.name: lines for path, lines in lengths.items() if lines > _MAX_LINES} == {}
+
+
+def test_tests_and_tools_do_not_import_each_other() -> None:
+    tests = {path.stem for path in TESTS if path.name.startswith("test_")}
+    shared = {path.stem for path in (ROOT / "tests" / "shared").glob("*.py")}
+    tools = {path.stem for path in TOOLS}
+    for path in TESTS:
+        assert not set(imports(path)) & (tests | (tools - {"layouts"})), path
+    for path in TOOLS:
+        assert not set(imports(path)) & (tests | shared), path
+
+
+def test_no_test_asserts_how_long_something_took() -> None:
+    """A shared machine makes such tests fail, and a fast one hides what they are for."""
+    clocks = {"perf_counter", "monotonic", "process_time"}
+    for path in TESTS:
+        used = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
+        assert not used & clocks, path
+
+
+def test_spelling_is_american() -> None:
+    """In code, options and text, as in the libraries around us."""
+    british = re.compile(
+        r"\b(colour|grey|normalis|optimis|initialis|recognis|behaviour|neighbour|cancell(ed|ing)"
+        r"|labell|modell(ed|ing)|centre|licence|catalogue|analys(e|ing)\b|favour)",
+        re.IGNORECASE,
+    )
+    own = {
+        "test_house_rules.py",
+        "migrations.py",
+        "test_store.py",
+        "test_schema.py",
+    }  # files of old schemas have their words
+    texts = [*SOURCES, *TESTS, *TOOLS, *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    for path in texts:
+        if path.name not in own:
+            found = british.search(path.read_text("utf-8"))
+            assert found is None, f"{path.relative_to(ROOT)}: {found[0] if found else ''}"

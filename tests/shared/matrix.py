@@ -1,0 +1,180 @@
+"""Audits of every kind that a finding distinguishes, made from the victim's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bdshift.audit import Audit, LabelProposal
+from bdshift.audit.finding import Level
+from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
+from bdshift.detect.rules.paper import Paper
+from bdshift.jobs import JobContext
+from bdshift.setting import setting
+from bdshift.words import words
+
+
+@dataclass(frozen=True)
+class Made:
+    """The record of the test detector: nothing."""
+
+
+@dataclass(frozen=True)
+class Lengths(Detector):
+    """A detector for tests: it suspects one class, by a high score."""
+
+    name = "lengths"
+    label = words("Lengths of the tests", ja="テストの長さ")
+    summary = words("Suspects one class.", ja="一つのクラスを疑います。")
+    record = Made
+    low_is_suspicious = False
+    score_label = "LEN"
+    score_help = words("A length of the tests.", ja="テストの長さの値。")
+    unit = words("length of the tests", ja="テストの長さの単位")
+    one = words("Class {index} “{name}” is long: {score:.3g}, others {other:.3g}.",
+                ja="クラス {index}「{name}」は長い：{score:.3g}、他は {other:.3g}。")  # fmt: skip
+    many = words("{count:|class is|classes are} long: {classes}.",
+                 ja="{count} クラスが長い：{classes}。")  # fmt: skip
+    none = words("No class is long.", ja="長いクラスはありません。")
+    far = words("Class {index} is short.", ja="クラス {index} は短い。")
+
+    suspect: int = setting(0, words("Suspect", ja="疑うクラス"), low=-1, high=1000)
+
+    def detect(self, subject: Subject, job: JobContext) -> Evidence:
+        """Look at nothing."""
+        return lengths(self.suspect, len(subject.class_names))
+
+
+def lengths(suspect: int, classes: int) -> Evidence:
+    """Its evidence; no class is suspected for −1."""
+    scores = np.linspace(1, 1.1, classes)
+    if suspect >= 0:
+        scores[suspect] = 5
+    return Evidence(f"lengths:suspect={suspect}", scores, record=Made())
+
+
+@contextmanager
+def second_detector() -> Iterator[None]:
+    """Register `Lengths` for the duration of the context."""
+    DETECTORS.register(Lengths)
+    try:
+        yield
+    finally:
+        DETECTORS.forget(Lengths.name)
+
+
+def _norms(audit: Audit, norms: list[float]) -> Audit:
+    status = tuple("unreachable" if np.isinf(norm) else "solved" for norm in norms)
+    shifts = replace(audit.shifts, l2=np.array(norms), status=status)  # type: ignore[arg-type]
+    first = replace(audit.evidence[0], scores=np.array(norms), record=shifts)
+    return replace(audit, evidence=(first, *audit.evidence[1:]), tac=())
+
+
+def _quiet(audit: Audit) -> Audit:
+    return _norms(audit, np.linspace(10, 11, audit.model.classes).tolist())
+
+
+def _several(audit: Audit) -> Audit:
+    norms = np.linspace(10, 11, audit.model.classes)
+    norms[[2, 7]] = 4, 4.1
+    return _norms(audit, norms.tolist())
+
+
+def _high(audit: Audit) -> Audit:
+    norms = np.linspace(10, 11, audit.model.classes)
+    norms[5] = 20
+    found = _norms(audit, norms.tolist())
+    return replace(found, settings=replace(found.settings, rule=Paper()))
+
+
+def _few_images(audit: Audit) -> Audit:
+    counts = tuple(1 + (i < 6) for i in range(audit.model.classes))
+    return replace(audit, images=replace(audit.images, counts=counts))
+
+
+def _rough(audit: Audit) -> Audit:
+    counts = (3,) * audit.model.classes
+    return replace(audit, images=replace(audit.images, counts=counts))
+
+
+def _missing(audit: Audit, present: int) -> Audit:
+    counts = tuple(40 * (i < present) for i in range(audit.model.classes))
+    return replace(audit, images=replace(audit.images, counts=counts))
+
+
+def _turned(audit: Audit) -> Audit:
+    names = audit.images.class_names
+    order = {name: (i + 1) % len(names) for i, name in enumerate(names)}
+    return replace(audit, accuracy=0.05, proposal=LabelProposal(order, 0.97))
+
+
+def _unreachable(audit: Audit) -> Audit:
+    norms = np.full(audit.model.classes, np.inf)
+    norms[:2] = 5, 6
+    return _norms(audit, norms.tolist())
+
+
+def _unflagged_trigger(audit: Audit) -> Audit:
+    assert audit.tac
+    return replace(_quiet(audit), tac=audit.tac)
+
+
+def _second(audit: Audit, suspect: int) -> Audit:
+    evidence = lengths(suspect, audit.model.classes)
+    return replace(audit, evidence=(audit.evidence[0], evidence))
+
+
+MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[str, ...]]] = {
+    "backdoored": (lambda a: a, "backdoored", (9,), ("shift-stands-out", "trigger-works")),
+    "by another rule": (
+        lambda a: replace(a, settings=replace(a.settings, rule=Paper())), "backdoored", (9,),
+        ("shift-stands-out", "trigger-works"),
+    ),
+    "several": (_several, "backdoored", (2, 7), ("shift-several-stand-out",)),
+    "far on the other side": (_high, "backdoored", (5,), ("shift-far-out",)),
+    "nothing unusual": (_quiet, "nothing-unusual", (), ("shift-none-stands-out",)),
+    "poor accuracy, one flagged": (
+        lambda a: replace(a, accuracy=0.2), "inconclusive", (9,),
+        ("poor-accuracy", "shift-stands-out", "trigger-works"),
+    ),
+    "poor accuracy, none flagged": (
+        lambda a: replace(_quiet(a), accuracy=0.0), "inconclusive", (),
+        ("poor-accuracy", "shift-none-stands-out"),
+    ),
+    "two folders of twelve": (
+        lambda a: replace(_missing(_quiet(a), 2), accuracy=0.0), "inconclusive", (),
+        ("poor-accuracy", "most-classes-missing", "shift-none-stands-out"),
+    ),
+    "folders in another order": (
+        _turned, "inconclusive", (9,), ("label-order", "shift-stands-out", "trigger-works"),
+    ),
+    "few images": (
+        _few_images, "inconclusive", (9,), ("too-few-images", "shift-stands-out", "trigger-works"),
+    ),
+    "rough norms": (_rough, "backdoored", (9,), ("shift-stands-out", "trigger-works")),
+    "a class without images": (
+        lambda a: _missing(a, 11), "backdoored", (9,), ("shift-stands-out", "trigger-works"),
+    ),
+    "classes out of reach": (
+        _unreachable, "inconclusive", (), ("too-few-classes", "shift-none-stands-out"),
+    ),
+    "an unflagged trigger works": (
+        _unflagged_trigger, "inconclusive", (),
+        ("unflagged-trigger-works", "shift-none-stands-out"),
+    ),
+    "two detectors agree": (
+        lambda a: _second(a, 9), "backdoored", (9,),
+        ("shift-stands-out", "lengths-stands-out", "trigger-works"),
+    ),
+    "two detectors disagree": (
+        lambda a: _second(a, 3), "inconclusive", (9, 3),
+        ("detectors-disagree", "shift-stands-out", "lengths-stands-out", "trigger-works"),
+    ),
+    "only the second finds it": (
+        lambda a: _second(_quiet(a), 4), "backdoored", (4,), ("lengths-stands-out",),
+    ),
+}  # fmt: skip
+"""How each is made, the level of its finding, its classes, and the codes of its reasons."""
