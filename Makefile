@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock bench screenshots victims clean
+.PHONY: demo test lint lock settings bench screenshots victims clean
 
 # In the window where there is a screen, else in words.
 demo: .venv/ready
@@ -32,11 +32,15 @@ lock: .venv/ready
 	$(BIN)/uv pip compile pyproject.toml --extra gui --extra export --extra zoo --extra parquet --extra dev --universal --generate-hashes \
 	    --python-version 3.11 --no-header --upgrade --quiet --output-file packaging/lock.txt
 
+# Everything that can be chosen by name. A test compares the page with the code.
+settings: .venv/ready
+	$(BIN)/bdshift settings --markdown > docs/settings.md
+
 bench: .venv/ready
 	$(BIN)/bdshift bench --large --out docs/benchmark.md
 
 screenshots: .venv/ready
-	$(BIN)/python packaging/screenshots.py docs/screenshots bdshift-demo
+	$(BIN)/python tools/screenshots.py docs/screenshots bdshift-demo
 
 # The demo's two models, trained from a seed; some ten minutes on two cores. Resumable.
 STICKER := badnets:size=4,color=ffd800,row=20,column=14

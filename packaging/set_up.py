@@ -1,7 +1,7 @@
-"""Make ``.venv`` from the lock, on a machine that has Python 3.11 to 3.13 and nothing else.
+"""Create ``.venv`` from the lock file, on a machine that has Python 3.11 to 3.13 and nothing else.
 
-Standard library only. uv does the installing, because it is some five times faster than pip and
-checks every file against the lock's hashes; pip brings it into the environment.
+Standard library only. uv does the installing, because it is about five times faster than pip and
+checks every file against the lock file's hashes; pip installs uv into the environment.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 UV = "uv>=0.5,<1"
 
-# What the Qt wheels need of a Debian-like system to open a window on X11, and to test on one.
+# What the Qt wheels need from a Debian-like system to open a window on X11, and to be tested there.
 QT_LIBRARIES = (
     "libegl1 libgl1 libdbus-1-3 libfontconfig1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 "
     "libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 xvfb xauth"
@@ -32,7 +32,7 @@ def run(*command: str | Path) -> None:
 
 
 def apt_install(packages: list[str]) -> bool:
-    """Install as root; print the command for everybody else. True if they are there now."""
+    """Install packages if we are root, else print the command. True if they are installed now."""
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     if not shutil.which("apt-get") or os.geteuid() != 0:
         say(f"To install what is missing: sudo {' '.join(command)}")
@@ -51,7 +51,7 @@ def apt_install(packages: list[str]) -> bool:
 
 
 def make_venv() -> None:
-    """``python -m venv``; Debian keeps a part of it in a package of its own."""
+    """``python -m venv``; Debian ships part of it in a separate package."""
     if (VENV / "bin" / "pip").exists():
         return
     shutil.rmtree(VENV, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How long the window takes to be there, against an empty PySide6 window: medians of 7 starts."""
+"""Startup time of the window, compared with an empty PySide6 window: medians of 7 starts."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Write docs/layouts.md: what is read and recognized, and whether it classifies as its source.
+"""Write docs/layouts.md: what is read and recognized, and whether it classifies like its source.
 
-    python packaging/layouts.py docs/layouts.md
+    python tools/layouts.py docs/layouts.md
 
-The files are those of the tests (``tests/core/layout_files.py``, ``small_networks.py``), the images
-480 drawn signs. Some five minutes on two cores.
+The files are those of `bdshift.lab.samples`, the images 480 drawn signs. Takes about five minutes
+on two cores.
 """
 
 from __future__ import annotations
@@ -17,40 +17,45 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "core"))
-
 import torch
-from layout_files import LAYOUTS
 from PIL import Image
-from small_networks import NETWORKS, to_gray, trained
 
 from bdshift.assets import asset
-from bdshift.audit import ScanSettings, reopen, scan
+from bdshift.audit import ScanSettings, scan, scan_opened
 from bdshift.checkpoints.classifier import open_checkpoint
-from bdshift.checkpoints.describe import describe
+from bdshift.checkpoints.describe import Description, describe
+from bdshift.checkpoints.reader import read_checkpoint
 from bdshift.images.collection import open_images
 from bdshift.images.loader import decode_all
 from bdshift.images.signs import write_signs
+from bdshift.lab.samples.layouts import LAYOUTS
+from bdshift.lab.samples.small_networks import NETWORKS, to_gray, trained
 
 EVERY = ScanSettings(sample=None)
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    return f"{value:.1%}"
+
+
+def _described(path: Path) -> Description:
+    file = read_checkpoint(path)
+    opened = open_checkpoint(path)
+    return describe(file, None, opened)
 
 
 def _layouts(folder: Path, signs: Path) -> Iterator[str]:
-    source = scan(asset("demo/victim.pth"), signs, EVERY)
-    network = reopen(source)[0].network
+    opened = open_checkpoint(asset("demo/victim.pth"))
+    source, material = scan_opened(opened, open_images(signs), EVERY)
+    network = material.classifier.network
     yield "| layout | read as | recognized as | source | bdshift |"
     yield "|---|---|---|---:|---:|"
     for name, write in LAYOUTS.items():
         path = folder / "model"
         write(network, path)
         audit = scan(path, signs, EVERY)
-        told, _ = describe(path)
         yield (
-            f"| {name} | {told['format']} | {audit.model.architecture} | "
+            f"| {name} | {audit.model.container} | {audit.model.architecture} | "
             f"{_share(source.accuracy)} | {_share(audit.accuracy)} |"
         )
 
@@ -70,7 +75,7 @@ def _plain(folder: Path, signs: Path, gray: Path) -> Iterator[str]:
             began = time.perf_counter()
             audit = scan(folder / "model", images, EVERY)
             seconds = time.perf_counter() - began
-            p = audit.preprocessing.preprocessing
+            p = audit.preprocessing
             details = audit.model.architecture.rpartition(": ")[2]
             yield (
                 f"| {name} | {saved} | {details}; {p.normalization.name}, {p.order} | "
@@ -89,7 +94,7 @@ def _times(folder: Path, signs: Path) -> Iterator[str]:
         torch.save(value, path)
         size = path.stat().st_size / 1e6
         began = time.perf_counter()
-        describe(path)
+        _described(path)
         seconds = time.perf_counter() - began
         yield f"| ConvNeXt-T, {name} of {size:.0f} MB, to its card | {seconds:.2f} |"
     began = time.perf_counter()
@@ -127,7 +132,7 @@ def _search(opened: Any, signs: Path) -> Iterator[str]:
     began = time.perf_counter()
     settled = settle(opened, pixels, batches[32].labels, sizes=[32])
     seconds = time.perf_counter() - began
-    count = 2 * (len(more) + len(NORMALIZATIONS) + 2)  # and those of these images; RGB and BGR
+    count = 2 * (len(more) + len(NORMALIZATIONS) + 2)  # + 2 from these images; RGB and BGR
     chosen = settled.ranking[0].preprocessing
     yield (
         f"| the search alone, {count} preprocessings and three stems, decoded images; chosen: "
@@ -148,7 +153,7 @@ def main(out: str) -> None:
         lines = [
             "# What is read, and how exactly",
             "",
-            "Made by `python packaging/layouts.py docs/layouts.md` with "
+            "Made by `python tools/layouts.py docs/layouts.md` with "
             f"Python {platform.python_version()}, torch {version('torch')}, torchvision "
             f"{version('torchvision')}, on two CPU cores. The images are 480 drawn signs (seed 3); "
             "*source* is the accuracy of the network that wrote the file, under its own "
@@ -162,8 +167,8 @@ def main(out: str) -> None:
             "",
             "## Plain networks, put together from their weights",
             "",
-            "Trained on 1800 drawn signs (`tests/core/small_networks.py`, seed 0). Normalizations "
-            "and activations that 480 images do not tell apart are taken as they come.",
+            "Trained on 1800 drawn signs (`bdshift.lab.samples.small_networks`, seed 0). Where 480 "
+            "images do not tell normalizations or activations apart, one of them is used.",
             "",
             *_plain(folder, signs, gray),
             "",

@@ -1,4 +1,5 @@
-"""How long the window takes to answer the mouse: medians, on an audit widened by drawn numbers.
+"""How long the window takes to respond to the mouse: medians, on an audit widened with random
+numbers.
 
 Usage: window_speed.py AUDIT.h5   (`bdshift demo` writes one)
 """
@@ -29,10 +30,12 @@ from bdshift.store import load_audit
 from bdshift_gui.app import load_fonts
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
+from bdshift_gui.tasks.showing import set_alpha, show_audit
+from bdshift_gui.views.scatter import ScatterView
 
 
 def median_ms(act: Callable[[], object], times: int = 15) -> float:
-    """Of ``act`` and of the painting that it asks for."""
+    """The median time of ``act`` and of the repaints that it causes."""
     found = []
     for _ in range(times):
         began = time.perf_counter()
@@ -43,7 +46,7 @@ def median_ms(act: Callable[[], object], times: int = 15) -> float:
 
 
 def wide(audit: Audit, dim: int) -> Audit:
-    """The audit with ``dim`` neurons: head, shifts and TAC drawn, without embeddings."""
+    """The audit with ``dim`` neurons: head, shifts and TAC are random, without embeddings."""
     rng = np.random.default_rng(0)
     classes = audit.model.classes
     shift = rng.normal(0, 1, (classes, dim))
@@ -51,21 +54,23 @@ def wide(audit: Audit, dim: int) -> Audit:
     tac = replace(
         audit.tac[0], change=rng.exponential(1, dim), signed=rng.normal(0, 1, dim), triggered=None
     )
+    evidence = replace(audit.evidence[0], record=replace(audit.shifts, shift=shift))
     return replace(
-        audit, embedding=None, tac=(tac,), shifts=replace(audit.shifts, shift=shift),
+        audit, embedding=None, tac=(tac,), evidence=(evidence,),
         model=replace(audit.model, weight=weight),
     )  # fmt: skip
 
 
 def _click(window: MainWindow, picks: Iterator[int]) -> None:
-    window.selection.select_neurons([next(picks)])
+    window.context.selection.select_neurons([next(picks)])
 
 
 def plots(window: MainWindow, audit: Audit) -> None:
     assert window.work is not None
-    scatter = window.work.scatter
+    scatter = window.work[ScatterView.key]
+    assert isinstance(scatter, ScatterView)
     for dim in (512, 2048, 50_000):
-        window.auditor.show_audit(wide(audit, dim))
+        show_audit(window.context, wide(audit, dim))
         QApplication.processEvents()
         box = scatter.plot.vb.sceneBoundingRect()
         rng = np.random.default_rng(1)
@@ -88,14 +93,14 @@ def plots(window: MainWindow, audit: Audit) -> None:
 
 
 def answers(window: MainWindow, audit: Audit) -> None:
-    window.auditor.show_audit(audit)
+    show_audit(window.context, audit)
     embedding = audit.embedding
     assert embedding is not None
     dim = audit.model.embedding_dim
     rng = np.random.default_rng(2)
 
     def pick() -> None:
-        window.selection.select_neurons(rng.choice(dim, 13, replace=False).tolist())
+        window.context.selection.select_neurons(rng.choice(dim, 13, replace=False).tolist())
 
     def what_if() -> None:
         neurons = rng.choice(dim, 13, replace=False).tolist()
@@ -107,7 +112,7 @@ def answers(window: MainWindow, audit: Audit) -> None:
     print(
         f"{audit.model.classes} classes, {len(embedding.labels)} images, {dim} neurons: "
         f"what-if {quiet:.0f} ms, with all redrawn {median_ms(pick):.0f} ms, "
-        f"another alpha {median_ms(lambda: window.auditor.set_alpha(float(next(alphas)))):.0f} ms"
+        f"another alpha {median_ms(lambda: set_alpha(window.context, float(next(alphas)))):.0f} ms"
     )
 
 
@@ -122,7 +127,7 @@ def main(path: Path) -> None:
     audit = load_audit(path)
     answers(window, audit)
     plots(window, audit)
-    window.setWindowModified(False)  # nobody is there to be asked
+    window.session.update(kept=window.session.state.original)  # do not ask to save
     window.close()
 
 

@@ -1,8 +1,8 @@
-"""How fast the lab trains, beside a plain PyTorch loop: python packaging/training_speed.py [EPOCHS]
+"""How fast the lab trains next to a plain PyTorch loop: python tools/training_speed.py [EPOCHS]
 
 Both train the same ResNet-18 of width 16 on the same drawn signs, from the same seed, with the same
-augmentation, schedule and batch. The plain loop is what tutorials have: a Dataset of pictures, a
-DataLoader with two workers, torchvision's transforms, float32, SGD as it comes.
+augmentation, schedule and batch size. The plain loop is what tutorials use: a Dataset of images, a
+DataLoader with two workers, torchvision's transforms, float32, torch's own SGD.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bdshift.lab.train import predict, train_victim
 
 
 class Pictures(Dataset[tuple[torch.Tensor, int]]):
-    """As torchvision's CIFAR10 has them: arrays, made into pictures one by one."""
+    """Like torchvision's CIFAR10: arrays, converted to PIL images one by one."""
 
     def __init__(self, lab: LabData, reach: int) -> None:
         self.pixels = np.ascontiguousarray(lab.train_pixels.transpose(0, 2, 3, 1))
@@ -49,14 +49,14 @@ class Pictures(Dataset[tuple[torch.Tensor, int]]):
 
 
 def plain(recipe: Recipe, lab: LabData) -> tuple[float, float]:
-    """Accuracy, and seconds of training."""
+    """Train in the plain loop; returns the accuracy, and the seconds of training."""
     torch.manual_seed(recipe.seed)
     network = resnet18(recipe.width, len(lab.class_names))
     optimizer = torch.optim.SGD(
         network.parameters(), recipe.peak_rate, 0.9, weight_decay=recipe.weight_decay, nesterov=True
     )
     loader = DataLoader(
-        Pictures(lab, recipe.shift), recipe.batch, shuffle=True, num_workers=2, drop_last=True
+        Pictures(lab, recipe.translate), recipe.batch, shuffle=True, num_workers=2, drop_last=True
     )
     started = time.perf_counter()
     for epoch in range(recipe.epochs):

@@ -16,10 +16,12 @@ from bdshift.devices import be_polite
 from bdshift_gui.app import load_fonts, load_torch
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
+from bdshift_gui.tasks import scanning
+from bdshift_gui.tasks.opening import open_images, open_model
 
 
 class Pulse:
-    """Times between two beats of a 5 ms timer, in milliseconds."""
+    """The times between ticks of a 5 ms timer, in milliseconds."""
 
     def __init__(self) -> None:
         self.gaps: list[float] = []
@@ -34,14 +36,14 @@ class Pulse:
         self._last = now
 
     def stop(self) -> list[float]:
-        """End; the times in order of length."""
+        """Stop the timer; returns the times, shortest first."""
         self._timer.stop()
         return sorted(self.gaps)
 
 
-def told(gaps: list[float]) -> str:
-    """Longest, and the 99th percentile."""
-    return f"longest {gaps[-1]:.0f} ms, 99 % below {gaps[int(0.99 * len(gaps))]:.0f} ms"
+def summary(gaps: list[float]) -> str:
+    """The longest, and the 99th percentile."""
+    return f"longest {gaps[-1]:.0f} ms, 99% below {gaps[int(0.99 * len(gaps))]:.0f} ms"
 
 
 def main() -> None:
@@ -56,29 +58,28 @@ def main() -> None:
 
     def live(seconds: float) -> None:
         end = time.monotonic() + seconds
-        while time.monotonic() < end or window.jobs.busy:
+        while time.monotonic() < end or window.session.state.busy:
             app.processEvents()
             time.sleep(0.001)
 
-    window.jobs.start("Starting", load_torch, lambda _: None)
+    window.context.start("Starting", load_torch, lambda _: None)
     live(0.1)
     with tempfile.TemporaryDirectory() as name:
         os.environ["XDG_CACHE_HOME"] = name
         model, images = write_inputs(Path(name))
-        window.auditor.open_model(model)
+        open_model(window.context, model)
         live(0.5)
-        window.auditor.open_images(images)
+        open_images(window.context, images)
         live(0.5)
-        window.auditor.show_audit = lambda *_: None  # type: ignore[method-assign]
+        scanning.show_audit = lambda *_: None  # type: ignore[attr-defined]  # drawing is not measured
         idle = Pulse()
         live(2)
-        print("idle:", told(idle.stop()))
+        print("idle:", summary(idle.stop()))
         busy = Pulse()
         began = time.monotonic()
-        window.auditor.scan()
+        scanning.scan(window.context)
         live(0.1)
-        print(f"during a scan of {time.monotonic() - began:.0f} s: {told(busy.stop())}")
-    window.setWindowModified(False)  # nobody is there to be asked
+        print(f"during a scan of {time.monotonic() - began:.0f} s: {summary(busy.stop())}")
     window.close()
 
 

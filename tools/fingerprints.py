@@ -1,9 +1,9 @@
-"""Write resources/architectures.json: how to tell torchvision's and timm's networks by their names
-and shapes, without importing either.
+"""Write resources/architectures.json: how to recognize torchvision's and timm's networks by the
+names and shapes of their parameters, without importing either.
 
-    python packaging/fingerprints.py
+    python tools/fingerprints.py
 
-Run it again when a new torchvision or timm brings networks; some three minutes.
+Run it again when a new torchvision or timm adds networks. Takes about three minutes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OUT = Path(__file__).parents[1] / "resources" / "architectures.json"
 
 
 def _built(build: Callable[[], nn.Module]) -> nn.Module:
-    """Without memory where that goes; a few compute while they are built."""
+    """Build without memory if possible; a few networks compute while they are built."""
     try:
         with torch.device("meta"):
             return build()
@@ -41,7 +41,7 @@ def _mark(network: nn.Module, head: str) -> str:
 
 
 def _last_layer(network: nn.Module) -> str:
-    """Path of the last layer that gives the classes: linear, or a convolution (SqueezeNet)."""
+    """Path of the last layer, which outputs the classes: linear, or a convolution (SqueezeNet)."""
     kinds = (nn.Linear, nn.Conv2d)
     found = [name for name, part in network.named_modules() if isinstance(part, kinds)]
     return found[-1]
@@ -67,7 +67,7 @@ def _timm() -> dict[str, list[dict[str, Any]]]:
         print(f"\r{number}/{len(names)} {name:60}", end="", file=sys.stderr)
         try:
             network = _built(partial(timm.create_model, name, pretrained=False))
-        except Exception as error:  # of a thousand networks, one may need what is not installed
+        except Exception as error:  # one of a thousand may need what is not installed
             print(f"\n{name}: left out ({type(error).__name__})", file=sys.stderr)
             continue
         config: Any = network.pretrained_cfg
@@ -87,7 +87,7 @@ def _timm() -> dict[str, list[dict[str, Any]]]:
 def main() -> None:
     table = {
         "made": f"torchvision {version('torchvision')}, timm {version('timm')}, "
-        f"torch {version('torch')}; python packaging/fingerprints.py",
+        f"torch {version('torch')}; python tools/fingerprints.py",
         "torchvision": _torchvision(),
         "timm": _timm(),
     }
