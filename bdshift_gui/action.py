@@ -78,6 +78,11 @@ class Action:
     primary: bool = False
     remedy: Cause | None = None
 
+    def trigger(self, context: Context) -> None:
+        """Carry it out if it is enabled: a button may be clicked while a job is running."""
+        if self.enabled(context.state):
+            self.run(context)
+
 
 _known: dict[str, Action] = {}
 

@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def after(_: object) -> None:
         if given.demo:
-            window.context.do(DEMO)
+            DEMO.trigger(window.context)
         else:
             open_dropped(window.context, given.paths)
         if left:

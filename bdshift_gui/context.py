@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from bdshift.jobs import JobContext
-    from bdshift_gui.action import Action
     from bdshift_gui.ask import Ask
     from bdshift_gui.jobs.controller import JobController
     from bdshift_gui.jobs.quick import QuickPool
@@ -70,11 +69,6 @@ class Context:
     def state(self) -> State:
         """The current snapshot."""
         return self.session.state
-
-    def do(self, one: Action) -> None:
-        """Carry out an action if it is enabled: a button may trigger it while a job is running."""
-        if one.enabled(self.state):
-            one.run(self)
 
     def start(
         self,

@@ -141,7 +141,7 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         self.session.changed.connect(self._changed)
         self._listener = Listener(self.context, self.job_bar)
-        self.job_bar.canceled.connect(lambda: self.context.do(CANCEL))
+        self.job_bar.canceled.connect(lambda: CANCEL.trigger(self.context))
 
     # Rendering
 
@@ -202,7 +202,7 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def _other_language(self) -> None:
-        self.context.do(self._other)
+        self._other.trigger(self.context)
 
     def reset_docks(self) -> None:
         """Restore the default layout and forget the saved one."""

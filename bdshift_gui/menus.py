@@ -27,7 +27,7 @@ class Actions(QObject):
             made.setCheckable(one.checked is not None)
             if one.shortcut:
                 made.setShortcut(QKeySequence(one.shortcut))
-            made.triggered.connect(lambda _=False, one=one: context.do(one))
+            made.triggered.connect(lambda _=False, one=one: one.trigger(context))
             self._made[one.key] = made
 
     def __getitem__(self, key: str) -> QAction:

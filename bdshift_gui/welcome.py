@@ -40,7 +40,7 @@ class WelcomeView(QWidget):
         self.buttons: dict[str, QPushButton] = {}
         for one in _ACTIONS:
             button = QPushButton()
-            button.clicked.connect(lambda _=False, one=one: context.do(one))
+            button.clicked.connect(lambda _=False, one=one: one.trigger(context))
             self.buttons[one.key] = button
             row.addWidget(button)
         row.addStretch(1)

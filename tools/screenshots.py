@@ -69,7 +69,7 @@ class Camera:
         """Run actions, by key."""
         actions = {one.key: one for one in all_actions()}
         for key in keys:
-            self.window.context.do(actions[key])
+            actions[key].trigger(self.window.context)
         self.wait()
 
     def open(self, path: Path) -> None:

@@ -71,7 +71,7 @@ def _details(context: Context) -> None:
     model = context.state.model
     if model is not None:
         page = ModelPage(model.description, context.ask.parent)
-        page.other_asked.connect(lambda: context.do(WHICH_MODEL))
+        page.other_asked.connect(lambda: WHICH_MODEL.trigger(context))
         context.ask.show(page)
 
 

@@ -40,7 +40,7 @@ def scan_corrected(context: Context, **settings: Any) -> None:
         return
     given = replace(context.state.corrections, **settings)
     context.session.update(corrections=given, failure=None)
-    context.do(SCAN)
+    SCAN.trigger(context)
 
 
 def _smaller(context: Context) -> None:

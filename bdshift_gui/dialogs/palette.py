@@ -52,7 +52,7 @@ class Palette(QDialog):
         item = self.list.currentItem()
         if item is not None and item.flags() & Qt.ItemFlag.ItemIsEnabled:
             self.accept()
-            self._context.do(self._all[item.data(Qt.ItemDataRole.UserRole)])
+            self._all[item.data(Qt.ItemDataRole.UserRole)].trigger(self._context)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:

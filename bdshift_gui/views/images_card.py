@@ -29,11 +29,11 @@ class ImagesCard(Card, View):
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self.correct = CornerButton(self, lambda: context.do(LABELS))
+        self.correct = CornerButton(self, lambda: LABELS.trigger(context))
         self._rows = KeyValueRows()
         self._note = Text("muted")
         self.ranking = QPushButton()
-        self.ranking.clicked.connect(lambda: context.do(PREPROCESSINGS))
+        self.ranking.clicked.connect(lambda: PREPROCESSINGS.trigger(context))
         self._thumbs = Thumbs()
         for widget in (self._rows, self._thumbs, self._note, self.ranking):
             self.body.addWidget(widget)

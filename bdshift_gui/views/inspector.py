@@ -50,7 +50,7 @@ class InspectorView(Card, View):
         for button, word, one in ((self._back, "‹", PREVIOUS), (self._on, "›", NEXT)):
             button.setObjectName("choice")
             button.setText(word)
-            button.clicked.connect(lambda _=False, one=one: context.do(one))
+            button.clicked.connect(lambda _=False, one=one: one.trigger(context))
         self.scope = Choices(("one", "all"))
         self.scope.chosen.connect(self._redraw)
         for part in (self._back, self._place, self._on, self.scope):

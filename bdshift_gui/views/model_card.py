@@ -23,8 +23,8 @@ class ModelCard(Card, View):
 
     def __init__(self, context: Context) -> None:
         super().__init__()
-        self.correct = CornerButton(self, lambda: context.do(ARCHITECTURE))
-        self.details = CornerButton(self, lambda: context.do(DETAILS))
+        self.correct = CornerButton(self, lambda: ARCHITECTURE.trigger(context))
+        self.details = CornerButton(self, lambda: DETAILS.trigger(context))
         self._name = Elided("muted")
         self._rows = KeyValueRows()
         self._safe = Text("muted", wrap=False)

@@ -114,7 +114,7 @@ class PurificationCard(Card):
 
     def _ask(self, one: Action) -> None:
         self._context.session.update(chosen=self._number)
-        self._context.do(one)
+        one.trigger(self._context)
 
 
 @view
@@ -135,7 +135,7 @@ class PurificationsView(QWidget, View):
         self.setFixedHeight(_PANEL_HEIGHT)
         self.purify = QPushButton()
         self.purify.setObjectName("primary")
-        self.purify.clicked.connect(lambda: context.do(PURIFY))
+        self.purify.clicked.connect(lambda: PURIFY.trigger(context))
         self._lead = Text("muted")
         self._first = first = Card()
         first.setFixedWidth(_CARD_WIDTH)

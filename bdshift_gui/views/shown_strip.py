@@ -27,7 +27,7 @@ class ShownStrip(QFrame, View):
         self.setObjectName("shown")
         self._text = Text()
         self.back, self.compare = QPushButton(), QPushButton()
-        self.back.clicked.connect(lambda: context.do(ORIGINAL))
+        self.back.clicked.connect(lambda: ORIGINAL.trigger(context))
         self.compare.clicked.connect(
             lambda: context.session.update(comparing=(0, context.state.shown))
         )

@@ -29,7 +29,7 @@ class ErrorBar(QFrame):
         self.buttons: dict[str, QPushButton] = {}
         for one in self._remedies:
             button = QPushButton()
-            button.clicked.connect(lambda _=False, one=one: context.do(one))
+            button.clicked.connect(lambda _=False, one=one: one.trigger(context))
             self.buttons[one.key] = button
             row.addWidget(button)
         self.copy, self.dismiss = QPushButton(), QPushButton("×")

@@ -133,7 +133,7 @@ def test_images_that_are_classified_badly_are_said_first(
     open_paths(qtbot, opened, clean_twin, signs)
     assert opened.session.state.can_scan
     opened.session.update(corrections=Corrections(labels=turned))
-    opened.context.do(SCAN)
+    SCAN.trigger(opened.context)
     wait(qtbot, opened)
     view = find(opened, FindingView)
     assert view.title.text() == "Inconclusive"

@@ -44,7 +44,7 @@ def open_paths(qtbot: QtBot, window: MainWindow, *paths: Path) -> None:
 
 def do(window: MainWindow, key: str) -> None:
     """Run an action, by key."""
-    window.context.do(next(one for one in all_actions() if one.key == key))
+    next(one for one in all_actions() if one.key == key).trigger(window.context)
 
 
 def workspace(window: MainWindow) -> Workspace:

@@ -191,10 +191,9 @@ def _of_tables(function: Callable[..., None]) -> Callable[..., None]:
                      help="A file for each row, and a page of them all."),
         click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab"),
                      show_default=True, help="For victims and unfinished work."),
-        click.option("--scale", "name", type=click.Choice(["small", "wide", "paper", "paper-50"]),
+        click.option("--scale", "name", type=click.Choice(["small", "paper", "paper-50"]),
                      default="small", show_default=True,
-                     help="A narrow ResNet-18 for a CPU; the usual width for a few epochs; the "
-                     "paper's ResNet-18; its ResNet-50."),
+                     help="A narrow ResNet-18 for a CPU; the paper's ResNet-18; its ResNet-50."),
         click.option("--test", required=True, help="Test images of the same classes."),
         click.option("--data", required=True,
                      help="Training images: a folder or zip of class folders."),

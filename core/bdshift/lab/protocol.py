@@ -110,7 +110,6 @@ def scales() -> Mapping[str, TableScale]:
     """All scales by name."""
     made = (
         _scale("small", _SMALL, quick=True),
-        _scale("wide", replace(_SMALL, width=64, epochs=12), quick=True),
         _scale("paper", _PAPER),
         _scale("paper-50", replace(_PAPER, depth=50)),
     )
