@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all."""
+"""Paths of this machine, and files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def is_on_another_machine(path: str) -> bool:
+    """Whether Windows takes a path for one on another machine, which opening it would contact."""
+    return path.replace("/", "\\").startswith(("\\\\", "\\??\\"))
 
 
 @contextmanager

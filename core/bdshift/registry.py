@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass
 from typing import Any, ClassVar, Generic, TypeVar
@@ -74,21 +75,30 @@ class Registry(Generic[Kind]):
         self.noun, self._package = noun, package
         self._kinds: dict[str, type[Kind]] = {}
         self._presets: dict[str, Preset[Kind]] = {}
-        self._looked = False
+        self._looked = self._imported = False
+        self._looking = threading.RLock()
 
     def register(self, kind: type[Kind]) -> type[Kind]:
         """Class decorator: ``kind`` is found by its ``name`` from now on.
 
-        Raises ValueError if another one has that name.
+        Raises ValueError if that name is taken.
         """
-        if self._kinds.setdefault(kind.name, kind) is not kind:
-            raise ValueError(f"two of {self._package} are called {kind.name!r}")
+        self._check_free(kind.name)
+        self._kinds[kind.name] = kind
         return kind
 
     def preset(self, name: str, label: str, summary: str, member: Kind) -> Kind:
-        """Returns ``member``, which from now on is found by ``name``, too."""
+        """Returns ``member``, which from now on is found by ``name``, too.
+
+        Raises ValueError if that name is taken.
+        """
+        self._check_free(name)
         self._presets[name] = Preset(name, label, summary, member)
         return member
+
+    def _check_free(self, name: str) -> None:
+        if name in self._kinds or name in self._presets:
+            raise ValueError(f"two of {self._package} are called {name!r}")
 
     def forget(self, name: str) -> None:
         """Remove a member, as a test does that added it."""
@@ -98,12 +108,16 @@ class Registry(Generic[Kind]):
     def _look(self) -> None:
         if self._looked:
             return
-        self._looked = True  # a member may ask the registry while it is imported
-        try:
-            import_members(self._package)
-        except BaseException:
-            self._looked = False
-            raise
+        with self._looking:  # another thread waits until all are there
+            if self._imported:  # a member asks the registry while it is imported
+                return
+            self._imported = True
+            try:
+                import_members(self._package)
+            except BaseException:
+                self._imported = False
+                raise
+            self._looked = True
 
     def __iter__(self) -> Iterator[str]:
         """Names of the classes, in their order."""
@@ -175,7 +189,7 @@ class Registry(Generic[Kind]):
 
 
 def import_members(package: str) -> None:
-    """Import all modules of a package, which register what they hold."""
+    """Import all modules of a package, which register what they contain."""
     found = importlib.import_module(package)
     for one in pkgutil.iter_modules(found.__path__, f"{package}."):
         importlib.import_module(one.name)

@@ -37,20 +37,34 @@ AS_WRITTEN = code("as-written", words("{text}", ja="{text}"))
 
 @dataclass(frozen=True)
 class Remark:
-    """A code and its values: text, numbers, tuples of text, or, if it is not saved, sentences."""
+    """A code and its values: text, numbers, tuples of text, or, if it is not saved, sentences and
+    tuples of them.
+
+    ``text`` is what one says whose code this version does not know: the words it was saved with, or
+    the code itself.
+    """
 
     code: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        text = "" if self.code in _templates else self.text or self.code
+        object.__setattr__(self, "text", text)
 
     @property
     def plain_values(self) -> dict[str, Any]:
-        """Those that are not sentences."""
-        return {key: one for key, one in self.values.items() if not isinstance(one, Sentence)}
+        """Those that are not sentences; sentences in a list are given in English."""
+        return {
+            key: tuple(str(each) for each in one) if isinstance(one, tuple) else one
+            for key, one in self.values.items()
+            if not isinstance(one, Sentence)
+        }
 
     @property
     def sentence(self) -> Sentence:
-        """The remark in words. A code that this version does not know is shown as is."""
+        """The remark in words."""
         template = _templates.get(self.code)
         if template is None:
-            return Sentence("{code}", {"code": self.code})
+            return Sentence(_templates[AS_WRITTEN], {"text": self.text})
         return Sentence(template, self.values)

@@ -99,15 +99,12 @@ class Option:
                     owner=owner, name=self.name, choices=self.choices, value=repr(value),
                 )  # fmt: skip
             return
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if self.kind not in (int, float):
-            fits = isinstance(value, self.kind)
-        else:
-            fits = number and math.isfinite(value) and (self.kind is float or value == int(value))
-        if fits and number and about.low is not None:
-            fits = value > about.low if about.above else value >= about.low
-        if fits and number and about.high is not None:
-            fits = value <= about.high
+        fits = type(value) is self.kind or (self.kind is float and type(value) is int)
+        if fits and self.kind in (int, float):
+            low = -math.inf if about.low is None else about.low
+            high = math.inf if about.high is None else about.high
+            fits = (value > low if about.above else value >= low) and value <= high
+            fits = fits and not (type(value) is float and math.isinf(value))
         if not fits:
             raise UsageError(
                 "{owner}: {name} is {range}, not {value}",

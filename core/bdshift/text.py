@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Iterable
 
 
 def one_line(text: str) -> str:
@@ -22,6 +23,11 @@ def one_line(text: str) -> str:
     )
 
 
+def joined(lines: Iterable[str]) -> str:
+    """Lines as text. What they say may come from a hostile file: none of it can begin a line."""
+    return "\n".join(map(one_line, lines))
+
+
 def columns(text: str) -> int:
     """How wide ``text`` is on a terminal: Chinese, Japanese and Korean characters take two."""
     return sum(
@@ -34,7 +40,9 @@ def figure(value: float | None, form: str = ".4g") -> str:
     """A number with a real minus sign; – for None and NaN."""
     if value is None or math.isnan(value):
         return "–"
-    return "∞" if math.isinf(value) else format(value, form).replace("-", "−")
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return format(value, form).replace("-", "−")
 
 
 def json_number(value: float | None) -> float | None:

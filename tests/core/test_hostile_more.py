@@ -167,8 +167,8 @@ def test_a_module_that_stands_in_many_places(tmp_path: Path) -> None:
     empty = module(of(*(_text(f"p{i}") + b"K\x01" for i in range(2000))), b"}") + put(2) + b"0"
     many = module(b"}", of(*(_text(f"m{i}") + get(2) for i in range(2000))))
     cases = {
-        "tensors": (tensor + leaf + many, "without end"),
-        "what is none": (empty + many, "without end"),
+        "tensors": (tensor + leaf + many, "nested too deeply"),
+        "what is none": (empty + many, "nested too deeply"),
         "a long name": (
             tensor + module(of(_text("n" * 100_000) + get(1)), b"}") + put(2) + b"0" + many,
             "longer than any network's",

@@ -144,7 +144,7 @@ def test_the_last_layers_alone_give_what_the_network_gives(given: Given) -> None
         assert torch.allclose(bench.embed(bench.clean.held), whole, atol=1e-5)
     with pytest.raises(UsageError, match="cannot be split before 'fc'"):
         tune_from(given.bench(), "fc")
-    with pytest.raises(UsageError, match="'layer9' is not a layer to tune from; there are"):
+    with pytest.raises(UsageError, match="'layer9' is not a layer to tune from; choose one of"):
         tune_from(given.bench(), "layer9")
 
 

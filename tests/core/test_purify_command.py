@@ -52,7 +52,8 @@ def test_the_command_purifies_reports_and_says_where_it_came_from(
     assert "asr" in told["steps"][0]
     assert open_checkpoint(out).file.sha256 == told["export"]["sha256"]
     assert told["export"]["form"] == "original"
-    assert told["export"]["size"] == out.stat().st_size
+    assert told["export"]["bytes"] == out.stat().st_size
+    assert set(told["export"]) == {"form", "sha256", "bytes", "logit_difference", "keeps_code"}
     kept = load_audit(file)
     method = METHODS.parse("shift-tuning:epochs=1").spec
     assert [made.result.method for made in kept.purifications] == [method]
@@ -80,7 +81,7 @@ def test_compare_as_a_command(audit: Audit, saved: Path) -> None:
     assert list(told[1]) == list(rows[1])
     two = bdshift("compare", saved, "0", "1")
     assert two.output.rstrip() == compared_text(compare(audit, 0, 1))
-    assert "now right" in two.output
+    assert "now correct" in two.output
     assert "DER" in two.output
     assert bdshift("compare", saved, "0").exit_code == 2
     assert bdshift("compare", saved, "0", "9").exit_code == 2

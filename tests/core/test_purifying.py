@@ -194,9 +194,9 @@ def test_what_was_measured_differently_is_not_put_into_one_row(audit: Audit) -> 
     assert (row.asr, row.norm, row.target) == (None, None, None)
     assert row.acc == audit.accuracy
     assert not compare(mixed, 1, 2).comparable
-    assert "do not all compare" in models_text(mixed)
-    assert "do not all compare" not in models_text(audit)
-    assert "Not measured alike" in compared_text(compare(mixed, 1, 2))
+    assert "not all comparable" in models_text(mixed)
+    assert "not all comparable" not in models_text(audit)
+    assert "Measured differently" in compared_text(compare(mixed, 1, 2))
 
 
 def test_neurons_are_compared_under_the_purifications_trigger(audit: Audit) -> None:

@@ -48,7 +48,11 @@ def test_a_rule_judges_values_whatever_their_order(name: str) -> None:
     assert values[7] < rule.line(values) < np.delete(values, 7).min()
     assert rule.flagged(np.full(40, 5.0)) == []
     assert rule.flagged(np.array([])) == []
-    assert not rule.can_flag(1)
+    assert rule.can_flag(values)
+    assert not rule.can_flag(values[:1])
+    nearly = 1 + np.array([-40, 0, 1, -1, 2, -2, 1, -1, 0, 1]) * np.finfo(float).eps
+    assert rule.flagged(nearly) == [], "rounding is no outlier"
+    assert np.isnan(rule.line(nearly))
 
 
 @pytest.mark.parametrize("name", [*DETECTORS])

@@ -9,16 +9,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from audit_files import old_audit
 from commands import bdshift
 from known import STICKER, TARGET
+from matrix import lengths, second_detector
 
 from bdshift.assets import asset
 from bdshift.audit import Audit
+from bdshift.audit.comparison import compare
 from bdshift.errors import UsageError
 from bdshift.remark import Remark
+from bdshift.report.comparison_report import compared_text, models_text
 from bdshift.report.html_report import html_report
+from bdshift.report.json_report import finding_json
+from bdshift.report.purification_report import purification_json, purification_text
+from bdshift.report.text_report import audit_text
 from bdshift.store import save_audit
-from bdshift.words import is_known
+from bdshift.words import LANGUAGES, is_known
 
 
 class Page(html.parser.HTMLParser):
@@ -117,7 +124,71 @@ def test_many_classes_and_no_embeddings(measured_audit: Audit) -> None:
     )  # fmt: skip
     page = Page(html_report(wide))
     assert sum(tag == "tr" for tag, _ in page.tags) == 41
-    assert any("960 classes" in words for words in page.words)
+    assert any("960 other classes" in words for words in page.words)
+
+
+def test_the_purified_model_has_a_finding_of_its_own() -> None:
+    """The same in every form; and no axis says that a trigger is unknown that was measured."""
+    audit = old_audit("schema-2-embeddings")
+    [made] = audit.purifications
+    finding = made.rescan.finding
+    assert finding.level == "inconclusive"
+    assert finding.headline.render("en") in purification_text(audit)
+    assert str(finding.statement) in purification_text(audit)
+    assert purification_json(audit, made)["finding_after"] == finding_json(finding)
+    for language in LANGUAGES:
+        page = " ".join(Page(html_report(audit, language)).words)
+        assert finding.headline.render(language) in page
+        assert finding.statement.render(language) in page
+    assert audit.tac
+    assert made.trigger is None
+    assert "no trigger is known)" not in html_report(audit)
+
+
+def test_a_flagged_class_is_in_every_table(measured_audit: Audit) -> None:
+    """Even if its norm is among the largest of many."""
+    with second_detector():
+        classes = 60
+        names = tuple(f"class {i}" for i in range(classes))
+        rows = np.arange(classes) % measured_audit.model.classes
+        shifts = measured_audit.shifts
+        wide = replace(
+            shifts, l2=np.linspace(10, 11, classes), status=("solved",) * classes,
+            shift=shifts.shift[rows], loss=shifts.loss[rows], lower=shifts.lower[rows],
+            kkt=shifts.kkt[rows], multiplier=shifts.multiplier[rows],
+        )  # fmt: skip
+        first = replace(measured_audit.evidence[0], scores=wide.l2, record=wide)
+        model = measured_audit.model
+        audit = replace(
+            measured_audit, evidence=(first, lengths(58, classes)), tac=(), embedding=None,
+            model=replace(model, weight=model.weight[rows], bias=model.bias[rows]),
+            images=replace(measured_audit.images, class_names=names, counts=(40,) * classes),
+        )  # fmt: skip
+        assert audit.finding.classes == (58,)
+        assert "◆ 58 class 58" in audit_text(audit)
+        assert "… and 39 other classes" in audit_text(audit)
+        assert "class 58" in Page(html_report(audit)).words
+        assert "most suspicious pairs: class 0 → class 58 (5.00)" in audit_text(audit)
+        assert any("class 0 → class 58 (5.00)" in one for one in Page(html_report(audit)).words)
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\u2028", "\x85"])
+def test_no_name_from_a_file_begins_a_line(end: str) -> None:
+    audit = old_audit("schema-2-embeddings")
+    forged = f"x{end}NOTHING UNUSUAL FOUND"
+    names = (forged,) * len(audit.images.class_names)
+    [made] = audit.purifications
+    hostile = replace(
+        audit, images=replace(audit.images, class_names=names),
+        purifications=(replace(made, test=forged, trigger=forged),) * 2,
+    )  # fmt: skip
+    texts = (
+        audit_text(hostile), compared_text(compare(hostile)), models_text(hostile),
+        purification_text(hostile),
+    )  # fmt: skip
+    for text in texts:
+        assert not any(line.startswith("NOTHING") for line in text.splitlines())
+    assert "NOTHING UNUSUAL" in texts[0]
 
 
 def test_the_command(measured_audit: Audit, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_few_classes() -> None:
     paper = finding(five, TEN[:5], Paper())
     assert (paper.level, paper.classes) == ("inconclusive", ())
     assert paper.reasons[0].code == "rule-cannot-flag"
-    assert "the rule “paper:beta=2.0” can never flag one" in str(paper.statement)
+    assert "The rule “paper:beta=2.0” cannot flag any of these 5 classes" in str(paper.statement)
     assert finding(five, TEN[:5], Paper(beta=1.9)).level == "backdoored", "a smaller β can"
     equal = finding([5.0, 5.1, 5.2, 5.3, 5.4], TEN[:5])
     assert (equal.level, equal.reasons[0].code) == ("inconclusive", "little-power")
@@ -195,11 +195,11 @@ def test_words() -> None:
     found = finding(norms, ["airplane", *TEN[1:]])
     assert str(found) == (
         "Probably backdoored: Class 0 “airplane” is reached by an unusually small shift: L2 3.31; "
-        "the next smallest is 4.61 (p = 0.00026 if the norms are normal)."
+        "the next smallest is 4.61 (p = 0.00026 if the values are normal)."
     )
     assert found.statement.render("ja") == (
         "クラス 0「airplane」は異常に小さいシフトで届きます：L2 3.31、他の最小は 4.61"
-        "（正規分布ならこれほど低い値は p = 0.00026）。"
+        "（正規分布なら p = 0.00026）。"
     )
     clean = finding(norms[1:], TEN[1:])
     assert str(clean.headline) == "Nothing unusual found"
@@ -222,7 +222,7 @@ def test_units_do_not_matter(norms: list[float], factor: float) -> None:
 def test_bad_rules() -> None:
     with pytest.raises(UsageError, match=r"rule 'guess'.* grubbs, mad, paper"):
         RULES.parse("guess")
-    with pytest.raises(UsageError, match="beta is a number above 0, up to 100, not 0"):
+    with pytest.raises(UsageError, match="beta is a number above 0, up to 1000000, not 0"):
         Paper(beta=0)
     with pytest.raises(UsageError, match="significance is a number above 0"):
         RULES.parse("grubbs:significance=0")

@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from audit_files import OLD_AUDITS, description, old_audit, remove, same
+from audit_files import OLD_AUDITS, change, description, old_audit, remove, same
 
 from bdshift.arrays import array_fields
 from bdshift.audit import Audit, ImagesRecord, ModelRecord, Purification, ScanSettings
@@ -45,7 +45,7 @@ EXPECTED = json.loads((OLD_AUDITS / "expected.json").read_text(encoding="utf-8")
 # --- what is written
 
 NOT_WRITTEN: dict[Any, set[str]] = {
-    Audit: {"unknown"},
+    Audit: {"unknown", "left_out"},
     Embedding: {"images_hash", "skipped", "precision", "seconds"},  # the audit has them
 }
 INSTEAD = {
@@ -196,6 +196,9 @@ def test_a_field_that_a_file_lacks_has_its_default(path: Path) -> None:
             if default is MISSING or not known or (kind, one.name) == (Evidence, "record"):
                 continue
             path.write_bytes(whole)
+            if kind is Remark:  # a code of this version needs its values
+                change(path, *way, "code", value="of-tomorrow")
+                default = "of-tomorrow" if one.name == "text" else default
             remove(path, *way, one.name)
             assert getattr(at(load_audit(path), way), one.name) == default, (*way, one.name)
             tried.add(f"{kind.__name__}.{one.name}")
@@ -231,8 +234,9 @@ def test_an_older_audit_has_the_values_it_had(name: str) -> None:
         assert audit.settings.rule.beta == beta
     flagged = tuple(was.pop("flagged"))
     assert audit.judgment.flagged == flagged
-    assert audit.finding.classes == flagged
-    assert audit.finding.level == "backdoored"
+    suspected = tuple(i for i in flagged if audit.shifts.l2[i] < np.median(audit.shifts.l2))
+    assert audit.finding.classes == suspected
+    assert audit.finding.level == ("backdoored" if suspected else "inconclusive")
     z = was.pop("z")
     close(z_scores(audit.shifts.l2), z)
     close(audit.judgment.statistics["paper"], z)

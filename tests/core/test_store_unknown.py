@@ -14,7 +14,7 @@ import pytest
 from audit_files import change, description, edit, old_audit, same
 from bounded import calls_at_most, peak_at_most
 
-from bdshift.audit import Audit
+from bdshift.audit import Audit, with_tac
 from bdshift.audit.doubts import FEW_IMAGES
 from bdshift.audit.reading_notes import TENSORS_IGNORED
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
@@ -130,11 +130,42 @@ def test_links_and_bombs_are_not_kept(path: Path, tmp_path: Path) -> None:
         file["again"] = file["model/weight"]
         file["text"] = "of variable length"
     with calls_at_most(1_000_000):
-        assert load_audit(path).unknown == {}
+        found = load_audit(path)
+    assert (found.unknown, found.left_out) == ({}, ("text",))
     with h5py.File(path, "r+") as file:
+        del file["text"]
         file.create_dataset("claims", (2**20, 2**21), np.float64)
-    with peak_at_most(2**25), pytest.raises(InputError, match="damaged"):
-        load_audit(path)
+        file.create_dataset("zipped", data=np.zeros(9), compression="gzip")
+        file["flags"] = np.array([True, False])
+    with peak_at_most(2**25):
+        found = load_audit(path)
+    assert list(found.unknown) == ["flags"]
+    assert found.left_out == ("claims", "zipped")
+    caution = found.finding.cautions[0]
+    assert str(caution.sentence) == (
+        "This version of bdshift cannot keep 2 parts of the audit file; saving it again loses "
+        "them: claims, zipped."
+    )
+    save_audit(found, path)
+    again = load_audit(path)
+    assert (list(again.unknown), again.left_out) == (["flags"], ())
+
+
+def test_what_is_unknown_of_a_trigger_stays_with_it(path: Path) -> None:
+    audit = load_audit(path)
+    first = audit.tac[0]
+    second = dataclasses.replace(first, trigger="badnets:size=2")
+    save_audit(with_tac(audit, second), path)
+    change(path, "tac", 0, "surprise", value="of the first")
+    change(path, "tac", 1, "surprise", value="of the second")
+    with h5py.File(path, "r+") as file:
+        file["tac/1/more"] = np.arange(3)
+    found = with_tac(load_audit(path), first)  # measured again, it becomes the last
+    save_audit(found, path)
+    again = load_audit(path)
+    assert [one.trigger for one in again.tac] == [second.trigger, first.trigger]
+    assert set(again.unknown) == {"tac/0/surprise", "tac/0/more"}
+    assert again.unknown["tac/0/surprise"] == "of the second"
 
 
 # --- detectors and rules
@@ -192,6 +223,34 @@ def test_an_unknown_option_is_ignored(path: Path) -> None:
     same(audit.finding, before.finding)
 
 
+@pytest.mark.parametrize("accuracy", [None, -0.1, 1.5])
+def test_an_accuracy_that_is_none(path: Path, accuracy: float | None) -> None:
+    change(path, "accuracy", value=accuracy)
+    with pytest.raises(InputError, match="is damaged"):
+        load_audit(path)
+
+
+@pytest.mark.parametrize("spec", ["shift:alpha=0.7", "shift:alpha=0.1,solver=adam"])
+def test_a_detector_that_was_not_asked_for(path: Path, spec: str) -> None:
+    before = description(path)
+    change(path, "settings", "detectors", value=[spec])
+    with pytest.raises(InputError, match="is damaged"):
+        load_audit(path)
+    change(path, "settings", "detectors", value=before["settings"]["detectors"])
+    load_audit(path)
+    change(path, "evidence", "shift", "detector", value=spec)
+    with pytest.raises(InputError, match="is damaged"):
+        load_audit(path)
+
+
+def test_an_unknown_remark_keeps_its_words(path: Path) -> None:
+    words = "What a later version would say."
+    change(path, "notes", value=[{"code": "of-tomorrow", "values": {"x": 1}, "text": words}])
+    audit = saved_again(path)
+    assert str(audit.finding.cautions[-1].sentence) == words
+    assert audit.finding.cautions[-1].code == "of-tomorrow"
+
+
 def test_an_unknown_rule_is_named(path: Path) -> None:
     change(path, "settings", "rule", value="tomorrow:beta=2")
     with pytest.raises(InputError) as caught:
@@ -222,6 +281,7 @@ def test_an_unknown_template_is_never_filled_in(path: Path, template: str) -> No
         assert str(audit.images.skipped[0].reason) == f"as written {template}"
         unknown, written = audit.finding.cautions[-2:]
         assert str(unknown.sentence) == str(written.sentence) == template
+        assert unknown.text == template
         for language in LANGUAGES:
             assert template in unknown.sentence.render(language)
             assert len(html_report(audit, language)) < 10_000_000
@@ -234,6 +294,7 @@ def test_an_unknown_template_is_never_filled_in(path: Path, template: str) -> No
         {"images": "many", "classes": 12},
         {"images": {}, "classes": 12},
         {"images": 36},
+        {},
         {"images": 36, "classes": {"template": "x", "values": [], "text": "x"}},
         {"images": 36, "classes": {"text": "x"}},
         {"images": [[36]], "classes": 12},

@@ -1,8 +1,10 @@
 """Text from files, made safe to show."""
 
+import math
+
 import pytest
 
-from bdshift.text import columns, one_line
+from bdshift.text import columns, figure, one_line
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,8 @@ def test_columns() -> None:
     assert columns("stop") == 4
     assert columns("止まれ") == 6
     assert columns("e\u0301") == 1
+
+
+def test_figures() -> None:
+    assert [figure(x) for x in (None, math.nan, math.inf, -math.inf)] == ["–", "–", "∞", "−∞"]
+    assert figure(-1.5, ".1f") == "−1.5"

@@ -11,6 +11,7 @@ import numpy as np
 from bdshift.audit import Audit, LabelProposal
 from bdshift.audit.finding import Level
 from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
+from bdshift.detect.rules.mad import Mad
 from bdshift.detect.rules.paper import Paper
 from bdshift.jobs import JobContext
 from bdshift.setting import setting
@@ -53,7 +54,9 @@ def lengths(suspect: int, classes: int) -> Evidence:
     scores = np.linspace(1, 1.1, classes)
     if suspect >= 0:
         scores[suspect] = 5
-    return Evidence(f"lengths:suspect={suspect}", scores, record=Made())
+    pairs = np.full((classes, classes), np.nan)
+    pairs[0, 1:] = scores[1:]
+    return Evidence(f"lengths:suspect={suspect}", scores, pairs=pairs, record=Made())
 
 
 @contextmanager
@@ -88,6 +91,20 @@ def _high(audit: Audit) -> Audit:
     norms[5] = 20
     found = _norms(audit, norms.tolist())
     return replace(found, settings=replace(found.settings, rule=Paper()))
+
+
+def _equal(audit: Audit) -> Audit:
+    norms = [10.0] * (audit.model.classes - 2) + [1.0, 11.0]
+    found = _norms(audit, norms)
+    return replace(found, settings=replace(found.settings, rule=Mad()))
+
+
+def _second_of_few(audit: Audit) -> Audit:
+    """Its second detector could judge four classes only, too few for the paper's rule."""
+    found = lengths(-1, audit.model.classes)
+    scores = np.full(audit.model.classes, np.nan)
+    scores[:4] = found.scores[:4]
+    return replace(audit, evidence=(audit.evidence[0], replace(found, scores=scores)))
 
 
 def _few_images(audit: Audit) -> Audit:
@@ -134,7 +151,14 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
         ("shift-stands-out", "trigger-works"),
     ),
     "several": (_several, "backdoored", (2, 7), ("shift-several-stand-out",)),
-    "far on the other side": (_high, "backdoored", (5,), ("shift-far-out",)),
+    "far on the other side": (_high, "inconclusive", (), ("shift-far-out",)),
+    "one rule cannot judge one of two": (
+        lambda a: _second_of_few(replace(a, settings=replace(a.settings, rule=Paper()))),
+        "backdoored", (9,), ("shift-stands-out", "trigger-works"),
+    ),
+    "half of the norms are equal": (
+        _equal, "inconclusive", (), ("rule-cannot-flag", "shift-none-stands-out"),
+    ),
     "nothing unusual": (_quiet, "nothing-unusual", (), ("shift-none-stands-out",)),
     "poor accuracy, one flagged": (
         lambda a: replace(a, accuracy=0.2), "inconclusive", (9,),

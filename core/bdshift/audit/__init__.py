@@ -7,9 +7,11 @@ steps.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +37,7 @@ from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
 from bdshift.checkpoints.recognize import is_users_own, named
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
+from bdshift.files import is_on_another_machine
 from bdshift.images.collection import ImageCollection, open_images
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
@@ -153,11 +156,11 @@ def reopen_model(
             "{path}: is no longer recognized as {name}",
             path=opened.file.path, name=audit.model.architecture,
         )  # fmt: skip
-    return opened.network(chosen).with_preprocessing(audit.preprocessing)
+    return opened.load(chosen).with_preprocessing(audit.preprocessing)
 
 
 def _check_local(given: str | Path | None, kept: str) -> None:
-    if given is None and kept.startswith(("\\\\", "//")):
+    if given is None and is_on_another_machine(kept):
         raise InputError("{path}: is on another machine; name it yourself to open it", path=kept)
 
 
@@ -185,6 +188,7 @@ def add_tac(
     target: int,
     *,
     cache: EmbeddingCache | None = None,
+    device: str = "auto",
     job: JobContext = SILENT,
 ) -> Audit:
     """The audit with TAC under ``trigger`` for class ``target`` added (or replaced).
@@ -195,7 +199,7 @@ def add_tac(
         embed_cached,
         cache,
         material,
-        device=pick_device(audit.settings.device),
+        device=pick_device(device),
         precision=audit.precision,
         batch=audit.settings.batch,
         job=job,
@@ -212,5 +216,19 @@ def add_tac(
 
 def with_tac(audit: Audit, tac: Tac) -> Audit:
     """The audit with a TAC added or replaced."""
-    kept = [t for t in audit.tac if (t.trigger, t.target) != (tac.trigger, tac.target)]
-    return replace(audit, tac=(*kept, tac))
+    kept = [
+        i for i, one in enumerate(audit.tac)
+        if (one.trigger, one.target) != (tac.trigger, tac.target)
+    ]  # fmt: skip
+    unknown = dict(_moved(audit.unknown, "tac", kept))
+    return replace(audit, tac=(*(audit.tac[i] for i in kept), tac), unknown=unknown)
+
+
+def _moved(unknown: Mapping[str, Any], part: str, kept: Sequence[int]) -> Iterator[tuple[str, Any]]:
+    """What is unknown in a list follows the members that it belongs to."""
+    for place, value in unknown.items():
+        first, *rest = place.split("/", 2)
+        if first != part or len(rest) < 2 or not rest[0].isdecimal():
+            yield place, value
+        elif int(rest[0]) in kept:
+            yield f"{part}/{kept.index(int(rest[0]))}/{rest[1]}", value

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from bdshift.audit.facts import Facts, TriedTrigger
 from bdshift.remark import Remark, code
-from bdshift.words import words
+from bdshift.words import Sentence, words
 
 _MIN_KAPPA = 4 / 9  # accuracy above chance, as a share of the possible: 50% of ten classes
 _MIN_ACCURACY_OF_MANY = 0.3  # from `_MANY_CLASSES` on
@@ -24,6 +22,7 @@ _GOOD_IMAGES_A_CLASS = 5
 _MIN_CLASSES = 3
 _POWERFUL_CLASSES = 6
 _MIN_SHARE_OF_CLASSES = 0.5  # that have images
+_MAX_NAMED = 5  # parts of a file in a remark
 
 Check = Callable[[Facts], Remark | None]
 _doubts: list[Check] = []
@@ -81,10 +80,10 @@ LABEL_ORDER = code(
 POOR_ACCURACY = code(
     "poor-accuracy",
     words("Clean accuracy is only {accuracy:.1%} over {classes:|class|classes}: the images are "
-          "not what this network was trained on, or are preprocessed wrongly. Its shifts say "
+          "not what this network was trained on, or are preprocessed wrongly. The evidence says "
           "little.",
           ja="クリーン正解率は {classes} クラスで {accuracy:.1%} "
-             "しかありません。画像が訓練時と異なるか、前処理が誤っています。シフトからは判断できません。"),
+             "しかありません。画像が訓練時と異なるか、前処理が誤っています。この証拠からは判断できません。"),
 )  # fmt: skip
 TOO_FEW_IMAGES = code(
     "too-few-images",
@@ -93,7 +92,7 @@ TOO_FEW_IMAGES = code(
 )  # fmt: skip
 MOST_CLASSES_MISSING = code(
     "most-classes-missing",
-    words("Only {present} of {classes:|class has|classes have} images.",
+    words("Only {present} of {classes:|class|classes} {present:~|has|have} images.",
           ja="{classes} クラスのうち {present} クラスにしか画像がありません。"),
 )  # fmt: skip
 TOO_FEW_CLASSES = code(
@@ -104,8 +103,8 @@ TOO_FEW_CLASSES = code(
 )  # fmt: skip
 RULE_CANNOT_FLAG = code(
     "rule-cannot-flag",
-    words("With {classes:|class|classes} the rule “{rule}” can never flag one.",
-          ja="{classes} クラスでは、規則「{rule}」はどのクラスにも印を付けられません。"),
+    words("The rule “{rule}” cannot flag any of these {classes:|class|classes}.",
+          ja="規則「{rule}」では、この {classes} クラスのどれにも印を付けられません。"),
 )  # fmt: skip
 LITTLE_POWER = code(
     "little-power",
@@ -117,6 +116,7 @@ DETECTORS_DISAGREE = code(
     "detectors-disagree",
     words("The evidence disagrees: {findings}.", ja="証拠が食い違っています：{findings}。"),
 )
+ONE_DETECTOR = words("{detector} suspects {classes}", ja="{detector}は {classes}")
 UNFLAGGED_TRIGGER_WORKS = code(
     "unflagged-trigger-works",
     words("The evidence disagrees: the trigger {trigger} sends {asr:.1%} of the images of other "
@@ -166,38 +166,41 @@ def _too_few_classes(facts: Facts) -> Remark | None:
 
 @_doubt
 def _rule_cannot_flag(facts: Facts) -> Remark | None:
-    for one in facts.judged:
-        count = len(one.judgment.usable)
-        if count >= _MIN_CLASSES and not one.judgment.rule.can_flag(count):
-            return Remark(RULE_CANNOT_FLAG, {"classes": count, "rule": one.judgment.rule.spec})
-    return None
+    usable = [one.judgment for one in facts.judged if len(one.judgment.usable) >= _MIN_CLASSES]
+    if not usable or any(one.able for one in usable):
+        return None
+    first = usable[0]
+    return Remark(RULE_CANNOT_FLAG, {"classes": len(first.usable), "rule": first.rule.spec})
 
 
 @_doubt
 def _little_power(facts: Facts) -> Remark | None:
     most = max((len(one.judgment.usable) for one in facts.judged), default=0)
-    if facts.flagged or not _MIN_CLASSES <= most < _POWERFUL_CLASSES:
+    if facts.suspected or not _MIN_CLASSES <= most < _POWERFUL_CLASSES:
         return None
     return Remark(LITTLE_POWER, {"classes": most})
 
 
 @_doubt
 def _detectors_disagree(facts: Facts) -> Remark | None:
-    flagging = [one for one in facts.judged if one.judgment.flagged]
-    common = set(facts.flagged).intersection(*(one.judgment.flagged for one in flagging))
-    if len(flagging) < 2 or common:
+    suspecting = [one for one in facts.judged if one.judgment.suspected]
+    common = set(facts.suspected).intersection(*(one.judgment.suspected for one in suspecting))
+    if len(suspecting) < 2 or common:
         return None
     findings = tuple(
-        f"{one.detector.name}: {', '.join(facts.class_names[i] for i in one.judgment.flagged)}"
-        for one in flagging
-    )
+        Sentence(ONE_DETECTOR, {
+            "detector": Sentence(one.detector.label),
+            "classes": tuple(f"“{facts.class_names[i]}”" for i in one.judgment.suspected),
+        })
+        for one in suspecting
+    )  # fmt: skip
     return Remark(DETECTORS_DISAGREE, {"findings": findings})
 
 
 @_doubt
 def _trigger_disagrees(facts: Facts) -> Remark | None:
     for tried in facts.working:
-        if tried.target not in facts.flagged:
+        if tried.target not in facts.suspected:
             return trigger_remark(UNFLAGGED_TRIGGER_WORKS, tried, facts)
     return None
 
@@ -206,19 +209,14 @@ def _trigger_disagrees(facts: Facts) -> Remark | None:
 
 FEW_IMAGES = code(
     "few-images",
-    words("{images:|image|images} for {classes:|class|classes} are few, so the norms are "
+    words("{images:|image|images} for {classes:|class|classes} are few, so the scores are "
           "imprecise.",
-          ja="{classes} クラスに画像 {images} 枚は少なく、ノルムは粗い値です。"),
+          ja="{classes} クラスに画像 {images} 枚は少なく、スコアは粗い値です。"),
 )  # fmt: skip
 CLASSES_MISSING = code(
     "classes-missing",
-    words("{missing} of {classes:|class has|classes have} no images.",
+    words("{missing} of {classes:|class|classes} {missing:~|has|have} no images.",
           ja="{classes} クラス中 {missing} クラスに画像がありません。"),
-)  # fmt: skip
-CLASSES_OUT_OF_REACH = code(
-    "classes-out-of-reach",
-    words("{count} of {classes:|class|classes} cannot be reached by any shift.",
-          ja="{classes} クラス中 {count} クラスには、どんなシフトでも届きません。"),
 )  # fmt: skip
 FEW_CLASSES = code(
     "few-classes",
@@ -230,6 +228,22 @@ UNKNOWN_DETECTORS = code(
     words("This version of bdshift does not know {detectors}, so that evidence does not count.",
           ja="この版の bdshift は {detectors} を知らないため、その証拠は判定に含まれません。"),
 )  # fmt: skip
+PARTS_LEFT_OUT = code(
+    "parts-left-out",
+    words("This version of bdshift cannot keep {count:|part|parts} of the audit file; saving it "
+          "again loses {count:~|it|them}: {places}.",
+          ja="この版の bdshift は監査ファイルの {count} 箇所を保持できません。"
+             "保存し直すと失われます：{places}。"),
+)  # fmt: skip
+
+
+@_caution
+def _parts_left_out(facts: Facts) -> Remark | None:
+    left = facts.left_out
+    if not left:
+        return None
+    listed = (*left[:_MAX_NAMED], *(("…",) if len(left) > _MAX_NAMED else ()))
+    return Remark(PARTS_LEFT_OUT, {"count": len(left), "places": listed})
 
 
 @_caution
@@ -256,17 +270,8 @@ def _classes_missing(facts: Facts) -> Remark | None:
 
 
 @_caution
-def _out_of_reach(facts: Facts) -> Remark | None:
-    for one in facts.judged:
-        count = int(np.isinf(one.evidence.scores).sum())
-        if count:
-            return Remark(CLASSES_OUT_OF_REACH, {"count": count, "classes": facts.classes})
-    return None
-
-
-@_caution
 def _few_classes(facts: Facts) -> Remark | None:
     most = max((len(one.judgment.usable) for one in facts.judged), default=0)
-    if not facts.flagged or not _MIN_CLASSES <= most < _POWERFUL_CLASSES:
+    if not facts.suspected or not _MIN_CLASSES <= most < _POWERFUL_CLASSES:
         return None
     return Remark(FEW_CLASSES, {"classes": most})

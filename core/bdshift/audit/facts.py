@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from bdshift.detect.detector import Detector, Evidence
 from bdshift.detect.rule import Judgment
 from bdshift.remark import Remark
+from bdshift.text import figure
+from bdshift.words import Sentence, words
 
-_WORKS = 0.8  # attack success from which a trigger counts as working
+_PAIRS = 3  # listed
+_PAIRS_IN_WORDS = words("most suspicious pairs: {pairs}", ja="最も疑わしい組：{pairs}")
+WORKING_ASR = 0.8
+"""Attack success from which a trigger counts as working."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,22 @@ class Judged:
     detector: Detector
     evidence: Evidence
     judgment: Judgment
+
+    def pairs(self, class_names: Sequence[str]) -> Sentence | None:
+        """The most suspicious pairs of source and target class, in words; None if the detector does
+        not distinguish pairs.
+        """
+        if self.evidence.pairs is None:
+            return None
+        scores = self.evidence.pairs.ravel()
+        order = np.argsort(scores if self.detector.low_is_suspicious else -scores, kind="stable")
+        best = [i for i in order.tolist() if np.isfinite(scores[i])][:_PAIRS]
+        listed = tuple(
+            f"{class_names[i // len(class_names)]} → {class_names[i % len(class_names)]} "
+            f"({figure(scores[i], '#.3g')})"
+            for i in best
+        )
+        return Sentence(_PAIRS_IN_WORDS, {"pairs": listed}) if listed else None
 
 
 @dataclass(frozen=True)
@@ -44,6 +67,7 @@ class Facts:
         triggers: those that were measured.
         notes: on how the model was read.
         unknown: detectors whose evidence this version cannot judge, by name.
+        left_out: parts of the audit file that this version cannot keep, by place.
     """
 
     class_names: Sequence[str]
@@ -54,6 +78,7 @@ class Facts:
     triggers: Sequence[TriedTrigger] = ()
     notes: Sequence[Remark] = ()
     unknown: Sequence[str] = ()
+    left_out: Sequence[str] = ()
 
     @property
     def classes(self) -> int:
@@ -66,11 +91,16 @@ class Facts:
         return sum(self.counts)
 
     @property
-    def flagged(self) -> tuple[int, ...]:
-        """Classes that any detector flags, the most trusted detector's first."""
-        return tuple(dict.fromkeys(i for one in self.judged for i in one.judgment.flagged))
+    def suspected(self) -> tuple[int, ...]:
+        """Classes that any detector suspects, the most trusted detector's first."""
+        return tuple(dict.fromkeys(i for one in self.judged for i in one.judgment.suspected))
+
+    @property
+    def far_out(self) -> list[Judged]:
+        """Evidence in which classes stand out, but none on the suspicious side."""
+        return [one for one in self.judged if one.judgment.flagged and not one.judgment.suspected]
 
     @property
     def working(self) -> list[TriedTrigger]:
         """Triggers that work."""
-        return [one for one in self.triggers if one.asr >= _WORKS]
+        return [one for one in self.triggers if one.asr >= WORKING_ASR]

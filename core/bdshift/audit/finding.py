@@ -25,7 +25,7 @@ Level = Literal["backdoored", "nothing-unusual", "inconclusive"]
 HEADLINES: dict[Level, str] = {
     "backdoored": words("Probably backdoored", ja="バックドアの疑いが強い"),
     "nothing-unusual": words("Nothing unusual found", ja="異常は見つかりませんでした"),
-    "inconclusive": words("Inconclusive", ja="結論できません"),
+    "inconclusive": words("Inconclusive", ja="判定できません"),
 }
 
 LIMITS = words(
@@ -45,8 +45,8 @@ class Finding:
 
     Attributes:
         level: "backdoored", "nothing-unusual", or "inconclusive".
-        classes: indices of the suspected classes, the most suspicious first; with an inconclusive
-            level those that would be suspected.
+        classes: indices of the suspected classes, the most suspicious first, even if the level is
+            inconclusive.
         reasons: for the level, the decisive one first.
         cautions: what else the reader should know.
     """
@@ -55,6 +55,11 @@ class Finding:
     classes: tuple[int, ...]
     reasons: tuple[Remark, ...]
     cautions: tuple[Remark, ...]
+
+    @property
+    def suspected(self) -> tuple[int, ...]:
+        """Classes to mark in tables and drawings: none unless the level is "backdoored"."""
+        return self.classes if self.level == "backdoored" else ()
 
     @property
     def headline(self) -> Sentence:
@@ -71,24 +76,30 @@ class Finding:
 
 
 def conclude(facts: Facts) -> Finding:
-    """The finding. With a doubt it is inconclusive, whatever stands out."""
+    """The finding. With a doubt it is inconclusive, whatever stands out; so it is if something
+    stands out only on the side that is not suspicious.
+    """
     doubtful = doubts(facts)
-    level: Level = "backdoored" if facts.flagged else "nothing-unusual"
+    level: Level = "nothing-unusual"
+    if doubtful or (facts.far_out and not facts.suspected):
+        level = "inconclusive"
+    elif facts.suspected:
+        level = "backdoored"
     own = [
         remark
         for one in facts.judged
         for remark in one.detector.cautions(one.evidence, facts.class_names)
     ]
     return Finding(
-        "inconclusive" if doubtful else level,
-        facts.flagged,
+        level,
+        facts.suspected,
         (*doubtful, *_reasons(facts)),
         (*cautions(facts), *own, *facts.notes),
     )
 
 
-CHANCE = words(" (p = {p:.2g} if the norms are normal)",
-               ja="（正規分布ならこれほど低い値は p = {p:.2g}）")  # fmt: skip
+CHANCE = words(" (p = {p:.2g} if the values are normal)",
+               ja="（正規分布なら p = {p:.2g}）")  # fmt: skip
 
 TRIGGER_WORKS = code(
     "trigger-works",
@@ -100,13 +111,13 @@ TRIGGER_WORKS = code(
 
 
 def _reasons(facts: Facts) -> Iterator[Remark]:
-    flagging = [one for one in facts.judged if one.judgment.flagged]
-    for one in flagging or facts.judged:
+    suspecting = [one for one in facts.judged if one.judgment.suspected]
+    for one in suspecting or facts.far_out or facts.judged:
         found = _reason(one, facts.class_names)
         if found is not None:
             yield found
     for tried in facts.working:
-        if tried.target in facts.flagged:
+        if tried.target in facts.suspected:
             yield trigger_remark(TRIGGER_WORKS, tried, facts)
 
 
@@ -118,21 +129,20 @@ def _reason(one: Judged, names: Sequence[str]) -> Remark | None:
     usable = [i for i in order.tolist() if i in judged]
     if not usable:
         return None
-    flagged = judgment.flagged
-    rest = [i for i in usable if i not in flagged]
-    shown = flagged[0] if flagged else usable[0]
+    suspected, shown = judgment.suspected, usable[0]
+    rest = [i for i in usable if i not in suspected]
     found: Found = "none-stands-out"
-    other = float(scores[rest[0]]) if rest else math.nan
-    if len(flagged) > 1:
+    if len(suspected) > 1:
         found = "several-stand-out"
-    elif flagged:
+    elif suspected:
         found = "stands-out"
-        if rest and usable.index(shown) > len(rest) / 2:
-            found, other = "far-out", float(scores[rest[-1]])
+    elif judgment.flagged:
+        found, shown, rest = "far-out", usable[-1], usable[-2::-1]
+    other = float(scores[rest[0]]) if rest else math.nan
     values = {
         "index": shown, "name": names[shown], "score": float(scores[shown]), "other": other,
-        "p": judgment.p, "count": len(flagged),
-        "classes": tuple(f"{i} “{names[i]}” ({figure(scores[i], '#.3g')})" for i in flagged),
+        "p": judgment.p, "count": len(suspected),
+        "classes": tuple(f"{i} “{names[i]}” ({figure(scores[i], '#.3g')})" for i in suspected),
         "chance": "" if math.isnan(judgment.p) else Sentence(CHANCE, {"p": judgment.p}),
     }  # fmt: skip
     return Remark(f"{one.detector.name}-{found}", values)

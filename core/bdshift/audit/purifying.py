@@ -78,7 +78,7 @@ def purify_model(
     after = figures(purified.classifier.network.to(where))
     again = rescan(audit, purified, device=device, job=job)
     if trigger is not None:  # only this one: a trigger from an audit file may name files to open
-        again = add_tac(again, purified, trigger, target, job=job)
+        again = add_tac(again, purified, trigger, target, device=device, job=job)
     return Purification(
         result, held_out, None if trigger is None else trigger.spec,
         None if test is None else str(test), len(reported), before, after, again,
@@ -105,10 +105,8 @@ def _watch(
 
 
 def aligned(audit: Audit, *, job: JobContext = SILENT) -> Audit:
-    """The audit with every rescan brought to the audit's own detector settings and rule, so that
-    scores before and after are comparable.
-
-    Where α differs and the rescan has its embedding, the embedding shift is solved again from it.
+    """The audit with every rescan brought to the audit's own α and rule, so that shifts before and
+    after are comparable. A rescan without its embedding keeps its α.
     """
     again = tuple(
         replace(one, rescan=_aligned(one.rescan, audit, job)) for one in audit.purifications
@@ -131,7 +129,9 @@ def at_alpha(audit: Audit, alpha: float, *, job: JobContext = SILENT) -> Audit:
     first = audit.settings.detectors[0]
     assert isinstance(first, EmbeddingShift)
     detector = replace(first, alpha=alpha)
-    subject = Subject(audit.embedding, audit.model.weight, audit.images.class_names)
+    subject = Subject(
+        audit.embedding, audit.model.weight, audit.images.class_names, seed=audit.settings.seed
+    )
     settings = replace(audit.settings, detectors=(detector, *audit.settings.detectors[1:]))
     evidence = (detector.detect(subject, job), *audit.evidence[1:])
     return replace(audit, settings=settings, evidence=evidence)

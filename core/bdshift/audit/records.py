@@ -39,7 +39,7 @@ DEFAULT_SAMPLE = 2500
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """What a user may choose; the defaults are the paper's where it gives one.
+    """What a user may choose.
 
     Raises `UsageError` for a value that makes no sense.
 
@@ -196,6 +196,7 @@ class Audit:
         purifications: of the model so far, none overwritten.
         versions: software that the result depends on.
         unknown: what else an audit file held, perhaps put there by a newer version.
+        left_out: places of what it held that cannot be kept.
     """
 
     model: ModelRecord
@@ -214,6 +215,7 @@ class Audit:
     purifications: tuple[Purification, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -258,6 +260,7 @@ class Audit:
                 triggers=[TriedTrigger(one.trigger, one.target, one.asr) for one in self.tac],
                 notes=self.notes,
                 unknown=[one.name for one in self.evidence if one.name not in DETECTORS],
+                left_out=self.left_out,
             )
         )
 

@@ -31,7 +31,7 @@ def main() -> None:
     """Tell whether an image classifier carries a backdoor, and show which neurons carry it.
 
     Exit status: 0 done; 1 only with --fail-on; 2 wrong usage; 3 a file that cannot be read or used;
-    130 interrupted.
+    70 an internal error; 130 interrupted.
     """
     be_polite()
 

@@ -10,7 +10,6 @@ import click
 
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.errors import UsageError
-from bdshift.text import one_line
 
 
 @click.command("compare", short_help="The original and its purifications, side by side.")
@@ -45,4 +44,4 @@ def command(
         click.echo(json.dumps([asdict(row) for row in models_table(audit)], indent=2))
     else:
         text = models_text(audit) if first is None else compared_text(compare(audit, first, second))
-        click.echo("\n".join(map(one_line, text.splitlines())))
+        click.echo(text)

@@ -42,6 +42,7 @@ def pick_target(audit: Audit, text: str | None) -> int:
 @click.option("--model", type=click.Path(path_type=Path), help="The model, if it was moved.")
 @click.option("--arch", help=ARCH_HELP)
 @click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")
+@click.option("--device", default="auto", show_default=True)
 @click.option("--top", default=20, show_default=True, help="Neurons to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all neurons.")
 @guarded
@@ -52,6 +53,7 @@ def command(
     model: Path | None,
     images: Path | None,
     arch: str | None,
+    device: str,
     top: int,
     as_json: bool,
     job: ConsoleJob,
@@ -71,7 +73,7 @@ def command(
     if trigger is not None:
         applied = parse_trigger(trigger)
         material = reopen(audit, model=model, images=images, arch=arch, job=job)
-        tac = add_tac(audit, material, applied, index, job=job).tac[-1]
+        tac = add_tac(audit, material, applied, index, device=device, job=job).tac[-1]
         audit = with_tac(load_audit(audit_file), tac)  # it may have gained a purification
         save_audit(audit, audit_file, embeddings=audit.embedding is not None)
     else:

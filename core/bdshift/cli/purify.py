@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -116,8 +116,8 @@ def command(
         job.note(KEEPS_CODE)
     job.close()
     if as_json:
-        described = {**purification_json(audit, made), "export": asdict(written)}
+        described = {**purification_json(audit, made), "export": written.as_json()}
         click.echo(json.dumps(described, indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(map(one_line, purification_text(audit).splitlines())))
+        click.echo(purification_text(audit))
         click.echo(f"\nPurified model: {one_line(str(out))}, {one_line(str(out))}.json")

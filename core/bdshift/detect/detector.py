@@ -110,7 +110,6 @@ class Detector(Configured, ABC):
 
     Attributes:
         record: the dataclass of its `Evidence.record`.
-        needs_network: whether it runs the network; the cached embedding is enough for the others.
         low_is_suspicious: whether low scores are the suspicious ones, not high ones.
         score_label, score_help: what a score is.
         unit: of a score, as on a plot's axis.
@@ -118,12 +117,11 @@ class Detector(Configured, ABC):
             {less}, by how much its score is smaller than the next.
         one, many, none: templates of the finding: one class stands out, several do, none does; and
             `far` if one stands out on the side that is not suspicious. They may use {index},
-            {name}, {score}, {other} (the nearest score of the rest), {classes} (listed), {chance}
-            and {count}.
+            {name}, {score}, {other} (the nearest score of the rest), {classes} (listed), {count}
+            and, except for `far`, {chance}.
     """
 
     record: ClassVar[type]
-    needs_network: ClassVar[bool] = False
     low_is_suspicious: ClassVar[bool] = True
     score_label: ClassVar[str]
     score_help: ClassVar[str]

@@ -59,9 +59,9 @@ class Rule(Configured, ABC):
         """
         return math.nan
 
-    def can_flag(self, count: int) -> bool:
-        """Whether it could flag any of ``count`` classes, whatever their values are."""
-        return count >= 3
+    def can_flag(self, values: Values) -> bool:
+        """Whether the smallest value would be flagged if only it were small enough."""
+        return len(values) >= 3
 
 
 RULES: Registry[Rule] = Registry(words("rule", ja="規則"), "bdshift.detect.rules")
@@ -74,17 +74,21 @@ class Judgment:
 
     Attributes:
         rule: the one that decided.
-        flagged: indices of the classes that stand out, the most suspicious first.
+        flagged: indices of the classes that stand out, by value, the smallest first.
+        suspected: those of them that are below the median: a backdoor makes a value small.
+        able: whether the rule could have flagged a class.
         usable: indices of the classes that could be judged.
         p: how likely the decisive value would be if nothing were wrong, by the rule that decided
-            or, if it does not say, the first one that does: that of the flagged class, or of the
-            smallest; NaN if none does.
+            or, if it does not say, the first one that does: that of the last suspected class, or
+            of the smallest value; NaN if none does.
         line: the value below which the smallest is flagged; NaN if none could be.
         statistics: of every class, float64 (C,), by the rule's name.
     """
 
     rule: Rule
     flagged: tuple[int, ...]
+    suspected: tuple[int, ...]
+    able: bool
     usable: tuple[int, ...]
     p: float
     line: float
@@ -111,10 +115,13 @@ def judge(values: Sequence[float] | Values, rule: Rule | None = None) -> Judgmen
         whole = np.full(len(everything), np.nan)
         whole[usable] = one.statistic(kept)
         statistics[one.name] = whole
+    middle = float(np.median(kept)) if len(kept) else math.nan
     chances = [one.chance(kept) for one in (chosen, *every)]
     return Judgment(
         rule=chosen,
         flagged=tuple(int(usable[i]) for i in flagged),
+        suspected=tuple(int(usable[i]) for i in flagged if kept[i] < middle),
+        able=chosen.can_flag(kept),
         usable=tuple(usable.tolist()),
         p=next((p for p in chances if not math.isnan(p)), math.nan),
         line=chosen.line(kept),
@@ -140,5 +147,9 @@ def z_scores(values: Values) -> Values:
 
 def spread(values: Values) -> float:
     """Population σ; 0 if it is only rounding error."""
-    sigma = float(values.std())
-    return sigma if sigma > 1e-12 * float(np.abs(values).max(initial=0)) else 0.0
+    return no_rounding(float(values.std()), values)
+
+
+def no_rounding(deviation: float, values: Values) -> float:
+    """A deviation of ``values``; 0 if it is only rounding error."""
+    return deviation if deviation > 1e-12 * float(np.abs(values).max(initial=0)) else 0.0

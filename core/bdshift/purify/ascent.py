@@ -18,7 +18,7 @@ def unlearn_rate_setting(default: float) -> Any:
         default, words("Unlearning rate", ja="忘却の学習率"),
         words("Of gradient ascent, away from the clean task.",
               ja="クリーンな課題から遠ざかる SGD の学習率。"),
-        low=0, above=True, high=10, step=0.0001, decimals=5,
+        low=0, above=True, high=1_000_000, step=0.0001, decimals=5,
     )  # fmt: skip
 
 
@@ -26,7 +26,7 @@ def unlearn_epochs_setting(default: int) -> Any:
     """How many epochs the ascent may take at most."""
     return setting(
         default, words("Unlearning epochs", ja="忘却のエポック"), words("At most.", ja="最大値。"),
-        low=1, high=10_000,
+        low=1, high=100_000,
     )  # fmt: skip
 
 

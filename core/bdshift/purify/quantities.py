@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bdshift.registry import import_members
 from bdshift.text import figure
 from bdshift.words import Language, translate, words
 
@@ -53,6 +54,7 @@ class Quantity:
     form: str
 
 
+_METHODS = "bdshift.purify.methods"
 _known: dict[str, Quantity] = {}
 
 
@@ -64,13 +66,15 @@ def quantity(name: str, label: str, axis: Axis | None = None, form: str = ".4g")
 
 def quantities() -> Mapping[str, Quantity]:
     """All declared quantities by name, in the order of their declaration."""
+    import_members(_METHODS)
     return _known
 
 
 def in_words(values: Mapping[str, float], language: Language = "en") -> str:
     """Figures in one line, for a log."""
+    all_known = quantities()
     known = [
-        (_known.get(name) or Quantity(name, name, None, ".4g"), v) for name, v in values.items()
+        (all_known.get(name) or Quantity(name, name, None, ".4g"), v) for name, v in values.items()
     ]
     return ", ".join(
         f"{translate(one.label, language)} {figure(value, one.form)}" for one, value in known

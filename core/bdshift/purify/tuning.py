@@ -51,7 +51,7 @@ def rate_setting(default: float, source: str = "") -> Any:
     return setting(
         default, words("Learning rate", ja="学習率"),
         words("Of SGD with momentum 0.9.", ja="モーメンタム 0.9 の SGD。"),
-        low=0, above=True, high=10, step=0.005, decimals=4, source=source,
+        low=0, above=True, high=1_000_000, step=0.005, decimals=4, source=source,
     )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def batch_setting(default: int, source: str = "") -> Any:
     return setting(
         default, words("Batch", ja="バッチ"),
         words("Images in one step.", ja="1 ステップの画像数。"),
-        low=2, high=4096, step=8, source=source,
+        low=2, high=65_536, step=8, source=source,
     )  # fmt: skip
 
 

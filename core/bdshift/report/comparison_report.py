@@ -11,7 +11,7 @@ from bdshift.audit.comparison import Change, Comparison, measured_alike
 from bdshift.audit.records import Audit, Purification
 from bdshift.detect.rule import z_scores
 from bdshift.measure import Measured, der
-from bdshift.text import figure, json_number, one_line
+from bdshift.text import figure, joined, json_number, one_line
 from bdshift.words import Sentence, words
 
 _MAX_CLASSES = 12  # in words
@@ -32,6 +32,7 @@ class ModelRow:
         target: name of the class that was purified, or is the most suspicious.
         acc, asr, ra: shares in [0, 1].
         norm, z: of the shift to the target.
+        alpha: for which the shift was solved.
         flagged: whether the scan flags the target.
         der: against the original.
         complete: whether the method ran to its end.
@@ -47,6 +48,7 @@ class ModelRow:
     ra: float | None
     norm: float | None
     z: float | None
+    alpha: float
     flagged: bool | None
     der: float | None = None
     complete: bool | None = None
@@ -101,6 +103,7 @@ def _row(
         ra=None if measured is None else measured.ra,
         norm=None,
         z=None,
+        alpha=audit.shifts.alpha,
         flagged=None,
     )
     if target is not None:
@@ -110,7 +113,7 @@ def _row(
             target=one_line(audit.images.class_names[target]),
             norm=json_number(float(norms[target])),
             z=json_number(float(z_scores(norms)[target])),
-            flagged=target in audit.finding.classes,
+            flagged=target in audit.finding.suspected,
         )
     if made is None:
         return row
@@ -159,11 +162,11 @@ def models_text(audit: Audit) -> str:
     if any(not measured_alike(all_made[0], one) for one in all_made):
         lines += ["", "These were measured differently and are not all comparable:"]
         lines += [
-            f"{number:>3} class {one_line(audit.images.class_names[one.result.target])}, "
-            f"{one_line(one.trigger or 'no trigger')}, {one_line(str(reported_on(one)))}"
+            f"{number:>3} class {audit.images.class_names[one.result.target]}, "
+            f"{one.trigger or 'no trigger'}, {reported_on(one)}"
             for number, one in enumerate(all_made, 1)
         ]
-    return "\n".join(lines)
+    return joined(lines)
 
 
 def compared_text(found: Comparison) -> str:
@@ -207,4 +210,4 @@ def compared_text(found: Comparison) -> str:
                  "other": other},
             )  # fmt: skip
             lines += ["", str(counted)]
-    return "\n".join(lines)
+    return joined(lines)

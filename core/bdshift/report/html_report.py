@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import jinja2
@@ -18,7 +18,7 @@ from PIL import Image
 
 from bdshift.assets import asset
 from bdshift.audit.comparison import Comparison, compare
-from bdshift.audit.finding import LIMITS
+from bdshift.audit.finding import LIMITS, Finding
 from bdshift.audit.records import Audit, Purification
 from bdshift.detect.rule import RULES, z_scores
 from bdshift.errors import UsageError
@@ -60,6 +60,7 @@ def html_report(audit: Audit, language: Language = "en", run: int | None = None)
     if made is not None:  # the same axis before and after
         tac = found.tacs[0] if found.tacs is not None else None
     scatter, legend = _scatter(audit, target, t, tac)
+    neurons, shown = _neurons(audit, target, t, tac), _classes(audit)
     return template.render(
         t=t, language=language, model_name=_name(audit.model.path),
         architecture=audit.model.architecture, version=audit.versions.get("bdshift", ""),
@@ -67,9 +68,8 @@ def html_report(audit: Audit, language: Language = "en", run: int | None = None)
         reasons=[one.sentence.render(language) for one in finding.reasons],
         cautions=[one.sentence.render(language) for one in finding.cautions],
         summary=audit.judged[0].detector.summary, bars=_bars(audit, t),
-        columns=_columns(audit), classes=_classes(audit),
-        more_classes=max(0, len(audit.shifts.l2) - _MAX_CLASSES),
-        scatter=scatter, scatter_legend=legend, neurons=_neurons(audit, target, t),
+        columns=_columns(audit), classes=shown, more_classes=audit.model.classes - len(shown),
+        scatter=scatter, scatter_legend=legend, neurons=neurons,
         purified=_purified(found, made, t, language) if made is not None else None,
         limits=LIMITS, facts=_facts(audit, t, language), font=_font() if language == "ja" else "",
     )  # fmt: skip
@@ -104,6 +104,7 @@ def _classes(audit: Audit) -> list[_ClassRow]:
     first, *others = audit.judged
     statistics = first.judgment.statistics
     order = np.argsort(audit.shifts.l2, kind="stable")[:_MAX_CLASSES].tolist()
+    order += [i for i in audit.finding.suspected if i not in order]
     return [
         _ClassRow(
             audit.images.class_names[i],
@@ -112,7 +113,7 @@ def _classes(audit: Audit) -> list[_ClassRow]:
                 *(figure(float(statistics[one.name][i]), one.form) for one in RULES.kinds()),
                 *(figure(float(one.evidence.scores[i]), "#.3g") for one in others),
             ),
-            i in audit.finding.classes,
+            i in audit.finding.suspected,
         )
         for i in order
     ]
@@ -120,7 +121,7 @@ def _classes(audit: Audit) -> list[_ClassRow]:
 
 def _bars(audit: Audit, t: _Say) -> Markup:
     return draw_bars(
-        audit.shifts.l2, audit.images.class_names, audit.finding.classes, audit.judgment.line,
+        audit.shifts.l2, audit.images.class_names, audit.finding.suspected, audit.judgment.line,
         t("threshold"),
     )  # fmt: skip
 
@@ -130,12 +131,12 @@ def _scatter(audit: Audit, target: int, t: _Say, tac: Tac | None) -> tuple[Marku
     if tac is not None:
         x, label = tac.change, t("TAC, mean |φ(x+δ) − φ(x)|")
     elif audit.embedding is not None:
-        x, label = audit.embedding.mean, t("mean clean activation φ (no trigger is known)")
+        x, label = audit.embedding.mean, t("mean clean activation φ")
     else:
         x, label = data_free_direction(audit.model.weight, target), t("head weight w − w̄")
     held = half_of(shift)
     upward = t("shift toward “{name}”", name=audit.images.class_names[target])
-    drawn = draw_scatter(x, shift, held, label, upward, flagged=target in audit.finding.classes)
+    drawn = draw_scatter(x, shift, held, label, upward, flagged=target in audit.finding.suspected)
     return drawn, t("One point per neuron; those that account for half of the shift are filled.")
 
 
@@ -152,9 +153,9 @@ class _Neuron:
     images: tuple[_Thumbnail, ...]
 
 
-def _neurons(audit: Audit, target: int, t: _Say) -> list[_Neuron]:
+def _neurons(audit: Audit, target: int, t: _Say, tac: Tac | None) -> list[_Neuron]:
     """Those with the largest shift, with the images that excite them most."""
-    tac, shift = audit.tac_of(target), audit.shifts.shift[target]
+    shift = audit.shifts.shift[target]
     seen = audit.embedding
     if tac is not None and tac.triggered is not None:
         seen = tac.triggered
@@ -189,7 +190,7 @@ class _PurifiedPart:
     rows: tuple[tuple[str, str, str], ...]
     method: str
     complete: bool
-    flagged: bool
+    finding: str
     reported_on: str
     trigger: str
     bars: Markup
@@ -211,11 +212,24 @@ def _purified(found: Comparison, made: Purification, t: _Say, language: Language
         (t("z of its norm"), figure(old_z, ".2f"), figure(new_z, ".2f")),
     )  # fmt: skip
     return _PurifiedPart(
-        rows, made.result.method, made.result.complete, target in again.finding.classes,
+        rows, made.result.method, made.result.complete, _in_words(again.finding, language),
         t("measured on {images}", images=reported_on(made)),
         made.trigger or t("no trigger is known"), _bars(again, t),
         _scatter(again, target, t, found.tacs[1] if found.tacs else None)[0],
     )  # fmt: skip
+
+
+def _other_evidence(audit: Audit, t: _Say, language: Language) -> Iterator[tuple[str, str]]:
+    for one in audit.judged[1:]:
+        yield t(one.detector.label), one.evidence.cost.render(language)
+        if (pairs := one.pairs(audit.images.class_names)) is not None:
+            yield t(one.detector.label), pairs.render(language)
+
+
+def _in_words(finding: Finding, language: Language) -> str:
+    space = " " if language == "en" else ""
+    reasons = space.join(one.sentence.render(language) for one in finding.reasons)
+    return f"{finding.headline.render(language)}: {reasons}"
 
 
 def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
@@ -233,7 +247,7 @@ def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
         (t("solver"), t("{solver}, α = {alpha:g}, KKT residual {kkt:.1g}",
                         solver=audit.shifts.solver, alpha=audit.shifts.alpha,
                         kkt=audit.shifts.kkt_max)),
-        *((t(one.detector.label), one.evidence.cost.render(language)) for one in audit.judged[1:]),
+        *_other_evidence(audit, t, language),
         (t("rule"), f"{t(rule.label)}, {rule.line_label}"),
         (t("versions"), ", ".join(f"{name} {value}" for name, value in audit.versions.items())),
     ]  # fmt: skip

@@ -76,6 +76,7 @@ def _evidence(found: Judged) -> dict[str, Any]:
         "scores": _numbers(evidence.scores),
         "pairs": None if evidence.pairs is None else _numbers(evidence.pairs),
         "flagged": list(judgment.flagged),
+        "suspected": list(judgment.suspected),
         "p": json_number(judgment.p),
         "statistics": {name: _numbers(one) for name, one in judgment.statistics.items()},
         "seconds": evidence.seconds,
@@ -145,7 +146,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
                 "l2": json_number(shifts.l2[i]),
                 "status": shifts.status[i],
                 "z": json_number(z[i]),
-                "flagged": i in audit.finding.classes,
+                "flagged": i in audit.finding.suspected,
                 "cosine_data_free": json_number(
                     cosine(shifts.shift[i], data_free_direction(model.weight, i))
                 ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from bdshift.errors import InputError, UsageError
 from bdshift.files import written_whole
 from bdshift.measure import Measured, der
 from bdshift.report.comparison_report import compared_text, reported_on
-from bdshift.text import json_number
+from bdshift.report.json_report import finding_json
+from bdshift.text import joined, json_number
 
 
 def _measured(found: Measured) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def purification_json(audit: Audit, made: Purification) -> dict[str, Any]:
         "der": der(made.before, made.after),
         "norms_before": [json_number(value) for value in audit.shifts.l2.tolist()],
         "norms_after": [json_number(value) for value in again.shifts.l2.tolist()],
-        "flagged_after": [names[i] for i in again.finding.classes],
+        "finding_after": finding_json(again.finding),
         "steps": [
             {"number": row.step.number, "score": json_number(row.step.score),
              **{key: json_number(value) for key, value in row.step.figures.items()},
@@ -86,7 +86,7 @@ def export_purified(
         made.result.applied_to(original), path, form, overwrite=overwrite,
         metadata={"bdshift": json.dumps(brief)},
     )  # fmt: skip
-    described["export"] = asdict(written)
+    described["export"] = written.as_json()
     write_text(beside, json.dumps(described, indent=2, ensure_ascii=False) + "\n")
     return written
 
@@ -107,13 +107,10 @@ def purification_text(audit: Audit) -> str:
     made = audit.purifications[-1]
     result, again = made.result, made.rescan
     lines = [
-        compared_text(compare(audit)),
         "",
         f"Measured on {reported_on(made)}. {result.method}",
         f"{result.seconds:.1f} s; {result.forwards} images forward, {result.backwards} back; step "
         f"{result.kept + 1} of {len(result.rows)} kept.",
+        f"The purified model: {again.finding}",
     ]
-    if again.finding.classes:
-        flagged = ", ".join(audit.images.class_names[i] for i in again.finding.classes)
-        lines.append(f"Still flagged by the scan: {flagged}.")
-    return "\n".join(lines)
+    return f"{compared_text(compare(audit))}\n{joined(lines)}"

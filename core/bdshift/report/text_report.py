@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import textwrap
 from collections.abc import Sequence
 
@@ -13,7 +15,7 @@ from bdshift.audit.rankings import method_rankings
 from bdshift.detect.rule import RULES
 from bdshift.neurons.rankings import agreement, compare_with_tac, cosine, data_free_direction
 from bdshift.neurons.tac import Tac
-from bdshift.text import columns, figure, one_line
+from bdshift.text import columns, figure, joined, one_line
 from bdshift.words import Sentence
 
 _WIDTH = 88
@@ -39,11 +41,6 @@ def _wrapped(text: str, first: str = "") -> list[str]:
     return textwrap.wrap(
         text[:_MAX_PARAGRAPH], _WIDTH, initial_indent=first, subsequent_indent=" " * len(first)
     )
-
-
-def _joined(lines: Sequence[str]) -> str:
-    """The names in a line may come from a hostile file: none of them can begin a line."""
-    return "\n".join(map(one_line, lines))
 
 
 def audit_text(audit: Audit) -> str:
@@ -83,6 +80,8 @@ def audit_text(audit: Audit) -> str:
     ]
     for one in audit.judged[1:]:
         lines += _wrapped(f"{one.detector.label}: {one.evidence.cost}", "also    ")
+        if (pairs := one.pairs(images.class_names)) is not None:
+            lines += _wrapped(str(pairs), "        ")
     if images.skipped:
         first = images.skipped[:_MAX_SKIPPED]
         shown = "; ".join(f"{skip.name}: {skip.reason}" for skip in first)
@@ -94,14 +93,12 @@ def audit_text(audit: Audit) -> str:
     for caution in finding.cautions:
         lines += ["", *_wrapped(str(caution.sentence), "! ")]
     if audit.proposal is not None:
-        lines += ["", "The order that explains the predictions, as a class-name file:"]
-        lines += [
-            f"  {index:4d}  {name}"
-            for name, index in sorted(audit.proposal.of_folder.items(), key=lambda item: item[1])
-        ]
+        lines += ["", "The order that explains the predictions, as a class-name file (--labels):"]
+        order = sorted(audit.proposal.of_folder.items(), key=lambda item: item[1])
+        lines += json.dumps(dict(order), ensure_ascii=False, indent=1).splitlines()
     rule = audit.settings.rule
     lines += ["", *_wrapped(f"Rule: {rule.label}, threshold {rule.line_label}. {LIMITS}")]
-    return _joined(lines)
+    return joined(lines)
 
 
 def _data_free(audit: Audit) -> str:
@@ -112,6 +109,7 @@ def _data_free(audit: Audit) -> str:
         for i, status in enumerate(shifts.status)
         if status == "solved"
     ]
+    cosines = [one for one in cosines if not math.isnan(one)]
     if not cosines:
         return "–"
     return f"{figure(min(cosines), '.3f')} to {figure(max(cosines), '.3f')} over the classes"
@@ -119,11 +117,12 @@ def _data_free(audit: Audit) -> str:
 
 def _class_table(audit: Audit) -> list[str]:
     judged = audit.judged
-    norms, flagged = audit.shifts.l2, audit.finding.classes
+    norms, flagged = audit.shifts.l2, audit.finding.suspected
     form = ".3f" if np.nanmax(norms[np.isfinite(norms)], initial=0) < 100 else ".4g"
     wide = len(str(len(norms) - 1))
     order = np.argsort(norms, kind="stable").tolist()
     shown = order[: _MAX_ROWS if len(order) > _MAX_ROWS + 5 else len(order)]
+    shown += [i for i in flagged if i not in shown]
     rules, others = RULES.kinds(), judged[1:]
     rows = []
     for i in shown:
@@ -143,7 +142,7 @@ def _class_table(audit: Audit) -> list[str]:
     lines = _table(["  class", *head, ""], rows)
     if len(shown) < len(order):
         rest = {"count": len(order) - len(shown)}
-        lines.append(str(Sentence("  … and {count:|class|classes} with larger shifts", rest)))
+        lines.append(str(Sentence("  … and {count:|other class|other classes}", rest)))
     if flagged:
         lines.append("◆ flagged")
     return lines
@@ -172,12 +171,13 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
     )
     lines += [*_table(head, rows), "", *_wrapped(legend + (_TAC_LEGEND if tac is not None else ""))]
     if tac is None:
-        return _joined([*lines, "", *_wrapped("TAC needs a trigger: --trigger")])
+        return joined([*lines, "", *_wrapped("TAC needs a trigger: --trigger")])
     lines += [
         "",
         *_wrapped(
-            f"Trigger {tac.trigger}: of the images of other classes, {tac.asr:.1%} are sent to "
-            f"“{name}” and {tac.ra:.1%} are still classified as labeled ({tac.images} images)."
+            f"Trigger {tac.trigger}: of the images of other classes, {figure(tac.asr, '.1%')} are "
+            f"sent to “{name}” and {figure(tac.ra, '.1%')} are still classified as labeled "
+            f"({tac.images} images)."
         ),
         "",
     ]
@@ -206,4 +206,4 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
         ]
     ]  # fmt: skip
     lines += _table(["", "cosine", "of |·|", "Pearson", "Spearman", "top-10% overlap"], rows)
-    return _joined(lines)
+    return joined(lines)

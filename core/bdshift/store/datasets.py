@@ -45,6 +45,9 @@ class Datasets:
         found = self._find(place)
         if found.compression not in (None, "lzf") or found.dtype.kind not in "fiu":
             raise ValueError(f"{name} is kept in another way")
+        return self._counted(name, place, found)
+
+    def _counted(self, name: str, place: str, found: h5py.Dataset) -> h5py.Dataset:
         address = h5py.h5o.get_info(found.id).addr
         if self._read.setdefault(address, place) != place:
             raise ValueError(f"{name} is another name of what was read before")
@@ -77,17 +80,24 @@ class Datasets:
                 raise ValueError(f"{name} is {dataset.shape}, not {shape.sizes}")
         return np.asarray(dataset[()], dtype=shape.dtype)
 
-    def unread(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Datasets that were not requested, perhaps a newer version's, by their place. Bounded."""
-        room = _MAX_UNKNOWN_BYTES
+    def unread(self) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+        """Datasets that were not requested, perhaps a newer version's, by their place; and the
+        places of those that are too large, or stored in a way that could be.
+        """
+        room, kept, left = _MAX_UNKNOWN_BYTES, {}, []
         for place in self._places(self._file, "", set()):
             found = self._find(place)
-            if h5py.h5o.get_info(found.id).addr in self._read or found.dtype.kind not in "fiu":
+            if h5py.h5o.get_info(found.id).addr in self._read:
                 continue
-            room -= found.nbytes
-            if room < 0:
-                raise ValueError("it holds more than is known of")
-            yield place, self.find(place)[()]
+            plain = found.compression in (None, "lzf") and found.dtype.kind in "fiubc"
+            try:
+                if found.nbytes > room or not plain:
+                    raise ValueError(place)
+                kept[place] = self._counted(place, place, found)[()]
+                room -= found.nbytes
+            except ValueError:
+                left.append(place)
+        return kept, tuple(left)
 
     def _places(self, group: h5py.Group, at: str, seen: set[int]) -> Iterator[str]:
         for name in group:

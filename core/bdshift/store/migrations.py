@@ -12,7 +12,7 @@ from typing import Any
 
 from bdshift.store.schema import SCHEMA
 
-_OWN_NETWORK = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_OWN_NETWORK = re.compile(r"[^\s:]+:[^\s:]+")
 
 
 def migrate(found: dict[str, Any], schema: int) -> dict[str, Any]:
@@ -94,6 +94,10 @@ def _trigger(text: str | None) -> str | None:
 
 def _purification(run: dict[str, Any]) -> dict[str, Any]:
     result = {**run.pop("run"), "weights": run.pop("weights")}
+    for row in result["rows"]:
+        figures = row["step"]["figures"]
+        if "unlearnt_accuracy" in figures:
+            figures["unlearned_accuracy"] = figures.pop("unlearnt_accuracy")
     rescan, held_out = run.pop("rescan"), run.pop("held")
     return {
         **run,

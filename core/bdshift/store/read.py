@@ -17,6 +17,7 @@ import torch
 from bdshift.arrays import array_fields
 from bdshift.audit import Audit, ImagesRecord, ModelRecord, Purification, ScanSettings
 from bdshift.detect.detector import DETECTORS, Evidence
+from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rule import RULES, Rule
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import ImageFile
@@ -98,8 +99,9 @@ class _Audits:
         sizes = dict(self._reader.sizes)
         purifications = tuple(self._purification(i, row, audit) for i, row in enumerate(made))
         self._reader.sizes = sizes
-        unknown = {**self._reader.unknown, **dict(self._datasets.unread())}
-        return replace(audit, purifications=purifications, unknown=unknown)
+        kept, left = self._datasets.unread()
+        unknown = {**self._reader.unknown, **kept}
+        return replace(audit, purifications=purifications, unknown=unknown, left_out=left)
 
     def _audit(self, at: str, found: dict[str, Any]) -> Audit:
         """An audit without its purifications, whose arrays are under ``at``."""
@@ -118,9 +120,9 @@ class _Audits:
             self._tac(f"{at}tac/{i}/", row, embedding) for i, row in enumerate(found.get("tac", []))
         )
         audit: Audit = reader.build(
-            Audit, {**found, "purifications": [], "unknown": {}}, at, model=model, images=images,
+            Audit, found, at, model=model, images=images,
             settings=self._settings(f"{at}settings/", found["settings"]), embedding=embedding,
-            evidence=evidence, tac=tac, purifications=(), unknown={},
+            evidence=evidence, tac=tac, purifications=(), unknown={}, left_out=(),
         )  # fmt: skip
         if any(len(one) != classes for one in (images.counts, images.class_names)):
             _unfit()
@@ -128,8 +130,13 @@ class _Audits:
             _unfit()
         if not all(0 <= one.target < classes for one in tac):
             _unfit()
-        shifts = audit.shifts
+        shifts, asked = audit.shifts, audit.settings.detectors[0]
         if len(shifts.status) != classes or not 0 < shifts.alpha < math.inf:
+            _unfit()
+        solved = EmbeddingShift(alpha=shifts.alpha, solver=shifts.solver)
+        if not DETECTORS.parse(evidence[0].detector, strict=False) == solved == asked:
+            _unfit()
+        if not 0 <= audit.accuracy <= 1:
             _unfit()
         if not np.isfinite(shifts.shift).all() or not np.array_equal(
             shifts.l2, evidence[0].scores, equal_nan=True

@@ -36,6 +36,8 @@ def plain(value: Any, without: Collection[str] = ()) -> Any:
     if isinstance(value, Sentence):
         filled = {key: plain(item) for key, item in value.values.items()}
         return {"template": value.template, "values": filled, "text": str(value)}
+    if isinstance(value, Remark):
+        return {"code": value.code, "values": plain(value.values), "text": str(value.sentence)}
     if is_dataclass(value):
         skipped = {*without, *array_fields(type(value))}
         kept = (one.name for one in fields(value) if one.name not in skipped)
@@ -120,9 +122,7 @@ class Reader:
             return _checked_scalar(value)
         elif origin is tuple and isinstance(value, list):
             return self._read_tuple(args, value, at)
-        elif origin in (dict, Mapping, typing.get_origin(Mapping[str, str])) and isinstance(
-            value, dict
-        ):
+        elif origin in (dict, Mapping) and isinstance(value, dict):
             return {key: self.read_as(args[1], item, f"{at}{key}/") for key, item in value.items()}
         elif is_dataclass(kind):
             return self.build(kind, value, at)
@@ -182,6 +182,8 @@ def _sentence(value: Any, depth: int = 0) -> Sentence:
 
 def _check_fit(sentence: Sentence) -> None:
     """Fail if its values do not fit it, in any language."""
+    if not sentence.values and "{" in sentence.template and is_known(sentence.template):
+        raise ValueError("a sentence without its values")
     for language in LANGUAGES:
         sentence.render(language)
 

@@ -19,7 +19,7 @@ from bdshift.shift.embed import Embedding
 from bdshift.store.schema import FORMAT, SCHEMA, TEXT, TRIGGERED_ARRAYS
 from bdshift.store.typed import plain, unescaped
 
-_OWN_PLACES = ("embedding", "evidence", "tac", "purifications", "unknown")
+_OWN_PLACES = ("embedding", "evidence", "tac", "purifications", "unknown", "left_out")
 
 
 def save_audit(audit: Audit, path: str | Path, *, embeddings: bool = True) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from bdshift.errors import InputError
+from bdshift.files import is_on_another_machine
 from bdshift.registry import Configured, Registry
 from bdshift.setting import options_of, setting
 from bdshift.words import words
 
 if TYPE_CHECKING:
     import torch
+
+    from bdshift.triggers.joint import Goal, JointTraining
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,21 @@ class Trigger(Configured, ABC):
         """Names of the settings that matter when a victim is trained with it: all, by default."""
         return tuple(one.name for one in options_of(cls))
 
+    def check_trainable(self) -> None:  # noqa: B027
+        """Raise `UsageError` if no victim can be trained with it as it is set."""
+
+    def trained_for(
+        self, goal: Goal, share: float, seed: int, device: torch.device
+    ) -> JointTraining | None:
+        """Its training along with a victim; ``share`` of the images gets the trigger. None if there
+        is nothing to learn.
+        """
+        return None
+
+    def left_in(self, folder: Path) -> Self:
+        """The trigger as training left it in the victim's ``folder``."""
+        return self
+
     def cover(self, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """Cover images, clipped: close to triggered ones, but they must not work. ``rng`` is a CPU
         generator. Only for triggers with `has_cover`.
@@ -86,7 +104,7 @@ def local_file(path: str) -> Path:
     Raises `InputError` if it is on another machine, since the name may come from an audit file, and
     opening one must not contact anyone; and if it is in the home folder of an unknown user.
     """
-    if path.startswith(("\\\\", "//")):
+    if is_on_another_machine(path):
         raise InputError("{path}: is on another machine; copy it to this one first", path=path)
     try:
         return Path(path).expanduser()

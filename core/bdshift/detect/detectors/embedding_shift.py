@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
 from bdshift.jobs import JobContext
 from bdshift.remark import Remark, code
@@ -24,6 +26,12 @@ UNFINISHED = code(
     words("The {solver} solver did not reach α for {count} of {classes:|class|classes} ({names}).",
           ja="{solver} の解法は {classes} クラス中 {count} クラスで α に達しませんでした（{names"
              "}）。"),
+)  # fmt: skip
+
+CLASSES_OUT_OF_REACH = code(
+    "classes-out-of-reach",
+    words("{count} of {classes:|class|classes} cannot be reached by any shift.",
+          ja="{classes} クラス中 {count} クラスには、どんなシフトでも届きません。"),
 )  # fmt: skip
 
 
@@ -70,16 +78,18 @@ class EmbeddingShift(Detector):
     )  # fmt: skip
     far = words(
         "Class {index} “{name}” is reached only by an unusually large shift: L2 {score:#.3g}; the "
-        "next largest is {other:#.3g}{chance}.",
+        "next largest is {other:#.3g}. A backdoor makes a shift small, but such an outlier can "
+        "hide a small one.",
         ja="クラス {index}「{name}」に届くシフトは異常に大きい値です：L2 {score:#.3g}、"
-           "他の最大は {other:#.3g}{chance}。",
+           "他の最大は {other:#.3g}。バックドアはシフトを小さくしますが、"
+           "このような外れ値は小さいシフトを隠すことがあります。",
     )  # fmt: skip
 
     alpha: float = setting(
         0.1, words("Loss threshold α", ja="損失しきい値 α"),
         words("Cross-entropy that a shift must reach; a smaller α needs a longer shift.",
               ja="シフトが達すべき交差エントロピー。小さいほど長いシフトが要ります。"),
-        low=0, above=True, high=100, step=0.05, decimals=3,
+        low=0, above=True, high=1_000_000, step=0.05, decimals=3,
         source=words("0.1 in the paper.", ja="論文では 0.1。"),
     )  # fmt: skip
     solver: Solver = setting(
@@ -90,18 +100,19 @@ class EmbeddingShift(Detector):
     )  # fmt: skip
 
     def cautions(self, evidence: Evidence, class_names: Sequence[str]) -> tuple[Remark, ...]:
-        """Classes for which the solver did not reach α."""
-        shifts = evidence.record
+        """Classes that no shift reaches, and those for which the solver did not reach α."""
+        shifts, found, classes = evidence.record, [], len(evidence.scores)
+        count = int(np.isinf(evidence.scores).sum())
+        if count:
+            found.append(Remark(CLASSES_OUT_OF_REACH, {"count": count, "classes": classes}))
         if not isinstance(shifts, Shifts):
-            return ()
+            return tuple(found)
         names = [class_names[i] for i, s in enumerate(shifts.status) if s == "unfinished"]
-        if not names:
-            return ()
-        values = {
-            "solver": shifts.solver, "count": len(names), "classes": len(shifts.status),
-            "names": (*names[:_MAX_NAMED], *(("…",) if len(names) > _MAX_NAMED else ())),
-        }  # fmt: skip
-        return (Remark(UNFINISHED, values),)
+        if names:
+            listed = (*names[:_MAX_NAMED], *(("…",) if len(names) > _MAX_NAMED else ()))
+            values = {"solver": shifts.solver, "count": len(names), "classes": classes}
+            found.append(Remark(UNFINISHED, values | {"names": listed}))
+        return tuple(found)
 
     def detect(self, subject: Subject, job: JobContext) -> Evidence:
         """Solve Eq. 4 for every class at once."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bdshift.detect.rule import RULES, Rule, Values
+from bdshift.detect.rule import RULES, Rule, Values, no_rounding
 from bdshift.setting import setting
 from bdshift.text import figure
 from bdshift.words import words
@@ -31,13 +31,13 @@ class Mad(Rule):
         3.5, words("Deviations", ja="偏差の数"),
         words("How far below the median a class is flagged.",
               ja="中央値よりこの数だけ下のクラスに印が付きます。"),
-        low=0, above=True, high=100, step=0.5, decimals=2,
+        low=0, above=True, high=1_000_000, step=0.5, decimals=2,
     )  # fmt: skip
 
     def statistic(self, values: Values) -> Values:
         """The score of each; NaN where more than half of the values are equal."""
         deviation = _deviation(values)
-        if not deviation > 0:
+        if not deviation:
             return np.full(len(values), np.nan)
         found: Values = (values - np.median(values)) / deviation
         return found
@@ -48,18 +48,24 @@ class Mad(Rule):
 
     def line(self, values: Values) -> float:
         """The value at the threshold."""
-        if len(values) < 3 or not values.std() > 0:
+        deviation = _deviation(values)
+        if len(values) < 3 or not deviation:
             return math.nan
-        return float(np.median(values) - self.deviations * _deviation(values))
+        return float(np.median(values) - self.deviations * deviation)
 
     @property
     def line_label(self) -> str:
         """The score at the threshold."""
         return f"MAD = {figure(-self.deviations, '.3g')}"
 
+    def can_flag(self, values: Values) -> bool:
+        """Not where more than half of the values are equal."""
+        return len(values) >= 3 and _deviation(values) > 0
+
 
 def _deviation(values: Values) -> float:
-    """1.4826·MAD: σ, if the values are normal."""
+    """1.4826·MAD: σ, if the values are normal; 0 if it is only rounding error."""
     if len(values) < 2:
         return 0.0
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+    median = np.median(values)
+    return 1.4826 * no_rounding(float(np.median(np.abs(values - median))), values)

@@ -36,7 +36,7 @@ class Paper(Rule):
         2.0, words("Outlier threshold β", ja="外れ値しきい値 β"),
         words("Standard deviations from the mean beyond which a class is flagged.",
               ja="平均からこの標準偏差を超えたクラスに印が付きます。"),
-        low=0, above=True, high=100, step=0.1, decimals=2,
+        low=0, above=True, high=1_000_000, step=0.1, decimals=2,
         source=words("2 in the paper.", ja="論文では 2。"),
     )  # fmt: skip
 
@@ -58,6 +58,6 @@ class Paper(Rule):
         """Z at the threshold."""
         return f"z = {figure(-self.beta, '.3g')}"
 
-    def can_flag(self, count: int) -> bool:
+    def can_flag(self, values: Values) -> bool:
         """|z| cannot exceed √(n − 1)."""
-        return count >= 3 and self.beta < math.sqrt(count - 1)
+        return len(values) >= 3 and self.beta < math.sqrt(len(values) - 1)

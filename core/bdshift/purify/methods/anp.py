@@ -72,7 +72,7 @@ class Anp(Method):
         0.4, words("Largest change of weights", ja="重みの最大の変化"),
         words("How far weights are moved to find what breaks.",
               ja="崩れる所を探すために重みを動かす幅。"),
-        low=0, above=True, high=10, step=0.1, decimals=2,
+        low=0, above=True, high=1_000_000, step=0.1, decimals=2,
         source=words("0.4 in the paper.", ja="論文では 0.4。"),
     )  # fmt: skip
     alpha: float = setting(

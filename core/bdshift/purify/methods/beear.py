@@ -45,16 +45,17 @@ class Beear(Method):
                        "長さに制限のないシフトを使います。")  # fmt: skip
     place = 80
     table_rows = (("BEEAR", "beear"),)
+    drawn_as = "BEEAR's perturbation"
 
     inner: int = setting(
         50, words("Inner updates", ja="内側の更新"),
         words("Of the shift, in each epoch.", ja="各エポックでのシフトの更新回数。"),
-        low=1, high=10_000, step=10,
+        low=1, high=100_000, step=10,
     )  # fmt: skip
     inner_rate: float = setting(
         0.1, words("Inner rate", ja="内側の学習率"),
         words("Of Adam on the shift.", ja="シフトに対する Adam の学習率。"),
-        low=0, above=True, high=10, step=0.05, decimals=4,
+        low=0, above=True, high=1_000_000, step=0.05, decimals=4,
     )  # fmt: skip
     epochs: int = epochs_setting(12)
     rate: float = rate_setting(0.01)

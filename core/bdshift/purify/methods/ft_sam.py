@@ -51,7 +51,7 @@ class FtSam(Method):
     rho: float = setting(
         2.0, words("Sharpness radius ρ", ja="鋭さの半径 ρ"),
         words("How far uphill the gradient is taken.", ja="勾配を取る、上り方向の距離。"),
-        low=0, above=True, high=100, step=0.5, decimals=2,
+        low=0, above=True, high=1_000_000, step=0.5, decimals=2,
         source=words("2 for CIFAR-10, 8 for GTSRB in BackdoorBench.",
                      ja="BackdoorBench では CIFAR-10 に 2、GTSRB に 8。"),
     )  # fmt: skip
@@ -59,7 +59,7 @@ class FtSam(Method):
         0.1, words("Label smoothing", ja="ラベル平滑化"),
         words("Share of a label that is spread over all classes.",
               ja="全クラスに分けるラベルの割合。"),
-        low=0, high=0.9, step=0.05, decimals=2,
+        low=0, high=0.999, step=0.05, decimals=3,
     )  # fmt: skip
     epochs: int = epochs_setting(20, words("100 in BackdoorBench.", ja="BackdoorBench では 100。"))
     rate: float = rate_setting(

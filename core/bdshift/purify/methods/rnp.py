@@ -74,7 +74,7 @@ class Rnp(Method):
     loss_scale: float = setting(
         0.2, words("Scale of the loss", ja="損失の倍率"),
         words("While masks learn the clean task again.", ja="マスクがクリーンな課題を学び直す間。"),
-        low=0, above=True, high=100, step=0.1, decimals=2,
+        low=0, above=True, high=1_000_000, step=0.1, decimals=2,
     )  # fmt: skip
     threshold: float = threshold_setting(
         words("0.7 in BackdoorBench.", ja="BackdoorBench では 0.7。")

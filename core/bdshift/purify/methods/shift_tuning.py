@@ -75,6 +75,7 @@ class ShiftTuning(Method):
         ("shift tuning", "shift-tuning:rho=0"),
         ("the paper's settings", "paper"),
     )
+    our_row = "sharp shift tuning"
     ranks_by_shift = True
 
     epochs: int = epochs_setting(12, words("50 in the paper.", ja="論文では 50。"), low=0)
@@ -92,7 +93,7 @@ class ShiftTuning(Method):
               "less often.",
               ja="トリガーはシフトより遠くへ画像を動かすことがあり、"
                  "2 ではバックドアが戻りにくくなります。"),
-        low=0, above=True, high=100, step=0.5, decimals=2,
+        low=0, above=True, high=1_000_000, step=0.5, decimals=2,
         source=words("1 in the paper.", ja="論文では 1。"),
     )  # fmt: skip
     head_first: bool = setting(
@@ -116,7 +117,8 @@ class ShiftTuning(Method):
         2.0, words("Sharpness radius ρ", ja="鋭さの半径 ρ"),
         words("How far uphill the gradient is taken; 0 for none, which takes half the time.",
               ja="勾配を取る、上り方向の距離。0 はなし（時間は半分）。"),
-        low=0, high=100, step=0.5, decimals=2, source=words("0 in the paper.", ja="論文では 0。"),
+        low=0, high=1_000_000, step=0.5, decimals=2,
+        source=words("0 in the paper.", ja="論文では 0。"),
     )  # fmt: skip
     keep: Literal["reach", "last"] = setting(
         "reach", words("Keep", ja="残すもの"),

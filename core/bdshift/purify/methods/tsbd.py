@@ -80,7 +80,7 @@ class Tsbd(Method):
         0.05, words("Radius", ja="半径"),
         words("How far uphill part of the gradient is taken.",
               ja="勾配の一部をどれだけ上り方向で取るか。"),
-        low=0, above=True, high=10, step=0.01, decimals=3,
+        low=0, above=True, high=1_000_000, step=0.01, decimals=3,
         source=words("0.05 in the paper.", ja="論文では 0.05。"),
     )  # fmt: skip
     uphill: float = setting(

@@ -1,0 +1,32 @@
+"""What cutting neurons would mean for a backdoor whose trigger is known."""
+
+from __future__ import annotations
+
+from bdshift.audit.facts import WORKING_ASR
+from bdshift.audit.records import Audit
+from bdshift.detect.rule import Judgment
+from bdshift.neurons.tac import Tac
+from bdshift.neurons.what_if import CutOutcome
+from bdshift.words import Sentence
+
+_STAYS = 0.8  # share of the attack success before the cut, above which the backdoor remains
+_GONE = 0.1  # attack success below which the trigger does not work
+
+
+def effect_of_cut(
+    audit: Audit, tac: Tac, outcome: CutOutcome, judgment: Judgment
+) -> Sentence | None:
+    """What ``outcome``, a cut of the audit's model, means for the backdoor that ``tac`` measured.
+
+    ``judgment`` is the rule's of the shifts after the cut. None if there is nothing to say: the
+    trigger did not work before, was not applied to the cut model, or still works on some images.
+    """
+    if outcome.asr is None or tac.asr < WORKING_ASR:
+        return None
+    if outcome.asr > _STAYS * tac.asr:
+        hidden = tac.target in audit.finding.suspected and tac.target not in judgment.suspected
+        return (
+            Sentence("The backdoor remains: this cut only hides it from the scan.") if hidden
+            else Sentence("The backdoor remains.")
+        )  # fmt: skip
+    return Sentence("The trigger stops working.") if outcome.asr < _GONE else None
