@@ -219,8 +219,8 @@ def test_tables_stay_in_their_folder(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("a,b,c\n1,2,3\n", "takes a column called path or filename"),
-        ("path,label\nnone.png,1\n", r"no picture that is there \(none.png: no such file\)"),
-        ("path,label\n", "no picture that is there"),
+        ("path,label\nnone.png,1\n", r"no image that is there \(none.png: no such file\)"),
+        ("path,label\n", "no image that is there"),
         ("", "takes a column"),
         ('path,label\n"' + "x" * 200_000 + '",1\n', "is not a table"),
     ],
@@ -261,9 +261,9 @@ def test_parquet_of_plain_bytes(tmp_path: Path) -> None:
     assert len(batch.files) == COUNT - 1
     for columns, words in (
         ({"img": data}, "no column that is clearly the label's"),
-        ({"label": [1] * COUNT}, "no column that is clearly the picture's"),
+        ({"label": [1] * COUNT}, "no column that is clearly the image's"),
         ({"img": data, "label": ["a"] * COUNT}, "holds no class numbers"),
-        ({"img": [1] * COUNT, "label": [1] * COUNT}, "holds no encoded pictures"),
+        ({"img": [1] * COUNT, "label": [1] * COUNT}, "holds no encoded images"),
         ({"img": data, "label": [-1] * COUNT}, "counted from 0"),
         ({"img": data, "label": [1, None] * (COUNT // 2)}, "from nan to nan"),
     ):
@@ -297,7 +297,7 @@ def test_parquet_pages_that_unpack_to_much(tmp_path: Path) -> None:
     table = pa.table({"image": many, "label": [0] * 10})
     pq.write_table(table, path, compression="zstd", write_statistics=False, store_schema=False)
     found = open_images(path)
-    with pytest.raises(InputError, match="MiB of pictures"):
+    with pytest.raises(InputError, match="MiB of images"):
         found.read(found.files[0])
 
 
@@ -355,5 +355,5 @@ def test_a_long_listing_can_be_stopped(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(Canceled):
         open_images(tmp_path, job=Impatient())
     monkeypatch.setattr(naming, "MAX_FILES", 10)
-    with pytest.raises(InputError, match="more than 10 pictures"):
+    with pytest.raises(InputError, match="more than 10 images"):
         open_images(tmp_path)

@@ -105,7 +105,7 @@ def test_a_picture_beyond_the_others_is_skipped(tmp_path: Path) -> None:
     found = open_images(tmp_path / "a.npz")
     batch = decode_all(found, found.files, 8)
     assert [skip.name for skip in batch.skipped] == ["x/00077", "x/00078"]
-    assert "beyond those of the other pictures (0 to 1)" in str(batch.skipped[0].reason)
+    assert "beyond those of the other images (0 to 1)" in str(batch.skipped[0].reason)
 
 
 @pytest.mark.parametrize(
@@ -180,10 +180,10 @@ def test_the_half_that_is_clean_is_taken(shapes: dict[str, int], want: tuple[str
     ("arrays", "words"),
     [
         ({"x": PIXELS}, "no labels"),
-        ({"y": LABELS}, "no array of pictures"),
+        ({"y": LABELS}, "no array of images"),
         ({"x": PIXELS, "y": LABELS[:5]}, "no labels of the same number"),
         ({"x_test": PIXELS, "y_train": LABELS}, "no labels of the same number"),
-        ({"x": PIXELS.reshape(COUNT, -1), "y": LABELS}, "no array of pictures"),
+        ({"x": PIXELS.reshape(COUNT, -1), "y": LABELS}, "no array of images"),
         (
             {"x": PIXELS.astype(object), "y": LABELS},
             "x is never loaded, since it is not plain numbers",
@@ -191,7 +191,7 @@ def test_the_half_that_is_clean_is_taken(shapes: dict[str, int], want: tuple[str
         ({"x": PIXELS[:, :, :, :2], "y": LABELS}, "no axis of 1, 3 or 4 channels"),
         ({"x": PIXELS[:, :3], "y": LABELS}, "first or last"),
         ({"x": PIXELS[:0], "y": LABELS[:0]}, "holds no"),
-        ({"x": PIXELS[:, :0], "y": LABELS}, "holds no pictures"),
+        ({"x": PIXELS[:, :0], "y": LABELS}, "holds no images"),
         ({"x": (PIXELS - 120.0) / 60, "y": LABELS}, "normalized already"),
         ({"x": PIXELS * np.float32(np.nan), "y": LABELS}, "NaN"),
         ({"x": PIXELS * 1j, "y": LABELS}, "never loaded"),
@@ -292,7 +292,7 @@ def test_hdf5_that_leads_elsewhere(tmp_path: Path) -> None:
         with h5py.File(path, "w") as file:
             make(file)
             file["y"] = LABELS
-        with pytest.raises(InputError, match=r"no array of pictures|kept in another file"):
+        with pytest.raises(InputError, match=r"no array of images|kept in another file"):
             open_images(path)
 
 

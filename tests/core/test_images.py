@@ -119,7 +119,7 @@ def test_only_formats_of_pixels_are_decoded(folder: Path) -> None:
     with pytest.raises(InputError, match="not an image"):
         decode_image(program, 32)
     (folder / "sticker.png").write_bytes(program)
-    with pytest.raises(InputError, match="not a readable picture"):
+    with pytest.raises(InputError, match="not a readable image"):
         Patch(str(folder / "sticker.png"))(torch.zeros(1, 3, 64, 64))
 
 

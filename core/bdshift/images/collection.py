@@ -1,4 +1,4 @@
-"""A set of labeled images in any container: opened, listed, read one picture at a time."""
+"""A set of labeled images in any container: opened, listed, read one image at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
-"""A larger entry is skipped unread: no picture of a clean set is this large, and a zip can lie
+"""A larger entry is skipped unread: no image of a clean set is this large, and a zip can lie
 about sizes.
 """
 
@@ -54,7 +54,7 @@ class ImageCollection:
         return np.bincount([f.label for f in self.files], minlength=len(self.folders)).tolist()
 
     def read(self, file: ImageFile) -> bytes:
-        """The file's bytes; for an array, one of its pictures as PGM or PPM. Thread-safe.
+        """The file's bytes; for an array, one of its images as PGM or PPM. Thread-safe.
 
         Raises `InputError` if it is unreadable or too large.
         """
@@ -75,7 +75,7 @@ def open_images(path: str | Path, *, job: JobContext = SILENT) -> ImageCollectio
     """List a set of labeled images.
 
     A folder, zip or tar of class folders; arrays (npz, HDF5); CIFAR's and MNIST's own files; a
-    table of paths and classes (CSV, TSV); Parquet with encoded pictures. A single folder around the
+    table of paths and classes (CSV, TSV); Parquet with encoded images. A single folder around the
     class folders is entered. Hidden files and system litter are ignored silently; anything else
     that is left out is listed in ``skipped``. Long listings report to ``job``, which can stop them.
 

@@ -17,12 +17,12 @@ from bdshift.images.work import check_work
 from bdshift.words import Sentence
 
 MAX_PIXELS = 80_000_000
-"""A larger picture is rejected before it is decoded: a few kilobytes can claim gigapixels."""
+"""A larger image is rejected before it is decoded: a few kilobytes can claim gigapixels."""
 
 _HEAVY_PIXELS = 16_000_000
 _heavy = threading.Lock()
-"""Held while a picture of more pixels is decoded. A pixel takes up to 8 bytes, and loaders decode
-eight pictures at once.
+"""Held while an image of more pixels is decoded. A pixel takes up to 8 bytes, and loaders decode
+eight images at once.
 """
 
 # Only formats that consist of pixels and are decoded in this process. Pillow's others include one
@@ -35,7 +35,7 @@ _CROP_SHARE = 0.875  # 224 of 256: how networks of this size are evaluated
 
 @cache
 def _formats() -> list[str]:
-    """Those that this build of Pillow has. JPEG includes the multi-picture files of phones."""
+    """Those that this build of Pillow has. JPEG includes the multi-image files of phones."""
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
 
@@ -58,7 +58,7 @@ def _too_large() -> Sentence:
 
 
 def _is_heavy(image: Image.Image) -> bool:
-    """Whether all of a large picture will be in memory at once. Of a JPEG that is decoded in one
+    """Whether all of a large image will be in memory at once. Of a JPEG that is decoded in one
     pass, only what `Image.draft` leaves of it will be.
     """
     in_one_pass = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
@@ -68,7 +68,7 @@ def _is_heavy(image: Image.Image) -> bool:
 def _fit(image: Image.Image, size: int) -> Image.Image:
     """The center square, scaled to ``size``; from 128 pixels up, with the usual margin.
 
-    Only the square is scaled: for a picture one pixel wide, the rest would be enormous.
+    Only the square is scaled: for an image one pixel wide, the rest would be enormous.
     """
     if image.size == (size, size):
         return image
@@ -98,7 +98,7 @@ def _to_rgb(image: Image.Image, size: int, form: str | None) -> Image.Image:
 def _white(image: Image.Image, form: str | None) -> int:
     """The value that stands for white. Raises `InputError` if the values are not on a usual scale.
 
-    16 bits always stand for their whole range; otherwise a dark picture would become a bright one.
+    16 bits always stand for their whole range; otherwise a dark image would become a bright one.
     What Pillow holds in 32 bits may be 16-bit (PGM, always scaled to that), or a TIFF of numbers of
     any kind, where only the values can tell.
     """

@@ -125,12 +125,12 @@ def arranged(pixels: torch.Tensor, order: Order) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Everything between a decoded picture and the network.
+    """Everything between a decoded image and the network.
 
     Attributes:
         size: height and width of the network's input, in pixels.
         normalization: mean, std and scale.
-        order: "rgb"; "bgr" for networks trained on pictures as OpenCV reads them; "gray" for those
+        order: "rgb"; "bgr" for networks trained on images as OpenCV reads them; "gray" for those
             with one channel (luma); "rgb-reshaped", "bgr-reshaped" where (h, w, 3) was reshaped to
             (3, h, w) instead of transposed, a common mistake that networks learn to live with.
     """

@@ -1,6 +1,6 @@
 """The ``signs`` data set: 32×32 traffic signs of twelve classes, drawn from a seed.
 
-Nothing is downloaded and no picture is copied: every image is drawn with Pillow. Each image has
+Nothing is downloaded and no image is copied: every image is drawn with Pillow. Each image has
 its own random stream, keyed by (seed, split, class, number), so any subset can be drawn by itself
 and is the same as in the whole set.
 """
@@ -252,7 +252,7 @@ def write_signs(
     split: Split = "clean",
     job: JobContext = SILENT,
 ) -> None:
-    """Draw signs into ``folder``, each as a PNG, with one sub-folder per class."""
+    """Draw signs into ``folder``, each as a PNG, with one subfolder per class."""
     images, labels = draw_signs(per_class, seed=seed, split=split, job=job)
     for row, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
         path = folder / CLASSES[label] / f"{row % per_class:04d}.png"

@@ -18,17 +18,17 @@ _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 
 
 def check_work(data: bytes) -> None:
-    """Raise `InputError` for a picture that would take longer to decode than any real one."""
+    """Raise `InputError` for an image that would take longer to decode than any real one."""
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MAX_SCANS:
         raise InputError("a JPEG with more than {most} scans", most=MAX_SCANS)
     if data[:4] in (b"II*\0", b"MM\0*") and _strips(data) > MAX_STRIPS:
         raise InputError("a TIFF with more than {most} strips", most=MAX_STRIPS)
     if data[:4] in (b"II+\0", b"MM\0+"):
-        raise InputError("a BigTIFF, which no small picture needs")
+        raise InputError("a BigTIFF, which no small image needs")
 
 
 def _strips(data: bytes) -> int:
-    """Strips or tiles that the first picture of a TIFF lists."""
+    """Strips or tiles that the first image of a TIFF lists."""
     order = "<" if data[:1] == b"I" else ">"
     try:
         (start,) = struct.unpack_from(f"{order}L", data, 4)

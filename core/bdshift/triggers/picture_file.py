@@ -26,11 +26,11 @@ def open_rgba(path: str) -> Image.Image:
             return image.convert("RGBA")
     except InputError as error:
         raise InputError(
-            "{path}: not a readable picture ({reason})", path=path, reason=error.sentence
+            "{path}: not a readable image ({reason})", path=path, reason=error.sentence
         ) from error
     except Exception as error:  # Pillow raises whatever its decoders raise
         raise InputError(
-            "{path}: not a readable picture ({reason})", path=path, reason=str(error)
+            "{path}: not a readable image ({reason})", path=path, reason=str(error)
         ) from error
 
 

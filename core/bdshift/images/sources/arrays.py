@@ -1,7 +1,7 @@
-"""Turns arrays of pixels into pictures: each row is handed out as a PGM or PPM file.
+"""Turns arrays of pixels into images: each row is handed out as a PGM or PPM file.
 
 This gives one path for everything downstream (decoding, hashing, thumbnails), and an array and a
-folder of pictures with the same pixels give the same batches.
+folder of images with the same pixels give the same batches.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from bdshift.images.sources.base import ImageFile, Skipped, Source
 from bdshift.images.sources.naming import check_count
 from bdshift.words import Sentence
 
-_MAX_ROW_BYTES = 32 * 1024 * 1024  # of one picture as stored
+_MAX_ROW_BYTES = 32 * 1024 * 1024  # of one image as stored
 _MAX_LABEL = 10**9  # `bdshift.images.labels` accepts numbers of at most nine digits
 _MAX_DIGITS = 9
-_MAX_SAMPLE_ROWS = 64  # pictures that decide what the values of an array mean
+_MAX_SAMPLE_ROWS = 64  # images that decide what the values of an array mean
 _MAX_SAMPLE_BYTES = 64 * 1024 * 1024
 _CHANNELS = (1, 3, 4)
-_NUMBER_DIGITS = 5  # of a picture's number in its name
+_NUMBER_DIGITS = 5  # of an image's number in its name
 
 
 class ArrayRows(Protocol):
-    """Pictures along the first axis: ``shape`` and ``dtype`` of all, and one picture at a time."""
+    """Images along the first axis: ``shape`` and ``dtype`` of all, and one image at a time."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -41,12 +41,12 @@ class ArrayRows(Protocol):
         """Type of their elements."""
 
     def row(self, index: int) -> NDArray[Any]:
-        """One picture, of ``shape[1:]``. Thread-safe. Raises `InputError` and `OSError`."""
+        """One image, of ``shape[1:]``. Thread-safe. Raises `InputError` and `OSError`."""
 
 
 @dataclass(frozen=True)
 class MemoryRows:
-    """Pictures of an array in memory."""
+    """Images of an array in memory."""
 
     array: NDArray[Any]
 
@@ -67,7 +67,7 @@ class MemoryRows:
 
 @dataclass(frozen=True)
 class FileRows:
-    """Pictures in C order in a file: the first at ``start``, each ``step`` bytes after the last.
+    """Images in C order in a file: the first at ``start``, each ``step`` bytes after the last.
 
     The file is opened for every row, which costs little compared with decoding, and leaves nothing
     to be closed or shared between threads.
@@ -98,10 +98,10 @@ class ValueScale:
     high: float
 
     def to_bytes(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """The same picture as 8-bit values, rounded.
+        """The same image as 8-bit values, rounded.
 
         Raises `InputError` for values beyond the scale by more than a thousandth of it: the few
-        pictures that were sampled were not like this one.
+        images that were sampled were not like this one.
         """
         if values.dtype == np.uint8 and self.high == 255:
             return values
@@ -109,7 +109,7 @@ class ValueScale:
         least, most = float(values.min()), float(values.max())
         if not (self.low - slack <= least and most <= self.high + slack):  # nor if it is NaN
             raise InputError(
-                "its values ({least:.4g} to {most:.4g}) are beyond those of the other pictures "
+                "its values ({least:.4g} to {most:.4g}) are beyond those of the other images "
                 "({low:g} to {high:g})",
                 least=least, most=most, low=float(self.low), high=float(self.high),
             )  # fmt: skip
@@ -118,7 +118,7 @@ class ValueScale:
 
 
 def choose_scale(rows: ArrayRows) -> ValueScale:
-    """Decide what the values mean, from pictures spread evenly over all of them, so that the same
+    """Decide what the values mean, from images spread evenly over all of them, so that the same
     file always gives the same answer.
 
     8-bit values are used as they are. Others get the first scale that fits of 0…1, −1…1, 0…255, or
@@ -135,7 +135,7 @@ def choose_scale(rows: ArrayRows) -> ValueScale:
     ends = [(float(row.min()), float(row.max())) for row in map(rows.row, picks.tolist())]
     ends = [(low, high) for low, high in ends if math.isfinite(low + high)]
     if not ends:
-        raise InputError("its pictures hold values that are not numbers (NaN or infinity)")
+        raise InputError("its images hold values that are not numbers (NaN or infinity)")
     least, most = min(low for low, _ in ends), max(high for _, high in ends)
     scales = [ValueScale(0, 255)]
     if kind == "f":
@@ -147,7 +147,7 @@ def choose_scale(rows: ArrayRows) -> ValueScale:
         if scale.low - slack <= least and most <= scale.high + slack:
             return scale
     raise InputError(
-        "its pictures hold values from {least:.4g} to {most:.4g}, so they are normalized already; "
+        "its images hold values from {least:.4g} to {most:.4g}, so they are normalized already; "
         "save them as 0…255, 0…1 or −1…1",
         least=least, most=most,
     )  # fmt: skip
@@ -169,18 +169,18 @@ def as_netpbm(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def has_channels_first(shape: Sequence[int]) -> bool:
-    """Whether pictures, ``shape`` being that of all of them, are (c, h, w). Raises `InputError` if
-    they are not pictures, or if the order is ambiguous.
+    """Whether images, ``shape`` being that of all of them, are (c, h, w). Raises `InputError` if
+    they are not images, or if the order is ambiguous.
     """
     text = "×".join(map(str, shape))
     if len(shape) not in (3, 4):
         raise InputError(
-            "an array of {shape} is not an array of pictures: (n, h, w), (n, h, w, c) or "
+            "an array of {shape} is not an array of images: (n, h, w), (n, h, w, c) or "
             "(n, c, h, w)",
             shape=text,
         )
     if 0 in shape:
-        raise InputError("holds no pictures")
+        raise InputError("holds no images")
     if len(shape) == 3:
         return False
     first, last = shape[1] in _CHANNELS, shape[3] in _CHANNELS
@@ -252,9 +252,9 @@ def name_classes(
 
 @dataclass(frozen=True)
 class ArrayPart:
-    """An array of pictures and its labels, int64 (n,); ``name`` precedes the pictures' numbers.
+    """An array of images and its labels, int64 (n,); ``name`` precedes the images' numbers.
 
-    Raises `InputError` if they are not pictures, or do not match each other.
+    Raises `InputError` if they are not images, or do not match each other.
     """
 
     name: str
@@ -266,17 +266,17 @@ class ArrayPart:
         pictures, labels = self.rows.shape[0], len(self.labels)
         if pictures != labels:
             raise InputError(
-                "{name} has {pictures:|picture|pictures}, but {labels:|label|labels}",
+                "{name} has {pictures:|image|images}, but {labels:|label|labels}",
                 name=self.name, pictures=pictures, labels=labels,
             )  # fmt: skip
         if math.prod(self.rows.shape[1:]) * self.rows.dtype.itemsize > _MAX_ROW_BYTES:
-            raise InputError("its pictures are larger than 32 MiB each")
+            raise InputError("its images are larger than 32 MiB each")
         if self.rows.dtype.kind not in "biuf":
-            raise InputError("its pictures are not numbers ({dtype})", dtype=str(self.rows.dtype))
+            raise InputError("its images are not numbers ({dtype})", dtype=str(self.rows.dtype))
 
 
 class ArrayImages(Source):
-    """Pictures in arrays, named like "test_batch/00042"."""
+    """Images in arrays, named like "test_batch/00042"."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The common form of all image sets: labeled names, each with the bytes of a picture."""
+"""The common form of all image sets: labeled names, each with the bytes of an image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_LABEL_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One picture: ``name`` is its path in the collection, ``label`` the position of its folder."""
+    """One image: ``name`` is its path in the collection, ``label`` the position of its folder."""
 
     name: str
     label: int
@@ -35,7 +35,7 @@ class Skipped:
 
 
 class Source(ABC):
-    """The labeled pictures of one file or folder: listed, not yet read.
+    """The labeled images of one file or folder: listed, not yet read.
 
     Constructing one raises `InputError` without the path, which `open_source` puts in front of the
     sentence, and whatever the libraries underneath raise.
@@ -61,7 +61,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, name: str, most: int) -> bytes:
-        """An encoded picture, at most one byte longer than ``most``. Thread-safe.
+        """An encoded image, at most one byte longer than ``most``. Thread-safe.
 
         Raises `InputError` with a short reason, and whatever the libraries underneath raise.
         """

@@ -35,7 +35,7 @@ _ERRORS = (
 
 
 def open_source(path: Path, job: JobContext = SILENT) -> Source:
-    """Open the set of labeled pictures at ``path``, of whatever kind it is.
+    """Open the set of labeled images at ``path``, of whatever kind it is.
 
     Raises `InputError` with a sentence that begins with the path.
     """

@@ -123,7 +123,7 @@ def _pickled(path: Path) -> ArrayPart:
     side = math.isqrt(pixels.shape[1] // 3)
     if not side or pixels.shape[1] != 3 * side * side:
         raise InputError(
-            "has rows of {size:|byte|bytes}, which are not square pictures", size=pixels.shape[1]
+            "has rows of {size:|byte|bytes}, which are not square images", size=pixels.shape[1]
         )
     rows = MemoryRows(pixels.reshape(-1, 3, side, side))
     return ArrayPart(path.name, rows, class_numbers(np.array(labels)))

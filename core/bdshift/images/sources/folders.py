@@ -1,4 +1,4 @@
-"""A folder or a zip with one sub-folder per class."""
+"""A folder or a zip with one subfolder per class."""
 
 from __future__ import annotations
 

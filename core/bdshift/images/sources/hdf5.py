@@ -1,4 +1,4 @@
-"""HDF5 files with a dataset of pictures and one of labels, read one picture at a time."""
+"""HDF5 files with a dataset of images and one of labels, read one image at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AUDIT = b"bdshift-audit"  # as `bdshift.store` marks its files
 _MAX_OBJECTS = 2000
 _MAX_LEVELS = 6
 _MAX_CHUNK_BYTES = 64 * 1024 * 1024
-_CACHE_BYTES = 128 * 1024 * 1024  # of unpacked chunks, so that pictures in one chunk unpack it once
+_CACHE_BYTES = 128 * 1024 * 1024  # of unpacked chunks, so that images in one chunk unpack it once
 _CACHE_SLOTS = 4001  # a prime, as HDF5 recommends
 _MAX_RATIO = 1100  # of bytes unpacked to bytes in the file; deflate reaches at most 1032
 # Built into HDF5 or h5py: deflate, shuffle, Fletcher's checksum, LZF. Others would be loaded from
@@ -30,9 +30,9 @@ _FILTERS = frozenset({1, 2, 3, 32000})
 
 
 def open_hdf5(path: Path) -> Source:
-    """Pictures and labels of an HDF5 file.
+    """Images and labels of an HDF5 file.
 
-    Raises `InputError` if it is a bdshift audit, holds no labeled pictures, or keeps them in
+    Raises `InputError` if it is a bdshift audit, holds no labeled images, or keeps them in
     another file.
     """
     try:
@@ -118,7 +118,7 @@ def _check(dataset: h5py.Dataset, name: str, size: int) -> None:
 
 
 class _Hdf5Rows:
-    """Pictures of a dataset. Keeps the file open; only one thread at a time uses the library."""
+    """Images of a dataset. Keeps the file open; only one thread at a time uses the library."""
 
     def __init__(self, file: h5py.File, dataset: h5py.Dataset) -> None:
         self._file = file

@@ -29,12 +29,12 @@ _TRAINING = re.compile(r"train", re.I)
 
 
 def is_idx(head: bytes) -> bool:
-    """Whether a file that, once unpacked, starts like this holds pictures or labels."""
+    """Whether a file that, once unpacked, starts like this holds images or labels."""
     return head[:4] in (_IMAGES, _LABELS)
 
 
 def idx_sets(names: Iterable[str]) -> dict[str, str]:
-    """The picture files among a folder's names, by the name of their set; plain before gzipped.
+    """The image files among a folder's names, by the name of their set; plain before gzipped.
 
     Empty if the folder holds none.
     """
@@ -107,7 +107,7 @@ def _header(stream: Forward, magic: bytes, path: Path) -> tuple[int, ...]:
     head = stream.read(4 + 4 * axes)
     if head[:4] != magic or len(head) < 4 + 4 * axes:
         if magic == _IMAGES:
-            raise InputError("{file} is not an IDX file of pictures", file=path.name)
+            raise InputError("{file} is not an IDX file of images", file=path.name)
         raise InputError("{file} is not an IDX file of labels", file=path.name)
     return tuple(int.from_bytes(head[i : i + 4], "big") for i in range(4, 4 + 4 * axes, 4))
 

@@ -1,4 +1,4 @@
-"""Turns the names inside a folder or archive into classes and pictures."""
+"""Turns the names inside a folder or archive into classes and images."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def shortened(name: str) -> str:
 def check_count(count: int) -> None:
     """Raise `InputError` if a set is larger than `MAX_FILES`."""
     if count > MAX_FILES:
-        raise InputError("holds more than {most:,} pictures; open a part of it", most=MAX_FILES)
+        raise InputError("holds more than {most:,} images; open a part of it", most=MAX_FILES)
 
 
 def member_parts(name: str) -> tuple[list[str], Sentence | None]:
@@ -77,9 +77,9 @@ def list_classes(
     names: Sequence[str], skipped: Iterable[Skipped] = (), *, hint: Sentence = _NO_HINT
 ) -> Listing:
     """Sort names ("cat/1.png") by their first folder; files outside a folder, and those that are
-    not pictures, are skipped. ``hint`` is what to do if no class folder is found.
+    not images, are skipped. ``hint`` is what to do if no class folder is found.
 
-    Raises `InputError` if there is nothing, no picture in a class folder, or train and test folders
+    Raises `InputError` if there is nothing, no image in a class folder, or train and test folders
     of which one must be chosen.
     """
     check_count(len(names))
@@ -110,7 +110,7 @@ def list_classes(
             images.append((folder, name))
     if not images:
         raise InputError(
-            "holds no class folders with images (one sub-folder per class){hint}", hint=hint
+            "holds no class folders with images (one subfolder per class){hint}", hint=hint
         )
     folders = tuple(sorted({folder for folder, _ in images}))
     index = {folder: label for label, folder in enumerate(folders)}

@@ -1,4 +1,4 @@
-"""NumPy's .npz: pictures are read row by row if they are stored, at once if compressed."""
+"""NumPy's .npz: images are read row by row if they are stored, at once if compressed."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class _Array:
 
 
 def open_npz(path: Path, archive: zipfile.ZipFile) -> Source:
-    """Pictures and labels of an .npz, which need not stay open afterward.
+    """Images and labels of an .npz, which need not stay open afterward.
 
-    Raises `InputError` if it holds no labeled pictures, or they cannot be read safely.
+    Raises `InputError` if it holds no labeled images, or they cannot be read safely.
     """
     infos = archive.infolist()
     if len(infos) > _MAX_ARRAYS:
@@ -128,7 +128,7 @@ def _read(archive: zipfile.ZipFile, array: _Array, most: int, name: str) -> NDAr
     if array.nbytes > most:
         raise InputError(
             "{name} takes {size:,.0f} MiB unpacked, more than {most}; save it with numpy.savez, "
-            "uncompressed and in C order, or fewer pictures",
+            "uncompressed and in C order, or fewer images",
             name=name, size=array.nbytes / 2**20, most=most >> 20,
         )  # fmt: skip
     flat = np.empty(array.nbytes, np.uint8)

@@ -1,4 +1,4 @@
-"""Which array of a file holds the pictures, and which their labels."""
+"""Which array of a file holds the images, and which their labels."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def _preferred(keys: list[str], words: frozenset[str]) -> list[str]:
 
 
 def find_pair(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str, Sentence | None]:
-    """The keys of pictures and labels among arrays of these shapes, and a note if one was chosen.
+    """The keys of images and labels among arrays of these shapes, and a note if one was chosen.
 
-    Shapes say what may be a picture or a label, names say which of them is meant.
+    Shapes say what may be an image or a label, names say which of them is meant.
 
     Raises `InputError` if there is no pair, or if several are equally good.
     """
@@ -50,11 +50,11 @@ def find_pair(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str, Sentence
     held = tuple(shapes)[:_MAX_LISTED]
     if not held:
         raise InputError(
-            "holds no array of pictures, (n, h, w), (n, h, w, c) or (n, c, h, w); it holds nothing"
+            "holds no array of images, (n, h, w), (n, h, w, c) or (n, c, h, w); it holds nothing"
         )
     if not pictures:
         raise InputError(
-            "holds no array of pictures, (n, h, w), (n, h, w, c) or (n, c, h, w); it holds {held}",
+            "holds no array of images, (n, h, w), (n, h, w, c) or (n, c, h, w); it holds {held}",
             held=held,
         )
     pairs: list[tuple[str, str]] = []
@@ -66,10 +66,10 @@ def find_pair(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str, Sentence
         pairs += [(key, other) for other in fitting]
     if not pairs:
         raise InputError(
-            "holds pictures ({name}), but no labels of the same number; it holds {held}",
+            "holds images ({name}), but no labels of the same number; it holds {held}",
             name=pictures[0], held=held,
         )  # fmt: skip
-    # With `x_bd`, `x_clean` and one `y`, the name of the pictures decides.
+    # With `x_bd`, `x_clean` and one `y`, the name of the images decides.
     best = min(_SPLITS[_split(key)] for key, _ in pairs)
     chosen = [pair for pair in pairs if _SPLITS[_split(pair[0])] == best]
     if len(chosen) > 1:

@@ -1,7 +1,7 @@
-"""Parquet as Hugging Face's ``datasets`` writes it: encoded pictures in a column, their labels in
+"""Parquet as Hugging Face's ``datasets`` writes it: encoded images in a column, their labels in
 another.
 
-Only the pictures' bytes are read. A path next to them is where they once were on someone's disk.
+Only the images' bytes are read. A path next to them is where they once were on someone's disk.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from bdshift.words import Sentence
 _IMAGES = "image img picture x".split()
 _LABELS = "label labels fine_label target class y digit".split()
 _MAX_FOOTER_BYTES = 64 * 1024 * 1024
-_MAX_PAGE_BYTES = 65 * 1024 * 1024  # the largest picture that is read, alone in its page
-_MAX_GROUP_BYTES = 256 * 1024 * 1024  # pictures of one row group, which are read together
-_MAX_KEPT_BYTES = 128 * 1024 * 1024  # pictures of row groups that are kept for later requests
+_MAX_PAGE_BYTES = 65 * 1024 * 1024  # the largest image that is read, alone in its page
+_MAX_GROUP_BYTES = 256 * 1024 * 1024  # images of one row group, which are read together
+_MAX_KEPT_BYTES = 128 * 1024 * 1024  # images of row groups that are kept for later requests
 _BATCH_PICTURES = 2  # read at once: a dictionary may make each as large as a page
 _BATCH_LABELS = 65_536
 _MAX_LISTED = 12  # columns in an error
 
 
 def open_parquet(path: Path) -> Source:
-    """Pictures and labels of a Parquet file.
+    """Images and labels of a Parquet file.
 
-    Raises `InputError` if pyarrow is not installed, and if it holds no labeled pictures.
+    Raises `InputError` if pyarrow is not installed, and if it holds no labeled images.
     """
     try:
         pq: Any = importlib.import_module("pyarrow.parquet")
@@ -65,7 +65,7 @@ def _check_footer(path: Path) -> None:
 
 
 class _ParquetImages(Source):
-    """Pictures named like "image/00042" by column and row, read one row group at a time."""
+    """Images named like "image/00042" by column and row, read one row group at a time."""
 
     def __init__(self, path: Path, file: Any) -> None:
         schema, about = file.schema_arrow, file.metadata
@@ -77,7 +77,7 @@ class _ParquetImages(Source):
         columns = tuple(schema.names[:_MAX_LISTED])
         if column is None:
             raise InputError(
-                "has no column that is clearly the picture's ({usual}); its columns are {columns}",
+                "has no column that is clearly the image's ({usual}); its columns are {columns}",
                 usual=_IMAGES[0], columns=columns,
             )  # fmt: skip
         if label is None:
@@ -158,7 +158,7 @@ class _ParquetImages(Source):
         return data[: most + 1]
 
     def _group(self, group: int) -> list[bytes | None]:
-        """The pictures of a row group. Files are read class by class, so each group is needed again
+        """The images of a row group. Files are read class by class, so each group is needed again
         and again: as many as fit are kept.
         """
         if group in self._kept:
@@ -175,7 +175,7 @@ class _ParquetImages(Source):
                 size += len(data or b"")
                 if size > _MAX_GROUP_BYTES:
                     raise InputError(
-                        "a row group holds more than {most} MiB of pictures",
+                        "a row group holds more than {most} MiB of images",
                         most=_MAX_GROUP_BYTES >> 20,
                     )
                 pictures.append(data)
@@ -221,6 +221,6 @@ def _leaf(field: Any) -> str:
         if str(child.type) in binary:
             return f"{field.name}.bytes"
     raise InputError(
-        "its column {column} holds no encoded pictures ({kind})",
+        "its column {column} holds no encoded images ({kind})",
         column=str(field.name), kind=str(field.type),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A CSV or TSV that lists pictures and their classes."""
+"""A CSV or TSV that lists images and their classes."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ class TableImages(Source):
                 job.progress("Listing images", number, len(rows), "files")
         if not labels and skipped:
             raise InputError(
-                "names no picture that is there ({name}: {reason})",
+                "names no image that is there ({name}: {reason})",
                 name=skipped[0].name, reason=skipped[0].reason,
             )  # fmt: skip
         if not labels:
-            raise InputError("names no picture that is there")
+            raise InputError("names no image that is there")
         folders, position = _classes(labels)
         files = [ImageFile(name, position[label]) for name, label in labels.items()]
         super().__init__(folders, sorted(files, key=lambda file: (file.label, file.name)), skipped)
@@ -135,7 +135,7 @@ def _columns(head: Sequence[str]) -> tuple[int, int, bool]:
     if len(head) == 2 and has_image_suffix(head[0].strip()):
         return 0, 1, False
     raise InputError(
-        "is not a table of pictures: that takes a column called path or filename and one called "
+        "is not a table of images: that takes a column called path or filename and one called "
         "label or class, or two columns without a header; its first row is {row}",
         row=shortened(";".join(head)),
     )

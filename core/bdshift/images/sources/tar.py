@@ -40,7 +40,7 @@ _NO_FILES = {
 
 @dataclass(frozen=True)
 class _Member:
-    """``reason`` is why it cannot be a picture, or None."""
+    """``reason`` is why it cannot be an image, or None."""
 
     name: str
     start: int
@@ -49,7 +49,7 @@ class _Member:
 
 
 class TarImages(Source):
-    """Members in class folders. In a plain tar, pictures are read in place; those of a compressed
+    """Members in class folders. In a plain tar, images are read in place; those of a compressed
     one are kept in memory, since it can only be read from its start.
     """
 
