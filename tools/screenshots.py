@@ -210,7 +210,6 @@ def purifications(camera: Camera) -> None:
     audit = window.session.state.original
     assert audit is not None
     trigger = audit.tac[-1].trigger
-    window.context.shell.raise_dock("purifications")
     for method in (
         "shift-tuning", "fine-pruning:epochs=4", "clp", "ft-sam:epochs=4", "tsbd:epochs=4",
     ):  # fmt: skip

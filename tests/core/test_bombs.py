@@ -151,7 +151,7 @@ def test_weights_that_are_no_weights(victim: Path, tmp_path: Path, dtype: torch.
     torch.save(state, tmp_path / "model.pth")
     opened = open_checkpoint(tmp_path / "model.pth")
     with pytest.raises(InputError, match=r"conv1.weight holds torch\.\w+ numbers"):
-        opened.network(opened.candidates[0])
+        opened.load(opened.candidates[0])
 
 
 def test_activations_are_counted_before_an_image_is_sent(

@@ -115,7 +115,7 @@ def test_detectors_and_rules_are_chosen_by_their_texts(victim: Path, signs: Path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--alpha", "-1"], "shift: alpha is a number above 0, up to 100, not -1.0"),
+        (["--alpha", "-1"], "shift: alpha is a number above 0, up to 1000000, not -1.0"),
         (["--rule", "guess"], "unknown rule 'guess'; choose one of grubbs, mad, paper"),
         (["--rule", "paper:gamma=1"], "unknown option 'gamma'; the options are beta"),
         (["--rule", "paper:beta=much"], "beta cannot be 'much'"),
@@ -265,6 +265,15 @@ def test_info(victim: Path, tmp_path: Path) -> None:
     assert "ResNet-18, width 16, CIFAR stem" in result.stdout
     assert "clean accuracy decides" in result.stdout
     found = json.loads(bdshift("info", victim, "--json").stdout)
+    assert list(found) == [
+        "path", "sha256", "bytes", "format", "wrapper", "prefix", "saved_class", "has_program",
+        "beside", "other_models", "folded", "tensors", "numbers", "dtypes", "names_in_pickle",
+        "foreign_names", "layers", "architectures", "ignored", "recognized_by", "head", "classes",
+        "embedding_dim", "input_sizes", "normalizations_declared", "class_names",
+    ]  # fmt: skip
+    assert set(found["layers"][0]) == {"path", "kind", "shape", "numbers"}
+    assert (found["bytes"], found["format"]) == (victim.stat().st_size, "torch zip")
+    assert "clean accuracy decides" in found["recognized_by"]
     assert (found["classes"], found["embedding_dim"], found["head"]) == (12, 128, "fc")
     assert "torch._utils._rebuild_tensor_v2" in found["names_in_pickle"]
     torch.save({"state_dict": {"module.w.weight": torch.ones(3, 3)}}, tmp_path / "unknown.pth")

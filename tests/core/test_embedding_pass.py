@@ -27,7 +27,7 @@ def open_material(victim: Path, signs: Path, sample: int) -> Material:
     opened = open_checkpoint(victim)
     half = Preprocessing(32, parse_normalization("half"))
     return Material(
-        opened.network(opened.candidates[0]).with_preprocessing(half),
+        opened.load(opened.candidates[0]).with_preprocessing(half),
         open_clean_set(open_images(signs), 12, ScanSettings(sample=sample)),
     )
 
@@ -81,24 +81,24 @@ def test_other_faults_are_not_taken_for_memory(
 
 
 def test_cancel_leaves_at_the_next_batch(victim: Path, signs: Path) -> None:
-    class Impatient(JobContext):
+    class StopsAtEmbedding(JobContext):
         def report(self, event: Event) -> None:
             if isinstance(event, Progress) and str(event.stage).startswith("Embedding"):
                 self.cancel()
 
     with pytest.raises(Canceled):
-        scan(victim, signs, job=Impatient())
+        scan(victim, signs, job=StopsAtEmbedding())
 
 
 def test_progress_ends_at_its_total(victim: Path, signs: Path) -> None:
     events: list[Progress] = []
 
-    class Listener(JobContext):
+    class CollectsProgress(JobContext):
         def report(self, event: Event) -> None:
             if isinstance(event, Progress):
                 events.append(event)
 
-    scan(victim, signs, job=Listener())
+    scan(victim, signs, job=CollectsProgress())
     last = {str(event.stage): event for event in events}
     assert {"Embedding clean images", "Solving shifts"} <= set(last)
     for stage in ("Embedding clean images", "Solving shifts"):
@@ -114,15 +114,15 @@ def test_the_cache_gives_the_same_audit(victim: Path, signs: Path, tmp_path: Pat
     cache = EmbeddingCache(tmp_path / "cache")
     notes: list[str] = []
 
-    class Listener(JobContext):
+    class CollectsNotes(JobContext):
         def report(self, event: Event) -> None:
             if isinstance(event, Note):
                 notes.append(str(event.sentence))
 
-    first = scan(victim, signs, cache=cache, job=Listener())
+    first = scan(victim, signs, cache=cache, job=CollectsNotes())
     assert notes == []
     other = ScanSettings(detectors=(EmbeddingShift(alpha=0.2),))
-    second = scan(victim, signs, other, cache=cache, job=Listener())
+    second = scan(victim, signs, other, cache=cache, job=CollectsNotes())
     assert notes == ["The embeddings are in the cache"]
     assert first.embedding is not None
     assert second.embedding is not None

@@ -6,14 +6,15 @@ import hashlib
 import json
 from pathlib import Path
 
+import h5py
 import pytest
 import torch
-from commands import bdshift
+from commands import bdshift, one_line
 from purified import same_weights
 
 from bdshift.audit import Audit, Material
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint
-from bdshift.checkpoints.export import EXPORT_FORMS, ExportForm, write_checkpoint
+from bdshift.checkpoints.export import EXPORT_FORMS, ExportForm, default_form, write_checkpoint
 from bdshift.checkpoints.export.form import Function
 from bdshift.checkpoints.reader import read_checkpoint
 from bdshift.errors import InputError, UsageError
@@ -106,7 +107,7 @@ def test_keys_prefix_dtype_and_container_stay(
     source = tmp_path / "in.pth"
     torch.save({"net": state, "acc": 1}, source, _use_new_zipfile_serialization=not legacy)
     found = open_checkpoint(source, arch=victim_audit.model.architecture)
-    given = found.network(found.candidates[0]).with_preprocessing(victim_audit.preprocessing)
+    given = found.load(found.candidates[0]).with_preprocessing(victim_audit.preprocessing)
     write_checkpoint(given, tmp_path / "out.pth", ORIGINAL)
     out = torch.load(tmp_path / "out.pth", weights_only=True)["net"]
     assert list(out) == list(state)
@@ -121,7 +122,7 @@ def test_the_source_is_never_written(victim_audit: Audit, victim: Path, tmp_path
     source = tmp_path / "model.pth"
     source.write_bytes(victim.read_bytes())
     found = open_checkpoint(source)
-    given = found.network(found.candidates[0]).with_preprocessing(victim_audit.preprocessing)
+    given = found.load(found.candidates[0]).with_preprocessing(victim_audit.preprocessing)
     with pytest.raises(UsageError, match="never written"):
         write_checkpoint(given, source, ORIGINAL, overwrite=True)
     assert source.read_bytes() == victim.read_bytes()
@@ -138,9 +139,45 @@ def test_export_as_a_command(
     found = bdshift("export", given, *options, "--json")
     assert found.exit_code == 0, found.output
     told = json.loads(found.stdout)
-    assert (told["form"], told["size"]) == ("onnx", out.stat().st_size)
+    assert set(told) == {"form", "sha256", "bytes", "logit_difference", "keeps_code"}
+    assert (told["form"], told["bytes"]) == ("onnx", out.stat().st_size)
     assert ("none is written" in found.stderr) == (source == "model"), "no normalization is known"
     assert bdshift("export", given, *options).exit_code == 2, "an existing file is kept"
     assert bdshift("export", given, *options, "--overwrite").exit_code == 0
     missing = tmp_path / "missing.pth"
-    assert bdshift("export", missing, *options, "--overwrite").exit_code == 3
+    one_line(bdshift("export", missing, *options, "--overwrite"), 3, "missing.pth")
+
+
+def test_weights_under_spectral_norm_need_another_format(
+    victim_audit: Audit, victim_material: Material, tmp_path: Path
+) -> None:
+    state = dict(weights(victim_material.classifier))
+    weight = state.pop("conv1.weight")
+    u, v = torch.ones(len(weight)), torch.ones(weight[0].numel())
+    factors = {"weight_orig": weight, "weight_u": u / u.norm(), "weight_v": v / v.norm()}
+    state |= {f"conv1.{name}": value for name, value in factors.items()}
+    torch.save(state, tmp_path / "in.pth")
+    found = open_checkpoint(tmp_path / "in.pth", arch=victim_audit.model.architecture)
+    given = found.load(found.candidates[0]).with_preprocessing(victim_audit.preprocessing)
+    with pytest.raises(
+        UsageError, match=r"spectral norm cannot .*; choose another export format: state-dict, "
+    ):
+        write_checkpoint(given, tmp_path / "out.pth", ORIGINAL)
+    assert not (tmp_path / "out.pth").exists()
+    write_checkpoint(given, tmp_path / "out.pth", SAFETENSORS)
+
+
+def test_export_of_an_hdf5_file_that_is_no_audit(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "keras.h5", "w") as file:
+        file.create_group("model_weights")
+    found = bdshift("export", tmp_path / "keras.h5", "--out", tmp_path / "out.pth")
+    one_line(found, 3, "is an HDF5 file: a Keras model")
+
+
+def test_the_default_is_the_format_of_the_source() -> None:
+    assert default_form() is type(ORIGINAL)
+    assert [kind.name for kind in EXPORT_FORMS.kinds() if kind.as_source] == ["original"]
+    assert "[default: original]" in " ".join(bdshift("export", "--help").output.split())
+    assert EXPORT_FORMS.noun == "export format"
+    with pytest.raises(UsageError, match="unknown export format 'zip'; choose one of original"):
+        EXPORT_FORMS.parse("zip")

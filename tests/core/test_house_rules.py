@@ -61,7 +61,7 @@ def test_tests_and_tools_do_not_import_each_other() -> None:
     shared = {path.stem for path in (ROOT / "tests" / "shared").glob("*.py")}
     tools = {path.stem for path in TOOLS}
     for path in TESTS:
-        assert not set(imports(path)) & (tests | (tools - {"layouts"})), path
+        assert not set(imports(path)) & (tests | tools), path
     for path in TOOLS:
         assert not set(imports(path)) & (tests | shared), path
 

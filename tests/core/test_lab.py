@@ -112,7 +112,9 @@ def test_attacks_that_make_no_sense() -> None:
         ("badnets", "all-to-one", "owl", ""): "there is no class 'owl'",
         ("badnets", "to-nobody", "cat", ""): "labeling 'to-nobody'.* all-to-one, ",
         ("badnets;sig", "all-to-one", "cat", ""): "2 triggers need as many targets",
-        ("badnets", "all-to-all", "cat", ""): "1 trigger needs .*; all-to-all needs none",
+        ("badnets", "all-to-all", "cat", ""): "all-to-all has no target class",
+        (";", "all-to-all", "", ""): "the attack ';' names no trigger",
+        (" ", "all-to-one", "cat", ""): "the attack ' ' names no trigger",
         ("badnets", "one-to-one", "cat", ""): "one-to-one needs a source class",
         ("badnets", "one-to-one", "cat", "cat"): "source class cannot be the target",
         ("badnets", "all-to-one", "cat", "dog"): "all-to-one has no source class",
@@ -144,7 +146,7 @@ def test_success_is_counted_on_images_that_are_not_of_the_target() -> None:
 def test_a_trojan_patch_excites_the_chosen_neurons(victim: Path) -> None:
     opened = open_checkpoint(victim)
     half = Preprocessing(32, parse_normalization("half"))
-    classifier = opened.network(opened.candidates[0]).with_preprocessing(half)
+    classifier = opened.load(opened.candidates[0]).with_preprocessing(half)
     some = torch.from_numpy(draw_signs(1, seed=5, split="clean")[0])
     drawn = TrojanPatch(side=8, steps=40).draw(classifier, some)
     assert drawn.pixels.shape == (8, 8, 3)
@@ -155,7 +157,7 @@ def test_a_trojan_patch_excites_the_chosen_neurons(victim: Path) -> None:
     assert (drawn.pixels == again.pixels).all()
     with pytest.raises(UsageError, match="40 pixels for 2 neurons is too large"):
         TrojanPatch(side=40).draw(classifier, some)
-    with pytest.raises(UsageError, match="above zero"):
+    with pytest.raises(UsageError, match="trojan: steps is a whole number from 1 to"):
         TrojanPatch(steps=0)
 
 
@@ -244,6 +246,7 @@ def test_a_network_can_be_compiled(
      ({"schedule": "flat"}, "schedule is one of one-cycle, cosine, not 'flat'"),
      ({"batch": 9999}, "a batch of 9999 is larger than the 384 images to train on"),
      ({"attack": "badnets"}, "an attack needs a class"),
+     ({"attack": ";", "labels": "all-to-all"}, "the attack ';' names no trigger"),
      ({"attack": "badnets", "target": "x"}, "there is no class 'x'"),
      ({"attack": "sig:frequency=0", "target": "stop"}, "frequency is a number above 0"),
      ({"attack": "badnets", "labels": "no", "target": "stop"}, "labeling 'no'"),

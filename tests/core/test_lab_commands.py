@@ -18,11 +18,33 @@ import bdshift.lab.train as training
 from bdshift.cli import lab
 from bdshift.images.signs import CLASSES, draw_signs
 from bdshift.lab import data as lab_data
+from bdshift.lab.protocol import scales
+from bdshift.lab.recipe import RECIPES
+from bdshift.lab.trojan import TrojanPatch
+from bdshift.setting import options_of
 
 
 def test_lab_signs(tmp_path: Path) -> None:
     assert bdshift("lab", "signs", tmp_path / "s", "--per-class", 2).exit_code == 0
     assert len(list((tmp_path / "s").glob("*/*.png"))) == 24
+
+
+def test_choices_and_defaults_are_those_of_the_lab() -> None:
+    def shown(*words: str) -> str:
+        return " ".join(bdshift("lab", *words, "--help").output.split())
+
+    assert f"--recipe [{'|'.join(RECIPES)}]" in shown("train")
+    for words in ("tables", "ablations"):
+        assert f"--scale [{'|'.join(scales())}]" in shown(words)
+        assert all(scale.summary in shown(words) for scale in scales().values())
+    options = {
+        one.name: one
+        for one in lab.trojan.get_params(lab.trojan.make_context("trojan", ["a", "b", "c"]))
+    }
+    for setting in options_of(TrojanPatch):
+        assert options[setting.name].default == setting.default
+    wrong = bdshift("lab", "trojan", "a", "b", "c.png", "--rate", 0)
+    one_line(wrong, 2, "trojan: rate is a number above 0")
 
 
 def train(folder: Path, *options: object) -> Result:

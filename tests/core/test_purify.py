@@ -212,6 +212,11 @@ def test_a_state_of_another_run_is_refused(given: Given, tmp_path: Path) -> None
     given.purified(Cut(neurons="3"), resume=file)
     with pytest.raises(InputError, match="state of another run"):
         given.purified(Cut(neurons="4"), resume=file)
+    older = torch.load(file, weights_only=True)
+    del older["identity"]["format"]
+    torch.save(older, file)
+    with pytest.raises(InputError, match="state of another run"):
+        given.purified(Cut(neurons="3"), resume=file)
     file.write_bytes(b"no state")
     with pytest.raises(InputError, match="holds no state"):
         given.purified(Cut(neurons="4"), resume=file)

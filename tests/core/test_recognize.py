@@ -103,7 +103,7 @@ def test_recognized_and_the_same_network(case: str, tmp_path: Path) -> None:
     images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         expected = network(images)
-    loaded = opened.network(opened.candidates[0])
+    loaded = opened.load(opened.candidates[0])
     phi, logits = loaded.embed(images)
     assert torch.allclose(logits, expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item())
     assert phi.shape == (3, loaded.embedding_dim)
@@ -127,7 +127,7 @@ def test_old_files_without_batch_counters_are_recognized(tmp_path: Path) -> None
     images = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():
         expected = network(images)
-    logits = opened.network(opened.candidates[0]).embed(images)[1]
+    logits = opened.load(opened.candidates[0]).embed(images)[1]
     assert torch.allclose(logits, expected, atol=1e-3)
 
 
@@ -211,23 +211,31 @@ def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_users_own_network(own_network: Path) -> None:
     opened = open_checkpoint(own_network, arch="my_nets:Net")
-    loaded = opened.network(opened.candidates[0])
+    loaded = opened.load(opened.candidates[0])
     assert (loaded.classes, loaded.embedding_dim) == (4, 5)
     images = torch.randn(2, 3, 8, 8)
     assert loaded.checked(images) is loaded
     assert torch.isfinite(loaded.embed(images)[0]).all()  # its buffer is not in the file
 
 
+@pytest.mark.parametrize("module", ["my-nets", "モデル", "2nd"])
+def test_any_importable_name_is_the_users_own(own_network: Path, module: str) -> None:
+    (own_network.parent / f"{module}.py").write_text(MODULE, encoding="utf-8")
+    opened = open_checkpoint(own_network, arch=f"{module}:Net")
+    assert opened.from_user
+    assert opened.candidates[0].name == f"{module}:Net"
+
+
 @pytest.mark.parametrize("arch", ["my_nets:Softmaxed", "my_nets:LogSoftmaxed"])
 def test_a_softmax_inside_is_looked_behind(own_network: Path, arch: str) -> None:
     opened = open_checkpoint(own_network, arch=arch)
-    assert opened.network(opened.candidates[0]).checked(torch.randn(2, 3, 8, 8)).softmax_inside
+    assert opened.load(opened.candidates[0]).checked(torch.randn(2, 3, 8, 8)).softmax_inside
 
 
 def test_anything_else_after_the_head_is_refused(own_network: Path) -> None:
     opened = open_checkpoint(own_network, arch="my_nets:Doubled")
     with pytest.raises(InputError, match="does something after its layer out"):
-        opened.network(opened.candidates[0]).checked(torch.randn(2, 3, 8, 8))
+        opened.load(opened.candidates[0]).checked(torch.randn(2, 3, 8, 8))
 
 
 @pytest.mark.parametrize(
@@ -239,6 +247,10 @@ def test_anything_else_after_the_head_is_refused(own_network: Path) -> None:
         ("my_nets:no_head", UsageError, "no linear layer"),
         ("my_nets:raises", UsageError, "calling it failed"),
         ("torchvision.models:resnet18", InputError, "differs from the file"),
+        ("net:", UsageError, r"must be package\.module:callable, not 'net:'"),
+        (":Net", UsageError, r"must be package\.module:callable, not ':Net'"),
+        (".my_nets:Net", UsageError, "importing it failed: TypeError"),
+        ("CNN of 3 convolutions: padding same", UsageError, "what fits is CNN of 1 convolution"),
     ],
 )
 def test_a_wrong_arch_is_said(

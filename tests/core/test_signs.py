@@ -54,7 +54,7 @@ def test_a_linear_model_stays_well_below_the_demo_network(clean_twin: Path) -> N
         dual = np.linalg.solve(flat @ flat.T + ridge * np.eye(len(flat)), np.eye(12)[y])
         best = max(best, float(((flat_test @ (flat.T @ dual)).argmax(1) == y_test).mean()))
     opened = open_checkpoint(clean_twin)
-    network = opened.network(opened.candidates[0]).network
+    network = opened.load(opened.candidates[0]).network
     with torch.inference_mode():
         images = Preprocessing(32, parse_normalization("half"))(torch.from_numpy(x_test))
         cnn = float((network(images).argmax(1).numpy() == y_test).mean())

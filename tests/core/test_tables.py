@@ -6,6 +6,7 @@ import csv
 import json
 import shlex
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,14 @@ import pytest
 from commands import bdshift
 
 from bdshift.lab.ablations import ablate, ablation_table
-from bdshift.lab.protocol import Attack, TableScale, scales
+from bdshift.lab.protocol import (
+    PUBLISHED,
+    PUBLISHED_COSINES,
+    PUBLISHED_RATES,
+    Attack,
+    TableScale,
+    scales,
+)
 from bdshift.lab.rows import Places, Tables
 from bdshift.lab.tables import tables
 from bdshift.lab.trojan import TrojanPatch
@@ -37,7 +45,7 @@ def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> TableScale:
         "BadNets to 3": Attack("badnets:size=6", target=3),
     }
     tiny = replace(
-        small, recipe=recipe, methods=methods, attacks=attacks, more=more,
+        small, recipe=recipe, methods=methods, ours="shift tuning", attacks=attacks, more=more,
         as_published={"CLP as published": "clp:form=reference"},
     )  # fmt: skip
     monkeypatch.setattr("bdshift.lab.protocol.scales", lambda: {**scales(), "small": tiny})
@@ -48,7 +56,8 @@ def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> TableScale:
 
 def test_every_method_has_its_rows() -> None:
     small, paper = scales()["small"], scales()["paper"]
-    assert next(iter(paper.methods.values())) == "shift-tuning", "the first is ours"
+    assert [kind.name for kind in METHODS.kinds() if kind.our_row] == ["shift-tuning"]
+    assert paper.methods[paper.ours] == "shift-tuning"
     for scale in (small, paper):
         for name, text in scale.every_method.items():
             kind = METHODS[METHODS.parse(text).name]
@@ -56,10 +65,19 @@ def test_every_method_has_its_rows() -> None:
             if scale is small:
                 known |= dict(kind.quick_rows)
             assert known[name] == text
-            assert scale.ranks_by_shift(name) == kind.ranks_by_shift
+            assert scale.method(name).ranks_by_shift == kind.ranks_by_shift
     assert list(small.every_method) == list(paper.every_method)
     titles = [title for kind in METHODS.kinds() for title, _ in kind.table_rows]
     assert list(paper.methods) == titles, "in the order of the methods, and no two of one name"
+
+
+def test_what_was_published_is_of_attacks_and_methods_that_exist() -> None:
+    scale = scales()["paper"]
+    assert PUBLISHED.keys() <= scale.methods.keys()
+    assert PUBLISHED_COSINES.keys() <= {"shift", *scale.methods}
+    figures: list[Mapping[str, object]] = [*PUBLISHED.values(), *PUBLISHED_COSINES.values()]
+    assert all(one.keys() == scale.attacks.keys() for one in figures)
+    assert PUBLISHED_RATES.keys() <= scale.more.keys()
 
 
 @pytest.mark.usefixtures("tiny_scale")

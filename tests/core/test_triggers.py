@@ -133,9 +133,9 @@ def test_triggers_that_cannot_be_applied(tmp_path: Path) -> None:
         BadNets(size=9)(pixels())
     with pytest.raises(UsageError, match="does not fit"):
         BadNets(size=3, row=7)(pixels())
-    with pytest.raises(InputError, match="not a readable picture"):
+    with pytest.raises(InputError, match="not a readable image"):
         Patch(file=str(tmp_path / "none.png"))(pixels())
-    with pytest.raises(InputError, match="not a readable picture"):
+    with pytest.raises(InputError, match="not a readable image"):
         Blend(pattern=str(tmp_path))(pixels())
 
 
@@ -143,7 +143,7 @@ def test_triggers_that_cannot_be_applied(tmp_path: Path) -> None:
 def test_a_picture_is_a_file_of_this_machine(path: str) -> None:
     """An audit file from anybody may name it."""
     for trigger in (parse_trigger(f"patch:file={path}"), Patch(file=path)):
-        with pytest.raises(InputError, match=r"another machine|not a readable picture"):
+        with pytest.raises(InputError, match=r"another machine|not a readable image"):
             trigger(torch.zeros(1, 3, 8, 8))
 
 

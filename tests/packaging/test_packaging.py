@@ -34,7 +34,12 @@ def test_the_wheel_has_everything_and_nothing_else(wheel: Path) -> None:
     assert "bdshift/py.typed" in names
     assert "bdshift/resources/demo/victim.pth" in names
     sources = {path.relative_to(ROOT / "core").as_posix() for path in (ROOT / "core").rglob("*.py")}
-    assert sources <= set(names)
+    samples = "bdshift/lab/samples/"
+    assert {name for name in sources if not name.startswith(samples)} <= set(names)
+    assert not [name for name in names if "samples" in name], "those are for tests and tools"
+    with zipfile.ZipFile(wheel) as archive:
+        users = [name for name in names if b"bdshift.lab.samples" in archive.read(name)]
+    assert users == [], "nothing that is installed may need them"
 
 
 def test_the_unpacked_wheel_runs_and_finds_its_resources(wheel: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ PATIENCE = 120_000  # milliseconds
 
 
 def wait(qtbot: QtBot, window: MainWindow) -> None:
-    """Wait until nothing is running, on the worker or in the quick pool."""
+    """Wait until nothing is running or queued, on the worker or in the quick pool."""
     qtbot.waitUntil(lambda: not window.session.state.busy and window.quick.idle, timeout=PATIENCE)
 
 
@@ -37,9 +37,7 @@ def wait_well(qtbot: QtBot, window: MainWindow) -> None:
 def open_paths(qtbot: QtBot, window: MainWindow, *paths: Path) -> None:
     """Open files as if they were dropped on the window, and wait for all jobs."""
     open_dropped(window.context, paths)
-    qtbot.waitUntil(lambda: window.session.state.busy, timeout=PATIENCE)
-    for _ in paths:
-        wait(qtbot, window)
+    wait(qtbot, window)
 
 
 def do(window: MainWindow, key: str) -> None:

@@ -1,4 +1,4 @@
-"""What cutting neurons would mean for a backdoor whose trigger is known."""
+"""What cutting neurons would mean for a trigger that works."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from bdshift.neurons.tac import Tac
 from bdshift.neurons.what_if import CutOutcome
 from bdshift.words import Sentence
 
-_STAYS = 0.8  # share of the attack success before the cut, above which the backdoor remains
+_STAYS = 0.8  # share of the attack success before the cut, above which the trigger still works
 _GONE = 0.1  # attack success below which the trigger does not work
 
 
 def effect_of_cut(
     audit: Audit, tac: Tac, outcome: CutOutcome, judgment: Judgment
 ) -> Sentence | None:
-    """What ``outcome``, a cut of the audit's model, means for the backdoor that ``tac`` measured.
+    """What ``outcome``, a cut of the audit's model, means for the trigger of ``tac``.
 
     ``judgment`` is the rule's of the shifts after the cut. None if there is nothing to say: the
     trigger did not work before, was not applied to the cut model, or still works on some images.
@@ -26,7 +26,7 @@ def effect_of_cut(
     if outcome.asr > _STAYS * tac.asr:
         hidden = tac.target in audit.finding.suspected and tac.target not in judgment.suspected
         return (
-            Sentence("The backdoor remains: this cut only hides it from the scan.") if hidden
-            else Sentence("The backdoor remains.")
+            Sentence("The trigger still works: this cut only hides it from the scan.") if hidden
+            else Sentence("The trigger still works.")
         )  # fmt: skip
     return Sentence("The trigger stops working.") if outcome.asr < _GONE else None

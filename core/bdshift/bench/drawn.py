@@ -58,7 +58,7 @@ def _widened_victim() -> dict[str, torch.Tensor]:
     wide network's.
     """
     opened = open_checkpoint(asset("demo/victim.pth"))
-    small = opened.network(opened.candidates[0]).network.state_dict()
+    small = opened.load(opened.candidates[0]).network.state_dict()
     torch.manual_seed(0)
     wide = resnet18(64, len(CLASSES)).state_dict()
     for name, value in wide.items():

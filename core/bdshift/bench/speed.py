@@ -59,7 +59,7 @@ def measure_scan(device: torch.device, job: JobContext) -> list[BenchRow]:
         model, clean = write_inputs(Path(name))
         opened = open_checkpoint(model)
         preprocess = Preprocessing(32, parse_normalization(NORMALIZATION))
-        classifier = opened.network(opened.candidates[0]).with_preprocessing(preprocess)
+        classifier = opened.load(opened.candidates[0]).with_preprocessing(preprocess)
         classifier.network.to(device)
         collection = open_images(clean)
         pixels = decode_all(collection, collection.files, 32).pixels

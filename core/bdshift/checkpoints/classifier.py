@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from bdshift.checkpoints.families import Candidate
-from bdshift.checkpoints.hints import told_names, told_normalizations
+from bdshift.checkpoints.hints import declared_names, declared_normalizations
 from bdshift.checkpoints.layout import Layout, StateDict, find_state_dict
 from bdshift.checkpoints.reader import CheckpointFile, read_checkpoint
 from bdshift.checkpoints.recognize import find_candidates, is_users_own
@@ -146,14 +146,14 @@ class Classifier(LoadedNetwork):
 class Opened:
     """A checkpoint that was read and recognized; more than one candidate if they share all shapes.
 
-    `network` builds one of them; clean accuracy decides which (`bdshift.checkpoints.settle`).
+    `load` builds one of them; clean accuracy decides which (`bdshift.checkpoints.settle`).
 
     Attributes:
         file, state: as they were read; ``state`` holds what the candidates use.
         candidates: all that fit.
         from_user: whether it is the user's own network (``--arch package.module:callable``).
         ignored: tensors that no candidate uses.
-        told: normalizations that the file, or a config.json next to it, names.
+        declared: normalizations that the file, or a config.json next to it, names.
         class_names: as given in the file or the config, by index; () if neither gives them.
     """
 
@@ -162,7 +162,7 @@ class Opened:
     candidates: tuple[Candidate, ...]
     from_user: bool
     ignored: tuple[str, ...] = ()
-    told: tuple[Normalization, ...] = ()
+    declared: tuple[Normalization, ...] = ()
     class_names: tuple[str, ...] = ()
 
     @property
@@ -179,7 +179,7 @@ class Opened:
     def _weights(self) -> dict[str, torch.Tensor]:
         return _as_float32(self.state)
 
-    def network(self, candidate: Candidate) -> LoadedNetwork:
+    def load(self, candidate: Candidate) -> LoadedNetwork:
         """The candidate with the file's weights, on the CPU."""
         try:
             for_real = self.from_user or candidate.computes
@@ -288,6 +288,6 @@ def recognized(file: CheckpointFile, whole: StateDict, arch: str | None) -> Open
         found.candidates,
         arch is not None and is_users_own(arch),
         ignored=found.ignored,
-        told=told_normalizations(whole, found.ignored, file.beside),
+        declared=declared_normalizations(whole, found.ignored, file.beside),
     )
-    return replace(opened, class_names=told_names(file, opened.classes))
+    return replace(opened, class_names=declared_names(file, opened.classes))

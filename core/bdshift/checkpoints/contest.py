@@ -56,18 +56,18 @@ class Entrant:
 
     def __init__(
         self,
-        classifier: LoadedNetwork,
+        loaded: LoadedNetwork,
         preprocessing: Preprocessing,
         folders: int,
         norms: NormMemory | None = None,
     ) -> None:
         self.norms = norms
-        self.classifier = classifier
+        self.loaded = loaded
         self.preprocessing = preprocessing
         self.right: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self.total_loss = 0.0
         self.mismatch: float | None = None
-        self.confusion = np.zeros((classifier.classes, folders), dtype=np.int64)
+        self.confusion = np.zeros((loaded.classes, folders), dtype=np.int64)
 
     def see(
         self,
@@ -77,11 +77,11 @@ class Entrant:
         precision: str,
     ) -> None:
         """Classify images and count."""
-        device = self.classifier.weight.device
+        device = self.loaded.weight.device
         images = self.preprocessing(torch.from_numpy(pixels).to(device))
         watched = nullcontext() if self.norms is None else self.norms
         with watched, autocast(device, precision):
-            logits = self.classifier.embed(images)[1].float()
+            logits = self.loaded.embed(images)[1].float()
         targets = torch.from_numpy(labels).to(device)
         predicted = logits.argmax(1)
         loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
@@ -111,7 +111,7 @@ class Entrant:
     @property
     def combination(self) -> tuple[str, Preprocessing]:
         """What is being tried: the network's name and the preprocessing."""
-        return self.classifier.architecture, self.preprocessing
+        return self.loaded.architecture, self.preprocessing
 
     @property
     def loss(self) -> float:
@@ -135,7 +135,7 @@ class Entrant:
     def trial(self) -> Trial:
         """What to report."""
         return Trial(
-            self.classifier.architecture,
+            self.loaded.architecture,
             self.preprocessing,
             self.images,
             self.accuracy,
@@ -198,18 +198,18 @@ class Contest:
         self.pixels, self.labels, self.folders = pixels, labels, folders
         self.device, self.precision, self.job = device, precision, job
         self.failure = ""
-        self._networks: dict[str, LoadedNetwork] = {}
+        self._loaded: dict[str, LoadedNetwork] = {}
         self._batches: dict[tuple[str, int], int] = {}
         self._pace: dict[tuple[str, int], float] = {}
         self._statistics = InputStatistics(pixels)
 
-    def classifier(self, candidate: Candidate) -> LoadedNetwork:
+    def loaded(self, candidate: Candidate) -> LoadedNetwork:
         """The candidate with the file's weights on the device, built once."""
-        if candidate.name not in self._networks:
-            made = self.opened.network(candidate)
+        if candidate.name not in self._loaded:
+            made = self.opened.load(candidate)
             made.network.to(self.device)
-            self._networks[candidate.name] = made
-        return self._networks[candidate.name]
+            self._loaded[candidate.name] = made
+        return self._loaded[candidate.name]
 
     def enter(
         self, candidate: Candidate, preprocessing: Preprocessing, *, form: bool = False
@@ -217,25 +217,23 @@ class Contest:
         """A new entrant with its mismatch measured. It is not measured if the ``form`` rather than
         the preprocessing is in question and all norms are watched anyway.
         """
-        classifier = self.classifier(candidate)
+        loaded = self.loaded(candidate)
         # In a network reconstructed from its weights, the norms show what is between them.
-        norms = NormMemory(classifier.network) if candidate.rebuilt else None
+        norms = NormMemory(loaded.network) if candidate.rebuilt else None
         folders = int(self.folders.max(initial=0)) + 1
-        entrant = Entrant(
-            classifier, preprocessing, folders, norms if norms and norms.norms else None
-        )
+        entrant = Entrant(loaded, preprocessing, folders, norms if norms and norms.norms else None)
         self.job.raise_if_canceled()
         self._batch(entrant)  # before running anything: even one image may be too much
         if form and entrant.norms is not None:
             return entrant
-        entrant.mismatch = self._statistics.mismatch(entrant.classifier.network, preprocessing)
+        entrant.mismatch = self._statistics.mismatch(entrant.loaded.network, preprocessing)
         return entrant
 
     def _batch(self, entrant: Entrant) -> int:
         """Images per batch that fit into memory; computed once per network and size."""
-        key = entrant.classifier.architecture, entrant.preprocessing.size
+        key = entrant.loaded.architecture, entrant.preprocessing.size
         if key not in self._batches:
-            network = entrant.classifier.network
+            network = entrant.loaded.network
             self._batches[key] = largest_batch(
                 network, key[1], self.device, _MAX_BATCH, entrant.preprocessing.channels
             )
@@ -246,7 +244,7 @@ class Contest:
         image is known; at most ``until``, but never fewer than a minimum.
         """
         pace = sum(
-            self._pace.get((e.classifier.architecture, e.preprocessing.size), 0.0) for e in field
+            self._pace.get((e.loaded.architecture, e.preprocessing.size), 0.0) for e in field
         )
         return until if pace * until <= seconds else max(_MIN_IMAGES, int(seconds / pace))
 
@@ -277,7 +275,7 @@ class Contest:
                 self.failure = (str(error) or type(error).__name__).splitlines()[0]
                 continue
             if entrant.images > seen:
-                key = entrant.classifier.architecture, entrant.preprocessing.size
+                key = entrant.loaded.architecture, entrant.preprocessing.size
                 self._pace[key] = (time.perf_counter() - began) / (entrant.images - seen)
             left.append(entrant)
         if not left:

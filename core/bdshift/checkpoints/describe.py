@@ -137,13 +137,13 @@ def _recognized(opened: Opened) -> Recognition:
         classes=classes,
         embedding_dim=dim,
         input_sizes=tuple(first.sizes),
-        normalizations=tuple(one.name for one in opened.told),
+        normalizations=tuple(one.name for one in opened.declared),
         class_names=tuple(opened.class_names),
     )
 
 
-_SIZES_IN_FILE = words("in the file", ja="ファイルから")
-_SIZES_FROM_SHAPES = words("from the shapes", ja="形状から")
+_ORDER_IN_FILE = words("in the file", ja="ファイルから")
+_ORDER_FROM_SHAPES = words("from the shapes", ja="形状から")
 
 
 def _how(opened: Opened) -> Sentence:
@@ -160,7 +160,7 @@ def _how(opened: Opened) -> Sentence:
                   "{ways:|way fits|ways fit}, and clean accuracy decides",
                   ja="重みから再構成（層の順は{order}）。{ways} 通りが合い、"
                      "クリーン正解率で決めます"),
-            {"order": Sentence(_SIZES_IN_FILE if known else _SIZES_FROM_SHAPES), "ways": ways},
+            {"order": Sentence(_ORDER_IN_FILE if known else _ORDER_FROM_SHAPES), "ways": ways},
         )  # fmt: skip
     if first.name.endswith("(transformers)"):
         return Sentence(words("its config.json, and the names and shapes of all its tensors",

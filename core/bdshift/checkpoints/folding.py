@@ -92,10 +92,7 @@ def unfold(way: str, keys: tuple[str, ...], weight: torch.Tensor) -> dict[str, t
     if way == "weight norm":
         norms = weight.flatten(1).norm(dim=1).view(-1, *[1] * (weight.dim() - 1))
         return dict(zip(keys, (norms, weight), strict=True))
-    raise UsageError(
-        "weights under spectral norm cannot be written in their original format; choose the form "
-        "state-dict or safetensors"
-    )
+    raise UsageError("weights under spectral norm cannot be written in their original format")
 
 
 def _split(key: str, pattern: str) -> tuple[str, str | None]:

@@ -22,7 +22,7 @@ _MAX_NAME_LENGTH = 200
 _NUMBERED = re.compile(r"LABEL_\d+$")  # what transformers calls classes without names
 
 
-def told_normalizations(
+def declared_normalizations(
     state: StateDict, ignored: Sequence[str], beside: Beside
 ) -> tuple[Normalization, ...]:
     """Mean and std that a config.json names, or that are among the tensors that no layer uses,
@@ -61,7 +61,7 @@ def _values(tensor: LazyTensor) -> list[float]:
         return []
 
 
-def told_names(file: CheckpointFile, classes: int) -> tuple[str, ...]:
+def declared_names(file: CheckpointFile, classes: int) -> tuple[str, ...]:
     """Names of the classes, if the config or something next to the weights lists as many."""
     for names in (file.beside.names, *_lists(file.value)):
         texts = all(isinstance(name, str) and 0 < len(name) <= _MAX_NAME_LENGTH for name in names)

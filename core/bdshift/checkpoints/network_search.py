@@ -59,7 +59,7 @@ def input_sizes(candidate: Candidate, sizes: Sequence[int]) -> list[int]:
 
 def probes(contest: Contest, candidate: Candidate, size: int) -> list[Preprocessing]:
     """A few very different preprocessings, and those that the file names."""
-    gray = contest.classifier(candidate).channels == 1
+    gray = contest.loaded(candidate).channels == 1
     only = contest.normalization
     if only is not None:
         orders: tuple[Order, ...] = ("gray",) if gray else ("rgb", "rgb-reshaped")
@@ -70,7 +70,7 @@ def probes(contest: Contest, candidate: Candidate, size: int) -> list[Preprocess
         if contest.reshaped or not order.endswith("reshaped")
     ]
     order: Order = "gray" if gray else "rgb"
-    return [Preprocessing(size, told, order) for told in contest.opened.told] + found
+    return [Preprocessing(size, one, order) for one in contest.opened.declared] + found
 
 
 def _race(contest: Contest, field: list[Entrant]) -> Entrant:
@@ -153,14 +153,14 @@ def _likeliest(
         limit = 1.5 * best.norms.mismatch + 0.02
         alike = [e for e in alike if e.norms is not None and e.norms.mismatch <= limit]
     names = {candidate.name for candidate in contest.opened.candidates}
-    usual = [e for e in alike if e.classifier.architecture in names]
+    usual = [e for e in alike if e.loaded.architecture in names]
     return min(usual, key=lambda entrant: order[entrant]) if usual else best
 
 
 def _alike(contest: Contest, candidate: Candidate, best: Entrant) -> list[Preprocessing]:
     """Two different scales, and the preprocessing that did best so far with another network."""
     size = candidate.sizes[0]
-    gray = contest.classifier(candidate).channels == 1
+    gray = contest.loaded(candidate).channels == 1
     order: Order = "gray" if gray else "rgb"
     if contest.normalization is not None:
         return probes(contest, candidate, size)

@@ -276,7 +276,8 @@ def _unknown(shapes: Shapes, compared: Sequence[Mismatch]) -> UnknownArchitectur
     )  # fmt: skip
 
 
-_USERS_OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_USERS_OWN = re.compile(r"[^\s:]+:[^\s:]+")  # names of rebuilt networks have spaces
+_LIKE_USERS_OWN = re.compile(r"[^\s:]*:[^\s:]*")
 
 
 def is_users_own(arch: str) -> bool:
@@ -293,7 +294,7 @@ def find_candidates(
     Raises as `recognize` and `user_architecture` do, and `UsageError` if none that fits has that
     name.
     """
-    if arch is not None and is_users_own(arch):
+    if arch is not None and _LIKE_USERS_OWN.fullmatch(arch):
         return Recognized((user_architecture(arch, state.shapes()),))
     found = recognize(state.shapes(), state.layers, config)
     if arch is None:
@@ -336,7 +337,7 @@ def user_architecture(spec: str, shapes: Shapes) -> Candidate:
     Raises `UsageError` if it cannot be imported or built, `InputError` if its tensors do not fit.
     """
     module_name, _, attribute = spec.partition(":")
-    if not module_name or not attribute:
+    if not is_users_own(spec):
         raise UsageError("--arch must be package.module:callable, not {spec!r}", spec=spec)
     here = str(Path.cwd())
     if here not in sys.path:
@@ -345,6 +346,10 @@ def user_architecture(spec: str, shapes: Shapes) -> Candidate:
         make = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise UsageError("--arch {spec}: {reason}", spec=spec, reason=str(error)) from error
+    except Exception as error:  # the user's code may raise anything
+        raise UsageError(
+            "--arch {spec}: importing it failed: {reason}", spec=spec, reason=repr(error)
+        ) from error
     classes = max((shape[0] for shape in shapes.values() if len(shape) == 2), default=0)
     heads = [shape[0] for shape in shapes.values() if len(shape) == 2]
     if heads:

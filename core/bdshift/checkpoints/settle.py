@@ -94,7 +94,7 @@ def settle(
     )
     tried: list[Entrant] = []
     trials = _choose(contest, sizes, tried)
-    if trials[0].accuracy < _MIN_ACCURACY and trials[0].classifier.channels == 3:
+    if trials[0].accuracy < _MIN_ACCURACY and trials[0].loaded.channels == 3:
         contest.reshaped = True
         again = _choose(contest, sizes, tried)
         trials, rest = (
@@ -102,14 +102,14 @@ def settle(
         )
         tried += rest
     rivals = _rivals(contest, trials[0], tried)
-    chosen = trials[0].classifier.with_preprocessing(trials[0].preprocessing)
+    chosen = trials[0].loaded.with_preprocessing(trials[0].preprocessing)
     ranked = _ranked(e for e in (*trials, *tried) if e.images)
     rest = [e for e in ranked if e.combination != trials[0].combination][:_MAX_RANKED]
     near = [e for e in rivals if e.accuracy >= trials[0].accuracy - _TIED_WITHIN]
     return Settled(
         chosen,
         tuple(entrant.trial() for entrant in (trials[0], *rest)),
-        tuple(dict.fromkeys(entrant.classifier.architecture for entrant in near)),
+        tuple(dict.fromkeys(entrant.loaded.architecture for entrant in near)),
     )
 
 
@@ -147,7 +147,7 @@ def _normalizations(opened: Opened, pixels: NDArray[np.uint8]) -> list[Normaliza
         "these images, scalar", _three([values.mean()] * 3), _three([values.std()] * 3)
     )
     flat = any(min(n.std) < 1e-3 for n in (own, scalar))
-    return [*opened.told, *NORMALIZATIONS.values(), *(() if flat else (own, scalar))]
+    return [*opened.declared, *NORMALIZATIONS.values(), *(() if flat else (own, scalar))]
 
 
 def _three(values: Iterable[float]) -> Channels:
@@ -189,12 +189,12 @@ def confusion_of_folders(
         for candidate in opened.candidates
         for size in input_sizes(candidate, sizes)
         for choice in NORMALIZATIONS.values()
-        for order in _orders(contest.classifier(candidate).channels, choice)
+        for order in _orders(contest.loaded(candidate).channels, choice)
     ]
     if all(entrant.mismatch is not None for entrant in field):
         per_network: dict[tuple[str, int], list[Entrant]] = {}
         for entrant in sorted(field, key=lambda e: e.tie_break):
-            key = (entrant.classifier.architecture, entrant.preprocessing.size)
+            key = (entrant.loaded.architecture, entrant.preprocessing.size)
             per_network.setdefault(key, []).append(entrant)
         field = [e for group in per_network.values() for e in group[:_MAX_MATCHING_ENTRANTS]]
     else:
@@ -208,7 +208,7 @@ def _trials(
     contest: Contest, candidate: Candidate, size: int, choices: Sequence[Normalization]
 ) -> list[Entrant]:
     """All normalizations and channel orders for one network and input size, best first."""
-    channels = contest.classifier(candidate).channels
+    channels = contest.loaded(candidate).channels
     entrants = [
         contest.enter(candidate, Preprocessing(size, choice, order))
         for choice in choices
@@ -249,8 +249,8 @@ def _rivals(contest: Contest, best: Entrant, tried: Sequence[Entrant]) -> list[E
     """The best of the other networks, shown as many images as the chosen one."""
     by_name: dict[str, Entrant] = {}
     for entrant in _ranked(e for e in tried if e.images):
-        by_name.setdefault(entrant.classifier.architecture, entrant)
-    by_name.pop(best.classifier.architecture, None)
+        by_name.setdefault(entrant.loaded.architecture, entrant)
+    by_name.pop(best.loaded.architecture, None)
     others = sorted(by_name.values(), key=lambda e: (-e.accuracy, e.loss))[:_MAX_RIVALS]
     others = [e for e in others if e.accuracy >= best.accuracy / 2]
     return contest.run(others, best.images) if others else []

@@ -60,7 +60,13 @@ def _detectors() -> str:
 def _forms() -> str:
     from bdshift.checkpoints.export import EXPORT_FORMS
 
-    return listed(EXPORT_FORMS)
+    return f"{listed(EXPORT_FORMS)} [default: {_default_form()}]"
+
+
+def _default_form() -> str:
+    from bdshift.checkpoints.export import default_form
+
+    return default_form().name
 
 
 def trigger_option(before: str = "") -> Callable[[Any], Any]:
@@ -80,7 +86,7 @@ detector_option = click.option(
     cls=ExplainedOption, explain=_detectors,
 )  # fmt: skip
 form_option = click.option(
-    "--format", "form_name", default="original", show_default=True, metavar="FORM",
+    "--format", "form_name", default=_default_form, metavar="FORMAT",
     cls=ExplainedOption, explain=_forms,
 )  # fmt: skip
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -12,8 +11,6 @@ from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded, refuse_to_lose
 from bdshift.cli.explained import form_option
 from bdshift.errors import UsageError
 from bdshift.text import one_line
-
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 @click.command("export", short_help="Write a model in another format, and verify it.")
@@ -50,6 +47,7 @@ def command(
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.checkpoints.export import EXPORT_FORMS, KEEPS_CODE, write_checkpoint
     from bdshift.images.preprocessing import Preprocessing, parse_normalization
+    from bdshift.kinds import kind_of
     from bdshift.report.purification_report import export_purified
     from bdshift.store import load_audit
 
@@ -57,7 +55,7 @@ def command(
     form = EXPORT_FORMS.parse(form_name)
     metadata = {}
     purification = None
-    if source.is_file() and source.open("rb").read(8) == _HDF5:
+    if kind_of(source) == "audit":
         audit = load_audit(source)
         purification = side(audit, run).purification
         classifier = reopen_model(audit, model=model, arch=arch, job=job)
@@ -66,9 +64,9 @@ def command(
         raise UsageError("--run needs an audit file")
     else:
         opened = open_checkpoint(source, arch=arch, job=job)
-        network = opened.network(opened.candidates[0])
-        plain = Preprocessing((*network.sizes, 32)[0], parse_normalization("none"))
-        classifier = network.with_preprocessing(plain)
+        loaded = opened.load(opened.candidates[0])
+        plain = Preprocessing((*loaded.sizes, 32)[0], parse_normalization("none"))
+        classifier = loaded.with_preprocessing(plain)
         if form.is_graph:
             job.note("The normalization is not known without an audit: none is written.")
     if purification is not None:
@@ -79,7 +77,7 @@ def command(
         job.note(KEEPS_CODE)
     job.close()
     if as_json:
-        click.echo(json.dumps(asdict(written), indent=2))
+        click.echo(json.dumps(written.as_json(), indent=2))
     else:
         click.echo(
             f"{one_line(str(out))}: {written.form}, {written.size:,} bytes, SHA-256 "

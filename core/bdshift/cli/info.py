@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +62,44 @@ def command(
 
 def _as_json(found: Description) -> dict[str, Any]:
     """One flat object; what is known only of a recognized network is left out of others."""
-    flat = asdict(found)
-    known = flat.pop("recognized")
-    if found.recognized is not None:
-        known["how"] = str(found.recognized.how)
-    return {**flat, **(known or {"architectures": [], "ignored": []})}
+    flat: dict[str, Any] = {
+        "path": found.path,
+        "sha256": found.sha256,
+        "bytes": found.size,
+        "format": found.container,
+        "wrapper": found.wrapper,
+        "prefix": found.prefix,
+        "saved_class": found.saved_class,
+        "has_program": found.has_program,
+        "beside": found.beside,
+        "other_models": found.other_models,
+        "folded": found.folded,
+        "tensors": found.tensors,
+        "numbers": found.numbers,
+        "dtypes": found.dtypes,
+        "names_in_pickle": found.names_in_pickle,
+        "foreign_names": found.foreign_names,
+        "layers": [
+            {"path": row.path, "kind": row.kind, "shape": row.shape, "numbers": row.numbers}
+            for row in found.layers
+        ],
+        "architectures": [],
+        "ignored": [],
+    }
+    known = found.recognized
+    if known is None:
+        return flat
+    return flat | {
+        "architectures": known.architectures,
+        "recognized_by": str(known.how),
+        "ignored": known.ignored,
+        "head": known.head,
+        "classes": known.classes,
+        "embedding_dim": known.embedding_dim,
+        "input_sizes": known.input_sizes,
+        "normalizations_declared": known.normalizations,
+        "class_names": known.class_names,
+    }
 
 
 def _lines(found: Description) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from bdshift.cli.console import ConsoleJob, guarded, refuse_to_lose
 from bdshift.cli.explained import listed
 from bdshift.errors import InputError, UsageError
 from bdshift.registry import Registry
+
+if TYPE_CHECKING:
+    from bdshift.setting import Option
 
 
 @click.group("lab")
@@ -40,41 +43,53 @@ def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) 
     click.echo(f"{folder}: {per_class} signs of each class")
 
 
-class _RecipeCommand(click.Command):
-    """A command that also takes every setting of a recipe. They are looked up only when needed,
-    because that imports torch.
+class _WithMore(click.Command):
+    """A command that also takes the options that ``more`` makes of what the lab knows. They are
+    looked up only when needed, because that imports torch.
     """
+
+    def __init__(self, *args: Any, more: Callable[[], tuple[click.Option, ...]], **rest: Any):
+        super().__init__(*args, **rest)
+        self._more = more
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Called by click before it reads or lists the options."""
-        return [*self.params, *_recipe_options(), *super().get_params(ctx)[len(self.params) :]]
+        return [*self.params, *self._more(), *super().get_params(ctx)[len(self.params) :]]
+
+
+def _option(one: Option, *more: str, default: object = None) -> click.Option:
+    """A setting as an option; ``more`` sentences follow its help."""
+    flag = f"--{one.name.replace('_', '-')}"
+    names = [f"{flag}/--no-{one.name}"] if one.kind is bool else [flag]
+    text = " ".join((one.about.help or f"{one.about.label}.", *more))
+    kind = None if one.kind is bool else one.kind
+    return click.Option(names, type=kind, help=text, default=default, show_default=True)
 
 
 @cache
 def _recipe_options() -> tuple[click.Option, ...]:
     from bdshift.lab.labeling import LABELINGS
-    from bdshift.lab.recipe import PAPER, Recipe
+    from bdshift.lab.recipe import RECIPES, Recipe
     from bdshift.setting import options_of
     from bdshift.triggers import TRIGGERS
 
+    found = [
+        click.Option(
+            ["--recipe", "preset"], type=click.Choice(list(RECIPES)), default=next(iter(RECIPES)),
+            show_default=True, help="Defaults of the options below.",
+        )
+    ]  # fmt: skip
     members: dict[str, Registry[Any]] = {"attack": TRIGGERS, "labels": LABELINGS}
-    found = []
     for one in options_of(Recipe):
-        flag = f"--{one.name.replace('_', '-')}"
-        text = [one.about.help or f"{one.about.label}."]
-        if one.name in members:
-            text.append(listed(members[one.name]))
+        text = [listed(members[one.name])] if one.name in members else []
         if one.default not in ("", False):
-            text.append(f"fast: {one.default}, paper: {getattr(PAPER, one.name)}.")
-        more = {"help": " ".join(text), "default": None}
-        if one.kind is bool:
-            found.append(click.Option([f"{flag}/--no-{one.name}"], **more))  # type: ignore[arg-type]
-        else:
-            found.append(click.Option([flag], type=one.kind, **more))  # type: ignore[arg-type]
+            values = [f"{name}: {getattr(recipe, one.name)}" for name, recipe in RECIPES.items()]
+            text.append(f"{', '.join(values)}.")
+        found.append(_option(one, *text))
     return tuple(found)
 
 
-@command.command(cls=_RecipeCommand)
+@command.command(cls=_WithMore, more=_recipe_options)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--data",
@@ -91,8 +106,6 @@ def _recipe_options() -> tuple[click.Option, ...]:
 )
 @click.option("--download", is_flag=True, help="Let torchvision download it; nothing else does.")
 @click.option("--test", default="", help="Test images of the same classes; default: a fifth.")
-@click.option("--recipe", "preset", type=click.Choice(["fast", "paper"]), default="fast",
-              show_default=True, help="Defaults of the options below.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True)
 @click.option("--compile", "compiled", is_flag=True,
               help="Use torch.compile: a minute at the start, faster steps.")  # fmt: skip
@@ -139,18 +152,22 @@ def train(
     click.echo(f"{folder / 'model.pth'}: ACC {outcome.acc:.2%}{asr}, {outcome.seconds:.0f} s")
 
 
-@command.command()
+@cache
+def _patch_options() -> tuple[click.Option, ...]:
+    from bdshift.lab.trojan import TrojanPatch
+    from bdshift.setting import options_of
+
+    return tuple(_option(one, default=one.default) for one in options_of(TrojanPatch))
+
+
+@command.command(cls=_WithMore, more=_patch_options)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--side", default=8, show_default=True, help="Side of the patch, in pixels.")
-@click.option("--neurons", default=2, show_default=True, help="Number of neurons it excites.")
-@click.option("--steps", default=300, show_default=True)
-@click.option("--seed", default=0, show_default=True)
 @click.option("--overwrite", is_flag=True)
 @guarded
 def trojan(
-    model: Path, images: Path, out: Path, overwrite: bool, job: ConsoleJob, **settings: int
+    model: Path, images: Path, out: Path, overwrite: bool, job: ConsoleJob, **settings: Any
 ) -> None:
     """Draw the Trojan attack's patch on a clean MODEL and a few IMAGES, into OUT, a PNG.
 
@@ -182,6 +199,20 @@ def trojan(
     click.echo(f"{out}: mean activation of neurons {values}")
 
 
+@cache
+def _scale_options() -> tuple[click.Option, ...]:
+    from bdshift.lab.protocol import scales
+
+    known = scales()
+    text = "; ".join(f"{scale.name}: {scale.summary}" for scale in known.values())
+    return (
+        click.Option(
+            ["--scale", "name"], type=click.Choice(list(known)), default=next(iter(known)),
+            show_default=True, help=f"Size of the victims: {text}.",
+        ),
+    )  # fmt: skip
+
+
 def _of_tables(function: Callable[..., None]) -> Callable[..., None]:
     """Options of both commands that make victims following the papers' protocol."""
     for option in (
@@ -191,9 +222,6 @@ def _of_tables(function: Callable[..., None]) -> Callable[..., None]:
                      help="A file for each row, and a page of them all."),
         click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab"),
                      show_default=True, help="For victims and unfinished work."),
-        click.option("--scale", "name", type=click.Choice(["small", "paper", "paper-50"]),
-                     default="small", show_default=True,
-                     help="A narrow ResNet-18 for a CPU; the paper's ResNet-18; its ResNet-50."),
         click.option("--test", required=True, help="Test images of the same classes."),
         click.option("--data", required=True,
                      help="Training images: a folder or zip of class folders."),
@@ -202,7 +230,7 @@ def _of_tables(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-@command.command()
+@command.command(cls=_WithMore, more=_scale_options)
 @_of_tables
 @click.option("--attacks", default="",
               help="Separated by commas; default: the paper's four. Also lower rates and other "
@@ -236,7 +264,7 @@ def tables(
     click.echo(f"{out / 'tables.md'}")
 
 
-@command.command()
+@command.command(cls=_WithMore, more=_scale_options)
 @_of_tables
 @click.option(
     "--attacks", default="", help="Some of them, separated by commas, or clean; default: all."

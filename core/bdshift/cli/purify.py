@@ -56,8 +56,9 @@ def command(
     """Purify a model. Give the audit file of a scan, or the model and the images to scan first.
 
     If interrupted, the same command resumes after the last finished step. The source model is never
-    modified. An audit file gets the purification added, with its weights; next to the purified
-    model OUT, OUT.json says what was done and with which results.
+    modified. An audit file gets the purification added, with its weights unless the audit was saved
+    without embeddings; next to the purified model OUT, OUT.json says what was done and with which
+    results.
     """
     if len(sources) > 2:
         raise UsageError("give an audit file, or a model and its images")

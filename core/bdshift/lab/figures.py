@@ -9,17 +9,17 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from bdshift.lab.protocol import BEEAR, TARGET, TableScale
+from bdshift.lab.protocol import TARGET, TableScale
 from bdshift.lab.svg import Panel, draw
 
 Row = dict[str, Any]
 
 
 def figures(rows: Sequence[Row], scale: TableScale) -> dict[str, str]:
-    """Texts by file name: Figure 2 (``overlap``), 3 (``scatter``), 4 (``beear``, alongside the
-    other rivals' rankings in ``rankings``), 5 (``z``, which has the other targets too; its numbers
-    and those of Tables 2 and 3 are in ``norms``), and the numbers of Tables 1 and 4 to 6
-    (``purified``).
+    """Texts by file name: Figure 2 (``overlap``), 3 (``scatter``), 4 (under the name of each method
+    that is `drawn_as` something; every method's ranking is in ``rankings``), 5 (``z``, which has
+    the other targets too; its numbers and those of Tables 2 and 3 are in ``norms``), and the
+    numbers of Tables 1 and 4 to 6 (``purified``).
     """
     norms = [
         (row["attack"], row["seed"], number, f"{l2:.6g}", f"{z:.5g}", int(number in row["flagged"]))
@@ -72,15 +72,17 @@ def figures(rows: Sequence[Row], scale: TableScale) -> dict[str, str]:
         found["scatter.svg"] = draw(
             [_scatter(one, one["shift"], "shift") for one in _firsts(victims)]
         )
-    beear = {(row["attack"], row["seed"]): row for row, _ in ranked if row["method"] == BEEAR}
-    drawn = _firsts([one for one in victims if (one["attack"], one["seed"]) in beear])
-    if drawn:
-        found["beear.svg"] = draw(
-            [
-                _scatter(one, beear[one["attack"], one["seed"]]["ranking"], "BEEAR's perturbation")
-                for one in drawn
-            ]
-        )
+    for title in scale.methods:
+        method = scale.method(title)
+        own = {(row["attack"], row["seed"]): row for row, _ in ranked if row["method"] == title}
+        drawn = _firsts([one for one in victims if (one["attack"], one["seed"]) in own])
+        if method.drawn_as and drawn:
+            found[f"{method.name}.svg"] = draw(
+                [
+                    _scatter(one, own[one["attack"], one["seed"]]["ranking"], method.drawn_as)
+                    for one in drawn
+                ]
+            )
     return found
 
 
@@ -144,7 +146,7 @@ def _overlaps(rows: Sequence[Row], scale: TableScale) -> Iterator[tuple[str, str
             elif (
                 row["agreement"]
                 and row["method"] in scale.methods
-                and not scale.ranks_by_shift(row["method"])
+                and not scale.method(row["method"]).ranks_by_shift
             ):
                 curves.setdefault(row["method"], []).append(row["agreement"]["overlap"])
         for name, some in curves.items():

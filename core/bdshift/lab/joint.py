@@ -10,7 +10,6 @@ import torch
 
 from bdshift.lab.poison import Backdoor
 from bdshift.triggers.joint import JointTraining
-from bdshift.triggers.learned import Learned
 
 
 def start_joint(
@@ -20,16 +19,12 @@ def start_joint(
     (`read_backdoors`). ``share`` of the images gets the trigger.
     """
     for backdoor in backdoors:
-        if isinstance(backdoor.trigger, Learned):
-            return backdoor.trigger.trained_for(backdoor, share, seed, device)
+        joint = backdoor.trigger.trained_for(backdoor, share, seed, device)
+        if joint is not None:
+            return joint
     return None
 
 
 def as_learned(backdoors: Sequence[Backdoor], folder: Path) -> tuple[Backdoor, ...]:
     """Backdoors of the trained victim in ``folder``; those learned with it name their file."""
-    return tuple(
-        replace(one, trigger=replace(one.trigger, file=str(folder / one.trigger.made_file)))
-        if isinstance(one.trigger, Learned)
-        else one
-        for one in backdoors
-    )
+    return tuple(replace(one, trigger=one.trigger.left_in(folder)) for one in backdoors)

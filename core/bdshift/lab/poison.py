@@ -16,7 +16,6 @@ from bdshift.errors import UsageError
 from bdshift.lab.labeling import LABELINGS, Labeling, Roles
 from bdshift.spec import split_specs
 from bdshift.triggers import Trigger, parse_trigger
-from bdshift.triggers.learned import Learned
 
 _BATCH = 1000
 
@@ -53,16 +52,19 @@ def read_backdoors(
         return ()
     labeling = LABELINGS.parse(labels)
     triggers = [parse_trigger(text) for text in split_specs(attack)]
+    if not triggers:
+        raise UsageError("the attack {attack} names no trigger", attack=repr(attack))
     for trigger in triggers:
         _check(trigger, labeling, len(triggers))
+    if target and not labeling.has_target:
+        raise UsageError("{labels} has no target class (--target)", labels=labels)
     if labeling.has_target:
         targets = [_index(name, names) for name in target.split(";")]
     else:
         targets = [-1] * len(triggers)
-    if (target and not labeling.has_target) or len(targets) != len(triggers):
+    if len(targets) != len(triggers):
         raise UsageError(
-            "{count:|trigger needs|triggers need} as many targets; all-to-all needs none",
-            count=len(triggers),
+            "{count:|trigger needs|triggers need} as many targets", count=len(triggers)
         )
     if labeling.has_source and not source:
         raise UsageError("{labels} needs a source class (--source)", labels=labels)
@@ -83,10 +85,7 @@ def _check(trigger: Trigger, labeling: Labeling, count: int) -> None:
         raise UsageError(
             "{trigger} must be the only trigger, and changes labels", trigger=trigger.name
         )
-    if isinstance(trigger, Learned) and trigger.file:
-        raise UsageError(
-            "{trigger} is learned with its victim; leave out file=", trigger=trigger.name
-        )
+    trigger.check_trainable()
 
 
 def _index(name: str, names: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Literal
 
 from bdshift.lab.recipe import FAST, PAPER, Recipe
-from bdshift.purify import METHODS
+from bdshift.purify import METHODS, Method
 
 TARGET = 0
 """Index of the target class, as in the paper."""
@@ -37,23 +37,27 @@ class TableScale:
 
     Attributes:
         name: of the scale.
+        summary: what its victims are, in a few words.
         recipe: of every victim, except for its attack and seed.
         attacks: by their names in the tables.
         more: those with lower rates (Table 6) and other targets (Figure 5), run only when named.
-        methods: texts by name; the first is ours.
+        methods: texts by name, in the order of the methods.
+        ours: the name of our method among them.
         as_published: texts of methods with the flaws of their published code, run only when named.
     """
 
     name: str
+    summary: str
     recipe: Recipe
     attacks: dict[str, Attack]
     more: dict[str, Attack]
     methods: dict[str, str]
+    ours: str
     as_published: dict[str, str]
 
-    def ranks_by_shift(self, method: str) -> bool:
-        """Whether a method's ranking of the neurons is the shift."""
-        return METHODS.parse(self.every_method[method]).ranks_by_shift
+    def method(self, name: str) -> Method:
+        """One of either kind, with its settings."""
+        return METHODS.parse(self.every_method[name])
 
     @property
     def every_method(self) -> dict[str, str]:
@@ -78,9 +82,6 @@ MORE = {
     for target in range(1, 10)
 }
 
-BEEAR = "BEEAR"
-"""The method whose neurons Figure 4 shows."""
-
 
 def _on_cifar(recipe: Recipe) -> Recipe:
     return replace(recipe, normalization="cifar10", translate=4, flip=True)
@@ -90,7 +91,7 @@ _SMALL, _PAPER = _on_cifar(replace(FAST, epochs=10)), _on_cifar(PAPER)
 
 
 def _rows(which: Literal["table_rows", "published_rows"], *, quick: bool = False) -> dict[str, str]:
-    """Methods' texts by their names in the tables; ours first, according to its place."""
+    """Methods' texts by their names in the tables, in the order of the methods."""
     found: dict[str, str] = {}
     for kind in METHODS.kinds():
         others = dict(kind.quick_rows) if quick else {}
@@ -98,9 +99,10 @@ def _rows(which: Literal["table_rows", "published_rows"], *, quick: bool = False
     return found
 
 
-def _scale(name: str, recipe: Recipe, *, quick: bool = False) -> TableScale:
+def _scale(name: str, summary: str, recipe: Recipe, *, quick: bool = False) -> TableScale:
+    [ours] = [kind.our_row for kind in METHODS.kinds() if kind.our_row]
     return TableScale(
-        name, recipe, ATTACKS, MORE, _rows("table_rows", quick=quick),
+        name, summary, recipe, ATTACKS, MORE, _rows("table_rows", quick=quick), ours,
         _rows("published_rows", quick=quick),
     )  # fmt: skip
 
@@ -109,9 +111,9 @@ def _scale(name: str, recipe: Recipe, *, quick: bool = False) -> TableScale:
 def scales() -> Mapping[str, TableScale]:
     """All scales by name."""
     made = (
-        _scale("small", _SMALL, quick=True),
-        _scale("paper", _PAPER),
-        _scale("paper-50", replace(_PAPER, depth=50)),
+        _scale("small", "a narrow ResNet-18, for a CPU", _SMALL, quick=True),
+        _scale("paper", "the paper's ResNet-18", _PAPER),
+        _scale("paper-50", "its ResNet-50", replace(_PAPER, depth=50)),
     )
     return {scale.name: scale for scale in made}
 

@@ -39,11 +39,11 @@ class Recipe(Configured):
         attack: a trigger's text, or several (`bdshift.lab.poison`), or empty for a clean model.
         target: name of the class that triggered images are sent to.
         labels, source: which images are poisoned, and how their labels change.
-        rate: share of the images that are poisoned, by each trigger: of all, or of the one class
-            that one-to-one and clean labels poison. LIRA has none: it triggers every image that it
-            sees.
-        cover: share of images with something close to the trigger that must not work, as in WaNet's
-            noise mode.
+        rate: share of the images that are poisoned, by each trigger: of all, or of one class
+            (`Labeling.rate_of_class`). A trigger that is learned with the victim may have a share
+            of its own.
+        cover: share of images with something close to the trigger that must not work, if there is
+            something like that (`Trigger.has_cover`).
         depth: 18 or 50, of the ResNet.
         width: of its first stage; 64 is the usual one.
         epochs, batch, peak_rate, weight_decay: of SGD with Nesterov momentum 0.9.
@@ -78,20 +78,21 @@ class Recipe(Configured):
     )  # fmt: skip
     source: str = setting(
         "", words("Source class", ja="ソースクラス"),
-        words("The only class that one-to-one works on.", ja="一対一で働く唯一のクラス。"),
+        words("The only class that the trigger works on, for labels that need one.",
+              ja="トリガーが働く唯一のクラス。必要とするラベル付けで指定します。"),
     )  # fmt: skip
     rate: float = setting(
         0.1, words("Poisoned share", ja="汚染の割合"),
         words("Of all images, or of the one class that is poisoned.",
-              ja="全画像、または汚染される1 クラスに対する割合。"),
+              ja="全画像、または汚染される 1 クラスに対する割合。"),
         low=0, high=1, step=0.01, decimals=3,
     )  # fmt: skip
     cover: float = setting(
         0.2, words("Cover share", ja="カバー画像の割合"),
-        words("Of all images, with something close to the trigger that must not work (WaNet's "
-              "noise mode).",
-              ja="全画像に対する、トリガーに近いが働いてはならない変化を付ける割合"
-                 "（WaNet のノイズモード）。"),
+        words("Of all images, with something close to the trigger that must not work; only for "
+              "triggers that have such a change.",
+              ja="全画像に対する、トリガーに近いが働いてはならない変化を付ける割合。"
+                 "そのような変化があるトリガーでのみ使われます。"),
         low=0, high=1, step=0.01, decimals=3,
     )  # fmt: skip
     width: int = setting(

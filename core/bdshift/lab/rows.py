@@ -192,7 +192,7 @@ class Tables:
             pixels = self._images().train_pixels
             size = pixels.shape[-1]
             plain = Preprocessing(size, parse_normalization(self.scale.recipe.normalization))
-            classifier = opened.network(opened.candidates[0]).with_preprocessing(plain)
+            classifier = opened.load(opened.candidates[0]).with_preprocessing(plain)
             every = max(1, len(pixels) // PICTURES)
             some = torch.from_numpy(pixels[::every][:PICTURES].copy())
             drawn = TrojanPatch(side=size // 4).draw(classifier, some, job=self.job)

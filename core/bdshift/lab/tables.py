@@ -10,6 +10,7 @@ from bdshift.lab.protocol import (
     PUBLISHED,
     PUBLISHED_COSINES,
     PUBLISHED_RATES,
+    SHARE,
     TARGET,
     TableScale,
 )
@@ -53,9 +54,9 @@ def _recipe(cleaned: Sequence[Row], scale: TableScale) -> Iterator[str]:
     yield (
         f"Victims: ResNet-{recipe.depth} with the CIFAR stem, width {recipe.width}, "
         f"{recipe.epochs} epochs of SGD (peak {recipe.peak_rate:g}, {recipe.schedule}), "
-        f"batch {recipe.batch}, "
-        f"{recipe.rate:.0%} poisoned, all-to-one to class {TARGET}. Methods see 5% of the "
-        "training images, a fifth of those held out; figures are on all test images."
+        f"batch {recipe.batch}, {recipe.rate:.0%} poisoned, {recipe.labels} to class {TARGET}. "
+        f"Methods see {SHARE:.0%} of the training images, a fifth of those held out; figures are "
+        "on all test images."
     )
     yield ""
     named = [[name, f"`{scale.every_method[name]}`"] for name in _made(cleaned, scale)]
@@ -168,7 +169,7 @@ def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: TableScale
         lines += _published_cosines(name, scale)
     for method in _made(cleaned, scale):
         own = [row for row in cleaned if row["method"] == method and row["agreement"]]
-        if not own or scale.ranks_by_shift(method):
+        if not own or scale.method(method).ranks_by_shift:
             continue
         cells = [
             _pair([row["agreement"] for row in own if row["attack"] == attack])
@@ -211,15 +212,14 @@ def _norms(victims: Sequence[Row]) -> Iterator[str]:
 
 
 def _more(rows: Sequence[Row], scale: TableScale) -> Iterator[str]:
-    """Lower rates and other targets, of the first method, which is ours; nothing without rows."""
-    method = next(iter(scale.methods))
+    """Lower rates and other targets, of our method; nothing without rows."""
     lines = []
     for name, attack in scale.more.items():
         own = [row for row in rows if row["attack"] == name]
         victims = [row for row in own if "method" not in row]
         if not victims:
             continue
-        cleaned = [row for row in own if row.get("method") == method]
+        cleaned = [row for row in own if row.get("method") == scale.ours]
         known = PUBLISHED_RATES.get(name)
         flagged = sum(attack.target in row["flagged"] for row in victims)
         lines.append(
@@ -236,7 +236,7 @@ def _more(rows: Sequence[Row], scale: TableScale) -> Iterator[str]:
         yield "## Lower rates (Table 6) and other targets (Figure 5)"
         yield ""
         yield from _table(
-            ["victim", "none", "z of the target", "flagged", method, "*published*"], lines
+            ["victim", "none", "z of the target", "flagged", scale.ours, "*published*"], lines
         )
 
 

@@ -19,6 +19,9 @@ from bdshift.checkpoints.classifier import Classifier, to_head
 from bdshift.errors import UsageError
 from bdshift.files import written_whole
 from bdshift.jobs import SILENT, JobContext
+from bdshift.registry import Configured
+from bdshift.setting import setting
+from bdshift.words import words
 
 PICTURES = 32
 """How many clean images are enough to draw it on."""
@@ -41,7 +44,7 @@ class DrawnPatch:
 
 
 @dataclass(frozen=True)
-class TrojanPatch:
+class TrojanPatch(Configured):
     """How the patch is drawn.
 
     Attributes:
@@ -53,16 +56,42 @@ class TrojanPatch:
         seed: of the noise that it starts from.
     """
 
-    side: int = 8
-    neurons: int = 2
-    value: float = 100.0
-    steps: int = 300
-    rate: float = 8.0
-    seed: int = 0
+    name = "trojan"
+    label = words("Drawn patch (TrojanNN)", ja="描画パッチ（TrojanNN）")
+    summary = words("A patch drawn so that it excites chosen neurons of a clean model.",
+                    ja="クリーンなモデルの選んだニューロンを活性化するパッチ。")  # fmt: skip
 
-    def __post_init__(self) -> None:
-        if min(self.side, self.neurons, self.steps) < 1 or not self.rate > 0:
-            raise UsageError("side, neurons, steps and rate of a patch must be above zero")
+    side: int = setting(
+        8, words("Side", ja="一辺"), words("Side of the patch, in pixels.", ja="パッチの一辺。"),
+        low=1, high=1024, unit="px",
+        source=words("6% of the image in the paper.", ja="論文では画像の 6%。"),
+    )  # fmt: skip
+    neurons: int = setting(
+        2, words("Number of neurons", ja="ニューロン数"),
+        words("Number of neurons it excites.", ja="活性化するニューロンの数。"),
+        low=1, high=65_536,
+    )  # fmt: skip
+    value: float = setting(
+        100.0, words("Activation", ja="活性"),
+        words("What these neurons should reach.", ja="それらのニューロンが達すべき値。"),
+        low=-1e6, high=1e6, step=10, decimals=1,
+    )  # fmt: skip
+    steps: int = setting(
+        300, words("Steps", ja="ステップ数"),
+        words("Steps of Adam on the pixels.", ja="ピクセルに対する Adam のステップ数。"),
+        low=1, high=100_000,
+        source=words("1000 in the published code.", ja="公開コードでは 1000。"),
+    )  # fmt: skip
+    rate: float = setting(
+        8.0, words("Learning rate", ja="学習率"),
+        words("Of Adam, in units of the pixels, 0 to 255.", ja="Adam の学習率（0〜255 の単位）。"),
+        low=0, above=True, high=255, decimals=2,
+    )  # fmt: skip
+    seed: int = setting(
+        0, words("Seed", ja="シード"),
+        words("Of the noise that it starts from.", ja="開始時のノイズの乱数シード。"),
+        low=0, high=2**31 - 1,
+    )  # fmt: skip
 
     def draw(
         self, classifier: Classifier, images: torch.Tensor, *, job: JobContext = SILENT

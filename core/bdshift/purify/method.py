@@ -58,6 +58,9 @@ class Method(Configured, ABC):
         published_rows: rows of it as published, where its published code is flawed.
         quick_rows: other texts for some of these rows, for tables that are made on a CPU.
         ranks_by_shift: whether it ranks the neurons by the shift, which is known already.
+        our_row: the one of `table_rows` that is this project's own result, shown for lower rates
+            and other targets, too; "" for every method but one.
+        drawn_as: what its ranking is called in a figure of it; "" if there is none.
     """
 
     takes_neurons: ClassVar[str] = ""
@@ -65,6 +68,8 @@ class Method(Configured, ABC):
     published_rows: ClassVar[tuple[tuple[str, str], ...]] = ()
     quick_rows: ClassVar[tuple[tuple[str, str], ...]] = ()
     ranks_by_shift: ClassVar[bool] = False
+    our_row: ClassVar[str] = ""
+    drawn_as: ClassVar[str] = ""
 
     @abstractmethod
     def steps(self, bench: Workbench) -> Iterator[Step]:

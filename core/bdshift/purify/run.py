@@ -26,6 +26,8 @@ from bdshift.purify.method import Method, Step
 from bdshift.purify.workbench import Workbench, copy_network
 from bdshift.spec import split_spec
 
+_STATE_FORMAT = 2  # of state files, what methods keep in `Workbench.state` included
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -137,8 +139,8 @@ def purify(
         shift.detach().float().to(where), seed, job,
     )  # fmt: skip
     identity = {
-        "model": classifier.sha256, "method": method.spec, "target": target, "seed": seed,
-        "data": _digest(clean.tune, clean.held, shift),
+        "format": _STATE_FORMAT, "model": classifier.sha256, "method": method.spec,
+        "target": target, "seed": seed, "data": _digest(clean.tune, clean.held, shift),
     }  # fmt: skip
     rows: list[StepRecord] = []
     best, kept = copy.deepcopy(bench.network.state_dict()), -1

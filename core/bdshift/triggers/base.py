@@ -57,7 +57,7 @@ class Trigger(Configured, ABC):
         """Names of the settings that matter when a victim is trained with it: all, by default."""
         return tuple(one.name for one in options_of(cls))
 
-    def check_trainable(self) -> None:  # noqa: B027
+    def check_trainable(self) -> None:
         """Raise `UsageError` if no victim can be trained with it as it is set."""
 
     def trained_for(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Self
 
 import torch
 
@@ -55,6 +56,17 @@ class Learned(Trigger):
         self, goal: Goal, share: float, seed: int, device: torch.device
     ) -> JointTraining:
         """Its training along with a victim; ``share`` of the images gets the trigger."""
+
+    def check_trainable(self) -> None:
+        """A file would be ignored."""
+        if self.file:
+            raise UsageError(
+                "{trigger} is learned with its victim; leave out file=", trigger=self.name
+            )
+
+    def left_in(self, folder: Path) -> Self:
+        """With the file that training left in ``folder``."""
+        return replace(self, file=str(folder / self.made_file))
 
     def apply(self, pixels: torch.Tensor) -> torch.Tensor:
         """Paint with the painters in the file.

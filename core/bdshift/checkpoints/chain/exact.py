@@ -38,7 +38,7 @@ def _number(layer: SavedLayer, name: str) -> int | None:
     return value if type(value) is int and 0 <= value <= 64 else None
 
 
-def told(layer: SavedLayer | None) -> Convolution | None:
+def declared(layer: SavedLayer | None) -> Convolution | None:
     """Stride, padding and dilation of a convolution, if known and the same in both directions."""
     if layer is None:
         return None
@@ -74,7 +74,7 @@ def read_exactly(row: ConvRow, layers: Sequence[SavedLayer]) -> tuple[Geometry, 
                 return None  # nothing between two layers: every form here has an activation
             first = False
         if kind == "Conv2d":
-            how = told(layer)
+            how = declared(layer)
             if how is None:
                 return None
             convs.append(how)

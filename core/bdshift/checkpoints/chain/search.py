@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise, product
 
-from bdshift.checkpoints.chain.exact import activation_of, read_exactly, told
+from bdshift.checkpoints.chain.exact import activation_of, declared, read_exactly
 from bdshift.checkpoints.chain.network import (
     PRELU,
     Chain,
@@ -124,7 +124,9 @@ def _flat(features: int) -> Iterator[Geometry]:
 
 def _convolutions(row: ConvRow, known: dict[str, SavedLayer]) -> list[tuple[Convolution, ...]]:
     """Strides and paddings of all convolutions: as in the file, or the usual guesses."""
-    known_ones = [how for layer in row.convs if (how := told(known.get(layer.path))) is not None]
+    known_ones = [
+        how for layer in row.convs if (how := declared(known.get(layer.path))) is not None
+    ]
     if len(known_ones) == len(row.convs):
         return [tuple(known_ones)]
     same = tuple(Convolution(1, layer.shape[2] // 2) for layer in row.convs)
@@ -199,15 +201,15 @@ def _end(row: ConvRow, convolutions: tuple[Convolution, ...], size: int) -> int:
     return size
 
 
-def _of_sizes(row: ConvRow, told: Geometry) -> list[Geometry]:
+def _of_sizes(row: ConvRow, exact: Geometry) -> list[Geometry]:
     """The geometry at every image size at which it works out."""
     if not row.convs:
         return list(_flat(row.linears[0].shape[1]))
     places = row.linears[0].shape[1] // row.convs[-1].out
-    if told.shrink:
-        return [replace(told, size=_SIZES[0], any_size=True)]
-    ends = {size: _end(row, told.convolutions, size) for size in _SIZES}
-    return [replace(told, size=size) for size, end in ends.items() if end * end == places]
+    if exact.shrink:
+        return [replace(exact, size=_SIZES[0], any_size=True)]
+    ends = {size: _end(row, exact.convolutions, size) for size in _SIZES}
+    return [replace(exact, size=size) for size, end in ends.items() if end * end == places]
 
 
 # --- form
@@ -241,8 +243,8 @@ def _forms(row: ConvRow, geometry: Geometry, known: dict[str, SavedLayer]) -> li
 def describe(row: ConvRow, geometry: Geometry, form: Form) -> str:
     """A name that no other candidate for the same layers has."""
     convs, linears = len(row.convs), len(row.linears)
-    told = [f"{convs} convolutions" if convs > 1 else "1 convolution"] if convs else []
-    told.append(f"{linears} linear layers" if linears > 1 else "1 linear layer")
+    counts = [f"{convs} convolutions" if convs > 1 else "1 convolution"] if convs else []
+    counts.append(f"{linears} linear layers" if linears > 1 else "1 linear layer")
     how = geometry.convolutions
     parts = []
     if how:
@@ -269,4 +271,4 @@ def describe(row: ConvRow, geometry: Geometry, form: Form) -> str:
     if form.channels_last:
         parts.append("flattened h×w×c")
     parts.append(f"{geometry.size}×{geometry.size}")
-    return f"{'CNN' if how else 'MLP'} of {' and '.join(told)}: {', '.join(parts)}"
+    return f"{'CNN' if how else 'MLP'} of {' and '.join(counts)}: {', '.join(parts)}"

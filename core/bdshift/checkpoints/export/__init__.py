@@ -1,4 +1,4 @@
-"""Writes a classifier to a file: in the layout of its source, or in another form.
+"""Writes a classifier to a file: in the format of its source, or in another one.
 
 Every file is read back and its logits compared with the model in memory before it counts as
 written; until then it is kept under another name in the same folder.
@@ -9,25 +9,39 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bdshift.checkpoints.classifier import Classifier
-from bdshift.checkpoints.export.form import EXPORT_FORMS, ExportForm, Function, Metadata
+from bdshift.checkpoints.export.form import (
+    EXPORT_FORMS,
+    ExportForm,
+    Function,
+    Metadata,
+    default_form,
+)
 from bdshift.errors import InputError, UsageError
 from bdshift.files import written_whole
 from bdshift.words import words
 
-__all__ = ["EXPORT_FORMS", "KEEPS_CODE", "ExportForm", "ExportedFile", "write_checkpoint"]
+__all__ = [
+    "EXPORT_FORMS",
+    "KEEPS_CODE",
+    "ExportForm",
+    "ExportedFile",
+    "default_form",
+    "write_checkpoint",
+]
 
 _PROBE_IMAGES = 4  # on which the logits are compared
 _MAX_DIFFERENCE, _MAX_HALF_DIFFERENCE = 1e-5, 1e-2  # relative; in float32 and in half precision
 
 KEEPS_CODE = words(
     "In its original format, the file keeps any code that its source contains or refers to; that "
-    "code was not examined. As a plain state dict or safetensors, it contains none.",
+    "code was not examined. In any other export format, it contains none.",
     ja="元の形式では、元のファイルが含む、または参照するコードがそのまま残ります（内容は調べていません）。"
-       "state dict のみ、または safetensors なら残りません。",
+       "ほかの書き出し形式なら残りません。",
 )  # fmt: skip
 
 
@@ -36,7 +50,7 @@ class ExportedFile:
     """The file that was written.
 
     Attributes:
-        form: name of its form.
+        form: name of its format.
         sha256: of all its bytes, in hex.
         size: in bytes.
         logit_difference: the largest, between the file and the model in memory.
@@ -48,6 +62,13 @@ class ExportedFile:
     size: int
     logit_difference: float
     keeps_code: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """What commands print, and what is written next to a purified model."""
+        return {
+            "form": self.form, "sha256": self.sha256, "bytes": self.size,
+            "logit_difference": self.logit_difference, "keeps_code": self.keeps_code,
+        }  # fmt: skip
 
 
 def write_checkpoint(
@@ -63,11 +84,11 @@ def write_checkpoint(
     Args:
         classifier: with its preprocessing and the layout it was read from; on the CPU.
         path: the target; never an existing file, unless ``overwrite``.
-        form: of the file.
-        metadata: for the header of safetensors and ONNX files.
+        form: the format of the file.
+        metadata: for formats that have room for it.
         overwrite: whether an existing file is replaced; never the source.
 
-    Raises `UsageError` for an existing file, a package that is not installed, or a form that the
+    Raises `UsageError` for an existing file, a package that is not installed, or a format that the
     source does not allow; `InputError` if it cannot be written, or does not read back as the same
     network.
     """
@@ -98,7 +119,12 @@ def write_checkpoint(
 def _write(classifier: Classifier, part: Path, form: ExportForm, metadata: Metadata) -> None:
     try:
         form.write(classifier, part, metadata)
-    except (OSError, UsageError, InputError):
+    except UsageError as error:  # the source does not allow this one
+        others = tuple(kind.name for kind in EXPORT_FORMS.kinds() if not kind.as_source)
+        raise UsageError(
+            "{reason}; choose another export format: {names}", reason=error.sentence, names=others
+        ) from error
+    except (OSError, InputError):
         raise
     except Exception as error:  # torch and safetensors raise their own errors for a full disk
         raise InputError(

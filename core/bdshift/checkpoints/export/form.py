@@ -1,4 +1,4 @@
-"""The base of all forms of exported files."""
+"""The base of all formats of exported files."""
 
 from __future__ import annotations
 
@@ -46,6 +46,11 @@ class ExportForm(Configured, ABC):
 
 
 EXPORT_FORMS: Registry[ExportForm] = Registry(
-    words("form", ja="形式"), "bdshift.checkpoints.export.forms"
+    words("export format", ja="書き出し形式"), "bdshift.checkpoints.export.forms"
 )
-"""Every form by its name."""
+"""Every format by its name."""
+
+
+def default_form() -> type[ExportForm]:
+    """The format of the source."""
+    return next(kind for kind in EXPORT_FORMS.kinds() if kind.as_source)

@@ -1,4 +1,4 @@
-"""What forms that hold the network as a graph have in common.
+"""What formats that hold the network as a graph have in common.
 
 They take normalized images (n, channels, size, size), any n, and return logits (n, C); the metadata
 says how to normalize.

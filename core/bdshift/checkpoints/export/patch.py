@@ -34,7 +34,7 @@ def write_patched(
         if key not in layout.tensors or layout.tensors[key].place is None:
             raise UsageError(
                 "its {key} is stored inside its pickle, so the file cannot be written in its "
-                "original format; choose the form state-dict or safetensors",
+                "original format",
                 key=key,
             )
     try:

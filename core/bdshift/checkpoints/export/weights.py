@@ -1,4 +1,4 @@
-"""What weights-only forms have in common: the tensors to write, and reading them back."""
+"""What weights-only formats have in common: the tensors to write, and reading them back."""
 
 from __future__ import annotations
 

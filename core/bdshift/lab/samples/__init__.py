@@ -1,1 +1,3 @@
-"""Files and networks of known origin, for the tests and the tables in the docs."""
+"""Files and networks of known origin, for the tests and for the tables in the docs. They are not in
+the wheel.
+"""

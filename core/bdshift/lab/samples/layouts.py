@@ -215,7 +215,7 @@ def hugging_face_folder(folder: Path) -> nn.Module:
     network: Any = ViTForImageClassification(config)
     network.eval()
     network.save_pretrained(folder)
-    told = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.2, 0.2], "size": {"height": 32}}
-    (folder / "preprocessor_config.json").write_text(json.dumps(told))
+    declared = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.2, 0.2], "size": {"height": 32}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(declared))
     whole: nn.Module = network
     return whole

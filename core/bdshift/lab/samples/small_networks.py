@@ -1,5 +1,5 @@
-"""Small plain networks as commonly written, trained on the drawn signs. Their weights are in
-``resources/samples``, so that no one needs to train them.
+"""Small plain networks as commonly written, trained on the drawn signs. Their weights are next to
+this file, so that no one needs to train them.
 
     python -m bdshift.lab.samples.small_networks
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,10 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from bdshift.assets import asset
 from bdshift.images.signs import draw_signs
 
-_WEIGHTS = "samples/small_networks.safetensors"
+_WEIGHTS = Path(__file__).with_suffix(".safetensors")
 Pixels = NDArray[np.uint8]
 
 
@@ -167,7 +167,7 @@ NETWORKS: dict[str, Small] = {
     "three convolutions, scalar z-score": Small(
         ThreeConvolutions, scaled(0.4734, 0.2516), f"padding same, {_EACH}"
     ),
-    "carried over from Keras": Small(FromKeras, scaled(0, 1), "flattened h×w×c"),
+    "converted from Keras": Small(FromKeras, scaled(0, 1), "flattened h×w×c"),
     "Sequential": Small(_sequential, scaled(0.5, 0.5), "padding same, max-pool after 2 3"),
     "Sequential, raw 0…255": Small(_norms, scaled(0, 1 / 255), f"padding same, {_EACH}, ReLU"),
     "Sequential, norms behind ReLU": Small(_norm_last, scaled(0.5, 0.5), "norm last"),
@@ -189,7 +189,7 @@ def to_gray(pixels: Pixels) -> Pixels:
 def trained(name: str) -> nn.Module:
     """The network with its weights."""
     network = NETWORKS[name].make()
-    stored = load_file(asset(_WEIGHTS))
+    stored = load_file(_WEIGHTS)
     own = {key[len(name) + 1 :]: v for key, v in stored.items() if key.startswith(f"{name}/")}
     floats = {key: v.float() if v.is_floating_point() else v for key, v in own.items()}
     network.load_state_dict(floats)
@@ -220,7 +220,7 @@ def main() -> None:
             half = value.half() if value.is_floating_point() else value
             stored[f"{name}/{key}"] = half.contiguous()
         print(name, flush=True)
-    save_file(stored, asset(_WEIGHTS))
+    save_file(stored, _WEIGHTS)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ class Patch(Trigger):
             mask = open_rgba(self.mask).convert("L")
             if mask.size != image.size:
                 raise InputError(
-                    "{path}: is {width} × {height} pixels, but the picture is {other} × {tall}",
+                    "{path}: is {width} × {height} pixels, but the image is {other} × {tall}",
                     path=self.mask, width=mask.width, height=mask.height, other=image.width,
                     tall=image.height,
                 )  # fmt: skip

@@ -1,1 +1,1 @@
-"""One form per module; they are found by name (`…export.form.EXPORT_FORMS`)."""
+"""One format per module; they are found by name (`…export.form.EXPORT_FORMS`)."""

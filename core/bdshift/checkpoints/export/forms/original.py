@@ -33,7 +33,8 @@ class OriginalForm(ExportForm):
     name = "original"
     label = words("Original format", ja="元の形式")
     summary = words(
-        "Like the source: same keys, same container.", ja="元のファイルと同じキー、同じ容器。"
+        "Like the source: same keys, same container.",
+        ja="元のファイルと同じキー、同じコンテナ形式。",
     )
     place = 10
     suffix = ""
