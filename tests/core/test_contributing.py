@@ -26,6 +26,7 @@ from bdshift.checkpoints.export import EXPORT_FORMS, write_checkpoint
 from bdshift.detect.detector import DETECTORS
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rule import RULES
+from bdshift.lab.poison import read_backdoors
 from bdshift.purify import METHODS
 from bdshift.registry import Registry
 from bdshift.report.html_report import html_report
@@ -33,6 +34,7 @@ from bdshift.report.json_report import audit_json
 from bdshift.report.text_report import audit_text, neurons_text
 from bdshift.store import load_audit, save_audit
 from bdshift.triggers import TRIGGERS
+from bdshift.triggers.labeling import LABELINGS
 from bdshift.words import translate
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +64,17 @@ def test_an_attack(audit: Audit, victim_material: Material, tmp_path: Path) -> N
         [*_, tac] = load_audit(tmp_path / "stripe.h5").tac
         assert "Trigger stripe:column=4: of the images" in neurons_text(measured, TARGET, tac, 5)
         assert "白い列" in translate(TRIGGERS["stripe"].label, "ja")
+
+
+def test_a_labeling(tmp_path: Path) -> None:
+    path = "core/bdshift/triggers/labelings/neighbor.py"
+    with member(LABELINGS, "neighbor", path, tmp_path):
+        assert "neighbor: The class before." in bdshift("settings", "labelings").stdout
+        [backdoor] = read_backdoors("badnets", "neighbor", "dog", "", ("cat", "dog", "eel"))
+        labels = torch.tensor([0, 1, 2, 0])
+        poisoned = backdoor.labeling.to_poison(labels, backdoor.roles)
+        assert poisoned.tolist() == [0, 3]
+        assert backdoor.labeling.wanted(labels[poisoned], backdoor.roles).tolist() == [1, 1]
 
 
 def test_a_purification_method(audit: Audit, victim_material: Material, tmp_path: Path) -> None:
@@ -125,7 +138,8 @@ def test_the_page_has_an_example_of_each_kind_and_the_code_is_in_order(tmp_path:
     """The window's two are run by tests/gui/test_contributing.py."""
     places = {path.rpartition("/")[0] for path in examples()}
     assert places == {
-        "core/bdshift/triggers/attacks", "core/bdshift/purify/methods",
+        "core/bdshift/triggers/attacks", "core/bdshift/triggers/labelings",
+        "core/bdshift/purify/methods",
         "core/bdshift/detect/rules", "core/bdshift/detect/detectors",
         "core/bdshift/checkpoints/export/forms", "bdshift_gui/actions", "bdshift_gui/views",
     }  # fmt: skip

@@ -17,9 +17,9 @@ from bdshift.checkpoints.export import EXPORT_FORMS
 from bdshift.detect.detector import DETECTORS, Subject
 from bdshift.detect.rule import RULES
 from bdshift.jobs import SILENT
-from bdshift.lab.labeling import LABELINGS, Roles
 from bdshift.registry import Registry
 from bdshift.remark import codes
+from bdshift.triggers.labeling import LABELINGS, Roles
 
 REGISTRIES: list[Registry[Any]] = [RULES, DETECTORS, EXPORT_FORMS, LABELINGS]
 MEMBERS = [

@@ -68,10 +68,10 @@ def _option(one: Option, *more: str, default: object = None) -> click.Option:
 
 @cache
 def _recipe_options() -> tuple[click.Option, ...]:
-    from bdshift.lab.labeling import LABELINGS
     from bdshift.lab.recipe import RECIPES, Recipe
     from bdshift.setting import options_of
     from bdshift.triggers import TRIGGERS
+    from bdshift.triggers.labeling import LABELINGS
 
     found = [
         click.Option(

@@ -10,13 +10,16 @@ from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.errors import UsageError
 
 
-@click.command("settings", short_help="List detectors, rules, methods, triggers and formats.")
-@click.argument("kinds", nargs=-1, metavar="[detectors|rules|methods|triggers|formats]...")
+@click.command("settings", short_help="List all that can be chosen by name.")
+@click.argument("kinds", nargs=-1, metavar="[KIND]...")
 @click.option("--markdown", is_flag=True, help="Print a page of Markdown, as docs/settings.md.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @guarded
 def command(kinds: tuple[str, ...], markdown: bool, as_json: bool, job: ConsoleJob) -> None:
-    """List everything that can be chosen by name, with its settings, defaults and ranges."""
+    """List everything that can be chosen by name, with its settings, defaults and ranges.
+
+    KIND is detectors, rules, methods, triggers, labelings or formats; by default all.
+    """
     from bdshift.report.settings_page import (
         REGISTRIES,
         settings_json,

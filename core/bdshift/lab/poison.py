@@ -2,7 +2,7 @@
 
 An attack is written as text: a trigger, or several joined by ``;`` (``badnets;blend:ratio=0.1``),
 each with its own target, in the same order. How labels change is one of
-`bdshift.lab.labeling.LABELINGS`.
+`bdshift.triggers.labeling.LABELINGS`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 
 from bdshift.errors import UsageError
-from bdshift.lab.labeling import LABELINGS, Labeling, Roles
 from bdshift.spec import split_specs
 from bdshift.triggers import Trigger, parse_trigger
+from bdshift.triggers.labeling import LABELINGS, Labeling, Roles
 
 _BATCH = 1000
 

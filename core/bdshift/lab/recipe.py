@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bdshift.errors import UsageError
-from bdshift.lab.labeling import LABELINGS
 from bdshift.lab.poison import Backdoor, read_backdoors
 from bdshift.registry import Configured
 from bdshift.setting import setting
+from bdshift.triggers.labeling import LABELINGS
 from bdshift.words import words
 
 Schedule = Literal["one-cycle", "cosine"]

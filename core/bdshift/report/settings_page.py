@@ -13,12 +13,14 @@ from bdshift.purify import METHODS
 from bdshift.registry import Registry
 from bdshift.setting import Option, options_of
 from bdshift.triggers import TRIGGERS
+from bdshift.triggers.labeling import LABELINGS
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "detectors": DETECTORS,
     "rules": RULES,
     "methods": METHODS,
     "triggers": TRIGGERS,
+    "labelings": LABELINGS,
     "formats": EXPORT_FORMS,
 }
 """What a user can choose from, by its name on the command line."""

@@ -29,7 +29,7 @@ class Trigger(Configured, ABC):
     Attributes:
         for_training: whether the lab offers to train a victim with it.
         alone: whether a victim can have no other trigger besides it.
-        usual_labels: which images the attack poisons, as a name in `bdshift.lab.labelings`.
+        usual_labels: which images the attack poisons, as a name in `bdshift.triggers.labelings`.
         has_cover: whether images that keep their labels are changed too when a victim is trained
             (`cover`).
         held_beside: tensors next to a checkpoint's weights that show that it holds the trigger.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bdshift.lab.labeling import LABELINGS, Labeling, Roles
+from bdshift.triggers.labeling import LABELINGS, Labeling, Roles
 from bdshift.words import words
 
 

@@ -53,6 +53,6 @@ class Labeling(Configured, ABC):
 
 
 LABELINGS: Registry[Labeling] = Registry(
-    words("labeling", ja="ラベル付け"), "bdshift.lab.labelings"
+    words("labeling", ja="ラベル付け"), "bdshift.triggers.labelings"
 )
 """Every labeling by its name."""

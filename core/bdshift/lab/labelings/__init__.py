@@ -1,1 +1,0 @@
-"""One labeling per file; they are found by name (`bdshift.lab.labeling.LABELINGS`)."""

@@ -1,0 +1,1 @@
+"""One labeling per file; they are found by name (`bdshift.triggers.labeling.LABELINGS`)."""
