@@ -6,6 +6,8 @@ import os
 
 # Before anything imports torch: threads that wait must not keep the cores from each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # each process of several has a core of its own
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
