@@ -20,7 +20,6 @@ from bdshift.words import Sentence
 from bdshift_gui import crash
 from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.actions.try_out import DEMO
-from bdshift_gui.i18n import tr
 from bdshift_gui.jobs.events import Failed, sentence_of
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
@@ -106,7 +105,8 @@ def main(argv: list[str] | None = None) -> int:
     # After the first paint: create the rest of the window, load torch on the worker, then do what
     # the command line asks for.
     QTimer.singleShot(0, window.furnish)
-    QTimer.singleShot(0, lambda: window.jobs.start(tr("Starting"), load_torch, lambda _: None))
+    starting = Sentence("Starting")
+    QTimer.singleShot(0, lambda: window.context.start(starting, load_torch, lambda _: None))
     window.jobs.ended.connect(after, Qt.ConnectionType.SingleShotConnection)
     code = app.exec()
     crash.forget()

@@ -71,6 +71,14 @@ class Ask:
             return "save"
         return "discard" if answer == button.Discard else "stay"
 
+    def discard(self, question: str) -> bool:
+        """Ask whether unsaved work may be lost."""
+        button = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self.parent, "bdshift", question, button.Discard | button.Cancel, button.Cancel
+        )
+        return answer == button.Discard
+
     def about(self, text: str) -> None:
         """Show the About box."""
         QMessageBox.about(self.parent, "bdshift", text)

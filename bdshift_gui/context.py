@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bdshift.words import as_sentence
+
 if TYPE_CHECKING:
     from bdshift.jobs import JobContext
+    from bdshift.words import Sentence
     from bdshift_gui.ask import Ask
     from bdshift_gui.jobs.controller import JobController
     from bdshift_gui.jobs.quick import QuickPool
@@ -34,10 +37,6 @@ class Shell(Protocol):
 
     def reset_docks(self) -> None:
         """Restore the default layout of the panels."""
-        ...
-
-    def raise_dock(self, key: str) -> None:
-        """Show a panel."""
         ...
 
 
@@ -72,12 +71,25 @@ class Context:
 
     def start(
         self,
-        name: str,
+        name: str | Sentence,
         run: Callable[[JobContext], Any],
         done: Callable[[Any], None],
         *,
         keeps: bool = False,
+        queued: bool = False,
     ) -> None:
-        """Start a job, like `JobController.start`, and clear the last error."""
-        self.session.update(failure=None)
-        self.jobs.start(name, run, done, keeps=keeps)
+        """Start a job, like `JobController.start`; ``name`` is a template of `bdshift.words`, or a
+        sentence. The last error is cleared, unless the job was ``queued``: what was started with it
+        may have failed a moment ago.
+        """
+        if not queued:
+            self.session.update(failure=None)
+        self.jobs.start(as_sentence(name, {}), run, done, keeps=keeps)
+
+    def cancel(self) -> None:
+        """Ask the running job to stop, and drop those that are queued."""
+        job = self.state.job
+        if job is not None:
+            job = replace(job, cancels=job.cancels + 1)
+        self.session.update(job=job, waiting=(), to_open=())
+        self.jobs.cancel()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Slot
 
+from bdshift.jobs import Figures
+from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import language, say, tr
-from bdshift_gui.jobs.events import Event, Failed, Noted, Progressed, Stepped, Stopped
+from bdshift_gui.jobs.events import Event, Failed, Job, Noted, Progressed, Stepped, Stopped
+from bdshift_gui.session import RunningJob
+from bdshift_gui.tasks.opening import open_next
 from bdshift_gui.tasks.purifying import purify_next
+from bdshift_gui.tasks.showing import solve_next
 from bdshift_gui.widgets.job_bar import JobBar
 
 
@@ -21,13 +25,13 @@ class Listener(QObject):
         context.jobs.happened.connect(self._happened)
         context.jobs.ended.connect(self._ended)
 
-    def _log(self, line: str) -> tuple[str, ...]:
-        return (*self._context.state.log, line)
+    def _log(self, entry: Sentence | Figures) -> tuple[Sentence | Figures, ...]:
+        return (*self._context.state.log, entry)
 
-    @Slot(str)
-    def _started(self, name: str) -> None:
-        self._bar.begin(name)
-        self._context.session.update(job=name, message="", log=self._log(name))
+    @Slot(object)
+    def _started(self, job: Job) -> None:
+        running = RunningJob(job.id, job.name, job.keeps)
+        self._context.session.update(job=running, message=None, log=self._log(job.name))
 
     @Slot(object)
     def _happened(self, event: Event) -> None:
@@ -35,26 +39,25 @@ class Listener(QObject):
         if isinstance(event, Progressed):
             self._bar.progress(event)
         elif isinstance(event, Noted):
-            session.update(log=self._log(f"  {say(event.sentence)}"))
+            session.update(log=self._log(Sentence("  {note}", {"note": event.sentence})))
         elif isinstance(event, Stepped):
-            from bdshift.purify.quantities import in_words
-
-            step = event.figures
-            line = tr(
-                "step {number} of {total}: {figures}",
-                number=step.number + 1, total=step.total, figures=in_words(step.values, language()),
-            )  # fmt: skip
-            steps = (*self._context.state.steps, step)
-            session.update(steps=steps, log=self._log(f"  {line}"))
+            steps = (*self._context.state.steps, event.figures)
+            session.update(steps=steps, log=self._log(event.figures))
 
     @Slot(object)
     def _ended(self, event: Event) -> None:
-        self._bar.end()
-        parts: dict[str, object] = {"job": "", "steps": ()}
+        job = self._context.state.job
+        parts: dict[str, object] = {"job": None, "steps": (), "purifying": None}
         if isinstance(event, Failed):
-            parts |= {"failure": event, "log": self._log(event.details)}
+            parts |= {"failure": event, "log": self._log(Sentence(event.details))}
         elif isinstance(event, Stopped):
-            stopped = tr("Canceled; nothing was lost.")
+            stopped = (
+                Sentence("Canceled; the result so far was not kept.")
+                if job is not None and job.keeps
+                else Sentence("Canceled; nothing was lost.")
+            )
             parts |= {"message": stopped, "log": self._log(stopped)}
         self._context.session.update(**parts)
-        purify_next(self._context, event)
+        solve_next(self._context, event)
+        open_next(self._context)
+        purify_next(self._context)

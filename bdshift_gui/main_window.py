@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from bdshift.words import Sentence
 from bdshift_gui import i18n, theme
 from bdshift_gui.action import MENUS, Action
 from bdshift_gui.actions.appearance import LANGUAGE_ACTIONS
@@ -25,14 +26,15 @@ from bdshift_gui.actions.open_files import OPEN_AUDIT, open_dropped
 from bdshift_gui.actions.window import CANCEL
 from bdshift_gui.ask import Ask
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.controller import JobController
 from bdshift_gui.jobs.quick import QuickPool
 from bdshift_gui.listening import Listener
 from bdshift_gui.menus import Actions, fill_menus
 from bdshift_gui.selection import SelectionChanger
 from bdshift_gui.session import Session, State
-from bdshift_gui.settings import LAYOUT_VERSION, Settings
+from bdshift_gui.settings import Settings
+from bdshift_gui.tasks.purifying import settle
 from bdshift_gui.tasks.recent import look_for_recent
 from bdshift_gui.tasks.showing import follow
 from bdshift_gui.toolbar import MainToolbar
@@ -103,14 +105,14 @@ class MainWindow(QMainWindow):
         work = self.work = Workspace(self, self.context)
         for page in (work.plots, *work.pages.values()):
             self.pages.addWidget(page)
-        for strip in work.strips:
-            self._column.insertWidget(1, strip)
+        for row, strip in enumerate(work.strips, 1):
+            self._column.insertWidget(row, strip)
         for dock in work.docks.values():
             self.menus["view"].addAction(dock.toggleViewAction())
-        self._default_docks = self.saveState(LAYOUT_VERSION)
+        self._default_docks = self.saveState(work.layout_version)
         _, docks = self.settings.window()
         if not docks.isEmpty():
-            self.restoreState(docks, LAYOUT_VERSION)
+            self.restoreState(docks, work.layout_version)
         work.paint(theme.current(self.settings.scheme))
         work.retranslate()
         self._render()
@@ -168,7 +170,8 @@ class MainWindow(QMainWindow):
         self.error.show_state(state)
         self.toolbar.show_state(state)
         self.actions_.show_state(state)
-        self.message.setText("" if state.busy else state.message or _summary(state))
+        self.job_bar.show_state(state)
+        self.message.setText("" if state.busy else _said_last(state))
         self.machine.show_device(state.audit.device if state.audit is not None else "")
 
     def restyle(self) -> None:
@@ -208,15 +211,9 @@ class MainWindow(QMainWindow):
         """Restore the default layout and forget the saved one."""
         self.settings.forget_docks()
         if self.work is not None:
-            self.restoreState(self._default_docks, LAYOUT_VERSION)
+            self.restoreState(self._default_docks, self.work.layout_version)
             self.work.forget()
         self._render()
-
-    def raise_dock(self, key: str) -> None:
-        """Show a panel."""
-        if self.work is not None:
-            self.work.docks[key].show()
-            self.work.docks[key].raise_()
 
     def _fill_recent(self) -> None:
         self.recent.clear()
@@ -249,15 +246,20 @@ class MainWindow(QMainWindow):
         if not may_close(self.context):
             event.ignore()
             return
+        self.context.cancel()
+        while self.session.state.can_cancel:  # also what it would keep
+            self.context.cancel()
         if not self.jobs.close():
             event.ignore()
-            self.session.update(message=tr("A job is still stopping; close again in a moment."))
+            waiting = Sentence("A job is still stopping; close again in a moment.")
+            self.session.update(message=waiting)
             return
+        settle(self.context)
         self.quick.close()
         docks = QByteArray()
         if self.work is not None:
             self.work.put_away()  # no names: show hidden panels again before saving
-            docks = self.saveState(LAYOUT_VERSION)
+            docks = self.saveState(self.work.layout_version)
         self.settings.save_window(self.saveGeometry(), docks)
         event.accept()
 
@@ -265,8 +267,11 @@ class MainWindow(QMainWindow):
         return _SIZE
 
 
-def _summary(state: State) -> str:
+def _said_last(state: State) -> str:
+    """The last message, or else what the audit took."""
     audit = state.audit
+    if state.message is not None:
+        return say(state.message)
     if audit is None:
         return ""
     return tr(

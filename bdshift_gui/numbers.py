@@ -1,4 +1,4 @@
-"""The window's number formats: three or four significant digits and a real minus sign."""
+"""Formats of the window: shares, counts, times, and a preprocessing's channel order."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def order_words(order: str) -> str:
 def duration(seconds: float) -> str:
     """The time remaining, abbreviated."""
     if seconds < 90:
-        return f"{math.ceil(seconds)} s"
-    return f"{math.ceil(seconds / 60)} min"
+        return tr("{count} s", count=math.ceil(seconds))
+    return tr("{count} min", count=math.ceil(seconds / 60))

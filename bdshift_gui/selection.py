@@ -90,7 +90,7 @@ class _Change(QUndoCommand):
     """A change from one set of neurons to another; undoing it leaves the class as it is."""
 
     def __init__(self, changer: SelectionChanger, before: Selection, after: Selection) -> None:
-        super().__init__(f"{len(after.neurons)} neurons")
+        super().__init__()
         self._changer, self._before, self._after = changer, before, after
 
     def redo(self) -> None:

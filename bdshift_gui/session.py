@@ -7,7 +7,7 @@ actions are enabled.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bdshift.neurons.tac import Tac
     from bdshift.neurons.what_if import CutOutcome
     from bdshift.shift.result import Shifts
-    from bdshift.words import Language
+    from bdshift.words import Language, Sentence
     from bdshift_gui.jobs.events import Failed
 
 Scheme = Literal["system", "light", "dark"]
@@ -44,9 +44,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Corrections:
-    """What the user corrected for the next scan, named as in `ScanSettings`; None where bdshift
-    decides.
-    """
+    """What the next scan is told, named as in `ScanSettings`; None where bdshift decides."""
 
     normalize: str | None = None
     arch: str | None = None
@@ -54,11 +52,6 @@ class Corrections:
     labels: Mapping[str, int] | None = None
     device: str | None = None
     batch: int | None = None
-
-    def as_settings(self) -> dict[str, Any]:
-        """The corrections as arguments of `ScanSettings`."""
-        given = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -113,6 +106,28 @@ class RecentAudit:
 
 
 @dataclass(frozen=True)
+class RunningJob:
+    """The job that is running.
+
+    Attributes:
+        id: its number.
+        name: what it does.
+        keeps: whether, canceled once, it keeps what it has so far.
+        cancels: how often it was asked to stop.
+    """
+
+    id: int
+    name: Sentence
+    keeps: bool = False
+    cancels: int = 0
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether asking it (again) to stop changes anything."""
+        return self.cancels < 1 + self.keeps
+
+
+@dataclass(frozen=True)
 class State:
     """A snapshot; every part is immutable.
 
@@ -122,6 +137,8 @@ class State:
         material: the audit's model and images, ready for more work; None until they are needed.
         corrections: for the next scan.
         alpha, rule: for the next scan, and of ``audit``; ``rule`` is None for the default.
+        solving: whether the running job solves Eq. 4 for another α; until it has, ``audit`` is at
+            the last one.
         original: the audit being worked on, with its purifications.
         kept: the audit that is in a file.
         shown: which model the views show: the original (0) or a purification (from 1).
@@ -133,13 +150,14 @@ class State:
         comparing: the two models being compared, numbered as in ``shown``.
         chosen: the purification that actions apply to, from 1; 0 for none.
         steps: the steps of the running purification.
+        purifying: the purification that is running.
         waiting: purifications that are queued.
+        to_open: files that are queued.
         pending: resume states of purifications that are in no file yet.
-        tried: the model that was opened last, recognized or not.
-        failure: the last error, until something else is started.
-        job: what is running, in the window's language; empty if nothing is.
+        failure: the last error, until the user starts something else.
+        job: what is running.
         message: a sentence for the status bar.
-        log: the lines of the log.
+        log: what ran, what it noted, the figures of its steps, and how it ended.
         recent: recent audit files.
         can_undo, can_redo: whether a change to the selection can be undone or redone.
         scheme, language: of the window.
@@ -153,6 +171,7 @@ class State:
     corrections: Corrections = Corrections()
     alpha: float = 0.1
     rule: Rule | None = None
+    solving: bool = False
     original: Audit | None = None
     kept: Audit | None = None
     shown: int = 0
@@ -164,13 +183,14 @@ class State:
     comparing: tuple[int, int] | None = None
     chosen: int = 0
     steps: tuple[Figures, ...] = ()
+    purifying: PurificationRequest | None = None
     waiting: tuple[PurificationRequest, ...] = ()
+    to_open: tuple[Path, ...] = ()
     pending: tuple[Path, ...] = ()
-    tried: Path | None = None
     failure: Failed | None = None
-    job: str = ""
-    message: str = ""
-    log: tuple[str, ...] = ()
+    job: RunningJob | None = None
+    message: Sentence | None = None
+    log: tuple[Sentence | Figures, ...] = ()
     recent: tuple[RecentAudit, ...] = ()
     can_undo: bool = False
     can_redo: bool = False
@@ -179,8 +199,13 @@ class State:
 
     @property
     def busy(self) -> bool:
-        """Whether a job is running."""
-        return bool(self.job)
+        """Whether a job is running, or the next one of a queue is about to."""
+        return self.job is not None or bool(self.waiting or self.to_open)
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether there is a job that can be asked (again) to stop."""
+        return self.job is not None and self.job.can_cancel
 
     @property
     def modified(self) -> bool:
@@ -202,6 +227,13 @@ class State:
     def shift_is_quick(self) -> bool:
         """Whether Eq. 4 is solved again right away, without a job."""
         return self.audit is not None and self.audit.shifts.seconds <= _QUICK_SECONDS
+
+    @property
+    def alpha_is_live(self) -> bool:
+        """Whether α can be changed now. While another job runs, Eq. 4 would have to wait for it."""
+        if self.audit is not None and self.audit.embedding is None:
+            return False
+        return not self.busy or self.solving or self.shift_is_quick
 
 
 _QUICK_SECONDS = 0.2

@@ -12,8 +12,6 @@ from bdshift.words import LANGUAGES, Language
 from bdshift_gui.session import Scheme
 
 MAX_RECENT = 10
-LAYOUT_VERSION = 3
-"""Increment it when docks change: an old layout is then dropped, not half restored."""
 
 
 class Settings:

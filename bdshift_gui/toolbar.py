@@ -49,7 +49,7 @@ class MainToolbar(QToolBar):
     def show_state(self, state: State) -> None:
         """Show the numbers of ``state``."""
         self.alpha.show_value(state.alpha)
-        self.alpha.setEnabled(state.audit is None or state.audit.embedding is not None)
+        self.alpha.setEnabled(state.alpha_is_live)
         self._threshold_shown.setVisible(state.rule is not None)
         if state.rule is not None:
             self._show_threshold(state.rule)
@@ -57,13 +57,15 @@ class MainToolbar(QToolBar):
     def _show_threshold(self, rule: Rule) -> None:
         from bdshift.setting import options_of
 
-        setting = next((one for one in options_of(type(rule)) if one.kind is float), None)
+        numbers = [one for one in options_of(type(rule)) if one.kind is float and not one.required]
+        setting = next(iter(numbers), None)
         self._threshold_shown.setVisible(setting is not None)
         if setting is None:
             return
         if setting is not self._setting:
             self._setting = setting
-            self.threshold.set_range(*_range(setting))
+            low, high = span(setting)
+            self.threshold.set_range(low, high, logarithmic=low > 0)
         self.threshold.describe(tr(setting.about.label), tr(setting.about.help))
         self.threshold.show_value(float(getattr(rule, setting.name)))
 
@@ -80,9 +82,16 @@ class MainToolbar(QToolBar):
         self._setting = None
 
 
-def _range(setting: Option) -> tuple[float, float]:
-    low, high = setting.default / _REACH, setting.default * _REACH
-    return low, min(high, setting.about.high) if setting.about.high is not None else high
+def span(setting: Option) -> tuple[float, float]:
+    """The range of a setting's slider: around its default, within what the setting allows."""
+    about, default = setting.about, setting.default
+    low, high = default / _REACH, default * _REACH
+    if default <= 0:
+        reach = _REACH * (abs(default) or about.step)
+        low, high = default - reach, default + reach
+    if about.low is not None:
+        low = max(low, about.low + 10**-about.decimals * about.above)
+    return low, high if about.high is None else min(high, about.high)
 
 
 def _space() -> QWidget:

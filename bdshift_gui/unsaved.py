@@ -9,9 +9,14 @@ from bdshift_gui.tasks.writing import save_as
 
 
 def may_close(context: Context) -> bool:
-    """Ask what to do with an unsaved audit; False to stay."""
-    if not context.state.modified:
+    """Ask what to do with an unsaved audit; False to stay. While a job runs it cannot be saved."""
+    state = context.state
+    if not state.modified:
         return True
+    if state.busy:
+        return context.ask.discard(
+            tr("A job is running, and the audit is not saved. Close without saving it?")
+        )
     return _may_lose(context, tr("The audit is not saved. Save it before closing?"))
 
 
@@ -21,13 +26,14 @@ def may_replace(context: Context) -> bool:
     """
     if not context.state.purifications or not context.state.modified:
         return True
-    return _may_lose(context, tr("The purifications are not saved. Save the audit first?"))
+    if not _may_lose(context, tr("The purifications are not saved. Save the audit first?")):
+        return False
+    settle(context)
+    return True
 
 
 def _may_lose(context: Context, question: str) -> bool:
     answer = context.ask.save_first(question)
     if answer == "save":  # the user tries again once it is written
         save_as(context)
-    elif answer == "discard":
-        settle(context)
     return answer == "discard"

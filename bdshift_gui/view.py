@@ -31,6 +31,7 @@ class View:
         reads: the parts of the state that it shows, such as ``selection.neurons``. It is rendered
             again when one of them is a different object.
         of_audit: whether it shows an audit, and would be empty without one.
+        stretch: its share of the height, among the plots.
     """
 
     key: ClassVar[str]
@@ -39,6 +40,7 @@ class View:
     title_of_panel: ClassVar[str] = ""
     reads: ClassVar[tuple[str, ...]]
     of_audit: ClassVar[bool] = True
+    stretch: ClassVar[int] = 250
 
     def show_state(self, state: State) -> None:
         """Show a snapshot."""
@@ -49,6 +51,12 @@ class View:
 
     def wants_page(self, state: State) -> bool:
         """For views in the area "page": whether to replace the plots now."""
+        return False
+
+    def comes_up(self, state: State) -> bool:
+        """For views in the area "below": whether it has something new to show. Its panel is opened
+        when this becomes true; the user may close it.
+        """
         return False
 
 

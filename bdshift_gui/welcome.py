@@ -9,7 +9,7 @@ from bdshift_gui.actions.open_files import OPEN_IMAGES, OPEN_MODEL, open_dropped
 from bdshift_gui.actions.scan import SCAN
 from bdshift_gui.actions.try_out import DEMO
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import say, tr
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text, look
 
@@ -81,7 +81,9 @@ class WelcomeView(QWidget):
             for path, found in opened
             if path is not None
         ]
-        self._progress.show_text("\n".join([*lines, f"{state.job} …"] if state.busy else lines))
+        if state.job is not None:
+            lines.append(f"{say(state.job.name)} …")
+        self._progress.show_text("\n".join(lines))
         first = SCAN if ready else OPEN_IMAGES if state.model else OPEN_MODEL
         for one in _ACTIONS:
             button = self.buttons[one.key]

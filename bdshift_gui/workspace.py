@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 
 from PySide6.QtCore import QObject, Qt
@@ -41,6 +42,7 @@ class Workspace(QObject):
         self._there: dict[str, bool] = {}
         self._told_away: frozenset[str] = frozenset()
         self._away: set[str] = set()
+        self._up: set[str] = set()
         self.views: dict[str, View] = {kind.key: make(kind, context) for kind in all_views()}
         self.strips = [as_widget(one) for one in self._in("strip")]
         self.pages = {one.key: _scrolled(as_widget(one)) for one in self._in("page")}
@@ -48,7 +50,7 @@ class Workspace(QObject):
         self.plots.setHandleWidth(12)
         for one in self._in("plots"):
             self.plots.addWidget(as_widget(one))
-        self.plots.setSizes([250, 440])
+        self.plots.setSizes([one.stretch for one in self._in("plots")])
         self.plots.setChildrenCollapsible(False)
         self._lower = [one.key for one in self._in("below")]
         self._of_audit = [one.key for one in self._in("below") if one.of_audit]
@@ -92,6 +94,11 @@ class Workspace(QObject):
         self._window.addDockWidget(area, dock)
         return dock
 
+    @property
+    def layout_version(self) -> int:
+        """Another one for other docks: an old layout is then dropped, not half restored."""
+        return zlib.crc32(",".join(sorted(self.docks)).encode()) & 0x7FFF_FFFF
+
     def page(self, state: State) -> QWidget | None:
         """The page that replaces the plots, if any."""
         wanted = (one for one in self._in("page") if one.wants_page(state))
@@ -110,9 +117,17 @@ class Workspace(QObject):
             self.put_away(*self._of_audit)  # they would be empty
         else:
             self.put_away()
+        self._bring_up(state)
         for one in self.views.values():
             if self._watch.is_new(one, state):
                 one.show_state(state)
+
+    def _bring_up(self, state: State) -> None:
+        up = {one.key for one in self._in("below") if one.comes_up(state)}
+        for key in up - self._up:
+            self.docks[key].show()
+            self.docks[key].raise_()
+        self._up = up
 
     def put_away(self, *names: str) -> None:
         """Hide the lower panels ``names``, and show again those that were hidden before and are not

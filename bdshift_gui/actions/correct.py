@@ -22,9 +22,11 @@ def _architecture(context: Context) -> None:
 def _name_architecture(context: Context) -> None:
     from bdshift_gui.dialogs.architecture import ArchitectureDialog
 
+    failure = context.state.failure
+    path = None if failure is None else failure.path
+
     def use(arch: str | None) -> None:
-        path = context.state.tried
-        if path is not None and not context.state.busy:
+        if path is not None and not context.state.busy and may_replace(context):
             open_model(context, path, arch)
 
     dialog = ArchitectureDialog(State(), context.ask.parent)  # no known network fits
@@ -44,9 +46,9 @@ def other_models(state: State) -> tuple[str, ...]:
 def _which_model(context: Context) -> None:
     from bdshift_gui.dialogs.which_model import WhichModelDialog
 
-    state = context.state
-    failed = state.failure is not None and state.failure.cause == "several"
-    path = state.tried if failed else state.model_path
+    state, failure = context.state, context.state.failure
+    several = failure is not None and bool(failure.choices)
+    path = failure.path if failure is not None and several else state.model_path
 
     def use(weights: str) -> None:
         if path is not None and not context.state.busy and may_replace(context):
@@ -107,7 +109,9 @@ def _has_others(state: State) -> bool:
 
 def _is_unknown(state: State) -> bool:
     failure = state.failure
-    return failure is not None and failure.cause == "architecture" and not state.busy
+    if failure is None or failure.path is None:
+        return False
+    return failure.cause == "architecture" and not state.busy
 
 
 ARCHITECTURE = action(

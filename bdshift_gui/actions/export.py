@@ -8,14 +8,15 @@ from bdshift.words import words
 from bdshift_gui.action import Action, action, with_purification
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.session import State
 from bdshift_gui.tasks import writing
 
 
 def _model(context: Context) -> None:
     from bdshift.checkpoints.export import EXPORT_FORMS
 
-    state = context.state
-    assert state.original is not None
+    asked = context.state
+    assert asked.original is not None
     forms = EXPORT_FORMS.kinds()
     number = context.ask.choice(
         tr("Export the model"), tr("Format"), [tr(one.label) for one in forms]
@@ -23,7 +24,7 @@ def _model(context: Context) -> None:
     if number is None:
         return
     form = forms[number]()
-    suffix = form.suffix or Path(state.original.model.path).suffix or ".pth"
+    suffix = form.suffix or Path(asked.original.model.path).suffix or ".pth"
     path = context.ask.where(tr("Export the model"), f"purified{suffix}", (suffix,))
     if path is None:
         return
@@ -31,16 +32,25 @@ def _model(context: Context) -> None:
 
     def export(exists: bool) -> None:
         question = tr("{name} exists. Replace it?", name=beside.name)
-        if not exists or context.ask.confirm(question):
-            writing.export_purified(context, state.chosen, path, form)
+        if exists and not context.ask.confirm(question):
+            return
+        if not context.state.busy and context.state.original is asked.original:
+            writing.export_purified(context, asked.chosen, path, form)
 
     context.quick.ask("export", beside.exists, export)
 
 
 def _table(context: Context) -> None:
     path = context.ask.where(tr("Export the table"), "purifications.csv", (".csv", ".json"))
-    if path is not None:
+    if path is not None and not context.state.busy:
         writing.export_table(context, path)
+
+
+def _has_weights(state: State) -> bool:
+    """Whether the chosen purification has its weights; an audit file may lack them."""
+    if not with_purification(state) or not state.chosen:
+        return False
+    return state.purifications[state.chosen - 1].result.weights is not None
 
 
 EXPORT_MODEL = action(
@@ -48,7 +58,7 @@ EXPORT_MODEL = action(
         "export_purified", words("Export the model…", ja="モデルを書き出す…"),
         words("Write the selected purified model, verified, in its original format or another.",
               ja="選択中の浄化モデルを、検証して、元の形式または別の形式で書き出します。"),
-        "purification", 60, _model, with_purification, "Ctrl+E",
+        "purification", 60, _model, _has_weights, "Ctrl+E",
     )
 )  # fmt: skip
 EXPORT_TABLE = action(

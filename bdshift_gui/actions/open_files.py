@@ -27,7 +27,7 @@ def open_dropped(context: Context, paths: Sequence[Path]) -> None:
 
 
 def _open(context: Context, path: Path | None, start: Callable[[Context, Path], Any]) -> None:
-    if path is not None and may_replace(context):
+    if path is not None and not context.state.busy and may_replace(context):
         start(context, path)
 
 

@@ -26,10 +26,15 @@ def _purify(context: Context) -> None:
     def show(interrupted: PurificationRequest | None) -> None:
         from bdshift_gui.dialogs.purify import PurifyDialog
 
+        def is_current() -> bool:
+            return not context.state.busy and context.state.original is original
+
         def start(requests: tuple[PurificationRequest, ...]) -> None:
-            if not context.state.busy:
-                context.shell.raise_dock("purifications")
+            if is_current():
                 purifying.purify(context, requests)
+
+        if not is_current():
+            return
 
         dialog = PurifyDialog(context, interrupted)
         dialog.chosen.connect(start)

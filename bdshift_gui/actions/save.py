@@ -11,7 +11,7 @@ from bdshift_gui.tasks import writing
 
 def _report(context: Context) -> None:
     path = context.ask.where(tr("Write a report"), "audit.html", (".html",))
-    if path is not None:
+    if path is not None and not context.state.busy:
         writing.write_report(context, path)
 
 

@@ -23,7 +23,7 @@ def _none(context: Context) -> None:
 
 def _export(context: Context) -> None:
     path = context.ask.where(tr("Export the selection"), "neurons.csv", (".csv", ".json"))
-    if path is not None:
+    if path is not None and not context.state.busy:
         writing.export_neurons(context, path)
 
 

@@ -11,8 +11,14 @@ from bdshift_gui.tasks.measuring import measure_tac
 def _trigger(context: Context) -> None:
     from bdshift_gui.dialogs.trigger import TriggerDialog
 
+    asked = context.state
+
+    def measure(trigger: str) -> None:
+        if not context.state.busy and context.state.original is asked.original:
+            measure_tac(context, trigger)
+
     dialog = TriggerDialog(context)
-    dialog.chosen.connect(lambda text: measure_tac(context, text))
+    dialog.chosen.connect(measure)
     context.ask.show(dialog)
 
 

@@ -26,6 +26,8 @@ def _lab(context: Context) -> None:
         return free_folder(Path.home() / LAB_FOLDER)
 
     def show(folder: Path) -> None:
+        if context.state.busy:
+            return
         from bdshift_gui.dialogs.lab import LabDialog, VictimRequest
 
         def start(asked: VictimRequest) -> None:

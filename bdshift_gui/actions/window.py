@@ -48,7 +48,7 @@ CANCEL = action(
     Action(
         "cancel", words("Cancel", ja="中止"),
         words("Stop the running job.", ja="実行中の処理を止めます。"),
-        "view", 80, lambda context: context.jobs.cancel(), lambda state: state.busy, "Esc",
+        "view", 80, lambda context: context.cancel(), lambda state: state.can_cancel, "Esc",
     )
 )  # fmt: skip
 action(

@@ -27,10 +27,13 @@ class ArchitectureDialog(QuestionDialog):
     def __init__(self, state: State, parent: QWidget) -> None:
         super().__init__(tr("Architecture"), 520, 240, parent)
         now = state.corrections.arch
+        own = now if now is not None and is_users_own(now) else None
         column = self.column
         self._group = QButtonGroup(self)
         self._values: list[str | None] = []
         fitting = _fitting(state)
+        if now is not None and own is None:
+            fitting = list(dict.fromkeys([now, *fitting]))
         if fitting:
             self._offer(tr("Whichever classifies the images best"), None, now)
             for name in fitting[:_MAX_NETWORKS]:
@@ -38,11 +41,12 @@ class ArchitectureDialog(QuestionDialog):
             if len(fitting) > _MAX_NETWORKS:
                 more = Text("muted")
                 more.show_text(
-                    tr("and {count} less likely candidates", count=len(fitting) - _MAX_NETWORKS)
-                )
+                    tr("and {count:|less likely candidate|less likely candidates}",
+                       count=len(fitting) - _MAX_NETWORKS)
+                )  # fmt: skip
                 column.addWidget(more)
-        self._offer(tr("Your own network"), "", now if now not in fitting else "-")
-        self.own = QLineEdit("" if now is None or now in fitting else now)
+        self._offer(tr("Your own network"), "", None if own is None else "")
+        self.own = QLineEdit(own or "")
         self.own.setPlaceholderText("package.module:callable")
         self.own.setAccessibleName(tr("Your own network"))
         self.own.textChanged.connect(self._check)
@@ -67,7 +71,7 @@ class ArchitectureDialog(QuestionDialog):
         number = len(self._values)
         self._group.addButton(button, number)
         self._values.append(value)
-        button.setChecked(value == now or (value == "" and now not in (None, "-")))
+        button.setChecked(value == now)
         layout = self.layout()
         assert layout is not None
         layout.addWidget(button)

@@ -11,19 +11,20 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QP
 
 from bdshift.errors import UsageError
 from bdshift.images.signs import CLASSES
-from bdshift.lab.labeling import LABELINGS, Labeling
 from bdshift.lab.recipe import Recipe
 from bdshift.triggers import TRIGGERS, Trigger
+from bdshift.triggers.labeling import LABELINGS, Labeling
 from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
-from bdshift_gui.widgets.settings_form import SettingsForm
+from bdshift_gui.widgets.settings_form import SettingsForm, options_named
 
-_TRAINING = ("epochs", "width")
+_CHOSEN = ("attack", "labels", "target", "source")
 _POISONING = ("rate",)
+_TRAINING = ("width", "epochs")
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,10 @@ class LabDialog(QuestionDialog):
         where.addWidget(self.folder, 1)
         where.addWidget(browse)
         form = self._form = QFormLayout()
-        for label, field, tip in (
-            (tr("Attack"), self.attack, ""),
-            (tr("Labels"), self.labels, tr("Which images are poisoned, and how their labels "
-                                           "change.")),
-            (tr("Target class"), self.target, tr("The class that the trigger sends images to.")),
-            (tr("Source class"), self.source, tr("The only class that the trigger works on.")),
-        ):  # fmt: skip
-            field.setToolTip(tip)
+        asked = self.attack, self.labels, self.target, self.source
+        for one, field in zip(options_named(Recipe, _CHOSEN), asked, strict=True):
+            label = tr(one.about.label)
+            field.setToolTip(tr(one.about.help))
             field.setAccessibleName(label)
             form.addRow(label, field)
         form.insertRow(1, self.settings)
@@ -120,6 +117,7 @@ class LabDialog(QuestionDialog):
 
     def _attack_changed(self) -> None:
         attack = self._attack
+        self.attack.setToolTip("" if attack is None else tr(attack.summary))
         if attack is not None:
             self.settings.show_kind(attack, {}, attack.trained_settings())
             self.labels.setCurrentIndex(self.labels.findData(attack.usual_labels))

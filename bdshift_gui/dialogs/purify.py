@@ -98,7 +98,7 @@ class PurifyDialog(QuestionDialog):
         self.trigger.setPlaceholderText(tr("none: attack success is not reported"))
         self.held_out = QDoubleSpinBox()
         self.held_out.setRange(5, 50)
-        self.held_out.setSuffix(" %")
+        self.held_out.setSuffix("%")
         self.held_out.setDecimals(0)
         self.held_out.setValue(20)
         form = QFormLayout()

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QFormLayout, QPushButton
 
+from bdshift.errors import BdshiftError
 from bdshift.setting import options_of
-from bdshift.spec import split_spec
 from bdshift.triggers import TRIGGERS, parse_trigger, read_card
 from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
@@ -45,7 +45,7 @@ class TriggerDialog(QuestionDialog):
         )
         self.column.addWidget(lead)
         self.kind, self.settings = QComboBox(), SettingsForm(context.ask)
-        self._about = Text("muted")
+        self._about, self._unreadable = Text("muted"), Text("danger")
         for kind in TRIGGERS.kinds():
             self.kind.addItem(tr(kind.label), kind.name)
         form = QFormLayout()
@@ -54,6 +54,7 @@ class TriggerDialog(QuestionDialog):
         card.clicked.connect(self._choose_card)
         form.addRow("", card)
         self.column.addLayout(form)
+        self.column.addWidget(self._unreadable)
         self.column.addWidget(self._about)
         self.column.addWidget(self.settings)
         self._before, self._after, self.error = Thumbs(), Thumbs(), Text("danger")
@@ -64,23 +65,24 @@ class TriggerDialog(QuestionDialog):
         self.kind.currentIndexChanged.connect(self._kind_changed)
         self.settings.changed.connect(self._preview)
         self.finished.connect(lambda _: context.quick.forget(self))
+        self._kind_changed()
         if state.tac is not None:
             self.show_trigger(state.tac.trigger)
-        else:
-            self._kind_changed()
 
     def show_trigger(self, text: str) -> None:
-        """Show a trigger with its settings."""
-        name, options = split_spec(text)
-        if name not in TRIGGERS:
+        """Show a trigger with its settings. One that cannot be read, such as another version's, is
+        only said.
+        """
+        try:
+            trigger = TRIGGERS.parse(text, strict=False)
+        except BdshiftError as error:
+            self._unreadable.show_text(say(error.sentence))
+            self.fit()
             return
-        kind = TRIGGERS[name]
-        given = {one.name: one.read(options[one.name]) for one in options_of(kind)
-                 if one.name in options}  # fmt: skip
-        self.kind.blockSignals(True)
-        self.kind.setCurrentIndex(self.kind.findData(name))
-        self.kind.blockSignals(False)
-        self._show(given)
+        kind = type(trigger)
+        with QSignalBlocker(self.kind):
+            self.kind.setCurrentIndex(self.kind.findData(kind.name))
+        self._show({one.name: getattr(trigger, one.name) for one in options_of(kind)})
 
     def _kind_changed(self) -> None:
         self._show(self._held_in_model())
@@ -97,6 +99,7 @@ class TriggerDialog(QuestionDialog):
 
     def _show(self, given: dict[str, Any]) -> None:
         kind = TRIGGERS[self.kind.currentData()]
+        self._unreadable.show_text("")
         self._about.show_text(tr(kind.summary))
         self.settings.show_kind(kind, given)
         self._preview()

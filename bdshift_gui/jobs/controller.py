@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from bdshift.jobs import JobContext
-from bdshift_gui.jobs.events import Event, Failed, Finished, Job, Stopped
+from bdshift.words import Sentence
+from bdshift_gui.jobs.events import Event, Failed, Finished, Job, Stopped, sentence_of
 from bdshift_gui.jobs.worker import WindowJob, Worker
 
 _STACK = 16 * 1024 * 1024  # QThread's default is too small for BLAS on some systems
-_PATIENCE_MS = 5000
+_PATIENCE = 5.0  # seconds that closing waits for a job
 
 
 class JobController(QObject):
-    """Runs one job at a time. ``started`` carries its name, ``happened`` its events, ``ended`` its
+    """Runs one job at a time. ``started`` carries the `Job`, ``happened`` its events, ``ended`` its
     last one, after which another may start.
     """
 
-    started = Signal(str)
+    started = Signal(object)
     happened = Signal(object)
     ended = Signal(object)
     _send = Signal(object, object)
@@ -42,27 +44,22 @@ class JobController(QObject):
         self._thread.finished.connect(self._worker.deleteLater)
         self._thread.start()
 
-    @property
-    def busy(self) -> bool:
-        """Whether a job is running."""
-        return self._job is not None
-
     def start(
         self,
-        name: str,
+        name: Sentence,
         run: Callable[[JobContext], Any],
         done: Callable[[Any], None],
         *,
         keeps: bool = False,
     ) -> None:
         """Start a job; ``done`` gets its result, on the GUI thread. If the job ``keeps`` what it
-        has so far, ``done`` gets that even after a cancel. Only when not `busy`.
+        has so far, ``done`` gets that even after a cancel. Only when none is running.
         """
         assert self._job is None, "one job at a time: the actions are off while one runs"
         self._job = Job(next(self._numbers), name, run, keeps)
         self._context = WindowJob(self._worker, self._job.id)
         self._done = done
-        self.started.emit(name)
+        self.started.emit(self._job)
         self._send.emit(self._job, self._context)
 
     @Slot()
@@ -80,12 +77,18 @@ class JobController(QObject):
             return
         done, self._job, self._context, self._done = self._done, None, None, None
         if isinstance(event, Finished) and done is not None:
-            done(event.result)
+            try:
+                done(event.result)
+            except Exception as error:  # the job has ended all the same
+                event = Failed(event.job, sentence_of(error), traceback.format_exc())
         self.ended.emit(event)
 
     def close(self) -> bool:
-        """Cancel, and end the thread. False if the job does not stop within five seconds."""
-        self.cancel()
-        self._job = None
+        """End the thread. False if a job that was asked to stop does not within five seconds: it
+        goes on, and ends as any other.
+        """
+        if self._context is not None and not self._context.over.wait(_PATIENCE):
+            return False
+        self._job = self._context = self._done = None
         self._thread.quit()
-        return self._thread.wait(_PATIENCE_MS)
+        return self._thread.wait()

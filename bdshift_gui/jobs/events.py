@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from bdshift.errors import BdshiftError
@@ -33,7 +34,7 @@ class Job:
     """
 
     id: int
-    name: str
+    name: Sentence
     run: Callable[[JobContext], Any]
     keeps: bool = False
 
@@ -84,12 +85,14 @@ class Failed(Event):
     Attributes:
         sentence: what went wrong, for the user; ``details`` are there to be copied.
         cause: the kind of failure, if a remedy can be offered.
-        choices: the models, if a file holds several.
+        path: the file that it is about, if it is about one.
+        choices: the models in it, if there are several.
     """
 
     sentence: Sentence
     details: str
     cause: Cause | None = None
+    path: Path | None = None
     choices: tuple[str, ...] = ()
 
 

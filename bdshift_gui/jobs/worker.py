@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from bdshift.errors import BdshiftError, SeveralModels, UnknownArchitecture
+from bdshift.errors import SeveralModels, UnknownArchitecture
 from bdshift.jobs import Canceled, Event, Figures, JobContext, Note, Progress
 from bdshift.words import Sentence
 from bdshift_gui.jobs.events import (
@@ -26,13 +28,31 @@ _INTERVAL = 1 / 15  # seconds between two progress events
 
 
 class WindowJob(JobContext):
-    """Reports progress to the window at most fifteen times a second, and always a stage's end."""
+    """Reports progress to the window at most fifteen times a second, and always a stage's end.
+    ``over`` is set when the worker is done with the job.
+    """
 
     def __init__(self, worker: Worker, job: int) -> None:
         super().__init__()
+        self.over = threading.Event()
         self._worker, self._job = worker, job
+        self._cancels, self._counting = 0, threading.Lock()
         self._stage: Sentence | None = None
         self._began = self._sent = 0.0
+
+    def cancel(self) -> None:
+        """Ask the job to stop at its next step. Asked twice, it keeps nothing, even if it comes to
+        that step only now.
+        """
+        with self._counting:
+            self._cancels += 1
+            super().cancel()
+
+    def keep_result(self) -> None:
+        """See `JobContext`. Called on the worker thread."""
+        with self._counting:
+            if self._cancels < 2:
+                super().keep_result()
 
     def report(self, event: Event) -> None:
         """Called on the worker thread."""
@@ -74,22 +94,28 @@ class Worker(QObject):
                 context.raise_if_canceled()
         except Canceled:
             self.event_happened.emit(Stopped(job.id))
-        except BdshiftError as error:
-            cause: Cause | None = None
-            choices: tuple[str, ...] = ()
-            if isinstance(error, UnknownArchitecture):
-                cause = "architecture"
-            elif isinstance(error, SeveralModels):
-                cause, choices = "several", error.names
-            self.event_happened.emit(
-                Failed(job.id, error.sentence, traceback.format_exc(), cause, choices)
-            )
         except Exception as error:  # a job must never take the thread down
-            from bdshift.devices import is_out_of_memory
-
-            found, cause = sentence_of(error), None
-            if is_out_of_memory(error):
-                found, cause = Sentence("Out of memory."), "memory"
-            self.event_happened.emit(Failed(job.id, found, traceback.format_exc(), cause))
+            self.event_happened.emit(_failed(job.id, error))
         else:
             self.event_happened.emit(Finished(job.id, result))
+        finally:
+            context.over.set()
+
+
+def _failed(job: int, error: Exception) -> Failed:
+    """What the window is told; called while ``error`` is handled."""
+    from bdshift.devices import is_out_of_memory
+
+    sentence, details = sentence_of(error), traceback.format_exc()
+    cause: Cause | None = None
+    choices: tuple[str, ...] = ()
+    if isinstance(error, UnknownArchitecture):
+        cause = "architecture"
+    elif isinstance(error, SeveralModels):
+        cause, choices = "several", error.names
+    elif is_out_of_memory(error):
+        sentence, cause = Sentence("Out of memory."), "memory"
+    named = sentence.values.get("path")
+    return Failed(
+        job, sentence, details, cause, None if named is None else Path(str(named)), choices
+    )

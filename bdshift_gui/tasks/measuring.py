@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bdshift.jobs import JobContext
+from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
 from bdshift_gui.session import Maps, State
+from bdshift_gui.tasks.showing import like
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit, Material
+    from bdshift.neurons.tac import Tac
 
 
 def material_of(state: State) -> Callable[[JobContext], Material]:
@@ -45,39 +47,39 @@ def measure_tac(context: Context, trigger: str) -> None:
     assert audit is not None
     assert target is not None
 
-    def run(job: JobContext) -> tuple[Audit, Material]:
+    def run(job: JobContext) -> tuple[Tac, Material]:
         from bdshift.audit import add_tac
         from bdshift.triggers import parse_trigger
 
         applied = parse_trigger(trigger)
         material = ready(job)
-        return add_tac(audit, _shown(state, material), applied, target, job=job), material
+        return add_tac(audit, _shown(state, material), applied, target, job=job).tac[-1], material
 
-    def done(found: tuple[Audit, Material]) -> None:
-        measured, material = found
-        context.session.update(
-            original=_with_side(context.state, measured), audit=measured, material=material
-        )
+    def done(found: tuple[Tac, Material]) -> None:
+        tac, material = found
+        original, shown = _with_tac(context.state, tac)
+        context.session.update(original=original, audit=shown, material=material)
 
-    context.start(tr("Measuring TAC"), run, done)
+    context.start(Sentence("Measuring TAC"), run, done)
 
 
-def _with_side(state: State, found: Audit) -> Audit:
-    """The original with ``found`` in place of what is shown; if that has another α or rule, only
-    the TAC is taken from it.
+def _with_tac(state: State, tac: Tac) -> tuple[Audit, Audit]:
+    """The original and what is shown, with a TAC of the model that is shown. Their α and rules,
+    which may have changed while it was measured, stay.
     """
-    assert state.original is not None
+    from bdshift.audit import with_tac
+
+    original, shown = state.original, state.audit
+    assert original is not None
+    assert shown is not None
     if not state.shown:
-        return _with_tac(state.original, found)
-    all_made = list(state.original.purifications)
+        original = with_tac(original, tac)
+        return original, like(original, shown)
+    all_made = list(original.purifications)
     made = all_made[state.shown - 1]
-    all_made[state.shown - 1] = replace(made, rescan=_with_tac(made.rescan, found))
-    return replace(state.original, purifications=tuple(all_made))
-
-
-def _with_tac(audit: Audit, found: Audit) -> Audit:
-    same = audit.settings is found.settings and audit.evidence is found.evidence
-    return found if same else replace(audit, tac=found.tac)
+    rescan = with_tac(made.rescan, tac)
+    all_made[state.shown - 1] = replace(made, rescan=rescan)
+    return replace(original, purifications=tuple(all_made)), like(rescan, shown)
 
 
 def look(context: Context, neurons: tuple[int, ...], count: int) -> None:
@@ -106,4 +108,4 @@ def look(context: Context, neurons: tuple[int, ...], count: int) -> None:
         maps, material = found
         context.session.update(maps=maps, material=material)
 
-    context.start(tr("Mapping where the neuron looks"), run, done)
+    context.start(Sentence("Mapping where the neuron looks"), run, done)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QTimer
 
 from bdshift.jobs import JobContext
+from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
 from bdshift_gui.session import WITHOUT_AUDIT, Corrections, OpenImages, OpenModel
 from bdshift_gui.tasks.purifying import settle
 from bdshift_gui.tasks.recent import remember
@@ -30,17 +30,26 @@ class _Opening:
 
 
 def open_paths(context: Context, paths: Sequence[Path]) -> None:
-    """Open one after another, each when the previous job has ended."""
-    if not paths:
-        return
-    _open(context, paths[0])
-    if len(paths) > 1:
-        context.jobs.ended.connect(
-            lambda _: open_paths(context, paths[1:]), Qt.ConnectionType.SingleShotConnection
-        )
+    """Open one after another. One that fails does not hold up the others."""
+    if paths:
+        _open(context, paths[0])
+        context.session.update(to_open=tuple(paths[1:]))
 
 
-def _open(context: Context, path: Path) -> None:
+def open_next(context: Context) -> None:
+    """After a job has ended: open the next file in the queue, once all slots have run."""
+    if context.state.to_open:
+        QTimer.singleShot(0, context.session, lambda: _next(context))
+
+
+def _next(context: Context) -> None:
+    state = context.state
+    if state.to_open and state.job is None:
+        _open(context, state.to_open[0], queued=True)
+        context.session.update(to_open=state.to_open[1:])
+
+
+def _open(context: Context, path: Path, *, queued: bool = False) -> None:
     """Open a path, whatever it is: images, an audit file, or a checkpoint."""
     ways = {
         "images": _images(context, path),
@@ -58,8 +67,7 @@ def _open(context: Context, path: Path) -> None:
         kind, result = found
         ways[kind].done(result)
 
-    context.session.update(tried=path)
-    context.start(tr("Opening {name}", name=path.name), run, done)
+    context.start(Sentence("Opening {name}", {"name": path.name}), run, done, queued=queued)
 
 
 def open_model(
@@ -69,20 +77,19 @@ def open_model(
     which of a file's models to open.
     """
     way = _model(context, path, arch, weights)
-    context.session.update(tried=path)
-    context.start(tr("Opening the model"), way.run, way.done)
+    context.start(Sentence("Opening the model"), way.run, way.done)
 
 
 def open_images(context: Context, path: Path) -> None:
     """List a clean set."""
     way = _images(context, path)
-    context.start(tr("Listing the images"), way.run, way.done)
+    context.start(Sentence("Listing the images"), way.run, way.done)
 
 
 def open_audit(context: Context, path: Path) -> None:
     """Show an audit file."""
     way = _audit(context, path)
-    context.start(tr("Opening the audit"), way.run, way.done)
+    context.start(Sentence("Opening the audit"), way.run, way.done)
 
 
 def _model(
@@ -98,6 +105,7 @@ def _model(
         model, images = found
         # Corrections for another model do not apply to this one.
         given = replace(context.state.corrections, normalize=None, arch=arch, weights=weights)
+        context.selection.forget()
         context.session.update(
             **{**WITHOUT_AUDIT, "model_path": path, "model": model, "corrections": given,
                "images": images or context.state.images}
@@ -119,6 +127,7 @@ def _images(context: Context, path: Path) -> _Opening:
 
     def done(found: tuple[OpenImages, OpenModel | None]) -> None:
         images, model = found
+        context.selection.forget()
         context.session.update(
             **{**WITHOUT_AUDIT, "images_path": path, "images": images, "model": model,
                "corrections": replace(context.state.corrections, labels=None)}
@@ -136,13 +145,29 @@ def _audit(context: Context, path: Path) -> _Opening:
     def done(audit: Audit) -> None:
         context.session.update(
             model_path=Path(audit.model.path), model=None, images_path=Path(audit.images.path),
-            images=None, corrections=Corrections(), kept=audit,
+            images=None, corrections=corrections_of(audit), kept=audit,
         )  # fmt: skip
         show_audit(context, audit)
         remember(context, path)
         settle(context)
 
     return _Opening(run, done)
+
+
+def corrections_of(audit: Audit) -> Corrections:
+    """What an audit was told, for its next scan: neither device nor batch size, which suit the
+    machine that made it, nor a network of the user's own, since the file may come from anyone.
+    """
+    from bdshift.checkpoints.recognize import is_users_own
+
+    asked = audit.settings
+    own = asked.arch is not None and is_users_own(asked.arch)
+    return Corrections(
+        normalize=asked.normalize,
+        arch=None if own else asked.arch,
+        weights=asked.weights,
+        labels=None if asked.labels is None else audit.images.class_index,
+    )
 
 
 def read_model(path: Path, arch: str | None, weights: str | None, job: JobContext) -> OpenModel:

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer
 
 from bdshift.jobs import JobContext
+from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
-from bdshift_gui.jobs.events import Event, Stopped
 from bdshift_gui.tasks.measuring import material_of
-from bdshift_gui.tasks.showing import as_shown
+from bdshift_gui.tasks.showing import as_shown, like
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit, Material, Purification
     from bdshift.audit.unfinished import PurificationRequest
 
 
-def purify(context: Context, requests: Sequence[PurificationRequest]) -> None:
+def purify(
+    context: Context, requests: Sequence[PurificationRequest], *, queued: bool = False
+) -> None:
     """Purify copies of the original, one after another. If one is stopped, its best result so far
     is kept and those in the queue are dropped. One that fails does not hold up the others.
     """
@@ -49,31 +50,32 @@ def purify(context: Context, requests: Sequence[PurificationRequest]) -> None:
     def done(found: tuple[Audit, Purification, Path, Material]) -> None:
         before, made, resume, material = found
         now = context.state
-        original = replace(before, purifications=(*before.purifications, made))
+        original, shown = replace(before, purifications=(*before.purifications, made)), now.audit
+        if not now.shown and shown is not None:
+            shown = like(original, shown)  # at another α or rule if it was changed meanwhile
         context.session.update(
-            original=original, audit=now.audit if now.shown else original, material=material,
+            original=original, audit=shown, material=material,
             chosen=len(original.purifications), pending=(*now.pending, resume),
-            waiting=now.waiting if made.result.complete else (),
         )  # fmt: skip
 
-    context.session.update(steps=(), comparing=None, waiting=waiting)
+    context.session.update(steps=(), comparing=None, purifying=request, waiting=waiting)
     count = len(waiting)
-    name = tr("Purifying, {count} more to go", count=count) if count else tr("Purifying")
-    context.start(name, run, done, keeps=True)
+    name = Sentence("Purifying")
+    if count:
+        name = Sentence("Purifying, {count} more to go", {"count": count})
+    context.start(name, run, done, keeps=True, queued=queued)
 
 
-def purify_next(context: Context, ended: Event) -> None:
+def purify_next(context: Context) -> None:
     """After a job has ended: start the next purification in the queue, once all slots have run."""
-    if isinstance(ended, Stopped):
-        context.session.update(waiting=())
     if context.state.waiting:
         QTimer.singleShot(0, context.session, lambda: _next(context))
 
 
 def _next(context: Context) -> None:
-    waiting = context.state.waiting
-    if waiting and not context.state.busy:
-        purify(context, waiting)
+    state = context.state
+    if state.waiting and state.job is None:
+        purify(context, state.waiting, queued=True)
 
 
 def settle(context: Context) -> None:

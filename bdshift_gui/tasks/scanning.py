@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bdshift.jobs import JobContext
+from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
 from bdshift_gui.session import Corrections, OpenImages, OpenModel, State
-from bdshift_gui.tasks.opening import read_images, read_model
-from bdshift_gui.tasks.showing import show_audit
+from bdshift_gui.tasks.opening import corrections_of, read_images, read_model
+from bdshift_gui.tasks.showing import show_audit, take_over
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit, Material, ScanSettings
@@ -44,23 +44,35 @@ def scan(context: Context) -> None:
         return _Scanned(audit, material, model, images)
 
     def done(found: _Scanned) -> None:
+        now = context.state
         context.session.update(model=found.model, images=found.images)
         show_audit(context, found.audit, found.material)
+        take_over(context, state, now)
 
-    context.start(tr("Scanning"), run, done)
+    context.start(Sentence("Scanning"), run, done)
 
 
 def _settings(state: State) -> ScanSettings:
+    """What the audit was asked, or the defaults without one, with what is set in the window."""
     from bdshift.audit import ScanSettings
     from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 
-    known = () if state.audit is None else state.audit.settings.detectors
-    others = [one for one in known if not isinstance(one, EmbeddingShift)]
-    first = next((one for one in known if isinstance(one, EmbeddingShift)), EmbeddingShift())
-    given: dict[str, Any] = state.corrections.as_settings()
-    if state.rule is not None:
-        given["rule"] = state.rule
-    return ScanSettings(detectors=(replace(first, alpha=state.alpha), *others), **given)
+    asked = ScanSettings() if state.original is None else state.original.settings
+    first, *others = asked.detectors
+    assert isinstance(first, EmbeddingShift)
+    given = state.corrections
+    return replace(
+        asked,
+        detectors=(replace(first, alpha=state.alpha), *others),
+        rule=state.rule or asked.rule,
+        normalize=given.normalize,
+        arch=given.arch,
+        weights=given.weights,
+        labels=None if given.labels is None else dict(given.labels),
+        device=given.device or "auto",
+        batch=given.batch,
+        unknown_detectors=(),  # they do not run in this version
+    )
 
 
 def _ready(state: State, job: JobContext) -> tuple[OpenModel, OpenImages]:
@@ -96,11 +108,11 @@ def demo(context: Context) -> None:
     def done(audit: Audit) -> None:
         context.session.update(
             model_path=Path(audit.model.path), images_path=Path(audit.images.path), model=None,
-            images=None, corrections=Corrections(), kept=audit,  # no need to save it
+            images=None, corrections=corrections_of(audit), kept=audit,  # no need to save it
         )  # fmt: skip
         show_audit(context, audit)
 
-    context.start(tr("Scanning the demo"), run, done)
+    context.start(Sentence("Scanning the demo"), run, done)
 
 
 def try_attack(context: Context, recipe: Recipe, images: Path | None, folder: Path) -> None:
@@ -122,8 +134,8 @@ def try_attack(context: Context, recipe: Recipe, images: Path | None, folder: Pa
     def done(audit: Audit) -> None:
         context.session.update(
             model_path=Path(audit.model.path), model=None, images_path=Path(audit.images.path),
-            images=None, corrections=Corrections(),
+            images=None, corrections=corrections_of(audit),
         )  # fmt: skip
         show_audit(context, audit)
 
-    context.start(tr("Training a victim"), run, done)
+    context.start(Sentence("Training a victim"), run, done)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bdshift.jobs import SILENT, JobContext
+from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
+from bdshift_gui.jobs.events import Event, Finished
 from bdshift_gui.session import WITHOUT_AUDIT, CutView, Selection, State
 
 if TYPE_CHECKING:
@@ -38,9 +39,21 @@ def show_side(context: Context, number: int) -> None:
         return aligned(original, job=job)
 
     def done(found: Audit) -> None:
+        now = context.state
         _show(context, found, number, wanted, state.material, state.chosen)
+        take_over(context, state, now)
 
-    context.start(tr("Solving the shifts"), run, done)
+    context.start(Sentence("Solving the shifts"), run, done)
+
+
+def take_over(context: Context, before: State, now: State) -> None:
+    """Keep the α and the rule that the user chose between two states, while a job was running whose
+    audit is shown since.
+    """
+    if now.rule is not None and now.rule != before.rule:
+        set_rule(context, now.rule)
+    if now.alpha != before.alpha:
+        context.session.update(alpha=now.alpha)  # `solve_next` does the rest
 
 
 def _show(
@@ -70,18 +83,46 @@ def as_shown(state: State) -> Audit:
     """The audit; if the original is shown, with the α and rule that are shown."""
     assert state.original is not None
     assert state.audit is not None
-    original, audit = state.original, state.audit
-    same = audit.settings is original.settings and audit.evidence is original.evidence
-    if state.shown or same:
+    return state.original if state.shown else like(state.original, state.audit)
+
+
+def like(original: Audit, shown: Audit) -> Audit:
+    """The original with the α and rule of ``shown``; itself if they are its own."""
+    if shown.settings is original.settings and shown.evidence is original.evidence:
         return original
-    return replace(original, settings=audit.settings, evidence=audit.evidence)
+    return replace(original, settings=shown.settings, evidence=shown.evidence)
+
+
+def as_judged(state: State) -> Audit:
+    """The original and its purifications under the rule that is shown, each at the α for which it
+    was solved.
+    """
+    assert state.original is not None
+    rule = state.rule
+
+    def judged(audit: Audit) -> Audit:
+        if rule is None or audit.settings.rule == rule:
+            return audit
+        return replace(audit, settings=replace(audit.settings, rule=rule))
+
+    all_made = [replace(one, rescan=judged(one.rescan)) for one in state.original.purifications]
+    return replace(judged(state.original), purifications=tuple(all_made))
 
 
 def set_alpha(context: Context, alpha: float) -> None:
-    """Solve Eq. 4 again for another α."""
-    audit = context.state.audit
-    if audit is None or audit.embedding is None:
+    """Solve Eq. 4 again for another α; if that takes a job, the last α counts that was set while it
+    ran.
+    """
+    if context.state.alpha_is_live:
         context.session.update(alpha=alpha)
+        _solve(context)
+
+
+def _solve(context: Context) -> None:
+    """Bring the audit to the α that is set, as soon as no job is running."""
+    state = context.state
+    audit, alpha = state.audit, state.alpha
+    if audit is None or audit.embedding is None or audit.shifts.alpha == alpha:
         return
 
     def run(job: JobContext) -> Audit:
@@ -90,12 +131,28 @@ def set_alpha(context: Context, alpha: float) -> None:
         return at_alpha(audit, alpha, job=job)
 
     def done(found: Audit) -> None:
-        context.session.update(alpha=alpha, audit=found)
+        now = context.state.audit
+        assert now is not None
+        settings = replace(now.settings, detectors=found.settings.detectors)
+        context.session.update(audit=replace(now, settings=settings, evidence=found.evidence))
 
-    if context.state.shift_is_quick:
+    if state.shift_is_quick:
         done(run(SILENT))
-    elif not context.state.busy:
-        context.start(tr("Solving the shifts"), run, done)
+    elif state.job is None:
+        context.session.update(solving=True)
+        context.start(Sentence("Solving the shifts"), run, done)
+
+
+def solve_next(context: Context, ended: Event) -> None:
+    """After a job has ended: solve for the α that was set meanwhile; or, if it was to solve and has
+    not, set the α of the audit again.
+    """
+    state = context.state
+    context.session.update(solving=False)
+    if isinstance(ended, Finished):
+        _solve(context)
+    elif state.solving and state.audit is not None:
+        context.session.update(alpha=state.audit.shifts.alpha)
 
 
 def set_rule(context: Context, rule: Rule) -> None:
@@ -132,5 +189,5 @@ def _cut(state: State) -> CutView | None:
     from bdshift.shift.exact import solve_exact
 
     outcome = cut(audit.embedding, audit.model.weight, neurons, state.tac)
-    shifts = solve_exact(outcome.logits, outcome.weight, alpha=state.alpha)
+    shifts = solve_exact(outcome.logits, outcome.weight, alpha=audit.shifts.alpha)
     return CutView(outcome, shifts, judge(shifts.l2, audit.settings.rule))

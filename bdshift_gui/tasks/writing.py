@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bdshift.jobs import JobContext
+from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, tr
 from bdshift_gui.tasks.measuring import material_of
 from bdshift_gui.tasks.purifying import settle
 from bdshift_gui.tasks.recent import remember
-from bdshift_gui.tasks.showing import as_shown
+from bdshift_gui.tasks.showing import as_judged, as_shown
 
 if TYPE_CHECKING:
     from bdshift.audit import Material
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def save_as(context: Context) -> None:
     """Ask for a path and save the audit."""
     path = context.ask.where(tr("Save audit"), "audit.h5", (".h5",))
-    if path is not None:
+    if path is not None and not context.state.busy:
         save(context, path)
 
 
@@ -40,7 +41,7 @@ def save(context: Context, path: Path) -> None:
         remember(context, path)
         settle(context)
 
-    context.start(tr("Saving the audit"), run, done)
+    context.start(Sentence("Saving the audit"), run, done)
 
 
 def export_purified(context: Context, number: int, path: Path, form: ExportForm) -> None:
@@ -62,28 +63,27 @@ def export_purified(context: Context, number: int, path: Path, form: ExportForm)
     def done(material: Material) -> None:
         context.session.update(material=material)
 
-    context.start(tr("Exporting the model"), run, done)
+    context.start(Sentence("Exporting the model"), run, done)
 
 
 def export_table(context: Context, path: Path) -> None:
-    """Write the table of the original and all purifications, as CSV or JSON."""
-    audit = as_shown(context.state)
+    """Write the table of the original and all purifications, as it is shown, as CSV or JSON."""
+    audit = as_judged(context.state)
 
     def run(job: JobContext) -> None:
         import json
         from dataclasses import asdict
 
-        from bdshift.audit.purifying import aligned
         from bdshift.report.comparison_report import models_table, table_csv
         from bdshift.report.purification_report import write_text
 
-        rows = models_table(aligned(audit, job=job))
+        rows = models_table(audit)
         if path.suffix.lower() == ".json":
             write_text(path, json.dumps([asdict(row) for row in rows], indent=2) + "\n")
         else:
             write_text(path, table_csv(rows))
 
-    context.start(tr("Exporting the table"), run, lambda _: None)
+    context.start(Sentence("Exporting the table"), run, lambda _: None)
 
 
 def write_report(context: Context, path: Path) -> None:
@@ -97,7 +97,7 @@ def write_report(context: Context, path: Path) -> None:
 
         write_text(path, html_report(aligned(audit, job=job), spoken, number))
 
-    context.start(tr("Writing the report"), run, lambda _: None)
+    context.start(Sentence("Writing the report"), run, lambda _: None)
 
 
 def export_neurons(context: Context, path: Path) -> None:
@@ -118,4 +118,4 @@ def export_neurons(context: Context, path: Path) -> None:
         else:
             write_text(path, neurons_csv(rows))
 
-    context.start(tr("Exporting the selection"), run, lambda _: None)
+    context.start(Sentence("Exporting the selection"), run, lambda _: None)

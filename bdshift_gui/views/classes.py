@@ -96,6 +96,12 @@ class ClassView(PlotCard, View):
         assert self._state.audit is not None
         return self._state.audit.judged[max(0, self.detector.currentIndex())]
 
+    def _suspected(self) -> tuple[int, ...]:
+        """Classes to mark: those that this detector suspects, if the finding stands by them."""
+        assert self._state.audit is not None
+        known = self._state.audit.finding.suspected
+        return tuple(i for i in self._judged.judgment.suspected if i in known)
+
     def _values(self) -> NDArray[np.float64]:
         scores = self._judged.evidence.scores
         return z_scores(scores) if self.show_as.now == "z" else scores
@@ -132,7 +138,7 @@ class ClassView(PlotCard, View):
         self._order = np.argsort(values, kind="stable") if by_value else np.arange(count)
         shown = np.nan_to_num(values[self._order], posinf=np.nan)
         finite = np.isfinite(shown)
-        flagged = np.isin(self._order, self._judged.judgment.flagged)
+        flagged = np.isin(self._order, self._suspected())
         plot.clear()
         few, wide = count <= _MAX_NAMES, max(_BAR, count / 250)  # at least a few pixels
         selected = state.selection.class_index
@@ -212,7 +218,7 @@ class ClassView(PlotCard, View):
             line = (line - float(usable.mean())) / sigma if sigma else float("nan")
         if not np.isfinite(line):
             return
-        ink = self.theme.poisoned if judgment.flagged else self.theme.muted
+        ink = self.theme.poisoned if self._suspected() else self.theme.muted
         pen = pg.mkPen(ink, width=1.2, style=Qt.PenStyle.DashLine)
         self.plot.addItem(pg.InfiniteLine(line, 0, pen=pen))
         label = pg.TextItem(judgment.rule.line_label, color=ink, anchor=(0, 1))
@@ -225,20 +231,28 @@ class ClassView(PlotCard, View):
         self.plot.addItem(label)
 
     def _finding(self) -> str:
-        """What the bars show, in a few words."""
-        assert self._state.audit is not None
-        names, flagged = self._state.audit.images.class_names, self._judged.judgment.flagged
-        scores = self._judged.evidence.scores
-        order = [i for i in np.argsort(scores).tolist() if np.isfinite(scores[i])]
-        if len(flagged) > 1:
-            return tr("{count:|class stands|classes stand} out", count=len(flagged))
-        if not flagged or len(order) < 2:
+        """What the bars show, in a few words; of an inconclusive audit only their range."""
+        audit, detector = self._state.audit, self._judged.detector
+        assert audit is not None
+        scores, suspected = self._judged.evidence.scores, self._suspected()
+        if audit.finding.level == "inconclusive":
+            usable = scores[np.isfinite(scores)]
+            if not len(usable):
+                return ""
+            low, high = (figure(float(one), "#.3g") for one in (usable.min(), usable.max()))
+            label = tr(detector.score_label)
+            return tr("{score} from {low} to {high}", score=label, low=low, high=high)
+        if len(suspected) > 1:
+            return tr("{count:|class stands|classes stand} out", count=len(suspected))
+        if not suspected:
             return tr("None of the {count:|class|classes} stands out", count=len(scores))
-        first, second = order[:2]
-        if flagged[0] != first:
-            return tr("“{name}” stands out", name=names[flagged[0]])
-        less = 1 - float(scores[first] / scores[second]) if scores[second] else 0.0
-        return tr(self._judged.detector.short, name=names[first], less=less)
+        name = audit.images.class_names[suspected[0]]
+        order = np.argsort(scores if detector.low_is_suspicious else -scores, kind="stable")
+        first, *others = [i for i in order.tolist() if np.isfinite(scores[i])]
+        if suspected[0] != first or not others:
+            return tr("“{name}” stands out", name=name)
+        small, large = sorted(float(scores[i]) for i in (first, others[0]))
+        return tr(detector.short, name=name, less=1 - small / large if large else 0.0)
 
     def _class_at(self, scene_point: object) -> int | None:
         place = self.plot.vb.mapSceneToView(scene_point)

@@ -24,6 +24,7 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.models import measured_on, name_of
 from bdshift_gui.numbers import percent
 from bdshift_gui.session import State
+from bdshift_gui.tasks.showing import as_judged
 from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, Text
@@ -46,7 +47,7 @@ class CompareView(QWidget, View):
     key = "compare"
     area = "page"
     place = 10
-    reads = ("original", "comparing", "job")
+    reads = ("original", "rule", "comparing", "job")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -123,10 +124,11 @@ class CompareView(QWidget, View):
         self.close_button.setText(tr(CLOSE_COMPARE.text))
         self.export.setText(tr(EXPORT_TABLE.text))
         self.export.setEnabled(EXPORT_TABLE.enabled(state))
-        self._fill_sides(state.original, state.comparing)
-        found = compare(state.original, *state.comparing)
+        audit = as_judged(state)
+        self._fill_sides(audit, state.comparing)
+        found = compare(audit, *state.comparing)
         self.finding.show_text(_finding(found))
-        self._fill_table(state.original)
+        self._fill_table(audit)
         self._fill_bars(found)
         self._fill_neurons(found)
         self.images.show_comparison(found)
@@ -158,7 +160,7 @@ class CompareView(QWidget, View):
     def _fill_table(self, audit: Audit) -> None:
         from bdshift.report.comparison_report import models_table
 
-        heads = [tr("model"), "ACC", "ASR", "RA", "DER", tr("norm"), "z"]
+        heads = [tr("model"), "ACC", "ASR", "RA", "DER", "L2", "z", "α"]
         words = {"table": (tr("table"), ""), "plot": (tr("plot"), "")}
         for choices in (self.what, self.outcomes.what):
             choices.label("", words)
@@ -174,6 +176,7 @@ class CompareView(QWidget, View):
                 Cell(figure(row.der, ".3f"), row.der),
                 Cell(figure(row.norm, "#.3g"), row.norm),
                 Cell(figure(row.z, ".2f"), row.z),
+                Cell(figure(row.alpha), row.alpha),
             ])  # fmt: skip
         self.table.show_rows(heads, cells)
         self.outcomes.show_models(models)
@@ -206,7 +209,7 @@ class CompareView(QWidget, View):
             there = len(x) == len(y)
             plot.show_points(
                 x, y if there else np.zeros(0), chosen if there else np.zeros(0, dtype=bool),
-                flagged=target in side.audit.finding.classes,
+                flagged=target in side.audit.finding.suspected,
             )  # fmt: skip
             if there:
                 plot.fit(_span(xs), _span(ys))
@@ -256,11 +259,14 @@ def _finding(found: Comparison) -> str:
             parts.append(tr("No trigger is known, so attack success cannot be measured."))
         if found.der is not None:
             parts.append(tr("DER {value}.", value=figure(found.der, ".3f")))
-    norms = [figure(float(one.audit.shifts.l2[target]), "#.3g") for one in (found.a, found.b)]
+    both = found.a.audit, found.b.audit
+    norms = [figure(float(one.shifts.l2[target]), "#.3g") for one in both]
+    alphas = dict.fromkeys(figure(one.shifts.alpha) for one in both)
     parts.append(
-        tr("Shift norm to “{name}”: {before} → {after}.", name=names[target], before=norms[0],
-           after=norms[1])
+        tr("Shift norm to “{name}” (α = {alpha}): {before} → {after}.", name=names[target],
+           alpha=" → ".join(alphas), before=norms[0], after=norms[1])
     )  # fmt: skip
-    if target in found.b.audit.finding.classes:
-        parts.append(tr("The scan still flags it."))
+    before, after = (target in one.finding.suspected for one in both)
+    if after:
+        parts.append(tr("The scan still flags it.") if before else tr("The scan flags it."))
     return " ".join(parts)

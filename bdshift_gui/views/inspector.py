@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWi
 from bdshift.text import figure
 from bdshift_gui.actions.select_neurons import NEXT, PREVIOUS
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.session import CutView, State
 from bdshift_gui.tasks.measuring import look
@@ -24,7 +24,6 @@ from bdshift_gui.widgets.head_weights import HeadWeights
 from bdshift_gui.widgets.thumbs import Thumbs
 
 _MAX_THUMBNAILS = 12  # prepared; as many as fit are shown
-_STAYS, _GONE = 0.8, 0.1  # attack success: stays above this share of before; gone below this
 _MAX_CLASSES = 12  # classes listed that a cut changes: the worst
 
 
@@ -239,10 +238,12 @@ class InspectorView(Card, View):
         audit = self._state.audit
         assert audit is not None
         weights = audit.model.weight[:, list(self._looked_at())].mean(1, dtype=np.float64)
-        flagged = index in audit.finding.classes
+        flagged = index in audit.finding.suspected
         self._weights.show_values(weights, audit.images.class_names, index, flagged=flagged)
 
     def _show_cut(self) -> None:
+        from bdshift.audit.cut_effect import effect_of_cut
+
         audit, cut = self._state.audit, self._state.cut
         assert audit is not None
         self._cut.setVisible(cut is not None)
@@ -280,21 +281,8 @@ class InspectorView(Card, View):
                  tr("Of the selected class, before and after the cut."))
             )  # fmt: skip
         self._cut_rows.show_rows(rows)
-        self._cut_finding.show_text(self._finding(cut))
-
-    def _finding(self, cut: CutView) -> str:
-        """What the figures mean, where they could be misread."""
-        audit, tac, index = self._state.audit, self._state.tac, self._state.selection.class_index
-        asr = cut.outcome.asr
-        if audit is None or tac is None or asr is None or index != tac.target:
-            return ""
-        hidden = index in audit.judgment.flagged and index not in cut.judgment.flagged
-        if asr > _STAYS * tac.asr:
-            return (
-                tr("The backdoor remains: this cut only hides it from the scan.") if hidden
-                else tr("The backdoor remains.")
-            )  # fmt: skip
-        return tr("The trigger stops working.") if asr < _GONE else ""
+        effect = None if tac is None else effect_of_cut(audit, tac, cut.outcome, cut.judgment)
+        self._cut_finding.show_text("" if effect is None else say(effect))
 
     def _by_class(self, cut: CutView) -> str:
         """The classes that lose or gain accuracy by the cut, the worst first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -81,26 +82,31 @@ class PurificationCard(Card):
                 ("DER", figure(der(made.before, made.after), ".3f"),
                  tr("Defense effectiveness rating: 1 is best, 0.5 means no effect.")),
             ]  # fmt: skip
-        values = [one.shifts.l2 for one in (audit, made.rescan)]
-        norms = [figure(float(one[target]), "#.3g") for one in values]
-        scores = [figure(float(z_scores(one)[target]), ".2f") for one in values]
+        both = audit.shifts, made.rescan.shifts
+        norms = [figure(float(one.l2[target]), "#.3g") for one in both]
+        scores = [figure(float(z_scores(one.l2)[target]), ".2f") for one in both]
+        alphas = dict.fromkeys(figure(one.alpha) for one in both)
+        as_set = list(alphas) == [figure(state.alpha)]
+        alpha = " → ".join(alphas)
         rows.append(
-            (tr("norm"), " → ".join(norms),
-             tr("L2 of the shift to the poisoned class; its z among all classes: {scores}.",
-                scores=" → ".join(scores)))
+            ("L2" if as_set else f"L2 (α {alpha})", " → ".join(norms),
+             tr("L2 of the shift to the poisoned class, for α = {alpha}; its z among all classes: "
+                "{scores}.",
+                alpha=alpha, scores=" → ".join(scores)))
         )  # fmt: skip
         self._rows.show_rows(rows)
         labels = {
-            RESCAN.key: tr("Shown") if shown else tr(RESCAN.text),
+            RESCAN.key: tr("Shown") if shown else tr("Show"),
             COMPARE.key: tr(COMPARE.text),
             EXPORT_MODEL.key: tr("Export…"),
         }
+        chosen = replace(state, chosen=self._number)  # as a click on a button makes it
         for one in _ACTIONS:
             button = self.buttons[one.key]
             button.setText(labels[one.key])
             button.setToolTip(tr(one.tip))
             button.setAccessibleName(f"{labels[one.key]} {self.title.text()}")
-            button.setEnabled(one.enabled(state) and not (one is RESCAN and shown))
+            button.setEnabled(one.enabled(chosen) and not (one is RESCAN and shown))
         self.setToolTip(
             plain(
                 tr("{method}\n{seconds} s, {forwards} images forward, {backwards} backward",
@@ -125,7 +131,7 @@ class PurificationsView(QWidget, View):
     area = "below"
     place = 30
     title_of_panel = words("Purifications", ja="浄化")
-    reads = ("original", "shown", "chosen", "steps", "job")
+    reads = ("original", "shown", "chosen", "steps", "job", "alpha")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -166,6 +172,10 @@ class PurificationsView(QWidget, View):
     def paint(self, theme: Theme) -> None:
         """Apply the theme's colors."""
         self.curves.paint(theme)
+
+    def comes_up(self, state: State) -> bool:
+        """While a purification runs."""
+        return state.purifying is not None or bool(state.waiting)
 
     def show_state(self, state: State) -> None:
         """Show the purifications of ``state``, and the steps of the one that is running."""

@@ -80,6 +80,7 @@ class ScatterView(PlotCard, View):
     key = "scatter"
     area = "plots"
     place = 20
+    stretch = 440
     reads = (
         "audit", "tac", "selection.class_index", "selection.neurons", "selection.primary",
     )  # fmt: skip
@@ -235,7 +236,7 @@ class ScatterView(PlotCard, View):
         x, y = self._x, self._y
         chosen = np.zeros(len(x), dtype=bool)
         chosen[list(self._state.selection.neurons)] = True
-        flagged = index in state.audit.finding.classes
+        flagged = index in state.audit.finding.suspected
         ink = self.theme.poisoned if flagged else self.theme.text
         self._picked.setData(x[chosen], y[chosen], brush=ink, pen=None)
         self.marginals.show_values(x, y, chosen, self.theme, ink)
@@ -325,9 +326,12 @@ class ScatterView(PlotCard, View):
         """The finding: how much of the shift the selected neurons hold."""
         chosen = list(self._state.selection.neurons)
         share = float((shift[chosen] ** 2).sum() / max((shift**2).sum(), 1e-300))
+        dim, part = grouped(len(shift)), percent(share, 0)
         self.title.show_text(
-            tr("{count} of {dim} neurons account for {share} of the shift",
-               count=grouped(len(chosen)), dim=grouped(len(shift)), share=percent(share, 0))
+            tr("1 of {dim} neurons accounts for {share} of the shift", dim=dim, share=part)
+            if len(chosen) == 1
+            else tr("{count} of {dim} neurons account for {share} of the shift",
+                    count=grouped(len(chosen)), dim=dim, share=part)
         )  # fmt: skip
         self.title.setToolTip(tr("Share of the squared length ‖s‖² in the selected neurons."))
         self.describe(tr("Shift against TAC"), f"{self.title.text()}. {self.readout.text()}")

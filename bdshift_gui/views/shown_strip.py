@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton
 
-from bdshift_gui.actions.compare import ORIGINAL
+from bdshift_gui.actions.compare import COMPARE, ORIGINAL
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.models import name_of
@@ -24,13 +24,12 @@ class ShownStrip(QFrame, View):
 
     def __init__(self, context: Context) -> None:
         super().__init__()
+        self._context = context
         self.setObjectName("shown")
         self._text = Text()
         self.back, self.compare = QPushButton(), QPushButton()
         self.back.clicked.connect(lambda: ORIGINAL.trigger(context))
-        self.compare.clicked.connect(
-            lambda: context.session.update(comparing=(0, context.state.shown))
-        )
+        self.compare.clicked.connect(self._compare)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 4, 8, 4)
         row.addWidget(self._text, 1)
@@ -49,4 +48,10 @@ class ShownStrip(QFrame, View):
             )  # fmt: skip
             self.back.setText(tr(ORIGINAL.text))
             self.back.setEnabled(ORIGINAL.enabled(state))
-            self.compare.setText(tr("Compare"))
+            self.compare.setText(tr(COMPARE.text))
+            self.compare.setToolTip(tr(COMPARE.tip))
+            self.compare.setEnabled(COMPARE.enabled(state))
+
+    def _compare(self) -> None:
+        self._context.session.update(chosen=self._context.state.shown)
+        COMPARE.trigger(self._context)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import Progressed
 from bdshift_gui.numbers import duration, grouped
+from bdshift_gui.session import RunningJob, State
 from bdshift_gui.widgets.card import Text
 
 
@@ -26,36 +27,44 @@ class JobBar(QWidget):
         self._bar.setFixedWidth(160)
         self._text = Text("muted", wrap=False)
         self._cancel = QPushButton()
-        self._cancel.clicked.connect(self._stop)
+        self._cancel.clicked.connect(self.canceled)
         for widget in (self._bar, self._text, self._cancel):
             row.addWidget(widget)
         row.addStretch(1)
+        self._state = State()
+        self._progress: Progressed | None = None
         self.hide()
 
-    def begin(self, name: str) -> None:
-        """Show that a job has started."""
-        self._bar.setRange(0, 0)
-        self._text.show_text(name + " …")
+    def show_state(self, state: State) -> None:
+        """Show the running job, if there is one."""
+        self._state, job = state, state.job
+        self.setVisible(job is not None)
+        if job is None:
+            return
         self._cancel.setText(tr("Cancel"))
-        self._cancel.setEnabled(True)
-        self.show()
+        self._cancel.setEnabled(job.can_cancel)
+        self._show(job)
 
     def progress(self, event: Progressed) -> None:
         """Show its progress."""
-        self._bar.setRange(0, max(1, event.total))
-        self._bar.setValue(event.done)
-        if not self._cancel.isEnabled():
-            return  # "Canceling" stays until it has stopped
-        text = f"{say(event.stage)} {grouped(event.done)} / {grouped(event.total)}"
-        if event.left is not None:
-            text += " · " + tr("{time} left", time=duration(event.left))
+        self._progress = event
+        if self._state.job is not None:
+            self._show(self._state.job)
+
+    def _show(self, job: RunningJob) -> None:
+        event = self._progress
+        if event is None or event.job != job.id:
+            self._bar.setRange(0, 0)
+            text = say(job.name) + " …"
+        else:
+            self._bar.setRange(0, max(1, event.total))
+            self._bar.setValue(event.done)
+            text = f"{say(event.stage)} {grouped(event.done)} / {grouped(event.total)}"
+            if event.left is not None:
+                text += " · " + tr("{time} left", time=duration(event.left))
+        if job.cancels and self._state.message is not None:
+            text = say(self._state.message)
+        elif job.cancels:
+            keeping = job.keeps and job.cancels == 1
+            text = tr("Canceling, keeping the best so far…") if keeping else tr("Canceling…")
         self._text.show_text(text)
-
-    def end(self) -> None:
-        """Hide, now that the job has ended."""
-        self.hide()
-
-    def _stop(self) -> None:
-        self._cancel.setEnabled(False)
-        self._text.show_text(tr("Canceling…"))
-        self.canceled.emit()

@@ -39,9 +39,9 @@ class NumberSlider(QWidget):
         self.show_value(value)
         self.slider.valueChanged.connect(self._changed)
 
-    def set_range(self, low: float, high: float) -> None:
+    def set_range(self, low: float, high: float, *, logarithmic: bool) -> None:
         """Change the range; `show_value` must follow."""
-        self._low, self._high = low, high
+        self._low, self._high, self._log = low, high, logarithmic
 
     def describe(self, name: str, tooltip: str) -> None:
         """Set its name and tooltip."""
@@ -62,13 +62,14 @@ class NumberSlider(QWidget):
 
     def _value_of(self, step: int) -> float:
         share = step / _STEPS
+        value = self._low + share * (self._high - self._low)
         if self._log:
-            return float(f"{self._low * (self._high / self._low) ** share:.3g}")
-        return float(f"{self._low + share * (self._high - self._low):.3g}")
+            value = self._low * (self._high / self._low) ** share
+        return min(self._high, max(self._low, float(f"{value:.3g}")))
 
     def _step_of(self, value: float) -> int:
+        value = min(self._high, max(self._low, value))
+        share = (value - self._low) / (self._high - self._low)
         if self._log:
             share = math.log(value / self._low) / math.log(self._high / self._low)
-        else:
-            share = (value - self._low) / (self._high - self._low)
-        return round(_STEPS * min(1.0, max(0.0, share)))
+        return round(_STEPS * share)

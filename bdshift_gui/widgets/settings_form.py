@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING
 from types import SimpleNamespace
 from typing import Any
@@ -45,14 +45,13 @@ class SettingsForm(QWidget):
         self.fields: dict[str, QWidget] = {}
 
     def show_kind(
-        self, kind: type[Configured], given: Mapping[str, Any], only: tuple[str, ...] | None = None
+        self, kind: type[Configured], given: Mapping[str, Any], only: Sequence[str] | None = None
     ) -> None:
         """Show the settings of a class, with the values ``given`` or else its defaults; only those
-        in ``only``, unless it is None.
+        in ``only``, in that order, unless it is None.
         """
         self._kind = kind
-        every = options_of(kind)
-        self._options = tuple(one for one in every if only is None or one.name in only)
+        self._options = options_of(kind) if only is None else options_named(kind, only)
         while self._form.rowCount():
             self._form.removeRow(0)
         self.fields.clear()
@@ -159,6 +158,12 @@ class SettingsForm(QWidget):
         row.addWidget(field, 1)
         row.addWidget(browse)
         return both
+
+
+def options_named(kind: type[Configured], names: Sequence[str]) -> tuple[Option, ...]:
+    """Some settings of a class. Raises KeyError if it has none of that name."""
+    known = {one.name: one for one in options_of(kind)}
+    return tuple(known[name] for name in names)
 
 
 def _value(field: QWidget) -> Any:

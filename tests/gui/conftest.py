@@ -80,6 +80,7 @@ def window(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     found = MainWindow(settings, tmp_path / "demo")
     monkeypatch.setattr(found.context.ask, "save_first", lambda _: "discard")  # no user to ask
+    monkeypatch.setattr(found.context.ask, "discard", lambda _: True)
     qtbot.addWidget(found)
     with qtbot.waitExposed(found):
         found.show()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pyqtgraph as pg
 import pytest
 from driving import do, find
-from matrix import MATRIX, second_detector
+from matrix import MATRIX, Lengths, second_detector
 
 from bdshift.audit import Audit
+from bdshift.audit.facts import Judged
 from bdshift.audit.finding import LIMITS
 from bdshift.words import Language, translate
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.tasks.showing import show_audit
 from bdshift_gui.views.classes import ClassView
 from bdshift_gui.views.finding import FindingView
+from bdshift_gui.views.inspector import InspectorView
+from bdshift_gui.views.scatter import ScatterView
 from bdshift_gui.widgets.card import _breakable
 
 
@@ -37,6 +41,51 @@ def says(window: MainWindow, audit: Audit, language: Language) -> None:
     }[finding.level]  # fmt: skip
 
 
+def marked(bars: ClassView) -> set[int]:
+    """Classes whose bars are red."""
+    poisoned = bars.theme.poisoned
+    drawn = [one.opts for one in bars.plot.items if isinstance(one, pg.BarGraphItem)]
+    return {int(bars._order[x]) for one in drawn if one["brush"] == poisoned for x in one["x"]}
+
+
+def agrees(bars: ClassView, audit: Audit, one: Judged) -> None:
+    """The chart of a detector says and marks nothing that the finding does not."""
+    title, level = bars.title.text(), audit.finding.level
+    suspected = set(one.judgment.suspected) if level == "backdoored" else set()
+    assert marked(bars) == suspected
+    assert marked(bars) <= set(audit.finding.suspected)
+    if level == "inconclusive":
+        assert title.startswith(f"{one.detector.score_label} from ")
+        assert "stand" not in title
+    elif not suspected:
+        assert title == f"None of the {audit.model.classes} classes stands out"
+    elif len(suspected) > 1:
+        assert title == f"{len(suspected)} classes stand out"
+    else:
+        assert title.startswith(f"“{audit.images.class_names[suspected.pop()]}” ")
+
+
+def other_views_agree(window: MainWindow, audit: Audit) -> None:
+    """The other views mark the selected class only if the finding suspects it."""
+    index = window.session.state.selection.class_index
+    suspected = index in audit.finding.suspected
+    assert (find(window, ScatterView)._chosen.objectName() == "triggered") == suspected
+    weights = find(window, InspectorView)._weights
+    (drawn,) = [i for i in weights.view.getPlotItem().items if isinstance(i, pg.BarGraphItem)]
+    assert (weights._theme.poisoned in drawn.opts["brushes"]) == suspected
+
+
+def test_a_detector_whose_high_scores_are_suspicious_has_its_own_words(
+    window: MainWindow, measured_audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lengths, "short", "“{name}” is long, the next is {less:.0%} shorter")
+    make, *_ = MATRIX["two detectors agree"]
+    show_audit(window.context, make(measured_audit))
+    bars = find(window, ClassView)
+    bars.detector.setCurrentIndex(1)
+    assert bars.title.text() == "“speed_80” is long, the next is 78% shorter"
+
+
 def test_every_kind_of_audit(window: MainWindow, measured_audit: Audit) -> None:
     for make, level, classes, _ in MATRIX.values():
         audit = make(measured_audit)
@@ -50,10 +99,9 @@ def test_every_kind_of_audit(window: MainWindow, measured_audit: Audit) -> None:
         assert bars.detector.isVisible() == (len(judged) > 1)
         for number, one in enumerate(judged):
             bars.detector.setCurrentIndex(number)
-            assert (" stand" in bars.title.text() or "less shift" in bars.title.text()) is True
-            none = bars.title.text().startswith("None of the ")
-            assert none is (not one.judgment.flagged)
+            agrees(bars, audit, one)
         bars.detector.setCurrentIndex(0)
+        other_views_agree(window, audit)
         assert set(classes) <= {i for one in judged for i in one.judgment.flagged}
         assert level == audit.finding.level
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from driving import audit_of, dialog, do, open_paths, wait, wait_well
-from PySide6.QtWidgets import QComboBox, QLineEdit, QSpinBox
+from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
+from bdshift.lab.recipe import Recipe
+from bdshift.setting import options_of
 from bdshift.triggers import TRIGGERS
 from bdshift_gui.dialogs.lab import LabDialog, VictimRequest, free_folder
 from bdshift_gui.main_window import MainWindow
-from bdshift_gui.widgets.settings_form import SettingsForm
+from bdshift_gui.widgets.settings_form import SettingsForm, options_named
 
 
 def ask(qtbot: QtBot, window: MainWindow) -> LabDialog:
@@ -70,7 +73,7 @@ def test_what_cannot_be_is_said(opened: MainWindow, qtbot: QtBot, tmp_path: Path
     assert not asked._form.isRowVisible(asked.target)
     assert asked.start.isEnabled()
     choose(asked.attack, "patch")
-    assert "picture" in asked.error.text()
+    assert "Picture" in asked.error.text()
     assert not asked.start.isEnabled()
     file = asked.settings.fields["file"]
     assert isinstance(file, QLineEdit)
@@ -101,6 +104,23 @@ def test_every_attack_that_can_be_trained_is_offered(opened: MainWindow, qtbot: 
         choose(asked.attack, name)
         assert set(asked.settings.fields) == set(TRIGGERS[name].trained_settings())
         assert asked.labels.currentData() == TRIGGERS[name].usual_labels
+    asked.reject()
+
+
+def test_the_recipe_says_what_its_settings_are(opened: MainWindow, qtbot: QtBot) -> None:
+    asked = ask(qtbot, opened)
+    about = {one.name: one.about for one in options_of(Recipe)}
+    for name, field in (
+        ("attack", asked.attack), ("labels", asked.labels), ("target", asked.target),
+        ("source", asked.source),
+    ):  # fmt: skip
+        label = asked._form.labelForField(field)
+        assert isinstance(label, QLabel)
+        assert label.text() == field.accessibleName() == about[name].label
+    assert asked.target.toolTip() == about["target"].help
+    assert asked.attack.toolTip() == TRIGGERS[asked.attack.currentData()].summary
+    with pytest.raises(KeyError):
+        options_named(Recipe, ("attak",))
     asked.reject()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.session import Selection
+from bdshift_gui.tasks.showing import show_audit
 from bdshift_gui.views.agreement import AgreementView
 from bdshift_gui.views.inspector import InspectorView, heated
 from bdshift_gui.views.neuron_table import NeuronTableView
@@ -181,12 +183,29 @@ def test_a_cut_that_only_hides_the_backdoor_says_so(opened: MainWindow) -> None:
     assert cut.outcome.asr > 0.9
     assert 9 not in cut.judgment.flagged
     finding = find(opened, InspectorView)._cut_finding
-    assert finding.text() == "The backdoor remains: this cut only hides it from the scan."
+    assert finding.text() == "The trigger still works: this cut only hides it from the scan."
     opened.context.selection.select_neurons(range(100))
     assert opened.session.state.cut is not None
     assert opened.session.state.cut.outcome.asr is not None
     stays = opened.session.state.cut.outcome.asr > 0.8
-    assert ("remains" in finding.text()) is stays
+    assert ("still works" in finding.text()) is stays
+
+
+def test_a_cut_says_nothing_of_a_trigger_that_does_not_work(opened: MainWindow) -> None:
+    audit = audit_of(opened)
+    show_audit(opened.context, replace(audit, tac=(replace(audit.tac[0], asr=0.0),)))
+    cut = opened.session.state.cut
+    assert cut is not None
+    assert cut.outcome.asr is not None
+    assert find(opened, InspectorView)._cut_finding.text() == ""
+
+
+def test_one_neuron_accounts_for_its_share(opened: MainWindow) -> None:
+    title = find(opened, ScatterView).title
+    opened.context.selection.select_neurons([3])
+    assert title.text().startswith("1 of 128 neurons accounts for ")
+    opened.context.selection.select_neurons([3, 4])
+    assert title.text().startswith("2 of 128 neurons account for ")
 
 
 def test_the_strongest_triggered_images_are_of_other_classes(opened: MainWindow) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from driving import open_paths, workspace
+import pytest
+from driving import open_paths, wait, workspace
+from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
+from bdshift.audit.unfinished import PurificationRequest
+from bdshift_gui import view
+from bdshift_gui.context import Context
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.session import State
+from bdshift_gui.tasks.purifying import purify
+from bdshift_gui.view import View
+from bdshift_gui.views.purifications import PurificationsView
 
 
 def test_a_panel_that_was_closed_stays_closed(opened: MainWindow) -> None:
@@ -35,3 +45,75 @@ def test_panels_of_an_audit_come_and_go_with_it(
     open_paths(qtbot, opened, victim)
     opened.close()
     assert not docks["table"].isHidden(), "the next window has it where it was"
+
+
+def test_a_purification_opens_its_panel_once(opened: MainWindow, qtbot: QtBot) -> None:
+    dock = workspace(opened).docks[PurificationsView.key]
+    assert dock.isHidden()
+    cut = PurificationRequest("cut:neurons=3", 9, "", 0.2)
+    purify(opened.context, (cut, cut))
+    assert not dock.isHidden()
+    dock.close()
+    wait(qtbot, opened)
+    assert len(opened.session.state.purifications) == 2
+    assert dock.isHidden(), "the user closed it while the first ran"
+
+
+def test_the_layout_of_other_panels_is_not_restored(window: MainWindow) -> None:
+    work = workspace(window)
+    before = work.layout_version
+    assert 0 < before < 2**31
+    work.docks["another"] = work.docks["log"]
+    assert work.layout_version != before
+    del work.docks["another"]
+    assert work.layout_version == before
+
+
+class _Strip(QLabel, View):
+    area = "strip"
+    reads = ("audit",)
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(self.key)
+
+    def show_state(self, state: State) -> None:
+        """There is nothing to show."""
+
+
+class _FirstStrip(_Strip):
+    key, place = "first", 1
+
+
+class _LastStrip(_Strip):
+    key, place = "last", 100
+
+
+class _Plot(_Strip):
+    key, area, place = "third", "plots", 100
+
+
+@pytest.fixture
+def more_views() -> Iterator[None]:
+    """Requested before ``window``, so that the window is created with them."""
+    kinds = _LastStrip, _FirstStrip, _Plot
+    for kind in kinds:
+        view.view(kind)
+    yield
+    for kind in kinds:
+        view.forget(kind.key)
+
+
+def test_views_are_in_the_order_and_size_they_ask_for(
+    more_views: None, opened: MainWindow, qtbot: QtBot
+) -> None:
+    strips = workspace(opened).strips
+    assert [one.text() for one in strips if isinstance(one, QLabel)] == [
+        "first", "last"
+    ]  # fmt: skip
+    rows = [opened._column.indexOf(one) for one in strips]
+    assert rows == sorted(rows)
+    plots = workspace(opened).plots
+    assert plots.count() == 3
+    top, middle, bottom = plots.sizes()
+    assert middle / top == pytest.approx(440 / 250, rel=0.1)
+    assert top == pytest.approx(bottom, rel=0.1)

@@ -19,7 +19,6 @@ from pytestqt.qtbot import QtBot
 from bdshift.detect.rules.grubbs import Grubbs
 from bdshift.detect.rules.paper import Paper
 from bdshift.jobs import JobContext
-from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.dialogs.pages import RankingPage
 from bdshift_gui.dialogs.palette import Palette
 from bdshift_gui.dialogs.trigger import TriggerDialog
@@ -257,7 +256,6 @@ def test_a_bad_file_among_others_is_still_said(
 ) -> None:
     bad = tmp_path / "model.pth"
     bad.write_bytes(b"<!doctype html>")
-    open_dropped(window.context, [bad, signs])
-    qtbot.waitUntil(lambda: window.session.state.images is not None, timeout=30_000)
-    wait(qtbot, window)
-    assert any("is a web page" in line for line in window.session.state.log)
+    open_paths(qtbot, window, bad, signs)
+    assert window.session.state.images is not None
+    assert "is a web page" in error_text(window)

@@ -17,6 +17,7 @@ from templates import words_in_code
 from bdshift.words import catalog, translate
 from bdshift_gui.action import MENUS, all_actions
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.numbers import duration
 from bdshift_gui.session import State
 from bdshift_gui.theme import DARK, LIGHT, Theme
 from bdshift_gui.view import all_views
@@ -126,6 +127,12 @@ def test_layout_and_recent_files_are_kept(window: MainWindow, audit_file: Path) 
     window.settings.remember(audit_file)
     assert [path.name for path in window.settings.recent] == ["victim.h5", "other.h5"]
     window.actions_["reset_layout"].trigger()
+
+
+def test_times_are_in_the_windows_language(window: MainWindow) -> None:
+    assert (duration(12.2), duration(600)) == ("13 s", "10 min")
+    window.actions_["ja"].trigger()
+    assert (duration(12.2), duration(600)) == ("13 秒", "10 分")
 
 
 class _Sender(QObject):
