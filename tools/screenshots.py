@@ -73,7 +73,7 @@ class Camera:
         self.wait()
 
     def open(self, path: Path) -> None:
-        """Open a file or folder as if it were dropped on the window, without being asked to save."""
+        """Open a file or folder as if it were dropped, without being asked to save."""
         self.window.session.update(kept=self.window.session.state.original)
         open_dropped(self.window.context, [path])
         self.idle()
