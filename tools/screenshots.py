@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
+os.environ["HOME"] = "/home/auditor"  # shown where a folder is proposed
 
 import numpy as np
 from PySide6.QtWidgets import QApplication, QDialog

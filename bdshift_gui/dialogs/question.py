@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 
 class QuestionDialog(QDialog):
@@ -27,9 +36,24 @@ class QuestionDialog(QDialog):
         return button
 
     def fit(self) -> None:
-        """Make the dialog as tall as its contents are now, wrapped texts included."""
+        """Line up all fields, and make the dialog as tall as its contents are now, wrapped texts
+        included.
+        """
+        labels = list(self._labels())
+        width = max((one.sizeHint().width() for one in labels), default=0)
+        for one in labels:
+            one.setMinimumWidth(width)
         self.column.activate()
         self.resize(self.width(), self.column.totalHeightForWidth(self.width()))
+
+    def _labels(self) -> Iterator[QWidget]:
+        """Those in front of fields, in all forms of the dialog."""
+        for form in self.findChildren(QFormLayout):
+            for row in range(form.rowCount()):
+                item = form.itemAt(row, QFormLayout.ItemRole.LabelRole)
+                label = None if item is None else item.widget()
+                if label is not None:
+                    yield label
 
     def answer(self) -> None:
         """Emit the answer."""

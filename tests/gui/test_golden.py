@@ -64,10 +64,10 @@ def test_welcome(window: MainWindow, qtbot: QtBot, tmp_path: Path, scheme: str) 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_poisoned(opened: MainWindow, qtbot: QtBot, tmp_path: Path, scheme: str) -> None:
+def test_backdoored(opened: MainWindow, qtbot: QtBot, tmp_path: Path, scheme: str) -> None:
     do(opened, scheme)
     qtbot.wait(200)
-    compare(opened, f"poisoned-{scheme}", tmp_path)
+    compare(opened, f"backdoored-{scheme}", tmp_path)
 
 
 @pytest.mark.skipif(_WRITING, reason="the pictures are being made")
@@ -75,7 +75,7 @@ def test_a_lost_panel_is_noticed(opened: MainWindow, qtbot: QtBot, tmp_path: Pat
     workspace(opened).docks["inspector"].hide()
     qtbot.wait(200)
     with pytest.raises(AssertionError, match="look at"):
-        compare(opened, "poisoned-light", tmp_path)
+        compare(opened, "backdoored-light", tmp_path)
 
 
 @pytest.mark.skipif(_WRITING, reason="the pictures are being made")
@@ -83,4 +83,4 @@ def test_a_lost_color_is_noticed(opened: MainWindow, qtbot: QtBot, tmp_path: Pat
     set_rule(opened.context, Paper(beta=4.0))
     qtbot.wait(200)
     with pytest.raises(AssertionError, match="look at"):
-        compare(opened, "poisoned-light", tmp_path)
+        compare(opened, "backdoored-light", tmp_path)

@@ -29,9 +29,11 @@ class Keeping:
     """
 
     def __init__(self) -> None:
-        self.ready, self.measuring, self.measured = (threading.Event() for _ in range(3))
+        self.begun, self.ready = threading.Event(), threading.Event()
+        self.measuring, self.measured = threading.Event(), threading.Event()
 
     def __call__(self, job: JobContext) -> str:
+        self.begun.set()
         self.ready.wait(20)
         try:
             until_canceled(job)
@@ -109,6 +111,7 @@ def test_the_second_cancel_keeps_nothing(window: MainWindow, qtbot: QtBot) -> No
     kept: list[str] = []
     job.ready.set()
     window.context.start("Keeping", job, kept.append, keeps=True)
+    qtbot.waitUntil(job.begun.is_set)
     assert running(window) == ("Keeping …", True)
     do(window, "cancel")  # as Esc does
     assert running(window) == ("Canceling, keeping the best so far…", True)
@@ -124,6 +127,7 @@ def test_two_cancels_at_once_keep_nothing_either(window: MainWindow, qtbot: QtBo
     job = Keeping()
     kept: list[str] = []
     window.context.start("Keeping", job, kept.append, keeps=True)
+    qtbot.waitUntil(job.begun.is_set)
     do(window, "cancel")
     do(window, "cancel")
     job.ready.set()
@@ -137,6 +141,7 @@ def test_one_cancel_keeps_the_result(window: MainWindow, qtbot: QtBot) -> None:
     job.ready.set()
     job.measured.set()
     window.context.start("Keeping", job, kept.append, keeps=True)
+    qtbot.waitUntil(job.begun.is_set)
     do(window, "cancel")
     wait(qtbot, window)
     assert kept == ["kept"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from driving import audit_of, dialog, do, open_paths, wait, wait_well
+from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
@@ -55,6 +56,21 @@ def test_a_victim_is_trained_and_audited(
     assert audit.images.class_names[audit.tac[0].target] == "stop"
     assert window.session.state.model_path == tmp_path / "victim" / "model.pth"
     assert window.isWindowModified(), "it is in no file yet"
+
+
+def test_all_fields_line_up(opened: MainWindow, qtbot: QtBot) -> None:
+    asked = ask(qtbot, opened)
+    for attack in ("badnets", "sig"):
+        choose(asked.attack, attack)
+        qtbot.wait(50)
+        fields = [
+            asked.attack, asked.labels, asked.target, asked.folder,
+            *(one for form in (asked.settings, asked.poisoning, asked.training)
+              for one in form.fields.values()),
+        ]  # fmt: skip
+        left = {one.mapTo(asked, QPoint(0, 0)).x() for one in fields if one.isVisible()}
+        assert len(left) == 1, left
+    asked.reject()
 
 
 def test_what_cannot_be_is_said(opened: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
