@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driving import open_paths, wait, workspace
-from PySide6.QtWidgets import QLabel
+from driving import do, open_paths, wait, workspace
+from PySide6.QtWidgets import QDockWidget, QLabel, QScrollArea
 from pytestqt.qtbot import QtBot
 
 from bdshift.audit.unfinished import PurificationRequest
+from bdshift.words import LANGUAGES
 from bdshift_gui import view
 from bdshift_gui.context import Context
 from bdshift_gui.main_window import MainWindow
@@ -27,6 +28,15 @@ def test_a_panel_that_was_closed_stays_closed(opened: MainWindow) -> None:
     assert not docks["audit"].isVisible()
     opened.actions_["reset_layout"].trigger()
     assert docks["audit"].isVisible()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_side_panels_cut_nothing_off(opened: MainWindow, qtbot: QtBot, language: str) -> None:
+    do(opened, language)
+    qtbot.wait(50)
+    for area in opened.findChildren(QScrollArea):
+        if area.isVisible() and isinstance(area.parent(), QDockWidget):
+            assert area.widget().width() <= area.width(), area.parent().objectName()
 
 
 def test_panels_of_an_audit_come_and_go_with_it(
