@@ -35,8 +35,11 @@ def test_side_panels_cut_nothing_off(opened: MainWindow, qtbot: QtBot, language:
     do(opened, language)
     qtbot.wait(50)
     for area in opened.findChildren(QScrollArea):
-        if area.isVisible() and isinstance(area.parent(), QDockWidget):
-            assert area.widget().width() <= area.width(), area.parent().objectName()
+        dock = area.parent()
+        if area.isVisible() and isinstance(dock, QDockWidget):
+            inner = area.widget()
+            assert inner is not None
+            assert inner.width() <= area.width(), dock.objectName()
 
 
 def test_panels_of_an_audit_come_and_go_with_it(
