@@ -288,7 +288,7 @@ class ScatterView(PlotCard, View):
         words = {
             "tac": tr("TAC, mean |φ(x+δ) − φ(x)|"),
             "signed": tr("signed change, mean φ(x+δ) − φ(x)"),
-            "activation": tr("mean clean activation φ (no trigger is known)"),
+            "activation": tr("mean clean activation φ"),
             "weight": tr("head weight w − w̄"),
         }
         trigger = (

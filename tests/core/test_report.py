@@ -142,7 +142,7 @@ def test_the_purified_model_has_a_finding_of_its_own() -> None:
         assert finding.statement.render(language) in page
     assert audit.tac
     assert made.trigger is None
-    assert "no trigger is known)" not in html_report(audit)
+    assert "mean clean activation φ<" in html_report(audit)
 
 
 def test_a_flagged_class_is_in_every_table(measured_audit: Audit) -> None:
