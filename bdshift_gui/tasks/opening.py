@@ -143,18 +143,26 @@ def _audit(context: Context, path: Path) -> _Opening:
         return load_audit(path)
 
     def done(audit: Audit) -> None:
-        context.session.update(
-            model_path=Path(audit.model.path), model=None, images_path=Path(audit.images.path),
-            images=None, corrections=corrections_of(audit), kept=audit,
-        )  # fmt: skip
-        show_audit(context, audit)
+        show_other(context, audit, kept=True)
         remember(context, path)
         settle(context)
 
     return _Opening(run, done)
 
 
-def corrections_of(audit: Audit) -> Corrections:
+def show_other(context: Context, audit: Audit, *, kept: bool) -> None:
+    """Show an audit that was not made from what is open. Its model and images are read when they
+    are needed. ``kept``: whether there is no need to save it.
+    """
+    state = context.state
+    context.session.update(
+        model_path=Path(audit.model.path), model=None, images_path=Path(audit.images.path),
+        images=None, corrections=_corrections_of(audit), kept=audit if kept else state.kept,
+    )  # fmt: skip
+    show_audit(context, audit)
+
+
+def _corrections_of(audit: Audit) -> Corrections:
     """What an audit was told, for its next scan: neither device nor batch size, which suit the
     machine that made it, nor a network of the user's own, since the file may come from anyone.
     """

@@ -10,7 +10,7 @@ from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.session import Corrections, OpenImages, OpenModel, State
-from bdshift_gui.tasks.opening import corrections_of, read_images, read_model
+from bdshift_gui.tasks.opening import read_images, read_model, show_other
 from bdshift_gui.tasks.showing import show_audit, take_over
 
 if TYPE_CHECKING:
@@ -106,11 +106,7 @@ def demo(context: Context) -> None:
         return audit_victim(context.demo_folder, job)
 
     def done(audit: Audit) -> None:
-        context.session.update(
-            model_path=Path(audit.model.path), images_path=Path(audit.images.path), model=None,
-            images=None, corrections=corrections_of(audit), kept=audit,  # no need to save it
-        )  # fmt: skip
-        show_audit(context, audit)
+        show_other(context, audit, kept=True)
 
     context.start(Sentence("Scanning the demo"), run, done)
 
@@ -132,10 +128,6 @@ def try_attack(context: Context, recipe: Recipe, images: Path | None, folder: Pa
         return audit
 
     def done(audit: Audit) -> None:
-        context.session.update(
-            model_path=Path(audit.model.path), model=None, images_path=Path(audit.images.path),
-            images=None, corrections=corrections_of(audit),
-        )  # fmt: skip
-        show_audit(context, audit)
+        show_other(context, audit, kept=False)
 
     context.start(Sentence("Training a victim"), run, done)

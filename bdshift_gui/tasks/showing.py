@@ -98,15 +98,11 @@ def as_judged(state: State) -> Audit:
     was solved.
     """
     assert state.original is not None
-    rule = state.rule
-
-    def judged(audit: Audit) -> Audit:
-        if rule is None or audit.settings.rule == rule:
-            return audit
-        return replace(audit, settings=replace(audit.settings, rule=rule))
-
-    all_made = [replace(one, rescan=judged(one.rescan)) for one in state.original.purifications]
-    return replace(judged(state.original), purifications=tuple(all_made))
+    original, rule = state.original, state.rule
+    if rule is None:
+        return original
+    all_made = [replace(one, rescan=one.rescan.under(rule)) for one in original.purifications]
+    return replace(original.under(rule), purifications=tuple(all_made))
 
 
 def set_alpha(context: Context, alpha: float) -> None:
@@ -160,7 +156,7 @@ def set_rule(context: Context, rule: Rule) -> None:
     audit = context.state.audit
     changed: dict[str, Any] = {"rule": rule}
     if audit is not None:
-        changed["audit"] = replace(audit, settings=replace(audit.settings, rule=rule))
+        changed["audit"] = audit.under(rule)
     context.session.update(**changed)
 
 

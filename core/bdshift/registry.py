@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import threading
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass
+from functools import cache
 from typing import Any, ClassVar, Generic, TypeVar
 
 from bdshift.errors import UsageError
@@ -75,8 +75,6 @@ class Registry(Generic[Kind]):
         self.noun, self._package = noun, package
         self._kinds: dict[str, type[Kind]] = {}
         self._presets: dict[str, Preset[Kind]] = {}
-        self._looked = self._imported = False
-        self._looking = threading.RLock()
 
     def register(self, kind: type[Kind]) -> type[Kind]:
         """Class decorator: ``kind`` is found by its ``name`` from now on.
@@ -106,18 +104,7 @@ class Registry(Generic[Kind]):
         self._presets.pop(name, None)
 
     def _look(self) -> None:
-        if self._looked:
-            return
-        with self._looking:  # another thread waits until all are there
-            if self._imported:  # a member asks the registry while it is imported
-                return
-            self._imported = True
-            try:
-                import_members(self._package)
-            except BaseException:
-                self._imported = False
-                raise
-            self._looked = True
+        import_members(self._package)
 
     def __iter__(self) -> Iterator[str]:
         """Names of the classes, in their order."""
@@ -188,8 +175,13 @@ class Registry(Generic[Kind]):
         return kind(**values)
 
 
+@cache
 def import_members(package: str) -> None:
-    """Import all modules of a package, which register what they contain."""
+    """Import all modules of a package, which register what they contain; done once.
+
+    Another thread that asks meanwhile waits at the module that is being imported, and a member that
+    asks while it is imported gets those that are there.
+    """
     found = importlib.import_module(package)
     for one in pkgutil.iter_modules(found.__path__, f"{package}."):
         importlib.import_module(one.name)

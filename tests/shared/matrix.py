@@ -90,13 +90,13 @@ def _high(audit: Audit) -> Audit:
     norms = np.linspace(10, 11, audit.model.classes)
     norms[5] = 20
     found = _norms(audit, norms.tolist())
-    return replace(found, settings=replace(found.settings, rule=Paper()))
+    return found.under(Paper())
 
 
 def _equal(audit: Audit) -> Audit:
     norms = [10.0] * (audit.model.classes - 2) + [1.0, 11.0]
     found = _norms(audit, norms)
-    return replace(found, settings=replace(found.settings, rule=Mad()))
+    return found.under(Mad())
 
 
 def _second_of_few(audit: Audit) -> Audit:
@@ -147,13 +147,13 @@ def _second(audit: Audit, suspect: int) -> Audit:
 MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[str, ...]]] = {
     "backdoored": (lambda a: a, "backdoored", (9,), ("shift-stands-out", "trigger-works")),
     "by another rule": (
-        lambda a: replace(a, settings=replace(a.settings, rule=Paper())), "backdoored", (9,),
+        lambda a: a.under(Paper()), "backdoored", (9,),
         ("shift-stands-out", "trigger-works"),
     ),
     "several": (_several, "backdoored", (2, 7), ("shift-several-stand-out",)),
     "far on the other side": (_high, "inconclusive", (), ("shift-far-out",)),
     "one rule cannot judge one of two": (
-        lambda a: _second_of_few(replace(a, settings=replace(a.settings, rule=Paper()))),
+        lambda a: _second_of_few(a.under(Paper())),
         "backdoored", (9,), ("shift-stands-out", "trigger-works"),
     ),
     "half of the norms are equal": (

@@ -115,12 +115,9 @@ def aligned(audit: Audit, *, job: JobContext = SILENT) -> Audit:
 
 
 def _aligned(rescan: Audit, audit: Audit, job: JobContext) -> Audit:
-    rule = audit.settings.rule
     if rescan.shifts.alpha != audit.shifts.alpha and rescan.embedding is not None:
         rescan = at_alpha(rescan, audit.shifts.alpha, job=job)
-    if rescan.settings.rule == rule:
-        return rescan
-    return replace(rescan, settings=replace(rescan.settings, rule=rule))
+    return rescan.under(audit.settings.rule)
 
 
 def at_alpha(audit: Audit, alpha: float, *, job: JobContext = SILENT) -> Audit:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -241,6 +241,12 @@ class Audit:
                 judgment = detector.judge(evidence.scores, self.settings.rule)
                 found.append(Judged(detector, evidence, judgment))
         return tuple(found)
+
+    def under(self, rule: Rule) -> Audit:
+        """The audit, judged by a rule; itself if that is its own."""
+        if self.settings.rule == rule:
+            return self
+        return replace(self, settings=replace(self.settings, rule=rule))
 
     @property
     def judgment(self) -> Judgment:

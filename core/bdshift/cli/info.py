@@ -11,7 +11,7 @@ import click
 
 from bdshift.cli.console import ARCH_HELP, WEIGHTS_HELP, ConsoleJob, guarded
 from bdshift.errors import InputError
-from bdshift.text import one_line
+from bdshift.text import joined
 
 if TYPE_CHECKING:
     from bdshift.checkpoints.describe import Description, LayerRow
@@ -53,9 +53,9 @@ def command(
     if as_json:
         click.echo(json.dumps(_as_json(found), indent=2))
     else:
-        click.echo("\n".join(map(one_line, _lines(found))))
+        click.echo(joined(_lines(found)))
         if layers:
-            click.echo("\n".join(map(one_line, _layers(found.layers))))
+            click.echo(joined(_layers(found.layers)))
     if error is not None:
         raise error
 
