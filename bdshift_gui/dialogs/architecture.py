@@ -10,7 +10,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from bdshift.checkpoints.recognize import is_users_own
+from bdshift.checkpoints.users_own import is_users_own
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import tr
 from bdshift_gui.session import State

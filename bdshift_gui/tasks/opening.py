@@ -166,7 +166,7 @@ def _corrections_of(audit: Audit) -> Corrections:
     """What an audit was told, for its next scan: neither device nor batch size, which suit the
     machine that made it, nor a network of the user's own, since the file may come from anyone.
     """
-    from bdshift.checkpoints.recognize import is_users_own
+    from bdshift.checkpoints.users_own import is_users_own
 
     asked = audit.settings
     own = asked.arch is not None and is_users_own(asked.arch)

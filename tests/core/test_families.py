@@ -22,6 +22,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from bdshift.checkpoints.compare import compare
 from bdshift.checkpoints.families import (
     FAMILIES,
     Candidate,
@@ -37,7 +38,6 @@ from bdshift.checkpoints.families import (
     wide_resnet,
 )
 from bdshift.checkpoints.families.network import PointwiseHead
-from bdshift.checkpoints.recognize import compare
 
 FIXTURE = Path(__file__).parent / "data" / "families.json"
 PERIOD = 4099

@@ -34,7 +34,8 @@ from bdshift.audit.stages import (
     open_clean_set,
 )
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
-from bdshift.checkpoints.recognize import is_users_own, named
+from bdshift.checkpoints.recognize import named
+from bdshift.checkpoints.users_own import is_users_own
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.files import is_on_another_machine

@@ -16,7 +16,8 @@ from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.hints import declared_names, declared_normalizations
 from bdshift.checkpoints.layout import Layout, StateDict, find_state_dict
 from bdshift.checkpoints.reader import CheckpointFile, read_checkpoint
-from bdshift.checkpoints.recognize import find_candidates, is_users_own
+from bdshift.checkpoints.recognize import find_candidates
+from bdshift.checkpoints.users_own import is_users_own
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import Normalization, Preprocessing
 from bdshift.jobs import SILENT, JobContext

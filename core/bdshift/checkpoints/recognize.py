@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bdshift.checkpoints import chain, heads
 from bdshift.checkpoints.as_saved import conform
+from bdshift.checkpoints.compare import Mismatch, compare
 from bdshift.checkpoints.families import FAMILIES, Candidate, Shapes, hugging_face
-from bdshift.checkpoints.guard import TooLarge, held_to
+from bdshift.checkpoints.guard import TooLarge
 from bdshift.checkpoints.layout import StateDict
-from bdshift.checkpoints.listing import first_few, with_semicolons
+from bdshift.checkpoints.listing import with_semicolons
 from bdshift.checkpoints.objects import SavedLayer, layers_under
+from bdshift.checkpoints.users_own import like_users_own, user_architecture
 from bdshift.errors import InputError, UnknownArchitecture, UsageError
 from bdshift.words import Sentence
 
-if TYPE_CHECKING:
-    from torch import nn
-
-_BOOKKEEPING = "num_batches_tracked"  # missing in files older than torch 0.4.1
 _LAYER_PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 _MIN_PREFIX_SHARE = 0.8  # of the tensors must share a prefix for the rest to be ignored
 _MAX_TENSORS = 8000  # ResNet-1202 has 7000
@@ -34,67 +28,6 @@ _MAX_ROW_TENSORS = 40  # of a network so small that it may be a plain sequence o
 _MAX_TOP_NAMES = 40
 _MAX_REASON_LENGTH = 120
 _MAX_LISTED_KEYS, _MAX_LISTED_CANDIDATES = 4, 4
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """How a candidate's tensors differ from the file's: names and shapes, sorted."""
-
-    candidate: Candidate
-    same: int
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    other_shape: tuple[Sentence, ...]
-
-    @property
-    def fits(self) -> bool:
-        """Whether every name and shape is the same."""
-        return not (self.missing or self.unexpected or self.other_shape)
-
-    def first_differences(self, count: int = 3) -> str | Sentence:
-        """The first differing keys, in words; there must be some."""
-        parts = []
-        if self.other_shape:
-            keys = first_few(self.other_shape, count)
-            parts.append(Sentence("other shape: {keys}", {"keys": keys}))
-        if self.missing:
-            keys = first_few(self.missing, count)
-            parts.append(Sentence("not in the file: {keys}", {"keys": keys}))
-        if self.unexpected:
-            keys = first_few(self.unexpected, count)
-            parts.append(Sentence("only in the file: {keys}", {"keys": keys}))
-        return with_semicolons(parts)
-
-
-def compare(candidate: Candidate, shapes: Shapes, *, for_real: bool = True) -> Mismatch:
-    """Build ``candidate`` on the meta device, or in memory if that fails and ``for_real`` allows
-    it, and compare its state dict with ``shapes``.
-    """
-    import torch
-
-    with held_to(shapes):
-        try:
-            with torch.device("meta"):
-                network = candidate.build()
-        except (NotImplementedError, RuntimeError) as error:
-            if not (for_real and candidate.computes) or isinstance(error, TooLarge):
-                raise
-            network = candidate.build()
-    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    other = sorted(k for k in expected.keys() & shapes.keys() if expected[k] != shapes[k])
-    missing = sorted(expected.keys() - shapes.keys())
-    return Mismatch(
-        candidate,
-        len(expected.keys() & shapes.keys()) - len(other),
-        tuple(key for key in missing if not key.endswith(_BOOKKEEPING)),
-        tuple(sorted(shapes.keys() - expected.keys())),
-        tuple(_other_shape(key, shapes[key], expected[key]) for key in other),
-    )
-
-
-def _other_shape(key: str, found: tuple[int, ...], expected: tuple[int, ...]) -> Sentence:
-    shown = {"found": str(list(found)), "expected": str(list(expected))}
-    return Sentence("{key} {found}, expected {expected}", {"key": key, **shown})
 
 
 @dataclass(frozen=True)
@@ -276,15 +209,6 @@ def _unknown(shapes: Shapes, compared: Sequence[Mismatch]) -> UnknownArchitectur
     )  # fmt: skip
 
 
-_USERS_OWN = re.compile(r"[^\s:]+:[^\s:]+")  # names of rebuilt networks have spaces
-_LIKE_USERS_OWN = re.compile(r"[^\s:]*:[^\s:]*")
-
-
-def is_users_own(arch: str) -> bool:
-    """Whether ``arch`` names the user's own code, ``package.module:callable``."""
-    return _USERS_OWN.fullmatch(arch) is not None
-
-
 def find_candidates(
     state: StateDict, arch: str | None, config: Mapping[str, Any] | None = None
 ) -> Recognized:
@@ -294,7 +218,7 @@ def find_candidates(
     Raises as `recognize` and `user_architecture` do, and `UsageError` if none that fits has that
     name.
     """
-    if arch is not None and _LIKE_USERS_OWN.fullmatch(arch):
+    if arch is not None and like_users_own(arch):
         return Recognized((user_architecture(arch, state.shapes()),))
     found = recognize(state.shapes(), state.layers, config)
     if arch is None:
@@ -325,65 +249,3 @@ def named(candidates: Iterable[Candidate], name: str) -> Candidate | None:
             if one.name == name:
                 return replace(one, rare=())
     return None
-
-
-def user_architecture(spec: str, shapes: Shapes) -> Candidate:
-    """The user's own network: ``package.module:callable``, importable from the current folder.
-
-    This is the only way to run code that does not come with bdshift, and it happens only because
-    the user names it. The callable is called with ``num_classes=…`` if it takes that, else without
-    arguments.
-
-    Raises `UsageError` if it cannot be imported or built, `InputError` if its tensors do not fit.
-    """
-    module_name, _, attribute = spec.partition(":")
-    if not is_users_own(spec):
-        raise UsageError("--arch must be package.module:callable, not {spec!r}", spec=spec)
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        make = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError("--arch {spec}: {reason}", spec=spec, reason=str(error)) from error
-    except Exception as error:  # the user's code may raise anything
-        raise UsageError(
-            "--arch {spec}: importing it failed: {reason}", spec=spec, reason=repr(error)
-        ) from error
-    classes = max((shape[0] for shape in shapes.values() if len(shape) == 2), default=0)
-    heads = [shape[0] for shape in shapes.values() if len(shape) == 2]
-    if heads:
-        classes = heads[-1]
-
-    def build() -> nn.Module:
-        try:
-            return make(num_classes=classes)
-        except TypeError:
-            return make()
-
-    try:
-        network = build()
-    except Exception as error:  # the user's code may raise anything
-        raise UsageError(
-            "--arch {spec}: calling it failed: {reason}", spec=spec, reason=repr(error)
-        ) from error
-    from torch import nn
-
-    if not isinstance(network, nn.Module):
-        raise UsageError(
-            "--arch {spec}: returned a {kind}, not a torch Module",
-            spec=spec, kind=type(network).__name__,
-        )  # fmt: skip
-    linear = [name for name, part in network.named_modules() if isinstance(part, nn.Linear)]
-    if not linear:
-        raise UsageError(
-            "--arch {spec}: the network has no linear layer that could be its head", spec=spec
-        )
-    candidate = Candidate(spec, build, linear[-1], (32, 224))
-    mismatch = compare(candidate, shapes)
-    if not mismatch.fits:
-        raise InputError(
-            "--arch {spec}: differs from the file: {differences}",
-            spec=spec, differences=mismatch.first_differences(),
-        )  # fmt: skip
-    return candidate

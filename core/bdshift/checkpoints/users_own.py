@@ -1,0 +1,91 @@
+"""The user's own network, named as ``package.module:callable``."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bdshift.checkpoints.compare import compare
+from bdshift.checkpoints.families import Candidate, Shapes
+from bdshift.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_USERS_OWN = re.compile(r"[^\s:]+:[^\s:]+")  # names of rebuilt networks have spaces
+_LIKE_USERS_OWN = re.compile(r"[^\s:]*:[^\s:]*")
+
+
+def is_users_own(arch: str) -> bool:
+    """Whether ``arch`` names the user's own code, ``package.module:callable``."""
+    return _USERS_OWN.fullmatch(arch) is not None
+
+
+def like_users_own(arch: str) -> bool:
+    """Whether ``arch`` is meant to name the user's own code, perhaps with a mistake."""
+    return _LIKE_USERS_OWN.fullmatch(arch) is not None
+
+
+def user_architecture(spec: str, shapes: Shapes) -> Candidate:
+    """The user's own network: ``package.module:callable``, importable from the current folder.
+
+    This is the only way to run code that does not come with bdshift, and it happens only because
+    the user names it. The callable is called with ``num_classes=…`` if it takes that, else without
+    arguments.
+
+    Raises `UsageError` if it cannot be imported or built, `InputError` if its tensors do not fit.
+    """
+    module_name, _, attribute = spec.partition(":")
+    if not is_users_own(spec):
+        raise UsageError("--arch must be package.module:callable, not {spec!r}", spec=spec)
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        make = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError("--arch {spec}: {reason}", spec=spec, reason=str(error)) from error
+    except Exception as error:  # the user's code may raise anything
+        raise UsageError(
+            "--arch {spec}: importing it failed: {reason}", spec=spec, reason=repr(error)
+        ) from error
+    classes = max((shape[0] for shape in shapes.values() if len(shape) == 2), default=0)
+    heads = [shape[0] for shape in shapes.values() if len(shape) == 2]
+    if heads:
+        classes = heads[-1]
+
+    def build() -> nn.Module:
+        try:
+            return make(num_classes=classes)
+        except TypeError:
+            return make()
+
+    try:
+        network = build()
+    except Exception as error:  # the user's code may raise anything
+        raise UsageError(
+            "--arch {spec}: calling it failed: {reason}", spec=spec, reason=repr(error)
+        ) from error
+    from torch import nn
+
+    if not isinstance(network, nn.Module):
+        raise UsageError(
+            "--arch {spec}: returned a {kind}, not a torch Module",
+            spec=spec, kind=type(network).__name__,
+        )  # fmt: skip
+    linear = [name for name, part in network.named_modules() if isinstance(part, nn.Linear)]
+    if not linear:
+        raise UsageError(
+            "--arch {spec}: the network has no linear layer that could be its head", spec=spec
+        )
+    candidate = Candidate(spec, build, linear[-1], (32, 224))
+    mismatch = compare(candidate, shapes)
+    if not mismatch.fits:
+        raise InputError(
+            "--arch {spec}: differs from the file: {differences}",
+            spec=spec, differences=mismatch.first_differences(),
+        )  # fmt: skip
+    return candidate
