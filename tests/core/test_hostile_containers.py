@@ -18,6 +18,9 @@ import torch
 from bounded import read_apart, refused
 from checkpoint_files import Call, dumps, legacy, storage_id, tensor_pickle, torch_zip, weights
 
+from bdshift.checkpoints.reader import read_checkpoint
+from bdshift.errors import InputError
+
 
 def test_tensors_stay_inside_their_storage(tmp_path: Path) -> None:
     sixteen = bytes(64)  # sixteen floats
@@ -175,3 +178,21 @@ def test_reading_needs_no_more_memory_than_the_weights(tmp_path: Path) -> None:
     assert os.path.getsize(tmp_path / "large.pt") > 2**26
     [(what, text)] = read_apart(tmp_path / "large.pt", limit=2**25)
     assert what == "read", text
+
+
+def test_safetensors_whose_table_can_be_read_in_two_ways(tmp_path: Path) -> None:
+    row = '"{}":{{"dtype":"F32","shape":[2],"data_offsets":[{},{}]}}'
+    tables = {
+        "twice": (row.format("a", 0, 8) + "," + row.format("a", 8, 16), 16),
+        "overlap": (row.format("a", 0, 8) + "," + row.format("b", 4, 12), 12),
+        "gaps": (row.format("a", 0, 8) + "," + row.format("b", 12, 20), 20),
+        "not as long": (row.format("a", 0, 8), 12),
+        "does not fit": (row.format("a", 0, 4), 4),
+        "valid number": (row.format("a", -8, 0), 0),
+    }
+    for words, (table, length) in tables.items():
+        head = ("{" + table + "}").encode()
+        path = tmp_path / "model.safetensors"
+        path.write_bytes(struct.pack("<Q", len(head)) + head + bytes(length))
+        with pytest.raises(InputError, match=f"damaged safetensors file .*{words}"):
+            read_checkpoint(path)

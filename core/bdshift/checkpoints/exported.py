@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from bdshift.checkpoints.hashed import HashedFile
 from bdshift.checkpoints.tensors import LazyTensor, lazy_tensor
 from bdshift.checkpoints.torch_files import read_block
 from bdshift.checkpoints.torch_zip import EXPORTED, Span
@@ -21,9 +21,7 @@ _DTYPES = {
 """By their numbers in torch.export (torch/_export/serde/schema.py, ScalarType)."""
 
 
-def read_exported(
-    path: Path, stream: BinaryIO, entries: Mapping[str, Span]
-) -> dict[str, LazyTensor]:
+def read_exported(file: HashedFile, entries: Mapping[str, Span]) -> dict[str, LazyTensor]:
     """The state dict of an exported program. Its graph is not read.
 
     Raises `InputError` if the table is broken, or a tensor's bytes are not all there.
@@ -31,11 +29,10 @@ def read_exported(
     start, end = entries[EXPORTED]
     if end - start > _MAX_TABLE_BYTES:
         raise InputError("its table of weights is too large")
-    stream.seek(start)
     try:
-        table = json.loads(stream.read(end - start))["config"]
+        table = json.loads(file.read(start, end - start))["config"]
         return {
-            str(name): _tensor(path, entries, row)
+            str(name): _tensor(file, entries, row)
             for name, row in table.items()
             if not row["use_pickle"]
         }
@@ -43,7 +40,7 @@ def read_exported(
         raise InputError("its table of weights is broken ({reason})", reason=str(error)) from error
 
 
-def _tensor(path: Path, entries: Mapping[str, Span], row: Mapping[str, Any]) -> LazyTensor:
+def _tensor(file: HashedFile, entries: Mapping[str, Span], row: Mapping[str, Any]) -> LazyTensor:
     about = row["tensor_meta"]
     shape = tuple(_size(part) for part in about["sizes"])
     stride = tuple(_size(part) for part in about["strides"])
@@ -56,7 +53,7 @@ def _tensor(path: Path, entries: Mapping[str, Span], row: Mapping[str, Any]) -> 
     ref = TensorRef(storage, offset, shape, stride, Name("torch", dtype))
 
     def block(_: StorageRef, first: int, length: int) -> bytearray:
-        return read_block(path, (start, end), first, length)
+        return read_block(file, (start, end), first, length)
 
     return lazy_tensor(ref, block, start)
 

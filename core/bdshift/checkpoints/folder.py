@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bdshift.errors import InputError
+from bdshift.files import open_regular
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
 _MAX_VALUE = 1e6  # of a mean or std; NaN is not below it
@@ -84,10 +85,10 @@ def read_beside(weights: Path) -> Beside:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        if not path.is_file() or path.stat().st_size > _MAX_CONFIG_BYTES:
-            return {}
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        with open_regular(path) as stream:
+            data = stream.read(_MAX_CONFIG_BYTES + 1)
+        found = {} if len(data) > _MAX_CONFIG_BYTES else json.loads(data.decode("utf-8"))
+    except (OSError, ValueError, RecursionError, InputError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -5,16 +5,15 @@ Its kind is determined by its bytes, never by its suffix.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from bdshift.checkpoints import exported, torch_files
 from bdshift.checkpoints.folder import NOTHING, Beside, read_beside, weights_in
-from bdshift.checkpoints.tensors import LazyTensor
+from bdshift.checkpoints.hashed import HashedFile
+from bdshift.checkpoints.safetensors_files import read_safetensors
 from bdshift.checkpoints.torch_zip import EXPORTED, OVER_ONNX, torch_zip_entries
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, JobContext
@@ -47,7 +46,8 @@ class CheckpointFile:
 
 
 def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> CheckpointFile:
-    """Read a checkpoint as data; for a Hugging Face folder, the file of weights in it.
+    """Read a checkpoint as data; for a Hugging Face folder, the file of weights in it. Its tensors
+    are read when they are needed; they are those that were hashed, or `LazyTensor.load` fails.
 
     Raises `InputError`, one sentence, if the file cannot be read, is not a checkpoint, is broken,
     or names something that would run code (then it says what).
@@ -56,15 +56,10 @@ def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> Checkpoint
     try:
         if path.is_dir():
             path = weights_in(path)
-        size = path.stat().st_size
-        if not path.is_file():
-            raise InputError("is not a file but a device or a pipe")
-        if size == 0:
+        file = HashedFile(path, job=job)
+        if file.size == 0:
             raise InputError("is empty")
-        with path.open("rb") as stream:
-            digest = _hash(stream, size, job)
-            stream.seek(0)
-            container, value, names = _read(path, stream, size)
+        container, value, names = _read(file)
     except InputError as error:
         raise error.at(path) from error
     except (RecursionError, MemoryError) as error:
@@ -74,30 +69,20 @@ def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> Checkpoint
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
         reason = str(getattr(error, "strerror", None) or error)
         raise InputError("{path}: cannot be read ({reason})", path=path, reason=reason) from error
-    return CheckpointFile(path, digest, size, container, value, names, read_beside(path))
+    return CheckpointFile(path, file.sha256, file.size, container, value, names, read_beside(path))
 
 
-def _hash(stream: BinaryIO, size: int, job: JobContext) -> str:
-    digest = hashlib.sha256()
-    step = 8 * 1024 * 1024
-    for done in range(0, size, step):
-        digest.update(stream.read(step))
-        job.progress("Hashing the checkpoint", min(size, done + step), size, "bytes")
-    return digest.hexdigest()
-
-
-def _read(path: Path, stream: BinaryIO, size: int) -> torch_files.Read:
-    head = stream.read(512)
-    stream.seek(0)
+def _read(file: HashedFile) -> torch_files.Read:
+    head = bytes(file.read(0, 512))
     if head.startswith(b"PK\x03\x04"):
-        entries = torch_zip_entries(stream, size)
+        entries = torch_zip_entries(file.stream(), file.size)
         if EXPORTED in entries:
-            return "torch.export", exported.read_exported(path, stream, entries), ()
-        return torch_files.read_zip(path, stream, entries)
-    if len(head) >= 9 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] + 8 <= size:
-        return "safetensors", _read_safetensors(path), ()
+            return "torch.export", exported.read_exported(file, entries), ()
+        return torch_files.read_zip(file, entries)
+    if len(head) >= 9 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] + 8 <= file.size:
+        return "safetensors", read_safetensors(file), ()
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
-        return torch_files.read_pickles(path, stream, size)
+        return torch_files.read_pickles(file)
     raise _what_it_is(head)
 
 
@@ -134,27 +119,3 @@ def _what_it_is(head: bytes) -> InputError:
     return InputError(
         "is in no checkpoint format that bdshift knows (torch.save, safetensors), or is damaged"
     )
-
-
-def _read_safetensors(path: Path) -> dict[str, LazyTensor]:
-    from safetensors import SafetensorError, safe_open
-
-    def read(key: str) -> Any:
-        with safe_open(path, framework="pt") as opened:
-            return opened.get_tensor(key)
-
-    names = {
-        "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64",
-        "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
-        "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
-    }  # fmt: skip
-    try:
-        found = {}
-        with safe_open(path, framework="np") as opened:
-            for key in opened.keys():  # noqa: SIM118  (not a dict: it has no __iter__)
-                part = opened.get_slice(key)
-                dtype = names.get(part.get_dtype(), part.get_dtype())
-                found[key] = LazyTensor(tuple(part.get_shape()), dtype, partial(read, key))
-    except SafetensorError as error:
-        raise InputError("is a damaged safetensors file ({reason})", reason=str(error)) from error
-    return found

@@ -32,7 +32,7 @@ _STORAGE_DTYPES = {
     "ComplexDoubleStorage": "complex128",
     "UntypedStorage": "",
 }
-_ITEM_BYTES = {
+ITEM_BYTES = {
     "float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int16": 2,
     "int8": 1, "uint8": 1, "bool": 1, "complex64": 8, "complex128": 16, "uint16": 2, "uint32": 4,
     "uint64": 8, "float8_e4m3fn": 1, "float8_e5m2": 1,
@@ -68,7 +68,7 @@ def element_bytes(storage: StorageRef) -> int:
 
     Raises `InputError` for an unknown storage class.
     """
-    return _ITEM_BYTES.get(_storage_dtype(storage), 1)
+    return ITEM_BYTES.get(_storage_dtype(storage), 1)
 
 
 def _storage_dtype(storage: StorageRef) -> str:
@@ -89,7 +89,7 @@ def lazy_tensor(ref: TensorRef, read_block: ReadBlock, start: int | None = None)
     dtype = _storage_dtype(storage)
     if ref.dtype is not None:
         dtype = ref.dtype.name
-    item = _ITEM_BYTES.get(dtype)
+    item = ITEM_BYTES.get(dtype)
     if item is None:
         raise InputError(
             "a tensor of the type {kind} cannot be read", kind=str(ref.dtype or storage.kind)

@@ -8,9 +8,9 @@ import io
 import struct
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, BinaryIO
 
+from bdshift.checkpoints.hashed import HashedFile
 from bdshift.checkpoints.names import refuse_code
 from bdshift.checkpoints.objects import is_module, saved_module
 from bdshift.checkpoints.tensors import LazyTensor, element_bytes, lazy_tensor
@@ -28,33 +28,32 @@ Read = tuple[str, Any, tuple[Name, ...]]
 """Container, value, names."""
 
 
-def read_zip(path: Path, stream: BinaryIO, entries: Mapping[str, Span]) -> Read:
+def read_zip(file: HashedFile, entries: Mapping[str, Span]) -> Read:
     """A file from ``torch.save`` or ``torch.jit.save``: data.pkl and a span for each storage."""
     start, end = entries["data.pkl"]
     if end - start > MAX_PICKLE_BYTES:
         raise InputError("its pickle is too large for a checkpoint")
     if "byteorder" in entries:
         first, last = entries["byteorder"]
-        stream.seek(first)
-        if stream.read(min(16, last - first)) != b"little":
+        if file.read(first, min(16, last - first)) != b"little":
             raise InputError("was written on a big-endian machine, which is not supported")
-    stream.seek(start)
-    found = _unpickle(io.BytesIO(stream.read(end - start)))
+    found = _unpickle(io.BytesIO(file.read(start, end - start)))
     spans = {name[5:]: span for name, span in entries.items() if name.startswith("data/")}
     container = "TorchScript" if "constants.pkl" in entries else "torch zip"
-    return container, _Tree(path, spans, found.nested).of(found.value), found.names
+    return container, _Tree(file, spans, found.nested).of(found.value), found.names
 
 
-def read_pickles(path: Path, stream: BinaryIO, size: int) -> Read:
+def read_pickles(file: HashedFile) -> Read:
     """Torch's older format: magic, protocol, system, value, storage keys; then for each storage its
     number of elements (int64) and its data. Or a single pickle, as written by ``pickle.dump``.
     """
+    stream = file.stream()
     limited: Any = _Limited(stream, MAX_PICKLE_BYTES)
     first = _unpickle(limited)
     if first.value != LEGACY_MAGIC:
-        if size > MAX_PICKLE_BYTES:
+        if file.size > MAX_PICKLE_BYTES:
             raise InputError("is a plain pickle, too large to read; save it with torch.save")
-        return "pickle", _Tree(path, {}, first.nested).of(first.value), first.names
+        return "pickle", _Tree(file, {}, first.nested).of(first.value), first.names
     left = MAX_OPERATIONS
     names: dict[Name, None] = {}
     storages: list[StorageRef] = []
@@ -78,17 +77,16 @@ def read_pickles(path: Path, stream: BinaryIO, size: int) -> Read:
     for key in keys:
         if not isinstance(key, str):
             raise InputError("is damaged: a storage's key is not text")
-        stream.seek(position)
-        header = stream.read(8)
+        header = file.read(position, 8)
         if len(header) < 8 or key not in element:
             raise InputError("is cut off or damaged: a storage is missing")
         (numel,) = struct.unpack("<q", header)
         end = position + 8 + numel * element[key]
-        if numel < 0 or end > size:
+        if numel < 0 or end > file.size:
             raise InputError("is cut off: a storage reaches past the end of the file")
         spans[key] = (position + 8, end)
         position = end
-    return "torch legacy", _Tree(path, spans, nested).of(value), tuple(names)
+    return "torch legacy", _Tree(file, spans, nested).of(value), tuple(names)
 
 
 def _unpickle(stream: BinaryIO, operations: int = MAX_OPERATIONS) -> Unpickled:
@@ -122,16 +120,10 @@ class _Limited(io.RawIOBase):
         return self._stream.tell()
 
 
-def read_block(path: Path, span: Span, start: int, length: int) -> bytearray:
-    """``length`` bytes from ``start`` in a span of the file, read when a tensor needs them; fewer
-    at its end. The file may have changed since.
-    """
+def read_block(file: HashedFile, span: Span, start: int, length: int) -> bytearray:
+    """``length`` bytes from ``start`` in a span of the file; fewer at its end."""
     first, last = span
-    data = bytearray(max(0, min(length, last - first - start)))
-    with path.open("rb") as stream:
-        stream.seek(first + start)
-        del data[stream.readinto(data) :]
-    return data
+    return file.read(first + start, min(length, last - first - start))
 
 
 class _Tree:
@@ -139,8 +131,10 @@ class _Tree:
     Each part is converted once, however often it is referred to; what is too deep is left out.
     """
 
-    def __init__(self, path: Path, spans: Mapping[str, Span], nested: Mapping[str, bytes]) -> None:
-        self.path, self.spans, self.nested = path, spans, nested
+    def __init__(
+        self, file: HashedFile, spans: Mapping[str, Span], nested: Mapping[str, bytes]
+    ) -> None:
+        self.file, self.spans, self.nested = file, spans, nested
         self.seen: dict[int, Any] = {}
         self.modules = [0]
 
@@ -177,8 +171,10 @@ class _Tree:
         span = self.spans.get(ref.storage.key, (0, -1))
         if needed > span[1] - span[0]:
             raise InputError("a storage ({key}) is missing or cut off", key=ref.storage.key)
-        return lazy_tensor(ref, partial(_block, self.path, span), span[0])
+        return lazy_tensor(ref, partial(_block, self.file, span), span[0])
 
 
-def _block(path: Path, span: Span, _storage: StorageRef, start: int, length: int) -> bytearray:
-    return read_block(path, span, start, length)
+def _block(
+    file: HashedFile, span: Span, _storage: StorageRef, start: int, length: int
+) -> bytearray:
+    return read_block(file, span, start, length)

@@ -16,6 +16,7 @@ from bdshift.checkpoints.export import patch
 from bdshift.checkpoints.export.form import EXPORT_FORMS, ExportForm, Function, Metadata
 from bdshift.checkpoints.export.weights import own_weights, read_weights
 from bdshift.checkpoints.folding import unfold
+from bdshift.errors import InputError
 from bdshift.words import words
 
 
@@ -48,7 +49,10 @@ class OriginalForm(ExportForm):
             patch.write_patched(classifier.path, path, classifier.sha256, layout, tensors)
             return
         kept = {key: tensor for key, tensor in layout.tensors.items() if key not in tensors}
-        tensors |= {key: tensor.load() for key, tensor in kept.items()}
+        try:
+            tensors |= {key: tensor.load() for key, tensor in kept.items()}
+        except InputError as error:
+            raise error.at(classifier.path) from error
         tensors = {key: tensors[key] for key in layout.tensors}
         if layout.container == "safetensors":
             save_file(tensors, path, {"format": "pt", **metadata})
