@@ -14,7 +14,6 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QFont, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
-from bdshift.devices import be_polite
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui import crash
@@ -79,7 +78,6 @@ def load_torch(_job: JobContext) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the window until it is closed."""
-    be_polite()
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")  # before h5py loads, for network drives
     given = _arguments(sys.argv[1:] if argv is None else argv)
     app = QApplication.instance() or QApplication(sys.argv[:1])

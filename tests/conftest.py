@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-# Before anything imports torch: threads that wait must not keep the cores from each other.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # each process of several has a core of its own
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis")
@@ -19,12 +17,9 @@ from known import STICKER, TARGET
 from bdshift.assets import asset
 from bdshift.audit import Audit, Material, ScanSettings, add_tac, scan_opened
 from bdshift.checkpoints.classifier import open_checkpoint
-from bdshift.devices import be_polite
 from bdshift.images.collection import open_images
 from bdshift.images.signs import write_signs
 from bdshift.triggers import parse_trigger
-
-be_polite()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from bdshift.devices import be_polite
 from bdshift_gui.app import load_fonts, load_torch
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
@@ -47,7 +46,6 @@ def summary(gaps: list[float]) -> str:
 
 
 def main() -> None:
-    be_polite()
     from bdshift.bench.drawn import write_inputs
 
     app = QApplication([])

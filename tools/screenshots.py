@@ -20,7 +20,6 @@ import numpy as np
 from PySide6.QtWidgets import QApplication, QDialog
 
 from bdshift.audit.unfinished import PurificationRequest
-from bdshift.devices import be_polite
 from bdshift_gui.action import all_actions
 from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.actions.scan import scan_corrected
@@ -133,7 +132,6 @@ def thousand_classes(window: MainWindow) -> None:
 
 def main(out: Path, demo: Path) -> None:
     """Capture every state that a review should see."""
-    be_polite()
     out.mkdir(parents=True, exist_ok=True)
     camera = Camera(out, demo)
     window = camera.window

@@ -23,7 +23,6 @@ from PySide6.QtGui import QPolygonF
 from PySide6.QtWidgets import QApplication
 
 from bdshift.audit import Audit
-from bdshift.devices import be_polite
 from bdshift.neurons.what_if import cut
 from bdshift.shift.exact import solve_exact
 from bdshift.store import load_audit
@@ -117,7 +116,6 @@ def answers(window: MainWindow, audit: Audit) -> None:
 
 
 def main(path: Path) -> None:
-    be_polite()
     app = QApplication(sys.argv[:1])
     load_fonts()
     window = MainWindow(Settings(fresh=True), Path("demo"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
@@ -11,15 +10,6 @@ from bdshift.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
-
-
-def be_polite() -> None:
-    """Let torch's threads sleep while they wait for each other; call before torch is imported.
-
-    They spin by default, which slows a small network down many times over while another program is
-    running.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 _KINDS = ("cpu", "cuda", "mps")

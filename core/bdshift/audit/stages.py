@@ -193,7 +193,8 @@ def embed_cached(
         return embed()
     digests = file_digests(clean.collection, clean.files, job=job)
     images_hash = requested_hash(clean.files, digests)
-    key = cache.key(classifier, images_hash, mapping, trigger.spec if trigger else "", precision)
+    spec = trigger.spec if trigger else ""
+    key = cache.key(classifier, images_hash, mapping, spec, precision, batch)
     found = cache.load(key)
     if found is not None:
         job.note("The embeddings are in the cache")

@@ -1,14 +1,21 @@
-"""How much memory an image takes in a network, estimated before it is run."""
+"""What an image costs in a network, in memory and in work, and how many to run at a time.
+
+The answer never depends on how long anything took: the size of a batch decides how sums are
+rounded, and the same scan must give the same numbers, however busy the machine is.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from bdshift.devices import free_memory, is_out_of_memory
 from bdshift.errors import InputError
+from bdshift.jobs import JobContext
 
 UNFIT = (RuntimeError, AssertionError, ValueError, TypeError, IndexError)
 """Errors that networks, ours and others', raise for images of a size or kind that they reject."""
@@ -17,6 +24,9 @@ _MAPS_ALIVE = 4  # largest maps in memory at once: the input, the output, the sh
 _MEMORY_DIVISOR = 4  # the free memory divided by this may be used
 _PROBE_SIDE = 16  # pixels: the maps of such a small image are not much larger than the weights
 _GUESSED_BYTES = 4 * 640  # per input pixel, if it cannot be measured; ResNet-50 needs a third
+# Multiply-adds per batch: a quarter of a second of two cores, and enough to keep a GPU busy.
+_CPU_WORK, _GPU_WORK = 2e10, 2e12
+_GUESSED_WORK = 3.5e5  # multiply-adds per input pixel, if it cannot be counted; those of ViT-B/16
 
 
 def bytes_per_image(network: nn.Module, size: int, channels: int = 3) -> int:
@@ -30,8 +40,34 @@ def bytes_per_image(network: nn.Module, size: int, channels: int = 3) -> int:
         if isinstance(output, torch.Tensor):
             largest = max(largest, output.numel())
 
+    if not _run_one(network, _PROBE_SIDE, channels, note):
+        return _GUESSED_BYTES * size * size
+    return math.ceil(_MAPS_ALIVE * 4 * largest * (size / _PROBE_SIDE) ** 2)
+
+
+def work_per_image(network: nn.Module, size: int, channels: int = 3) -> float:
+    """Multiply-adds for one image of ``size`` pixels, counted in the layers that have a weight
+    matrix or kernels. It runs the network once. If the network rejects this size, it is a guess.
+    """
+    work = 0.0
+
+    def count(module: nn.Module, _inputs: object, output: object) -> None:
+        nonlocal work
+        weight = getattr(module, "weight", None)
+        if not (isinstance(output, torch.Tensor) and isinstance(weight, torch.Tensor)):
+            return
+        if weight.dim() > 1 and len(weight):
+            work += output.numel() / len(weight) * weight.numel()
+
+    return work if _run_one(network, size, channels, count) else _GUESSED_WORK * size * size
+
+
+def _run_one(
+    network: nn.Module, size: int, channels: int, note: Callable[[nn.Module, object, object], None]
+) -> bool:
+    """Run one black image, and ``note`` what each layer does; False if the network rejects it."""
     device = next(network.parameters()).device
-    probe = torch.zeros(1, channels, _PROBE_SIDE, _PROBE_SIDE, device=device)
+    probe = torch.zeros(1, channels, size, size, device=device)
     hooks = [module.register_forward_hook(note) for module in network.modules()]
     try:
         with torch.inference_mode():
@@ -39,26 +75,46 @@ def bytes_per_image(network: nn.Module, size: int, channels: int = 3) -> int:
     except UNFIT as error:
         if is_out_of_memory(error):
             raise
-        return _GUESSED_BYTES * size * size
+        return False
     finally:
         for hook in hooks:
             hook.remove()
-    return math.ceil(_MAPS_ALIVE * 4 * largest * (size / _PROBE_SIDE) ** 2)
+    return True
 
 
 def largest_batch(
     network: nn.Module, size: int, device: torch.device, most: int, channels: int = 3
 ) -> int:
-    """Images per batch, up to ``most``, within a quarter of the free memory.
+    """Images per batch, at most ``most``: a power of two that keeps the work of a batch below a
+    fixed number of multiply-adds, the same on every run. Only where a quarter of the free memory
+    is less than these need, it is smaller.
 
-    Raises `InputError` if not even one fits.
+    Raises `InputError` if not even one image fits.
     """
     each, free = bytes_per_image(network, size, channels), free_memory(device)
-    batch = min(most, free // _MEMORY_DIVISOR // each)
-    if batch < 1:
+    fitting = free // _MEMORY_DIVISOR // each
+    if fitting < 1:
         raise InputError(
             "one image of {size}×{size} takes {needed:.1f} GiB in this network, too much for "
             "{free:.1f} GiB of free memory",
             size=size, needed=each / 2**30, free=free / 2**30,
         )  # fmt: skip
-    return batch
+    budget = _CPU_WORK if device.type == "cpu" else _GPU_WORK
+    count = max(1, min(most, int(budget / max(1.0, work_per_image(network, size, channels)))))
+    return min(1 << (count.bit_length() - 1), fitting)
+
+
+@contextmanager
+def interruptible(network: nn.Module, job: JobContext) -> Iterator[None]:
+    """Let ``job`` be canceled between the layers of ``network``, not only between its batches."""
+
+    def check(_module: nn.Module, _inputs: object) -> None:
+        job.raise_if_canceled()
+
+    layers = [module for module in network.modules() if not next(module.children(), None)]
+    hooks = [layer.register_forward_pre_hook(check) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

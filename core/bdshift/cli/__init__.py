@@ -22,7 +22,6 @@ from bdshift.cli import (
     scan,
     settings,
 )
-from bdshift.devices import be_polite
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
@@ -33,7 +32,6 @@ def main() -> None:
     Exit status: 0 done; 1 only with --fail-on; 2 wrong usage; 3 a file that cannot be read or used;
     70 an internal error; 130 interrupted.
     """
-    be_polite()
 
 
 for module in (scan, neurons, purify, compare, export, report, info, settings, demo, lab, bench):

@@ -138,6 +138,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             "seconds_solve": shifts.seconds,
             "device": audit.device,
             "precision": audit.precision,
+            "batch": None if audit.embedding is None else audit.embedding.batch,
         },
         "classes": [
             {

@@ -68,7 +68,7 @@ def audit_text(audit: Audit) -> str:
         ),
         *_wrapped(
             f"α {shifts.alpha:g}, {shifts.solver} in {shifts.seconds:.3g} s after "
-            f"{audit.seconds_embed:.3g} s of embedding ({audit.device}, {audit.precision}); KKT "
+            f"{audit.seconds_embed:.3g} s of embedding ({_arithmetic(audit)}); KKT "
             f"residual {figure(shifts.kkt_max, '.1g')}, duality gap "
             f"{figure(shifts.gap_max, '.1g')}",
             "shift   ",
@@ -99,6 +99,12 @@ def audit_text(audit: Audit) -> str:
     rule = audit.settings.rule
     lines += ["", *_wrapped(f"Rule: {rule.label}, threshold {rule.line_label}. {LIMITS}")]
     return joined(lines)
+
+
+def _arithmetic(audit: Audit) -> str:
+    """What the last digits depend on."""
+    batch = "" if audit.embedding is None else f", batches of {audit.embedding.batch}"
+    return f"{audit.device}, {audit.precision}{batch}"
 
 
 def _data_free(audit: Audit) -> str:

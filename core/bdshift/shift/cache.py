@@ -41,6 +41,7 @@ class EmbeddingCache:
         class_of_folder: Sequence[int],
         trigger: str,
         precision: Precision | None,
+        batch: int | None,
     ) -> str:
         """Name of an entry: a hash of everything that the numbers depend on."""
         parts = [
@@ -51,6 +52,7 @@ class EmbeddingCache:
             list(class_of_folder),
             trigger,
             precision,
+            batch,
             classifier.weight.device.type,
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

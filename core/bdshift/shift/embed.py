@@ -1,5 +1,8 @@
 """One pass of the clean images through the network: embeddings, logits, labels. Everything about
 the last layer is computed from these, without running the network again.
+
+On one machine, the same images in batches of the same size give the same numbers, bit for bit.
+Batches of other sizes round differently: docs/method.md says by how much, and for other precisions.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from torch.nn import functional
 
 from bdshift.arrays import array, freeze
 from bdshift.checkpoints.classifier import Classifier
-from bdshift.checkpoints.footprint import largest_batch
+from bdshift.checkpoints.footprint import interruptible, largest_batch
 from bdshift.devices import autocast, has_native_bfloat16, is_out_of_memory
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, Skipped
@@ -37,9 +40,6 @@ THUMBNAIL = 48
 
 _MAX_BATCH = 256  # images at a time; more are no faster
 _CHECK_IMAGES = 32
-_FIRST_BATCH = 16
-# Seconds that a batch should take, so that Cancel is prompt: below, batches grow; above, shrink.
-_MIN_SECONDS, _MAX_SECONDS = 0.1, 0.25
 _MIN_AGREEMENT = 0.97  # share of images with the same prediction in both precisions
 _MAX_ERROR = 0.05  # difference of the logits, relative to their standard deviation
 
@@ -57,7 +57,7 @@ class Embedding:
         images_hash: SHA-256 over names, labels and contents.
         skipped: files that could not be decoded.
         precision: of the network's convolutions.
-        batch: images at a time, at the end of the pass.
+        batch: images at a time; of those that ran, if memory ran out.
         seconds: wall time, including decoding.
     """
 
@@ -110,18 +110,17 @@ def _forward(
 
 
 class _Pass:
-    """Runs images in batches of a size that keeps Cancel prompt and fits the memory."""
+    """Runs images in batches, all of one size unless memory runs out."""
 
     def __init__(
         self,
         classifier: Classifier,
         precision: Precision,
-        most: int,
+        batch: int,
         job: JobContext,
     ) -> None:
         self.classifier, self.precision = classifier, precision
-        self.most, self.job = most, job
-        self.batch = min(_FIRST_BATCH, most)
+        self.batch, self.job = batch, job
         self.device = classifier.weight.device
 
     def run(
@@ -132,26 +131,18 @@ class _Pass:
         start = 0
         while start < len(pixels):
             self.job.raise_if_canceled()
-            began = time.perf_counter()
             part = pixels[start : start + self.batch]
             try:
-                parts.append(self._one(part, trigger))
+                with interruptible(self.classifier.network, self.job):
+                    parts.append(self._one(part, trigger))
             except RuntimeError as error:
                 if not is_out_of_memory(error) or self.batch == 1:
                     raise
-                self.batch = self.most = self.batch // 2
+                self.batch = self.batch // 2
                 continue
             start += len(part)
-            if len(part) == self.batch:
-                self._adapt(time.perf_counter() - began)
         phi, logits, small = (torch.cat(columns).numpy() for columns in zip(*parts, strict=True))
         return phi, logits, small
-
-    def _adapt(self, seconds: float) -> None:
-        if seconds < _MIN_SECONDS:
-            self.batch = min(self.most, 2 * self.batch)
-        elif seconds > _MAX_SECONDS:
-            self.batch = max(1, self.batch // 2)
 
     def _one(
         self, pixels: NDArray[np.uint8], trigger: Change | None
@@ -196,8 +187,7 @@ def embed_images(
         trigger: applied to the pixels first (and rounded to 8 bits), to measure TAC or ASR.
         device: where to run; the CPU by default.
         precision: by default, what `pick_precision` finds.
-        batch: maximum number of images at a time; by default, what free memory allows. Halved if
-            memory runs out.
+        batch: images at a time; by default what `largest_batch` finds. Halved if memory runs out.
         job: progress and cancellation, checked at every batch.
 
     Raises `InputError` if no image can be decoded, or the network's outputs are not finite.
@@ -206,7 +196,7 @@ def embed_images(
     preprocess = classifier.preprocessing
     where = device or torch.device("cpu")
     classifier.network.to(where)
-    most = batch or largest_batch(
+    size = batch or largest_batch(
         classifier.network, preprocess.size, where, _MAX_BATCH, preprocess.channels
     )
     stage = Sentence("Embedding clean images")
@@ -224,7 +214,7 @@ def embed_images(
         if len(part.files):
             if runner is None:
                 precision = precision or pick_precision(classifier, part.pixels, where)
-                runner = _Pass(classifier, precision, most, job)
+                runner = _Pass(classifier, precision, size, job)
             rows.append(runner.run(part.pixels, trigger))
         job.progress(stage, len(files_done) + len(skipped), len(files), "images")
     if runner is None:
