@@ -26,8 +26,8 @@ from bdshift.pickle_values import (
 )
 
 MAX_OPERATIONS = 2_000_000
-"""Limit for a whole file: a few seconds of work. A network of a thousand tensors, each with Adam's
-two moments, takes about 60 000.
+"""Limit for a whole file, pickles in its pickles included: a few seconds of work. A network of a
+thousand tensors, each with Adam's two moments, takes about 60 000.
 """
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -35,6 +35,7 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 _NESTED_OPERATIONS = 1000
 _MAX_NAME_LENGTH = 512
+_MAX_REASON_LENGTH = 200  # Python's own message may repeat what it could not read, all of it
 _MAX_NAMES = 20_000  # TorchScript has a class for each of its modules
 _MAX_INTEGER = 2**63  # larger ones are slow to hash, multiply and print, and nothing needs them
 
@@ -64,8 +65,9 @@ _LITERALS = frozenset(
 class _Machine:
     """The stack, the memo, and one method for each group of opcodes."""
 
-    def __init__(self, may_nest: bool) -> None:
+    def __init__(self, may_nest: bool, operations: int) -> None:
         self.may_nest = may_nest
+        self.left = operations
         self.nested_data: dict[str, bytes] = {}
         self.texts: dict[Name, str] = {}
         self.stack: list[Any] = []
@@ -74,6 +76,7 @@ class _Machine:
         self.storages: dict[StorageRef, None] = {}
         self.position = 0
         self.copied = 0
+        self.opened = 0
 
     def pop_mark(self) -> list[Any]:
         for position in range(len(self.stack) - 1, -1, -1):
@@ -89,11 +92,14 @@ class _Machine:
         if len(module) + len(name) > _MAX_NAME_LENGTH:
             refuse("a name is longer than any class's")
         found = Name(module, name)
-        self.names[found] = None
-        if len(self.names) > _MAX_NAMES:
-            refuse("it names more classes than any network has")
+        self.count_name(found)
         self.texts.setdefault(found, str(found))
         return found
+
+    def count_name(self, name: Name) -> None:
+        self.names[name] = None
+        if len(self.names) > _MAX_NAMES:
+            refuse("it names more than {most:,} classes", most=_MAX_NAMES)
 
     def call(self, what: Any, args: Any) -> Any:
         """Record a call, or rebuild what is in `REBUILD`."""
@@ -144,11 +150,16 @@ class _Machine:
         """
         if len(args) != 1 or not isinstance(args[0], bytes) or not self.may_nest:
             refuse("a file in it is not a storage's bytes")
+        self.opened += len(args[0])
+        if self.opened > self.position:
+            refuse("it opens the same file inside it again and again")
         stream = io.BytesIO(args[0])
         parts = []
         for _ in range(5):
-            parts.append(_read(stream, _NESTED_OPERATIONS, may_nest=False))
-            self.names.update(dict.fromkeys(parts[-1].names))
+            parts.append(_read(stream, min(_NESTED_OPERATIONS, self.left), may_nest=False))
+            self.left -= parts[-1].operations
+            for name in parts[-1].names:
+                self.count_name(name)
         ref = parts[3].value
         if parts[0].value != LEGACY_MAGIC or not isinstance(ref, StorageRef):
             refuse("a file in it is not a storage")
@@ -254,9 +265,9 @@ def read_pickle(stream: BinaryIO, operations: int = MAX_OPERATIONS) -> Unpickled
 
 
 def _read(stream: BinaryIO, operations: int, *, may_nest: bool) -> Unpickled:
-    machine = _Machine(may_nest)
+    machine = _Machine(may_nest, operations)
     try:
-        count = _run(machine, stream, operations)
+        _run(machine, stream)
     except PickleError as error:
         error.names = (*machine.names, *error.names)
         raise
@@ -264,25 +275,24 @@ def _read(stream: BinaryIO, operations: int, *, may_nest: bool) -> Unpickled:
         machine.stack[0],
         tuple(machine.names),
         tuple(machine.storages),
-        count,
+        operations - machine.left,
         machine.nested_data,
     )
 
 
-def _run(machine: _Machine, stream: BinaryIO, operations: int) -> int:
+def _run(machine: _Machine, stream: BinaryIO) -> None:
     start = stream.tell()
-    count = 0
     try:
         for opcode, arg, position in pickletools.genops(stream):
-            count += 1
-            if count > operations:
+            machine.left -= 1
+            if machine.left < 0:
                 refuse("it has too many operations")
             machine.position = (position or 0) - start
             machine.step(opcode.name, arg)
     except (IndexError, KeyError):
         refuse("it takes something that is not on its stack")
     except (ValueError, TypeError, AttributeError, OverflowError, EOFError, Warning) as error:
-        refuse("it is cut off or not a pickle ({reason})", reason=str(error))
+        reason = str(error)[:_MAX_REASON_LENGTH]
+        refuse("it is cut off or not a pickle ({reason})", reason=reason)
     if len(machine.stack) != 1 or machine.stack[0] is _MARK:
         refuse("it leaves nothing, or more than one value")
-    return count

@@ -131,7 +131,7 @@ def _typed(args: tuple[Any, ...]) -> Any:
     """
     if len(args) == 4 and isinstance(args[0], Name) and isinstance(args[2], tuple):
         rebuild = REBUILD.get(str(args[0]))
-        if rebuild is not None and rebuild is not _typed:
+        if rebuild in (_tensor, _first):  # which copy nothing long
             return rebuild(args[2])
     return Opaque("torch._tensor._rebuild_from_type_v2", args)
 

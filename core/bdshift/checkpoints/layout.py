@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bdshift.checkpoints.folding import fold
+from bdshift.checkpoints.listing import first_few
 from bdshift.checkpoints.objects import TENSOR_KINDS, SavedLayer, SavedModule, layers_under
 from bdshift.checkpoints.reader import CheckpointFile
 from bdshift.checkpoints.tensors import LazyTensor
@@ -38,6 +39,8 @@ _DESCRIBES = (
 _MAX_DEPTH = 4
 _MAX_PREFIXES = 8
 _MAX_KEY_LENGTH = 512  # the longest in real networks are under 100 characters
+_MAX_MODELS = 10_000  # a file may keep each layer's tensors in a dict of its own
+_MAX_LISTED = 12  # models, in an error
 
 PROGRAMS = ("TorchScript", "torch.export")
 """Containers that hold a program besides the weights; it is neither read nor run."""
@@ -189,20 +192,14 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
     Raises `InputError` if there is none, or if its tensors claim more bytes than the file could
     hold, `UsageError` if there is none at ``which``, `SeveralModels` if none is the usual one.
     """
-    found = list(_search(file.value, set()))
-    if not found:
-        raise InputError("{path}: holds no weights (no dict of named tensors)", path=file.path)
+    found = _models(file)
     names = {".".join(path) or "the file itself": (path, tensors) for path, tensors in found}
     path, tensors = names[_choose(file, names, which)]
     source: Any = file.value
     for key in path:
         source = source[key]
     _refuse_unread(file, source)
-    for key in (*path, *tensors):
-        if len(key) > _MAX_KEY_LENGTH:
-            raise InputError(
-                "{path}: a name in it has {count} characters", path=file.path, count=len(key)
-            )
+    _refuse_long(file, tensors)
     kept = {k: t for k, t in tensors.items() if k.rpartition(".")[2] not in _NOTES}
     folded, ways = fold(kept)
     claimed = sum(math.prod(tensor.shape) for tensor in folded.values())
@@ -226,6 +223,28 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
     )
     layers = layers_under(tuple(source.layers), prefix) if is_module else ()
     return StateDict(folded, layout, layers)
+
+
+def _models(file: CheckpointFile) -> list[tuple[Path, dict[str, LazyTensor]]]:
+    """The file's state dicts, at least one; their paths are short enough to be written out."""
+    found = []
+    for path, tensors in _search(file.value, set()):
+        _refuse_long(file, path)
+        found.append((path, tensors))
+        if len(found) > _MAX_MODELS:
+            raise InputError("{path}: holds more than {most:,} models", path=file.path,
+                             most=_MAX_MODELS)  # fmt: skip
+    if not found:
+        raise InputError("{path}: holds no weights (no dict of named tensors)", path=file.path)
+    return found
+
+
+def _refuse_long(file: CheckpointFile, names: Iterable[str]) -> None:
+    for name in names:
+        if len(name) > _MAX_KEY_LENGTH:
+            raise InputError(
+                "{path}: a name in it has {count} characters", path=file.path, count=len(name)
+            )
 
 
 def _refuse_unread(file: CheckpointFile, held: Mapping[Any, Any]) -> None:
@@ -255,7 +274,7 @@ def _choose(
         if which not in names:
             raise UsageError(
                 "{path}: holds no model {which!r}, but {names}",
-                path=file.path, which=which, names=tuple(names),
+                path=file.path, which=which, names=first_few(tuple(names), _MAX_LISTED),
             )  # fmt: skip
         return which
     usual = sorted(
@@ -276,7 +295,7 @@ def _choose(
         return first
     raise SeveralModels(
         "{path}: holds several models, {names}; say which with --weights",
-        path=file.path, names=tuple(names),
+        path=file.path, names=first_few(tuple(names), _MAX_LISTED),
     ).with_names(tuple(names))  # fmt: skip
 
 

@@ -14,7 +14,7 @@ MAX_LAYERS = 64
 """More convolutions and linear layers in a row than any plain network has."""
 
 _NORM_PARTS = frozenset({"weight", "bias", "running_mean", "running_var", "num_batches_tracked"})
-_NUMBER = re.compile(r"(\d+)(?!.*\d)")
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -251,8 +251,8 @@ def _next(order: Sequence[Layer], start: int, size: int) -> int:
 
 
 def _last_number(path: str) -> str:
-    match = _NUMBER.search(path)
-    return match[1] if match else ""
+    found = _NUMBER.findall(path)
+    return found[-1] if found else ""
 
 
 def silent_slots(order: Iterable[Layer], shapes: Shapes) -> dict[str, int]:
