@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bdshift.audit.unfinished import PurificationRequest
     from bdshift.checkpoints.classifier import Opened
     from bdshift.checkpoints.describe import Description
+    from bdshift.checkpoints.users_own import Architecture
     from bdshift.detect.rule import Judgment, Rule
     from bdshift.images.collection import ImageCollection
     from bdshift.jobs import Figures
@@ -47,7 +48,7 @@ class Corrections:
     """What the next scan is told, named as in `ScanSettings`; None where bdshift decides."""
 
     normalize: str | None = None
-    arch: str | None = None
+    arch: Architecture | None = None
     weights: str | None = None
     labels: Mapping[str, int] | None = None
     device: str | None = None
@@ -63,7 +64,7 @@ class OpenModel:
     path: Path
     opened: Opened
     description: Description
-    arch: str | None = None
+    arch: Architecture | None = None
     weights: str | None = None
 
 

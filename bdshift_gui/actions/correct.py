@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bdshift.words import words
 from bdshift_gui.action import Action, action
 from bdshift_gui.actions.scan import scan_corrected
@@ -9,6 +11,9 @@ from bdshift_gui.context import Context
 from bdshift_gui.session import State
 from bdshift_gui.tasks.opening import open_model
 from bdshift_gui.unsaved import may_replace
+
+if TYPE_CHECKING:
+    from bdshift.checkpoints.users_own import Architecture
 
 
 def _architecture(context: Context) -> None:
@@ -25,7 +30,7 @@ def _name_architecture(context: Context) -> None:
     failure = context.state.failure
     path = None if failure is None else failure.path
 
-    def use(arch: str | None) -> None:
+    def use(arch: Architecture | None) -> None:
         if path is not None and not context.state.busy and may_replace(context):
             open_model(context, path, arch)
 

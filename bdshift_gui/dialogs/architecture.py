@@ -10,7 +10,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from bdshift.checkpoints.users_own import is_users_own
+from bdshift.checkpoints.users_own import Architecture, OwnNetwork, typed
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import tr
 from bdshift_gui.session import State
@@ -20,19 +20,20 @@ _MAX_NETWORKS = 10  # to choose from; the likeliest come first
 
 
 class ArchitectureDialog(QuestionDialog):
-    """``chosen`` carries `ScanSettings.arch`: a name, the user's own, or None for the best."""
+    """``chosen`` carries `ScanSettings.arch`: a name, the user's own, or None for the best. What is
+    offered by name may come from an audit file; only the text field makes an `OwnNetwork`.
+    """
 
     chosen = Signal(object)
 
     def __init__(self, state: State, parent: QWidget) -> None:
         super().__init__(tr("Architecture"), 520, 240, parent)
         now = state.corrections.arch
-        own = now if now is not None and is_users_own(now) else None
         column = self.column
         self._group = QButtonGroup(self)
-        self._values: list[str | None] = []
+        self._values: list[Architecture | None] = []
         fitting = _fitting(state)
-        if now is not None and own is None:
+        if isinstance(now, str):
             fitting = list(dict.fromkeys([now, *fitting]))
         if fitting:
             self._offer(tr("Whichever classifies the images best"), None, now)
@@ -45,8 +46,9 @@ class ArchitectureDialog(QuestionDialog):
                        count=len(fitting) - _MAX_NETWORKS)
                 )  # fmt: skip
                 column.addWidget(more)
-        self._offer(tr("Your own network"), "", None if own is None else "")
-        self.own = QLineEdit(own or "")
+        own = now if isinstance(now, OwnNetwork) else OwnNetwork("")
+        self._offer(tr("Your own network"), own, now)
+        self.own = QLineEdit(own.spec)
         self.own.setPlaceholderText("package.module:callable")
         self.own.setAccessibleName(tr("Your own network"))
         self.own.textChanged.connect(self._check)
@@ -66,7 +68,7 @@ class ArchitectureDialog(QuestionDialog):
         self._check()
         self.fit()
 
-    def _offer(self, text: str, value: str | None, now: str | None) -> None:
+    def _offer(self, text: str, value: Architecture | None, now: Architecture | None) -> None:
         button = QRadioButton(text)
         number = len(self._values)
         self._group.addButton(button, number)
@@ -76,18 +78,23 @@ class ArchitectureDialog(QuestionDialog):
         assert layout is not None
         layout.addWidget(button)
 
-    def choose(self, value: str | None) -> None:
-        """Choose as a click would; "" for the user's own."""
+    def choose(self, value: Architecture | None) -> None:
+        """Choose as a click would."""
         self._group.button(self._values.index(value)).click()
 
+    @property
+    def _now(self) -> Architecture | None:
+        """What is chosen; of the user's own, what is in the text field."""
+        value = self._values[self._group.checkedId()]
+        return OwnNetwork(self.own.text().strip()) if isinstance(value, OwnNetwork) else value
+
     def _check(self) -> None:
-        own = self._values[self._group.checkedId()] == ""
-        self.own.setEnabled(own)
-        self.use.setEnabled(not own or is_users_own(self.own.text().strip()))
+        now = self._now
+        self.own.setEnabled(isinstance(now, OwnNetwork))
+        self.use.setEnabled(not isinstance(now, OwnNetwork) or now.is_complete)
 
     def answer(self) -> None:
-        value = self._values[self._group.checkedId()]
-        self.chosen.emit(self.own.text().strip() if value == "" else value)
+        self.chosen.emit(self._now)
 
 
 def _fitting(state: State) -> list[str]:
@@ -97,4 +104,4 @@ def _fitting(state: State) -> list[str]:
     if state.audit is None:
         return []
     tried = dict.fromkeys(trial.architecture for trial in state.audit.trials)
-    return [name for name in tried if not is_users_own(name)]  # an audit file may name any code
+    return [name for name in tried if not isinstance(typed(name), OwnNetwork)]

@@ -19,6 +19,7 @@ from bdshift_gui.tasks.showing import show_audit
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
+    from bdshift.checkpoints.users_own import Architecture
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _open(context: Context, path: Path, *, queued: bool = False) -> None:
 
 
 def open_model(
-    context: Context, path: Path, arch: str | None = None, weights: str | None = None
+    context: Context, path: Path, arch: Architecture | None = None, weights: str | None = None
 ) -> None:
     """Read a checkpoint and recognize it; ``arch`` is a network of the user's own, ``weights`` says
     which of a file's models to open.
@@ -93,7 +94,7 @@ def open_audit(context: Context, path: Path) -> None:
 
 
 def _model(
-    context: Context, path: Path, arch: str | None = None, weights: str | None = None
+    context: Context, path: Path, arch: Architecture | None = None, weights: str | None = None
 ) -> _Opening:
     state = context.state
     listed = state.images_path if state.images is None else None
@@ -164,21 +165,20 @@ def show_other(context: Context, audit: Audit, *, kept: bool) -> None:
 
 def _corrections_of(audit: Audit) -> Corrections:
     """What an audit was told, for its next scan: neither device nor batch size, which suit the
-    machine that made it, nor a network of the user's own, since the file may come from anyone.
+    machine that made it, nor a network of the user's own, which the user has to name again.
     """
-    from bdshift.checkpoints.users_own import is_users_own
-
     asked = audit.settings
-    own = asked.arch is not None and is_users_own(asked.arch)
     return Corrections(
         normalize=asked.normalize,
-        arch=None if own else asked.arch,
+        arch=None if audit.model.users_own else asked.arch,
         weights=asked.weights,
         labels=None if asked.labels is None else audit.images.class_index,
     )
 
 
-def read_model(path: Path, arch: str | None, weights: str | None, job: JobContext) -> OpenModel:
+def read_model(
+    path: Path, arch: Architecture | None, weights: str | None, job: JobContext
+) -> OpenModel:
     """Read and recognize a checkpoint. Raises `InputError`."""
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.checkpoints.describe import describe

@@ -52,7 +52,7 @@ class ModelCard(Card, View):
             known = opened.description.recognized
             path, sha, container = about.path, about.sha256, about.container
             classes, dim, head = known.classes, known.embedding_dim, known.head
-            architecture = state.corrections.arch or known.architectures[0]
+            architecture = str(state.corrections.arch or known.architectures[0])
         else:
             return
         name = path.replace("\\", "/").rpartition("/")[2]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bdshift.audit.finding import Finding
     from bdshift.checkpoints.classifier import Classifier, open_checkpoint
     from bdshift.checkpoints.reader import read_checkpoint
+    from bdshift.checkpoints.users_own import OwnNetwork
     from bdshift.detect.detector import DETECTORS
     from bdshift.detect.rule import RULES
     from bdshift.errors import BdshiftError, InputError, UsageError
@@ -42,6 +43,7 @@ _HOMES = {
     "scan": "audit", "Classifier": "checkpoints.classifier",
     "open_checkpoint": "checkpoints.classifier", "read_checkpoint": "checkpoints.reader",
     "BdshiftError": "errors", "InputError": "errors", "UsageError": "errors",
+    "OwnNetwork": "checkpoints.users_own",
     "Canceled": "jobs", "JobContext": "jobs", "agreement": "neurons.rankings",
     "data_free_direction": "neurons.rankings", "solve_adam": "shift.adam",
     "solve_exact": "shift.exact", "load_audit": "store", "save_audit": "store",
@@ -52,9 +54,9 @@ _HOMES = {
 
 __all__ = [
     "DETECTORS", "METHODS", "RULES", "TRIGGERS", "Audit", "BdshiftError", "Canceled", "Classifier",
-    "Finding", "InputError", "JobContext", "ScanSettings", "UsageError", "__version__", "add_tac",
-    "agreement", "data_free_direction", "load_audit", "open_checkpoint", "parse_trigger",
-    "read_checkpoint", "reopen", "save_audit", "scan", "solve_adam", "solve_exact",
+    "Finding", "InputError", "JobContext", "OwnNetwork", "ScanSettings", "UsageError",
+    "__version__", "add_tac", "agreement", "data_free_direction", "load_audit", "open_checkpoint",
+    "parse_trigger", "read_checkpoint", "reopen", "save_audit", "scan", "solve_adam", "solve_exact",
 ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from torch import nn
 
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.checkpoints.recognize import recognize
+from bdshift.checkpoints.users_own import OwnNetwork, typed
 from bdshift.errors import InputError, UsageError
 
 WIDTHS = (8, 16, 32, 64)
@@ -210,7 +211,7 @@ def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_users_own_network(own_network: Path) -> None:
-    opened = open_checkpoint(own_network, arch="my_nets:Net")
+    opened = open_checkpoint(own_network, arch=OwnNetwork("my_nets:Net"))
     loaded = opened.load(opened.candidates[0])
     assert (loaded.classes, loaded.embedding_dim) == (4, 5)
     images = torch.randn(2, 3, 8, 8)
@@ -221,19 +222,19 @@ def test_the_users_own_network(own_network: Path) -> None:
 @pytest.mark.parametrize("module", ["my-nets", "モデル", "2nd"])
 def test_any_importable_name_is_the_users_own(own_network: Path, module: str) -> None:
     (own_network.parent / f"{module}.py").write_text(MODULE, encoding="utf-8")
-    opened = open_checkpoint(own_network, arch=f"{module}:Net")
+    opened = open_checkpoint(own_network, arch=OwnNetwork(f"{module}:Net"))
     assert opened.from_user
     assert opened.candidates[0].name == f"{module}:Net"
 
 
 @pytest.mark.parametrize("arch", ["my_nets:Softmaxed", "my_nets:LogSoftmaxed"])
 def test_a_softmax_inside_is_looked_behind(own_network: Path, arch: str) -> None:
-    opened = open_checkpoint(own_network, arch=arch)
+    opened = open_checkpoint(own_network, arch=OwnNetwork(arch))
     assert opened.load(opened.candidates[0]).checked(torch.randn(2, 3, 8, 8)).softmax_inside
 
 
 def test_anything_else_after_the_head_is_refused(own_network: Path) -> None:
-    opened = open_checkpoint(own_network, arch="my_nets:Doubled")
+    opened = open_checkpoint(own_network, arch=OwnNetwork("my_nets:Doubled"))
     with pytest.raises(InputError, match="does something after its layer out"):
         opened.load(opened.candidates[0]).checked(torch.randn(2, 3, 8, 8))
 
@@ -257,4 +258,4 @@ def test_a_wrong_arch_is_said(
     own_network: Path, arch: str, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        open_checkpoint(own_network, arch=arch)
+        open_checkpoint(own_network, arch=typed(arch))

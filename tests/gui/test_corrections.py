@@ -11,6 +11,7 @@ import torch
 from driving import audit_of, dialog, find, open_paths, wait, wait_well
 from pytestqt.qtbot import QtBot
 
+from bdshift.checkpoints.users_own import OwnNetwork
 from bdshift_gui.dialogs.architecture import ArchitectureDialog
 from bdshift_gui.dialogs.labels import LabelsDialog
 from bdshift_gui.main_window import MainWindow
@@ -120,7 +121,7 @@ def test_an_unknown_network_can_be_named(
     assert state.model is not None
     assert state.model.description.recognized is not None
     assert state.model.description.recognized.architectures == ("mine_for_the_window:Net",)
-    assert state.corrections.arch == "mine_for_the_window:Net"
+    assert state.corrections.arch == OwnNetwork("mine_for_the_window:Net")
 
 
 def test_another_model_forgets_what_was_right_for_the_last(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,37 @@ def test_code_that_an_audit_names_is_not_run(
     wait_well(qtbot, window)
     assert audit_of(window).settings.arch is None
     assert not audit_of(window).model.users_own
+
+
+def test_a_network_that_an_audit_file_offers_is_a_name_and_never_code(
+    window: MainWindow,
+    qtbot: QtBot,
+    measured_audit: Audit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ResNet18.py").write_text("open('ran', 'w').close()\nCIFAR = None\n")
+    first = measured_audit.trials[0]
+    forged = replace(
+        measured_audit,
+        model=replace(measured_audit.model, architecture="ResNet18:CIFAR"),
+        trials=(replace(first, architecture="ResNet18:CIFAR"), first),
+    )
+    open_paths(qtbot, window, saved(forged, tmp_path / "a.h5", arch="ResNet18:CIFAR"))
+    do(window, "scan")  # as the file asks
+    qtbot.waitUntil(lambda: not window.session.state.busy)
+    assert "what fits is" in error_text(window)
+    do(window, "correct_model")
+    asked = dialog(qtbot, window, ArchitectureDialog)
+    assert asked.own.text() == ""
+    for value in asked._values[:-1]:
+        assert value is None or isinstance(value, str)
+    asked.choose("ResNet18:CIFAR")
+    asked.use.click()
+    qtbot.waitUntil(lambda: not window.session.state.busy)
+    assert not (tmp_path / "ran").exists()
+    assert "ResNet18" not in sys.modules
 
 
 # --- a remedy is about the file that failed

@@ -35,7 +35,7 @@ from bdshift.audit.stages import (
 )
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
 from bdshift.checkpoints.recognize import named
-from bdshift.checkpoints.users_own import is_users_own
+from bdshift.checkpoints.users_own import Architecture, OwnNetwork
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.files import is_on_another_machine
@@ -122,19 +122,19 @@ def reopen_model(
     audit: Audit,
     *,
     model: str | Path | None = None,
-    arch: str | None = None,
+    arch: Architecture | None = None,
     job: JobContext = SILENT,
 ) -> Classifier:
     """Reopen the model of an audit, from its recorded path or from ``model``.
 
-    An audit of a user's own network needs ``arch`` again: an audit file may come from anyone, so
-    the code it names is not run.
+    An audit of a user's own network needs ``arch``, an `OwnNetwork`, again: an audit file may come
+    from anyone, so the code it names is not run.
 
     Raises `InputError` if the file is missing or has changed since the audit (by SHA-256),
     `UsageError` if ``arch`` is needed.
     """
-    own = arch is not None and is_users_own(arch)
-    if audit.model.users_own and not own:
+    own = arch if isinstance(arch, OwnNetwork) else None
+    if audit.model.users_own and own is None:
         raise UsageError(
             "this audit is of a network of the user's own, {name}, whose code would be run; if you "
             "trust it, name it again with --arch",
@@ -143,7 +143,7 @@ def reopen_model(
     _check_local(model, audit.model.path)
     opened = open_checkpoint(
         model or audit.model.path,
-        arch=arch if own else None,
+        arch=own,
         weights=audit.settings.weights,
         job=job,
     )
@@ -151,7 +151,11 @@ def reopen_model(
         raise InputError(
             "{path}: is not the model that was audited (SHA-256 differs)", path=opened.file.path
         )
-    chosen = opened.candidates[0] if own else named(opened.candidates, audit.model.architecture)
+    chosen = (
+        opened.candidates[0]
+        if own is not None
+        else named(opened.candidates, audit.model.architecture)
+    )
     if chosen is None:
         raise InputError(
             "{path}: is no longer recognized as {name}",
@@ -170,7 +174,7 @@ def reopen(
     *,
     model: str | Path | None = None,
     images: str | Path | None = None,
-    arch: str | None = None,
+    arch: Architecture | None = None,
     job: JobContext = SILENT,
 ) -> Material:
     """Reopen the model and images of an audit, as `reopen_model` does."""

@@ -20,6 +20,7 @@ from bdshift.arrays import array
 from bdshift.audit.facts import Facts, Judged, TriedTrigger
 from bdshift.audit.finding import Finding, conclude
 from bdshift.checkpoints.contest import Trial
+from bdshift.checkpoints.users_own import Architecture
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rule import Judgment, Rule, default_rule
@@ -48,8 +49,8 @@ class ScanSettings:
         rule: the one that judges what they find.
         sample: count (int) or share (float) of the images, stratified; None for all.
         normalize: a name or mean/std; None to try all known.
-        arch: one of the architectures that fit, by name, or the user's own network,
-            ``package.module:callable``; None to let clean accuracy decide.
+        arch: one of the architectures that fit, by name, or the user's own (`OwnNetwork`; as text
+            once it was in an audit file); None to let clean accuracy decide.
         weights: which model in a file that holds several, such as "netC"; None for the usual one.
         labels: a class-name file, or the class index of each folder's name.
         device: "auto", "cpu", "cuda", …
@@ -62,7 +63,7 @@ class ScanSettings:
     rule: Rule = field(default_factory=default_rule)
     sample: int | float | None = DEFAULT_SAMPLE
     normalize: str | None = None
-    arch: str | None = None
+    arch: Architecture | None = None
     weights: str | None = None
     labels: Path | dict[str, int] | None = None
     device: str = "auto"

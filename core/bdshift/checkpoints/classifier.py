@@ -17,7 +17,7 @@ from bdshift.checkpoints.hints import declared_names, declared_normalizations
 from bdshift.checkpoints.layout import Layout, StateDict, find_state_dict
 from bdshift.checkpoints.reader import CheckpointFile, read_checkpoint
 from bdshift.checkpoints.recognize import find_candidates
-from bdshift.checkpoints.users_own import is_users_own
+from bdshift.checkpoints.users_own import Architecture, OwnNetwork
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import Normalization, Preprocessing
 from bdshift.jobs import SILENT, JobContext
@@ -152,7 +152,7 @@ class Opened:
     Attributes:
         file, state: as they were read; ``state`` holds what the candidates use.
         candidates: all that fit.
-        from_user: whether it is the user's own network (``--arch package.module:callable``).
+        from_user: whether it is the user's own network (`OwnNetwork`).
         ignored: tensors that no candidate uses.
         declared: normalizations that the file, or a config.json next to it, names.
         class_names: as given in the file or the config, by index; () if neither gives them.
@@ -254,14 +254,14 @@ def _with_weights(
 def open_checkpoint(
     path: str | Path,
     *,
-    arch: str | None = None,
+    arch: Architecture | None = None,
     weights: str | None = None,
     job: JobContext = SILENT,
 ) -> Opened:
     """Read a checkpoint, or a Hugging Face folder, and recognize its architecture; nothing in the
     file is run.
 
-    ``arch`` is as in `find_candidates`; only the user's own network has its code run. ``weights``
+    ``arch`` is as in `find_candidates`; only an `OwnNetwork` has its code run. ``weights``
     selects a model where the file holds several, such as "netC".
 
     Raises `InputError` if the file is unreadable, unsafe, damaged or not recognized, `UsageError`
@@ -271,7 +271,7 @@ def open_checkpoint(
     return recognized(file, find_state_dict(file, weights), arch)
 
 
-def recognized(file: CheckpointFile, whole: StateDict, arch: str | None) -> Opened:
+def recognized(file: CheckpointFile, whole: StateDict, arch: Architecture | None) -> Opened:
     """A checkpoint that was read, with the networks that it could be; ``whole`` is the selected
     state dict.
 
@@ -287,7 +287,7 @@ def recognized(file: CheckpointFile, whole: StateDict, arch: str | None) -> Open
         file,
         state,
         found.candidates,
-        arch is not None and is_users_own(arch),
+        isinstance(arch, OwnNetwork),
         ignored=found.ignored,
         declared=declared_normalizations(whole, found.ignored, file.beside),
     )

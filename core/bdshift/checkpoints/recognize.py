@@ -16,7 +16,7 @@ from bdshift.checkpoints.guard import TooLarge
 from bdshift.checkpoints.layout import StateDict
 from bdshift.checkpoints.listing import with_semicolons
 from bdshift.checkpoints.objects import SavedLayer, layers_under
-from bdshift.checkpoints.users_own import like_users_own, user_architecture
+from bdshift.checkpoints.users_own import Architecture, OwnNetwork, user_architecture
 from bdshift.errors import InputError, UnknownArchitecture, UsageError
 from bdshift.words import Sentence
 
@@ -210,7 +210,7 @@ def _unknown(shapes: Shapes, compared: Sequence[Mismatch]) -> UnknownArchitectur
 
 
 def find_candidates(
-    state: StateDict, arch: str | None, config: Mapping[str, Any] | None = None
+    state: StateDict, arch: Architecture | None, config: Mapping[str, Any] | None = None
 ) -> Recognized:
     """The networks to choose from: all that fit, or just the one that ``arch`` names, by its name
     in an audit or in ``bdshift info``, or as the user's own. ``config`` is from a config.json.
@@ -218,7 +218,7 @@ def find_candidates(
     Raises as `recognize` and `user_architecture` do, and `UsageError` if none that fits has that
     name.
     """
-    if arch is not None and like_users_own(arch):
+    if isinstance(arch, OwnNetwork):
         return Recognized((user_architecture(arch, state.shapes()),))
     found = recognize(state.shapes(), state.layers, config)
     if arch is None:

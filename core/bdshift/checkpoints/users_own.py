@@ -1,10 +1,11 @@
-"""The user's own network, named as ``package.module:callable``."""
+"""The user's own network, ``package.module:callable``: code that only the user can name."""
 
 from __future__ import annotations
 
 import importlib
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,22 +16,40 @@ from bdshift.errors import InputError, UsageError
 if TYPE_CHECKING:
     from torch import nn
 
-_USERS_OWN = re.compile(r"[^\s:]+:[^\s:]+")  # names of rebuilt networks have spaces
-_LIKE_USERS_OWN = re.compile(r"[^\s:]*:[^\s:]*")
+_SPEC = re.compile(r"[^\s:]+:[^\s:]+")
+_LIKE_SPEC = re.compile(r"[^\s:]*:[^\s:]*")  # names of rebuilt networks have spaces
 
 
-def is_users_own(arch: str) -> bool:
-    """Whether ``arch`` names the user's own code, ``package.module:callable``."""
-    return _USERS_OWN.fullmatch(arch) is not None
+@dataclass(frozen=True)
+class OwnNetwork:
+    """The user's own network, ``package.module:callable``; the only thing whose code is run.
+
+    A plain string is never one, whatever it says: it may come from a file. So this is made only
+    from what the user types (`typed`), or by a program that uses the library.
+    """
+
+    spec: str
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has a module and a callable."""
+        return _SPEC.fullmatch(self.spec) is not None
+
+    def __str__(self) -> str:
+        return self.spec
 
 
-def like_users_own(arch: str) -> bool:
-    """Whether ``arch`` is meant to name the user's own code, perhaps with a mistake."""
-    return _LIKE_USERS_OWN.fullmatch(arch) is not None
+Architecture = str | OwnNetwork
+"""One of the networks that fit, by its name; or the user's own."""
 
 
-def user_architecture(spec: str, shapes: Shapes) -> Candidate:
-    """The user's own network: ``package.module:callable``, importable from the current folder.
+def typed(text: str) -> Architecture:
+    """What the user means by a text that they typed themselves."""
+    return OwnNetwork(text) if _LIKE_SPEC.fullmatch(text) else text
+
+
+def user_architecture(own: OwnNetwork, shapes: Shapes) -> Candidate:
+    """The user's own network, importable from the current folder.
 
     This is the only way to run code that does not come with bdshift, and it happens only because
     the user names it. The callable is called with ``num_classes=…`` if it takes that, else without
@@ -38,8 +57,9 @@ def user_architecture(spec: str, shapes: Shapes) -> Candidate:
 
     Raises `UsageError` if it cannot be imported or built, `InputError` if its tensors do not fit.
     """
+    spec = own.spec
     module_name, _, attribute = spec.partition(":")
-    if not is_users_own(spec):
+    if not own.is_complete:
         raise UsageError("--arch must be package.module:callable, not {spec!r}", spec=spec)
     here = str(Path.cwd())
     if here not in sys.path:

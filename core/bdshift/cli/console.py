@@ -17,10 +17,18 @@ from bdshift.text import one_line
 
 _MAX_MESSAGE = 1000  # characters
 
-ARCH_HELP = (
-    "One that `bdshift info` lists, by name; or your own, package.module:callable, whose code is "
-    "run. Default: what fits best."
-)
+
+def _typed(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
+    from bdshift.checkpoints.users_own import typed
+
+    return None if text is None else typed(text)
+
+
+arch_option = click.option(
+    "--arch", callback=_typed,
+    help="One that `bdshift info` lists, by name; or your own, package.module:callable, whose code "
+    "is run. Default: what fits best.",
+)  # fmt: skip
 WEIGHTS_HELP = "Which model, where the file holds several: as `bdshift info` lists them."
 
 EXIT_SUSPICIOUS, EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_FAULT = 1, 2, 3, 130, 70

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded, refuse_to_lose
+from bdshift.cli.console import ConsoleJob, arch_option, guarded, refuse_to_lose
 from bdshift.cli.explained import form_option
 from bdshift.errors import UsageError
 from bdshift.text import one_line
+
+if TYPE_CHECKING:
+    from bdshift.checkpoints.users_own import Architecture
 
 
 @click.command("export", short_help="Write a model in another format, and verify it.")
@@ -20,7 +24,7 @@ from bdshift.text import one_line
 @click.option("--run", type=int, default=0, metavar="N",
               help="Purification N of an audit, from 1; default: the audited model.")  # fmt: skip
 @click.option("--model", type=click.Path(path_type=Path), help="The audit's model, if moved.")
-@click.option("--arch", help=ARCH_HELP)
+@arch_option
 @click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @guarded
@@ -30,7 +34,7 @@ def command(
     form_name: str,
     run: int,
     model: Path | None,
-    arch: str | None,
+    arch: Architecture | None,
     overwrite: bool,
     as_json: bool,
     job: ConsoleJob,

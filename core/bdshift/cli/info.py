@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bdshift.cli.console import ARCH_HELP, WEIGHTS_HELP, ConsoleJob, guarded
+from bdshift.cli.console import WEIGHTS_HELP, ConsoleJob, arch_option, guarded
 from bdshift.errors import InputError
 from bdshift.text import joined
 
 if TYPE_CHECKING:
     from bdshift.checkpoints.describe import Description, LayerRow
+    from bdshift.checkpoints.users_own import Architecture
 
 _NOT_RUN = "torch.load would import and run that code; bdshift did not"
 _MAX_NAME = 100  # characters
@@ -23,14 +24,14 @@ _MAX_LISTED = 6  # names, before a list is cut
 
 @click.command("info")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--arch", help=ARCH_HELP)
+@arch_option
 @click.option("--weights", help=WEIGHTS_HELP)
 @click.option("--layers", is_flag=True, help="List every layer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @guarded
 def command(
     model: Path,
-    arch: str | None,
+    arch: Architecture | None,
     weights: str | None,
     layers: bool,
     as_json: bool,

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded
+from bdshift.cli.console import ConsoleJob, arch_option, guarded
 from bdshift.cli.explained import trigger_option
 from bdshift.errors import UsageError
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
+    from bdshift.checkpoints.users_own import Architecture
 
 
 def pick_target(audit: Audit, text: str | None) -> int:
@@ -40,7 +41,7 @@ def pick_target(audit: Audit, text: str | None) -> int:
     "--trigger, else the most suspicious.",
 )
 @click.option("--model", type=click.Path(path_type=Path), help="The model, if it was moved.")
-@click.option("--arch", help=ARCH_HELP)
+@arch_option
 @click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--top", default=20, show_default=True, help="Neurons to list.")
@@ -52,7 +53,7 @@ def command(
     target: str | None,
     model: Path | None,
     images: Path | None,
-    arch: str | None,
+    arch: Architecture | None,
     device: str,
     top: int,
     as_json: bool,

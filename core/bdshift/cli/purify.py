@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bdshift.cli.console import ARCH_HELP, ConsoleJob, guarded, refuse_to_lose
+from bdshift.cli.console import ConsoleJob, arch_option, guarded, refuse_to_lose
 from bdshift.cli.explained import form_option, method_option, trigger_option
 from bdshift.cli.neurons import pick_target
 from bdshift.errors import UsageError
 from bdshift.text import one_line
+
+if TYPE_CHECKING:
+    from bdshift.checkpoints.users_own import Architecture
 
 
 @click.command("purify", short_help="Remove the backdoor, and write the purified model.")
@@ -29,7 +33,7 @@ from bdshift.text import one_line
 @form_option
 @click.option("--model", type=click.Path(path_type=Path), help="The model, if it was moved.")
 @click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")
-@click.option("--arch", help=ARCH_HELP)
+@arch_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--seed", default=0, show_default=True, help="Of the split and the order of images.")
 @click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
@@ -46,7 +50,7 @@ def command(
     form_name: str,
     model: Path | None,
     images: Path | None,
-    arch: str | None,
+    arch: Architecture | None,
     device: str,
     seed: int,
     overwrite: bool,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bdshift.cli.console import ARCH_HELP, EXIT_SUSPICIOUS, WEIGHTS_HELP, ConsoleJob, guarded
+from bdshift.cli.console import EXIT_SUSPICIOUS, WEIGHTS_HELP, ConsoleJob, arch_option, guarded
 from bdshift.cli.explained import detector_option, rule_option, shift_option
 from bdshift.errors import UsageError
 from bdshift.text import one_line
@@ -63,7 +63,7 @@ def pick_detectors(
 @click.option("--sample", default="2500", show_default=True, help="Count, share (5%) or all.")
 @click.option("--normalize", help="A known name, or mean/std; default: try all known.")
 @click.option("--labels", type=click.Path(path_type=Path), help="Class-name file.")
-@click.option("--arch", help=ARCH_HELP)
+@arch_option
 @click.option("--weights", help=WEIGHTS_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--batch", type=int, help="Maximum batch size; default: by free memory.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import torch
 
 from bdshift.arrays import array_fields
 from bdshift.audit import Audit, ImagesRecord, ModelRecord, Purification, ScanSettings
+from bdshift.checkpoints.users_own import OwnNetwork
 from bdshift.detect.detector import DETECTORS, Evidence
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rule import RULES, Rule
@@ -87,7 +88,11 @@ class _Audits:
 
     def __init__(self, datasets: Datasets) -> None:
         self._datasets = datasets
-        self._reader = Reader(datasets, {Rule: partial(RULES.parse, strict=False)})
+        parsers: dict[type, Callable[[str], Any]] = {
+            Rule: partial(RULES.parse, strict=False),
+            OwnNetwork: _never,
+        }
+        self._reader = Reader(datasets, parsers)
 
     def read(self, schema: int) -> Audit:
         text = self._datasets.find(TEXT)
@@ -257,6 +262,10 @@ class _Audits:
 
 def _not_json(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _never(text: str) -> NoReturn:
+    raise TypeError(f"{text[:40]!r} would be code, which no file can name")
 
 
 def _unfit() -> NoReturn:

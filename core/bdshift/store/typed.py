@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bdshift.arrays import array_fields
+from bdshift.checkpoints.users_own import OwnNetwork
 from bdshift.registry import Configured
 from bdshift.remark import Remark
 from bdshift.store.datasets import Datasets
@@ -31,7 +32,7 @@ def plain(value: Any, without: Collection[str] = ()) -> Any:
     and things with settings become text. Array fields and the fields ``without`` are left out, the
     latter only of the given dataclass and not of those in it.
     """
-    if isinstance(value, Configured):
+    if isinstance(value, (Configured, OwnNetwork)):
         return value.spec
     if isinstance(value, Sentence):
         filled = {key: plain(item) for key, item in value.values.items()}
