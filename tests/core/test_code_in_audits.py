@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit_files import describe, description
+from audit_files import change, describe, description
 from commands import bdshift, one_line
 
 from bdshift.audit import Audit, ScanSettings, reopen, scan
@@ -67,13 +67,10 @@ def test_an_audit_file_cannot_hold_a_network_of_the_users_own(
     victim_audit: Audit, tmp_path: Path
 ) -> None:
     for forged in ({"spec": CODE}, [CODE], {"template": CODE, "values": {}, "text": CODE}):
-        path = _forged(
-            victim_audit,
-            tmp_path / "a.h5",
-            lambda found, f=forged: found["settings"].update(arch=f),
-        )
+        save_audit(victim_audit, tmp_path / "a.h5")
+        change(tmp_path / "a.h5", "settings", "arch", value=forged)
         with pytest.raises(InputError, match="is damaged"):
-            load_audit(path)
+            load_audit(tmp_path / "a.h5")
 
 
 def test_what_the_user_typed_is_a_name_once_it_was_in_a_file(
