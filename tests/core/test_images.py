@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import struct
 import zipfile
@@ -335,6 +336,26 @@ def test_classes_given_by_hand() -> None:
     assert str(found.source) == "given by hand"
     with pytest.raises(InputError, match="the given order: does not name the folder 'cat'"):
         map_classes(["cat"], 3, {"dog": 0})
+
+
+def test_missing_folders_are_known_by_their_names_or_guessed(tmp_path: Path) -> None:
+    names = ["cat", "great dane", "eel, Anguilla", "owl"]
+    found = map_classes(["eel", "Great_Dane"], 4, None, names)
+    assert (found.of_folder, found.guessed) == ((2, 1), False)
+    found = map_classes(["eel", "rat"], 4, None, names)
+    assert (found.of_folder, found.guessed) == ((0, 1), True)
+    assert not map_classes(["a", "b", "c", "d"], 4).guessed
+    assert not map_classes(["0", "3"], 4).guessed
+    (tmp_path / "class_names.json").write_text(json.dumps(names[:3]))
+    assert map_classes(["eel", "cat"], 4, None, (), [tmp_path]).guessed, "of another network"
+    (tmp_path / "idx_to_class.json").write_text(json.dumps(dict(enumerate(names))))
+    found = map_classes(["eel", "cat"], 4, None, (), [tmp_path])
+    assert (found.of_folder, found.guessed) == ((2, 0), False)
+    assert str(found.source) == str(tmp_path / "idx_to_class.json")
+    (tmp_path / "class_names.json").write_text(
+        json.dumps({i: [f"n0{i}", name] for i, name in enumerate(names)})
+    )
+    assert map_classes(["n03", "n01"], 4, None, (), [tmp_path]).of_folder == (3, 1)
 
 
 def test_wrong_class_names(tmp_path: Path) -> None:

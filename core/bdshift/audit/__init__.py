@@ -87,7 +87,9 @@ def scan_opened(
     device = pick_device(settings.device)
     for note in collection.notes:
         job.note(note)
-    clean = open_clean_set(collection, opened.classes, settings, opened.class_names)
+    clean = open_clean_set(
+        collection, opened.classes, settings, opened.class_names, opened.file.path
+    )
     settled, proposal = choose_preprocessing(opened, clean, settings, device=device, job=job)
     classifier = settled.classifier
     material = Material(classifier, clean)
@@ -109,6 +111,7 @@ def scan_opened(
         counts=tuple(np.bincount(embedding.labels, minlength=opened.classes).tolist()),
         class_names=clean.class_map.names,
         label_source=clean.class_map.source,
+        order_guessed=clean.class_map.guessed,
         skipped=clean.collection.skipped + embedding.skipped,
     )
     audit = examine(

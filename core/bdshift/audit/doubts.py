@@ -95,6 +95,17 @@ MOST_CLASSES_MISSING = code(
     words("Only {present} of {classes:|class|classes} {present:~|has|have} images.",
           ja="{classes} クラスのうち {present} クラスにしか画像がありません。"),
 )  # fmt: skip
+ORDER_GUESSED = code(
+    "order-guessed",
+    words("The images are of {present} of {classes:|class|classes}, and nothing says which: that "
+          "the folders are the first classes in sorted order is a guess. Say which is which with "
+          "--labels FILE (one class name per line, in the network's order), or in the window with "
+          "“Change the classes…”.",
+          ja="画像は {classes} クラスのうち {present} クラス分で、"
+             "どのクラスかを示すものがありません。フォルダーを名前順に先頭のクラスとみなすのは推測です。"
+             "--labels FILE（1 行に 1 クラス名、ネットワークの順）か、"
+             "ウィンドウの「クラスの対応を変更…」で指定してください。"),
+)  # fmt: skip
 TOO_FEW_CLASSES = code(
     "too-few-classes",
     words("With fewer than three classes that can be judged, no outlier can be distinguished "
@@ -155,6 +166,14 @@ def _most_classes_missing(facts: Facts) -> Remark | None:
     if present >= _MIN_SHARE_OF_CLASSES * facts.classes:
         return None
     return Remark(MOST_CLASSES_MISSING, {"present": present, "classes": facts.classes})
+
+
+@_doubt
+def _order_guessed(facts: Facts) -> Remark | None:
+    if not facts.order_guessed:
+        return None
+    present = sum(count > 0 for count in facts.counts)
+    return Remark(ORDER_GUESSED, {"present": present, "classes": facts.classes})
 
 
 @_doubt

@@ -67,6 +67,8 @@ class Facts:
         triggers: those that were measured.
         notes: on how the model was read.
         unknown: detectors whose evidence this version cannot judge, by name.
+        order_guessed: whether class folders are missing and nothing says which classes the others
+            are.
         left_out: parts of the audit file that this version cannot keep, by place.
     """
 
@@ -79,6 +81,7 @@ class Facts:
     notes: Sequence[Remark] = ()
     unknown: Sequence[str] = ()
     left_out: Sequence[str] = ()
+    order_guessed: bool = False
 
     @property
     def classes(self) -> int:

@@ -122,6 +122,7 @@ class ImagesRecord:
         counts: images used of each class.
         class_names: of all classes; ``label_source`` says where their order comes from.
         skipped: files left out, with reasons.
+        order_guessed: whether folders are missing and nothing says which classes the others are.
     """
 
     path: str
@@ -131,6 +132,7 @@ class ImagesRecord:
     class_names: tuple[str, ...]
     label_source: Sentence
     skipped: tuple[Skipped, ...]
+    order_guessed: bool = False
 
     @property
     def class_index(self) -> dict[str, int]:
@@ -262,6 +264,7 @@ class Audit:
                 class_names=self.images.class_names,
                 counts=self.images.counts,
                 accuracy=self.accuracy,
+                order_guessed=self.images.order_guessed,
                 explained=None if self.proposal is None else self.proposal.accuracy,
                 judged=self.judged,
                 triggers=[TriedTrigger(one.trigger, one.target, one.asr) for one in self.tac],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,12 +66,26 @@ def open_clean_set(
     classes: int,
     settings: ScanSettings,
     model_names: Sequence[str] = (),
+    model: Path | None = None,
 ) -> CleanSet:
-    """Sample and label the clean images; ``model_names`` are the class names in the model's file.
-    Raises as `sample_files` and `map_classes` do.
+    """Sample and label the clean images; ``model_names`` are the class names in the model's file,
+    and ``model`` is that file, next to which others may be.
+
+    Raises `InputError` if all images are of one class, and as `sample_files` and `map_classes` do.
     """
+    present = {file.label for file in collection.files}
+    if len(present) == 1:
+        raise InputError(
+            "{path}: all of its {count:|image|images} have one label, {name}. A scan compares "
+            "classes: put the images of each into a folder of its own, or a table with their "
+            "labels beside them (labels.csv with the columns filename and label)",
+            path=collection.path, count=len(collection.files),
+            name=repr(collection.folders[present.pop()]),
+        )  # fmt: skip
     files = sample_files(collection.files, settings.sample, seed=settings.seed)
-    class_map = map_classes(collection.folders, classes, settings.labels, model_names)
+    images = collection.path if collection.path.is_dir() else collection.path.parent
+    places = [images, images.absolute().parent, *([] if model is None else [model.parent])]
+    class_map = map_classes(collection.folders, classes, settings.labels, model_names, places)
     return CleanSet(collection, tuple(files), class_map)
 
 

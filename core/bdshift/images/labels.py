@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,14 @@ from bdshift.words import Sentence
 _MAX_FILE_BYTES = 16 * 1024 * 1024  # of a class-name file: about 500 000 names
 _MAX_NAME_LENGTH = 200  # characters of a class name
 _MAX_INDEX_DIGITS = 9
+# Files that people and tools put next to a model or its images. wnids.txt is not one: networks are
+# rarely numbered like it.
+_NAME_FILES = (
+    "classes.txt", "class_names.txt", "classnames.txt", "labels.txt", "names.txt", "synset.txt",
+    "categories.txt", "class_names.json", "classes.json", "class_to_idx.json", "idx_to_class.json",
+    "class_indices.json", "class_index.json", "imagenet_class_index.json", "labels.json",
+    "id2label.json", "label2id.json", "label_map.json", "index_to_name.json", "cat_to_name.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,11 +33,14 @@ class ClassMap:
         of_folder: class index of each folder.
         source: where the order comes from: "sorted order", "folder numbers", "the model's own
             names", "given by hand" or the path of a class-name file.
+        guessed: whether folders are missing and the others are only sorted, so that nothing says
+            which of the classes they are.
     """
 
     names: tuple[str, ...]
     of_folder: tuple[int, ...]
     source: Sentence
+    guessed: bool = False
 
 
 def _is_index(text: str) -> bool:
@@ -50,11 +62,13 @@ def _read_names(path: Path) -> dict[str, int]:
         found = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(found, list) and all(isinstance(name, str) for name in found):
         return {name: index for index, name in enumerate(found)}
-    if isinstance(found, dict):
-        if all(isinstance(v, int) for v in found.values()):
+    if isinstance(found, dict) and found:
+        if all(type(v) is int for v in found.values()):
             return {str(name): index for name, index in found.items()}
-        if all(_is_index(k) and isinstance(v, str) for k, v in found.items()):
-            return {name: int(index) for index, name in found.items()}
+        if all(_is_index(k) for k in found):
+            rows = [(int(k), v if isinstance(v, list) else [v]) for k, v in found.items()]
+            if all(isinstance(name, str) for _, names in rows for name in names):
+                return {name: index for index, names in rows for name in names}
     raise UsageError(
         "{path}: a class-name file has one name per line, or is JSON: a list of names, or a dict "
         "of names and indices",
@@ -62,17 +76,46 @@ def _read_names(path: Path) -> dict[str, int]:
     )
 
 
-def _by_name(folders: Sequence[str], names: Sequence[str]) -> list[int] | None:
-    """Position of each folder among ``names``, ignoring case and the difference between _ and
-    spaces.
+def _by_name(folders: Sequence[str], index: Mapping[str, int]) -> list[int] | None:
+    """The class of each folder by its name, ignoring case and the differences between _, - and
+    spaces; of several names for a class ("tench, Tinca tinca") each counts. None if a folder has
+    none, or a name stands for several classes.
     """
 
     def plain(name: str) -> str:
-        return name.casefold().replace("_", " ").strip()
+        return re.sub(r"[\s_-]+", " ", name.casefold()).strip()
 
-    index = {plain(name): position for position, name in enumerate(names)}
-    found = [index.get(plain(folder), -1) for folder in folders]
-    return found if len(index) == len(names) > 0 and min(found, default=-1) >= 0 else None
+    wholes: dict[str, set[int]] = {}
+    parts: dict[str, set[int]] = {}
+    for name, position in index.items():
+        wholes.setdefault(plain(name), set()).add(position)
+        for part in name.split(",") if "," in name else ():
+            parts.setdefault(plain(part), set()).add(position)
+    found: list[int] = []
+    for folder in map(plain, folders):
+        places = wholes.get(folder) or parts.get(folder) or set()
+        if len(places) != 1:
+            return None
+        found += places
+    return found if len(set(found)) == len(found) else None
+
+
+def _in_files_near(
+    folders: Sequence[str], classes: int, places: Sequence[Path]
+) -> tuple[list[int], Path] | None:
+    """The class of each folder as a class-name file in one of these places has it, and that file.
+    It must number all classes and know all folders.
+    """
+    for place in dict.fromkeys(places):
+        for name in _NAME_FILES:
+            try:
+                index = _read_names(place / name)
+            except (InputError, UsageError):
+                continue
+            found = _by_name(folders, index)
+            if found is not None and set(index.values()) == set(range(classes)):
+                return found, place / name
+    return None
 
 
 def map_classes(
@@ -80,18 +123,21 @@ def map_classes(
     classes: int,
     given: Path | Mapping[str, int] | None = None,
     model_names: Sequence[str] = (),
+    places: Sequence[Path] = (),
 ) -> ClassMap:
     """Give every folder its class index.
 
     ``given`` is a class-name file, or the index of each name. Without it: folders named by numbers
     below ``classes`` are those indices; folders named as in ``model_names``, the C names in the
-    model's file, are those classes; otherwise they are taken in sorted order, as torchvision's
-    ImageFolder does.
+    model's file, or in a class-name file in one of the ``places`` (folders), are those classes;
+    otherwise they are taken in sorted order, as torchvision's ImageFolder does, which is a guess if
+    there are fewer than classes.
 
     Raises `InputError` if a folder is not named or there are more folders than classes,
     `UsageError` if the file is malformed.
     """
     index: Mapping[str, int] = {}
+    guessed = False
     if given is not None:
         if isinstance(given, Mapping):
             index, source = given, Sentence("given by hand")
@@ -109,10 +155,13 @@ def map_classes(
         of_folder = [index[folder] for folder in folders]
     elif all(_is_index(folder) and int(folder) < classes for folder in folders):
         of_folder, source = [int(folder) for folder in folders], Sentence("folder numbers")
-    elif (known := _by_name(folders, model_names)) is not None:
+    elif (known := _by_name(folders, {name: i for i, name in enumerate(model_names)})) is not None:
         of_folder, source = known, Sentence("the model's own names")
+    elif (near := _in_files_near(folders, classes, places)) is not None:
+        of_folder, source = near[0], Sentence("{path}", {"path": str(near[1])})
     else:
         of_folder, source = list(range(len(folders))), Sentence("sorted order")
+        guessed = len(folders) < classes
     if any(len(name) > _MAX_NAME_LENGTH for name in (*folders, *index)):
         raise InputError("a class name has more than {most} characters", most=_MAX_NAME_LENGTH)
     unfit = not all(0 <= i < classes for i in of_folder)
@@ -129,4 +178,4 @@ def map_classes(
             names[i] = name
     for folder, i in zip(folders, of_folder, strict=True):
         names[i] = folder
-    return ClassMap(tuple(names), tuple(of_folder), source)
+    return ClassMap(tuple(names), tuple(of_folder), source, guessed)

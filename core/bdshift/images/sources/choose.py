@@ -20,7 +20,7 @@ from bdshift.images.sources.folders import FolderImages, ZipImages
 from bdshift.images.sources.idx import idx_sets, is_idx, open_idx, open_idx_folder
 from bdshift.images.sources.naming import is_visible
 from bdshift.images.sources.npz import open_npz
-from bdshift.images.sources.table import SUFFIXES, TableImages
+from bdshift.images.sources.table import SUFFIXES, open_table
 from bdshift.images.sources.tar import TarImages, is_tar
 from bdshift.images.sources.unpack import UNPACK_ERRORS, is_compressed, open_unpacked
 from bdshift.jobs import SILENT, JobContext
@@ -136,7 +136,7 @@ def _open_file(path: Path, job: JobContext) -> Source:
     if cifar_record(path) is not None:
         return open_cifar([path])
     if path.suffix.lower() in SUFFIXES:
-        return TableImages(path, job)
+        return open_table(path, job)
     raise InputError(
         "neither a folder nor a zip of class folders, nor a tar, npz, HDF5, Parquet, CSV, CIFAR or "
         "IDX file of labeled images"

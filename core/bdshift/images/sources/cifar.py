@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bdshift.errors import InputError
 from bdshift.images.sources.arrays import (
@@ -21,8 +20,9 @@ from bdshift.images.sources.arrays import (
 )
 from bdshift.images.sources.base import Source
 from bdshift.images.sources.naming import check_count
+from bdshift.images.sources.pickled import pickled_array
 from bdshift.pickle_data import read_pickle
-from bdshift.pickle_values import Opaque, PickleError
+from bdshift.pickle_values import PickleError
 from bdshift.words import Sentence
 
 _MAX_PICKLE_BYTES = 256 * 1024 * 1024  # CIFAR-100's training file takes 148 MiB
@@ -113,9 +113,9 @@ def _binary(path: Path, record: int) -> ArrayPart:
 def _pickled(path: Path) -> ArrayPart:
     """A pickled batch. Its data stay in memory: a pickle does not say where they are."""
     found = _read_pickle(path, _MAX_PICKLE_BYTES)
-    pixels = _array(found.get("data"))
+    pixels = pickled_array(found.get("data"))
     key = next((key for key in _LABELS if key in found), None)
-    if pixels is None or key is None:
+    if pixels is None or pixels.dtype != np.uint8 or pixels.ndim != 2 or key is None:
         raise InputError("is a pickle, but not a batch of CIFAR: it has no data and labels")
     labels = found[key]
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
@@ -145,33 +145,6 @@ def _read_pickle(path: Path, most: int) -> dict[str, Any]:
 
 def _text(value: str | bytes) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _array(value: Any) -> NDArray[np.uint8] | None:
-    """A pickled array of bytes with two axes, as NumPy writes it: an empty one and its state, or,
-    from protocol 5 on, a buffer.
-    """
-    match value:
-        case Opaque(
-            what="numpy.core.multiarray._reconstruct" | "numpy._core.multiarray._reconstruct",
-            state=(_, shape, dtype, fortran, data),
-        ):
-            order = "F" if fortran else "C"
-        case Opaque(
-            what="numpy.core.numeric._frombuffer" | "numpy._core.numeric._frombuffer",
-            args=(data, dtype, shape, order),
-        ):
-            pass
-        case _:
-            return None
-    match dtype, shape:
-        case Opaque(what="numpy.dtype", args=("u1" | b"u1", *_)), (int(count), int(width)):
-            raw = data.encode("latin-1", "replace") if isinstance(data, str) else data
-            held = len(raw) if isinstance(raw, bytes | bytearray) else -1
-            if 0 < count * width == held and count > 0:
-                flat = np.frombuffer(raw, np.uint8)
-                return flat.reshape((count, width), order="F" if order == "F" else "C")
-    return None
 
 
 def _class_names(folder: Path, classes: int) -> list[str] | None:

@@ -1,43 +1,70 @@
-"""A folder or a zip with one subfolder per class."""
+"""A folder or a zip of images: one subfolder per class, or labels beside them."""
 
 from __future__ import annotations
 
 import os
 import threading
 import zipfile
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from bdshift.errors import InputError
 from bdshift.images.sources.base import Skipped, Source
+from bdshift.images.sources.label_files import MAX_BYTES
+from bdshift.images.sources.listing import list_classes, list_labeled
 from bdshift.images.sources.naming import (
     MAX_NAME,
     UNPACK_HINT,
     check_count,
     is_visible,
-    list_classes,
     member_parts,
     shortened,
 )
+from bdshift.images.sources.unsorted import holds_labels_of
 from bdshift.jobs import SILENT, JobContext
 from bdshift.words import Sentence
 
 _UTF8_FLAG = 0x800  # of a zip entry: its name is UTF-8, not in a DOS code page
 _REPORT_EVERY = 8192  # files
+_MAX_BESIDE = 1000  # files next to the folder that are looked at
 
 
 class FolderImages(Source):
-    """Files in class folders on disk."""
+    """Files in class folders on disk, or with their labels in a file beside them."""
 
-    def __init__(self, path: Path, job: JobContext = SILENT) -> None:
+    def __init__(self, path: Path, job: JobContext = SILENT, *, table: str | None = None) -> None:
+        """With a ``table``, a file directly in the folder, it alone gives the labels."""
         names, skipped = _walk(path, job)
-        found = list_classes(names, skipped)
-        super().__init__(found.folders, found.files, found.skipped)
+
+        def read_labels(name: str) -> bytes:
+            job.raise_if_canceled()
+            return read_file(path / name, MAX_BYTES)
+
+        if table is not None:
+            found = list_labeled(names, table, read_labels, skipped)
+        else:
+            found = list_classes(names, read_labels, skipped, beside=_beside(path))
+        super().__init__(found.folders, found.files, found.skipped, found.notes)
         self._root = path / found.prefix
 
     def read(self, name: str, most: int) -> bytes:
         """See `Source`."""
         return read_file(self._root / name, most)
+
+
+def _beside(path: Path) -> list[str]:
+    """Files next to a folder that hold its labels, by their names."""
+    whole = path.absolute()
+    with suppress(OSError), os.scandir(whole.parent) as entries:
+        held = (entry for entry in islice(entries, _MAX_BESIDE) if is_visible(entry.name))
+        return sorted(
+            f"../{entry.name}"
+            for entry in held
+            if holds_labels_of(entry.name, whole.name) and entry.is_file()
+        )
+    return []
 
 
 def read_file(path: Path, most: int) -> bytes:
@@ -122,8 +149,13 @@ class ZipImages(Source):
                 entries[name] = info  # of two entries with one name, zip readers take the last
             else:
                 skipped.append(Skipped(shortened(name), reason))
-        found = list_classes(list(entries), skipped, hint=UNPACK_HINT)
-        super().__init__(found.folders, found.files, found.skipped)
+
+        def read_labels(name: str) -> bytes:
+            with archive.open(entries[name]) as stream:
+                return stream.read(MAX_BYTES + 1)
+
+        found = list_classes(list(entries), read_labels, skipped, hint=UNPACK_HINT)
+        super().__init__(found.folders, found.files, found.skipped, found.notes)
         self._archive = archive
         self._entries = {file.name: entries[found.prefix + file.name] for file in found.files}
         self._lock = threading.Lock()

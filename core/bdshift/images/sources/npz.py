@@ -8,7 +8,7 @@ import struct
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,15 +85,33 @@ def open_npz(path: Path, archive: zipfile.ZipFile) -> Source:
 def _describe(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Array | None:
     """What an entry claims to be; None if it is not an array of numbers."""
     with archive.open(info) as stream:
-        start = stream.read(12)
-        if start[:6] != b"\x93NUMPY" or len(start) < 12:
-            return None
-        wide = start[6] > 1
-        length = int.from_bytes(start[8:12] if wide else start[8:10], "little")
-        if length > _MAX_HEADER_BYTES:
-            return None
-        offset = 12 if wide else 10
-        header = start[offset:] + stream.read(length - len(start[offset:]))
+        found = npy_header(stream)
+    if found is None or found.dtype.kind not in "biuf":
+        return None
+    return _Array(info, found.offset, found.shape, found.dtype, found.fortran)
+
+
+@dataclass(frozen=True)
+class NpyHeader:
+    """What a .npy claims to hold; its elements start ``offset`` bytes into it."""
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool
+
+
+def npy_header(stream: IO[bytes]) -> NpyHeader | None:
+    """The header of the .npy that starts here; None if it is none, or holds objects."""
+    start = stream.read(12)
+    if start[:6] != b"\x93NUMPY" or len(start) < 12:
+        return None
+    wide = start[6] > 1
+    length = int.from_bytes(start[8:12] if wide else start[8:10], "little")
+    if length > _MAX_HEADER_BYTES:
+        return None
+    offset = 12 if wide else 10
+    header = start[offset:] + stream.read(length - len(start[offset:]))
     matched = _HEADER.fullmatch(header)
     if matched is None:
         return None
@@ -102,9 +120,7 @@ def _describe(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Array | None:
         shape = tuple(int(size.strip(b" L")) for size in matched[3].split(b",") if size.strip())
     except (TypeError, ValueError):
         return None
-    if dtype.kind not in "biuf":
-        return None
-    return _Array(info, offset + length, shape, dtype, matched[2] == b"True")
+    return NpyHeader(offset + length, shape, dtype, matched[2] == b"True")
 
 
 def _rows(path: Path, archive: zipfile.ZipFile, array: _Array, name: str) -> ArrayRows:

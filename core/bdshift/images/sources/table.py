@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from bdshift.errors import InputError
 from bdshift.images.sources.base import ImageFile, Skipped, Source
-from bdshift.images.sources.folders import read_file
+from bdshift.images.sources.folders import FolderImages, read_file
+from bdshift.images.sources.label_columns import LABELS, PATHS, classes_of
 from bdshift.images.sources.naming import check_count, has_image_suffix, shortened
 from bdshift.jobs import SILENT, JobContext
 from bdshift.words import Sentence
@@ -19,11 +19,21 @@ SUFFIXES = frozenset({".csv", ".tsv"})
 _MAX_FILE_BYTES = 512 * 1024 * 1024
 _MAX_FIRST_LINE = 65_536  # characters; the first line tells what separates the columns
 _DELIMITERS = "\t;,|"
-# Best first: GTSRB's own tables have Filename and ClassId next to the corners of a box.
-_PATHS = "path filepath file_path image_path img_path filename file_name file image img".split()
-_LABELS = "label labels class classid class_id target category y".split()
-_NUMBER = re.compile(r"(\d{1,9})(\.0+)?")
 _REPORT_EVERY = 8192  # files
+
+
+def open_table(path: Path, job: JobContext = SILENT) -> Source:
+    """A table whose paths lead to the images, or one that names images in folders below its own.
+
+    Raises `InputError` if it is neither.
+    """
+    try:
+        return TableImages(path, job)
+    except InputError as error:
+        try:
+            return FolderImages(path.parent, job, table=path.name)
+        except InputError:
+            raise error from None
 
 
 class TableImages(Source):
@@ -55,7 +65,7 @@ class TableImages(Source):
             )  # fmt: skip
         if not labels:
             raise InputError("names no image that is there")
-        folders, position = _classes(labels)
+        folders, position = classes_of(labels.values())
         files = [ImageFile(name, position[label]) for name, label in labels.items()]
         super().__init__(folders, sorted(files, key=lambda file: (file.label, file.name)), skipped)
 
@@ -128,8 +138,8 @@ def _rows(path: Path) -> tuple[list[tuple[str, str]], list[Skipped]]:
 def _columns(head: Sequence[str]) -> tuple[int, int, bool]:
     """Columns of paths and labels, and whether the first row is a header."""
     names = [cell.strip().lower() for cell in head]
-    paths = [names.index(name) for name in _PATHS if name in names]
-    labels = [names.index(name) for name in _LABELS if name in names]
+    paths = [names.index(name) for name in PATHS if name in names]
+    labels = [names.index(name) for name in LABELS if name in names]
     if paths and labels:
         return paths[0], labels[0], True
     if len(head) == 2 and has_image_suffix(head[0].strip()):
@@ -139,17 +149,3 @@ def _columns(head: Sequence[str]) -> tuple[int, int, bool]:
         "label or class, or two columns without a header; its first row is {row}",
         row=shortened(";".join(head)),
     )
-
-
-def _classes(labels: dict[str, str]) -> tuple[list[str], dict[str, int]]:
-    """Class names in order, and the position of each label. Numbers are in numeric order, and
-    normalized: 00014 and 14.0 become 14.
-    """
-    present = sorted(set(labels.values()))
-    numbers = {label: _NUMBER.fullmatch(label) for label in present}
-    if any(matched is None for matched in numbers.values()):
-        return present, {label: index for index, label in enumerate(present)}
-    values = {label: int(matched[1]) for label, matched in numbers.items() if matched}
-    ordered = sorted(set(values.values()))
-    at = {value: index for index, value in enumerate(ordered)}
-    return [str(value) for value in ordered], {label: at[values[label]] for label in present}

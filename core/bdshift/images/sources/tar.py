@@ -12,16 +12,18 @@ from pathlib import Path
 
 from bdshift.errors import InputError
 from bdshift.images.sources.base import MAX_UNPACKED, Skipped, Source
+from bdshift.images.sources.label_files import MAX_BYTES
+from bdshift.images.sources.listing import list_classes
 from bdshift.images.sources.naming import (
     UNPACK_HINT,
     check_count,
     has_image_suffix,
     is_visible,
-    list_classes,
     member_parts,
     shortened,
 )
 from bdshift.images.sources.unpack import Forward, is_compressed, open_unpacked
+from bdshift.images.sources.unsorted import may_hold_labels
 from bdshift.jobs import SILENT, JobContext
 from bdshift.words import Sentence
 
@@ -55,8 +57,8 @@ class TarImages(Source):
 
     def __init__(self, path: Path, job: JobContext = SILENT) -> None:
         self._path = path
-        with path.open("rb") as stream:
-            packed = is_compressed(stream.read(8))
+        with path.open("rb") as opened:
+            packed = is_compressed(opened.read(8))
         spans: dict[str, tuple[int, int]] = {}
         kept: dict[str, bytes] = {}
         skipped = []
@@ -82,13 +84,17 @@ class TarImages(Source):
                     skipped.append(Skipped(shortened(name), reason))
                     continue
                 spans[name] = (member.start, member.size)
-                if packed and has_image_suffix(name):
+                if packed and (has_image_suffix(name) or _holds_labels(name, member.size)):
                     kept[name] = forward.read(member.size)
                 if len(spans) % _REPORT_EVERY == 0:
                     check_count(len(spans))
                     job.progress("Listing images", len(spans), len(spans) + 1, "files")
-        found = list_classes(list(spans), skipped, hint=UNPACK_HINT)
-        super().__init__(found.folders, found.files, found.skipped)
+
+        def read_labels(name: str) -> bytes:
+            return kept.get(name, b"") if packed else _in_place(path, *spans[name], MAX_BYTES)
+
+        found = list_classes(list(spans), read_labels, skipped, hint=UNPACK_HINT)
+        super().__init__(found.folders, found.files, found.skipped, found.notes)
         names = [(file.name, found.prefix + file.name) for file in found.files]
         self._spans = {name: spans[whole] for name, whole in names}
         self._kept = {name: kept[whole] for name, whole in names} if packed else None
@@ -99,13 +105,20 @@ class TarImages(Source):
             raise InputError("not in the archive")
         if self._kept is not None:
             return self._kept[name]
-        start, size = self._spans[name]
-        with self._path.open("rb") as stream:
-            stream.seek(start)
-            data = stream.read(min(size, most + 1))
-        if len(data) < min(size, most + 1):
-            raise InputError("the archive is cut short")
-        return data
+        return _in_place(self._path, *self._spans[name], most)
+
+
+def _in_place(path: Path, start: int, size: int, most: int) -> bytes:
+    with path.open("rb") as stream:
+        stream.seek(start)
+        data = stream.read(min(size, most + 1))
+    if len(data) < min(size, most + 1):
+        raise InputError("the archive is cut short")
+    return data
+
+
+def _holds_labels(name: str, size: int) -> bool:
+    return size <= MAX_BYTES and may_hold_labels(name)
 
 
 def is_tar(head: bytes) -> bool:

@@ -1,0 +1,110 @@
+"""Sets of images that say little, or whose classes nobody has said: no verdict on them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from commands import bdshift, one_line
+from known import TARGET
+
+from bdshift.audit import scan
+from bdshift.images.signs import CLASSES
+
+
+def linked(signs: Path, folder: Path, classes: Sequence[str]) -> Path:
+    """A set of some of the class folders."""
+    folder.mkdir()
+    for name in classes:
+        shutil.copytree(signs / name, folder / name)
+    return folder
+
+
+def flat(signs: Path, folder: Path) -> Path:
+    """All images in one folder, the class of each in a list beside it."""
+    (folder / "data").mkdir(parents=True)
+    labels = []
+    for path in sorted(signs.rglob("*.png")):
+        shutil.copy(path, folder / "data" / f"{len(labels)}.png")
+        labels.append(CLASSES.index(path.parent.name))
+    torch.save(torch.tensor(labels), folder / "labels")
+    return folder
+
+
+def test_labels_beside_one_folder_give_the_same_finding(
+    victim: Path, clean_twin: Path, signs: Path, tmp_path: Path
+) -> None:
+    images = flat(signs, tmp_path / "flat")
+    found = scan(victim, images)
+    assert (found.finding.level, found.finding.classes) == ("backdoored", (TARGET,))
+    assert found.accuracy > 0.97
+    assert found.preprocessing.normalization.name == "half"
+    assert scan(clean_twin, images).finding.level == "nothing-unusual"
+
+
+def test_one_class_is_refused(victim: Path, signs: Path, tmp_path: Path) -> None:
+    images = linked(signs, tmp_path / "one", ["stop"])
+    said = one_line(bdshift("scan", victim, images), 3)
+    assert "all of its 40 images have one label, 'stop'" in said
+    assert "no file with their labels" in one_line(bdshift("scan", victim, images / "stop"), 3)
+
+
+def test_few_folders_are_inconclusive_everywhere(
+    victim: Path, clean_twin: Path, signs: Path, tmp_path: Path
+) -> None:
+    images = linked(signs, tmp_path / "two", CLASSES[:2])
+    for model in (victim, clean_twin):
+        result = bdshift("scan", model, images, "--json", "--fail-on", "inconclusive")
+        assert result.exit_code == 1
+        finding = json.loads(result.stdout)["finding"]
+        assert (finding["level"], finding["headline"]) == ("inconclusive", "Inconclusive")
+        codes = [reason["code"] for reason in finding["reasons"]]
+        assert codes[:2] == ["most-classes-missing", "order-guessed"]
+        assert "Only 2 of 12 classes have images." in finding["reasons"][0]["text"]
+
+
+def test_folders_that_only_sort_are_a_guess(clean_twin: Path, signs: Path, tmp_path: Path) -> None:
+    images = linked(signs, tmp_path / "most", CLASSES[:10])
+    audit = scan(clean_twin, images)
+    assert audit.accuracy > 0.95
+    assert audit.finding.level == "inconclusive"
+    assert audit.finding.reasons[0].code == "order-guessed"
+    (images / "classes.txt").write_text("\n".join(CLASSES))
+    audit = scan(clean_twin, images)
+    assert audit.finding.level == "nothing-unusual"
+    assert [caution.code for caution in audit.finding.cautions] == ["classes-missing"]
+
+
+def test_folders_of_the_last_classes_are_known_by_name(
+    victim: Path, signs: Path, tmp_path: Path
+) -> None:
+    images = linked(signs, tmp_path / "last", CLASSES[3:])
+    named = tmp_path / "named.pth"
+    held = torch.load(victim, weights_only=True)
+    torch.save({**held, "class_names": list(CLASSES)}, named)
+    audit = scan(named, images)
+    assert (audit.finding.level, audit.finding.classes) == ("backdoored", (TARGET,))
+    assert audit.accuracy > 0.95
+    assert not audit.images.order_guessed
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_random_weights_are_inconclusive_everywhere(
+    victim: Path, signs: Path, tmp_path: Path, seed: int
+) -> None:
+    weights = torch.load(victim, weights_only=True)["state_dict"]
+    draw = torch.Generator().manual_seed(seed)
+    noise = {
+        key: torch.randn(value.shape, generator=draw) * 0.05 if value.dim() > 1 else value
+        for key, value in weights.items()
+    }
+    torch.save(noise, tmp_path / "noise.pth")
+    result = bdshift("scan", tmp_path / "noise.pth", signs, "--json", "--fail-on", "inconclusive")
+    assert result.exit_code == 1
+    finding = json.loads(result.stdout)["finding"]
+    assert finding["level"] == "inconclusive"
+    assert finding["reasons"][0]["code"] == "poor-accuracy"
