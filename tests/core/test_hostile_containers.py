@@ -152,7 +152,7 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
         "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5"),
         "gzip": (b"\x1f\x8b\x08" + bytes(100), "gzip"),
         "random": (random.Random(2).randbytes(5000), "no checkpoint"),
-        "text": (b"hello\nworld\n", "no checkpoint"),
+        "text": (b"hello\nworld\n", "is text"),
         "plain pickle": (pickle.dumps({"a": 1}), "no weights"),
         "safetensors cut": (struct.pack("<Q", 5000) + b'{"a":' + bytes(6000), "safetensors"),
         "safetensors lies": (

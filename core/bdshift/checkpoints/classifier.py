@@ -13,12 +13,13 @@ import torch
 from torch import nn
 
 from bdshift.checkpoints.families import Candidate
+from bdshift.checkpoints.foreign_models import what_network
 from bdshift.checkpoints.hints import declared_names, declared_normalizations
 from bdshift.checkpoints.layout import Layout, StateDict, find_state_dict
 from bdshift.checkpoints.reader import CheckpointFile, read_checkpoint
 from bdshift.checkpoints.recognize import find_candidates
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
-from bdshift.errors import InputError
+from bdshift.errors import InputError, UnknownArchitecture
 from bdshift.images.preprocessing import Normalization, Preprocessing
 from bdshift.jobs import SILENT, JobContext
 
@@ -279,6 +280,8 @@ def recognized(file: CheckpointFile, whole: StateDict, arch: Architecture | None
     """
     try:
         found = find_candidates(whole, arch, file.beside.config)
+    except UnknownArchitecture as error:
+        raise (what_network(whole.tensors, file.names) or error).at(file.path) from error
     except InputError as error:
         raise error.at(file.path) from error
     # With a prefix, the ignored tensors are outside it; a tensor inside may have the same name.

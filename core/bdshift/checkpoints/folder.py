@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bdshift.checkpoints.foreign_files import CHECKPOINTS, FOLDERS, SAVE_STATE_DICT
+from bdshift.checkpoints.listing import first_few
 from bdshift.errors import InputError
 from bdshift.files import open_regular
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
 _MAX_VALUE = 1e6  # of a mean or std; NaN is not below it
+_MAX_LISTED = 4  # checkpoints in a folder
 _MAX_CONFIG_BYTES = 16 * 1024 * 1024
 
 
@@ -45,14 +48,21 @@ def holds_weights(folder: Path) -> bool:
 def weights_in(folder: Path) -> Path:
     """The file of weights in a Hugging Face folder.
 
-    Raises `InputError`, without the folder's name, if there is none, or if the weights are split
-    over several files.
+    Raises `InputError`, without the folder's name, if there is none: it says what the folder is, or
+    which checkpoints it holds.
     """
     for name in _WEIGHTS:
         if (folder / name).is_file():
             return folder / name
-    if any(folder.glob("*.safetensors.index.json")):
-        raise InputError("its weights are split over several files, which bdshift does not read")
+    for name, template in FOLDERS.items():
+        if (folder / name).exists():
+            raise InputError(template, advice=SAVE_STATE_DICT)
+    found = sorted(one.name for one in folder.iterdir() if one.name.endswith(CHECKPOINTS))
+    if found:
+        raise InputError(
+            "is a folder; give the checkpoint file in it: {names}",
+            names=first_few([name[:80] for name in found], _MAX_LISTED),
+        )
     raise InputError(
         "is a folder without {first} or {second}; give the checkpoint file",
         first=_WEIGHTS[0], second=_WEIGHTS[1],

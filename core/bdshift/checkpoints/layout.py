@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bdshift.checkpoints.folding import fold
+from bdshift.checkpoints.foreign_models import no_weights
 from bdshift.checkpoints.listing import first_few
 from bdshift.checkpoints.objects import TENSOR_KINDS, SavedLayer, SavedModule, layers_under
 from bdshift.checkpoints.reader import CheckpointFile
 from bdshift.checkpoints.tensors import LazyTensor
+from bdshift.checkpoints.weight_sets import Path, WeightSet, is_note, state_dicts, weight_sets
 from bdshift.errors import InputError, SeveralModels, UsageError
 from bdshift.pickle_values import Opaque
 
@@ -23,20 +25,12 @@ _WRAPPERS = (
     "model_state", "weights", "params",
 )  # fmt: skip
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
-_NOT_MODELS = frozenset(
-    "optimizer optimizer_state_dict optimizerC optimizerG optimizerM scheduler schedulerC "
-    "lr_scheduler ema scaler amp _metadata".split()
-)
-_NOTES = ("n_averaged", "total_ops", "total_params")
-"""Counters that averaging (SWA) and FLOP counting (thop) leave among the tensors."""
-
 _DESCRIBES = (
     "model_name", "arch", "architecture", "num_classes", "img_size", "image_size", "classes",
     "class_names", "class_to_idx",
 )  # fmt: skip
 """Entries next to the weights that programs look for, and that also hold for other weights."""
 
-_MAX_DEPTH = 4
 _MAX_PREFIXES = 8
 _MAX_KEY_LENGTH = 512  # the longest in real networks are under 100 characters
 _MAX_MODELS = 10_000  # a file may keep each layer's tensors in a dict of its own
@@ -44,8 +38,6 @@ _MAX_LISTED = 12  # models, in an error
 
 PROGRAMS = ("TorchScript", "torch.export")
 """Containers that hold a program besides the weights; it is neither read nor run."""
-
-Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -62,6 +54,9 @@ class Layout:
         folded: weights stored as a product (`bdshift.checkpoints.folding`), by key: how, and the
             keys of the factors.
         others: where the file's other models are, such as ``netG``.
+        weights: which of the file's models it is; "" for the only one.
+        copies: other weights of the same network, such as those that it is the average of, unless
+            this model was asked for by its name.
         tensors: as stored in the file, by their full keys.
         described: what is stored next to the weights and says which network they belong to.
     """
@@ -74,6 +69,8 @@ class Layout:
     kind: str = ""
     folded: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    weights: str = ""
+    copies: tuple[str, ...] = ()
     tensors: Mapping[str, LazyTensor] = field(default_factory=dict)
     described: Mapping[str, Any] = field(default_factory=dict)
 
@@ -136,35 +133,6 @@ class StateDict:
         return StateDict(tensors, replace(self.layout, dtypes=dtypes), self.layers)
 
 
-def _tensors_of(value: Any) -> dict[str, LazyTensor] | None:
-    """``value`` as a state dict: string keys, tensors, at least one with two dimensions or more."""
-    if not isinstance(value, dict):
-        return None
-    found = {
-        key: item
-        for key, item in value.items()
-        if isinstance(key, str) and isinstance(item, LazyTensor)
-    }
-    is_model = 2 * len(found) > len(value) and any(len(t.shape) >= 2 for t in found.values())
-    return found if is_model else None
-
-
-def _search(
-    value: Any, seen: set[int], path: Path = ()
-) -> Iterator[tuple[Path, dict[str, LazyTensor]]]:
-    """Every state dict with its path; a dict that is referred to several times is searched once."""
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    tensors = _tensors_of(value)
-    if tensors is not None:
-        yield path, tensors
-    elif isinstance(value, dict) and len(path) < _MAX_DEPTH:
-        for key, item in value.items():
-            if isinstance(key, str) and key not in _NOT_MODELS:
-                yield from _search(item, seen, (*path, key))
-
-
 def _strip(tensors: dict[str, LazyTensor]) -> tuple[str, dict[str, LazyTensor]]:
     """Remove what all keys begin with: what training wraps a network in, and any other module
     around the whole network, such as the ``1.`` of a Sequential(Resize, network).
@@ -187,20 +155,24 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
     """The model's state dict, wherever it is in the file.
 
     If there are several, the one at ``which`` (keys joined by dots), else the one under the most
-    usual key.
+    usual key, or the average of it.
 
     Raises `InputError` if there is none, or if its tensors claim more bytes than the file could
     hold, `UsageError` if there is none at ``which``, `SeveralModels` if none is the usual one.
     """
-    found = _models(file)
-    names = {".".join(path) or "the file itself": (path, tensors) for path, tensors in found}
-    path, tensors = names[_choose(file, names, which)]
+    names = {one.name: one for one in weight_sets(_models(file))}
+    chosen = names[_choose(file, names, which)]
+    path, tensors = chosen.path, chosen.tensors
+    copies = [] if which is not None else [
+        name for name, one in names.items()
+        if one is not chosen and one.is_of_the_network_of(chosen)
+    ]  # fmt: skip
     source: Any = file.value
     for key in path:
         source = source[key]
     _refuse_unread(file, source)
     _refuse_long(file, tensors)
-    kept = {k: t for k, t in tensors.items() if k.rpartition(".")[2] not in _NOTES}
+    kept = {key: tensor for key, tensor in tensors.items() if not is_note(key, tensor)}
     folded, ways = fold(kept)
     claimed = sum(math.prod(tensor.shape) for tensor in folded.values())
     if claimed > 4 * file.size:  # at least one byte per element, and a few tied weights
@@ -217,7 +189,9 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
         beside=tuple(_beside(file.value, path)),
         kind=source.kind if is_module else "",
         folded={key[len(prefix) :]: way for key, way in ways.items()},
-        others=tuple(name for name, (other, _) in names.items() if other != path),
+        others=tuple(name for name in names if name not in (chosen.name, *copies)),
+        weights=chosen.name if len(names) > 1 else "",
+        copies=tuple(copies),
         tensors=tensors,
         described=_described(file.value, path),
     )
@@ -228,14 +202,14 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
 def _models(file: CheckpointFile) -> list[tuple[Path, dict[str, LazyTensor]]]:
     """The file's state dicts, at least one; their paths are short enough to be written out."""
     found = []
-    for path, tensors in _search(file.value, set()):
+    for path, tensors in state_dicts(file.value):
         _refuse_long(file, path)
         found.append((path, tensors))
         if len(found) > _MAX_MODELS:
             raise InputError("{path}: holds more than {most:,} models", path=file.path,
                              most=_MAX_MODELS)  # fmt: skip
     if not found:
-        raise InputError("{path}: holds no weights (no dict of named tensors)", path=file.path)
+        raise no_weights(file)
     return found
 
 
@@ -265,11 +239,7 @@ def _refuse_unread(file: CheckpointFile, held: Mapping[Any, Any]) -> None:
             )  # fmt: skip
 
 
-def _choose(
-    file: CheckpointFile,
-    names: Mapping[str, tuple[Path, dict[str, LazyTensor]]],
-    which: str | None,
-) -> str:
+def _choose(file: CheckpointFile, names: Mapping[str, WeightSet], which: str | None) -> str:
     if which is not None:
         if which not in names:
             raise UsageError(
@@ -277,26 +247,37 @@ def _choose(
                 path=file.path, which=which, names=first_few(tuple(names), _MAX_LISTED),
             )  # fmt: skip
         return which
+    averages = [one for one in names.values() if one.averaged]
     usual = sorted(
-        (_WRAPPERS.index(path[-1]), len(path), name)
-        for name, (path, _) in names.items()
-        if path and path[-1] in _WRAPPERS
+        (_WRAPPERS.index(one.path[-1]), len(one.path), name)
+        for name, one in names.items()
+        if one.path and one.path[-1] in _WRAPPERS
     )
     if usual:
-        return usual[0][2]
-    if len(names) == 1:
-        return next(iter(names))
+        return _average_of(names[usual[0][2]], averages)
     sizes = {
-        name: sum(math.prod(t.shape) for t in tensors.values())
-        for name, (_, tensors) in names.items()
+        name: sum(math.prod(tensor.shape) for tensor in one.tensors.values())
+        for name, one in names.items()
+        if one not in averages or not _is_of_any(one, names.values())
     }
-    first, second = sorted(sizes, key=sizes.__getitem__, reverse=True)[:2]
-    if sizes[first] >= 2 * sizes[second]:
-        return first
+    first, *rest = sorted(sizes, key=sizes.__getitem__, reverse=True)
+    if not rest or sizes[first] >= 2 * sizes[rest[0]]:
+        return _average_of(names[first], averages)
     raise SeveralModels(
         "{path}: holds several models, {names}; say which with --weights",
         path=file.path, names=first_few(tuple(names), _MAX_LISTED),
     ).with_names(tuple(names))  # fmt: skip
+
+
+def _is_of_any(average: WeightSet, found: Iterable[WeightSet]) -> bool:
+    return any(not one.averaged and one.is_of_the_network_of(average) for one in found)
+
+
+def _average_of(one: WeightSet, averages: Sequence[WeightSet]) -> str:
+    """The name of the first average of these weights, which is what training scripts validate and
+    deploy; else their own.
+    """
+    return next((other.name for other in averages if other.is_of_the_network_of(one)), one.name)
 
 
 def _described(value: Any, path: Path) -> dict[str, Any]:

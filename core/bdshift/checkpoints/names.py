@@ -20,6 +20,7 @@ _WEIGHTS = frozenset(
     "collections.OrderedDict collections.Counter collections.defaultdict collections.deque "
     "torch._utils._rebuild_tensor torch._utils._rebuild_tensor_v2 torch._utils._rebuild_tensor_v3 "
     "torch._utils._rebuild_parameter torch._utils._rebuild_parameter_with_state "
+    "torch._utils._rebuild_qtensor "
     "torch._tensor._rebuild_from_type_v2 torch.storage._load_from_bytes "
     "torch.nn.parameter.Parameter torch.nn.parameter.Buffer torch.Tensor torch.Size torch.device "
     "torch.serialization._get_layout _codecs.encode argparse.Namespace copyreg._reconstructor "
@@ -29,7 +30,8 @@ _WEIGHTS = frozenset(
 )
 _DTYPES = frozenset(
     "float16 float32 float64 bfloat16 int8 int16 int32 int64 uint8 bool complex64 complex128 "
-    "half float double long float8_e4m3fn float8_e5m2".split()
+    "half float double long float8_e4m3fn float8_e5m2 qint8 quint8 qint32 per_tensor_affine "
+    "per_channel_affine".split()
 )
 _BUILTINS = frozenset(
     "set frozenset dict list tuple complex slice range object int float str bytes bool".split()

@@ -12,9 +12,10 @@ from typing import Any
 
 from bdshift.checkpoints import exported, torch_files
 from bdshift.checkpoints.folder import NOTHING, Beside, read_beside, weights_in
+from bdshift.checkpoints.foreign_files import HEAD_BYTES, what_it_is
 from bdshift.checkpoints.hashed import HashedFile
 from bdshift.checkpoints.safetensors_files import read_safetensors
-from bdshift.checkpoints.torch_zip import EXPORTED, OVER_ONNX, torch_zip_entries
+from bdshift.checkpoints.torch_zip import EXPORTED, torch_zip_entries
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, JobContext
 from bdshift.pickle_values import Name
@@ -73,7 +74,7 @@ def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> Checkpoint
 
 
 def _read(file: HashedFile) -> torch_files.Read:
-    head = bytes(file.read(0, 512))
+    head = bytes(file.read(0, HEAD_BYTES))
     if head.startswith(b"PK\x03\x04"):
         entries = torch_zip_entries(file.stream(), file.size)
         if EXPORTED in entries:
@@ -83,39 +84,4 @@ def _read(file: HashedFile) -> torch_files.Read:
         return "safetensors", read_safetensors(file), ()
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
         return torch_files.read_pickles(file)
-    raise _what_it_is(head)
-
-
-def _what_it_is(head: bytes) -> InputError:
-    """The error for a file that is not a checkpoint, by its first bytes."""
-    start = head.lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return InputError("is a web page, not a checkpoint; the download probably failed")
-    if start.startswith(b"version https://git-lfs"):
-        return InputError(
-            "is a Git LFS pointer, not the checkpoint itself; fetch it with git lfs pull"
-        )
-    if head.startswith(b"\x89HDF"):
-        return InputError(
-            "is an HDF5 file: a Keras model, or a bdshift audit (which bdshift neurons reads). "
-            "{advice}",
-            advice=OVER_ONNX,
-        )
-    if head.startswith(b"\x1f\x8b"):
-        return InputError("is gzip-compressed; unpack it first")
-    if head[257:262] == b"ustar":
-        return InputError("is a tar archive; unpack it and give the checkpoint inside")
-    if head[4:8] == b"TFL3":
-        return InputError("is a TensorFlow Lite model. {advice}", advice=OVER_ONNX)
-    if head.startswith(b"GGUF"):
-        return InputError("is a GGUF file, a format for language models")
-    if head[:1] == b"\x08" and (b"pytorch" in head or b"onnx" in head.lower() or b"tf2" in head):
-        return InputError(
-            "is an ONNX model, a graph whose batch norms are usually folded away; give the PyTorch "
-            "checkpoint it was made from"
-        )
-    if head.startswith(b"\x08\x01\x12"):
-        return InputError("is a TensorFlow SavedModel. {advice}", advice=OVER_ONNX)
-    return InputError(
-        "is in no checkpoint format that bdshift knows (torch.save, safetensors), or is damaged"
-    )
+    raise what_it_is(head)

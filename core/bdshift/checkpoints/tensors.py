@@ -30,6 +30,9 @@ _STORAGE_DTYPES = {
     "BoolStorage": "bool",
     "ComplexFloatStorage": "complex64",
     "ComplexDoubleStorage": "complex128",
+    "QInt8Storage": "int8",
+    "QUInt8Storage": "uint8",
+    "QInt32Storage": "int32",
     "UntypedStorage": "",
 }
 ITEM_BYTES = {
@@ -48,12 +51,14 @@ class LazyTensor:
         dtype: torch's name for it, such as "float32".
         place: offset of its first element in the file, in bytes, and its strides in elements; None
             if it is not stored in one place.
+        is_numpy: whether it is stored as a NumPy array.
     """
 
     shape: tuple[int, ...]
     dtype: str
     _read: Callable[[], torch.Tensor] = field(repr=False, compare=False)
     place: tuple[int, tuple[int, ...]] | None = None
+    is_numpy: bool = False
 
     def load(self) -> torch.Tensor:
         """Read it: a contiguous copy in memory, in its own dtype.

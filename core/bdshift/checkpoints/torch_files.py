@@ -12,7 +12,9 @@ from typing import Any, BinaryIO
 
 from bdshift.checkpoints.hashed import HashedFile
 from bdshift.checkpoints.names import refuse_code
+from bdshift.checkpoints.numpy_arrays import numpy_array
 from bdshift.checkpoints.objects import is_module, saved_module
+from bdshift.checkpoints.quantized import REBUILD, dequantized
 from bdshift.checkpoints.tensors import LazyTensor, element_bytes, lazy_tensor
 from bdshift.checkpoints.torch_zip import Span
 from bdshift.errors import InputError
@@ -145,6 +147,10 @@ class _Tree:
             return self.seen.setdefault(id(value), self.tensor(value))
         if isinstance(value, Opaque) and is_module(value):
             return self.seen.setdefault(id(value), saved_module(value, self.tensor, self.modules))
+        if isinstance(value, Opaque) and value.what == REBUILD:
+            return self.seen.setdefault(id(value), dequantized(value, self.tensor))
+        if isinstance(value, Opaque) and (array := numpy_array(value)) is not None:
+            return self.seen.setdefault(id(value), array)
         held = value.state if isinstance(value, Opaque) else value
         if not isinstance(held, (dict, list, tuple)):
             return value

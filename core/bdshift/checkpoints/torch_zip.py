@@ -14,13 +14,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, BinaryIO, NoReturn
 
+from bdshift.checkpoints.foreign_files import CHECKPOINTS, SAVE_STATE_DICT
 from bdshift.errors import InputError
 from bdshift.words import Sentence
-
-OVER_ONNX = Sentence(
-    "bdshift reads Keras and TensorFlow models once they are converted to PyTorch: tf2onnx writes "
-    "an ONNX file, onnx2torch turns it into a module, and torch.save saves its state_dict()"
-)
 
 MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
 """Size of the zip's list of entries: about 600 000 storages."""
@@ -143,7 +139,7 @@ def _what_else(infos: list[zipfile.ZipInfo], root: str = "") -> None:
     if any(name.endswith(".npy") for name in names):
         raise InputError("is a NumPy archive, not a torch checkpoint")
     if "model.weights.h5" in names:
-        raise InputError("is a Keras model. {advice}", advice=OVER_ONNX)
+        raise InputError("is a Keras model. {advice}", advice=SAVE_STATE_DICT)
     if f"{root}serialized_exported_program.json" in names or any(
         name.endswith("serialized_state_dict.pt") for name in names
     ):
@@ -151,4 +147,10 @@ def _what_else(infos: list[zipfile.ZipInfo], root: str = "") -> None:
             "is a torch.export archive from before torch 2.8; save the model's state_dict() instead"
         )
     if not any(name.endswith("data.pkl") for name in names):
+        inside = [name for name in names if name.lower().endswith(CHECKPOINTS)]
+        if inside:
+            raise InputError(
+                "is a zip archive; unpack it and give the checkpoint inside, {name}",
+                name=sorted(inside)[0][-80:],
+            )
         raise InputError("is a zip archive, but not a torch checkpoint")

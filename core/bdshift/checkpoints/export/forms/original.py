@@ -57,7 +57,10 @@ class OriginalForm(ExportForm):
         if layout.container == "safetensors":
             save_file(tensors, path, {"format": "pt", **metadata})
             return
-        value: Any = tensors
+        value: Any = {
+            key: tensor.numpy() if layout.tensors[key].is_numpy else tensor
+            for key, tensor in tensors.items()
+        }
         for depth, key in enumerate(reversed(layout.wrapper)):
             value = {key: value, **(layout.described if not depth else {})}
         if layout.container == "pickle":
