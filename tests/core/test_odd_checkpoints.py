@@ -22,7 +22,7 @@ from bdshift.checkpoints.reader import read_checkpoint
 from bdshift.errors import InputError, UnknownArchitecture
 from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
 
-ARRAYS = {
+ARRAYS: dict[str, Any] = {
     "f": np.arange(6, dtype=np.float32).reshape(2, 3),
     "by_columns": np.asfortranarray(np.arange(6, dtype=np.float64).reshape(2, 3)),
     "big_endian": np.arange(6, dtype=">f4").reshape(2, 3),
