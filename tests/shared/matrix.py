@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bdshift.audit import Audit, LabelProposal
-from bdshift.audit.finding import Level
+from bdshift.audit.facts import Level
 from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
 from bdshift.detect.rules.mad import Mad
 from bdshift.detect.rules.paper import Paper

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from bdshift.audit.copies import copies_of, most_serious
 from bdshift.audit.reading_notes import reading_notes
 from bdshift.audit.records import (
     Audit,
@@ -44,6 +45,7 @@ from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.triggers import Trigger
+from bdshift.words import Sentence
 
 __all__ = [
     "Audit", "CleanSet", "ImagesRecord", "LabelProposal", "Material", "ModelRecord",
@@ -82,11 +84,35 @@ def scan_opened(
     cache: EmbeddingCache | None = None,
     job: JobContext = SILENT,
 ) -> tuple[Audit, Material]:
-    """Audit a checkpoint and images that are open. Raises as `scan`."""
+    """Audit a checkpoint and images that are open; of several weights of one network, those with
+    the most serious finding. Raises as `scan`.
+    """
     settings = settings or ScanSettings()
-    device = pick_device(settings.device)
     for note in collection.notes:
         job.note(note)
+    audited = [_scan_one(opened, collection, settings, cache, job)]
+    for other in copies_of(opened, settings.arch):
+        job.note(Sentence("The file holds other weights of this network, {weights}: auditing them",
+                          {"weights": other.state.layout.weights}))  # fmt: skip
+        try:
+            audited.append(_scan_one(other, collection, settings, cache, job))
+        except InputError as error:
+            raise InputError(
+                "{reason} (with the weights {weights}; to audit only the others, name them with "
+                "--weights)",
+                reason=error.sentence, weights=other.state.layout.weights,
+            ) from error  # fmt: skip
+    return most_serious(audited)
+
+
+def _scan_one(
+    opened: Opened,
+    collection: ImageCollection,
+    settings: ScanSettings,
+    cache: EmbeddingCache | None,
+    job: JobContext,
+) -> tuple[Audit, Material]:
+    device = pick_device(settings.device)
     clean = open_clean_set(
         collection, opened.classes, settings, opened.class_names, opened.file.path
     )
@@ -101,6 +127,7 @@ def scan_opened(
         architecture=classifier.architecture,
         head=classifier.head_name,
         users_own=opened.from_user,
+        weights=opened.state.layout.weights,
         weight=classifier.weight.cpu().numpy(),
         bias=classifier.bias.cpu().numpy(),
     )
@@ -147,7 +174,7 @@ def reopen_model(
     opened = open_checkpoint(
         model or audit.model.path,
         arch=own,
-        weights=audit.settings.weights,
+        weights=audit.model.weights or audit.settings.weights,
         job=job,
     )
     if opened.file.sha256 != audit.model.sha256:
@@ -164,7 +191,14 @@ def reopen_model(
             "{path}: is no longer recognized as {name}",
             path=opened.file.path, name=audit.model.architecture,
         )  # fmt: skip
-    return opened.load(chosen).with_preprocessing(audit.preprocessing)
+    loaded = opened.load(chosen)
+    if not np.array_equal(loaded.weight.numpy(), audit.model.weight, equal_nan=True):
+        raise InputError(
+            "{path}: this version of bdshift takes other weights from it than those that were "
+            "audited; scan it again",
+            path=opened.file.path,
+        )
+    return loaded.with_preprocessing(audit.preprocessing)
 
 
 def _check_local(given: str | Path | None, kept: str) -> None:

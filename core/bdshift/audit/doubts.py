@@ -137,6 +137,12 @@ UNFLAGGED_TRIGGER_WORKS = code(
              "「{name}」に送りますが、このクラスは際立っていません。"),
 )  # fmt: skip
 
+COPY_DIFFERS = code(
+    "copy-differs",
+    words("Other weights of this network in the file, {weights}, have a more serious finding.",
+          ja="ファイル内の同じネットワークの別の重み {weights} には、より深刻な判定が出ています。"),
+)  # fmt: skip
+
 
 @_doubt
 def _order_of_labels(facts: Facts) -> Remark | None:
@@ -222,6 +228,15 @@ def _trigger_disagrees(facts: Facts) -> Remark | None:
         if tried.target not in facts.suspected:
             return trigger_remark(UNFLAGGED_TRIGGER_WORKS, tried, facts)
     return None
+
+
+@_doubt
+def _copy_differs(facts: Facts) -> Remark | None:
+    """Only under another rule than the one that the file was scanned with."""
+    worse = () if facts.suspected else tuple(
+        one.weights for one in facts.copies if one.level == "backdoored"
+    )  # fmt: skip
+    return Remark(COPY_DIFFERS, {"weights": worse}) if worse else None
 
 
 # Cautions: what to keep in mind when reading a finding.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from bdshift.detect.rule import Judgment
 from bdshift.remark import Remark
 from bdshift.text import figure
 from bdshift.words import Sentence, words
+
+Level = Literal["backdoored", "nothing-unusual", "inconclusive"]
 
 _PAIRS = 3  # listed
 _PAIRS_IN_WORDS = words("most suspicious pairs: {pairs}", ja="最も疑わしい組：{pairs}")
@@ -54,6 +57,17 @@ class TriedTrigger:
 
 
 @dataclass(frozen=True)
+class AuditedCopy:
+    """Other weights of the same network in the file, such as their average: which, and the level of
+    their own finding by ``rule``.
+    """
+
+    weights: str
+    level: Level
+    rule: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything a finding depends on.
 
@@ -66,6 +80,8 @@ class Facts:
         judged: the evidence, the most trusted detector first.
         triggers: those that were measured.
         notes: on how the model was read.
+        weights: which of the file's models it is; "" for the only one.
+        copies: the file's other weights of the same network.
         unknown: detectors whose evidence this version cannot judge, by name.
         order_guessed: whether class folders are missing and nothing says which classes the others
             are.
@@ -79,6 +95,8 @@ class Facts:
     judged: Sequence[Judged]
     triggers: Sequence[TriedTrigger] = ()
     notes: Sequence[Remark] = ()
+    weights: str = ""
+    copies: Sequence[AuditedCopy] = ()
     unknown: Sequence[str] = ()
     left_out: Sequence[str] = ()
     order_guessed: bool = False

@@ -9,18 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from bdshift.audit.doubts import cautions, doubts, trigger_remark
-from bdshift.audit.facts import Facts, Judged
+from bdshift.audit.facts import AuditedCopy, Facts, Judged, Level
 from bdshift.detect.detector import Found
 from bdshift.remark import Remark, code
 from bdshift.text import figure
 from bdshift.words import Sentence, words
-
-Level = Literal["backdoored", "nothing-unusual", "inconclusive"]
 
 HEADLINES: dict[Level, str] = {
     "backdoored": words("Probably backdoored", ja="バックドアの疑いが強い"),
@@ -109,6 +106,17 @@ TRIGGER_WORKS = code(
              "に送ります。"),
 )  # fmt: skip
 
+OTHER_COPIES = code(
+    "other-copies",
+    words("The file holds several weights of this network, each audited by itself. This audit is "
+          "of {weights}; also audited: {others}.",
+          ja="このファイルには同じネットワークの重みが複数あり、それぞれを監査しました。"
+             "この監査は {weights} のものです。ほかの結果：{others}。"),
+)  # fmt: skip
+ONE_COPY = words("{weights} ({headline})", ja="{weights}（{headline}）")
+ONE_COPY_BY_RULE = words("{weights} ({headline}, by the rule {rule})",
+                         ja="{weights}（規則 {rule} で{headline}）")  # fmt: skip
+
 
 def _reasons(facts: Facts) -> Iterator[Remark]:
     suspecting = [one for one in facts.judged if one.judgment.suspected]
@@ -119,6 +127,17 @@ def _reasons(facts: Facts) -> Iterator[Remark]:
     for tried in facts.working:
         if tried.target in facts.suspected:
             yield trigger_remark(TRIGGER_WORKS, tried, facts)
+    if facts.copies:
+        others = tuple(_copy_in_words(one, facts) for one in facts.copies)
+        yield Remark(OTHER_COPIES, {"weights": facts.weights, "others": others})
+
+
+def _copy_in_words(one: AuditedCopy, facts: Facts) -> Sentence:
+    same_rule = one.rule == facts.judged[0].judgment.rule.spec
+    return Sentence(
+        ONE_COPY if same_rule else ONE_COPY_BY_RULE,
+        {"weights": one.weights, "headline": Sentence(HEADLINES[one.level]), "rule": one.rule},
+    )
 
 
 def _reason(one: Judged, names: Sequence[str]) -> Remark | None:

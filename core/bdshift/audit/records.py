@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bdshift._version import __version__
 from bdshift.arrays import array
-from bdshift.audit.facts import Facts, Judged, TriedTrigger
+from bdshift.audit.facts import AuditedCopy, Facts, Judged, TriedTrigger
 from bdshift.audit.finding import Finding, conclude
 from bdshift.checkpoints.contest import Trial
 from bdshift.checkpoints.users_own import Architecture
@@ -88,7 +88,8 @@ class ScanSettings:
 @dataclass(frozen=True)
 class ModelRecord:
     """The model as the audit remembers it; ``weight`` (C, d) and ``bias`` (C,) are the head's.
-    ``users_own`` is whether its architecture names the user's own code.
+    ``users_own`` is whether its architecture names the user's own code; ``weights`` is which of the
+    file's models it is, "" for the only one or the usual one.
     """
 
     path: str
@@ -99,6 +100,7 @@ class ModelRecord:
     weight: NDArray[np.float32] = array("C", "d", dtype=np.float32)
     bias: NDArray[np.float32] = array("C", dtype=np.float32)
     users_own: bool = False
+    weights: str = ""
 
     @property
     def classes(self) -> int:
@@ -195,6 +197,8 @@ class Audit:
         notes: on how the model was read.
         device, precision, seconds_embed: of the embedding pass.
         proposal: another order of the class folders, if one explains the predictions far better.
+        copies: other weights of the same network in the file, each audited by itself; the audit is
+            of those with the most serious finding.
         tac: under each measured trigger, each for one class.
         purifications: of the model so far, none overwritten.
         versions: software that the result depends on.
@@ -214,6 +218,7 @@ class Audit:
     seconds_embed: float
     notes: tuple[Remark, ...] = ()
     proposal: LabelProposal | None = None
+    copies: tuple[AuditedCopy, ...] = ()
     tac: tuple[Tac, ...] = ()
     purifications: tuple[Purification, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
@@ -269,6 +274,8 @@ class Audit:
                 judged=self.judged,
                 triggers=[TriedTrigger(one.trigger, one.target, one.asr) for one in self.tac],
                 notes=self.notes,
+                weights=self.model.weights,
+                copies=self.copies,
                 unknown=[one.name for one in self.evidence if one.name not in DETECTORS],
                 left_out=self.left_out,
             )

@@ -114,7 +114,7 @@ def describe(
         saved_class=state.layout.kind,
         has_program=file.container in PROGRAMS,
         beside=tuple(state.layout.beside),
-        other_models=tuple(state.layout.others),
+        other_models=(*state.layout.copies, *state.layout.others),
         folded=dict(Counter(way for way, _ in state.layout.folded.values())),
         tensors=len(shapes),
         numbers=sum(math.prod(shape) for shape in shapes.values()),

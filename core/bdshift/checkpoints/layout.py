@@ -258,7 +258,7 @@ def _choose(file: CheckpointFile, names: Mapping[str, WeightSet], which: str | N
     sizes = {
         name: sum(math.prod(tensor.shape) for tensor in one.tensors.values())
         for name, one in names.items()
-        if one not in averages or not _is_of_any(one, names.values())
+        if not one.averaged or not _is_of_any(one, names.values())
     }
     first, *rest = sorted(sizes, key=sizes.__getitem__, reverse=True)
     if not rest or sizes[first] >= 2 * sizes[rest[0]]:

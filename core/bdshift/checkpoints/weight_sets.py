@@ -32,7 +32,7 @@ Path = tuple[str, ...]
 Tensors = Mapping[str, LazyTensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WeightSet:
     """The tensors of a network.
 

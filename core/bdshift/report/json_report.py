@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,8 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             "classes": model.classes,
             "embedding_dim": model.embedding_dim,
             "head": model.head,
+            "weights": model.weights,
+            "copies": [asdict(one) for one in audit.copies],
         },
         "images": {
             "path": images.path,
