@@ -15,6 +15,7 @@ from bdshift.audit.records import Audit
 from bdshift.audit.stages import Material
 from bdshift.checkpoints.classifier import Opened, recognized
 from bdshift.checkpoints.layout import StateDict, find_state_dict
+from bdshift.checkpoints.users_own import Architecture
 from bdshift.errors import InputError
 
 _MAX_COPIES = 4  # that are audited, besides the first
@@ -23,7 +24,7 @@ _SERIOUS: Mapping[Level, int] = {"backdoored": 2, "inconclusive": 1, "nothing-un
 Audited = tuple[Audit, Material]
 
 
-def copies_of(opened: Opened, arch: str | None) -> Iterator[Opened]:
+def copies_of(opened: Opened, arch: Architecture | None) -> Iterator[Opened]:
     """The file's other weights of the same network, if they are not the same numbers; ``arch`` is
     as in `bdshift.checkpoints.classifier.open_checkpoint`.
 
