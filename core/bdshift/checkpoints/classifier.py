@@ -12,6 +12,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
+from bdshift.checkpoints.copies import copies_of_used
 from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.foreign_models import what_network
 from bdshift.checkpoints.hints import declared_names, declared_normalizations
@@ -170,7 +171,7 @@ class Opened:
     @property
     def classes(self) -> int:
         """Number of classes C, the same for all candidates."""
-        return self.state.tensors[f"{self.candidates[0].head}.weight"].shape[0]
+        return self.state.tensors[self.candidates[0].head_key].shape[0]
 
     @property
     def is_rebuilt(self) -> bool:
@@ -284,14 +285,14 @@ def recognized(file: CheckpointFile, whole: StateDict, arch: Architecture | None
         raise (what_network(whole.tensors, file.names) or error).at(file.path) from error
     except InputError as error:
         raise error.at(file.path) from error
-    # With a prefix, the ignored tensors are outside it; a tensor inside may have the same name.
-    state = whole.under(found.prefix) if found.prefix else whole.without(found.ignored)
+    copies = copies_of_used(whole, found.ignored)
+    state = whole.without(found.ignored).under(found.prefix).with_repeated(copies)
     opened = Opened(
         file,
         state,
         found.candidates,
         isinstance(arch, OwnNetwork),
-        ignored=found.ignored,
+        ignored=tuple(k for k in found.ignored if whole.layout.in_file(k) not in copies),
         declared=declared_normalizations(whole, found.ignored, file.beside),
     )
     return replace(opened, class_names=declared_names(file, opened.classes))

@@ -218,8 +218,9 @@ class Contest:
         the preprocessing is in question and all norms are watched anyway.
         """
         loaded = self.loaded(candidate)
-        # In a network reconstructed from its weights, the norms show what is between them.
-        norms = NormMemory(loaded.network) if candidate.rebuilt else None
+        # Where the order of layers is inferred, the norms show what is between them.
+        inferred = candidate.rebuilt or candidate.by_shape
+        norms = NormMemory(loaded.network) if inferred else None
         folders = int(self.folders.max(initial=0)) + 1
         entrant = Entrant(loaded, preprocessing, folders, norms if norms and norms.norms else None)
         self.job.raise_if_canceled()

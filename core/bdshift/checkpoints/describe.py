@@ -128,7 +128,7 @@ def describe(
 
 def _recognized(opened: Opened) -> Recognition:
     first = opened.candidates[0]
-    classes, dim = opened.state.tensors[f"{first.head}.weight"].shape
+    classes, dim = opened.state.tensors[first.head_key].shape
     return Recognition(
         architectures=tuple(candidate.name for candidate in opened.candidates),
         how=_how(opened),
@@ -161,6 +161,14 @@ def _how(opened: Opened) -> Sentence:
                   ja="重みから再構成（層の順は{order}）。{ways} 通りが合い、"
                      "クリーン正解率で決めます"),
             {"order": Sentence(_ORDER_IN_FILE if known else _ORDER_FROM_SHAPES), "ways": ways},
+        )  # fmt: skip
+    if first.by_shape:
+        return Sentence(
+            words("the shapes and the order of its layers; "
+                  "{count:|network fits|networks fit}, and clean accuracy decides",
+                  ja="層の形状と順序。{count} 個のネットワークが合い、"
+                     "クリーン正解率で決めます"),
+            {"count": len(opened.candidates)},
         )  # fmt: skip
     if first.name.endswith("(transformers)"):
         return Sentence(words("its config.json, and the names and shapes of all its tensors",

@@ -29,11 +29,11 @@ def propose(shapes: Shapes, recognize: Callable[[Shapes], list[Candidate]]) -> I
     for head in HEADS:
         place = head
         while place:
-            yield from _at(shapes, recognize, head, place)
+            yield from at(shapes, recognize, head, place)
             place = place.rpartition(".")[0]
 
 
-def _at(
+def at(
     shapes: Shapes, recognize: Callable[[Shapes], list[Candidate]], head: str, place: str
 ) -> Iterator[Candidate]:
     """Networks whose last layer is ``head``, with what the file has at ``place`` instead."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bdshift.checkpoints.folding import fold
 from bdshift.checkpoints.foreign_models import no_weights
+from bdshift.checkpoints.keys import cleaned
 from bdshift.checkpoints.listing import first_few
 from bdshift.checkpoints.objects import TENSOR_KINDS, SavedLayer, SavedModule, layers_under
 from bdshift.checkpoints.reader import CheckpointFile
@@ -24,14 +25,12 @@ _WRAPPERS = (
     "state_dict", "model_state_dict", "model", "net", "netC", "clsmodel", "network", "classifier",
     "model_state", "weights", "params",
 )  # fmt: skip
-_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 _DESCRIBES = (
     "model_name", "arch", "architecture", "num_classes", "img_size", "image_size", "classes",
     "class_names", "class_to_idx",
 )  # fmt: skip
 """Entries next to the weights that programs look for, and that also hold for other weights."""
 
-_MAX_PREFIXES = 8
 _MAX_KEY_LENGTH = 512  # the longest in real networks are under 100 characters
 _MAX_MODELS = 10_000  # a file may keep each layer's tensors in a dict of its own
 _MAX_LISTED = 12  # models, in an error
@@ -48,11 +47,14 @@ class Layout:
         container: as in `CheckpointFile`.
         wrapper: keys from the outermost dict down to the state dict; () for a bare one.
         prefix: what was in front of every key, such as ``module.``.
+        inside: full keys in the file of tensors that had a wrapper's name inside theirs.
         dtypes: of each tensor, by its key without the prefix.
         beside: keys next to the state dict in its wrappers.
         kind: class of a whole pickled module; "" for a state dict.
         folded: weights stored as a product (`bdshift.checkpoints.folding`), by key: how, and the
             keys of the factors.
+        repeated: keys in the file of tensors that are the same numbers under another name, each
+            with the key of the one that the network uses.
         others: where the file's other models are, such as ``netG``.
         weights: which of the file's models it is; "" for the only one.
         copies: other weights of the same network, such as those that it is the average of, unless
@@ -68,11 +70,17 @@ class Layout:
     beside: tuple[str, ...]
     kind: str = ""
     folded: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    inside: Mapping[str, str] = field(default_factory=dict)
+    repeated: Mapping[str, str] = field(default_factory=dict)
     others: tuple[str, ...] = ()
     weights: str = ""
     copies: tuple[str, ...] = ()
     tensors: Mapping[str, LazyTensor] = field(default_factory=dict)
     described: Mapping[str, Any] = field(default_factory=dict)
+
+    def in_file(self, key: str) -> str:
+        """The tensor's full key in the file."""
+        return self.inside.get(key, self.prefix + key)
 
     @property
     def has_code(self) -> bool:
@@ -118,10 +126,22 @@ class StateDict:
             for key, way in self.layout.folded.items()
             if key.startswith(prefix)
         }
+        inside = {
+            key[len(prefix) :]: full
+            for key, full in self.layout.inside.items()
+            if key.startswith(prefix)
+        }
         layout = replace(
-            self.layout, prefix=self.layout.prefix + prefix, dtypes=dtypes, folded=folded
-        )
+            self.layout, prefix=self.layout.prefix + prefix, dtypes=dtypes, folded=folded,
+            inside=inside,
+        )  # fmt: skip
         return StateDict(tensors, layout, layers_under(self.layers, prefix))
+
+    def with_repeated(self, copies: Mapping[str, str]) -> StateDict:
+        """The same, knowing which tensors that it lacks are copies of its own."""
+        held = {self.layout.in_file(key): key for key in self.tensors}
+        full = {copy: held[key] for copy, key in copies.items() if key in held}
+        return replace(self, layout=replace(self.layout, repeated=full))
 
     def without(self, keys: Iterable[str]) -> StateDict:
         """All but the tensors ``keys``."""
@@ -131,24 +151,6 @@ class StateDict:
         tensors = {key: tensor for key, tensor in self.tensors.items() if key not in left_out}
         dtypes = {key: tensor.dtype for key, tensor in tensors.items()}
         return StateDict(tensors, replace(self.layout, dtypes=dtypes), self.layers)
-
-
-def _strip(tensors: dict[str, LazyTensor]) -> tuple[str, dict[str, LazyTensor]]:
-    """Remove what all keys begin with: what training wraps a network in, and any other module
-    around the whole network, such as the ``1.`` of a Sequential(Resize, network).
-    """
-    prefix = ""
-    for _ in range(_MAX_PREFIXES):
-        heads = {key.partition(".")[0] + "." for key in tensors}
-        if len(heads) != 1:
-            break
-        head = heads.pop()
-        inner = any("." in key[len(head) :] for key in tensors)
-        if not all(k.startswith(head) for k in tensors) or not (inner or head in _PREFIXES):
-            break
-        tensors = {key[len(head) :]: item for key, item in tensors.items()}
-        prefix += head
-    return prefix, tensors
 
 
 def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict:
@@ -179,7 +181,7 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
         raise InputError(
             "{path}: its tensors claim more numbers than the file holds", path=file.path
         )
-    prefix, folded = _strip(folded)
+    prefix, folded, inside = cleaned(folded)
     is_module = isinstance(source, SavedModule)
     layout = Layout(
         container=file.container,
@@ -188,14 +190,17 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
         dtypes={key: tensor.dtype for key, tensor in folded.items()},
         beside=tuple(_beside(file.value, path)),
         kind=source.kind if is_module else "",
-        folded={key[len(prefix) :]: way for key, way in ways.items()},
+        folded={
+            key: ways[full] for key in folded if (full := inside.get(key, prefix + key)) in ways
+        },
+        inside=inside,
         others=tuple(name for name in names if name not in (chosen.name, *copies)),
         weights=chosen.name if len(names) > 1 else "",
         copies=tuple(copies),
         tensors=tensors,
         described=_described(file.value, path),
     )
-    layers = layers_under(tuple(source.layers), prefix) if is_module else ()
+    layers = layers_under(source.layers, prefix) if is_module else ()
     return StateDict(folded, layout, layers)
 
 

@@ -43,7 +43,7 @@ def find_network(
         for preprocessing in probes(contest, candidate, size)
     }
     tried += entered
-    if not contest.opened.is_rebuilt:
+    if not any(candidate.rebuilt for candidate in contest.opened.candidates):
         few = by_accuracy(contest.run(list(entered), ROUNDS[0][0]))[: max(4, len(entered) // 3)]
         return entered[by_accuracy(contest.run(few, ROUNDS[1][0]))[0]]
     return entered[_race(contest, list(entered))]

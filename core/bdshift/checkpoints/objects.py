@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bdshift.checkpoints.keys import without_wrappers
 from bdshift.checkpoints.tensors import LazyTensor
 from bdshift.errors import InputError
 from bdshift.pickle_values import Opaque, TensorRef
@@ -47,9 +48,9 @@ class SavedLayer:
 
 
 def layers_under(layers: Iterable[SavedLayer], prefix: str) -> tuple[SavedLayer, ...]:
-    """Those whose paths begin with ``prefix``, which is removed."""
+    """Those whose paths begin with ``prefix``, which is removed; and so are wrappers inside."""
     return tuple(
-        replace(layer, path=layer.path[len(prefix) :])
+        replace(layer, path=without_wrappers(layer.path[len(prefix) :]))
         for layer in layers
         if layer.path.startswith(prefix)
     )

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bdshift.checkpoints import chain, heads
 from bdshift.checkpoints.as_saved import conform
+from bdshift.checkpoints.blind import detached, residual
+from bdshift.checkpoints.blind.parts import LAYER_PARTS
 from bdshift.checkpoints.compare import Mismatch, compare
 from bdshift.checkpoints.families import FAMILIES, Candidate, Shapes, hugging_face
 from bdshift.checkpoints.guard import TooLarge
 from bdshift.checkpoints.layout import StateDict
 from bdshift.checkpoints.listing import with_semicolons
 from bdshift.checkpoints.objects import SavedLayer, layers_under
+from bdshift.checkpoints.unused import is_loose, may_be_unused
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork, user_architecture
 from bdshift.errors import InputError, UnknownArchitecture, UsageError
 from bdshift.words import Sentence
 
-_LAYER_PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-_MIN_PREFIX_SHARE = 0.8  # of the tensors must share a prefix for the rest to be ignored
 _MAX_TENSORS = 8000  # ResNet-1202 has 7000
-_MAX_LOOSE_NUMBERS = 16  # in a tensor that belongs to no layer
+_MAX_DEPTH, _MAX_PARTS = 3, 6  # of modules that are tried as whole networks
+_OTHERS = ("ema", "teacher", "momentum", "target", "encoder_k", "shadow", "averaged")
 _MAX_ROW_TENSORS = 40  # of a network so small that it may be a plain sequence of layers after all
 _MAX_TOP_NAMES = 40
 _MAX_REASON_LENGTH = 120
@@ -38,7 +38,7 @@ class Recognized:
         candidates: more than one if the weights do not distinguish them; clean accuracy then
             decides.
         prefix: of the keys that they use; "" if they use all.
-        ignored: keys that they do not use, such as an old head.
+        ignored: keys that they do not use, such as an old head; with the prefix, if they have it.
     """
 
     candidates: tuple[Candidate, ...]
@@ -53,7 +53,8 @@ def recognize(
 ) -> Recognized:
     """Every network whose tensors have exactly these names and shapes: known ones, known ones with
     the file's own head, and plain sequences of layers reconstructed from the weights alone. If
-    there is none, the same for a part of the tensors that is complete by itself, ignoring the rest.
+    there is none, the same for a part of the tensors that is complete by itself and may be the
+    whole network (`bdshift.checkpoints.unused`); then networks under other names.
 
     Args:
         shapes: of all tensors, by name.
@@ -68,23 +69,12 @@ def recognize(
             "has {count:,} tensors, more than any known network", count=len(shapes)
         )
     try:
-        for prefix in _prefixes(shapes):
-            part = {k[len(prefix) :]: s for k, s in shapes.items() if k.startswith(prefix)}
-            found = _fitting(
-                part, layers_under(layers, prefix), config or {}, compared, whole=not prefix
-            )
-            if found:
-                ignored = tuple(key for key in shapes if not key.startswith(prefix))
-                return Recognized(tuple(found), prefix, ignored)
-        for mismatch in compared:
-            if _is_rest(mismatch, shapes):
-                known = conform([mismatch.candidate], layers)
-                return Recognized(tuple(known), "", mismatch.unexpected)
-        for ignored in _loose_ends(shapes):
-            rest = {key: shape for key, shape in shapes.items() if key not in ignored}
-            rows = [c for c in chain.propose(rest, layers) if compare(c, rest).fits]
-            if rows:
-                return Recognized(tuple(rows), "", ignored)
+        views = list(_views(shapes, layers))
+        for find in (_exactly, _under_other_names):
+            for view in views:
+                found = find(view, config or {}, compared)
+                if found is not None:
+                    return found
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
             "its shapes do not make a network ({reason})", reason=_reason(error)
@@ -98,37 +88,144 @@ def _reason(error: Exception) -> str | Sentence:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _fitting(
-    shapes: Shapes,
-    layers: Sequence[SavedLayer],
-    config: Mapping[str, Any],
-    compared: list[Mismatch],
-    *,
-    whole: bool = True,
-) -> list[Candidate]:
-    """The candidates with exactly these tensors; every comparison is added to ``compared``. A part
-    that is not the ``whole`` network is never a plain sequence of layers: what it leaves out may
-    matter.
+@dataclass(frozen=True)
+class _View:
+    """A part of the file that may be a network by itself.
+
+    Attributes:
+        file: all shapes.
+        prefix: of the keys that it holds, which is removed in ``shapes``.
+        layers: under that prefix.
+        beside: keys that it leaves out.
     """
 
-    def known(shapes: Shapes, compared: list[Mismatch]) -> list[Candidate]:
-        found = []
-        for propose in FAMILIES:
-            for candidate in propose(shapes):
-                mismatch = compare(candidate, shapes)
-                compared.append(mismatch)
-                if mismatch.fits:
-                    found.append(candidate)
-        return found
+    file: Shapes
+    prefix: str
+    shapes: Shapes
+    layers: Sequence[SavedLayer]
+    beside: tuple[str, ...] = ()
 
+    def found(self, candidates: Sequence[Candidate], unused: Iterable[str] = ()) -> Recognized:
+        """The result: ``candidates`` do not use ``unused`` of the view's own keys."""
+        beside = (*self.beside, *(self.prefix + key for key in unused))
+        return Recognized(tuple(candidates), self.prefix, beside)
+
+    def allows(self, candidate: Candidate, unused: Collection[str] = ()) -> bool:
+        """Whether the candidate could be the whole network, although it uses neither what the view
+        leaves out nor ``unused``.
+        """
+        beside = (*self.beside, *(self.prefix + key for key in unused))
+        if not beside:
+            return True
+        return may_be_unused(self.file, beside, self.shapes[candidate.head_key][0])
+
+
+def _views(shapes: Shapes, layers: Sequence[SavedLayer]) -> Iterator[_View]:
+    """The whole file; without loose numbers; and every module of it that could be a network, an
+    average of one last.
+    """
+    yield _View(shapes, "", shapes, layers)
+    loose = tuple(key for key, shape in shapes.items() if is_loose(key, shape))
+    if loose and may_be_unused(shapes, loose):
+        kept = {key: shape for key, shape in shapes.items() if key not in set(loose)}
+        yield _View(shapes, "", kept, layers, loose)
+    for prefix in _prefixes(shapes):
+        part = {k[len(prefix) :]: s for k, s in shapes.items() if k.startswith(prefix)}
+        beside = tuple(key for key in shapes if not key.startswith(prefix))
+        if may_be_unused(shapes, beside):
+            yield _View(shapes, prefix, part, layers_under(layers, prefix), beside)
+
+
+def _prefixes(shapes: Shapes) -> list[str]:
+    """Modules that hold both something that takes images and something that could be a head."""
+    found: dict[str, list[bool]] = {}
+    for key, shape in shapes.items():
+        names = key.split(".")
+        for depth in range(1, min(_MAX_DEPTH, len(names) - 1) + 1):
+            holds = found.setdefault(".".join(names[:depth]) + ".", [False, False])
+            holds[0] |= len(shape) == 4 and shape[1] in (1, 3, 4)
+            holds[1] |= len(shape) == 2
+    both = [prefix for prefix, holds in found.items() if all(holds)]
+    own = [p for p in both if not all(key.startswith(p) for key in shapes)]
+    return sorted(own, key=_is_average)[:_MAX_PARTS]
+
+
+def _is_average(prefix: str) -> bool:
+    """Whether it is called an average of the network, or one that only helped to train it."""
+    return any(word in prefix.lower() for word in _OTHERS)
+
+
+def _exactly(view: _View, config: Mapping[str, Any], compared: list[Mismatch]) -> Recognized | None:
+    """Networks with exactly these names and shapes; else known ones that leave some of them over.
+    Every comparison is added to ``compared``.
+    """
+    shapes = view.shapes
     found = [c for c in hugging_face.propose(shapes, config) if _fits_config(c, shapes)]
-    found = found or known(shapes, compared)
+    mine: list[Mismatch] = []
+    found = found or _known(shapes, mine)
     if not found:
-        proposed = heads.propose(shapes, lambda shapes: known(shapes, []))
+        proposed = heads.propose(shapes, lambda shapes: _known(shapes, []))
         found = [candidate for candidate in proposed if compare(candidate, shapes).fits]
-    if whole and (not found or len(shapes) <= _MAX_ROW_TENSORS):
-        found += [c for c in chain.propose(shapes, layers) if compare(c, shapes).fits]
-    return conform(found, layers) if layers else found
+    if not found or len(shapes) <= _MAX_ROW_TENSORS:
+        rows = [c for c in chain.propose(shapes, view.layers) if compare(c, shapes).fits]
+        if rows and not found:  # it may have shortcuts without weights
+            found = [one for one in residual.propose(shapes) if compare(one, shapes).fits]
+        found += rows
+    compared += mine
+    found = [candidate for candidate in found if view.allows(candidate)]
+    if found:
+        return view.found(conform(found, view.layers) if view.layers else found)
+    return _with_rest(view, mine)
+
+
+def _known(shapes: Shapes, compared: list[Mismatch]) -> list[Candidate]:
+    """The known networks with exactly these tensors."""
+    found = []
+    for propose in FAMILIES:
+        for candidate in propose(shapes):
+            mismatch = compare(candidate, shapes)
+            compared.append(mismatch)
+            if mismatch.fits:
+                found.append(candidate)
+    return found
+
+
+def _with_rest(view: _View, compared: Sequence[Mismatch]) -> Recognized | None:
+    """All candidates that find their tensors and leave the fewest of the others, if those may be
+    unused.
+    """
+    left = [m for m in compared if not (m.missing or m.other_shape)]
+    for mismatch in sorted(left, key=lambda m: len(m.unexpected)):
+        if view.allows(mismatch.candidate, mismatch.unexpected):
+            alike = [m.candidate for m in left if m.unexpected == mismatch.unexpected]
+            return view.found(
+                conform(alike, view.layers) if view.layers else alike, mismatch.unexpected
+            )
+    return None
+
+
+def _under_other_names(
+    view: _View, _config: Mapping[str, Any], _compared: list[Mismatch]
+) -> Recognized | None:
+    """Known bodies with a head elsewhere, and networks by the order of their layers."""
+    shapes = view.shapes
+    for proposed in (
+        detached.propose(shapes, lambda shapes: _known(shapes, [])),
+        residual.propose(shapes),
+    ):
+        found = _with_rest(view, [compare(candidate, shapes) for candidate in proposed])
+        if found is not None:
+            return found
+    for unused in _loose_ends(shapes):
+        rest = {key: shape for key, shape in shapes.items() if key not in set(unused)}
+        rows = [
+            c
+            for c in chain.propose(rest, view.layers)
+            if compare(c, rest).fits and view.allows(c, unused)
+        ]
+        if rows:
+            return view.found(rows, unused)
+    return None
 
 
 def _fits_config(candidate: Candidate, shapes: Shapes) -> bool:
@@ -147,38 +244,11 @@ def _fits_config(candidate: Candidate, shapes: Shapes) -> bool:
         ) from error
 
 
-def _prefixes(shapes: Shapes) -> Iterator[str]:
-    """The empty prefix, and any that nearly all keys begin with, such as ``backbone.`` next to a
-    loss's weights.
-    """
-    yield ""
-    for depth in (1, 2):
-        counts = Counter(".".join(key.split(".")[:depth]) + "." for key in shapes)
-        prefix, count = counts.most_common(1)[0]
-        if _MIN_PREFIX_SHARE * len(shapes) <= count < len(shapes):
-            yield prefix
-
-
-def _is_rest(mismatch: Mismatch, shapes: Shapes) -> bool:
-    """Whether a candidate has all it needs, and what is left over is separate modules: never parts
-    of modules that it uses, which would then be different ones (an SE-ResNet is not a ResNet).
-    """
-    if mismatch.missing or mismatch.other_shape or not mismatch.unexpected:
-        return False
-    unexpected = set(mismatch.unexpected)
-    used = {key.partition(".")[0] for key in shapes if key not in unexpected}
-    return all(key.partition(".")[0] not in used for key in unexpected)
-
-
 def _loose_ends(shapes: Shapes) -> Iterator[tuple[str, ...]]:
     """What a plain sequence of layers may do without: a few numbers that belong to no layer (a
     mean, a std), and linear layers that lead elsewhere than the sequence does (an old head).
     """
-    bare = tuple(
-        key
-        for key, shape in shapes.items()
-        if key.rpartition(".")[2] not in _LAYER_PARTS and math.prod(shape) <= _MAX_LOOSE_NUMBERS
-    )
+    bare = tuple(key for key, shape in shapes.items() if is_loose(key, shape))
     if bare and len(bare) < len(shapes):
         yield bare
     tops = list(dict.fromkeys(key.partition(".")[0] for key in shapes))
@@ -190,7 +260,7 @@ def _loose_ends(shapes: Shapes) -> Iterator[tuple[str, ...]]:
 
 
 def _is_of_linear(key: str, shape: tuple[int, ...]) -> bool:
-    return key.rpartition(".")[2] in _LAYER_PARTS and len(shape) <= 2
+    return key.rpartition(".")[2] in LAYER_PARTS and len(shape) <= 2
 
 
 def _unknown(shapes: Shapes, compared: Sequence[Mismatch]) -> UnknownArchitecture:

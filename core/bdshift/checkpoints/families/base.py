@@ -35,6 +35,8 @@ class Candidate:
         any_size: whether images of other sizes work, too.
         channels: of the images, 1 or 3; 0 for as many as the first convolution takes.
         rebuilt: not a known network, but one reconstructed from the weights alone.
+        head_weight: key of the head's weight in the file, if not the one that follows from `head`.
+        by_shape: recognized by the shapes and the order of its layers, whatever their names.
         computes: its constructor computes numbers that are in no file, so it cannot be built on the
             meta device.
     """
@@ -48,6 +50,13 @@ class Candidate:
     channels: int = 0
     rebuilt: bool = False
     computes: bool = False
+    head_weight: str = ""
+    by_shape: bool = False
+
+    @property
+    def head_key(self) -> str:
+        """Key of the head's weight in the file."""
+        return self.head_weight or f"{self.head}.weight"
 
 
 USUAL = "ReLU"

@@ -69,6 +69,7 @@ class ResNetPlan:
         last_norm: a final ``bn`` before pooling, which some pre-activation ResNets have.
         cells: side of the grid of means over 4×4 pixels that the head gets; 1 is one mean over the
             map. It is 2 in WaNet's and LIRA's networks for 64-pixel images.
+        channels: of the images.
     """
 
     blocks: tuple[int, ...]
@@ -84,6 +85,7 @@ class ResNetPlan:
     preact: bool = False
     last_norm: bool = False
     cells: int = 1
+    channels: int = 3
 
     @property
     def expansion(self) -> int:
@@ -170,7 +172,9 @@ class ResNet(nn.Module):
         self.plan = plan
         self.activate = ACTIVATIONS[activation]
         width = plan.stem_width
-        self.conv1 = nn.Conv2d(3, width, stem.kernel, stem.stride, stem.kernel // 2, bias=False)
+        self.conv1 = nn.Conv2d(
+            plan.channels, width, stem.kernel, stem.stride, stem.kernel // 2, bias=False
+        )
         if not plan.preact:
             self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.MaxPool2d(3, 2, 1) if stem.pool else nn.Identity()
@@ -216,7 +220,8 @@ def resnet50(width: int, classes: int) -> ResNet:
     return ResNet(ResNetPlan((3, 4, 6, 3), planes, width, classes, bottleneck=True), CIFAR_STEM)
 
 
-def _stems(kernel: int, preact: bool) -> tuple[Stem, ...]:
+def stems(kernel: int, preact: bool) -> tuple[Stem, ...]:
+    """What a first convolution with this kernel may be followed by, the most common first."""
     if preact:
         return (Stem(kernel, 1, False, "", (32,)),)
     if kernel >= 5:
@@ -245,7 +250,7 @@ def _read_plan(shapes: Shapes) -> ResNetPlan | None:
     last = "conv3" if bottleneck else "conv2"
     outs = [shapes.get(f"layer{stage}.0.{last}.weight", (0,))[0] for stage in stages]
     planes = tuple(out // (4 if bottleneck else 1) for out in outs)
-    if min(*planes, *blocks, *first, stem[0]) < 1 or not are_plausible(sum(blocks), shapes):
+    if min(*planes, *blocks, *first, *stem[:2]) < 1 or not are_plausible(sum(blocks), shapes):
         return None
     groups = max(1, first[0] // first[1]) if bottleneck else 1
     base_width = first[0] * 64 // (planes[0] * groups) if bottleneck else 64
@@ -268,6 +273,7 @@ def _read_plan(shapes: Shapes) -> ResNetPlan | None:
         base_width=base_width,
         preact="bn1.weight" not in shapes,
         last_norm="bn.weight" in shapes,
+        channels=stem[1],
         cells=next((side for side in (2, 3, 4) if width * side**2 == features), 1),
     )
 
@@ -291,8 +297,8 @@ def propose(shapes: Shapes) -> Iterator[Candidate]:
     plan = _read_plan(shapes)
     if plan is None:
         return
-    stems = _stems(shapes["conv1.weight"][2], plan.preact)
-    for stem in stems if plan.cells == 1 else stems[:1]:  # it leaves 4×4 pixels
+    options = stems(shapes["conv1.weight"][2], plan.preact)
+    for stem in options if plan.cells == 1 else options[:1]:  # it leaves 4×4 pixels
         name = f"{describe(plan)}, {stem.label}" if stem.label else describe(plan)
         sizes = stem.sizes if plan.cells == 1 else tuple(plan.cells * size for size in stem.sizes)
         build = partial(ResNet, plan, stem)

@@ -218,6 +218,11 @@ class Sketch:
         pooled = self.apply(partial(torch.mean, dim=(2, 3)), x)
         return Value(pooled.number, x.channels, flat=True)
 
+    def pool_with(self, name: str, make: Callable[[], nn.Module], x: Value) -> Value:
+        """The map as one vector, by a pooling layer that has weights."""
+        self._layers[name] = make
+        return Value(self._step(name, x).number, x.channels, flat=True)
+
     def flatten(self, x: Value, features: int, *, most: bool = False) -> Value:
         """The map as one vector with this many features: its mean over all pixels (or, with
         ``most``, its maximum) if there are as many as channels, which works for any input size.

@@ -52,15 +52,18 @@ class _WideStage(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """Stages of ``count`` blocks with ``widths`` channels after a stem of ``stem`` channels."""
+    """Stages of ``count`` blocks with ``widths`` channels after a stem of ``stem`` channels
+    (out, in).
+    """
 
     def __init__(
-        self, stem: int, count: int, widths: tuple[int, ...], classes: int, activation: str
-    ) -> None:
+        self, stem: tuple[int, int], count: int, widths: tuple[int, ...], classes: int,
+        activation: str,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.conv1 = nn.Conv2d(3, stem, 3, 1, 1, bias=False)
+        channels, images = stem
+        self.conv1 = nn.Conv2d(images, channels, 3, 1, 1, bias=False)
         self.stages = len(widths)
-        channels = stem
         for stage, width in enumerate(widths):
             stride = 1 if stage == 0 else 2
             self.add_module(
@@ -92,5 +95,5 @@ def propose(shapes: Shapes) -> Iterator[Candidate]:
     if min(widths) < 1 or not are_plausible(stages * count, shapes):
         return
     depth, factor = 2 * stages * count + 4, widths[0] / stem[0]
-    build = partial(WideResNet, stem[0], count, widths, head[0])
+    build = partial(WideResNet, (stem[0], stem[1]), count, widths, head[0])
     yield with_rare_activations(f"WRN-{depth}-{factor:g}", build, "fc", (32,))

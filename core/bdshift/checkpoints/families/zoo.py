@@ -61,7 +61,8 @@ def _table() -> dict[str, dict[str, list[dict[str, Any]]]]:
 
 
 @cache
-def _heads() -> tuple[str, ...]:
+def known_heads() -> tuple[str, ...]:
+    """Where the networks of either library have their last layer."""
     table = _table()
     rows = [r for lib in ("torchvision", "timm") for rows in table[lib].values() for r in rows]
     return tuple(sorted({row["head"] for row in rows}))
@@ -73,7 +74,7 @@ def propose(shapes: Shapes) -> Iterator[Candidate]:
     Raises `UnknownArchitecture` for one that cannot be audited, or whose library is not installed.
     """
     table = _table()
-    for head in _heads():
+    for head in known_heads():
         weight = shapes.get(f"{head}.weight", ())
         if len(weight) not in (2, 4):
             continue

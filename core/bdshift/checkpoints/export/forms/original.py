@@ -45,6 +45,8 @@ class OriginalForm(ExportForm):
         """Only safetensors have room for metadata."""
         layout = classifier.layout
         tensors = dict(_as_in_file(classifier))
+        tensors |= {copy: tensors[layout.in_file(key)] for copy, key in layout.repeated.items()
+                    if layout.in_file(key) in tensors}  # fmt: skip
         if layout.has_code:
             patch.write_patched(classifier.path, path, classifier.sha256, layout, tensors)
             return
@@ -82,4 +84,4 @@ def _as_in_file(classifier: Classifier) -> Iterator[tuple[str, torch.Tensor]]:
         if key in layout.folded:
             yield from unfold(*layout.folded[key], typed).items()
         else:
-            yield layout.prefix + key, typed
+            yield layout.in_file(key), typed

@@ -1,0 +1,1 @@
+"""Networks recognized by the shapes and the order of their layers, under any names."""

@@ -1,0 +1,329 @@
+"""Networks under names that no project uses, with the head elsewhere, and with something beside
+them that they do not use.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from reference_networks import CifarBlock, CifarBottleneck, CifarNet, PreActBlock, Wrn, randomize
+from torch import nn
+
+from bdshift.checkpoints.classifier import Opened, open_checkpoint
+from bdshift.checkpoints.export import write_checkpoint
+from bdshift.checkpoints.export.forms.original import OriginalForm
+from bdshift.checkpoints.export.forms.safetensors import SafetensorsForm
+from bdshift.checkpoints.recognize import recognize
+from bdshift.errors import InputError
+from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
+
+WIDTHS = (8, 16, 32, 64)
+State = Mapping[str, torch.Tensor]
+
+
+def resnet(**kwargs: object) -> CifarNet:
+    return CifarNet(CifarBlock, (1, 2, 1, 1), WIDTHS, 7, **kwargs)
+
+
+def state_of(network: nn.Module, rename: Callable[[str], str] = str) -> dict[str, torch.Tensor]:
+    return OrderedDict((rename(key), value) for key, value in network.state_dict().items())
+
+
+def nameless(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Every layer has a name of its author's own, in the order in which they were created."""
+    layers: dict[str, str] = {}
+    found = {}
+    for key, value in network.state_dict().items():
+        path, _, name = key.rpartition(".")
+        found[f"{layers.setdefault(path, f'stuff.l{len(layers):03d}')}.{name}"] = value
+    return found
+
+
+def saved(state: State, tmp_path: Path) -> Path:
+    torch.save(dict(state), tmp_path / "model.pt")
+    return tmp_path / "model.pt"
+
+
+def same_logits(opened: Opened, network: nn.Module, size: int = 32) -> list[bool]:
+    """For each candidate, whether it computes the same."""
+    first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
+    images = torch.randn(
+        2, first.in_channels, size, size, generator=torch.Generator().manual_seed(0)
+    )
+    with torch.inference_mode():
+        expected = network.eval()(images)
+    found = []
+    for candidate in opened.candidates:
+        try:
+            loaded = opened.load(candidate).checked(images)
+        except RuntimeError:  # pooled too often for this size
+            continue
+        found.append(torch.allclose(loaded.embed(images)[1], expected, atol=1e-3))
+    return found
+
+
+class ShortcutFirst(nn.Module):
+    """The shortcut is created before the convolutions, which have a bias."""
+
+    def __init__(self, i: int, o: int, stride: int) -> None:
+        super().__init__()
+        if i != o:
+            self.skip: nn.Module = nn.Conv2d(i, o, 1, stride)
+            self.skip_norm: nn.Module = nn.BatchNorm2d(o)
+        else:
+            self.skip = self.skip_norm = nn.Identity()
+        self.a, self.b = nn.Conv2d(i, o, 3, stride, 1), nn.Conv2d(o, o, 3, 1, 1)
+        self.a_norm, self.b_norm = nn.BatchNorm2d(o), nn.BatchNorm2d(o)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = self.b_norm(self.b(F.relu(self.a_norm(self.a(x)))))
+        return F.relu(out + self.skip_norm(self.skip(x)))
+
+
+class HeadFirst(nn.Module):
+    """The head is created before the body."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = nn.Linear(32, 7)
+        self.enter, self.enter_norm = nn.Conv2d(1, 8, 3, 1, 1), nn.BatchNorm2d(8)
+        self.steps = nn.Sequential(
+            ShortcutFirst(8, 8, 1), ShortcutFirst(8, 16, 2), ShortcutFirst(16, 32, 2)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.steps(F.relu(self.enter_norm(self.enter(x))))
+        return self.answer(x.mean((2, 3)))
+
+
+class Gem(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.p = nn.Parameter(torch.tensor([2.5]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.clamp(min=1e-6).pow(self.p).mean((2, 3)).pow(1 / self.p)
+
+
+class MaxAndMean(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1)
+
+
+class Mean(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean((2, 3))
+
+
+def children(network: CifarNet) -> list[nn.Module]:
+    """All modules but the head, as ``Sequential(*children())`` has them."""
+    parts: list[nn.Module] = [network.conv1, network.bn1, nn.ReLU()]
+    return [*parts, *(getattr(network, f"layer{n + 1}") for n in range(4))]
+
+
+def with_head(*head: nn.Module) -> nn.Sequential:
+    return nn.Sequential(nn.Sequential(*children(resnet())), nn.Sequential(*head))
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "basic": resnet,
+    "bottleneck": lambda: CifarNet(CifarBottleneck, (1, 2, 1, 1), WIDTHS, 7),
+    "shortcuts without weights": lambda: CifarNet(
+        CifarBlock, (1, 1, 1), (8, 16, 32), 7, option="A"
+    ),
+    "pre-activation": lambda: CifarNet(PreActBlock, (1, 2, 1, 1), WIDTHS, 7, preact=True),
+    "wide": lambda: Wrn(10, 1, 7),
+    "head and shortcuts first, gray": HeadFirst,
+    "a head of several layers": lambda: with_head(
+        Mean(), nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 7)
+    ),
+    "a norm before the head": lambda: with_head(Mean(), nn.BatchNorm1d(64), nn.Linear(64, 7)),
+    "GeM pooling": lambda: with_head(Gem(), nn.Linear(64, 7)),
+    "fastai": lambda: with_head(
+        MaxAndMean(), nn.BatchNorm1d(128), nn.Dropout(), nn.Linear(128, 24, bias=False), nn.ReLU(),
+        nn.BatchNorm1d(24), nn.Dropout(), nn.Linear(24, 7, bias=False),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_layers_under_any_names(name: str, tmp_path: Path) -> None:
+    network = randomize(NETWORKS[name]())
+    state = state_of(network) if "GeM" in name else nameless(network)
+    opened = open_checkpoint(saved(state, tmp_path))
+    assert opened.classes == 7
+    assert not opened.ignored
+    assert any(same_logits(opened, network))
+
+
+def test_children_in_a_row(tmp_path: Path) -> None:
+    network = randomize(nn.Sequential(*children(resnet()), Mean(), nn.Linear(64, 7)))
+    opened = open_checkpoint(saved(state_of(network), tmp_path))
+    assert any(same_logits(opened, network))
+    assert opened.candidates[0].head == "8"
+
+
+def test_names_sorted_as_safetensors_are(tmp_path: Path) -> None:
+    network = randomize(CifarNet(CifarBlock, (12, 1, 1), (8, 16, 32), 7))
+    state = {f"x.{key}": value for key, value in sorted(state_of(network).items())}
+    state = {key.replace("shortcut", "way"): value for key, value in state.items()}
+    opened = open_checkpoint(saved(state, tmp_path))
+    assert same_logits(opened, network)[0]
+
+
+DETACHED: dict[str, Callable[[str], str]] = {
+    "body and head in modules of their own": lambda key: (
+        key.replace("linear", "head.fc") if key.startswith("linear") else f"backbone.{key}"
+    ),
+    "deeper": lambda key: (
+        key.replace("linear", "classifier") if key.startswith("linear") else f"encoder.net.{key}"
+    ),
+    "the head's name alone": lambda key: key.replace("linear", "fc_new"),
+    "the head under the body's prefix, renamed": lambda key: "enc." + key.replace("linear", "out"),
+}
+
+
+@pytest.mark.parametrize("name", DETACHED)
+def test_a_known_body_with_its_head_elsewhere(name: str, tmp_path: Path) -> None:
+    network = randomize(resnet())
+    opened = open_checkpoint(saved(state_of(network, DETACHED[name]), tmp_path))
+    assert opened.candidates[0].name.startswith("ResNet-12, width 8")
+    assert same_logits(opened, network)[0]
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"ema_decay": torch.tensor(0.99)},
+        {"mean": torch.rand(1, 3, 1, 1), "std": torch.rand(1, 3, 1, 1)},
+        {"fc_old.weight": torch.rand(100, 64), "fc_old.bias": torch.rand(100)},
+        {"projection.0.weight": torch.rand(32, 64), "projection.2.weight": torch.rand(16, 32)},
+        {"g.0.weight": torch.rand(20, 32, 4, 4), "g.2.weight": torch.rand(3, 20, 4, 4)},
+    ],
+    ids=["a scalar", "mean and std", "an old head", "a projection", "a generator"],
+)  # fmt: skip
+@pytest.mark.parametrize("rename", [str, DETACHED["deeper"]], ids=["known", "detached"])
+def test_what_is_beside_a_network_removes_no_candidate(
+    beside: State, rename: Callable[[str], str], tmp_path: Path
+) -> None:
+    network = randomize(resnet())
+    alone = open_checkpoint(saved(state_of(network, rename), tmp_path))
+    opened = open_checkpoint(saved({**state_of(network, rename), **beside}, tmp_path))
+    assert set(opened.ignored) == set(beside)
+    assert [one.name for one in opened.candidates] == [one.name for one in alone.candidates]
+    assert len(opened.candidates) == 3
+    assert same_logits(opened, network)[0]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"layer2.0.se.weight": (4, 16)},
+        {"layer2.0.alpha": (1,)},
+        {"neck.0.weight": (64, 64, 3, 3), "neck.2.weight": (64, 64, 3, 3)},
+        {"last.weight": (5, 7)},
+        {"norm.weight": (64,), "norm.bias": (64,)},
+    ],
+    ids=["a gate in a block", "a number in a block", "a neck", "after the head", "a norm"],
+)
+def test_half_a_network_is_never_ignored(more: dict[str, tuple[int, ...]]) -> None:
+    shapes = {key: tuple(value.shape) for key, value in resnet().state_dict().items()}
+    assert recognize(shapes).candidates
+    try:
+        found = recognize(shapes | more)
+    except InputError:
+        return
+    assert not found.ignored
+
+
+def test_a_stage_whose_keys_differ_is_not_left_out() -> None:
+    shapes = {key: tuple(value.shape) for key, value in resnet().state_dict().items()}
+    moved = {k.replace("layer4.", "extra.stage."): s for k, s in shapes.items()}
+    candidates = recognize(moved).candidates
+    with torch.device("meta"):
+        assert all(set(moved) == set(one.build().state_dict()) for one in candidates)
+
+
+def test_wrappers_inside_of_names(tmp_path: Path) -> None:
+    network = randomize(resnet())
+
+    def wrapped(key: str) -> str:
+        for n, word in enumerate(("_orig_mod", "module", "_checkpoint_wrapped_module"), 1):
+            key = key.replace(f"layer{n}.", f"layer{n}.{word}.")
+        return f"_fsdp_wrapped_module.{key}"
+
+    opened = open_checkpoint(saved(state_of(network, wrapped), tmp_path))
+    assert opened.candidates[0].name == "ResNet-12, width 8, CIFAR stem"
+    assert not opened.ignored
+    assert same_logits(opened, network)[0]
+    _changed_and_read_back(opened, state_of(network, wrapped), tmp_path)
+
+
+@pytest.mark.parametrize("rename", [nameless, lambda n: state_of(n, DETACHED["deeper"])])
+def test_an_export_has_the_files_own_names(
+    rename: Callable[[nn.Module], State], tmp_path: Path
+) -> None:
+    network = randomize(resnet())
+    state = {**rename(network), "ema_decay": torch.tensor(0.5)}
+    opened = open_checkpoint(saved(state, tmp_path))
+    _changed_and_read_back(opened, state, tmp_path)
+
+
+def _changed_and_read_back(opened: Opened, state: State, tmp_path: Path) -> None:
+    """Exports with another bias of the head hold the file's names, and only that bias differs."""
+    loaded = opened.load(opened.candidates[0])
+    loaded.head.bias.data += 1
+    classifier = loaded.with_preprocessing(Preprocessing(32, NORMALIZATIONS["none"], "rgb"))
+    write_checkpoint(classifier, tmp_path / "out.pt", OriginalForm())
+    found = torch.load(tmp_path / "out.pt", weights_only=True)
+    assert list(found) == list(state)
+    differing = [key for key in state if not torch.equal(found[key], state[key])]
+    assert [found[key].shape for key in differing] == [loaded.bias.shape]
+    write_checkpoint(classifier, tmp_path / "out.safetensors", SafetensorsForm())
+    again = open_checkpoint(tmp_path / "out.safetensors")
+    assert torch.equal(again.load(again.candidates[0]).bias, loaded.bias)
+
+
+def test_a_network_registered_twice_is_written_twice(tmp_path: Path) -> None:
+    network = randomize(resnet())
+    state = {f"{top}.{key}": value.clone() for top in ("net", "again")
+             for key, value in state_of(network).items()}  # fmt: skip
+    opened = open_checkpoint(saved(state, tmp_path))
+    assert not opened.ignored
+    loaded = opened.load(opened.candidates[0])
+    loaded.head.bias.data += 1
+    classifier = loaded.with_preprocessing(Preprocessing(32, NORMALIZATIONS["none"], "rgb"))
+    write_checkpoint(classifier, tmp_path / "out.pt", OriginalForm())
+    found = torch.load(tmp_path / "out.pt", weights_only=True)
+    for top in ("net", "again"):
+        assert torch.equal(found[f"{top}.linear.bias"], state[f"{top}.linear.bias"] + 1)
+
+
+def test_an_average_beside_the_network_is_not_taken_for_it(tmp_path: Path) -> None:
+    network, average = randomize(resnet()), randomize(resnet())
+    for parameter in average.parameters():
+        parameter.data *= 1.1
+    state = {f"{top}.{key}": value for top, net in (("ema", average), ("student", network))
+             for key, value in state_of(net).items()}  # fmt: skip
+    opened = open_checkpoint(saved(state, tmp_path))
+    assert same_logits(opened, network)[0]
+    assert all(key.startswith("ema.") for key in opened.ignored)
+    assert {"ema.linear.weight", "ema.layer1.0.conv1.weight"} <= set(opened.ignored)
+
+
+@pytest.mark.parametrize("count", [2000])
+def test_a_long_row_of_equal_layers_takes_bounded_time(count: int) -> None:
+    shapes: dict[str, tuple[int, ...]] = {"s.weight": (8, 3, 3, 3)}
+    for number in range(count):
+        shapes[f"x{number}.y.weight"] = (8, 8, 1, 1) if number % 3 else (8, 8, 3, 3)
+    shapes["h.weight"] = (5, 8)
+    began = time.process_time()
+    with pytest.raises(InputError):
+        recognize(shapes)
+    assert time.process_time() - began < 15
