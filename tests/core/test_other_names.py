@@ -27,8 +27,8 @@ WIDTHS = (8, 16, 32, 64)
 State = Mapping[str, torch.Tensor]
 
 
-def resnet(**kwargs: object) -> CifarNet:
-    return CifarNet(CifarBlock, (1, 2, 1, 1), WIDTHS, 7, **kwargs)
+def resnet() -> CifarNet:
+    return CifarNet(CifarBlock, (1, 2, 1, 1), WIDTHS, 7)
 
 
 def state_of(network: nn.Module, rename: Callable[[str], str] = str) -> dict[str, torch.Tensor]:
@@ -201,12 +201,13 @@ def test_a_known_body_with_its_head_elsewhere(name: str, tmp_path: Path) -> None
     "beside",
     [
         {"ema_decay": torch.tensor(0.99)},
+        {"criterion.weight": torch.rand(7)},
         {"mean": torch.rand(1, 3, 1, 1), "std": torch.rand(1, 3, 1, 1)},
         {"fc_old.weight": torch.rand(100, 64), "fc_old.bias": torch.rand(100)},
         {"projection.0.weight": torch.rand(32, 64), "projection.2.weight": torch.rand(16, 32)},
         {"g.0.weight": torch.rand(20, 32, 4, 4), "g.2.weight": torch.rand(3, 20, 4, 4)},
     ],
-    ids=["a scalar", "mean and std", "an old head", "a projection", "a generator"],
+    ids=["a scalar", "class weights", "mean and std", "an old head", "a projection", "a generator"],
 )  # fmt: skip
 @pytest.mark.parametrize("rename", [str, DETACHED["deeper"]], ids=["known", "detached"])
 def test_what_is_beside_a_network_removes_no_candidate(
@@ -229,8 +230,16 @@ def test_what_is_beside_a_network_removes_no_candidate(
         {"neck.0.weight": (64, 64, 3, 3), "neck.2.weight": (64, 64, 3, 3)},
         {"last.weight": (5, 7)},
         {"norm.weight": (64,), "norm.bias": (64,)},
+        {"norm.weight": (64,)},
     ],
-    ids=["a gate in a block", "a number in a block", "a neck", "after the head", "a norm"],
+    ids=[
+        "a gate in a block",
+        "a number in a block",
+        "a neck",
+        "after the head",
+        "a norm",
+        "its scale",
+    ],
 )
 def test_half_a_network_is_never_ignored(more: dict[str, tuple[int, ...]]) -> None:
     shapes = {key: tuple(value.shape) for key, value in resnet().state_dict().items()}

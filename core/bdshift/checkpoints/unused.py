@@ -15,9 +15,10 @@ _IMAGE_CHANNELS = (1, 3, 4)
 def may_be_unused(shapes: Shapes, unused: Collection[str], classes: int = 0) -> bool:
     """Whether the network could do without the tensors ``unused``. Those may be a few numbers that
     belong to no layer (a mean, a std, a counter), linear layers with their norms (an old head, a
-    projection), or a separate network, which takes images itself or makes them. None may be inside
-    a block that the network uses, nor take what its head returns for its ``classes``: half a
-    network is not a network.
+    projection), a loss's weights of the classes, or a separate network, which takes images itself
+    or makes them. None may be inside a block that the network uses, nor take what its head returns
+    for its ``classes``: half a network is not a network. Without ``classes``, it is not known yet
+    how many there are.
     """
     left = set(unused)
     inside: set[str] = set()  # of these modules, something is used
@@ -61,16 +62,21 @@ def is_loose(key: str, shape: tuple[int, ...]) -> bool:
 
 
 def _is_minor(shapes: Shapes, keys: Sequence[str], outs: Collection[int], classes: int) -> bool:
-    """Whether all of them are loose, or of linear layers and their norms that start from features
-    which the network has.
+    """Whether all of them are loose, or one number for each class, or of linear layers and their
+    norms that start from features which the network has.
     """
+    if [len(shapes[key]) for key in keys] == [1] and classes in (0, shapes[keys[0]][0]):
+        return True
     layers = [key for key in keys if not is_loose(key, shapes[key])]
     matrices = [shapes[key] for key in layers if len(shapes[key]) == 2]
     if not layers:
         return True
     return (
         bool(matrices)
-        and any(out and matrices[0][1] % out == 0 for out in outs)
+        and (
+            any(out and matrices[0][1] % out == 0 for out in outs)
+            or sum(map(math.prod, matrices)) <= _MAX_LOOSE_NUMBERS
+        )
         and all(key.rpartition(".")[2] in LAYER_PARTS and len(shapes[key]) < 3 for key in layers)
         and all(given != classes for _, given in matrices)
     )
