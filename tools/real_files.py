@@ -1,0 +1,81 @@
+"""Scans files whose truth is known, and writes a row for each: read or refused, as what, with which
+accuracy, and the verdict beside the truth.
+
+    python tools/real_files.py TRUTH.tsv FOLDER OUT.csv cifar10=test.zip mnist=mnist/test.zip
+
+`TRUTH.tsv` has the columns file, kind, images (one of the names given), target ("-" for none) and
+notes, in which "ACC .918" is the accuracy to compare with. Rows that are in OUT.csv are kept, so
+that a run can be resumed; delete it to begin again.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+import time
+from pathlib import Path
+
+from bdshift.audit import Audit, ScanSettings, scan
+from bdshift.errors import BdshiftError
+
+_KNOWN_ACCURACY = re.compile(r"ACC (\.\d+)")
+_SAMPLE = 10_000
+COLUMNS = (
+    "file", "kind", "target", "outcome", "network", "normalization", "accuracy", "known accuracy",
+    "verdict", "suspected", "codes", "seconds",
+)  # fmt: skip
+
+
+def row_of(audit: Audit) -> dict[str, object]:
+    """What a scan found."""
+    chosen = audit.preprocessing
+    finding = audit.finding
+    return {
+        "outcome": "read",
+        "network": audit.model.architecture,
+        "normalization": chosen.normalization.name,
+        "accuracy": f"{audit.accuracy:.4f}",
+        "verdict": finding.level,
+        "suspected": " ".join(map(str, finding.suspected)),
+        "codes": " ".join(one.code for one in (*finding.reasons, *finding.cautions)),
+    }
+
+
+def scanned(path: Path, images: Path) -> dict[str, object]:
+    """A row for a file, also if it is refused."""
+    started = time.perf_counter()
+    try:
+        found = row_of(scan(path, images, ScanSettings(sample=_SAMPLE)))
+    except BdshiftError as error:
+        found = {"outcome": f"refused: {str(error).replace(str(path), path.name)}"}
+    return found | {"seconds": f"{time.perf_counter() - started:.0f}"}
+
+
+def main(truth: Path, folder: Path, out: Path, *named: str) -> None:
+    """Scan every file of the table that has no row yet."""
+    images = {name: Path(path) for name, _, path in (one.partition("=") for one in named)}
+    done: list[dict[str, object]] = []
+    if out.exists():
+        with out.open(newline="", encoding="utf-8") as stream:
+            done.extend(csv.DictReader(stream))
+    with truth.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    for row in rows:
+        if any(one["file"] == row["file"] for one in done):
+            continue
+        accuracy = _KNOWN_ACCURACY.search(row["notes"])
+        done.append(
+            {"file": row["file"], "kind": row["kind"], "target": row["target"]}
+            | {"known accuracy": accuracy[1] if accuracy else ""}
+            | scanned(folder / row["file"], images[row["images"]])
+        )
+        print(*(done[-1].get(column, "") for column in COLUMNS), sep="\t", flush=True)
+        with out.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, COLUMNS)
+            writer.writeheader()
+            writer.writerows(done)
+
+
+if __name__ == "__main__":
+    main(*(Path(one) for one in sys.argv[1:4]), *sys.argv[4:])
