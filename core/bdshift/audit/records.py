@@ -54,7 +54,7 @@ class ScanSettings:
         weights: which model in a file that holds several, such as "netC"; None for the usual one.
         labels: a class-name file, or the class index of each folder's name.
         device: "auto", "cpu", "cuda", …
-        batch: maximum number of images at a time; None to choose by memory.
+        batch: images at a time; None to choose by the work that one takes.
         seed: of the sample, and of the detectors.
         unknown_detectors: texts of those that another version asked, in its audit file.
     """

@@ -66,7 +66,7 @@ def pick_detectors(
 @arch_option
 @click.option("--weights", help=WEIGHTS_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--batch", type=int, help="Maximum batch size; default: by free memory.")
+@click.option("--batch", type=int, help="Images at a time; default: by the work that one takes.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the sample.")
 @click.option(
     "--embeddings/--no-embeddings", default=True, help="Keep the embeddings in the audit file."
