@@ -48,6 +48,7 @@ class Corrections:
     """What the next scan is told, named as in `ScanSettings`; None where bdshift decides."""
 
     normalize: str | None = None
+    fit: str | None = None
     arch: Architecture | None = None
     weights: str | None = None
     labels: Mapping[str, int] | None = None

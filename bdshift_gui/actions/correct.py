@@ -88,7 +88,7 @@ def _preprocessings(context: Context) -> None:
     audit = context.state.audit
     if audit is not None:
         page = RankingPage(audit, context.ask.parent)
-        page.chosen.connect(lambda name: scan_corrected(context, normalize=name))
+        page.chosen.connect(lambda name: scan_corrected(context, normalize=name, fit=page.fit))
         context.ask.show(page)
 
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 
 from bdshift.text import figure
 from bdshift_gui.action import all_actions
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import say, tr
 from bdshift_gui.menus import shortcut_text
 from bdshift_gui.numbers import order_words, percent
 from bdshift_gui.widgets.card import Text
@@ -51,7 +51,8 @@ def shortcuts_page(parent: QWidget) -> QDialog:
 
 class RankingPage(QDialog):
     """Every preprocessing that was tried, the chosen one first; ``chosen`` carries the
-    normalization of another one, as `parse_normalization` reads it, for another scan.
+    normalization of another one, as `parse_normalization` reads it, for another scan, and ``fit``
+    is how that one makes pictures square.
     """
 
     chosen = Signal(str)
@@ -77,16 +78,19 @@ class RankingPage(QDialog):
         chosen = audit.trials[0].architecture
         if any(trial.architecture != chosen for trial in audit.trials):
             self.resize(960, 520)
+        framings = len({trial.preprocessing.framing for trial in audit.trials})
         rows = []
-        self._names = []
+        self._specs: list[tuple[str, str]] = []
+        self.fit: str | None = None
         for trial in audit.trials:
             p = trial.preprocessing
-            self._names.append(p.normalization.spec)
+            self._specs.append((p.normalization.spec, p.framing.fit))
+            fit = f", {say(p.framing.words)}" if framings > 1 else ""
             details = trial.architecture.rpartition(": ")[2]  # if rebuilt, what differs
             other = "" if trial.architecture == chosen else f" · {details}"
             rows.append(
                 [
-                    f"{p.normalization.name}, {order_words(p.order)}, {p.size} px{other}",
+                    f"{p.normalization.name}, {order_words(p.order)}, {p.size} px{fit}{other}",
                     percent(trial.accuracy),
                     figure(trial.loss, ".3g"),
                     figure(trial.mismatch, ".3g"),
@@ -96,10 +100,11 @@ class RankingPage(QDialog):
         self.table = _table(heads, rows)
         self.table.selectRow(0)
         column.addWidget(self.table)
-        self.use = QPushButton(tr("Scan again with the selected normalization"))
+        self.use = QPushButton(tr("Scan again with the selected preprocessing"))
         self.use.clicked.connect(self._take)
         column.addWidget(self.use)
 
     def _take(self) -> None:
-        self.chosen.emit(self._names[self.table.currentRow()])
+        normalization, self.fit = self._specs[self.table.currentRow()]
+        self.chosen.emit(normalization)
         self.accept()

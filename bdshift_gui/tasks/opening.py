@@ -170,6 +170,7 @@ def _corrections_of(audit: Audit) -> Corrections:
     asked = audit.settings
     return Corrections(
         normalize=asked.normalize,
+        fit=asked.fit,
         arch=None if audit.model.users_own else asked.arch,
         weights=asked.weights,
         labels=None if asked.labels is None else audit.images.class_index,

@@ -66,6 +66,7 @@ def _settings(state: State) -> ScanSettings:
         detectors=(replace(first, alpha=state.alpha), *others),
         rule=state.rule or asked.rule,
         normalize=given.normalize,
+        fit=given.fit,
         arch=given.arch,
         weights=given.weights,
         labels=None if given.labels is None else dict(given.labels),

@@ -85,7 +85,8 @@ class ImagesCard(Card, View):
                  tr("Share of these images classified as labeled.")),
                 (tr("Normalization"), tr("mean and std 0.5") if n.name == "half" else n.name,
                  f"mean {n.mean}\nstd {n.std}"),
-                (tr("Input"), f"{chosen.size} × {chosen.size}, {order_words(chosen.order)}", ""),
+                (tr("Input"), f"{chosen.size} × {chosen.size}, {order_words(chosen.order)}",
+                 say(chosen.framing.words)),
             ]
         )  # fmt: skip
         self.ranking.setText(tr("Best of {count} tried: show ranking", count=len(audit.trials)))

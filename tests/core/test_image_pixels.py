@@ -108,9 +108,9 @@ def test_large_pictures_are_decoded_one_by_one(monkeypatch: pytest.MonkeyPatch) 
     held = []
     fit = decode._fit
 
-    def watched(image: Image.Image, size: int) -> Image.Image:
+    def watched(image: Image.Image, square: decode.Square) -> Image.Image:
         held.append(decode._heavy.locked())
-        return fit(image, size)
+        return fit(image, square)
 
     monkeypatch.setattr(decode, "_fit", watched)
     with ThreadPoolExecutor(4) as pool:

@@ -116,7 +116,9 @@ def _scan_one(
     clean = open_clean_set(
         collection, opened.classes, settings, opened.class_names, opened.file.path
     )
-    settled, proposal = choose_preprocessing(opened, clean, settings, device=device, job=job)
+    settled, proposal, framing = choose_preprocessing(
+        opened, clean, settings, device=device, job=job
+    )
     classifier = settled.classifier
     material = Material(classifier, clean)
     embedding = embed_cached(cache, material, device=device, batch=settings.batch, job=job)
@@ -143,7 +145,8 @@ def _scan_one(
     )
     audit = examine(
         model_record, images_record, settings, settled.ranking, embedding, material,
-        proposal=proposal, notes=reading_notes(opened, settled), device=device, job=job,
+        proposal=proposal, notes=[*framing, *reading_notes(opened, settled)], device=device,
+        job=job,
     )  # fmt: skip
     return audit, material
 

@@ -47,7 +47,9 @@ def maps_of(
     for row in most_excited(embedding, neurons, count, without=without):
         job.raise_if_canceled()
         data = clean.collection.read(embedding.files[row])
-        pixels = torch.from_numpy(decode_image(data, preprocess.size))[None].float()
+        pixels = torch.from_numpy(decode_image(data, preprocess.size, preprocess.framing))[
+            None
+        ].float()
         pixels = pixels if trigger is None else trigger(pixels)
         maps = feature_maps(classifier, preprocess(pixels))[0]
         found.append(maps[list(neurons)].mean(0))

@@ -55,7 +55,7 @@ def purify_model(
     where = pick_device(device)
     classifier, found = material.classifier, material.clean
     preprocess = classifier.preprocessing
-    read = partial(read_images, size=preprocess.size, job=job)
+    read = partial(read_images, size=preprocess.size, framing=preprocess.framing, job=job)
     everything = read(
         found.collection, found.files, found.class_map.of_folder, expected=audit.images.sha256
     )

@@ -26,6 +26,7 @@ from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rule import Judgment, Rule, default_rule
 from bdshift.errors import UsageError
 from bdshift.images.collection import Skipped
+from bdshift.images.framing import check_fit
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.measure import Measured
 from bdshift.neurons.tac import Tac
@@ -49,6 +50,7 @@ class ScanSettings:
         rule: the one that judges what they find.
         sample: count (int) or share (float) of the images, stratified; None for all.
         normalize: a name or mean/std; None to try all known.
+        fit: how pictures become squares (`bdshift.images.framing`); None to try all ways.
         arch: one of the architectures that fit, by name, or the user's own (`OwnNetwork`; as text
             once it was in an audit file); None to let clean accuracy decide.
         weights: which model in a file that holds several, such as "netC"; None for the usual one.
@@ -63,6 +65,7 @@ class ScanSettings:
     rule: Rule = field(default_factory=default_rule)
     sample: int | float | None = DEFAULT_SAMPLE
     normalize: str | None = None
+    fit: str | None = None
     arch: Architecture | None = None
     weights: str | None = None
     labels: Path | dict[str, int] | None = None
@@ -79,6 +82,8 @@ class ScanSettings:
             raise UsageError("a detector is named twice: {names}", names=tuple(names))
         if self.normalize is not None:
             parse_normalization(self.normalize)
+        if self.fit is not None:
+            check_fit(self.fit)
         if self.seed < 0:
             raise UsageError("the seed must not be negative, but is {seed}", seed=self.seed)
         if self.batch is not None and self.batch < 1:

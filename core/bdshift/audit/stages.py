@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from bdshift.audit.doubts import is_poor
+from bdshift.audit.framing import framed, settle_framing
 from bdshift.audit.records import (
     Audit,
     ImagesRecord,
@@ -20,6 +22,7 @@ from bdshift.audit.records import (
     ScanSettings,
     versions,
 )
+from bdshift.audit.trial_images import TrialImages
 from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.contest import Trial, matched_accuracy
 from bdshift.checkpoints.settle import Settled, confusion_of_folders, settle
@@ -28,15 +31,15 @@ from bdshift.devices import has_native_bfloat16
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, sample_files
 from bdshift.images.decode import image_size
+from bdshift.images.framing import Framing, check_fit
 from bdshift.images.labels import ClassMap, map_classes
-from bdshift.images.loader import decode_all, file_digests
+from bdshift.images.loader import file_digests
 from bdshift.images.preprocessing import parse_normalization
 from bdshift.jobs import SILENT, JobContext
 from bdshift.remark import Remark
 from bdshift.shift.cache import EmbeddingCache, requested_hash
 from bdshift.shift.embed import Embedding, Precision, embed_images
 from bdshift.triggers import Trigger
-from bdshift.words import Sentence
 
 TRIAL_IMAGES = 500
 _EXPLAINED = 0.5  # accuracy from which another order of the folders is worth proposing
@@ -110,8 +113,9 @@ def choose_preprocessing(
     *,
     device: torch.device,
     job: JobContext = SILENT,
-) -> tuple[Settled, LabelProposal | None]:
-    """Settle architecture and preprocessing by clean accuracy on up to 500 images.
+) -> tuple[Settled, LabelProposal | None, list[Remark]]:
+    """Settle architecture and preprocessing by clean accuracy on up to 500 images; with notes on
+    how pictures become squares.
 
     If even the best is poor, but another order of the folders would explain the predictions, that
     order is proposed and the preprocessing chosen under it. It is not applied to the audit's
@@ -122,7 +126,8 @@ def choose_preprocessing(
     rng = np.random.default_rng(settings.seed)
     picked = sample_files(clean.files, TRIAL_IMAGES, seed=settings.seed)
     picked = [picked[i] for i in rng.permutation(len(picked))]
-    pixels, folders = _trial_pixels(clean.collection, picked, job)
+    images = TrialImages(clean.collection, picked, job)
+    folders = images.folders
     labels = np.asarray(clean.class_map.of_folder)[folders]
     side = native_size(clean.collection, picked)
 
@@ -134,18 +139,25 @@ def choose_preprocessing(
     }
     normalization = parse_normalization(settings.normalize) if settings.normalize else None
 
-    def choose(labels: NDArray[np.int64]) -> Settled:
+    def choose(labels: NDArray[np.int64], framing: Framing) -> Settled:
+        pixels = images.framed(framing)
         return settle(opened, pixels, labels, normalization=normalization, **common)
 
-    plain = choose(labels)
+    plain, notes = settle_framing(
+        partial(choose, labels), images, labels, first=opened.file.beside.fit,
+        only=None if settings.fit is None else check_fit(settings.fit),
+        device=device, precision=common["precision"], job=job,
+    )  # fmt: skip
     chosen = plain.classifier
     preprocess = plain.ranking[0].preprocessing
+    framing = preprocess.framing
+    pixels = images.framed(framing)
     checked = chosen.checked(preprocess(torch.from_numpy(pixels(preprocess.size)[:2]).to(device)))
     plain = replace(plain, classifier=checked)
     if not is_poor(plain.ranking[0].accuracy, chosen.classes):
-        return plain, None
+        return plain, None, notes
     if len(labels) < 5 * len(clean.collection.folders):
-        return plain, None  # with so few images, some order always fits
+        return plain, None, notes  # with so few images, some order always fits
     accuracy, order = matched_accuracy(confusion_of_folders(opened, pixels, folders, **common))
     known = max(accuracy, plain.ranking[0].accuracy)
     if opened.is_rebuilt and known < min(_EXPLAINED, 3 / chosen.classes):
@@ -157,31 +169,10 @@ def choose_preprocessing(
             share=plain.ranking[0].accuracy,
         )  # fmt: skip
     if accuracy < max(_EXPLAINED, 2 * plain.ranking[0].accuracy):
-        return plain, None
+        return plain, None, notes
     names = dict(zip(clean.collection.folders, order, strict=True))
-    return choose(np.asarray(order)[folders]), LabelProposal(names, accuracy)
-
-
-def _trial_pixels(
-    collection: ImageCollection, files: Sequence[ImageFile], job: JobContext
-) -> tuple[Callable[[int], NDArray[np.uint8]], NDArray[np.int64]]:
-    """The trial images at any size, decoded once per size; and the folder of each."""
-    small = decode_all(collection, files, 32, job=job, stage="Reading trial images")
-    if not len(small.files):
-        reason = small.skipped[0].reason if small.skipped else "no files"
-        raise InputError(
-            "{path}: none of its images can be decoded ({reason})",
-            path=collection.path, reason=reason,
-        )  # fmt: skip
-    cache = {32: small.pixels}
-
-    def pixels(size: int) -> NDArray[np.uint8]:
-        if size not in cache:
-            stage = Sentence("Reading trial images at {size} px", {"size": size})
-            cache[size] = decode_all(collection, small.files, size, job=job, stage=stage).pixels
-        return cache[size]
-
-    return pixels, small.labels
+    proposed = framed(choose(np.asarray(order)[folders], framing), framing)
+    return proposed, LabelProposal(names, accuracy), notes
 
 
 def embed_cached(

@@ -12,10 +12,12 @@ from bdshift.checkpoints.foreign_files import CHECKPOINTS, FOLDERS, SAVE_STATE_D
 from bdshift.checkpoints.listing import first_few
 from bdshift.errors import InputError
 from bdshift.files import open_regular
+from bdshift.images.framing import Fit
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
 _MAX_VALUE = 1e6  # of a mean or std; NaN is not below it
 _MAX_LISTED = 4  # checkpoints in a folder
+_FULL_SHARE = 0.94  # of the shorter side: nearer to all of it than to the usual 7/8
 _MAX_CONFIG_BYTES = 16 * 1024 * 1024
 
 
@@ -27,6 +29,7 @@ class Beside:
         config: the whole config.json; {} without one.
         mean, std: of the images, one value per channel; () if not given.
         size: side of the images in pixels; 0 if not given.
+        fit: how they become squares; the usual way if it is not given.
         names: of the classes, by their index; () if not given.
     """
 
@@ -34,6 +37,7 @@ class Beside:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     size: int = 0
+    fit: Fit = "crop"
     names: tuple[str, ...] = ()
 
 
@@ -90,7 +94,22 @@ def read_beside(weights: Path) -> Beside:
     names = _names(config.get("id2label")) or _names(config.get("label_names"))
     if len(mean) != len(std) or min(std, default=1) <= 0:
         mean, std = (), ()
-    return Beside(config, mean, std, size, names)
+    return Beside(config, mean, std, size, _fit(images, trained), names)
+
+
+def _fit(images: Mapping[str, Any], trained: Mapping[str, Any]) -> Fit:
+    """What a processor of transformers does, or timm's ``crop_mode`` and ``crop_pct``."""
+    whole, crop = images.get("size"), images.get("crop_size")
+    share: object = trained.get("crop_pct") or images.get("crop_pct")
+    mode = trained.get("crop_mode")
+    if images.get("do_center_crop") and _size(whole) and _size(crop):
+        share = _size(crop) / _size(whole)
+    elif isinstance(whole, int) or (isinstance(whole, dict) and "height" in whole):
+        mode = mode or ("squash" if share is None else None)
+    if mode in ("squash", "border"):
+        return "squeeze" if mode == "squash" else "pad"
+    full = isinstance(share, int | float) and share >= _FULL_SHARE
+    return "center" if full else "crop"
 
 
 def _json(path: Path) -> dict[str, Any]:

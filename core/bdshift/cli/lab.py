@@ -190,7 +190,8 @@ def trojan(
     _, material = scan_opened(opened, collection, ScanSettings(seed=drawing.seed), job=job)
     classifier = material.classifier
     files = sample_files(material.clean.files, PICTURES)
-    pixels = decode_all(collection, files, classifier.preprocessing.size, job=job).pixels
+    plain = classifier.preprocessing
+    pixels = decode_all(collection, files, plain.size, framing=plain.framing, job=job).pixels
     drawn = drawing.draw(classifier, torch.from_numpy(pixels), job=job)
     write_patch(out, drawn.pixels)
     job.close()

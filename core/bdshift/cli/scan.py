@@ -13,6 +13,7 @@ import click
 from bdshift.cli.console import EXIT_SUSPICIOUS, WEIGHTS_HELP, ConsoleJob, arch_option, guarded
 from bdshift.cli.explained import detector_option, rule_option, shift_option
 from bdshift.errors import UsageError
+from bdshift.images.framing import FITS
 from bdshift.text import one_line
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ def pick_detectors(
 @rule_option
 @click.option("--sample", default="2500", show_default=True, help="Count, share (5%) or all.")
 @click.option("--normalize", help="A known name, or mean/std; default: try all known.")
+@click.option(
+    "--fit", type=click.Choice(FITS), help="How pictures become square; default: try all."
+)
 @click.option("--labels", type=click.Path(path_type=Path), help="Class-name file.")
 @arch_option
 @click.option("--weights", help=WEIGHTS_HELP)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bdshift.errors import InputError
+from bdshift.images.framing import USUAL, Framing
 from bdshift.images.work import check_work
 from bdshift.words import Sentence
 
@@ -29,8 +31,7 @@ eight images at once.
 # that starts a PostScript interpreter (EPS), and many that nobody stores photographs in.
 _FORMATS = "PNG JPEG BMP DIB GIF WEBP TIFF PPM TGA JPEG2000 AVIF".split()
 
-_CROP_FROM = 128
-_CROP_SHARE = 0.875  # 224 of 256: how networks of this size are evaluated
+_ORIENTATION = 0x0112  # the EXIF tag
 
 
 @cache
@@ -65,34 +66,48 @@ def _is_heavy(image: Image.Image) -> bool:
     return image.width * image.height > _HEAVY_PIXELS and not in_one_pass
 
 
-def _fit(image: Image.Image, size: int) -> Image.Image:
-    """The center square, scaled to ``size``; from 128 pixels up, with the usual margin.
+@dataclass(frozen=True)
+class Square:
+    """What a picture becomes: its side in pixels, and how."""
 
-    Only the square is scaled: for an image one pixel wide, the rest would be enormous.
+    size: int
+    framing: Framing
+
+
+def _fit(image: Image.Image, square: Square) -> Image.Image:
+    """The part of the picture that the framing takes, scaled.
+
+    Only that part is scaled: for an image one pixel wide, the rest would be enormous.
     """
+    size, framing = square.size, square.framing
     if image.size == (size, size):
         return image
     width, height = image.size
-    side = min(width, height) * (_CROP_SHARE if size >= _CROP_FROM else 1)
-    left, top = (width - side) / 2, (height - side) / 2
-    box = (left, top, left + side, top + side)
+    if framing.fit == "pad" and width != height:
+        scale = size / max(width, height)
+        inner = max(1, round(width * scale)), max(1, round(height * scale))
+        padded = Image.new(image.mode, (size, size))
+        scaled = image.resize(inner, Image.Resampling.BILINEAR)
+        padded.paste(scaled, ((size - inner[0]) // 2, (size - inner[1]) // 2))
+        return padded
+    box = framing.box(width, height, size)
     return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
 
 
-def _to_rgb(image: Image.Image, size: int, form: str | None) -> Image.Image:
+def _to_rgb(image: Image.Image, square: Square, form: str | None) -> Image.Image:
     """Fitted and converted to 8-bit RGB: a palette before scaling, 16 bits after; alpha is dropped,
     as in training code.
     """
     if image.mode.startswith(("I", "F")):
         white = _white(image, form)
-        deep = np.asarray(_fit(image.convert("F" if image.mode == "F" else "I"), size))
+        deep = np.asarray(_fit(image.convert("F" if image.mode == "F" else "I"), square))
         if not np.isfinite(deep).all():
             raise InputError("holds values that are not numbers (NaN or infinity)")
         scaled = np.rint(deep * (255 / white))
         return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "P":
         image.info.pop("transparency", None)  # the palette's colors count, as in training code
-    return _fit(image.convert("RGB"), size)
+    return _fit(image.convert("RGB"), square)
 
 
 def _white(image: Image.Image, form: str | None) -> int:
@@ -130,8 +145,19 @@ def image_size(data: bytes) -> tuple[int, int]:
         raise InputError(_reason(error)) from error
 
 
-def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
-    """Decode an encoded image: uint8 of shape (3, size, size), RGB, EXIF orientation applied.
+def is_turned(data: bytes) -> bool:
+    """Whether a photograph's EXIF data say to turn or mirror it; from the header alone."""
+    try:
+        with open_picture(data) as image:
+            photo = image.format in ("JPEG", "MPO", "TIFF", "WEBP")  # elsewhere it may come last
+            return photo and image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    except Exception:  # decoding it will say what is wrong
+        return False
+
+
+def decode_image(data: bytes, size: int, framing: Framing = USUAL) -> NDArray[np.uint8]:
+    """Decode an encoded image: uint8 of shape (3, size, size), RGB, made square by ``framing``: by
+    default its center, with the EXIF orientation applied.
 
     Raises `InputError` with a short reason if it is not an image, broken, or larger than
     `MAX_PIXELS`.
@@ -139,8 +165,10 @@ def decode_image(data: bytes, size: int) -> NDArray[np.uint8]:
     try:
         with open_picture(data) as image, _heavy if _is_heavy(image) else nullcontext():
             image.draft("RGB", (2 * size, 2 * size))  # lets JPEG decode to a fraction of its size
-            ImageOps.exif_transpose(image, in_place=True)
-            pixels = np.asarray(_to_rgb(image, size, image.format))
+            form = image.format
+            if framing.upright:
+                ImageOps.exif_transpose(image, in_place=True)
+            pixels = np.asarray(_to_rgb(image, Square(size, framing), form))
     except InputError:
         raise
     except Exception as error:  # Pillow's decoders may raise anything from OSError to struct.error

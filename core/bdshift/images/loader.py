@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, Skipped
 from bdshift.images.decode import decode_image
+from bdshift.images.framing import USUAL, Framing
 from bdshift.jobs import SILENT, JobContext
 from bdshift.words import Sentence
 
@@ -44,13 +45,13 @@ class DecodedImages:
 
 
 def _decode_chunk(
-    collection: ImageCollection, files: Sequence[ImageFile], size: int
+    collection: ImageCollection, files: Sequence[ImageFile], size: int, framing: Framing
 ) -> DecodedImages:
     pixels, kept, digests, skipped = [], [], [], []
     for file in files:
         try:
             data = collection.read(file)
-            pixels.append(decode_image(data, size))
+            pixels.append(decode_image(data, size, framing))
         except InputError as error:
             skipped.append(Skipped(file.name, error.sentence))
             continue
@@ -74,6 +75,7 @@ def decoded_batches(
     files: Sequence[ImageFile],
     size: int,
     *,
+    framing: Framing = USUAL,
     batch: int = 256,
     job: JobContext = SILENT,
 ) -> Iterator[DecodedImages]:
@@ -86,7 +88,7 @@ def decoded_batches(
     ready: list[DecodedImages] = []
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
-            for part in _in_order(pool, collection, files, size, 2 * per_batch + workers):
+            for part in _in_order(pool, collection, files, size, framing, 2 * per_batch + workers):
                 job.raise_if_canceled()
                 ready.append(part)
                 if len(ready) == per_batch:
@@ -103,13 +105,14 @@ def _in_order(
     collection: ImageCollection,
     files: Sequence[ImageFile],
     size: int,
+    framing: Framing,
     ahead: int,
 ) -> Iterator[DecodedImages]:
     """Decoded chunks in the order of ``files``, never more than ``ahead`` of them in flight."""
     waiting: deque[Future[DecodedImages]] = deque()
     for start in range(0, len(files), _CHUNK_FILES):
         chunk = files[start : start + _CHUNK_FILES]
-        waiting.append(pool.submit(_decode_chunk, collection, chunk, size))
+        waiting.append(pool.submit(_decode_chunk, collection, chunk, size, framing))
         if len(waiting) >= ahead:
             yield waiting.popleft().result()
     while waiting:
@@ -121,18 +124,19 @@ def decode_all(
     files: Sequence[ImageFile],
     size: int,
     *,
+    framing: Framing = USUAL,
     job: JobContext = SILENT,
     stage: str | Sentence = "Reading images",
 ) -> DecodedImages:
     """Decode all ``files`` into memory: 3·size² bytes per image."""
     parts = []
     done = 0
-    for part in decoded_batches(collection, files, size, job=job):
+    for part in decoded_batches(collection, files, size, framing=framing, job=job):
         parts.append(part)
         done += len(part.files) + len(part.skipped)
         job.progress(stage, done, len(files), "images")
     if not parts:
-        return _decode_chunk(collection, (), size)
+        return _decode_chunk(collection, (), size, framing)
     return _join(parts)
 
 

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from bdshift.errors import UsageError
+from bdshift.images.framing import USUAL, Framing
 
 if TYPE_CHECKING:
     import torch
@@ -133,11 +134,13 @@ class Preprocessing:
         order: "rgb"; "bgr" for networks trained on images as OpenCV reads them; "gray" for those
             with one channel (luma); "rgb-reshaped", "bgr-reshaped" where (h, w, 3) was reshaped to
             (3, h, w) instead of transposed, a common mistake that networks learn to live with.
+        framing: how pictures become squares, which the decoder does (`bdshift.images.decode`).
     """
 
     size: int
     normalization: Normalization
     order: Order = "rgb"
+    framing: Framing = USUAL
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= MAX_SIZE:

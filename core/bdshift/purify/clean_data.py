@@ -14,6 +14,7 @@ import torch
 
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import ImageCollection, ImageFile
+from bdshift.images.framing import USUAL, Framing
 from bdshift.images.loader import content_hash, decode_all
 from bdshift.jobs import SILENT, JobContext
 
@@ -99,14 +100,15 @@ def read_images(
     class_of_folder: Sequence[int],
     size: int,
     *,
+    framing: Framing = USUAL,
     expected: str | None = None,
     job: JobContext = SILENT,
 ) -> LabeledImages:
-    """Decode images at ``size`` pixels.
+    """Decode images at ``size`` pixels, made square by ``framing``.
 
     Raises `InputError` if their hash (`content_hash`) is not the ``expected`` one.
     """
-    batch = decode_all(collection, files, size, job=job)
+    batch = decode_all(collection, files, size, framing=framing, job=job)
     if expected is not None and content_hash(batch.files, batch.digests) != expected:
         raise InputError(
             "{path}: is not the set that was audited (its hash differs)", path=collection.path

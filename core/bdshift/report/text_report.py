@@ -13,6 +13,7 @@ from bdshift.audit import Audit
 from bdshift.audit.finding import LIMITS
 from bdshift.audit.rankings import method_rankings
 from bdshift.detect.rule import RULES
+from bdshift.images.framing import USUAL
 from bdshift.neurons.rankings import agreement, compare_with_tac, cosine, data_free_direction
 from bdshift.neurons.tac import Tac
 from bdshift.text import columns, figure, joined, one_line
@@ -48,6 +49,7 @@ def audit_text(audit: Audit) -> str:
     model, images, shifts, finding = audit.model, audit.images, audit.shifts, audit.finding
     chosen = audit.preprocessing
     norm = chosen.normalization
+    framed = "" if chosen.framing == USUAL else f"{chosen.framing.words}, "
     mean, std = (" ".join(f"{value:g}" for value in part) for part in (norm.mean, norm.std))
     lines = [str(finding.headline).upper()]
     for reason in finding.reasons:
@@ -61,7 +63,7 @@ def audit_text(audit: Audit) -> str:
         ),
         f"        SHA-256 {model.sha256}",
         *_wrapped(
-            f"{sum(images.counts)} of {images.available} used, {chosen.size} px, "
+            f"{sum(images.counts)} of {images.available} used, {chosen.size} px, {framed}"
             f"{chosen.order.upper()}, normalization {norm.name} (mean {mean}, std {std}), the best "
             f"of {len(audit.trials)} tried: {audit.accuracy:.1%} clean accuracy",
             "images  ",

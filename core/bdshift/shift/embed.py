@@ -207,7 +207,9 @@ def embed_images(
     files_done: list[ImageFile] = []
     digests: list[bytes] = []
     skipped: list[Skipped] = []
-    for part in decoded_batches(collection, files, preprocess.size, job=job):
+    for part in decoded_batches(
+        collection, files, preprocess.size, framing=preprocess.framing, job=job
+    ):
         files_done += part.files
         digests += part.digests
         skipped += part.skipped

@@ -24,5 +24,9 @@ def with_preprocessing(classifier: Classifier, metadata: Metadata) -> Metadata:
     """``metadata`` and how to normalize, as JSON."""
     preprocess = classifier.preprocessing
     n = preprocess.normalization
-    about = {"size": preprocess.size, "order": preprocess.order, "mean": n.mean, "std": n.std}
+    framing = preprocess.framing
+    about = {
+        "size": preprocess.size, "order": preprocess.order, "mean": n.mean, "std": n.std,
+        "fit": framing.fit, "upright": framing.upright,
+    }  # fmt: skip
     return {"preprocessing": json.dumps(about), **metadata}
