@@ -78,4 +78,4 @@ def main(truth: Path, folder: Path, out: Path, *named: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*(Path(one) for one in sys.argv[1:4]), *sys.argv[4:])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])

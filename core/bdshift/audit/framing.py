@@ -25,7 +25,7 @@ from bdshift.remark import Remark, code
 from bdshift.words import words
 
 _MIN_ODD = 0.02  # share of pictures that are not square from which their framing is tried
-_FEW = 100  # images that all framings are tried on; the better ones see all
+_FIRST_IMAGES = 100  # images that all framings are tried on; the better ones see all
 _MAX_BATCH = 125
 _MIN_GAIN = 0.01  # in accuracy, for another framing than the first
 _MATTERS = 0.02  # difference in accuracy that the reader is told of
@@ -153,7 +153,7 @@ def _race(
 
     for number, entrant in enumerate(entrants):
         job.progress("Trying how to make pictures square", number, len(entrants), "ways")
-        show(entrant, _FEW)
+        show(entrant, _FIRST_IMAGES)
     best = max(entrants, key=lambda entrant: entrant.accuracy)
     usual = {framings[0], USUAL, Framing("squeeze")}
     for entrant in entrants:
