@@ -14,12 +14,14 @@ import torch
 import torch.nn.functional as F
 from reference_networks import CifarBlock, CifarBottleneck, CifarNet, PreActBlock, Wrn, randomize
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from bdshift.checkpoints.classifier import Opened, open_checkpoint
 from bdshift.checkpoints.export import write_checkpoint
 from bdshift.checkpoints.export.forms.original import OriginalForm
 from bdshift.checkpoints.export.forms.safetensors import SafetensorsForm
 from bdshift.checkpoints.recognize import recognize
+from bdshift.checkpoints.settle import settle
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
 
@@ -314,16 +316,60 @@ def test_a_network_registered_twice_is_written_twice(tmp_path: Path) -> None:
         assert torch.equal(found[f"{top}.linear.bias"], state[f"{top}.linear.bias"] + 1)
 
 
-def test_an_average_beside_the_network_is_not_taken_for_it(tmp_path: Path) -> None:
+def test_a_teacher_beside_the_network_is_not_taken_for_it(tmp_path: Path) -> None:
     network, average = randomize(resnet()), randomize(resnet())
     for parameter in average.parameters():
         parameter.data *= 1.1
-    state = {f"{top}.{key}": value for top, net in (("ema", average), ("student", network))
+    state = {f"{top}.{key}": value for top, net in (("teacher", average), ("student", network))
              for key, value in state_of(net).items()}  # fmt: skip
     opened = open_checkpoint(saved(state, tmp_path))
     assert same_logits(opened, network)[0]
-    assert all(key.startswith("ema.") for key in opened.ignored)
-    assert {"ema.linear.weight", "ema.layer1.0.conv1.weight"} <= set(opened.ignored)
+    assert all(key.startswith("teacher.") for key in opened.ignored)
+    assert {"teacher.linear.weight", "teacher.conv1.weight"} <= set(opened.ignored)
+
+
+def test_a_cosine_head_is_tried_where_there_is_no_bias(tmp_path: Path) -> None:
+    network = randomize(resnet())
+    network.linear = nn.Identity()
+    rng = torch.Generator().manual_seed(1)
+    noise = torch.rand(400, 3, 4, 4, generator=rng).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    pixels = (255 * noise).to(torch.uint8)
+    with torch.inference_mode():
+        features = F.normalize(network.eval()(pixels / 255), dim=1)
+        mean = F.normalize(features.mean(0), dim=0)
+        spread = torch.linalg.svd(features - features.mean(0), full_matrices=False).Vh[:4]
+        weight = torch.cat([spread, -spread[:3]])  # so that every class occurs
+        weight = F.normalize(weight - (weight @ mean)[:, None] * mean, dim=1)
+        logits = features @ weight.T
+    network.linear = nn.Linear(64, 7, bias=False)
+    lengths = torch.tensor([1, 2, 1, 0.5, 1, 1, 1.5])
+    network.linear.weight.data = weight * lengths[:, None]
+    opened = open_checkpoint(saved(state_of(network), tmp_path))
+    labels = logits.argmax(1).numpy()
+    none = NORMALIZATIONS["none"]
+    found = settle(opened, lambda _: pixels.numpy(), labels, sizes=(32,), normalization=none)
+    assert found.classifier.architecture == "ResNet-12, width 8, CIFAR stem, cosine head"
+    assert found.ranking[0].accuracy > 0.98
+    phi, output = found.classifier.checked(pixels[:8] / 255).embed(pixels[:8] / 255)
+    assert torch.allclose(phi.norm(dim=1), torch.ones(8), atol=1e-5)
+    assert torch.allclose(output, logits[:8], atol=1e-4)
+
+
+def test_a_head_with_a_bias_is_no_cosine_head() -> None:
+    shapes = {key: tuple(value.shape) for key, value in resnet().state_dict().items()}
+    names = [r.name for one in recognize(shapes).candidates for r in one.rare]
+    assert names
+    assert not any("cosine" in name for name in names)
+
+
+def test_the_newer_spectral_norm(tmp_path: Path) -> None:
+    network = randomize(resnet())
+    spectral_norm(network.layer1[0].conv1)
+    network.train()(torch.randn(2, 3, 32, 32))
+    opened = open_checkpoint(saved(state_of(network.eval()), tmp_path))
+    assert opened.state.layout.folded["layer1.0.conv1.weight"][0] == "spectral norm"
+    assert not opened.ignored
+    assert same_logits(opened, network)[0]
 
 
 @pytest.mark.parametrize("count", [2000])

@@ -7,6 +7,8 @@ keys                                          by                                
 ``weight_g``, ``weight_v``                    torch.nn.utils.weight_norm              g · v / ‖v‖
 ``parametrizations.weight.original0, 1``      the newer weight_norm                   g · v / ‖v‖
 ``weight_orig``, ``weight_u``, ``weight_v``   torch.nn.utils.spectral_norm            W / uᵀWv
+``parametrizations.weight.original``,         the newer spectral_norm                 W / uᵀWv
+``….weight.0._u``, ``….weight.0._v``
 ============================================  ======================================  ============
 """
 
@@ -38,6 +40,16 @@ def _spectral(orig: torch.Tensor, u: torch.Tensor, v: torch.Tensor) -> torch.Ten
 _KINDS: tuple[tuple[str, tuple[str, ...], int, Callable[..., torch.Tensor]], ...] = (
     ("mask", ("{}_orig", "{}_mask"), 0, _masked),
     ("spectral norm", ("weight_orig", "weight_u", "weight_v"), 0, _spectral),
+    (
+        "spectral norm",
+        (
+            "parametrizations.weight.original",
+            "parametrizations.weight.0._u",
+            "parametrizations.weight.0._v",
+        ),
+        0,
+        _spectral,
+    ),
     ("weight norm", ("weight_g", "weight_v"), 1, _normed),
     (
         "weight norm",

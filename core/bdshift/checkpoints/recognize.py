@@ -9,6 +9,7 @@ from typing import Any
 from bdshift.checkpoints import chain, heads
 from bdshift.checkpoints.as_saved import conform
 from bdshift.checkpoints.blind import detached, residual
+from bdshift.checkpoints.blind.cosine import with_cosine_head
 from bdshift.checkpoints.blind.parts import LAYER_PARTS
 from bdshift.checkpoints.compare import Mismatch, compare
 from bdshift.checkpoints.families import FAMILIES, Candidate, Shapes, hugging_face
@@ -108,7 +109,8 @@ class _View:
     def found(self, candidates: Sequence[Candidate], unused: Iterable[str] = ()) -> Recognized:
         """The result: ``candidates`` do not use ``unused`` of the view's own keys."""
         beside = (*self.beside, *(self.prefix + key for key in unused))
-        return Recognized(tuple(candidates), self.prefix, beside)
+        found = (with_cosine_head(candidate, self.shapes) for candidate in candidates)
+        return Recognized(tuple(found), self.prefix, beside)
 
     def allows(self, candidate: Candidate, unused: Collection[str] = ()) -> bool:
         """Whether the candidate could be the whole network, although it uses neither what the view

@@ -28,6 +28,7 @@ _OURS = ("resnet", "resnext", "wide_resnet")
 """Networks that `bdshift.checkpoints.families.resnet` builds itself, without torchvision."""
 
 _PLACES = ("pos_embed", "pos_embedding", "position_embedding")
+_PATCHES, _PATCH_SIDES = "patch_embed.proj.weight", (16, 32, 14, 8)
 _OTHER_HEADS = ("aux1.", "aux2.", "AuxLogits.")
 _BY_SIZE = ("relative_position_bias_table", "relative_position_index", "attn_mask", "rel_pos_h")
 
@@ -73,16 +74,11 @@ def propose(shapes: Shapes) -> Iterator[Candidate]:
 
     Raises `UnknownArchitecture` for one that cannot be audited, or whose library is not installed.
     """
-    table = _table()
     for head in known_heads():
         weight = shapes.get(f"{head}.weight", ())
         if len(weight) not in (2, 4):
             continue
-        mark = fingerprint(shapes, head)
-        for library, make in (("torchvision", _torchvision), ("timm", _timm)):
-            rows = [row for row in table[library].get(mark, ()) if row["head"] == head]
-            if not rows:
-                continue
+        for library, rows, options in _found(shapes, head):
             if rows[0]["name"].startswith(_OURS):
                 break
             if len(weight) == 4:
@@ -96,7 +92,52 @@ def propose(shapes: Shapes) -> Iterator[Candidate]:
                     'it is {name} of {library}; pip install "bdshift[zoo]" to open it',
                     name=rows[0]["name"], library=library,
                 )  # fmt: skip
-            yield from (make(row, shapes, weight[0]) for row in rows[:_MAX_CANDIDATES])
+            for row in rows[:_MAX_CANDIDATES]:
+                if library == "timm":
+                    yield _timm(row, shapes, weight[0], options)
+                else:
+                    yield _torchvision(row, shapes, weight[0])
+
+
+def _found(shapes: Shapes, head: str) -> Iterator[tuple[str, list[dict[str, Any]], dict[str, Any]]]:
+    """Library, networks with these tensors, and how they differ from the published ones."""
+    table = _table()
+    for published, options in _published(shapes):
+        mark = fingerprint(published, head)
+        found = False
+        for library in ("torchvision", "timm") if not options else ("timm",):
+            rows = [row for row in table[library].get(mark, ()) if row["head"] == head]
+            if rows:
+                found = True
+                yield library, rows, options
+        if found:
+            return
+
+
+def _published(shapes: Shapes) -> Iterator[tuple[Shapes, dict[str, Any]]]:
+    """The tensors themselves; for a vision transformer of timm, also as they would be in a
+    published one, with the options that make the difference: averaged tokens, no class token,
+    smaller patches.
+    """
+    yield shapes, {}
+    patch = shapes.get(_PATCHES, ())
+    if len(patch) != 4:
+        return
+    changed, options = dict(shapes), dict[str, Any]()
+    if "fc_norm.weight" in shapes and "norm.weight" not in shapes:
+        options["global_pool"] = "avg"
+        changed = {k.replace("fc_norm.", "norm."): shape for k, shape in changed.items()}
+        if "cls_token" not in shapes:
+            options["class_token"] = False
+            changed["cls_token"] = (1, 1, patch[0])
+    if options:
+        yield changed, options
+    if patch[2] == patch[3] and patch[2] not in _PATCH_SIDES:
+        for side in _PATCH_SIDES:
+            yield (
+                {**changed, _PATCHES: (*patch[:2], side, side)},
+                {**options, "patch_size": patch[2]},
+            )
             break
 
 
@@ -148,14 +189,15 @@ def _build_torchvision(name: str, classes: int, options: dict[str, Any]) -> nn.M
     return network
 
 
-def _timm(row: dict[str, Any], shapes: Shapes, classes: int) -> Candidate:
+def _timm(row: dict[str, Any], shapes: Shapes, classes: int, options: dict[str, Any]) -> Candidate:
     import timm
 
     size = row["size"]
     config = timm.get_pretrained_cfg(row["name"])
     fixed = config is not None and bool(config.fixed_input_size)
     places = next((k for k in shapes if k.rpartition(".")[2] in _PLACES), None)
-    options: dict[str, Any] = {}
+    options = dict(options)
+    changes = "".join(f", {name} {value}" for name, value in options.items())
     if places is not None and shapes[places][0] == 1:
         for extra in (1, 0, 2):
             side = _side(shapes, _patch(shapes), 0, extra)
@@ -169,7 +211,12 @@ def _timm(row: dict[str, Any], shapes: Shapes, classes: int) -> Candidate:
     sizes = (size,) if fixed else tuple(dict.fromkeys((size, 224, 32)))
     build = partial(_build_timm, row["name"], classes, options)
     return Candidate(
-        f"{row['name']} (timm)", build, row["head"], sizes, any_size=not fixed, computes=True
+        f"{row['name']}{changes} (timm)",
+        build,
+        row["head"],
+        sizes,
+        any_size=not fixed,
+        computes=True,
     )
 
 
