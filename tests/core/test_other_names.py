@@ -364,7 +364,7 @@ def test_a_head_with_a_bias_is_no_cosine_head() -> None:
 
 def test_the_newer_spectral_norm(tmp_path: Path) -> None:
     network = randomize(resnet())
-    spectral_norm(network.layer1[0].conv1)
+    spectral_norm(network.get_submodule("layer1.0.conv1"))
     network.train()(torch.randn(2, 3, 32, 32))
     opened = open_checkpoint(saved(state_of(network.eval()), tmp_path))
     assert opened.state.layout.folded["layer1.0.conv1.weight"][0] == "spectral norm"
