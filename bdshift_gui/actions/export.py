@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bdshift.checkpoints.folder import INDEX_SUFFIX
 from bdshift.words import words
 from bdshift_gui.action import Action, action, with_purification
 from bdshift_gui.context import Context
@@ -24,7 +25,9 @@ def _model(context: Context) -> None:
     if number is None:
         return
     form = forms[number]()
-    suffix = form.suffix or Path(asked.original.model.path).suffix or ".pth"
+    source = Path(asked.original.model.path)
+    own = "" if source.name.endswith(INDEX_SUFFIX) else source.suffix
+    suffix = form.suffix or own or ".pth"
     path = context.ask.where(tr("Export the model"), f"purified{suffix}", (suffix,))
     if path is None:
         return

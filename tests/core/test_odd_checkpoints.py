@@ -13,6 +13,7 @@ import pytest
 import torch
 from bounded import read_apart, refused
 from checkpoint_files import weights
+from safetensors.torch import save_file
 from torch import nn
 
 from bdshift.checkpoints.classifier import open_checkpoint
@@ -21,6 +22,7 @@ from bdshift.checkpoints.layout import find_state_dict
 from bdshift.checkpoints.reader import read_checkpoint
 from bdshift.errors import InputError, UnknownArchitecture
 from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
+from bdshift.kinds import kind_of
 
 ARRAYS: dict[str, Any] = {
     "f": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -207,3 +209,69 @@ def test_flipped_bytes_of_odd_values_never_crash(seed: int, tmp_path: Path) -> N
         paths.append(tmp_path / f"{number}.pt")
         paths[-1].write_bytes(changed)
     assert {what for what, _ in read_apart(*paths)} <= {"refused", "read"}
+
+
+def _split(folder: Path, state: dict[str, torch.Tensor], *, safe: bool) -> None:
+    """As transformers writes a large model."""
+    end = "safetensors" if safe else "bin"
+    whole = "model" if safe else "pytorch_model"
+    places: dict[str, str] = {}
+    for number in (1, 2):
+        name = f"{whole}-{number:05}-of-00002.{end}"
+        part = {key: state[key].contiguous() for key in list(state)[number - 1 :: 2]}
+        (save_file if safe else torch.save)(part, folder / name)
+        places |= dict.fromkeys(part, name)
+    index = {"metadata": {"total_size": 1}, "weight_map": places}
+    (folder / f"{whole}.{end}.index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("safe", [True, False], ids=["safetensors", "torch"])
+def test_weights_that_are_split_over_files(victim: Path, safe: bool, tmp_path: Path) -> None:
+    state = torch.load(victim, weights_only=True)["state_dict"]
+    _split(tmp_path, state, safe=safe)
+    opened = open_checkpoint(tmp_path)
+    assert opened.file.path.name.endswith(".index.json")
+    assert opened.file.container == ("safetensors" if safe else "torch zip")
+    assert open_checkpoint(opened.file.path).file.sha256 == opened.file.sha256
+    found = opened.state.load()
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[key], value) for key, value in state.items())
+    assert kind_of(tmp_path) == "model"
+
+
+def test_an_index_names_nothing_outside_of_its_folder(victim: Path, tmp_path: Path) -> None:
+    state = torch.load(victim, weights_only=True)["state_dict"]
+    _split(tmp_path, state, safe=True)
+    index = tmp_path / "model.safetensors.index.json"
+    told = index.read_text()
+    for name in ("../m.safetensors", "/etc/passwd", "a\\\\b", ""):
+        index.write_text(told.replace("model-00001-of-00002.safetensors", name))
+        with pytest.raises(InputError, match="is a broken index"):
+            open_checkpoint(tmp_path)
+    index.write_text(told.replace("00001-of", "00003-of"))
+    with pytest.raises(InputError, match=r"00003-of-00002\.safetensors.* is missing"):
+        open_checkpoint(tmp_path)
+    index.write_text(told.replace("00001-of", "00002-of"))
+    with pytest.raises(InputError, match=r"its tensor .* is not in model-00002"):
+        open_checkpoint(tmp_path)
+
+
+def test_a_folder_that_names_its_network(tmp_path: Path) -> None:
+    timm = pytest.importorskip("timm", reason="timm is an extra")
+    torch.manual_seed(0)
+    network = timm.create_model("resnet18", num_classes=4).eval()
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    config = {
+        "architecture": "resnet18", "num_classes": 4, "label_names": list("abcd"),
+        "pretrained_cfg": {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.2, 0.2],
+                           "input_size": [3, 96, 96]},
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    opened = open_checkpoint(tmp_path)
+    assert [one.name for one in opened.candidates] == ["resnet18 (timm)"]
+    assert 96 in opened.candidates[0].sizes
+    assert [one.mean for one in opened.declared] == [(0.4, 0.5, 0.6)]
+    assert opened.class_names == tuple("abcd")
+    for name in ("resnet50", "no_such_network", "hf_hub:someone/else"):  # it is not believed
+        (tmp_path / "config.json").write_text(json.dumps(config | {"architecture": name}))
+        assert "ResNet-18, ImageNet stem" in {c.name for c in open_checkpoint(tmp_path).candidates}

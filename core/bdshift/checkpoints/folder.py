@@ -15,6 +15,10 @@ from bdshift.files import open_regular
 from bdshift.images.framing import Fit
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
+INDEX_SUFFIX = ".index.json"
+"""How the names of files end that say over which files the weights are split."""
+
+INDEXES = (f"model.safetensors{INDEX_SUFFIX}", f"pytorch_model.bin{INDEX_SUFFIX}")
 _MAX_VALUE = 1e6  # of a mean or std; NaN is not below it
 _MAX_LISTED = 4  # checkpoints in a folder
 _FULL_SHARE = 0.94  # of the shorter side: nearer to all of it than to the usual 7/8
@@ -45,17 +49,17 @@ NOTHING = Beside()
 
 
 def holds_weights(folder: Path) -> bool:
-    """Whether it is a Hugging Face folder with its weights in one file."""
-    return any((folder / name).is_file() for name in _WEIGHTS)
+    """Whether it is a Hugging Face folder."""
+    return any((folder / name).is_file() for name in (*_WEIGHTS, *INDEXES))
 
 
 def weights_in(folder: Path) -> Path:
-    """The file of weights in a Hugging Face folder.
+    """The file of weights in a Hugging Face folder, or the index of several.
 
     Raises `InputError`, without the folder's name, if there is none: it says what the folder is, or
     which checkpoints it holds.
     """
-    for name in _WEIGHTS:
+    for name in (*_WEIGHTS, *INDEXES):
         if (folder / name).is_file():
             return folder / name
     for name, template in FOLDERS.items():
@@ -78,7 +82,7 @@ def read_beside(weights: Path) -> Beside:
     or makes no sense, is treated as missing.
     """
     config = _json(weights.parent / "config.json")
-    if weights.name not in _WEIGHTS and "architectures" not in config:
+    if weights.name not in (*_WEIGHTS, *INDEXES) and "architectures" not in config:
         config = {} if "pretrained_cfg" not in config else config
     if not config:
         return NOTHING

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from bdshift.checkpoints import exported, torch_files
-from bdshift.checkpoints.folder import NOTHING, Beside, read_beside, weights_in
+from bdshift.checkpoints.folder import INDEX_SUFFIX, NOTHING, Beside, read_beside, weights_in
 from bdshift.checkpoints.foreign_files import HEAD_BYTES, what_it_is
 from bdshift.checkpoints.hashed import HashedFile
 from bdshift.checkpoints.safetensors_files import read_safetensors
+from bdshift.checkpoints.shards import read_shards
 from bdshift.checkpoints.torch_zip import EXPORTED, torch_zip_entries
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, JobContext
@@ -26,8 +27,8 @@ class CheckpointFile:
     """What a file holds.
 
     Attributes:
-        path: of the file.
-        sha256: of all its bytes, in hex.
+        path: of the file; of the index if the weights are split over several files.
+        sha256: of all its bytes, in hex; with an index, of the digests of all the files.
         size: in bytes.
         container: "torch zip", "torch legacy", "pickle", "TorchScript", "torch.export" or
             "safetensors".
@@ -47,7 +48,7 @@ class CheckpointFile:
 
 
 def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> CheckpointFile:
-    """Read a checkpoint as data; for a Hugging Face folder, the file of weights in it. Its tensors
+    """Read a checkpoint as data; for a Hugging Face folder, the weights in it. Its tensors
     are read when they are needed; they are those that were hashed, or `LazyTensor.load` fails.
 
     Raises `InputError`, one sentence, if the file cannot be read, is not a checkpoint, is broken,
@@ -60,7 +61,10 @@ def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> Checkpoint
         file = HashedFile(path, job=job)
         if file.size == 0:
             raise InputError("is empty")
-        container, value, names = _read(file)
+        if path.name.endswith(INDEX_SUFFIX):
+            (container, value, names), digest, size = read_shards(file, _read, job)
+        else:
+            (container, value, names), digest, size = _read(file), file.sha256, file.size
     except InputError as error:
         raise error.at(path) from error
     except (RecursionError, MemoryError) as error:
@@ -70,7 +74,7 @@ def read_checkpoint(path: str | Path, *, job: JobContext = SILENT) -> Checkpoint
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
         reason = str(getattr(error, "strerror", None) or error)
         raise InputError("{path}: cannot be read ({reason})", path=path, reason=reason) from error
-    return CheckpointFile(path, file.sha256, file.size, container, value, names, read_beside(path))
+    return CheckpointFile(path, digest, size, container, value, names, read_beside(path))
 
 
 def _read(file: HashedFile) -> torch_files.Read:

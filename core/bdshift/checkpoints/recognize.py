@@ -12,7 +12,7 @@ from bdshift.checkpoints.blind import detached, residual
 from bdshift.checkpoints.blind.cosine import with_cosine_head
 from bdshift.checkpoints.blind.parts import LAYER_PARTS
 from bdshift.checkpoints.compare import Mismatch, compare
-from bdshift.checkpoints.families import FAMILIES, Candidate, Shapes, hugging_face
+from bdshift.checkpoints.families import FAMILIES, Candidate, Shapes, hugging_face, zoo
 from bdshift.checkpoints.guard import TooLarge
 from bdshift.checkpoints.layout import StateDict
 from bdshift.checkpoints.listing import with_semicolons
@@ -164,6 +164,7 @@ def _exactly(view: _View, config: Mapping[str, Any], compared: list[Mismatch]) -
     shapes = view.shapes
     found = [c for c in hugging_face.propose(shapes, config) if _fits_config(c, shapes)]
     mine: list[Mismatch] = []
+    found = found or [c for c in zoo.propose_named(shapes, config) if compare(c, shapes).fits]
     found = found or _known(shapes, mine)
     if not found:
         proposed = heads.propose(shapes, lambda shapes: _known(shapes, []))

@@ -12,7 +12,7 @@ import hashlib
 import importlib.util
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -218,6 +218,26 @@ def _timm(row: dict[str, Any], shapes: Shapes, classes: int, options: dict[str, 
         any_size=not fixed,
         computes=True,
     )
+
+
+def propose_named(shapes: Shapes, config: Mapping[str, Any]) -> Iterator[Candidate]:
+    """The network of timm that ``config``, from a config.json, names, if it has a linear head; none
+    if it names none, or timm is not installed.
+    """
+    name = config.get("architecture")
+    if not isinstance(name, str) or importlib.util.find_spec("timm") is None:
+        return
+    import timm
+
+    described = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    if described is None:
+        return
+    head = described.classifier
+    if not isinstance(head, str) or len(shapes.get(f"{head}.weight", ())) != 2:
+        return
+    size = (described.test_input_size or described.input_size)[-1]
+    row = {"name": name, "head": head, "size": size}
+    yield _timm(row, shapes, shapes[f"{head}.weight"][0])
 
 
 def _build_timm(name: str, classes: int, options: dict[str, Any]) -> nn.Module:
