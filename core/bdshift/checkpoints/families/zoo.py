@@ -23,6 +23,7 @@ from bdshift.errors import UnknownArchitecture
 if TYPE_CHECKING:
     from torch import nn
 
+_MAX_SIDE = 1024  # of images, in pixels
 _MAX_CANDIDATES = 6  # of networks with the same tensors, how many are tried
 _OURS = ("resnet", "resnext", "wide_resnet")
 """Networks that `bdshift.checkpoints.families.resnet` builds itself, without torchvision."""
@@ -235,9 +236,18 @@ def propose_named(shapes: Shapes, config: Mapping[str, Any]) -> Iterator[Candida
     head = described.classifier
     if not isinstance(head, str) or len(shapes.get(f"{head}.weight", ())) != 2:
         return
-    size = (described.test_input_size or described.input_size)[-1]
+    size = _declared_side(config) or (described.test_input_size or described.input_size)[-1]
     row = {"name": name, "head": head, "size": size}
     yield _timm(row, shapes, shapes[f"{head}.weight"][0])
+
+
+def _declared_side(config: Mapping[str, Any]) -> int:
+    """Side of the images in pixels that a config names; 0 if it does not."""
+    trained = config.get("pretrained_cfg")
+    shape = trained.get("input_size") if isinstance(trained, dict) else None
+    if not isinstance(shape, list) or len(shape) != 3:
+        return 0
+    return shape[2] if type(shape[2]) is int and 0 < shape[2] <= _MAX_SIDE else 0
 
 
 def _build_timm(name: str, classes: int, options: dict[str, Any]) -> nn.Module:
