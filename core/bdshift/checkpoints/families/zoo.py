@@ -238,7 +238,8 @@ def propose_named(shapes: Shapes, config: Mapping[str, Any]) -> Iterator[Candida
         return
     size = _declared_side(config) or (described.test_input_size or described.input_size)[-1]
     row = {"name": name, "head": head, "size": size}
-    yield _timm(row, shapes, shapes[f"{head}.weight"][0])
+    for _, options in _published(shapes):
+        yield _timm(row, shapes, shapes[f"{head}.weight"][0], options)
 
 
 def _declared_side(config: Mapping[str, Any]) -> int:
