@@ -8,6 +8,8 @@ from typing import Literal
 
 from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMessageBox, QWidget
 
+from bdshift_gui.plain import message_box
+
 Answer = Literal["save", "discard", "stay"]
 
 
@@ -57,16 +59,13 @@ class Ask:
     def confirm(self, question: str) -> bool:
         """Ask a yes-or-no question."""
         button = QMessageBox.StandardButton
-        answer = QMessageBox.question(self.parent, "bdshift", question, button.Yes | button.No)
-        return answer == button.Yes
+        return message_box(self.parent, question, button.Yes | button.No) == button.Yes
 
     def save_first(self, question: str) -> Answer:
         """Ask what to do with unsaved work."""
         button = QMessageBox.StandardButton
-        answer = QMessageBox.question(
-            self.parent, "bdshift", question, button.Save | button.Discard | button.Cancel,
-            button.Save,
-        )  # fmt: skip
+        ways = button.Save | button.Discard | button.Cancel
+        answer = message_box(self.parent, question, ways, button.Save)
         if answer == button.Save:
             return "save"
         return "discard" if answer == button.Discard else "stay"
@@ -74,11 +73,9 @@ class Ask:
     def discard(self, question: str) -> bool:
         """Ask whether unsaved work may be lost."""
         button = QMessageBox.StandardButton
-        answer = QMessageBox.question(
-            self.parent, "bdshift", question, button.Discard | button.Cancel, button.Cancel
-        )
-        return answer == button.Discard
+        ways = button.Discard | button.Cancel
+        return message_box(self.parent, question, ways, button.Cancel) == button.Discard
 
     def about(self, text: str) -> None:
         """Show the About box."""
-        QMessageBox.about(self.parent, "bdshift", text)
+        message_box(self.parent, text, QMessageBox.StandardButton.Ok, icon=QMessageBox.Icon.NoIcon)

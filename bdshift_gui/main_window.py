@@ -9,7 +9,6 @@ from PySide6.QtCore import QByteArray, QSize, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
-    QLabel,
     QMainWindow,
     QMenu,
     QStackedWidget,
@@ -31,6 +30,7 @@ from bdshift_gui.jobs.controller import JobController
 from bdshift_gui.jobs.quick import QuickPool
 from bdshift_gui.listening import Listener
 from bdshift_gui.menus import Actions, fill_menus
+from bdshift_gui.plain import PlainLabel, on_button, set_tip
 from bdshift_gui.selection import SelectionChanger
 from bdshift_gui.session import Session, State
 from bdshift_gui.settings import Settings
@@ -127,7 +127,7 @@ class MainWindow(QMainWindow):
 
     def _make_status(self) -> None:
         self.job_bar = JobBar()
-        self.message = QLabel()
+        self.message = PlainLabel()
         self.machine = MachineStatus()
         self.language = QToolButton()
         self.language.setObjectName("choice")
@@ -196,7 +196,7 @@ class MainWindow(QMainWindow):
         self.toolbar.retranslate()
         other = self.actions_[self._other.key]
         self.language.setText(other.text())
-        self.language.setToolTip(other.toolTip())
+        set_tip(self.language, other.toolTip())
         self._render()
 
     @property
@@ -218,8 +218,8 @@ class MainWindow(QMainWindow):
     def _fill_recent(self) -> None:
         self.recent.clear()
         for one in self.session.state.recent:
-            action = self.recent.addAction(one.path.name)
-            action.setToolTip(str(one.path))
+            action = self.recent.addAction(on_button(one.path.name))
+            set_tip(action, str(one.path))
             action.setEnabled(one.exists)
             action.triggered.connect(
                 lambda _=False, path=one.path: open_dropped(self.context, [path])

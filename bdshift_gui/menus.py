@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QMenu, QMenuBar, QToolBar
 from bdshift_gui.action import MENUS, Action, Menu, all_actions
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 
 
@@ -46,7 +47,7 @@ class Actions(QObject):
             made = self._made[one.key]
             made.setText(tr(one.text))
             keys = shortcut_text(one)
-            made.setToolTip(tr(one.tip) + (f"  ({keys})" if keys else ""))
+            set_tip(made, tr(one.tip) + (f"  ({keys})" if keys else ""))
 
 
 def shortcut_text(one: Action) -> str:

@@ -10,6 +10,7 @@ from bdshift_gui.actions.scan import SCAN
 from bdshift_gui.actions.try_out import DEMO
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
+from bdshift_gui.plain import on_button, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text, look
 
@@ -95,8 +96,8 @@ class WelcomeView(QWidget):
                 old.deleteLater()
         self._recent_title.show_text(tr("Recent audits") if state.recent else "")
         for recent in state.recent[:_MAX_RECENT]:
-            button = QPushButton(recent.path.name)
-            button.setToolTip(str(recent.path))
+            button = QPushButton(on_button(recent.path.name))
+            set_tip(button, str(recent.path))
             button.setEnabled(recent.exists and not state.busy)
             button.clicked.connect(
                 lambda _=False, path=recent.path: open_dropped(self._context, [path])

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork, typed
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import tr
+from bdshift_gui.plain import on_button
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
 
@@ -69,7 +70,7 @@ class ArchitectureDialog(QuestionDialog):
         self.fit()
 
     def _offer(self, text: str, value: Architecture | None, now: Architecture | None) -> None:
-        button = QRadioButton(text)
+        button = QRadioButton(on_button(text))
         number = len(self._values)
         self._group.addButton(button, number)
         self._values.append(value)

@@ -18,6 +18,7 @@ from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
+from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.settings_form import SettingsForm, options_named
@@ -63,7 +64,7 @@ class LabDialog(QuestionDialog):
         for labeling in LABELINGS.kinds():
             self.labels.addItem(tr(labeling.label), labeling.name)
         for box in (self.target, self.source):
-            box.addItems(self._names)
+            box.addItems(list(map(lines, self._names)))
         self.source.setCurrentIndex(min(1, len(self._names) - 1))
         self.poisoning, self.training = SettingsForm(context.ask), SettingsForm(context.ask)
         self.poisoning.show_kind(Recipe, {}, _POISONING)
@@ -78,14 +79,14 @@ class LabDialog(QuestionDialog):
         asked = self.attack, self.labels, self.target, self.source
         for one, field in zip(options_named(Recipe, _CHOSEN), asked, strict=True):
             label = tr(one.about.label)
-            field.setToolTip(tr(one.about.help))
+            set_tip(field, tr(one.about.help))
             field.setAccessibleName(label)
             form.addRow(label, field)
         form.insertRow(1, self.settings)
         form.addRow(self.poisoning)
         form.addRow(self.training)
         form.addRow(tr("Folder"), where)
-        self.folder.setToolTip(tr("For the model, its card and the training state."))
+        set_tip(self.folder, tr("For the model, its card and the training state."))
         self.folder.setAccessibleName(tr("Folder"))
         self.column.addLayout(form)
         self.error = Text("danger")
@@ -117,7 +118,7 @@ class LabDialog(QuestionDialog):
 
     def _attack_changed(self) -> None:
         attack = self._attack
-        self.attack.setToolTip("" if attack is None else tr(attack.summary))
+        set_tip(self.attack, "" if attack is None else tr(attack.summary))
         if attack is not None:
             self.settings.show_kind(attack, {}, attack.trained_settings())
             self.labels.setCurrentIndex(self.labels.findData(attack.usual_labels))

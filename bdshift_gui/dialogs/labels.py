@@ -18,6 +18,7 @@ from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.numbers import grouped, percent
+from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
 
@@ -59,7 +60,7 @@ class LabelsDialog(QuestionDialog):
         if proposal is not None:
             share = percent(proposal.accuracy)
             self.proposed = QPushButton(tr("Best-fitting order ({share} correct)", share=share))
-            self.proposed.setToolTip(tr("Share of the predictions that are correct in that order."))
+            set_tip(self.proposed, tr("Share of the predictions that are correct in that order."))
             self.proposed.clicked.connect(lambda: self._set(proposal.of_folder))
             ways.addWidget(self.proposed)
         ways.addStretch(1)
@@ -72,7 +73,7 @@ class LabelsDialog(QuestionDialog):
     def _fill(self, start: dict[str, int]) -> None:
         for y, (name, count) in enumerate(self._folders):
             for x, text in enumerate((name, grouped(count), str(start.get(name, y)))):
-                item = QTableWidgetItem(text)
+                item = QTableWidgetItem(lines(text))
                 if x:
                     side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
                     item.setTextAlignment(side)

@@ -19,6 +19,7 @@ from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
+from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Card, Text
 from bdshift_gui.widgets.settings_form import SettingsForm
@@ -91,10 +92,10 @@ class PurifyDialog(QuestionDialog):
             self.method.addItem(one.label, one.key)
         self._about, self.error = Text("muted"), Text("danger")
         self.target = QComboBox()
-        self.target.addItems(list(audit.images.class_names))
+        self.target.addItems(list(map(lines, audit.images.class_names)))
         self.target.setCurrentIndex(audit.most_suspicious)
         tac = audit.tac_of(audit.most_suspicious)
-        self.trigger = QLineEdit(tac.trigger if tac is not None else "")
+        self.trigger = QLineEdit(lines(tac.trigger) if tac is not None else "")
         self.trigger.setPlaceholderText(tr("none: attack success is not reported"))
         self.held_out = QDoubleSpinBox()
         self.held_out.setRange(5, 50)
@@ -110,7 +111,7 @@ class PurifyDialog(QuestionDialog):
             (tr("Held out"), self.held_out,
              tr("Share of the clean images that no method learns from.")),
         ):  # fmt: skip
-            field.setToolTip(tip)
+            set_tip(field, tip)
             field.setAccessibleName(label)
             form.addRow(label, field)
         self.column.addLayout(form)

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QListWidget, QWidget
 
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import tr
+from bdshift_gui.plain import lines
 
 
 class WhichModelDialog(QuestionDialog):
@@ -20,13 +21,13 @@ class WhichModelDialog(QuestionDialog):
         super().__init__(tr("Models in the file"), 360, 240, parent)
         self.list = QListWidget()
         self.list.setAccessibleName(tr("Models in the file"))
-        self.list.addItems(names)
+        self._names = names
+        self.list.addItems([lines(name) for name in names])
         self.list.setCurrentRow(0)
         self.column.addWidget(self.list)
         self.use = self.add_buttons(tr("Open"))
         self.list.itemActivated.connect(self._accept)
 
     def answer(self) -> None:
-        item = self.list.currentItem()
-        if item is not None:
-            self.chosen.emit(item.text())
+        if self.list.currentRow() >= 0:
+            self.chosen.emit(self._names[self.list.currentRow()])

@@ -8,14 +8,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QPushButton, QSpinBox
 
-from bdshift.text import one_line
 from bdshift.words import words
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
-from bdshift_gui.widgets.plot import PlotCard, Table, small_font
+from bdshift_gui.widgets.plot import PlotCard, Table, name_curves, small_font
 
 
 @view
@@ -85,13 +84,11 @@ class AgreementView(PlotCard, View):
             name: overlap_curve(values, tac.change) for name, values in rankings.items()
         }
         ks = np.arange(1, len(shift) + 1)
-        legend = self.plot.addLegend(offset=(-10, -10), labelTextSize="8pt")
-        legend.clear()
-        legend.setLabelTextColor(self.theme.muted)
-        legend.setColumnCount(1 if len(self._curves) < 3 else 4)
-        for number, (name, curve) in enumerate(self._curves.items()):
-            pen = self._pen(number)
-            self.plot.addItem(pg.PlotDataItem(ks, curve, pen=pen, name=one_line(name)))
+        drawn = {
+            name: pg.PlotDataItem(ks, curve, pen=self._pen(number))
+            for number, (name, curve) in enumerate(self._curves.items())
+        }
+        name_curves(self.plot, drawn, self.theme)
         count = self.count.value()
         line = pg.InfiniteLine(count, 90, pen=pg.mkPen(self.theme.muted, width=1))
         self.plot.addItem(line)

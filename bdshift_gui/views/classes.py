@@ -12,14 +12,14 @@ from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTableView
 
 from bdshift.detect.rule import RULES, z_scores
-from bdshift.text import figure
+from bdshift.text import figure, one_line
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
-from bdshift_gui.widgets.card import plain
 from bdshift_gui.widgets.choices import Choices
-from bdshift_gui.widgets.plot import PlotCard, Table, small_font
+from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks, small_font
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
@@ -159,10 +159,10 @@ class ClassView(PlotCard, View):
         axis = plot.getAxis("bottom")
         axis.setHeight(36)
         if few:
-            axis.setTicks([[(x, self._short(names[i], count)) for x, i in enumerate(self._order)]])
+            name_ticks(axis, ((x, self._short(names[i], count)) for x, i in enumerate(self._order)))
             self.label_axis("bottom", "")
         else:
-            axis.setTicks([[]] if by_value else None)
+            name_ticks(axis, ()) if by_value else axis.setTicks(None)
             by_norm = tr("classes, smallest first")
             self.label_axis("bottom", by_norm if by_value else tr("class"))
         self._top = float(np.nanmax(shown, initial=0.0)) or 1.0
@@ -222,10 +222,8 @@ class ClassView(PlotCard, View):
         pen = pg.mkPen(ink, width=1.2, style=Qt.PenStyle.DashLine)
         self.plot.addItem(pg.InfiniteLine(line, 0, pen=pen))
         label = pg.TextItem(judgment.rule.line_label, color=ink, anchor=(0, 1))
-        label.setToolTip(
-            tr("Below this line a class is flagged.") if detector.low_is_suspicious
-            else tr("Above this line a class is flagged.")
-        )  # fmt: skip
+        set_tip(label, tr("Below this line a class is flagged.") if detector.low_is_suspicious
+            else tr("Above this line a class is flagged."))  # fmt: skip
         label.setFont(small_font())
         label.setPos(len(scores) - 0.5, line)
         self.plot.addItem(label)
@@ -268,13 +266,13 @@ class ClassView(PlotCard, View):
     def _moved(self, place: object) -> None:
         index, audit = self._class_at(place), self._state.audit
         if index is None or audit is None:
-            self.view.setToolTip("")
+            set_tip(self.view, "")
             return
         heads = self._model.head()[2:]
         values = self._model.rows[index][2:]
         figures = [f"{head} {figure(value)}" for head, value in zip(heads, values, strict=True)]
         about = "\n".join([f"{index} {audit.images.class_names[index]}", *figures])
-        self.view.setToolTip(plain(about))
+        set_tip(self.view, about)
 
     def _row_chosen(self, index: QModelIndex) -> None:
         self.context.selection.select_class(index.row())
@@ -327,7 +325,7 @@ class ClassTable(QAbstractTableModel):
     def data(self, index: object, role: int = 0) -> object:
         value = self.rows[index.row()][index.column()]  # type: ignore[attr-defined]
         if role == Qt.ItemDataRole.DisplayRole:
-            return figure(value) if isinstance(value, float) else str(value)
+            return figure(value) if isinstance(value, float) else one_line(str(value))
         if role == Qt.ItemDataRole.TextAlignmentRole and isinstance(value, float):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None

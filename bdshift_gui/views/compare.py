@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QStackedLayout,
     QVBoxLayout,
@@ -23,6 +22,7 @@ from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.models import measured_on, name_of
 from bdshift_gui.numbers import percent
+from bdshift_gui.plain import PlainLabel, lines, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.tasks.showing import as_judged
 from bdshift_gui.theme import Theme
@@ -57,7 +57,7 @@ class CompareView(QWidget, View):
         self._rendering = False
         for box in self.sides:
             box.currentIndexChanged.connect(self._chosen)
-        self._between = QLabel("→")
+        self._between = PlainLabel("→")
         self.close_button = QPushButton()
         self.close_button.clicked.connect(lambda: CLOSE_COMPARE.trigger(context))
         self.finding = Text()
@@ -146,9 +146,9 @@ class CompareView(QWidget, View):
         tips = (tr("The first of the two models."), tr("The second of the two models."))
         for box, number, tip in zip(self.sides, numbers, tips, strict=True):
             box.clear()
-            box.addItems(names)
+            box.addItems([lines(name) for name in names])
             box.setCurrentIndex(number)
-            box.setToolTip(tip)
+            set_tip(box, tip)
             box.setAccessibleName(tip)
         self._rendering = False
 
@@ -221,8 +221,9 @@ class CompareView(QWidget, View):
                     name=name,
                 )
             )
-            plot.title.setToolTip(
-                tr("The neurons that account for half of the first model's shift are marked.")
+            set_tip(
+                plot.title,
+                tr("The neurons that account for half of the first model's shift are marked."),
             )
             plot.label_axis(
                 "bottom", tr("TAC, mean |φ(x+δ) − φ(x)|") if found.tacs else tr("mean activation φ")

@@ -9,9 +9,10 @@ from bdshift_gui.actions.correct import LABELS, PREPROCESSINGS
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import grouped, order_words, percent
+from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
-from bdshift_gui.widgets.card import Card, CornerButton, KeyValueRows, Text, plain
+from bdshift_gui.widgets.card import Card, CornerButton, KeyValueRows, Text
 from bdshift_gui.widgets.thumbs import Thumbs
 
 _MAX_THUMBNAILS = 8
@@ -68,7 +69,7 @@ class ImagesCard(Card, View):
             notes.append(tr("{count:|file|files} skipped", count=len(skipped)))
         self._note.show_text(" ".join(notes))
         lines = [f"{one.name}: {say(one.reason)}" for one in skipped[:_MAX_LISTED]]
-        self._note.setToolTip(plain("\n".join(lines)))
+        set_tip(self._note, "\n".join(lines))
 
     def _show_audit(self, state: State) -> None:
         audit = state.audit

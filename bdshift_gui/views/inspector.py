@@ -13,6 +13,7 @@ from bdshift_gui.actions.select_neurons import NEXT, PREVIOUS
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import percent
+from bdshift_gui.plain import set_tip
 from bdshift_gui.session import CutView, State
 from bdshift_gui.tasks.measuring import look
 from bdshift_gui.theme import LIGHT, Theme
@@ -132,7 +133,7 @@ class InspectorView(Card, View):
              "all": (tr("all"), tr("Show the mean of all selected neurons."))},
         )  # fmt: skip
         self._place.show_text("" if whole else f"{chosen.index(neuron) + 1}/{len(chosen)}")
-        self._place.setToolTip(tr("Which of the selected neurons; Ctrl+Right shows the next."))
+        set_tip(self._place, tr("Which of the selected neurons; Ctrl+Right shows the next."))
         for button in (self._back, self._on):
             button.setVisible(len(chosen) > 1 and not whole)
         self._back.setAccessibleName(tr("previous selected neuron"))
@@ -180,8 +181,9 @@ class InspectorView(Card, View):
         neurons = self._looked_at()
         looked = maps is not None and maps.neurons == neurons
         self._look.setText(tr("plain images") if looked and self._heated else tr("where it looks"))
-        self._look.setToolTip(
-            tr("Its feature map before pooling: brighter is stronger. Runs the network again.")
+        set_tip(
+            self._look,
+            tr("Its feature map before pooling: brighter is stronger. Runs the network again."),
         )
         self._look.setVisible(audit.embedding is not None)
         looked = looked and self._heated

@@ -8,6 +8,7 @@ from bdshift.jobs import Figures
 from bdshift.words import Language, Sentence, words
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, say, tr
+from bdshift_gui.plain import lines
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
 
@@ -36,7 +37,7 @@ class LogView(QPlainTextEdit, View):
             self._language, self._shown = language(), 0
             self.clear()
         for entry in state.log[self._shown :]:
-            self.appendPlainText(_line(entry))
+            self.appendPlainText(lines(_line(entry)))
         self._shown = len(state.log)
 
 

@@ -7,9 +7,10 @@ from PySide6.QtWidgets import QHBoxLayout
 from bdshift_gui.actions.correct import ARCHITECTURE, DETAILS
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
-from bdshift_gui.widgets.card import Card, CornerButton, Elided, KeyValueRows, Text, plain
+from bdshift_gui.widgets.card import Card, CornerButton, Elided, KeyValueRows, Text
 
 
 @view
@@ -59,9 +60,9 @@ class ModelCard(Card, View):
         if state.shown:
             name = tr("{name}, purified ({number})", name=name, number=state.shown)
         self._name.show_text(name)
-        self._name.setToolTip(plain(path))
+        set_tip(self._name, path)
         self._safe.show_text(tr("no code run"))
-        self._safe.setToolTip(tr("bdshift reads the file itself and calls nothing in it."))
+        set_tip(self._safe, tr("bdshift reads the file itself and calls nothing in it."))
         self._rows.show_rows(
             [
                 (tr("Architecture"), architecture, architecture),

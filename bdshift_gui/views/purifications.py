@@ -26,10 +26,11 @@ from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.models import measured_on, name_of
 from bdshift_gui.numbers import grouped, percent
+from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
-from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look, plain
+from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look
 from bdshift_gui.widgets.curves_plot import CurvesPlot
 
 if TYPE_CHECKING:
@@ -104,16 +105,14 @@ class PurificationCard(Card):
         for one in _ACTIONS:
             button = self.buttons[one.key]
             button.setText(labels[one.key])
-            button.setToolTip(tr(one.tip))
+            set_tip(button, tr(one.tip))
             button.setAccessibleName(f"{labels[one.key]} {self.title.text()}")
             button.setEnabled(one.enabled(chosen) and not (one is RESCAN and shown))
-        self.setToolTip(
-            plain(
-                tr("{method}\n{seconds} s, {forwards} images forward, {backwards} backward",
-                   method=result.method.replace(",", ", "), seconds=figure(result.seconds, ".3g"),
-                   forwards=grouped(result.forwards), backwards=grouped(result.backwards))
-            )
-        )  # fmt: skip
+        cost = tr("{method}\n{seconds} s, {forwards} images forward, {backwards} backward",
+                  method=result.method.replace(",", ", "), seconds=figure(result.seconds, ".3g"),
+                  forwards=grouped(result.forwards),
+                  backwards=grouped(result.backwards))  # fmt: skip
+        set_tip(self, cost)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._context.session.update(chosen=self._number)

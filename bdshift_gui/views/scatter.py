@@ -13,6 +13,7 @@ from bdshift.text import figure, one_line
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, tr
 from bdshift_gui.numbers import grouped, percent
+from bdshift_gui.plain import set_tip
 from bdshift_gui.selection import Mode
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
@@ -194,7 +195,7 @@ class ScatterView(PlotCard, View):
                 self.ranking.addItem(f"y: {one_line(name)}", name)
             self.ranking.setCurrentIndex(max(0, self.ranking.findData(before)))
         self.ranking.setVisible(bool(self._rankings))
-        self.ranking.setToolTip(tr("How suspicious each method found the neurons."))
+        set_tip(self.ranking, tr("How suspicious each method found the neurons."))
         self.ranking.setAccessibleName("y")
 
     def _ranking_chosen(self) -> None:
@@ -333,7 +334,7 @@ class ScatterView(PlotCard, View):
             else tr("{count} of {dim} neurons account for {share} of the shift",
                     count=grouped(len(chosen)), dim=dim, share=part)
         )  # fmt: skip
-        self.title.setToolTip(tr("Share of the squared length ‖s‖² in the selected neurons."))
+        set_tip(self.title, tr("Share of the squared length ‖s‖² in the selected neurons."))
         self.describe(tr("Shift against TAC"), f"{self.title.text()}. {self.readout.text()}")
 
     def _mark(self, item: pg.ScatterPlotItem, neuron: int | None) -> None:
@@ -368,7 +369,7 @@ class ScatterView(PlotCard, View):
             text = tr("neuron {number}", number=neuron) + (
                 f"\nx {figure(float(self._x[neuron]))}\ny {figure(float(self._y[neuron]))}"
             )
-        self.view.setToolTip(text)
+        set_tip(self.view, text)
 
     def _drawn(self, shape: QPolygonF, modifiers: Qt.KeyboardModifier) -> None:
         inside = [

@@ -8,6 +8,7 @@ from bdshift_gui.actions.compare import COMPARE, ORIGINAL
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.models import name_of
+from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Text
@@ -49,7 +50,7 @@ class ShownStrip(QFrame, View):
             self.back.setText(tr(ORIGINAL.text))
             self.back.setEnabled(ORIGINAL.enabled(state))
             self.compare.setText(tr(COMPARE.text))
-            self.compare.setToolTip(tr(COMPARE.tip))
+            set_tip(self.compare, tr(COMPARE.tip))
             self.compare.setEnabled(COMPARE.enabled(state))
 
     def _compare(self) -> None:

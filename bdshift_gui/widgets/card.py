@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,7 +12,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -21,19 +19,11 @@ from PySide6.QtWidgets import (
 
 from bdshift.text import one_line
 from bdshift_gui.i18n import tr
+from bdshift_gui.plain import PlainLabel, lines, set_tip
 
 if TYPE_CHECKING:
     from bdshift_gui.action import Action
     from bdshift_gui.session import State
-
-
-def plain(text: str) -> str:
-    """A tooltip that may contain text from a file: escaped, since Qt would load images for markup
-    in it.
-    """
-    if "<" not in text:
-        return text
-    return html.escape(text).replace("\n", "<br>")
 
 
 def look(widget: QWidget, name: str) -> None:
@@ -52,19 +42,18 @@ def _breakable(line: str) -> str:
     return _LONG_WORD.sub(lambda word: word[0].replace(",", ", "), line)
 
 
-class Text(QLabel):
-    """Text that may come from a file: shown as is, never as markup, wrapped and selectable."""
+class Text(PlainLabel):
+    """Text that is wrapped and can be selected."""
 
     def __init__(self, name: str = "", *, wrap: bool = True) -> None:
         super().__init__()
         self.setObjectName(name)
-        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWordWrap(wrap)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
     def show_text(self, text: str) -> None:
         """Show ``text``; hide if it is empty."""
-        self.setText("\n".join(_breakable(one_line(line)) for line in text.split("\n")))
+        self.setText("\n".join(map(_breakable, lines(text).split("\n"))))
         self.setVisible(bool(text))
 
 
@@ -79,7 +68,7 @@ class Elided(Text):
     def show_text(self, text: str) -> None:
         """Show as much of ``text`` as fits."""
         self._whole = one_line(text)
-        self.setToolTip(plain(self._whole) if len(self._whole) > 12 else "")
+        set_tip(self, self._whole if len(self._whole) > 12 else "")
         self.setAccessibleName(self._whole)
         self._fit()
 
@@ -127,7 +116,7 @@ class CornerButton(QToolButton):
     def show_action(self, word: str, one: Action, state: State) -> None:
         """Show ``word`` for an action; disabled while the action is."""
         self.setText(word)
-        self.setToolTip(tr(one.tip))
+        set_tip(self, tr(one.tip))
         self.setEnabled(one.enabled(state))
 
 
@@ -142,12 +131,12 @@ class KeyValueRows(QWidget):
         self._grid.setHorizontalSpacing(12)
         self._grid.setVerticalSpacing(1)
         self._grid.setColumnStretch(1, 1)
-        self._shown: list[tuple[QLabel, Elided]] = []
+        self._shown: list[tuple[PlainLabel, Elided]] = []
 
     def show_rows(self, rows: list[tuple[str, str, str]]) -> None:
         """Show (key, value, tooltip) rows."""
         while len(self._shown) < len(rows):
-            key, value = QLabel(), Elided("value")
+            key, value = PlainLabel(), Elided("value")
             key.setObjectName("key")
             value.setAlignment(Qt.AlignmentFlag.AlignRight)
             at = len(self._shown)
@@ -160,7 +149,7 @@ class KeyValueRows(QWidget):
             if at < len(rows):
                 key.setText(rows[at][0])
                 value.show_text(rows[at][1])
-                key.setToolTip(plain(rows[at][2]))
+                set_tip(key, rows[at][2])
                 if rows[at][2]:
-                    value.setToolTip(plain(rows[at][2]))
+                    set_tip(value, rows[at][2])
                 value.setAccessibleName(f"{rows[at][0]}: {rows[at][1]}")

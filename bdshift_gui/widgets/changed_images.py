@@ -9,7 +9,8 @@ from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QAbstractItemView, QListView, QListWidget, QListWidgetItem
 
 from bdshift_gui.i18n import tr
-from bdshift_gui.widgets.card import Card, plain
+from bdshift_gui.plain import lines, set_tip
+from bdshift_gui.widgets.card import Card
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.thumbs import as_image
 
@@ -82,14 +83,12 @@ class ChangedImages(Card):
         every = -(-len(of_kind) // _MAX_IMAGES) or 1  # from all classes: they are sorted
         for one in of_kind[::every]:
             icon = QIcon(QPixmap.fromImage(as_image(embedding.thumbnails[one.row], _SIDE)))
-            item = QListWidgetItem(icon, f"{names[one.was][:11]}\n→ {names[one.now][:11]}")
+            item = QListWidgetItem(icon, lines(f"{names[one.was][:11]}\n→ {names[one.now][:11]}"))
             item.setSizeHint(QSize(92, _ROW_HEIGHT))
             item.setTextAlignment(Qt.AlignmentFlag.AlignHCenter)
-            item.setToolTip(
-                plain(tr("{file}: {was} → {now}; labeled {label}",
+            set_tip(item, tr("{file}: {was} → {now}; labeled {label}",
                          file=embedding.files[one.row].name, was=names[one.was],
-                         now=names[one.now], label=names[one.label]))
-            )  # fmt: skip
+                         now=names[one.now], label=names[one.label]))  # fmt: skip
             self.list.addItem(item)
         self.list.setAccessibleName(self.title.text())
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QWidget
+
+from bdshift_gui.plain import PlainLabel, set_tip
 
 
 class Choices(QWidget):
@@ -17,7 +19,7 @@ class Choices(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        self._before = QLabel()
+        self._before = PlainLabel()
         self._before.setObjectName("muted")
         row.addWidget(self._before)
         self._group = QButtonGroup(self)
@@ -43,7 +45,7 @@ class Choices(QWidget):
         self._before.setText(before)
         for key, (word, tooltip) in words.items():
             self._buttons[key].setText(word)
-            self._buttons[key].setToolTip(tooltip)
+            set_tip(self._buttons[key], tooltip)
             self._buttons[key].setAccessibleName(f"{before} {word}".strip())
 
     def label_one(self, key: str, word: str) -> None:

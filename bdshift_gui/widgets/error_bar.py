@@ -9,6 +9,7 @@ from bdshift_gui.action import all_actions
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import Failed
+from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
 
@@ -49,12 +50,12 @@ class ErrorBar(QFrame):
         for one in self._remedies:
             button = self.buttons[one.key]
             button.setText(tr(one.text))
-            button.setToolTip(tr(one.tip))
+            set_tip(button, tr(one.tip))
             button.setVisible(one.remedy == failure.cause)
             button.setEnabled(one.enabled(state))
         self.copy.setText(tr("Copy details"))
         self.dismiss.setAccessibleName(tr("Close"))
-        self.dismiss.setToolTip(tr("Close"))
+        set_tip(self.dismiss, tr("Close"))
 
     def _copied(self) -> None:
         if self._failure is not None:

@@ -13,7 +13,7 @@ from bdshift.text import figure
 from bdshift_gui.i18n import tr
 from bdshift_gui.theme import LIGHT, Theme
 from bdshift_gui.widgets.card import Text
-from bdshift_gui.widgets.plot import paint_axes, small_plot
+from bdshift_gui.widgets.plot import name_ticks, paint_axes, small_plot
 
 _CLASSES = 12  # bars: the largest by absolute value
 _ROW = 13  # pixels per bar
@@ -57,9 +57,8 @@ class HeadWeights(QWidget):
                 x0=0, y=rows, height=0.7, width=values[shown], brushes=brushes, pen=None
             )
         )
-        plot.getAxis("left").setTicks(
-            [[(int(y), names[i][:14]) for y, i in zip(rows, shown, strict=True)]]
-        )
+        left = plot.getAxis("left")
+        name_ticks(left, ((int(y), names[i][:14]) for y, i in zip(rows, shown, strict=True)))
         plot.addItem(pg.InfiniteLine(0, 90, pen=pg.mkPen(self._theme.muted)))
         plot.getAxis("left").setPen(None)
         plot.setYRange(-0.6, len(shown) - 0.4, padding=0)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QTimer, Slot
-from PySide6.QtWidgets import QLabel
 
 from bdshift_gui.i18n import tr
+from bdshift_gui.plain import PlainLabel, set_tip
 
 _EVERY = 2000  # milliseconds
 _GIB = 1024**3
 
 
-class MachineStatus(QLabel):
+class MachineStatus(PlainLabel):
     """Updates every two seconds while it is visible; what it needs is imported only then."""
 
     def __init__(self) -> None:
@@ -39,7 +39,5 @@ class MachineStatus(QLabel):
         text = f"{name} {used / _GIB:.1f} / {whole / _GIB:.0f} GiB"
         device = self._device.upper()
         self.setText(text if device in ("", name) else f"{device} · {text}")
-        self.setToolTip(
-            tr("GPU memory in use.") if name != "RAM"
-            else tr("Memory used by bdshift, and total memory of the machine.")
-        )  # fmt: skip
+        set_tip(self, tr("GPU memory in use.") if name != "RAM"
+            else tr("Memory used by bdshift, and total memory of the machine."))  # fmt: skip

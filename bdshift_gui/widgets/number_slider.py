@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSlider, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QWidget
 
 from bdshift.text import figure
+from bdshift_gui.plain import PlainLabel, set_tip
 
 _STEPS = 200
 
@@ -27,7 +28,7 @@ class NumberSlider(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(4, 0, 4, 0)
         row.setSpacing(6)
-        self._label = QLabel()
+        self._label = PlainLabel()
         self._label.setObjectName("muted")
         self._label.setMinimumWidth(48)
         self._label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -46,7 +47,7 @@ class NumberSlider(QWidget):
     def describe(self, name: str, tooltip: str) -> None:
         """Set its name and tooltip."""
         self._name = name
-        self.setToolTip(tooltip)
+        set_tip(self, tooltip)
         self.slider.setAccessibleName(self._name)
         self.slider.setAccessibleDescription(tooltip)
 

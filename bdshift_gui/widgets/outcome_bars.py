@@ -12,7 +12,7 @@ from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choices import Choices
-from bdshift_gui.widgets.plot import PlotCard, Table, small_font
+from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks, small_font
 
 _ROW_HEIGHT = 11  # pixels per model: as small as its name can be
 _MAX_NAME = 18  # characters
@@ -80,11 +80,11 @@ class OutcomeBars(PlotCard):
                 text.setPos(103, row)
                 self.plot.addItem(text)
         names = [one.name[:_MAX_NAME] for one in shown]
-        self.plot.getAxis("left").setTicks([list(zip(rows, names, strict=True))])
+        name_ticks(self.plot.getAxis("left"), zip(rows, names, strict=True))
         self.plot.setYRange(-0.6, max(1, len(shown)) - 0.4, padding=0)
         self.plot.setXRange(0, 114, padding=0)
         ticks = [(float(value), f"{value}%") for value in range(0, 101, 20)]
-        self.plot.getAxis("bottom").setTicks([[*ticks, (107.0, "DER")]])
+        name_ticks(self.plot.getAxis("bottom"), [*ticks, (107.0, "DER")])
         self.describe(
             self.title.text(),
             ", ".join(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pyqtgraph as pg
 from PySide6.QtCore import QBuffer, QRectF, QSize, Qt
@@ -12,8 +10,10 @@ from PySide6.QtGui import QAction, QFont, QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMenu
 
+from bdshift.text import csv_text
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.plain import as_html, lines
 from bdshift_gui.theme import LIGHT, Theme
 from bdshift_gui.widgets.card import Card, Text
 
@@ -37,6 +37,22 @@ def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
         axis.setPen(pg.mkPen(theme.border))
         axis.setTextPen(pg.mkPen(theme.muted))
         axis.setStyle(tickLength=0, maxTickLevel=0, tickFont=small_font())
+
+
+def name_ticks(axis: pg.AxisItem, names: Iterable[tuple[float, str]]) -> None:
+    """Write names along an axis, each at its value."""
+    axis.setTicks([[(value, lines(name)) for value, name in names]])
+
+
+def name_curves(plot: pg.PlotItem, curves: Mapping[str, pg.PlotDataItem], theme: Theme) -> None:
+    """Add curves to a plot, and a legend that names them."""
+    legend = plot.addLegend(offset=(-10, -10), labelTextSize="8pt")
+    legend.clear()
+    legend.setLabelTextColor(theme.muted)
+    legend.setColumnCount(1 if len(curves) < 3 else 4)
+    for name, curve in curves.items():
+        plot.addItem(curve)
+        legend.addItem(curve, as_html(name))
 
 
 def bare_plot(box: pg.ViewBox | None = None) -> pg.PlotWidget:
@@ -92,7 +108,7 @@ class PlotCard(Card):
         """Label an axis."""
         style = {"color": self.theme.muted, "font-size": "12px"}
         never = [(0.0, 0.0)]  # else pyqtgraph rescales values and adds an SI prefix
-        self.plot.getAxis(side).setLabel(text, siPrefixEnableRanges=never, **style)
+        self.plot.getAxis(side).setLabel(as_html(text), siPrefixEnableRanges=never, **style)
 
     def add_foot(self, *names: str) -> tuple[Text, ...]:
         """Add a legend below the plot, on the right: one label for each style in ``names``."""
@@ -151,9 +167,7 @@ class PlotCard(Card):
 
     def csv(self) -> str:
         """The numbers behind the plot."""
-        stream = io.StringIO()
-        csv.writer(stream, lineterminator="\n").writerows(self._table())
-        return stream.getvalue()
+        return csv_text(self._table())
 
     def encoded(self, suffix: str) -> bytes:
         """The plot as SVG, CSV or PNG."""

@@ -25,6 +25,7 @@ from bdshift.setting import Option, options_of
 from bdshift.spec import write_options
 from bdshift_gui.ask import Ask
 from bdshift_gui.i18n import tr
+from bdshift_gui.plain import set_tip
 
 _MAX_NUMBER = 2**31 - 1  # of a field without an upper limit
 
@@ -60,12 +61,12 @@ class SettingsForm(QWidget):
             field = self._make(one, given.get(one.name, default))
             tip = " ".join(filter(None, (tr(one.about.help), tr(one.about.source))))
             label = tr(one.about.label)
-            field.setToolTip(tip)
+            set_tip(field, tip)
             field.setAccessibleName(label)
             field.setAccessibleDescription(tip)
             row = self._with_browse(one, field)
             self._form.addRow(label, row)
-            self._form.labelForField(row).setToolTip(tip)
+            set_tip(self._form.labelForField(row), tip)
             self.fields[one.name] = field
         self.hide_meaningless()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
-from bdshift_gui.widgets.card import plain
+from bdshift_gui.plain import lines, set_tip
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class _Item(QTableWidgetItem):
     """Sorts by number; cells without one come last, in either order."""
 
     def __init__(self, cell: Cell, *, right: bool) -> None:
-        super().__init__(cell.text)
+        super().__init__(lines(cell.text))
         self._cell = cell
-        self.setToolTip(plain(cell.tooltip or cell.text))
+        set_tip(self, cell.tooltip or cell.text)
         if right:
             self.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 

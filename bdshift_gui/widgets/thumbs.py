@@ -8,7 +8,7 @@ from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from bdshift_gui.widgets.card import plain
+from bdshift_gui.plain import set_tip
 
 _SIDE, _GAP = 48, 4
 
@@ -35,7 +35,7 @@ class Thumbs(QWidget):
     def show_images(self, images: NDArray[np.uint8], caption: str) -> None:
         """Show images (n, 3, t, t)."""
         self._images = [as_image(one) for one in images]
-        self.setToolTip(plain(caption))
+        set_tip(self, caption)
         self.setAccessibleName(caption)
         self.update()
 

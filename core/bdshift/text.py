@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -26,6 +29,27 @@ def one_line(text: str) -> str:
 def joined(lines: Iterable[str]) -> str:
     """Lines as text. What they say may come from a hostile file: none of it can begin a line."""
     return "\n".join(map(one_line, lines))
+
+
+_BEGIN_FORMULAS = tuple("=+-@＝＋－＠")  # the wide ones are those of Japanese spreadsheets
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV. Text may come from a hostile file: a cell of it is one line, and a spreadsheet
+    does not take it for a formula, since an apostrophe is put in front of one.
+    """
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(map(_csv_cell, row) for row in rows)
+    return stream.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    is_formula = text.lstrip().startswith(_BEGIN_FORMULAS) and not _NUMBER.fullmatch(text)
+    return f"'{text}" if is_formula else text
 
 
 def columns(text: str) -> int:

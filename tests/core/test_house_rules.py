@@ -92,3 +92,40 @@ def test_spelling_is_american() -> None:
         if path.name not in own:
             found = british.search(path.read_text("utf-8"))
             assert found is None, f"{path.relative_to(ROOT)}: {found[0] if found else ''}"
+
+
+def test_text_reaches_qt_and_spreadsheets_in_one_place() -> None:
+    """Qt and pyqtgraph render what looks like HTML, and load the files that it names; spreadsheets
+    run what looks like a formula. `bdshift_gui.plain` and `bdshift.text` prevent both.
+    """
+    homes = {
+        "plain.py": {"QLabel", "setToolTip", "setTextFormat", "QMessageBox", "setText"},
+        "plot.py": {"setLabel", "setTicks", "addLegend"},
+        "ask.py": {"QMessageBox"},
+        "classes.py": {"setTicks"},  # None, for the usual ones
+        "text.py": {"csv"},
+    }
+    nowhere = {
+        "setToolTip", "setStatusTip", "setWhatsThis", "setHtml", "insertHtml", "appendHtml",
+        "setMarkdown", "setTextFormat", "QTextBrowser", "QTextEdit", "QErrorMessage", "QToolTip",
+        "LabelItem", "addLegend", "setLabel", "setTicks", "QLabel", "QMessageBox", "showMessage",
+    }  # fmt: skip
+    for path in SOURCES:
+        allowed = homes.get(path.name, set())
+        window = path.is_relative_to(ROOT / "bdshift_gui")
+        for node in ast.walk(tree(path)):
+            place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+            if window and isinstance(node, ast.Attribute | ast.Name):
+                name = node.attr if isinstance(node, ast.Attribute) else node.id
+                assert name not in nowhere - allowed, f"{place}: {name}"
+            if window and isinstance(node, ast.Call):
+                keywords = {one.arg for one in node.keywords}
+                assert "html" not in keywords, place
+                assert not (keywords & {"name", "title"} and _is_of_pyqtgraph(node)), place
+            if isinstance(node, ast.Import) and "csv" not in allowed:
+                reads = path.is_relative_to(ROOT / "core" / "bdshift" / "images")
+                assert reads or all(one.name != "csv" for one in node.names), place
+
+
+def _is_of_pyqtgraph(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Attribute) and ast.unparse(node.func).startswith("pg.")

@@ -89,6 +89,20 @@ def test_names_from_files_stay_text(measured_audit: Audit) -> None:
     assert any(f"Class 9 “{evil}” is reached" in words for words in page.words)
 
 
+def test_no_name_from_a_file_reorders_the_page(measured_audit: Audit) -> None:
+    evil = "a\u202egnp.exe\x1b\u2066\u200f"
+    names = tuple(f"{evil}{number}" for number in range(measured_audit.model.classes))
+    hostile = replace(
+        measured_audit,
+        images=replace(measured_audit.images, class_names=names, path=evil),
+        model=replace(measured_audit.model, path=evil, architecture=evil),
+        notes=(Remark("as-written", {"text": evil}),),
+    )
+    text = html_report(hostile)
+    assert "\\u202egnp.exe\\x1b" in text
+    assert not set(text) & set("\u202e\x1b\u2066\u200f")
+
+
 def test_japanese_is_complete(measured_audit: Audit) -> None:
     text = html_report(measured_audit, "ja")
     assert "バックドアの疑いが強い" in text

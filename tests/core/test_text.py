@@ -1,10 +1,12 @@
 """Text from files, made safe to show."""
 
+import csv
+import io
 import math
 
 import pytest
 
-from bdshift.text import columns, figure, one_line
+from bdshift.text import columns, csv_text, figure, one_line
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,16 @@ def test_columns() -> None:
 def test_figures() -> None:
     assert [figure(x) for x in (None, math.nan, math.inf, -math.inf)] == ["–", "–", "∞", "−∞"]
     assert figure(-1.5, ".1f") == "−1.5"
+
+
+def test_no_cell_of_a_csv_is_a_formula() -> None:
+    hostile = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1+1",
+               "=HYPERLINK(\"x\")", "-inf", "−"]  # fmt: skip
+    rows = list(csv.reader(io.StringIO(csv_text([hostile]))))
+    assert rows == [[
+        "'=1+1", "'+cmd|' /C calc'!A0", "'-2+3", "'@SUM(A1)", "\\t=1", "\\r=1", "' =1", "'＝1+1",
+        "'=HYPERLINK(\"x\")", "'-inf", "−",
+    ]]  # fmt: skip
+    numbers = ["-1.5", "+2", "-3e-05", -4, -0.5, None, True, "a,b", "c=d"]
+    assert csv_text([numbers]) == '-1.5,+2,-3e-05,-4,-0.5,,True,"a,b",c=d\n'
+    assert csv_text([["two\nlines", "\u202egnp"]]) == "two\\nlines,\\u202egnp\n"

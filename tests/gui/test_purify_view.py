@@ -30,7 +30,6 @@ from bdshift_gui.tasks.showing import set_alpha, show_side
 from bdshift_gui.views.compare import CompareView
 from bdshift_gui.views.purifications import PurificationsView
 from bdshift_gui.views.shown_strip import ShownStrip
-from bdshift_gui.widgets.card import plain
 from bdshift_gui.widgets.settings_form import SettingsForm
 
 
@@ -271,13 +270,6 @@ def test_the_strip_compares_what_is_shown(purified: MainWindow) -> None:
     purified.session.update(chosen=1)
     find(purified, ShownStrip).compare.click()
     assert purified.session.state.comparing == (0, 2)
-
-
-def test_tooltips_are_never_markup() -> None:
-    assert plain("a\nb & c") == "a\nb & c"
-    shown = plain('<img src="//host/x.png">\nb')
-    assert "<img" not in shown
-    assert shown.endswith("<br>b")
 
 
 # --- exporting

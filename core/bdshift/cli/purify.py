@@ -122,7 +122,7 @@ def command(
     job.close()
     if as_json:
         described = {**purification_json(audit, made), "export": written.as_json()}
-        click.echo(json.dumps(described, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(described, indent=2))
     else:
         click.echo(purification_text(audit))
         click.echo(f"\nPurified model: {one_line(str(out))}, {one_line(str(out))}.json")

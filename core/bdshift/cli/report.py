@@ -41,7 +41,7 @@ def command(
     if out.suffix.lower() == ".json":
         made = [purification_json(audit, one) for one in audit.purifications]
         described = {**audit_json(audit), "purifications": made}
-        text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(described, indent=2) + "\n"
     else:
         text = html_report(audit, language, run)
     write_text(out, text)

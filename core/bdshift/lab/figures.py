@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -11,6 +9,7 @@ from typing import Any
 
 from bdshift.lab.protocol import TARGET, TableScale
 from bdshift.lab.svg import Panel, draw
+from bdshift.text import csv_text
 
 Row = dict[str, Any]
 
@@ -28,8 +27,8 @@ def figures(rows: Sequence[Row], scale: TableScale) -> dict[str, str]:
         for number, (l2, z) in enumerate(zip(row["l2"], row["z"], strict=True))
     ]
     found = {
-        "norms.csv": _csv(("attack", "seed", "class", "l2", "z", "flagged"), norms),
-        "purified.csv": _csv(_PURIFIED, [_purified(row) for row in rows if "method" in row]),
+        "norms.csv": csv_text([("attack", "seed", "class", "l2", "z", "flagged"), *norms]),
+        "purified.csv": csv_text([_PURIFIED, *(_purified(row) for row in rows if "method" in row)]),
     }
     by_target = [_z_panel(rows, scale, name) for name in scale.attacks]
     if any(panel.lines for panel in by_target):
@@ -48,23 +47,21 @@ def figures(rows: Sequence[Row], scale: TableScale) -> dict[str, str]:
         for victim in victims
         if row.get("ranking") and (row["attack"], row["seed"]) == (victim["attack"], victim["seed"])
     ]
+    overlaps = [
+        (attack, name, number + 1, round(value, 4))
+        for attack, name, curve in curves
+        for number, value in enumerate(curve)
+    ]
+    rankings = [
+        (row["attack"], row["seed"], row["method"], number, f"{tac:.5g}", f"{value:.5g}")
+        for row, victim in ranked
+        for number, (tac, value) in enumerate(_points(victim, row["ranking"]))
+    ]
     found |= {
-        "overlap.csv": _csv(
-            ("attack", "ranking", "percent", "overlap"),
-            [
-                (attack, name, number + 1, round(value, 4))
-                for attack, name, curve in curves
-                for number, value in enumerate(curve)
-            ],
-        ),
-        "scatter.csv": _csv(("attack", "seed", "neuron", "tac", "shift"), dots),
-        "rankings.csv": _csv(
-            ("attack", "seed", "method", "neuron", "tac", "ranking"),
-            [
-                (row["attack"], row["seed"], row["method"], number, f"{tac:.5g}", f"{value:.5g}")
-                for row, victim in ranked
-                for number, (tac, value) in enumerate(_points(victim, row["ranking"]))
-            ],
+        "overlap.csv": csv_text([("attack", "ranking", "percent", "overlap"), *overlaps]),
+        "scatter.csv": csv_text([("attack", "seed", "neuron", "tac", "shift"), *dots]),
+        "rankings.csv": csv_text(
+            [("attack", "seed", "method", "neuron", "tac", "ranking"), *rankings]
         ),
     }
     if victims:
@@ -161,11 +158,3 @@ def _overlap_panel(curves: Sequence[tuple[str, str, list[float]]], attack: str) 
     ]
     title = f"{attack}: overlap with TAC"
     return Panel(title, "largest neurons, %", "overlap, %", lines, span=(0, 100))
-
-
-def _csv(head: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(lines)
-    return stream.getvalue()

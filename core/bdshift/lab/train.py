@@ -8,7 +8,6 @@ for bit, as one that was not (same versions, same number of threads).
 
 from __future__ import annotations
 
-import csv
 import json
 import platform
 import shutil
@@ -34,6 +33,7 @@ from bdshift.lab.joint import as_learned, start_joint
 from bdshift.lab.poison import poison, triggered
 from bdshift.lab.recipe import SCHEDULES, Recipe
 from bdshift.spec import split_spec, split_specs
+from bdshift.text import csv_text
 from bdshift.triggers.base import local_file
 from bdshift.triggers.card import file_options
 from bdshift.triggers.joint import TrainingStep
@@ -258,10 +258,8 @@ def train_victim(
     outcome = VictimFigures(acc, asr, data.poisoned, sum(row["seconds"] for row in log))
     weights = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
     _save(folder / "model.pth", {"state_dict": weights, "epoch": recipe.epochs, "acc": acc})
-    with (folder / "log.csv").open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["epoch", "loss", "seconds"])
-        writer.writerows([i + 1, row["loss"], row["seconds"]] for i, row in enumerate(log))
+    curve = ([i + 1, row["loss"], row["seconds"]] for i, row in enumerate(log))
+    (folder / "log.csv").write_text(csv_text([["epoch", "loss", "seconds"], *curve]))
     about = {"precision": data.precision, "compiled": compiled, "images": images}
     _keep_files(recipe, folder)
     _write_card(folder, recipe, outcome, lab.class_names, command, where, about)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 
@@ -11,7 +9,7 @@ from bdshift.audit.comparison import Change, Comparison, measured_alike
 from bdshift.audit.records import Audit, Purification
 from bdshift.detect.rule import z_scores
 from bdshift.measure import Measured, der
-from bdshift.text import figure, joined, json_number, one_line
+from bdshift.text import csv_text, figure, joined, json_number, one_line
 from bdshift.words import Sentence, words
 
 _MAX_CLASSES = 12  # in words
@@ -132,11 +130,8 @@ def _row(
 
 def table_csv(rows: Sequence[ModelRow]) -> str:
     """Rows as CSV, with the field names as header."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, [one.name for one in fields(ModelRow)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return stream.getvalue()
+    names = [one.name for one in fields(ModelRow)]
+    return csv_text([names, *(asdict(row).values() for row in rows)])
 
 
 def share(value: float | None) -> str:

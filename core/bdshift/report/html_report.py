@@ -10,6 +10,7 @@ import base64
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -28,7 +29,7 @@ from bdshift.neurons.rankings import data_free_direction, half_of
 from bdshift.neurons.tac import Tac
 from bdshift.report.comparison_report import reported_on, share
 from bdshift.report.svg import draw_bars, draw_scatter
-from bdshift.text import figure
+from bdshift.text import figure, one_line
 from bdshift.words import LANGUAGES, Language, Sentence, translate
 
 _MAX_CLASSES, _MAX_NEURONS, _MAX_IMAGES = 40, 6, 8  # shown
@@ -51,7 +52,9 @@ def html_report(audit: Audit, language: Language = "en", run: int | None = None)
     def t(text: str, **values: object) -> str:
         return Sentence(text, values).render(language) if values else translate(text, language)
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, finalize=_on_one_line
+    )
     template = environment.from_string(asset("report/report.html").read_text("utf-8"))
     found, finding = compare(audit, 0, run), audit.finding
     made = found.b.purification
@@ -73,6 +76,11 @@ def html_report(audit: Audit, language: Language = "en", run: int | None = None)
         purified=_purified(found, made, t, language) if made is not None else None,
         limits=LIMITS, facts=_facts(audit, t, language), font=_font() if language == "ja" else "",
     )  # fmt: skip
+
+
+def _on_one_line(value: Any) -> Any:
+    """What the page shows of a text: nothing that reorders what is around it."""
+    return one_line(value) if type(value) is str else value
 
 
 def _font() -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.neurons.tac import Tac
+from bdshift.text import csv_text
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,8 @@ def neurons_list(
 
 def neurons_csv(rows: Sequence[NeuronRow]) -> str:
     """Rows as CSV."""
-    stream = io.StringIO()
     names = [one.name for one in fields(NeuronRow)]
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return stream.getvalue()
+    return csv_text([names, *(asdict(row).values() for row in rows)])
 
 
 def neurons_list_json(rows: Sequence[NeuronRow], target: int, alpha: float) -> str:

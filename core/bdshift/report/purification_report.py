@@ -87,7 +87,7 @@ def export_purified(
         metadata={"bdshift": json.dumps(brief)},
     )  # fmt: skip
     described["export"] = written.as_json()
-    write_text(beside, json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+    write_text(beside, json.dumps(described, indent=2) + "\n")
     return written
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from bdshift.text import figure
+from bdshift.text import figure, one_line
 
 _WIDTH, _BARS, _POINTS = 720, 220, 340
 _MAX_NAMES = 24  # with more bars than this, none has a name
@@ -24,7 +24,7 @@ def _svg(height: int, parts: list[Markup], title: str) -> Markup:
 
 def _text(x: float, y: float, words: str, more: str = "") -> Markup:
     form = Markup('<text x="{:.1f}" y="{:.1f}" ' + more + ">{}</text>")
-    return form.format(x, y, words)
+    return form.format(x, y, one_line(words))
 
 
 def draw_bars(
@@ -35,6 +35,7 @@ def draw_bars(
     line_words: str,
 ) -> Markup:
     """One bar per class; the dashed line is the decision, left out if it is not finite."""
+    names = list(map(one_line, names))
     finite = norms[np.isfinite(norms)]
     top = 1.15 * float(finite.max(initial=1e-12))
     room, high = _WIDTH - _LEFT - 8, _BARS - _FOOT - _TOP
@@ -114,4 +115,4 @@ def draw_scatter(
     parts.append(_text(_LEFT + room / 2, _POINTS - 8, x_words, 'text-anchor="middle"'))
     turn = f'transform="rotate(-90 12 {_TOP + high / 2:.0f})" text-anchor="middle"'
     parts.append(_text(12, _TOP + high / 2, y_words, turn))
-    return _svg(_POINTS, parts, str(escape(y_words)))
+    return _svg(_POINTS, parts, one_line(y_words))
