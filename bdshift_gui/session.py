@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bdshift.checkpoints.describe import Description
     from bdshift.checkpoints.users_own import Architecture
     from bdshift.detect.rule import Judgment, Rule
+    from bdshift.files import KeptPath
     from bdshift.images.collection import ImageCollection
     from bdshift.jobs import Figures
     from bdshift.neurons.tac import Tac
@@ -134,7 +135,8 @@ class State:
     """A snapshot; every part is immutable.
 
     Attributes:
-        model_path, images_path: what is open, or what the open audit was made from.
+        model_path, images_path: what is open, or what the open audit was made from; only text if
+            that is an audit file's.
         model, images: the same, read; with an audit from a file, None until they are needed.
         material: the audit's model and images, ready for more work; None until they are needed.
         corrections: for the next scan.
@@ -165,8 +167,8 @@ class State:
         scheme, language: of the window.
     """
 
-    model_path: Path | None = None
-    images_path: Path | None = None
+    model_path: Path | KeptPath | None = None
+    images_path: Path | KeptPath | None = None
     model: OpenModel | None = None
     images: OpenImages | None = None
     material: Material | None = None

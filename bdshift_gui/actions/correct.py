@@ -53,7 +53,9 @@ def _which_model(context: Context) -> None:
 
     state, failure = context.state, context.state.failure
     several = failure is not None and bool(failure.choices)
-    path = failure.path if failure is not None and several else state.model_path
+    path = None if state.model is None else state.model.path
+    if failure is not None and several:
+        path = failure.path
 
     def use(weights: str) -> None:
         if path is not None and not context.state.busy and may_replace(context):

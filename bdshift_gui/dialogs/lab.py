@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QPushButton
 
-from bdshift.errors import UsageError
+from bdshift.errors import InputError, UsageError
+from bdshift.files import usable
 from bdshift.images.signs import CLASSES
 from bdshift.lab.recipe import Recipe
 from bdshift.triggers import TRIGGERS, Trigger
@@ -184,7 +186,8 @@ def _classes(state: State) -> tuple[Path | None, list[str]]:
     if state.images is not None:
         return state.images.path, list(state.images.collection.folders)
     if state.audit is not None and state.images_path is not None:
-        return state.images_path, list(state.audit.images.class_names)
+        with suppress(InputError):
+            return usable(state.images_path), list(state.audit.images.class_names)
     return None, list(CLASSES)
 
 

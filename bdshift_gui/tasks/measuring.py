@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bdshift.files import usable
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
 def material_of(state: State) -> Callable[[JobContext], Material]:
     """A function that returns the audit's model and images, opening them only if needed."""
     original, given = state.original, state.corrections
+    model, images = state.model_path, state.images_path
     assert original is not None
+    assert model is not None
+    assert images is not None
 
     def ready(job: JobContext) -> Material:
         from bdshift.audit import reopen
 
         return state.material or reopen(
-            original, model=state.model_path, images=state.images_path, arch=given.arch, job=job
+            original, model=usable(model), images=usable(images), arch=given.arch, job=job
         )
 
     return ready

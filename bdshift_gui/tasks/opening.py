@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QTimer
 
+from bdshift.files import KeptPath, usable
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
@@ -118,13 +120,11 @@ def _model(
 def _images(context: Context, path: Path) -> _Opening:
     state = context.state
     known, given = state.model, state.corrections
-    model_path = None if known is not None else state.model_path
+    model_path = state.model_path
 
     def run(job: JobContext) -> tuple[OpenImages, OpenModel | None]:
         images = read_images(path, job)
-        if model_path is not None and model_path.is_file():
-            return images, read_model(model_path, given.arch, given.weights, job)
-        return images, known
+        return images, known or _read_again(model_path, given, job)
 
     def done(found: tuple[OpenImages, OpenModel | None]) -> None:
         images, model = found
@@ -144,20 +144,22 @@ def _audit(context: Context, path: Path) -> _Opening:
         return load_audit(path)
 
     def done(audit: Audit) -> None:
-        show_other(context, audit, kept=True)
+        show_other(context, audit, kept=True, from_file=True)
         remember(context, path)
         settle(context)
 
     return _Opening(run, done)
 
 
-def show_other(context: Context, audit: Audit, *, kept: bool) -> None:
+def show_other(context: Context, audit: Audit, *, kept: bool, from_file: bool = False) -> None:
     """Show an audit that was not made from what is open. Its model and images are read when they
-    are needed. ``kept``: whether there is no need to save it.
+    are needed; if it is ``from_file``, their paths may be anyone's. ``kept``: whether there is no
+    need to save it.
     """
     state = context.state
+    as_path = KeptPath if from_file else Path
     context.session.update(
-        model_path=Path(audit.model.path), model=None, images_path=Path(audit.images.path),
+        model_path=as_path(audit.model.path), model=None, images_path=as_path(audit.images.path),
         images=None, corrections=_corrections_of(audit), kept=audit if kept else state.kept,
     )  # fmt: skip
     show_audit(context, audit)
@@ -196,13 +198,27 @@ def read_images(path: Path, job: JobContext) -> OpenImages:
     return OpenImages(path, found, tuple(found.counts()))
 
 
-def _list_again(path: Path | None, job: JobContext) -> OpenImages | None:
-    """The clean set of the audit that was open, if it still exists."""
+def _list_again(path: Path | KeptPath | None, job: JobContext) -> OpenImages | None:
+    """The clean set of the audit that was open, if it can still be read."""
     from bdshift.errors import InputError
 
-    if path is None:
-        return None
-    try:
-        return read_images(path, job)
-    except InputError:
-        return None
+    with suppress(InputError):
+        return None if path is None else read_images(usable(path), job)
+    return None
+
+
+def _read_again(
+    path: Path | KeptPath | None, given: Corrections, job: JobContext
+) -> OpenModel | None:
+    """The model of the audit that was open, if it is still there; that may be for the user to say.
+
+    Raises `InputError` if it cannot be read.
+    """
+    from bdshift.errors import InputError
+
+    with suppress(InputError):
+        found = None if path is None else usable(path)
+        if found is None or not found.is_file():
+            return None
+        return read_model(found, given.arch, given.weights, job)
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bdshift.files import is_on_another_machine
 from bdshift_gui.context import Context
 from bdshift_gui.session import RecentAudit
 
@@ -15,10 +16,14 @@ def remember(context: Context, path: Path) -> None:
 
 
 def look_for_recent(context: Context) -> None:
-    """Check which of them still exist, in the background: a drive may take a while to answer."""
+    """Check which of them still exist, in the background: a drive may take a while to answer.
+    Another machine is not asked before the user opens the file.
+    """
     paths = context.settings.recent
 
     def look() -> tuple[RecentAudit, ...]:
-        return tuple(RecentAudit(path, path.is_file()) for path in paths)
+        return tuple(
+            RecentAudit(path, is_on_another_machine(str(path)) or path.is_file()) for path in paths
+        )
 
     context.quick.ask("recent", look, lambda found: context.session.update(recent=found))

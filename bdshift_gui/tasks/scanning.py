@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bdshift.files import usable
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
@@ -82,8 +83,8 @@ def _ready(state: State, job: JobContext) -> tuple[OpenModel, OpenImages]:
     assert state.model_path is not None
     assert state.images_path is not None
     return (
-        state.model or read_model(state.model_path, given.arch, given.weights, job),
-        state.images or read_images(state.images_path, job),
+        state.model or read_model(usable(state.model_path), given.arch, given.weights, job),
+        state.images or read_images(usable(state.images_path), job),
     )
 
 

@@ -39,7 +39,7 @@ from bdshift.checkpoints.recognize import named
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
-from bdshift.files import is_on_another_machine
+from bdshift.files import KeptPath
 from bdshift.images.collection import ImageCollection, open_images
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
@@ -173,9 +173,8 @@ def reopen_model(
             "trust it, name it again with --arch",
             name=audit.model.architecture,
         )
-    _check_local(model, audit.model.path)
     opened = open_checkpoint(
-        model or audit.model.path,
+        model or KeptPath(audit.model.path).local(),
         arch=own,
         weights=audit.model.weights or audit.settings.weights,
         job=job,
@@ -204,11 +203,6 @@ def reopen_model(
     return loaded.with_preprocessing(audit.preprocessing)
 
 
-def _check_local(given: str | Path | None, kept: str) -> None:
-    if given is None and is_on_another_machine(kept):
-        raise InputError("{path}: is on another machine; name it yourself to open it", path=kept)
-
-
 def reopen(
     audit: Audit,
     *,
@@ -218,9 +212,9 @@ def reopen(
     job: JobContext = SILENT,
 ) -> Material:
     """Reopen the model and images of an audit, as `reopen_model` does."""
-    _check_local(images, audit.images.path)
+    folder = Path(images) if images else KeptPath(audit.images.path).local()
     classifier = reopen_model(audit, model=model, arch=arch, job=job)
-    collection = open_images(images or audit.images.path)
+    collection = open_images(folder, job=job)
     # By the names in the audit: the class-name file may be gone.
     settings = replace(audit.settings, labels=audit.images.class_index)
     return Material(classifier, open_clean_set(collection, classifier.classes, settings))

@@ -25,6 +25,7 @@ from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rule import Judgment, Rule, default_rule
 from bdshift.errors import UsageError
+from bdshift.files import KeptPath
 from bdshift.images.collection import Skipped
 from bdshift.images.framing import check_fit
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
@@ -68,7 +69,7 @@ class ScanSettings:
     fit: str | None = None
     arch: Architecture | None = None
     weights: str | None = None
-    labels: Path | dict[str, int] | None = None
+    labels: Path | KeptPath | dict[str, int] | None = None
     device: str = "auto"
     batch: int | None = None
     seed: int = 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bdshift.errors import InputError, UsageError
+from bdshift.files import KeptPath, open_regular, usable
 from bdshift.words import Sentence
 
 _MAX_FILE_BYTES = 16 * 1024 * 1024  # of a class-name file: about 500 000 names
@@ -49,10 +50,16 @@ def _is_index(text: str) -> bool:
 
 def _read_names(path: Path) -> dict[str, int]:
     try:
-        if not path.is_file() or path.stat().st_size > _MAX_FILE_BYTES:
-            raise InputError("{path}: cannot be read as text (not a text file)", path=path)
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        with open_regular(path) as stream:
+            data = stream.read(_MAX_FILE_BYTES + 1)
+        if len(data) > _MAX_FILE_BYTES:
+            raise InputError("is too large for a list of names")
+        text = data.decode("utf-8-sig")
+    except InputError as error:
+        raise InputError(
+            "{path}: cannot be read as text ({reason})", path=path, reason=error.sentence
+        ) from error
+    except (OSError, ValueError) as error:
         raise InputError(
             "{path}: cannot be read as text ({reason})", path=path, reason=str(error)
         ) from error
@@ -121,7 +128,7 @@ def _in_files_near(
 def map_classes(
     folders: Sequence[str],
     classes: int,
-    given: Path | Mapping[str, int] | None = None,
+    given: Path | KeptPath | Mapping[str, int] | None = None,
     model_names: Sequence[str] = (),
     places: Sequence[Path] = (),
 ) -> ClassMap:
@@ -142,7 +149,7 @@ def map_classes(
         if isinstance(given, Mapping):
             index, source = given, Sentence("given by hand")
         else:
-            index, source = _read_names(given), Sentence("{path}", {"path": str(given)})
+            index, source = _read_names(usable(given)), Sentence("{path}", {"path": str(given)})
         unknown = [folder for folder in folders if folder not in index]
         if unknown and isinstance(given, Mapping):
             raise InputError(

@@ -16,6 +16,7 @@ from typing import Any
 
 from bdshift.arrays import array_fields
 from bdshift.checkpoints.users_own import OwnNetwork
+from bdshift.files import KeptPath
 from bdshift.registry import Configured
 from bdshift.remark import Remark
 from bdshift.store.datasets import Datasets
@@ -47,7 +48,7 @@ def plain(value: Any, without: Collection[str] = ()) -> Any:
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [plain(item) for item in value]
-    if isinstance(value, Path):
+    if isinstance(value, (Path, KeptPath)):
         return str(value)
     if not isinstance(value, (*_SCALARS, types.NoneType)):
         return str(value)
@@ -115,7 +116,7 @@ class Reader:
             if type(value) in (int, float):
                 return float(value)
         elif kind is Path:
-            return Path(self.read_as(str, value))
+            return KeptPath(self.read_as(str, value))
         elif kind is types.NoneType:
             if value is None:
                 return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from bdshift.errors import InputError
-from bdshift.files import is_on_another_machine
+from bdshift.files import KeptPath, is_on_another_machine
 from bdshift.registry import Configured, Registry
 from bdshift.setting import options_of, setting
 from bdshift.words import words
@@ -99,14 +99,12 @@ def seed_setting(help: str) -> Any:
 
 
 def local_file(path: str) -> Path:
-    """The file that a trigger names, with ``~`` expanded.
+    """The file that a trigger names, with the ``~`` of the home folder expanded. The name may come
+    from an audit file.
 
-    Raises `InputError` if it is on another machine, since the name may come from an audit file, and
-    opening one must not contact anyone; and if it is in the home folder of an unknown user.
+    Raises `InputError` as `KeptPath.local` does.
     """
     if is_on_another_machine(path):
         raise InputError("{path}: is on another machine; copy it to this one first", path=path)
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise InputError("{path}: {reason}", path=path, reason=str(error)) from error
+    found = KeptPath(path).local()
+    return found.expanduser() if found.parts[:1] == ("~",) else found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from bdshift.errors import InputError, UsageError
 from bdshift.setting import options_of
@@ -37,7 +36,7 @@ def read_card(path: str) -> str:
     name, options = split_spec(text)
     made = TRIGGERS[name].made_file
     for key in file_options(name):
-        named = Path(options.get(key) or made or "")
+        named = local_file(options.get(key) or made or "")
         if named.name:
             found = [p for p in (folder / named.name, folder / named) if p.exists()]
             options[key] = str(found[0]) if found else str(named)

@@ -16,7 +16,7 @@ from bdshift.images.sources.cifar import (
     open_cifar,
     open_cifar_folder,
 )
-from bdshift.images.sources.folders import FolderImages, ZipImages
+from bdshift.images.sources.folders import FolderImages, ZipImages, leads_out
 from bdshift.images.sources.idx import idx_sets, is_idx, open_idx, open_idx_folder
 from bdshift.images.sources.naming import is_visible
 from bdshift.images.sources.npz import open_npz
@@ -77,9 +77,10 @@ def _listed(path: Path) -> tuple[list[str], list[str]]:
     """
     files: list[str] = []
     folders: list[str] = []
+    real = Path(os.path.realpath(path))
     with suppress(OSError), os.scandir(path) as entries:
         for entry in entries:
-            if is_visible(entry.name):
+            if is_visible(entry.name) and not (entry.is_symlink() and leads_out(entry.path, real)):
                 (folders if entry.is_dir() else files).append(entry.name)
     return files, folders
 

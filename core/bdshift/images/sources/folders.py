@@ -28,6 +28,7 @@ from bdshift.words import Sentence
 
 _UTF8_FLAG = 0x800  # of a zip entry: its name is UTF-8, not in a DOS code page
 _REPORT_EVERY = 8192  # files
+_LEADS_OUT = Sentence("a link that leads out of the folder")
 _MAX_BESIDE = 1000  # files next to the folder that are looked at
 
 
@@ -47,11 +48,21 @@ class FolderImages(Source):
         else:
             found = list_classes(names, read_labels, skipped, beside=_beside(path))
         super().__init__(found.folders, found.files, found.skipped, found.notes)
-        self._root = path / found.prefix
+        self._root, self._real = path / found.prefix, Path(os.path.realpath(path))
 
     def read(self, name: str, most: int) -> bytes:
-        """See `Source`."""
-        return read_file(self._root / name, most)
+        """See `Source`. What it leads to is looked at again: it may be a link by now."""
+        path = self._root / name
+        if leads_out(path, self._real):
+            raise InputError(_LEADS_OUT)
+        return read_file(path, most)
+
+
+def leads_out(path: str | Path, real: Path) -> bool:
+    """Whether a path, once all links in it are followed, is outside the folder ``real``, which must
+    be without links itself.
+    """
+    return not Path(os.path.realpath(path)).is_relative_to(real)
 
 
 def _beside(path: Path) -> list[str]:
@@ -81,9 +92,11 @@ def read_file(path: Path, most: int) -> bytes:
 def _walk(root: Path, job: JobContext) -> tuple[list[str], list[Skipped]]:
     """Relative names of all visible files, and the folders that could not be listed.
 
-    Only links directly below ``root`` are followed: a class folder may be one, and one level cannot
-    loop.
+    Only links to folders directly below ``root`` are followed: a class folder may be one, and one
+    level cannot loop. No link is followed out of ``root``, which may come from anyone; ``root``
+    itself may be a link.
     """
+    real = Path(os.path.realpath(root))
     names: list[str] = []
     skipped: list[Skipped] = []
     pending = [""]
@@ -99,7 +112,7 @@ def _walk(root: Path, job: JobContext) -> tuple[list[str], list[Skipped]]:
                     if not is_visible(entry.name):
                         continue
                     name = folder + entry.name
-                    kind = _kind(entry, follow=not folder)
+                    kind = _kind(entry, real, follow=not folder)
                     if isinstance(kind, Sentence):
                         skipped.append(Skipped(name, kind))
                     elif kind == "folder":
@@ -120,11 +133,15 @@ def _walk(root: Path, job: JobContext) -> tuple[list[str], list[Skipped]]:
     return names, skipped
 
 
-def _kind(entry: os.DirEntry[str], *, follow: bool) -> Literal["folder", "file"] | Sentence:
+def _kind(
+    entry: os.DirEntry[str], real: Path, *, follow: bool
+) -> Literal["folder", "file"] | Sentence:
     """A folder, a file, or why it is neither. A broken link counts as a file: reading it reports
     the error.
     """
     try:
+        if entry.is_symlink() and leads_out(entry.path, real):
+            return _LEADS_OUT
         if entry.is_dir(follow_symlinks=follow):
             return "folder"
         if entry.is_symlink() and entry.is_dir():

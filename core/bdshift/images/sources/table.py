@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bdshift.errors import InputError
 from bdshift.images.sources.base import ImageFile, Skipped, Source
-from bdshift.images.sources.folders import FolderImages, read_file
+from bdshift.images.sources.folders import FolderImages, leads_out, read_file
 from bdshift.images.sources.label_columns import LABELS, PATHS, classes_of
 from bdshift.images.sources.naming import check_count, has_image_suffix, shortened
 from bdshift.jobs import SILENT, JobContext
@@ -72,7 +72,7 @@ class TableImages(Source):
     def read(self, name: str, most: int) -> bytes:
         """See `Source`. Links are resolved here, since the file itself may be one."""
         path = self._root / name
-        if not path.resolve().is_relative_to(self._root):
+        if leads_out(path, self._root):
             raise InputError("a link that leads out of the folder")
         return read_file(path, most)
 
