@@ -268,36 +268,6 @@ def test_torchvisions_zoo(name: str, tmp_path: Path) -> None:
     assert loaded.checked(images) is loaded
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("vit_tiny_patch16_224", {}),
-        ("vit_tiny_patch16_224", {"img_size": 96}),
-        ("vit_tiny_patch16_224", {"img_size": 32, "patch_size": 4}),
-        ("vit_tiny_patch16_224", {"global_pool": "avg"}),
-        (
-            "vit_tiny_patch16_224",
-            {"global_pool": "avg", "class_token": False, "img_size": 32, "patch_size": 2},
-        ),
-        ("convnext_atto", {"in_chans": 1}),
-        ("tf_efficientnet_b0", {}),
-        ("mixer_s32_224", {}),
-    ],
-)
-def test_timms_zoo(name: str, options: dict[str, object], tmp_path: Path) -> None:
-    timm = pytest.importorskip("timm", reason="timm is an extra")
-    torch.manual_seed(0)
-    network = timm.create_model(name, num_classes=7, **options).eval()
-    torch.save({"state_dict": network.state_dict(), "arch": name}, tmp_path / "m.pt")
-    opened = open_checkpoint(tmp_path / "m.pt")
-    candidate = next(c for c in opened.candidates if c.name.startswith(name))
-    loaded = opened.load(candidate)
-    size = candidate.sizes[0] if not candidate.any_size else 64
-    images = torch.randn(1, loaded.channels, size, size)
-    with torch.inference_mode():
-        assert torch.allclose(loaded.embed(images)[1], network(images), atol=1e-4)
-
-
 def test_a_folder_of_hugging_face(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="transformers is an extra")
     network = hugging_face_folder(tmp_path / "vit")

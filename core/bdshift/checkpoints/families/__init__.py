@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from bdshift.checkpoints.families import (
     aggregated,
     dense,
+    efficient,
     inception,
     mobile,
     residual,
@@ -27,6 +28,7 @@ FAMILIES: tuple[Callable[[Shapes], Iterator[Candidate]], ...] = (
     vgg.propose,
     mobile.propose,
     dense.propose,
+    efficient.propose,
     inception.propose,
     residual.propose,
     shuffle.propose,
