@@ -5,14 +5,23 @@ them that they do not use.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from reference_networks import CifarBlock, CifarBottleneck, CifarNet, PreActBlock, Wrn, randomize
+from renamed_networks import (
+    DETACHED,
+    WIDTHS,
+    State,
+    nameless,
+    resnet,
+    same_logits,
+    saved,
+    state_of,
+)
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -24,50 +33,6 @@ from bdshift.checkpoints.recognize import recognize
 from bdshift.checkpoints.settle import settle
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
-
-WIDTHS = (8, 16, 32, 64)
-State = Mapping[str, torch.Tensor]
-
-
-def resnet() -> CifarNet:
-    return CifarNet(CifarBlock, (1, 2, 1, 1), WIDTHS, 7)
-
-
-def state_of(network: nn.Module, rename: Callable[[str], str] = str) -> dict[str, torch.Tensor]:
-    return OrderedDict((rename(key), value) for key, value in network.state_dict().items())
-
-
-def nameless(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Every layer has a name of its author's own, in the order in which they were created."""
-    layers: dict[str, str] = {}
-    found = {}
-    for key, value in network.state_dict().items():
-        path, _, name = key.rpartition(".")
-        found[f"{layers.setdefault(path, f'stuff.l{len(layers):03d}')}.{name}"] = value
-    return found
-
-
-def saved(state: State, tmp_path: Path) -> Path:
-    torch.save(dict(state), tmp_path / "model.pt")
-    return tmp_path / "model.pt"
-
-
-def same_logits(opened: Opened, network: nn.Module, size: int = 32) -> list[bool]:
-    """For each candidate, whether it computes the same."""
-    first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
-    images = torch.randn(
-        2, first.in_channels, size, size, generator=torch.Generator().manual_seed(0)
-    )
-    with torch.inference_mode():
-        expected = network.eval()(images)
-    found = []
-    for candidate in opened.candidates:
-        try:
-            loaded = opened.load(candidate).checked(images)
-        except RuntimeError:  # pooled too often for this size
-            continue
-        found.append(torch.allclose(loaded.embed(images)[1], expected, atol=1e-3))
-    return found
 
 
 class ShortcutFirst(nn.Module):
@@ -179,86 +144,12 @@ def test_names_sorted_as_safetensors_are(tmp_path: Path) -> None:
     assert same_logits(opened, network)[0]
 
 
-DETACHED: dict[str, Callable[[str], str]] = {
-    "body and head in modules of their own": lambda key: (
-        key.replace("linear", "head.fc") if key.startswith("linear") else f"backbone.{key}"
-    ),
-    "deeper": lambda key: (
-        key.replace("linear", "classifier") if key.startswith("linear") else f"encoder.net.{key}"
-    ),
-    "the head's name alone": lambda key: key.replace("linear", "fc_new"),
-    "the head under the body's prefix, renamed": lambda key: "enc." + key.replace("linear", "out"),
-}
-
-
 @pytest.mark.parametrize("name", DETACHED)
 def test_a_known_body_with_its_head_elsewhere(name: str, tmp_path: Path) -> None:
     network = randomize(resnet())
     opened = open_checkpoint(saved(state_of(network, DETACHED[name]), tmp_path))
     assert opened.candidates[0].name.startswith("ResNet-12, width 8")
     assert same_logits(opened, network)[0]
-
-
-@pytest.mark.parametrize(
-    "beside",
-    [
-        {"ema_decay": torch.tensor(0.99)},
-        {"criterion.weight": torch.rand(7)},
-        {"mean": torch.rand(1, 3, 1, 1), "std": torch.rand(1, 3, 1, 1)},
-        {"fc_old.weight": torch.rand(100, 64), "fc_old.bias": torch.rand(100)},
-        {"projection.0.weight": torch.rand(32, 64), "projection.2.weight": torch.rand(16, 32)},
-        {"g.0.weight": torch.rand(20, 32, 4, 4), "g.2.weight": torch.rand(3, 20, 4, 4)},
-    ],
-    ids=["a scalar", "class weights", "mean and std", "an old head", "a projection", "a generator"],
-)  # fmt: skip
-@pytest.mark.parametrize("rename", [str, DETACHED["deeper"]], ids=["known", "detached"])
-def test_what_is_beside_a_network_removes_no_candidate(
-    beside: State, rename: Callable[[str], str], tmp_path: Path
-) -> None:
-    network = randomize(resnet())
-    alone = open_checkpoint(saved(state_of(network, rename), tmp_path))
-    opened = open_checkpoint(saved({**state_of(network, rename), **beside}, tmp_path))
-    assert set(opened.ignored) == set(beside)
-    assert [one.name for one in opened.candidates] == [one.name for one in alone.candidates]
-    assert len(opened.candidates) == 3
-    assert same_logits(opened, network)[0]
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"layer2.0.se.weight": (4, 16)},
-        {"layer2.0.alpha": (1,)},
-        {"neck.0.weight": (64, 64, 3, 3), "neck.2.weight": (64, 64, 3, 3)},
-        {"last.weight": (5, 7)},
-        {"norm.weight": (64,), "norm.bias": (64,)},
-        {"norm.weight": (64,)},
-    ],
-    ids=[
-        "a gate in a block",
-        "a number in a block",
-        "a neck",
-        "after the head",
-        "a norm",
-        "its scale",
-    ],
-)
-def test_half_a_network_is_never_ignored(more: dict[str, tuple[int, ...]]) -> None:
-    shapes = {key: tuple(value.shape) for key, value in resnet().state_dict().items()}
-    assert recognize(shapes).candidates
-    try:
-        found = recognize(shapes | more)
-    except InputError:
-        return
-    assert not found.ignored
-
-
-def test_a_stage_whose_keys_differ_is_not_left_out() -> None:
-    shapes = {key: tuple(value.shape) for key, value in resnet().state_dict().items()}
-    moved = {k.replace("layer4.", "extra.stage."): s for k, s in shapes.items()}
-    candidates = recognize(moved).candidates
-    with torch.device("meta"):
-        assert all(set(moved) == set(one.build().state_dict()) for one in candidates)
 
 
 def test_wrappers_inside_of_names(tmp_path: Path) -> None:
@@ -301,33 +192,6 @@ def _changed_and_read_back(opened: Opened, state: State, tmp_path: Path) -> None
     assert torch.equal(again.load(again.candidates[0]).bias, loaded.bias)
 
 
-def test_a_network_registered_twice_is_written_twice(tmp_path: Path) -> None:
-    network = randomize(resnet())
-    state = {f"{top}.{key}": value.clone() for top in ("net", "again")
-             for key, value in state_of(network).items()}  # fmt: skip
-    opened = open_checkpoint(saved(state, tmp_path))
-    assert not opened.ignored
-    loaded = opened.load(opened.candidates[0])
-    loaded.head.bias.data += 1
-    classifier = loaded.with_preprocessing(Preprocessing(32, NORMALIZATIONS["none"], "rgb"))
-    write_checkpoint(classifier, tmp_path / "out.pt", OriginalForm())
-    found = torch.load(tmp_path / "out.pt", weights_only=True)
-    for top in ("net", "again"):
-        assert torch.equal(found[f"{top}.linear.bias"], state[f"{top}.linear.bias"] + 1)
-
-
-def test_a_teacher_beside_the_network_is_not_taken_for_it(tmp_path: Path) -> None:
-    network, average = randomize(resnet()), randomize(resnet())
-    for parameter in average.parameters():
-        parameter.data *= 1.1
-    state = {f"{top}.{key}": value for top, net in (("teacher", average), ("student", network))
-             for key, value in state_of(net).items()}  # fmt: skip
-    opened = open_checkpoint(saved(state, tmp_path))
-    assert same_logits(opened, network)[0]
-    assert all(key.startswith("teacher.") for key in opened.ignored)
-    assert {"teacher.linear.weight", "teacher.conv1.weight"} <= set(opened.ignored)
-
-
 def test_a_cosine_head_is_tried_where_there_is_no_bias(tmp_path: Path) -> None:
     network = randomize(resnet())
     network.linear = nn.Identity()
@@ -353,6 +217,14 @@ def test_a_cosine_head_is_tried_where_there_is_no_bias(tmp_path: Path) -> None:
     phi, output = found.classifier.checked(pixels[:8] / 255).embed(pixels[:8] / 255)
     assert torch.allclose(phi.norm(dim=1), torch.ones(8), atol=1e-5)
     assert torch.allclose(output, logits[:8], atol=1e-4)
+
+
+def test_images_of_four_channels_are_refused_in_words(tmp_path: Path) -> None:
+    state = state_of(randomize(resnet()))
+    state["conv1.weight"] = torch.rand(8, 4, 3, 3)
+    opened = open_checkpoint(saved(state, tmp_path))
+    with pytest.raises(InputError, match="takes images of 4 channels"):
+        opened.load(opened.candidates[0])
 
 
 def test_a_head_with_a_bias_is_no_cosine_head() -> None:

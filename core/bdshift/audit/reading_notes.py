@@ -64,7 +64,7 @@ def reading_notes(opened: Opened, settled: Settled) -> list[Remark]:
         }  # fmt: skip
         found.append(Remark(OTHER_NETWORKS_FIT, values))
     if opened.ignored:
-        values = {"count": len(opened.ignored), "names": _some(opened.ignored)}
+        values = {"count": len(opened.ignored), "names": _some(opened.beside)}
         found.append(Remark(TENSORS_IGNORED, values))
     if opened.state.layout.others:
         found.append(Remark(OTHER_MODELS, {"names": _some(opened.state.layout.others)}))

@@ -19,6 +19,7 @@ from bdshift.checkpoints.hints import declared_names, declared_normalizations
 from bdshift.checkpoints.layout import Layout, StateDict, find_state_dict
 from bdshift.checkpoints.reader import CheckpointFile, read_checkpoint
 from bdshift.checkpoints.recognize import find_candidates
+from bdshift.checkpoints.unused import outermost
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
 from bdshift.errors import InputError, UnknownArchitecture
 from bdshift.images.preprocessing import Normalization, Preprocessing
@@ -156,6 +157,7 @@ class Opened:
         candidates: all that fit.
         from_user: whether it is the user's own network (`OwnNetwork`).
         ignored: tensors that no candidate uses.
+        beside: the modules that hold them, the outermost of each.
         declared: normalizations that the file, or a config.json next to it, names.
         class_names: as given in the file or the config, by index; () if neither gives them.
     """
@@ -165,6 +167,7 @@ class Opened:
     candidates: tuple[Candidate, ...]
     from_user: bool
     ignored: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     declared: tuple[Normalization, ...] = ()
     class_names: tuple[str, ...] = ()
 
@@ -203,10 +206,17 @@ class Opened:
             raise InputError(
                 "{path}: {layer} is not a linear layer", path=self.file.path, layer=candidate.head
             )
+        channels = candidate.channels or _first_channels(network)
+        if channels not in (1, 3) and not self.from_user:
+            raise InputError(
+                "{path}: takes images of {count} channels; only color images (3) and gray ones (1) "
+                "can be given to it",
+                path=self.file.path, count=channels,
+            )  # fmt: skip
         return LoadedNetwork(
             network, candidate.head, candidate.name, self.file.path, self.file.sha256,
             self.state.layout, sizes=candidate.sizes,
-            channels=candidate.channels or _first_channels(network),
+            channels=channels,
         )  # fmt: skip
 
 
@@ -287,12 +297,14 @@ def recognized(file: CheckpointFile, whole: StateDict, arch: Architecture | None
         raise error.at(file.path) from error
     copies = copies_of_used(whole, found.ignored)
     state = whole.without(found.ignored).under(found.prefix).with_repeated(copies)
+    ignored = tuple(key for key in found.ignored if whole.layout.in_file(key) not in copies)
     opened = Opened(
         file,
         state,
         found.candidates,
         isinstance(arch, OwnNetwork),
-        ignored=tuple(k for k in found.ignored if whole.layout.in_file(k) not in copies),
+        ignored=ignored,
+        beside=outermost(whole.shapes(), ignored),
         declared=declared_normalizations(whole, found.ignored, file.beside),
     )
     return replace(opened, class_names=declared_names(file, opened.classes))

@@ -9,6 +9,7 @@ from bdshift.checkpoints.blind.parts import LAYER_PARTS
 from bdshift.checkpoints.families import Shapes
 
 _MAX_LOOSE_NUMBERS = 16  # in a tensor that belongs to no layer
+_STORES = ("queue", "memory_bank", "feature_bank", "label_bank")
 _IMAGE_CHANNELS = (1, 3, 4)
 
 
@@ -32,13 +33,11 @@ def may_be_unused(shapes: Shapes, unused: Collection[str], classes: int = 0) -> 
             outs.add(shape[0])
         if len(shape) == 4:
             convs.add(key)
-    groups: dict[str, list[str]] = {}
-    for key in unused:
-        module = next((m for m in _modules(key) if m not in inside), key)
+    groups = _by_module(inside, unused)
+    for module in groups:
         parent = module.rpartition(".")[0]
         if parent and 0 < sum(conv.startswith(f"{parent}.") for conv in convs) < len(convs):
             return False
-        groups.setdefault(module, []).append(key)
     single: list[str] = []
     for keys in groups.values():
         if _is_minor(shapes, keys, outs, classes):
@@ -50,6 +49,24 @@ def may_be_unused(shapes: Shapes, unused: Collection[str], classes: int = 0) -> 
     return not single or _is_network(shapes[key] for key in single)
 
 
+def outermost(shapes: Shapes, unused: Collection[str]) -> tuple[str, ...]:
+    """The modules that hold nothing but ``unused`` tensors, the outermost of each."""
+    left = set(unused)
+    inside = {module for key in shapes if key not in left for module in _modules(key)}
+    return tuple(_by_module(inside, unused))
+
+
+def _by_module(inside: Collection[str], unused: Iterable[str]) -> dict[str, list[str]]:
+    """The ``unused`` keys by the outermost module that is not among those ``inside`` of which
+    something is used; a tensor outside of any module by itself.
+    """
+    groups: dict[str, list[str]] = {}
+    for key in unused:
+        module = next((m for m in _modules(key) if m not in inside), key)
+        groups.setdefault(module, []).append(key)
+    return groups
+
+
 def _modules(key: str) -> list[str]:
     """The modules that hold it, the outermost first."""
     names = key.split(".")[:-1]
@@ -57,8 +74,10 @@ def _modules(key: str) -> list[str]:
 
 
 def is_loose(key: str, shape: tuple[int, ...]) -> bool:
-    """Whether it is a few numbers that belong to no layer."""
-    return key.rpartition(".")[2] not in LAYER_PARTS and math.prod(shape) <= _MAX_LOOSE_NUMBERS
+    """Whether it is a few numbers that belong to no layer, or features of images seen before."""
+    name = key.rpartition(".")[2]
+    few = name not in LAYER_PARTS and math.prod(shape) <= _MAX_LOOSE_NUMBERS
+    return few or name in _STORES
 
 
 def _is_minor(shapes: Shapes, keys: Sequence[str], outs: Collection[int], classes: int) -> bool:
