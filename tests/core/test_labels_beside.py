@@ -70,6 +70,7 @@ LISTS: dict[str, Callable[[Path], object]] = {
     "labels_list.pt": lambda p: torch.save([torch.tensor(one) for one in LABELS], p),
     "y.npy": lambda p: np.save(p, np.array(LABELS)),
     "one_hot_labels.npy": lambda p: np.save(p, np.eye(3)[LABELS]),
+    "labels.npz": lambda p: np.savez_compressed(p, ids=np.arange(COUNT), labels=np.array(LABELS)),
     "labels.pkl": lambda p: _pickle(p, LABELS),
     "labels_array.pkl": lambda p: _pickle(p, {"labels": np.array(LABELS)}),
     "labels.json": lambda p: p.write_text(json.dumps(LABELS)),
@@ -280,6 +281,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "pickle": lambda: b"\x80\x02cos\nsystem\nX\x05\x00\x00\x00touch\x85R.",
     "torch": lambda: _zip({"a/data.pkl": b"\x80\x02cos\nsystem\nX\x05\x00\x00\x00touch\x85R."}),
     "no pickle": lambda: _zip({"a/data.pkl": b"", "a/data/0": b""}),
+    "npz": lambda: _zip({"labels.npy": b"\x93NUMPY\x01"}),
+    "npz bomb": lambda: _zip({"labels.npy": bytes(80_000_000)}, zipfile.ZIP_DEFLATED),
     "bomb": lambda: _zip({"a/data.pkl": bytes(50_000_000)}, zipfile.ZIP_DEFLATED),
     "npy": lambda: (
         b"\x93NUMPY\x01\x00v\x00"

@@ -132,7 +132,7 @@ def choose_preprocessing(
     side = native_size(clean.collection, picked)
 
     common: dict[str, Any] = {
-        "sizes": [side] if side else [],
+        "sizes": [one for one in (opened.file.beside.size, side) if one],
         "device": device,
         "precision": "bfloat16" if has_native_bfloat16(device) else "float32",
         "job": job,

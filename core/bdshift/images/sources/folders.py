@@ -73,7 +73,7 @@ def _beside(path: Path) -> list[str]:
         return sorted(
             f"../{entry.name}"
             for entry in held
-            if holds_labels_of(entry.name, whole.name) and entry.is_file()
+            if holds_labels_of(entry.name, whole.name) and entry.is_file(follow_symlinks=False)
         )
     return []
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +58,8 @@ def read_sheet(name: str, data: bytes) -> Sheet | None:
         return _of_value(tensor_file(data), 0)
     if data.startswith(b"\x93NUMPY"):
         return _of_npy(data)
+    if data.startswith(b"PK\3\4"):
+        return _of_npz(data)
     if data[:1] == b"\x80" and data[1:2] in b"\2\3\4\5":
         try:
             return _of_value(read_pickle(io.BytesIO(data)).value, 0)
@@ -81,6 +85,23 @@ def _of_npy(data: bytes) -> Sheet | None:
         raise InputError("is cut short")
     array = np.frombuffer(data, found.dtype, offset=found.offset)
     return _of_value(array.reshape(found.shape, order="F" if found.fortran else "C"), 0)
+
+
+def _of_npz(data: bytes) -> Sheet | None:
+    """The array of labels in an .npz, or the only one."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".npy")]
+            usual = [name for name in names if name.removesuffix(".npy") in _LISTS]
+            if len(usual or names) != 1:
+                return None
+            with archive.open((usual or names)[0]) as stream:
+                inner = stream.read(MAX_BYTES + 1)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise InputError("is a broken zip ({reason})", reason=str(error)) from error
+    if not inner.startswith(b"\x93NUMPY") or len(inner) > MAX_BYTES:
+        return None
+    return _of_npy(inner)
 
 
 def _of_value(value: Any, level: int) -> Sheet | None:

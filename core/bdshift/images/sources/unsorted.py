@@ -24,7 +24,7 @@ more.
 """
 
 _SUFFIXES = frozenset(
-    "csv tsv txt json jsonl ndjson npy pt pth pkl pickle p lst list data labels".split()
+    "csv tsv txt json jsonl ndjson npy npz pt pth pkl pickle p lst list data labels".split()
 )
 _USUAL = re.compile(
     r"label|target|class|annot|truth|meta|solution|synset|breed|(^|[^a-z])(y|gt)([^a-z]|$)"
