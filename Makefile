@@ -37,7 +37,7 @@ settings: .venv/ready
 	$(BIN)/bdshift settings --markdown > docs/settings.md
 
 bench: .venv/ready
-	$(BIN)/bdshift bench --large --out docs/benchmark.md
+	$(BIN)/bdshift bench --large --overwrite --out docs/benchmark.md
 
 screenshots: .venv/ready
 	$(BIN)/python tools/screenshots.py docs/screenshots bdshift-demo

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMessageBox, QWidget
 
+from bdshift_gui.i18n import tr
 from bdshift_gui.plain import message_box
 
 Answer = Literal["save", "discard", "stay"]
@@ -49,7 +51,11 @@ class Ask:
         if not dialog.exec():
             return None
         path = Path(dialog.selectedFiles()[0])
-        return path if path.suffix.lower() in suffixes else path.with_name(path.name + suffix())
+        if path.suffix.lower() in suffixes:
+            return path
+        path = path.with_name(path.name + suffix())  # the dialog did not ask about this one
+        question = tr("{name} exists. Replace it?", name=path.name)
+        return path if not os.path.lexists(path) or self.confirm(question) else None
 
     def choice(self, title: str, label: str, choices: Sequence[str]) -> int | None:
         """Ask for one of ``choices`` and return its index; None if the user cancels."""

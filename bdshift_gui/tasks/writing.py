@@ -6,17 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bdshift.jobs import JobContext
+from bdshift.outputs import Output
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, tr
 from bdshift_gui.tasks.measuring import material_of
 from bdshift_gui.tasks.purifying import settle
 from bdshift_gui.tasks.recent import remember
-from bdshift_gui.tasks.showing import as_judged, as_shown
+from bdshift_gui.tasks.showing import as_judged, as_shown, like
 
 if TYPE_CHECKING:
-    from bdshift.audit import Material
+    from bdshift.audit import Audit, Material
     from bdshift.checkpoints.export import ExportForm
+
+
+def _output(audit: Audit, path: Path) -> Output:
+    """A file made of an audit. The dialog has asked whether it may be replaced."""
+    return Output(path, overwrite=True, inputs=audit.inputs)
 
 
 def save_as(context: Context) -> None:
@@ -27,17 +33,29 @@ def save_as(context: Context) -> None:
 
 
 def save(context: Context, path: Path) -> None:
-    """Write the audit file, with the α and rule that are shown."""
+    """Write the audit file, with the α and rule that are shown. What another program has added to
+    the file is kept, and shown from now on.
+    """
     source, audit = context.state.original, as_shown(context.state)
 
-    def run(job: JobContext) -> None:
+    def run(job: JobContext) -> Audit | None:
         from bdshift.audit.purifying import aligned
-        from bdshift.store import save_audit
+        from bdshift.store import save_merged
 
-        save_audit(aligned(audit, job=job), path)
+        whole = aligned(audit, job=job)
+        saved = save_merged(whole, _output(audit, path), job=job)
+        if saved is whole:
+            return None
+        job.note("{path}: another program had added to it; that is kept, too", path=path)
+        return aligned(saved, job=job)
 
-    def done(_: None) -> None:
-        context.session.update(kept=source)
+    def done(merged: Audit | None) -> None:
+        now = context.state
+        if merged is None:
+            context.session.update(kept=source)
+        else:
+            shown = now.audit if now.shown or now.audit is None else like(merged, now.audit)
+            context.session.update(original=merged, kept=merged, audit=shown)
         remember(context, path)
         settle(context)
 
@@ -56,7 +74,7 @@ def export_purified(context: Context, number: int, path: Path, form: ExportForm)
         material = ready(job)
         whole = aligned(audit, job=job)
         made = whole.purifications[number - 1]
-        if write(whole, made, material.classifier, path, form, overwrite=True).keeps_code:
+        if write(whole, made, material.classifier, _output(audit, path), form).keeps_code:
             job.note(KEEPS_CODE)
         return material
 
@@ -75,13 +93,11 @@ def export_table(context: Context, path: Path) -> None:
         from dataclasses import asdict
 
         from bdshift.report.comparison_report import models_table, table_csv
-        from bdshift.report.purification_report import write_text
 
-        rows = models_table(audit)
-        if path.suffix.lower() == ".json":
-            write_text(path, json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-        else:
-            write_text(path, table_csv(rows))
+        rows, as_json = models_table(audit), path.suffix.lower() == ".json"
+        listed = [asdict(row) for row in rows]
+        text = json.dumps(listed, indent=2) + "\n" if as_json else table_csv(rows)
+        _output(audit, path).write_text(text)
 
     context.start(Sentence("Exporting the table"), run, lambda _: None)
 
@@ -93,9 +109,9 @@ def write_report(context: Context, path: Path) -> None:
     def run(job: JobContext) -> None:
         from bdshift.audit.purifying import aligned
         from bdshift.report.html_report import html_report
-        from bdshift.report.purification_report import write_text
 
-        write_text(path, html_report(aligned(audit, job=job), spoken, number))
+        page = html_report(aligned(audit, job=job), spoken, number)
+        _output(audit, path).write_text(page)
 
     context.start(Sentence("Writing the report"), run, lambda _: None)
 
@@ -110,12 +126,10 @@ def export_neurons(context: Context, path: Path) -> None:
 
     def run(job: JobContext) -> None:
         from bdshift.report.neurons_table import neurons_csv, neurons_list, neurons_list_json
-        from bdshift.report.purification_report import write_text
 
         rows = neurons_list(audit.shifts.shift[index], tac, sorted(selection.neurons))
-        if path.suffix.lower() == ".json":
-            write_text(path, neurons_list_json(rows, index, audit.shifts.alpha))
-        else:
-            write_text(path, neurons_csv(rows))
+        as_json = path.suffix.lower() == ".json"
+        text = neurons_list_json(rows, index, audit.shifts.alpha) if as_json else neurons_csv(rows)
+        _output(audit, path).write_text(text)
 
     context.start(Sentence("Exporting the selection"), run, lambda _: None)

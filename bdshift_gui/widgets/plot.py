@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QFont, QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMenu
 
+from bdshift.outputs import Output
 from bdshift.text import csv_text
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
@@ -204,5 +205,6 @@ class PlotCard(Card):
     def _ask(self) -> None:
         path = self.context.ask.where(tr("Export plot"), "plot.png", (".png", ".svg", ".csv"))
         if path is not None:
-            data = self.encoded(path.suffix.lower())
-            self.context.quick.ask("plot", lambda: path.write_bytes(data), lambda _: None)
+            data, audit = self.encoded(path.suffix.lower()), self.context.state.original
+            output = Output(path, overwrite=True, inputs=() if audit is None else audit.inputs)
+            self.context.quick.ask("plot", lambda: output.write(data), lambda _: None)

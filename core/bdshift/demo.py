@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import shutil
+import os
 from pathlib import Path
 
 from bdshift.assets import asset
 from bdshift.audit import Audit, add_tac, scan_opened
 from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
 from bdshift.images.signs import CLASSES, write_signs
 from bdshift.jobs import SILENT, JobContext
+from bdshift.outputs import Output
+from bdshift.store import load_audit
 from bdshift.triggers import parse_trigger
 
 IMAGES_PER_CLASS, SEED = 100, 0
 
 
 def prepare(folder: Path, job: JobContext = SILENT) -> tuple[Path, Path]:
-    """Put the demo's models and freshly drawn clean images into ``folder``; a complete set of
-    images that is already there is kept. Returns the backdoored model and the images' folder.
+    """Put the demo's models and freshly drawn clean images into ``folder``; what is already there
+    of them is kept. Returns the backdoored model and the images' folder.
+
+    Raises `UsageError` if other files have their names, `InputError` if it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            "{path}: cannot be created ({reason})", path=folder, reason=error.strerror
+        ) from error
     for name in ("victim.pth", "clean-twin.pth"):
-        shutil.copyfile(asset(f"demo/{name}"), folder / name)
+        output, content = Output(folder / name, resumed=True), asset(f"demo/{name}").read_bytes()
+        if os.path.lexists(output.path) and not output.is_written(content):
+            raise UsageError("{path}: exists, and is another file", path=output.path)
+        output.write(content)
     clean = folder / "clean"
     expected = len(CLASSES) * IMAGES_PER_CLASS
     if sum(1 for _ in clean.glob("*/*.png")) != expected:
-        shutil.rmtree(clean, ignore_errors=True)
         write_signs(clean, IMAGES_PER_CLASS, seed=SEED, job=job)
     return folder / "victim.pth", clean
+
+
+def is_of_demo(path: Path) -> bool:
+    """Whether a file is the audit of the demo's model."""
+    try:
+        found = load_audit(path).model.sha256
+    except InputError:
+        return False
+    return found == hashlib.sha256(asset("demo/victim.pth").read_bytes()).hexdigest()
 
 
 def audit_victim(folder: Path, job: JobContext = SILENT) -> Audit:

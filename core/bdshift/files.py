@@ -1,12 +1,10 @@
-"""Paths of this machine, and files that are written completely or not at all."""
+"""Paths of this machine, and files that are opened only if they are files."""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -88,31 +86,3 @@ def open_regular(path: Path) -> BinaryIO:
             return os.fdopen(handle, "rb")
         os.close(handle)
     raise InputError("is not a file but a device or a pipe")
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A path next to ``path`` to write to. If the block ends without an error, what was written
-    there is flushed to disk and renamed over ``path``; otherwise it is removed and ``path`` stays
-    as it was.
-
-    Raises `OSError` if writing fails.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        _flush(part)
-        os.replace(part, path)
-        _flush(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows cannot open a folder to flush it
-    handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,6 +11,8 @@ from known import STICKER, TARGET
 
 from bdshift.audit import Audit, Material
 from bdshift.audit.purifying import purify_model
+from bdshift.images.signs import CLASSES, draw_signs
+from bdshift.lab import data as lab_data
 from bdshift.purify.methods.cut import Cut
 from bdshift.purify.methods.shift_tuning import ShiftTuning
 from bdshift.store import save_audit
@@ -39,3 +41,14 @@ def saved(audit: Audit, tmp_path: Path) -> Path:
     """That audit in a file."""
     save_audit(audit, tmp_path / "purified.h5")
     return tmp_path / "purified.h5"
+
+
+@pytest.fixture
+def tiny_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few signs, drawn in this process."""
+
+    def few(seed: int, job: object) -> lab_data.LabData:
+        taught = draw_signs(24, seed=seed, split="train")
+        return lab_data.LabData(*taught, *draw_signs(6, seed=seed, split="test"), CLASSES)
+
+    monkeypatch.setattr(lab_data, "_load_signs", few)

@@ -123,7 +123,7 @@ def test_the_source_is_never_written(victim_audit: Audit, victim: Path, tmp_path
     source.write_bytes(victim.read_bytes())
     found = open_checkpoint(source)
     given = found.load(found.candidates[0]).with_preprocessing(victim_audit.preprocessing)
-    with pytest.raises(UsageError, match="never written"):
+    with pytest.raises(UsageError, match="is an input"):
         write_checkpoint(given, source, ORIGINAL, overwrite=True)
     assert source.read_bytes() == victim.read_bytes()
 

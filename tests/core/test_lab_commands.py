@@ -16,11 +16,10 @@ from known import STICKER
 
 import bdshift.lab.train as training
 from bdshift.cli import lab
-from bdshift.images.signs import CLASSES, draw_signs
-from bdshift.lab import data as lab_data
 from bdshift.lab.protocol import scales
 from bdshift.lab.recipe import RECIPES
 from bdshift.lab.trojan import TrojanPatch
+from bdshift.resume import write_state
 from bdshift.setting import options_of
 
 
@@ -51,17 +50,6 @@ def train(folder: Path, *options: object) -> Result:
     return bdshift("lab", "train", folder, "--width", 4, "--epochs", 2, *options)
 
 
-@pytest.fixture
-def tiny_lab(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few signs, drawn in this process."""
-
-    def few(seed: int, job: object) -> lab_data.LabData:
-        taught = draw_signs(24, seed=seed, split="train")
-        return lab_data.LabData(*taught, *draw_signs(6, seed=seed, split="test"), CLASSES)
-
-    monkeypatch.setattr(lab_data, "_load_signs", few)
-
-
 @pytest.mark.usefixtures("tiny_lab")
 def test_training_is_resumable_and_reproducible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -72,7 +60,7 @@ def test_training_is_resumable_and_reproducible(
     assert "ACC" in whole.stdout
     assert "ASR" in whole.stdout
 
-    save, calls = training._save, []
+    save, calls = write_state, []
 
     def stop_after_one(path: Path, value: object) -> None:
         save(path, value)
@@ -80,9 +68,9 @@ def test_training_is_resumable_and_reproducible(
         if len(calls) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "_save", stop_after_one)
+    monkeypatch.setattr(training, "write_state", stop_after_one)
     assert train(tmp_path / "parts", *attack).exit_code == 130
-    monkeypatch.setattr(training, "_save", save)
+    monkeypatch.setattr(training, "write_state", save)
     resumed = train(tmp_path / "parts", *attack)
     assert resumed.exit_code == 0
     assert "Resuming after epoch 1" in resumed.stderr

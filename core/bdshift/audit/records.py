@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,7 @@ from bdshift.checkpoints.users_own import Architecture
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rule import Judgment, Rule, default_rule
-from bdshift.errors import UsageError
+from bdshift.errors import InputError, UsageError
 from bdshift.files import KeptPath
 from bdshift.images.collection import Skipped
 from bdshift.images.framing import check_fit
@@ -235,6 +236,27 @@ class Audit:
     def preprocessing(self) -> Preprocessing:
         """The chosen preprocessing: that of the best trial."""
         return self.trials[0].preprocessing
+
+    def fits(self, other: Audit) -> bool:
+        """Whether it is of the same model and images as another, read in the same way: what was
+        measured for one holds for both. α and rule may differ.
+        """
+        pairs = [
+            (one.model.sha256, one.model.architecture, one.images.sha256, one.preprocessing)
+            for one in (self, other)
+        ]
+        return pairs[0] == pairs[1]
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Its model and images, which nothing that is made of the audit may replace. What is no
+        path of this machine is left out: to look at it could contact another.
+        """
+        found = []
+        for path in (self.model.path, self.images.path):
+            with suppress(InputError):
+                found.append(KeptPath(path).local())
+        return tuple(found)
 
     @property
     def shifts(self) -> Shifts:

@@ -17,9 +17,11 @@ import platformdirs
 
 from bdshift._version import __version__
 from bdshift.audit.records import Audit
-from bdshift.errors import InputError, UsageError
-from bdshift.files import written_whole
+from bdshift.errors import UsageError
+from bdshift.outputs import Output
 from bdshift.purify import METHODS
+from bdshift.resume import is_state
+from bdshift.writing import cannot_write, clear_parts, remove
 
 _MAX_STATES = 4  # to keep, the newest
 
@@ -41,7 +43,8 @@ class Unfinished:
         self.folder = folder or Path(platformdirs.user_cache_dir("bdshift")) / "purifications"
 
     def begin(self, audit: Audit, asked: PurificationRequest) -> Path:
-        """Where the state of this purification is to be kept, or already is.
+        """Where the state of this purification is to be kept, or already is. What is no state, or
+        damaged, is removed.
 
         Raises `InputError` if the folder cannot be written.
         """
@@ -50,12 +53,12 @@ class Unfinished:
         path = self.folder / f"{name}.state"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with written_whole(path.with_suffix(".json")) as part:
-                part.write_text(json.dumps(about), encoding="utf-8")
+            clear_parts(self.folder)
+            if not is_state(path):
+                path.unlink(missing_ok=True)
         except OSError as error:
-            raise InputError(
-                "{path}: cannot be written ({reason})", path=self.folder, reason=error.strerror
-            ) from error
+            raise cannot_write(self.folder, error) from error
+        Output(path.with_suffix(".json"), overwrite=True).write_text(json.dumps(about))
         for old in [one for one in self._newest() if one != path][_MAX_STATES:]:
             self.forget(old)
         return path
@@ -77,7 +80,7 @@ class Unfinished:
         """Remove a state: its result has its own file."""
         for one in (path, path.with_suffix(".json")):
             with suppress(OSError):
-                one.unlink()
+                remove(one)
 
     def _newest(self) -> list[Path]:
         found = []

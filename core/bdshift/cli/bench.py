@@ -9,27 +9,28 @@ from pathlib import Path
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
-from bdshift.errors import InputError
+from bdshift.outputs import Output
 
 
 @click.command("bench", short_help="Measure scan, solvers and rules.")
 @click.option("--large", is_flag=True, help="Also C = 1000, d = 2048, N = 50 000: minutes.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Write the table (Markdown) here.")
+@click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @guarded
-def command(large: bool, device: str, out: Path | None, as_json: bool, job: ConsoleJob) -> None:
+def command(
+    large: bool, device: str, out: Path | None, overwrite: bool, as_json: bool, job: ConsoleJob
+) -> None:
     """Measure scan and solvers against what a script would do, and how often each rule is wrong."""
+    output = None if out is None else Output(out, overwrite)
+    if output is not None:
+        output.check()
     from bdshift.bench import as_markdown, run_bench
 
     found = run_bench(device=device, large=large, job=job)
     job.close()
     text = as_markdown(found, "bdshift bench --large" if large else "bdshift bench")
-    if out is not None:
-        try:
-            out.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(
-                "{path}: cannot be written ({reason})", path=out, reason=str(error.strerror)
-            ) from error
     click.echo(json.dumps(asdict(found)) if as_json else text)
+    if output is not None:
+        output.write_text(text)

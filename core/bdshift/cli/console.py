@@ -90,15 +90,11 @@ def _say(text: str) -> None:
     click.echo(f"bdshift: {one_line(text[:_MAX_MESSAGE])}", err=True)
 
 
-def refuse_to_lose(out: Path, overwrite: bool, *sources: Path) -> None:
-    """Raise `UsageError` if ``out`` is one of the ``sources``, or exists and may not be
-    overwritten.
-    """
-    for source in sources:
-        if out.exists() and source.exists() and out.samefile(source):
-            raise UsageError("{path}: is an input, and is not replaced", path=out)
-    if out.exists() and not overwrite:
-        raise UsageError("{path}: exists; --overwrite replaces it", path=out)
+def require_folder(out: Path) -> None:
+    """Raise `UsageError` if there is no folder for ``--out``."""
+    folder = out.absolute().parent
+    if not folder.is_dir():
+        raise UsageError("--out {path}: there is no folder {folder}", path=out, folder=folder)
 
 
 def guarded(function: Callable[..., None]) -> Callable[..., None]:

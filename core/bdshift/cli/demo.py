@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.outputs import Output
 
 
 @click.command("demo", short_help="Audit a model that really is backdoored.")
@@ -18,20 +20,24 @@ from bdshift.cli.console import ConsoleJob, guarded
 def command(folder: Path, job: ConsoleJob) -> None:
     """Audit the bundled backdoored traffic-sign model, and show the neurons its trigger moves.
 
-    The model reads a sign with a small yellow sticker as a speed limit of 80.
+    The model reads a sign with a small yellow sticker as a speed limit of 80. What was added to the
+    audit file of an earlier demo is kept.
     """
-    from bdshift.demo import audit_victim
+    from bdshift.demo import audit_victim, is_of_demo
     from bdshift.report.text_report import audit_text, neurons_text
-    from bdshift.store import save_audit
+    from bdshift.store import save_merged
 
+    output = Output(folder / "victim.h5")
+    if folder.is_dir():
+        output = replace(output, overwrite=is_of_demo(output.path))
+        output.check()
     audit = audit_victim(folder, job)
     [tac] = audit.tac
-    path = folder / "victim.h5"
-    save_audit(audit, path)
+    save_merged(audit, output, job=job)
     job.close()
     click.echo(audit_text(audit))
     click.echo("\n" + neurons_text(audit, tac.target, tac, top=8))
     click.echo(
-        f"\nAudit file: {path}"
+        f"\nAudit file: {output.path}"
         f"\nTry its clean twin: bdshift scan {folder / 'clean-twin.pth'} {folder / 'clean'}"
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bdshift.cli.console import ConsoleJob, arch_option, guarded, refuse_to_lose
+from bdshift.cli.console import ConsoleJob, arch_option, guarded
 from bdshift.cli.explained import form_option
 from bdshift.errors import UsageError
+from bdshift.outputs import Output
 from bdshift.text import one_line
 
 if TYPE_CHECKING:
@@ -55,13 +57,16 @@ def command(
     from bdshift.report.purification_report import export_purified
     from bdshift.store import load_audit
 
-    refuse_to_lose(out, overwrite, source)
+    inputs: tuple[Path, ...] = (source,) if model is None else (source, model)
+    output = Output(out, overwrite, inputs)
+    output.check()
     form = EXPORT_FORMS.parse(form_name)
     metadata = {}
     purification = None
     if kind_of(source) == "audit":
         audit = load_audit(source)
         purification = side(audit, run).purification
+        inputs += audit.inputs
         classifier = reopen_model(audit, model=model, arch=arch, job=job)
         metadata["bdshift"] = json.dumps({"source": audit.model.sha256})
     elif run:
@@ -74,9 +79,13 @@ def command(
         if form.is_graph:
             job.note("The normalization is not known without an audit: none is written.")
     if purification is not None:
-        written = export_purified(audit, purification, classifier, out, form, overwrite=overwrite)
+        written = export_purified(
+            audit, purification, classifier, replace(output, inputs=inputs), form
+        )
     else:
-        written = write_checkpoint(classifier, out, form, metadata=metadata, overwrite=overwrite)
+        written = write_checkpoint(
+            classifier, replace(output, inputs=inputs), form, metadata=metadata
+        )
     if written.keeps_code:
         job.note(KEEPS_CODE)
     job.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bdshift.cli.console import ConsoleJob, guarded, refuse_to_lose
+from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.cli.explained import listed
 from bdshift.errors import InputError, UsageError
+from bdshift.outputs import Output
 from bdshift.registry import Registry
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def signs(folder: Path, per_class: int, split: str, seed: int, job: ConsoleJob) 
     """Draw traffic signs into FOLDER, one subfolder per class."""
     from bdshift.images.signs import write_signs
 
-    if folder.is_dir() and any(folder.iterdir()):
+    if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError("{path}: is not empty; two draws would be mixed", path=folder)
     write_signs(folder, per_class, seed=seed, split=split, job=job)  # type: ignore[arg-type]
     job.close()
@@ -116,7 +118,8 @@ def train(
 ) -> None:  # fmt: skip
     """Train a victim, or without --attack its clean twin, into FOLDER.
 
-    If interrupted, the same command resumes after the last finished epoch.
+    If interrupted, the same command resumes after the last finished epoch. Nothing else in FOLDER
+    is replaced.
     """
     from bdshift.images.signs import CLASSES
     from bdshift.lab.data import load_lab_data
@@ -164,7 +167,7 @@ def _patch_options() -> tuple[click.Option, ...]:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--overwrite", is_flag=True)
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it is there.")
 @guarded
 def trojan(
     model: Path, images: Path, out: Path, overwrite: bool, job: ConsoleJob, **settings: Any
@@ -181,9 +184,8 @@ def trojan(
     from bdshift.images.loader import decode_all
     from bdshift.lab.trojan import PICTURES, TrojanPatch, write_patch
 
-    refuse_to_lose(out, overwrite, model)
-    if not out.absolute().parent.is_dir():
-        raise InputError("{path}: there is no such folder", path=out.parent)
+    output = Output(out, overwrite, (model, images))
+    output.check()
     drawing = TrojanPatch(**settings)
     collection = open_images(images, job=job)
     opened = open_checkpoint(model, job=job)
@@ -193,7 +195,7 @@ def trojan(
     plain = classifier.preprocessing
     pixels = decode_all(collection, files, plain.size, framing=plain.framing, job=job).pixels
     drawn = drawing.draw(classifier, torch.from_numpy(pixels), job=job)
-    write_patch(out, drawn.pixels)
+    write_patch(output, drawn.pixels)
     job.close()
     pairs = zip(drawn.neurons, drawn.before, drawn.after, strict=True)
     values = "; ".join(f"{neuron}: {old:.3g} to {new:.3g}" for neuron, old, new in pairs)
@@ -247,7 +249,8 @@ def tables(
     """Make the papers' tables: victims, every method on each, one row at a time.
 
     If interrupted, the same command resumes after the last finished epoch or step. Existing
-    rows are not computed again.
+    rows are not computed again. --out is an empty folder, or one with such rows, whose pages are
+    written again.
     """
     from bdshift.lab.protocol import scales
     from bdshift.lab.rows import Places, Tables
@@ -275,7 +278,10 @@ def ablations(
     data: str, test: str, name: str, work: Path, out: Path, attacks: str, seeds: str, device: str,
     job: ConsoleJob,
 ) -> None:  # fmt: skip
-    """Try other solvers, α, numbers of clean images and images of something else on the victims."""
+    """Try other solvers, α, numbers of clean images and images of something else on the victims.
+
+    --out is an empty folder, or one with such rows, whose pages are written again.
+    """
     from bdshift.lab.protocol import scales
     from bdshift.lab.rows import CLEAN, Places, Tables
 

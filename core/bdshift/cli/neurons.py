@@ -10,7 +10,8 @@ import click
 
 from bdshift.cli.console import ConsoleJob, arch_option, guarded
 from bdshift.cli.explained import trigger_option
-from bdshift.errors import UsageError
+from bdshift.errors import InputError, UsageError
+from bdshift.outputs import Output
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
@@ -59,28 +60,39 @@ def command(
     as_json: bool,
     job: ConsoleJob,
 ) -> None:
-    """Rank the neurons of an audit; with a trigger, measure TAC and add it to the audit file."""
+    """Rank the neurons of an audit; with a trigger, measure TAC and add it to the audit file.
+
+    Nothing else in the file changes.
+    """
     from bdshift.audit import add_tac, reopen, with_tac
     from bdshift.report.json_report import neurons_json
     from bdshift.report.text_report import neurons_text
-    from bdshift.store import load_audit, save_audit
+    from bdshift.store import change_audit, load_audit
     from bdshift.triggers import card_target, is_card, parse_trigger
 
     audit = load_audit(audit_file)
     if target is None and trigger is not None and is_card(trigger):
         target = card_target(trigger) or None
     index = pick_target(audit, target)
-    tac = None
+    measured = None
     if trigger is not None:
         applied = parse_trigger(trigger)
+        Output(audit_file.resolve(), overwrite=True).check()
         material = reopen(audit, model=model, images=images, arch=arch, job=job)
-        tac = add_tac(audit, material, applied, index, device=device, job=job).tac[-1]
-        audit = with_tac(load_audit(audit_file), tac)  # it may have gained a purification
-        save_audit(audit, audit_file, embeddings=audit.embedding is not None)
-    else:
-        tac = audit.tac_of(index)
+        measured = add_tac(audit, material, applied, index, device=device, job=job).tac[-1]
+        audit = with_tac(audit, measured)
+    tac = measured or audit.tac_of(index)
     job.close()
     if as_json:
         click.echo(json.dumps(neurons_json(audit, index, tac), indent=2))
     else:
         click.echo(neurons_text(audit, index, tac, top))
+    if measured is None:
+        return
+
+    def with_measured(now: Audit) -> Audit:
+        if not now.fits(audit):  # it may have been replaced meanwhile
+            raise InputError("{path}: is now another audit; nothing is added", path=audit_file)
+        return with_tac(now, measured)
+
+    change_audit(audit_file, with_measured, job=job)  # last: its result has been told

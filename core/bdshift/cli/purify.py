@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bdshift.cli.console import ConsoleJob, arch_option, guarded, refuse_to_lose
+from bdshift.cli.console import ConsoleJob, arch_option, guarded, require_folder
 from bdshift.cli.explained import form_option, method_option, trigger_option
 from bdshift.cli.neurons import pick_target
-from bdshift.errors import UsageError
+from bdshift.errors import InputError, UsageError
+from bdshift.outputs import Output
 from bdshift.text import one_line
+from bdshift.writing import remove
 
 if TYPE_CHECKING:
+    from bdshift.audit import Audit
     from bdshift.checkpoints.users_own import Architecture
+    from bdshift.jobs import JobContext
 
 
 @click.command("purify", short_help="Remove the backdoor, and write the purified model.")
@@ -66,14 +71,9 @@ def command(
     """
     if len(sources) > 2:
         raise UsageError("give an audit file, or a model and its images")
-    resume = out.with_name(out.name + ".state")
-    for path in (out, out.with_name(out.name + ".json")):
-        # if there is a state, they were left by a killed run of this command
-        refuse_to_lose(path, overwrite or resume.exists(), *sources, *filter(None, (model,)))
-    if not out.absolute().parent.is_dir():
-        raise UsageError(
-            "--out {path}: there is no folder {folder}", path=out, folder=out.absolute().parent
-        )
+    inputs = tuple(filter(None, (*sources, model, images, test)))
+    require_folder(out)
+    output = _checked(Output(out, overwrite, inputs), job)
     from bdshift.audit import ScanSettings, reopen, scan_opened
     from bdshift.audit.purifying import purify_model
     from bdshift.checkpoints.classifier import open_checkpoint
@@ -86,21 +86,28 @@ def command(
         purification_text,
     )
     from bdshift.shift.cache import EmbeddingCache
-    from bdshift.store import load_audit, save_audit
-    from bdshift.triggers import parse_trigger
+    from bdshift.store import change_audit, has_purification, load_audit
+    from bdshift.triggers import parse_trigger, trigger_files
 
     form = EXPORT_FORMS.parse(form_name)
     form.require()
     method = METHODS.parse(method_text)
     applied = parse_trigger(trigger) if trigger else None
+    inputs += trigger_files(trigger) if trigger else ()
     if len(sources) == 1:
+        Output(sources[0].resolve(), overwrite=True).check()
         audit = load_audit(sources[0])
+        inputs += audit.inputs
         material = reopen(audit, model=model, images=images, arch=arch, job=job)
     else:
         collection = open_images(sources[1], job=job)
         opened = open_checkpoint(sources[0], arch=arch, job=job)
         settings = ScanSettings(arch=arch, device=device)
         audit, material = scan_opened(opened, collection, settings, cache=EmbeddingCache(), job=job)
+    output = _checked(replace(output, inputs=inputs), job)
+    state = output.beside(".state").path
+    if not output.resumed:
+        remove(state)  # nothing, or --overwrite was given
     found = None if target == "auto" and target not in audit.images.class_names else target
     if found is None and not audit.finding.classes:
         raise UsageError(
@@ -108,15 +115,21 @@ def command(
         )
     made = purify_model(
         audit, material, method, pick_target(audit, found), held_out=held_out, trigger=applied,
-        test=test, seed=seed, device=device, resume=resume, job=job,
+        test=test, seed=seed, device=device, resume=state, job=job,
     )  # fmt: skip
+
+    def with_made(now: Audit) -> Audit:
+        if not now.fits(audit):  # it may have been replaced meanwhile
+            raise InputError("{path}: is now another audit; nothing is added", path=sources[0])
+        if has_purification(now, made):  # added by a run that was killed afterward
+            return now
+        return replace(now, purifications=(*now.purifications, made))
+
+    written = export_purified(with_made(audit), made, material.classifier, output, form)
+    audit = with_made(audit)
     if len(sources) == 1:
-        audit = load_audit(sources[0])  # it may have gained another purification meanwhile
-    audit = replace(audit, purifications=(*audit.purifications, made))
-    written = export_purified(audit, made, material.classifier, out, form, overwrite=True)
-    if len(sources) == 1:
-        save_audit(audit, sources[0], embeddings=audit.embedding is not None)
-    resume.unlink(missing_ok=True)
+        change_audit(sources[0], with_made, job=job)
+    remove(state)
     if written.keeps_code:
         job.note(KEEPS_CODE)
     job.close()
@@ -126,3 +139,14 @@ def command(
     else:
         click.echo(purification_text(audit))
         click.echo(f"\nPurified model: {one_line(str(out))}, {one_line(str(out))}.json")
+
+
+def _checked(output: Output, job: JobContext) -> Output:
+    """The purified model's file, if it, the record and the state beside it may be written."""
+    from bdshift.resume import is_state
+
+    state = output.beside(".state").path
+    output = replace(output, resumed=os.path.lexists(state) and is_state(state, job))
+    for one in (output, output.beside(".json"), output.beside(".state")):
+        one.check()
+    return output

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from bdshift.cli.console import ConsoleJob, guarded, refuse_to_lose
+from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.outputs import Output
 from bdshift.text import one_line
 from bdshift.words import LANGUAGES, Language
 
@@ -33,17 +34,18 @@ def command(
     """
     from bdshift.report.html_report import html_report
     from bdshift.report.json_report import audit_json
-    from bdshift.report.purification_report import purification_json, write_text
+    from bdshift.report.purification_report import purification_json
     from bdshift.store import load_audit
 
-    refuse_to_lose(out, overwrite, audit_file)
     audit = load_audit(audit_file)
+    output = Output(out, overwrite, (audit_file, *audit.inputs))
+    output.check()
     if out.suffix.lower() == ".json":
         made = [purification_json(audit, one) for one in audit.purifications]
         described = {**audit_json(audit), "purifications": made}
         text = json.dumps(described, indent=2) + "\n"
     else:
         text = html_report(audit, language, run)
-    write_text(out, text)
+    output.write_text(text)
     job.close()
     click.echo(one_line(f"{out}: {len(text):,} characters"))

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bdshift.cli.console import EXIT_SUSPICIOUS, WEIGHTS_HELP, ConsoleJob, arch_option, guarded
+from bdshift.cli.console import (
+    EXIT_SUSPICIOUS,
+    WEIGHTS_HELP,
+    ConsoleJob,
+    arch_option,
+    guarded,
+    require_folder,
+)
 from bdshift.cli.explained import detector_option, rule_option, shift_option
 from bdshift.errors import UsageError
 from bdshift.images.framing import FITS
+from bdshift.outputs import Output
 from bdshift.text import one_line
 
 if TYPE_CHECKING:
@@ -56,6 +64,7 @@ def pick_detectors(
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Write the audit file (.h5) here.")
+@click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @shift_option("alpha")
 @shift_option("solver")
@@ -85,6 +94,7 @@ def command(
     model: Path,
     images: Path,
     out: Path | None,
+    overwrite: bool,
     as_json: bool,
     alpha: str | None,
     solver: str | None,
@@ -98,10 +108,12 @@ def command(
     **options: object,
 ) -> None:
     """Audit the checkpoint MODEL with IMAGES, a folder or zip with one folder for each class."""
-    if out is not None and not out.absolute().parent.is_dir():
-        raise UsageError(
-            "--out {path}: there is no folder {folder}", path=out, folder=out.absolute().parent
-        )
+    labels = options["labels"]
+    inputs = (model, images, *([labels] if isinstance(labels, Path) else ()))
+    output = None if out is None else Output(out, overwrite, inputs)
+    if output is not None:
+        require_folder(output.path)
+        output.check()
     from bdshift.audit import ScanSettings
     from bdshift.audit import scan as run
     from bdshift.detect.rule import RULES, default_rule
@@ -118,13 +130,10 @@ def command(
     )
     audit = run(model, images, settings, cache=EmbeddingCache() if cache else None, job=job)
     job.close()
-    if out is not None:
-        save_audit(audit, out, embeddings=embeddings)
-    if as_json:
-        click.echo(json.dumps(audit_json(audit), indent=2))
-    else:
-        click.echo(audit_text(audit))
-        if out is not None:
+    click.echo(json.dumps(audit_json(audit), indent=2) if as_json else audit_text(audit))
+    if output is not None:  # last: if it cannot be written, the result is not lost
+        save_audit(audit, output, embeddings=embeddings, job=job)
+        if not as_json:
             click.echo(f"\nAudit file: {one_line(str(out))}")
     if fail_on is not None and audit.finding.level in _FAILING[fail_on]:
         sys.exit(EXIT_SUSPICIOUS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from bdshift.errors import UsageError
 from bdshift.jobs import SILENT, JobContext
+from bdshift.writing import cannot_write
 
 Split = Literal["train", "test", "clean"]
 Color = tuple[int, int, int]
@@ -252,9 +255,37 @@ def write_signs(
     split: Split = "clean",
     job: JobContext = SILENT,
 ) -> None:
-    """Draw signs into ``folder``, each as a PNG, with one subfolder per class."""
+    """Draw signs into ``folder``, each as a PNG, with one subfolder per class. Those that an
+    interrupted call has left are completed.
+
+    Raises `UsageError` if another file has the name of one, `InputError` if it cannot be written.
+    """
     images, labels = draw_signs(per_class, seed=seed, split=split, job=job)
     for row, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
+        job.raise_if_canceled()
         path = folder / CLASSES[label] / f"{row % per_class:04d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image.transpose(1, 2, 0)).save(path)
+        stream = BytesIO()
+        Image.fromarray(image.transpose(1, 2, 0)).save(stream, "PNG")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        _put(path, stream.getvalue())
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write one of many small files; flushing each to the disk would take minutes."""
+    if path.is_file():
+        found = path.read_bytes()
+        if found == content:
+            return
+        if not content.startswith(found):
+            raise UsageError("{path}: exists, and is another file", path=path)
+        path.unlink()  # cut off
+    try:
+        with path.open("xb") as stream:
+            stream.write(content)
+    except OSError as error:
+        if not isinstance(error, FileExistsError):
+            path.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error

@@ -34,11 +34,12 @@ from bdshift.lab.train import train_victim
 from bdshift.lab.trojan import PICTURES, TrojanPatch, write_patch
 from bdshift.measure import der
 from bdshift.neurons.rankings import Agreement, agreement, compare_with_tac, data_free_direction
+from bdshift.outputs import Output
 from bdshift.purify import METHODS
-from bdshift.report.purification_report import write_text
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.spec import split_spec
 from bdshift.triggers import Trigger, parse_trigger
+from bdshift.writing import remove
 
 CLEAN = "clean"
 """Stands for no attack among the ablations."""
@@ -83,7 +84,11 @@ class Tables:
         self._audited_last: tuple[str, _Audited] | None = None
 
     def rows(self, attacks: list[str], methods: list[str], seeds: list[int]) -> Iterator[Row]:
-        """All rows of these, victims first; those already in ``out`` are not computed again."""
+        """All rows of these, victims first; those already in ``out`` are not computed again.
+
+        Raises `UsageError` if ``out`` holds something else than rows, and pages of them.
+        """
+        self._prepare()
         for seed in seeds:
             for attack in attacks:
                 yield self._kept(f"{attack}-{seed}", lambda a=attack, s=seed: self._victim(a, s))  # type: ignore[misc]
@@ -96,7 +101,7 @@ class Tables:
     def write_tables(self) -> None:
         """Tables and figures from every row in ``out`` of the scale's attacks and methods."""
         found = [
-            json.loads(path.read_text("utf-8"))
+            _read(path)
             for path in self.places.out.glob("*.json")
             if not path.name.startswith("ablation-")
         ]
@@ -116,19 +121,36 @@ class Tables:
         )  # fmt: skip
         made = {"tables.md": tables(found, self.scale), **figures(found, self.scale)}
         for name, text in made.items():
-            write_text(self.places.out / name, text)
+            Output(self.places.out / name, overwrite=True).write_text(text)
+
+    def _prepare(self) -> None:
+        """Make ``out`` and ``work``; no page is to replace a file of something else."""
+        for folder in (self.places.out, self.places.work):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(
+                    "{path}: cannot be created ({reason})", path=folder, reason=error.strerror
+                ) from error
+        inside = self.places.out.iterdir()
+        there = [one for one in inside if one.is_file() and not one.name.startswith(".")]
+        rows = [_read(one) for one in there if one.suffix == ".json"]
+        if there and not rows:
+            raise UsageError(
+                "{path}: holds something else than rows; choose another folder",
+                path=self.places.out,
+            )
 
     def _kept(self, name: str, make: Callable[[], Row]) -> Row:
         path = self.places.out / f"{_slug(name)}.json"
         if path.exists():
-            found: Row = json.loads(path.read_text(encoding="utf-8"))
+            found = _read(path)
             self._check(path, found)
             return found
         self.job.note(name)
         row = make()
-        self.places.out.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(row, indent=1) + "\n")
-        self._state(name).unlink(missing_ok=True)  # not before: a kill would lose the work
+        Output(path).write_text(json.dumps(row, indent=1) + "\n")
+        remove(self._state(name))  # not before: a kill would lose the work
         return row
 
     def _check(self, path: Path, row: Row) -> None:
@@ -196,7 +218,7 @@ class Tables:
             every = max(1, len(pixels) // PICTURES)
             some = torch.from_numpy(pixels[::every][:PICTURES].copy())
             drawn = TrojanPatch(side=size // 4).draw(classifier, some, job=self.job)
-            write_patch(path, drawn.pixels)
+            write_patch(Output(path), drawn.pixels)
         return path
 
     def _audited(self, attack: str, seed: int) -> _Audited:
@@ -279,8 +301,9 @@ class Tables:
 
     def ablations(self, attacks: list[str], seeds: list[int]) -> Iterator[Row]:
         """What `bdshift.lab.ablations` tries, one row per victim; the attack "clean" is none. The
-        clean images are a tenth of the training images.
+        clean images are a tenth of the training images. Raises as `rows` does.
         """
+        self._prepare()
         for attack in attacks:
             for seed in seeds:
                 name = f"ablation-{attack}-{seed}"
@@ -314,12 +337,9 @@ class Tables:
 
     def write_ablations(self) -> None:
         """``ablations.md`` from every ablation in ``out``."""
-        found = [
-            json.loads(path.read_text("utf-8"))
-            for path in sorted(self.places.out.glob("ablation-*.json"))
-        ]
+        found = [_read(path) for path in sorted(self.places.out.glob("ablation-*.json"))]
         text = ablation_table({f"{row['attack']} {row['seed']}": row["rows"] for row in found})
-        write_text(self.places.out / "ablations.md", text)
+        Output(self.places.out / "ablations.md", overwrite=True).write_text(text)
 
     def _command(self, what: str, attack: str, seed: int, *more: str) -> str:
         """The command that makes this row alone, without this machine's paths."""
@@ -341,6 +361,17 @@ class Tables:
             "versions": versions(),
             "device": torch.cuda.get_device_name(where) if where.type == "cuda" else where.type,
         }
+
+
+def _read(path: Path) -> Row:
+    """A row that was written before. Raises `InputError` if it is none."""
+    try:
+        found: Row = json.loads(path.read_text("utf-8"))
+        if not {"scale", "attack", "seed"} <= found.keys():
+            raise TypeError("no scale, attack or seed")
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError("{path}: is not a row ({reason})", path=path, reason=str(error)) from error
+    return found
 
 
 def _slug(name: str) -> str:

@@ -8,14 +8,12 @@ for bit, as one that was not (same versions, same number of threads).
 
 from __future__ import annotations
 
-import json
-import platform
-import shutil
+import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -24,38 +22,32 @@ from torch.nn import functional
 from bdshift.checkpoints.families.resnet import resnet18, resnet50
 from bdshift.devices import autocast, has_native_bfloat16, pick_device
 from bdshift.errors import InputError, UsageError
-from bdshift.files import written_whole
 from bdshift.images.augment import random_translation
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import LabData
+from bdshift.lab.folder import (
+    CARD,
+    MODEL,
+    STATE,
+    VictimFigures,
+    check_new,
+    finished,
+    keep_files,
+    same_run,
+    write_card,
+    write_log,
+)
 from bdshift.lab.joint import as_learned, start_joint
 from bdshift.lab.poison import poison, triggered
 from bdshift.lab.recipe import SCHEDULES, Recipe
-from bdshift.spec import split_spec, split_specs
-from bdshift.text import csv_text
-from bdshift.triggers.base import local_file
-from bdshift.triggers.card import file_options
+from bdshift.outputs import Output
+from bdshift.resume import read_state, write_state
 from bdshift.triggers.joint import TrainingStep
+from bdshift.writing import remove
 
-_STATE, _CARD = "resume.pt", "card.json"
 _NETWORKS = {18: resnet18, 50: resnet50}
 _Forward = Callable[[torch.Tensor], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class VictimFigures:
-    """What a finished victim does on the test images (shares in [0, 1]).
-
-    ``asr`` counts only images that are not already of the target class, and is the mean of several
-    backdoors; None for a clean model. ``poisoned_images`` are those poisoned before the training:
-    none if the trigger is learned during it.
-    """
-
-    acc: float
-    asr: float | None
-    poisoned_images: int
-    seconds: float
 
 
 class _Data:
@@ -151,11 +143,6 @@ def _compile(network: nn.Module, job: JobContext) -> _Forward:
     return forward
 
 
-def _save(path: Path, value: object) -> None:
-    with written_whole(path) as part:
-        torch.save(value, part)
-
-
 def train_victim(
     recipe: Recipe,
     lab: LabData,
@@ -170,11 +157,13 @@ def train_victim(
     ``trigger.pth`` for a trigger that is learned with it.
 
     A state is kept after each epoch; the same recipe in the same folder continues from there, and
-    returns at once if it is finished. ``command`` is written into the card. ``compiled`` uses
-    `torch.compile`, which rounds differently: the same run without it gives different bits.
+    returns at once if it is finished. Files of that name that no such run has left are never
+    replaced. ``command`` is written into the card. ``compiled`` uses `torch.compile`, which rounds
+    differently: the same run without it gives different bits.
 
     Raises `InputError` if the folder holds a run of another recipe or other images, or cannot be
-    created, `UsageError` if the recipe does not fit the images or nothing can be compiled here.
+    created or written, `UsageError` if it holds other files of these names, the recipe does not fit
+    the images, or nothing can be compiled here.
     """
     count = len(lab.train_labels)
     if recipe.batch > count:
@@ -190,12 +179,17 @@ def train_victim(
         raise InputError(
             "{path}: cannot be created ({reason})", path=folder, reason=str(error.strerror)
         ) from error
-    card = folder / _CARD
-    if card.exists():
-        finished = json.loads(card.read_text(encoding="utf-8"))
-        _same_run(folder, finished, recipe, images)
+    state_file = folder / STATE
+    if os.path.lexists(folder / CARD):
+        outcome = finished(folder, recipe, images)
         job.note("{path}: is already finished", path=folder)
-        return VictimFigures(**finished["outcome"])
+        remove(state_file)  # of a run that was killed in its last moment
+        return outcome
+    state = read_state(state_file, where, job) if os.path.lexists(state_file) else None
+    if state is None:
+        check_new(folder, recipe)
+    else:
+        same_run(folder, state, recipe, images)
     data = _Data(recipe, lab, where)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -206,10 +200,7 @@ def train_victim(
         nesterov=True, fused=where.type in ("cpu", "cuda"),
     )  # fmt: skip
     log: list[dict[str, float]] = []
-    state_file = folder / _STATE
-    if state_file.exists():
-        state = torch.load(state_file, map_location=where, weights_only=True)
-        _same_run(folder, state, recipe, images)
+    if state is not None:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         log = state["log"]
@@ -238,7 +229,7 @@ def train_victim(
             note = f"epoch {epoch + 1} of {recipe.epochs}"
             job.progress("Training", epoch * steps + step + 1, recipe.epochs * steps, "steps", note)
         log.append({"loss": total.item() / steps, "seconds": time.perf_counter() - started})
-        _save(
+        write_state(
             state_file,
             {
                 "recipe": asdict(recipe),
@@ -257,54 +248,12 @@ def train_victim(
     acc, asr = _evaluate(network, data, lab, where)
     outcome = VictimFigures(acc, asr, data.poisoned, sum(row["seconds"] for row in log))
     weights = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
-    _save(folder / "model.pth", {"state_dict": weights, "epoch": recipe.epochs, "acc": acc})
-    curve = ([i + 1, row["loss"], row["seconds"]] for i, row in enumerate(log))
-    (folder / "log.csv").write_text(csv_text([["epoch", "loss", "seconds"], *curve]))
+    buffer = BytesIO()  # torch does not survive a full disk
+    torch.save({"state_dict": weights, "epoch": recipe.epochs, "acc": acc}, buffer)
+    Output(folder / MODEL, overwrite=True).write(buffer.getbuffer())
+    write_log(folder, log)
     about = {"precision": data.precision, "compiled": compiled, "images": images}
-    _keep_files(recipe, folder)
-    _write_card(folder, recipe, outcome, lab.class_names, command, where, about)
-    state_file.unlink(missing_ok=True)
+    keep_files(recipe, folder)
+    write_card(folder, recipe, outcome, lab.class_names, command, where, about)
+    remove(state_file)
     return outcome
-
-
-def _same_run(folder: Path, found: Mapping[str, Any], recipe: Recipe, images: str) -> None:
-    """A run may be older than a setting, and than the images' digest."""
-    if asdict(Recipe()) | dict(found["recipe"]) != asdict(recipe):
-        raise InputError(
-            "{path}: holds a run with another recipe; choose another folder", path=folder
-        )
-    if found.get("images", images) != images:
-        raise InputError("{path}: holds a run on other images; choose another folder", path=folder)
-
-
-def _keep_files(recipe: Recipe, folder: Path) -> None:
-    """Copy the pictures that triggers are made of, so that the card works without the originals."""
-    for text in split_specs(recipe.attack):
-        name, options = split_spec(text)
-        for path in (local_file(options[key]) for key in file_options(name) if options.get(key)):
-            if path.exists() and not (folder / path.name).exists():
-                shutil.copyfile(path, folder / path.name)
-
-
-def _write_card(
-    folder: Path,
-    recipe: Recipe,
-    outcome: VictimFigures,
-    names: tuple[str, ...],
-    command: str,
-    device: torch.device,
-    about: Mapping[str, object],
-) -> None:
-    card = {
-        "command": command,
-        "recipe": asdict(recipe),
-        "outcome": asdict(outcome),
-        "class_names": names,
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "device": device.type,
-        **about,
-        "threads": torch.get_num_threads(),
-    }
-    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-    with written_whole(folder / _CARD) as part:
-        part.write_text(text, encoding="utf-8")

@@ -10,9 +10,10 @@ from bdshift.images.collection import open_images
 from bdshift.images.signs import write_signs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.data import load_lab_data
+from bdshift.lab.folder import VictimFigures
 from bdshift.lab.joint import as_learned
 from bdshift.lab.recipe import Recipe
-from bdshift.lab.train import VictimFigures, train_victim
+from bdshift.lab.train import train_victim
 
 _SIGNS_PER_CLASS = 100  # to audit with
 

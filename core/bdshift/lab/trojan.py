@@ -8,7 +8,7 @@ one find easy to notice.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO
 
 import numpy as np
 import torch
@@ -17,8 +17,8 @@ from PIL import Image
 
 from bdshift.checkpoints.classifier import Classifier, to_head
 from bdshift.errors import UsageError
-from bdshift.files import written_whole
 from bdshift.jobs import SILENT, JobContext
+from bdshift.outputs import Output
 from bdshift.registry import Configured
 from bdshift.setting import setting
 from bdshift.words import words
@@ -136,7 +136,8 @@ class TrojanPatch(Configured):
         )
 
 
-def write_patch(path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Write the result of `TrojanPatch.draw` as a PNG, whole or not at all."""
-    with written_whole(path) as part:
-        Image.fromarray(pixels).save(part, "PNG")
+def write_patch(output: Output, pixels: NDArray[np.uint8]) -> None:
+    """Write the result of `TrojanPatch.draw` as a PNG. Raises as `Output.written` does."""
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    output.write(buffer.getbuffer())

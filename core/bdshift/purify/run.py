@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,14 +20,14 @@ from torch import nn
 from bdshift.arrays import array
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.errors import InputError, UsageError
-from bdshift.files import written_whole
 from bdshift.jobs import SILENT, Canceled, JobContext
 from bdshift.purify.clean_data import CleanData, LabeledImages
 from bdshift.purify.method import Method, Step
 from bdshift.purify.workbench import Workbench, copy_network
+from bdshift.resume import read_state, write_state
 from bdshift.spec import split_spec
 
-_STATE_FORMAT = 2  # of state files, what methods keep in `Workbench.state` included
+_STATE_FORMAT = 3  # of state files, what methods keep in `Workbench.state` included
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,12 @@ def purify(
         shift: its embedding shift, (d,).
         seed: of the order of images.
         watch: measured after every step; its results go into the rows and nowhere else.
-        resume: a file for the state after each step. If it exists, the run continues from there; it
-            is left in place when the run ends, for the caller to remove.
+        resume: a file for the state after each step (`bdshift.resume`). If it exists, the run
+            continues from there; it is left in place when the run ends, for the caller to remove.
         device: where to work; the CPU by default.
         job: progress. If it is canceled, the run ends with the best network so far.
 
-    Raises `InputError` if ``resume`` holds another run or cannot be written, `UsageError` if the
+    Raises `InputError` if ``resume`` holds anything else or cannot be written, `UsageError` if the
     method diverged (the logits are no longer finite) or ``seed`` is negative, `Canceled` if it was
     canceled before there was anything to keep.
     """
@@ -144,7 +145,7 @@ def purify(
     }  # fmt: skip
     rows: list[StepRecord] = []
     best, kept = copy.deepcopy(bench.network.state_dict()), -1
-    if resume is not None and resume.exists():
+    if resume is not None and os.path.lexists(resume):
         rows, best, kept = _load(resume, identity, bench, watch, job)
     complete = True
     began = time.perf_counter()
@@ -206,13 +207,7 @@ def _save(
         "state": bench.state, "rows": history, "watched": watch and watch.what,
         "passes": [bench.forwards, bench.backwards],
     }  # fmt: skip
-    try:
-        with written_whole(path) as part:
-            torch.save(state, part)
-    except (OSError, RuntimeError) as error:  # torch raises its own if the disk is full
-        raise InputError(
-            "{path}: cannot be written ({reason})", path=path, reason=str(error)
-        ) from error
+    write_state(path, state)
 
 
 def _digest(tune: LabeledImages, held: LabeledImages, shift: torch.Tensor) -> str:
@@ -226,25 +221,26 @@ def _digest(tune: LabeledImages, held: LabeledImages, shift: torch.Tensor) -> st
 def _load(
     path: Path, identity: dict[str, Any], bench: Workbench, watch: Watch | None, job: JobContext
 ) -> tuple[list[StepRecord], dict[str, Any], int]:
+    found = read_state(path, bench.device, job)
     try:
-        found = torch.load(path, map_location=bench.device, weights_only=True)
-        same = found["identity"] == identity
-    except Exception as error:  # whatever torch raises for a file that is not such a state
+        if found["identity"] != identity:
+            raise InputError(
+                "{path}: holds the state of another run; remove it or choose another file",
+                path=path,
+            )
+        bench.network.load_state_dict(found["network"])
+        bench.state = found["state"]
+        same_watch = found["watched"] == (watch and watch.what)
+        bench.forwards, bench.backwards = found["passes"]
+        rows = [
+            StepRecord(
+                Step(row["number"], row["score"], row["figures"], row["final"]),
+                row["watched"] if same_watch else {}, row["seconds"],
+            )
+            for row in found["rows"]
+        ]  # fmt: skip
+        best, kept = found["best"], found["kept"]
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:  # of something else
         raise InputError("{path}: holds no state of a purification", path=path) from error
-    if not same:
-        raise InputError(
-            "{path}: holds the state of another run; remove it or choose another file", path=path
-        )
-    bench.network.load_state_dict(found["network"])
-    bench.state = found["state"]
-    same_watch = found["watched"] == (watch and watch.what)
-    bench.forwards, bench.backwards = found["passes"]
-    rows = [
-        StepRecord(
-            Step(row["number"], row["score"], row["figures"], row["final"]),
-            row["watched"] if same_watch else {}, row["seconds"],
-        )
-        for row in found["rows"]
-    ]  # fmt: skip
     job.note("Resuming after step {number}", number=len(rows))
-    return rows, found["best"], found["kept"]
+    return rows, best, kept

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from bdshift.audit.comparison import compare
 from bdshift.audit.records import Audit, Purification
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.export import ExportedFile, ExportForm, write_checkpoint
-from bdshift.errors import InputError, UsageError
-from bdshift.files import written_whole
 from bdshift.measure import Measured, der
+from bdshift.outputs import Output
 from bdshift.report.comparison_report import compared_text, reported_on
 from bdshift.report.json_report import finding_json
 from bdshift.text import joined, json_number
@@ -67,39 +66,26 @@ def export_purified(
     audit: Audit,
     made: Purification,
     original: Classifier,
-    path: Path,
+    output: Output,
     form: ExportForm,
-    *,
-    overwrite: bool = False,
 ) -> ExportedFile:
-    """Write a purified model, and next to it, as ``<path>.json``, where it came from.
+    """Write a purified model, and next to it, as ``<output>.json``, where it came from.
 
-    ``original`` is the audited classifier (`bdshift.audit.reopen_model`). Raises as
+    ``original`` is the audited classifier (`bdshift.audit.reopen_model`). Neither file replaces
+    what was audited. Raises as
     `bdshift.checkpoints.export.write_checkpoint` and `Purified.applied_to` do.
     """
-    beside = path.with_name(path.name + ".json")
-    if beside.exists() and not overwrite:
-        raise UsageError("{path}: exists", path=beside)
+    output = replace(output, inputs=(original.path, *audit.inputs, *output.inputs))
+    beside = output.beside(".json")
+    beside.check()
     described = purification_json(audit, made)
     brief = {key: described[key] for key in ("source", "method", "seed", "target", "versions")}
     written = write_checkpoint(
-        made.result.applied_to(original), path, form, overwrite=overwrite,
-        metadata={"bdshift": json.dumps(brief)},
+        made.result.applied_to(original), output, form, metadata={"bdshift": json.dumps(brief)}
     )  # fmt: skip
     described["export"] = written.as_json()
-    write_text(beside, json.dumps(described, indent=2) + "\n")
+    beside.write_text(json.dumps(described, indent=2) + "\n")
     return written
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all. Raises `InputError` if it cannot be written."""
-    try:
-        with written_whole(path) as part:
-            part.write_bytes(text.encode("utf-8", "backslashreplace"))  # names may be invalid text
-    except OSError as error:
-        raise InputError(
-            "{path}: cannot be written ({reason})", path=path, reason=str(error.strerror)
-        ) from error
 
 
 def purification_text(audit: Audit) -> str:

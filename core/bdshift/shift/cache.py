@@ -15,10 +15,10 @@ import numpy as np
 import platformdirs
 
 from bdshift.checkpoints.classifier import Classifier
-from bdshift.files import written_whole
 from bdshift.images.collection import ImageFile, Skipped
 from bdshift.shift.embed import Embedding, Precision
 from bdshift.words import Sentence
+from bdshift.writing import clear_parts, written_whole
 
 DEFAULT_LIMIT = 2 * 1024**3
 
@@ -94,7 +94,7 @@ class EmbeddingCache:
         }
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with written_whole(self.folder / f"{key}.npz") as part, part.open("wb") as stream:
+            with written_whole(self.folder / f"{key}.npz") as stream:
                 np.savez(
                     stream,
                     phi=embedding.phi,
@@ -106,6 +106,7 @@ class EmbeddingCache:
             self._make_room()
 
     def _make_room(self) -> None:
+        clear_parts(self.folder)
         entries = sorted(self.folder.glob("*.npz"), key=lambda path: path.stat().st_mtime)
         total = sum(path.stat().st_size for path in entries)
         for path in entries:

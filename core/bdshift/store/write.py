@@ -1,8 +1,11 @@
-"""Writes an audit file; a killed writer leaves the old one intact."""
+"""Writes an audit file, and adds to one; if that fails, the old file is intact."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +16,99 @@ from numpy.typing import NDArray
 from bdshift.arrays import array_fields
 from bdshift.audit import Audit, Purification
 from bdshift.errors import InputError
-from bdshift.files import written_whole
+from bdshift.jobs import SILENT, JobContext
+from bdshift.locks import locked
 from bdshift.neurons.tac import Tac
+from bdshift.outputs import Output
 from bdshift.shift.embed import Embedding
+from bdshift.store.read import load_audit
 from bdshift.store.schema import FORMAT, SCHEMA, TEXT, TRIGGERED_ARRAYS
 from bdshift.store.typed import plain, unescaped
 
 _OWN_PLACES = ("embedding", "evidence", "tac", "purifications", "unknown", "left_out")
 
 
-def save_audit(audit: Audit, path: str | Path, *, embeddings: bool = True) -> None:
-    """Write ``audit``, atomically; an existing file is replaced only by a complete one.
+def save_audit(
+    audit: Audit,
+    path: str | Path | Output,
+    *,
+    embeddings: bool = True,
+    job: JobContext = SILENT,
+) -> None:
+    """Write ``audit``, atomically. A file at ``path`` is replaced, unless an `Output` says
+    otherwise.
 
     Without ``embeddings`` the file is small: it has no images and no weights of purified models,
-    and what-if cuts need the model and images again.
+    and what-if cuts need the model and images again. Waits while another program adds to the file;
+    ``job`` says so and can stop that.
 
-    Raises `InputError` if it cannot be written there.
+    Raises as `Output.written` does.
     """
-    path = Path(path)
+    output = path if isinstance(path, Output) else Output(Path(path), overwrite=True)
+    output.check()
+    with locked(output.path, job):
+        _save(audit, output, embeddings)
+
+
+def change_audit(
+    path: str | Path, change: Callable[[Audit], Audit], *, job: JobContext = SILENT
+) -> Audit:
+    """Add to an audit file: load it, apply ``change`` and save it, with its embeddings if it has
+    them. No one else changes it meanwhile: others who want to wait, and ``job`` says so.
+
+    Returns what was saved. Raises as `load_audit` and `save_audit` do, and what ``change`` does.
+    """
+    path = Path(path).resolve()  # what a link leads to is read, and is what is replaced
+    with locked(path, job):
+        changed = change(load_audit(path))
+        _save(changed, Output(path, overwrite=True), changed.embedding is not None)
+    return changed
+
+
+def save_merged(audit: Audit, output: Output, *, job: JobContext = SILENT) -> Audit:
+    """Write ``audit``, and keep what another program has added to the file since it was read: if it
+    is of the same model and images, the purifications and TAC in it that ``audit`` lacks.
+
+    Returns what was saved: ``audit`` itself if nothing was added. Raises as `save_audit` does.
+    """
+    output.check()
+    with locked(output.path, job):
+        merged = _merged(audit, output.path)
+        _save(merged, output, True)
+    return merged
+
+
+def has_purification(audit: Audit, made: Purification) -> bool:
+    """Whether it is the same run as one of the audit's."""
+    return any(_run_of(one) == _run_of(made) for one in audit.purifications)
+
+
+def _run_of(made: Purification) -> Any:
+    """Its settings and its steps, with the time that each took, as they are kept in a file."""
+    result = made.result
+    return result.method, result.target, result.seed, plain(result.rows)
+
+
+def _merged(audit: Audit, path: Path) -> Audit:
     try:
-        with written_whole(path) as part, h5py.File(part, "w") as file:
-            _write(file, audit, embeddings)
-    except OSError as error:
-        raise InputError(
-            "{path}: cannot be written ({reason})", path=path, reason=str(error)
-        ) from error
+        found = load_audit(path)
+    except InputError:
+        return audit
+    if not found.fits(audit):
+        return audit
+    made = [one for one in found.purifications if not has_purification(audit, one)]
+    known = {(one.trigger, one.target) for one in audit.tac}
+    tac = [one for one in found.tac if (one.trigger, one.target) not in known]
+    if not made and not tac:
+        return audit
+    return replace(audit, purifications=(*audit.purifications, *made), tac=(*audit.tac, *tac))
+
+
+def _save(audit: Audit, output: Output, embeddings: bool) -> None:
+    buffer = BytesIO()  # HDF5 crashes where a disk is full
+    with h5py.File(buffer, "w") as file:
+        _write(file, audit, embeddings)
+    output.write(buffer.getbuffer())
 
 
 def _write(file: h5py.File, audit: Audit, embeddings: bool) -> None:

@@ -8,9 +8,17 @@ lab's victims; ``trigger.spec`` writes it.
 from __future__ import annotations
 
 from bdshift.triggers.base import TRIGGERS, Trigger
-from bdshift.triggers.card import card_target, is_card, read_card
+from bdshift.triggers.card import card_target, is_card, read_card, trigger_files
 
-__all__ = ["TRIGGERS", "Trigger", "card_target", "is_card", "parse_trigger", "read_card"]
+__all__ = [
+    "TRIGGERS",
+    "Trigger",
+    "card_target",
+    "is_card",
+    "parse_trigger",
+    "read_card",
+    "trigger_files",
+]
 
 
 def parse_trigger(text: str) -> Trigger:

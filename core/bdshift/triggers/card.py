@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from bdshift.errors import InputError, UsageError
 from bdshift.setting import options_of
@@ -53,6 +54,16 @@ def card_target(path: str) -> str:
 def file_options(name: str) -> list[str]:
     """The options of the attack ``name`` that are paths."""
     return [one.name for one in options_of(TRIGGERS[name]) if one.about.widget == "file"]
+
+
+def trigger_files(text: str) -> tuple[Path, ...]:
+    """The files that the text of a trigger names: a card, pictures, what training left. Raises as
+    `read_card` does.
+    """
+    if is_card(text):
+        return local_file(text), *trigger_files(read_card(text))
+    name, options = split_spec(text)
+    return tuple(local_file(options[key]) for key in file_options(name) if options.get(key))
 
 
 def _field(path: str, key: str) -> str:

@@ -10,14 +10,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import nn
 
-from bdshift.files import written_whole
 from bdshift.jobs import JobContext
+from bdshift.outputs import Output
 from bdshift.triggers.painter import Painter
 
 Classify = Callable[[torch.Tensor], torch.Tensor]
@@ -105,9 +106,10 @@ class JointTraining(ABC):
         self.optimizer.load_state_dict(state["optimizer"])
 
     def write(self, path: Path, attack: str) -> None:
-        """The trigger's file, for `bdshift.triggers.learned`."""
+        """The trigger's file, for `bdshift.triggers.learned`. Raises as `Output.written` does."""
         held: dict[str, Any] = {"attack": attack}
         for name, painter in self.painters.items():
             held[name] = {key: value.cpu() for key, value in painter.state_dict().items()}
-        with written_whole(path) as part:
-            torch.save(held, part)
+        buffer = BytesIO()  # torch does not survive a full disk
+        torch.save(held, buffer)
+        Output(path, overwrite=True).write(buffer.getbuffer())

@@ -7,7 +7,8 @@ written; until then it is kept under another name in the same folder.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from bdshift.checkpoints.export.form import (
     default_form,
 )
 from bdshift.errors import InputError, UsageError
-from bdshift.files import written_whole
+from bdshift.outputs import Output
 from bdshift.words import words
 
 __all__ = [
@@ -73,7 +74,7 @@ class ExportedFile:
 
 def write_checkpoint(
     classifier: Classifier,
-    path: str | Path,
+    path: str | Path | Output,
     form: ExportForm,
     *,
     metadata: Metadata | None = None,
@@ -83,50 +84,46 @@ def write_checkpoint(
 
     Args:
         classifier: with its preprocessing and the layout it was read from; on the CPU.
-        path: the target; never an existing file, unless ``overwrite``.
+        path: the target; never the source, and never an existing file, unless ``overwrite``. An
+            `Output` decides that itself.
         form: the format of the file.
         metadata: for formats that have room for it.
-        overwrite: whether an existing file is replaced; never the source.
+        overwrite: whether an existing file at a path is replaced.
 
-    Raises `UsageError` for an existing file, a package that is not installed, or a format that the
-    source does not allow; `InputError` if it cannot be written, or does not read back as the same
-    network.
+    Raises as `Output.written` does, `UsageError` for a package that is not installed, or a format
+    that the source does not allow, `InputError` if it does not read back as the same network.
     """
-    target = Path(path)
+    output = path if isinstance(path, Output) else Output(Path(path), overwrite)
+    output = replace(output, inputs=(classifier.path, *output.inputs))
     form.require()
-    source = classifier.path
-    if target.exists() and source.exists() and target.samefile(source):
-        raise UsageError("{path}: is the source, which is never written", path=target)
-    if target.exists() and not overwrite:
-        raise UsageError("{path}: already exists", path=target)
-    if not target.absolute().parent.is_dir():
-        raise InputError("{path}: there is no such folder to write to", path=target)
-    try:
-        with written_whole(target) as part:
-            _write(classifier, part, form, metadata or {})
-            difference = _difference(classifier, form.read(classifier, part), form)
-            data = part.read_bytes()
-    except OSError as error:
-        raise InputError(
-            "{path}: cannot be written ({reason})", path=target, reason=str(error)
-        ) from error
+    output.check()
+    buffer = BytesIO()
+    _write(classifier, buffer, form, metadata or {})
+    content = buffer.getbuffer()
+    if output.is_written(content):
+        difference = _difference(classifier, form.read(classifier, output.path), form)
+    else:
+        with output.written() as stream:
+            stream.write(content)
+            stream.flush()
+            difference = _difference(classifier, form.read(classifier, Path(stream.name)), form)
     return ExportedFile(
-        form.name, hashlib.sha256(data).hexdigest(), len(data), difference,
+        form.name, hashlib.sha256(content).hexdigest(), len(content), difference,
         form.as_source and classifier.layout.has_code,
     )  # fmt: skip
 
 
-def _write(classifier: Classifier, part: Path, form: ExportForm, metadata: Metadata) -> None:
+def _write(classifier: Classifier, stream: BytesIO, form: ExportForm, metadata: Metadata) -> None:
     try:
-        form.write(classifier, part, metadata)
+        form.write(classifier, stream, metadata)
     except UsageError as error:  # the source does not allow this one
         others = tuple(kind.name for kind in EXPORT_FORMS.kinds() if not kind.as_source)
         raise UsageError(
             "{reason}; choose another export format: {names}", reason=error.sentence, names=others
         ) from error
-    except (OSError, InputError):
+    except InputError:
         raise
-    except Exception as error:  # torch and safetensors raise their own errors for a full disk
+    except Exception as error:  # of the libraries that make the formats
         raise InputError(
             "cannot be written as {form} ({reason})", form=form.name, reason=str(error)[:200]
         ) from error

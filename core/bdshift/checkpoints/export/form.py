@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import ClassVar
 
@@ -37,8 +38,10 @@ class ExportForm(Configured, ABC):
         """Raise `UsageError` if a package that it needs is not installed."""
 
     @abstractmethod
-    def write(self, classifier: Classifier, path: Path, metadata: Metadata) -> None:
-        """Write the file, with ``metadata`` if the format has room for it."""
+    def write(self, classifier: Classifier, stream: BytesIO, metadata: Metadata) -> None:
+        """Write the file, with ``metadata`` if the format has room for it. ``stream`` is in memory,
+        because libraries that write files themselves do not survive a full disk.
+        """
 
     @abstractmethod
     def read(self, classifier: Classifier, path: Path) -> Function:

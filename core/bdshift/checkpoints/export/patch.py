@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 
@@ -21,9 +20,9 @@ _LOCAL_CRC, _CENTRAL_CRC = 14, 16  # bytes into a zip's headers
 
 
 def write_patched(
-    source: Path, target: Path, sha256: str, layout: Layout, tensors: Mapping[str, torch.Tensor]
+    source: Path, stream: BytesIO, sha256: str, layout: Layout, tensors: Mapping[str, torch.Tensor]
 ) -> None:
-    """Copy ``source`` to ``target`` with ``tensors``, by full key, in place of the old ones. In a
+    """Copy ``source`` to ``stream`` with ``tensors``, by full key, in place of the old ones. In a
     zip, the checksums of changed entries are updated.
 
     Raises `UsageError` if a tensor is not stored in one place of the file, `InputError` if the
@@ -38,26 +37,24 @@ def write_patched(
                 key=key,
             )
     try:
-        shutil.copyfile(source, target)
+        stream.write(source.read_bytes())
     except OSError as error:
         raise InputError(
             "{path}: cannot be copied ({reason})", path=source, reason=str(error)
         ) from error
-    with target.open("rb") as copied:
-        if hashlib.file_digest(copied, "sha256").hexdigest() != sha256:
-            raise InputError("{path}: has changed since it was read", path=source)
+    if hashlib.sha256(stream.getbuffer()).hexdigest() != sha256:
+        raise InputError("{path}: has changed since it was read", path=source)
     changed = []
-    with target.open("r+b") as stream:
-        for key, value in tensors.items():
-            place = layout.tensors[key].place
-            assert place is not None
-            _put(stream, place, value)
-            changed.append(place[0])
-    if zipfile.is_zipfile(target):
-        _renew_checksums(target, changed)
+    for key, value in tensors.items():
+        place = layout.tensors[key].place
+        assert place is not None
+        _put(stream, place, value)
+        changed.append(place[0])
+    if zipfile.is_zipfile(stream):
+        _renew_checksums(stream, changed)
 
 
-def _put(stream: BinaryIO, place: tuple[int, tuple[int, ...]], value: torch.Tensor) -> None:
+def _put(stream: BytesIO, place: tuple[int, tuple[int, ...]], value: torch.Tensor) -> None:
     start, stride = place
     if not value.numel():
         return
@@ -72,23 +69,21 @@ def _put(stream: BinaryIO, place: tuple[int, tuple[int, ...]], value: torch.Tens
     stream.write(data)
 
 
-def _renew_checksums(path: Path, changed: list[int]) -> None:
+def _renew_checksums(stream: BytesIO, changed: list[int]) -> None:
     """Update entries that contain a position in ``changed``; torch stores them uncompressed."""
-    with zipfile.ZipFile(path) as archive:
-        infos, directory = archive.infolist(), archive.start_dir
-    with path.open("r+b") as stream:
-        position = directory
-        for info in infos:
-            stream.seek(position)
-            fields = _CENTRAL.unpack(stream.read(_CENTRAL.size))
-            name, extra, comment = fields[10:13]
-            stream.seek(info.header_offset + 26)
-            lengths = struct.unpack("<2H", stream.read(4))
-            start = info.header_offset + 30 + sum(lengths)
-            if any(start <= place < start + info.compress_size for place in changed):
-                stream.seek(start)
-                crc = struct.pack("<L", zlib.crc32(stream.read(info.file_size)))
-                for header in (info.header_offset + _LOCAL_CRC, position + _CENTRAL_CRC):
-                    stream.seek(header)
-                    stream.write(crc)
-            position += _CENTRAL.size + name + extra + comment
+    with zipfile.ZipFile(stream) as archive:
+        infos, position = archive.infolist(), archive.start_dir
+    for info in infos:
+        stream.seek(position)
+        fields = _CENTRAL.unpack(stream.read(_CENTRAL.size))
+        name, extra, comment = fields[10:13]
+        stream.seek(info.header_offset + 26)
+        lengths = struct.unpack("<2H", stream.read(4))
+        start = info.header_offset + 30 + sum(lengths)
+        if any(start <= place < start + info.compress_size for place in changed):
+            stream.seek(start)
+            crc = struct.pack("<L", zlib.crc32(stream.read(info.file_size)))
+            for header in (info.header_offset + _LOCAL_CRC, position + _CENTRAL_CRC):
+                stream.seek(header)
+                stream.write(crc)
+        position += _CENTRAL.size + name + extra + comment

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -37,8 +38,8 @@ class OnnxForm(ExportForm):
                     'ONNX needs {package}: pip install "bdshift[export]"', package=name
                 )
 
-    def write(self, classifier: Classifier, path: Path, metadata: Metadata) -> None:
-        """Export and save."""
+    def write(self, classifier: Classifier, stream: BytesIO, metadata: Metadata) -> None:
+        """Export."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
@@ -48,7 +49,7 @@ class OnnxForm(ExportForm):
             )  # fmt: skip
         assert program is not None
         program.model.metadata_props.update(with_preprocessing(classifier, metadata))
-        program.save(str(path))
+        stream.write(program.model_proto.SerializeToString())
 
     def read(self, classifier: Classifier, path: Path) -> Function:
         """Run by onnxruntime."""

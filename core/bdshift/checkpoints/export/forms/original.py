@@ -5,11 +5,12 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.export import patch
@@ -41,14 +42,14 @@ class OriginalForm(ExportForm):
     suffix = ""
     as_source = True
 
-    def write(self, classifier: Classifier, path: Path, metadata: Metadata) -> None:
+    def write(self, classifier: Classifier, stream: BytesIO, metadata: Metadata) -> None:
         """Only safetensors have room for metadata."""
         layout = classifier.layout
         tensors = dict(_as_in_file(classifier))
         tensors |= {copy: tensors[layout.in_file(key)] for copy, key in layout.repeated.items()
                     if layout.in_file(key) in tensors}  # fmt: skip
         if layout.has_code:
-            patch.write_patched(classifier.path, path, classifier.sha256, layout, tensors)
+            patch.write_patched(classifier.path, stream, classifier.sha256, layout, tensors)
             return
         kept = {key: tensor for key, tensor in layout.tensors.items() if key not in tensors}
         try:
@@ -57,7 +58,7 @@ class OriginalForm(ExportForm):
             raise error.at(classifier.path) from error
         tensors = {key: tensors[key] for key in layout.tensors}
         if layout.container == "safetensors":
-            save_file(tensors, path, {"format": "pt", **metadata})
+            stream.write(save(tensors, {"format": "pt", **metadata}))
             return
         value: Any = {
             key: tensor.numpy() if layout.tensors[key].is_numpy else tensor
@@ -66,10 +67,9 @@ class OriginalForm(ExportForm):
         for depth, key in enumerate(reversed(layout.wrapper)):
             value = {key: value, **(layout.described if not depth else {})}
         if layout.container == "pickle":
-            with path.open("wb") as stream:
-                pickle.dump(value, stream)
+            pickle.dump(value, stream)
             return
-        torch.save(value, path, _use_new_zipfile_serialization=layout.container != "torch legacy")
+        torch.save(value, stream, _use_new_zipfile_serialization=layout.container != "torch legacy")
 
     def read(self, classifier: Classifier, path: Path) -> Function:
         """Read like any other checkpoint."""

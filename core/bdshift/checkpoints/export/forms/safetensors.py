@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.export.form import EXPORT_FORMS, ExportForm, Function, Metadata
@@ -25,9 +26,9 @@ class SafetensorsForm(ExportForm):
     place = 30
     suffix = ".safetensors"
 
-    def write(self, classifier: Classifier, path: Path, metadata: Metadata) -> None:
+    def write(self, classifier: Classifier, stream: BytesIO, metadata: Metadata) -> None:
         """The metadata goes into the header."""
-        save_file(own_weights(classifier), path, {"format": "pt", **metadata})
+        stream.write(save(own_weights(classifier), {"format": "pt", **metadata}))
 
     def read(self, classifier: Classifier, path: Path) -> Function:
         """Read like any other checkpoint."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -26,9 +27,9 @@ class StateDictForm(ExportForm):
     place = 20
     suffix = ".pth"
 
-    def write(self, classifier: Classifier, path: Path, metadata: Metadata) -> None:
+    def write(self, classifier: Classifier, stream: BytesIO, metadata: Metadata) -> None:
         """There is no room for metadata."""
-        torch.save(own_weights(classifier), path)
+        torch.save(own_weights(classifier), stream)
 
     def read(self, classifier: Classifier, path: Path) -> Function:
         """Read like any other checkpoint."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -26,13 +27,13 @@ class TorchScriptForm(ExportForm):
     suffix = ".pt"
     is_graph = True
 
-    def write(self, classifier: Classifier, path: Path, metadata: Metadata) -> None:
+    def write(self, classifier: Classifier, stream: BytesIO, metadata: Metadata) -> None:
         """Trace and save."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch recommends torch.export, a pickle
             traced = torch.jit.trace(classifier.network, example(classifier))
             extra = with_preprocessing(classifier, metadata)
-            torch.jit.save(traced, path, _extra_files=extra)
+            torch.jit.save(traced, stream, _extra_files=extra)
 
     def read(self, classifier: Classifier, path: Path) -> Function:
         """Our own file, just written: no other file is ever loaded this way."""
