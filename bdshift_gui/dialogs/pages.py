@@ -67,7 +67,8 @@ class RankingPage(QDialog):
         lead.show_text(
             tr(
                 "The first one is used. Accuracy decides; ties are broken by the training "
-                "statistics in the first batch norm."
+                "statistics in the first batch norm, ties between networks by what code usually "
+                "does."
             )
         )
         column.addWidget(lead)

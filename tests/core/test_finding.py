@@ -14,8 +14,8 @@ from matrix import MATRIX, second_detector
 
 import bdshift.audit
 from bdshift.audit import Audit
-from bdshift.audit.doubts import is_poor
 from bdshift.audit.finding import HEADLINES, LIMITS, Finding
+from bdshift.audit.reading_doubts import is_poor
 from bdshift.cli import main
 from bdshift.report.html_report import html_report
 from bdshift.report.json_report import audit_json

@@ -20,7 +20,7 @@ from audit_files import OLD_AUDITS, change, description, old_audit, remove, same
 
 from bdshift.arrays import array_fields
 from bdshift.audit import Audit, ImagesRecord, ModelRecord, Purification, ScanSettings
-from bdshift.checkpoints.contest import Trial
+from bdshift.checkpoints.entrant import Trial
 from bdshift.detect.detector import DETECTORS, Evidence
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rule import z_scores

@@ -32,6 +32,7 @@ from bdshift.audit.stages import (
     choose_preprocessing,
     embed_cached,
     examine,
+    examine_alternative,
     open_clean_set,
 )
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
@@ -145,10 +146,14 @@ def _scan_one(
     )
     audit = examine(
         model_record, images_record, settings, settled.ranking, embedding, material,
-        proposal=proposal, notes=[*framing, *reading_notes(opened, settled)], device=device,
+        proposal=proposal, notes=[*framing, *reading_notes(opened, classifier)], device=device,
         job=job,
     )  # fmt: skip
-    return audit, material
+    others = [
+        examine_alternative(one, material, audit, device=device, cache=cache, job=job)
+        for one in settled.alternatives
+    ]
+    return replace(audit, alternatives=tuple(others)), material
 
 
 def reopen_model(

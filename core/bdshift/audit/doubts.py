@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bdshift.audit.facts import Facts, TriedTrigger
+from bdshift.audit.reading_doubts import (
+    low_accuracy,
+    networks_disagree,
+    other_networks,
+    poor_accuracy,
+    reading_is_doubtful,
+)
 from bdshift.remark import Remark, code
 from bdshift.words import Sentence, words
 
-_MIN_KAPPA = 4 / 9  # accuracy above chance, as a share of the possible: 50% of ten classes
-_MIN_ACCURACY_OF_MANY = 0.3  # from `_MANY_CLASSES` on
-_MANY_CLASSES = 100
 _MIN_IMAGES = 30
 _ENOUGH_IMAGES = 200
 _IMAGES_A_CLASS = 2  # below this, and below _ENOUGH_IMAGES in all, nothing can be judged
@@ -49,14 +53,6 @@ def _caution(check: Check) -> Check:
     return check
 
 
-def is_poor(accuracy: float, classes: int) -> bool:
-    """Whether clean accuracy is too low, for this many classes, to conclude anything."""
-    if classes >= _MANY_CLASSES:
-        return accuracy < _MIN_ACCURACY_OF_MANY
-    chance = 1 / classes
-    return accuracy - chance < _MIN_KAPPA * (1 - chance) - 1e-9
-
-
 def trigger_remark(name: str, tried: TriedTrigger, facts: Facts) -> Remark:
     """The remark with this code about a measured trigger."""
     return Remark(
@@ -76,14 +72,6 @@ LABEL_ORDER = code(
           ja="クリーン正解率は {accuracy:.1%} ですが、"
              "クラスの並びを変えると予測の {explained:.1%} を"
              "説明できます。番号の順が違うようです。直すまで、クラス名は誤っています。"),
-)  # fmt: skip
-POOR_ACCURACY = code(
-    "poor-accuracy",
-    words("Clean accuracy is only {accuracy:.1%} over {classes:|class|classes}: the images are "
-          "not what this network was trained on, or are preprocessed wrongly. The evidence says "
-          "little.",
-          ja="クリーン正解率は {classes} クラスで {accuracy:.1%} "
-             "しかありません。画像が訓練時と異なるか、前処理が誤っています。この証拠からは判断できません。"),
 )  # fmt: skip
 TOO_FEW_IMAGES = code(
     "too-few-images",
@@ -151,11 +139,9 @@ def _order_of_labels(facts: Facts) -> Remark | None:
     return Remark(LABEL_ORDER, {"accuracy": facts.accuracy, "explained": facts.explained})
 
 
-@_doubt
-def _poor_accuracy(facts: Facts) -> Remark | None:
-    if facts.explained is not None or not is_poor(facts.accuracy, facts.classes):
-        return None
-    return Remark(POOR_ACCURACY, {"accuracy": facts.accuracy, "classes": facts.classes})
+_doubt(poor_accuracy)
+_doubt(reading_is_doubtful)
+_doubt(networks_disagree)
 
 
 @_doubt
@@ -269,6 +255,10 @@ PARTS_LEFT_OUT = code(
           ja="この版の bdshift は監査ファイルの {count} 箇所を保持できません。"
              "保存し直すと失われます：{places}。"),
 )  # fmt: skip
+
+
+_caution(other_networks)
+_caution(low_accuracy)
 
 
 @_caution

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from bdshift.checkpoints.entrant import Trial
 from bdshift.detect.detector import Detector, Evidence
 from bdshift.detect.rule import Judgment
 from bdshift.remark import Remark
@@ -68,6 +69,17 @@ class AuditedCopy:
 
 
 @dataclass(frozen=True)
+class OtherReading:
+    """Another network with the same weights: its accuracy on the clean images, and the classes that
+    its embedding shift suspects.
+    """
+
+    architecture: str
+    accuracy: float
+    suspected: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything a finding depends on.
 
@@ -86,6 +98,8 @@ class Facts:
         order_guessed: whether class folders are missing and nothing says which classes the others
             are.
         left_out: parts of the audit file that this version cannot keep, by place.
+        reading: the trial of the chosen network and preprocessing.
+        alternatives: other networks that the images do not rule out.
     """
 
     class_names: Sequence[str]
@@ -100,11 +114,18 @@ class Facts:
     unknown: Sequence[str] = ()
     left_out: Sequence[str] = ()
     order_guessed: bool = False
+    reading: Trial | None = None
+    alternatives: Sequence[OtherReading] = ()
 
     @property
     def classes(self) -> int:
         """Number of classes C."""
         return len(self.class_names)
+
+    @property
+    def architecture(self) -> str:
+        """Name of the chosen network."""
+        return "" if self.reading is None else self.reading.architecture
 
     @property
     def images(self) -> int:

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bdshift.checkpoints.classifier import Opened
+from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.layout import PROGRAMS
 from bdshift.checkpoints.names import foreign
-from bdshift.checkpoints.settle import Settled
 from bdshift.remark import Remark, code
 from bdshift.words import words
 
 _MAX_NAMED = 4
 
-OTHER_NETWORKS_FIT = code(
-    "other-networks-fit",
-    words("The weights fit {count:|other network|other networks} that {count:~|classifies|classify}"
-          " the trial images as well, such as {other}; the audit is of {architecture}.",
-          ja="この重みは、"
-             "試行画像を同じ程度に分類するほかの {count} 個のネットワーク（{other} など）にも"
-             "合います。監査したのは {architecture} です。"),
-)  # fmt: skip
 TENSORS_IGNORED = code(
     "tensors-ignored",
     words("{count:|tensor|tensors} that the network does not use {count:~|was|were} ignored: "
@@ -53,16 +44,9 @@ NAMES_CODE = code(
 )  # fmt: skip
 
 
-def reading_notes(opened: Opened, settled: Settled) -> list[Remark]:
+def reading_notes(opened: Opened, chosen: Classifier) -> list[Remark]:
     """All notes, the most important first."""
     found = []
-    chosen = settled.classifier
-    if settled.ties:
-        values = {
-            "count": len(settled.ties), "other": settled.ties[0],
-            "architecture": chosen.architecture,
-        }  # fmt: skip
-        found.append(Remark(OTHER_NETWORKS_FIT, values))
     if opened.ignored:
         values = {"count": len(opened.ignored), "names": _some(opened.beside)}
         found.append(Remark(TENSORS_IGNORED, values))

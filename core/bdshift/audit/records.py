@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from bdshift._version import __version__
 from bdshift.arrays import array
-from bdshift.audit.facts import AuditedCopy, Facts, Judged, TriedTrigger
+from bdshift.audit.facts import AuditedCopy, Facts, Judged, OtherReading, TriedTrigger
 from bdshift.audit.finding import Finding, conclude
-from bdshift.checkpoints.contest import Trial
+from bdshift.checkpoints.entrant import Trial
 from bdshift.checkpoints.users_own import Architecture
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
@@ -166,6 +166,22 @@ class LabelProposal:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """Another network with the same weights that the clean images do not rule out.
+
+    Attributes:
+        architecture, preprocessing: what was run.
+        accuracy: on the clean images.
+        scores: of its embedding shift, float64 (C,).
+    """
+
+    architecture: str
+    preprocessing: Preprocessing
+    accuracy: float
+    scores: NDArray[np.float64] = array("C")
+
+
+@dataclass(frozen=True)
 class Purification:
     """A purified model of the audit, with its figures.
 
@@ -208,6 +224,7 @@ class Audit:
             of those with the most serious finding.
         tac: under each measured trigger, each for one class.
         purifications: of the model so far, none overwritten.
+        alternatives: other networks that the images do not rule out, the most plausible first.
         versions: software that the result depends on.
         unknown: what else an audit file held, perhaps put there by a newer version.
         left_out: places of what it held that cannot be kept.
@@ -228,6 +245,7 @@ class Audit:
     copies: tuple[AuditedCopy, ...] = ()
     tac: tuple[Tac, ...] = ()
     purifications: tuple[Purification, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
@@ -290,6 +308,15 @@ class Audit:
         return self.judged[0].judgment
 
     @cached_property
+    def other_readings(self) -> tuple[OtherReading, ...]:
+        """What the alternatives say under the audit's rule."""
+        judge, rule = self.judged[0].detector.judge, self.settings.rule
+        return tuple(
+            OtherReading(one.architecture, one.accuracy, judge(one.scores, rule).suspected)
+            for one in self.alternatives
+        )
+
+    @cached_property
     def finding(self) -> Finding:
         """What the audit means."""
         return conclude(
@@ -306,6 +333,8 @@ class Audit:
                 copies=self.copies,
                 unknown=[one.name for one in self.evidence if one.name not in DETECTORS],
                 left_out=self.left_out,
+                reading=self.trials[0],
+                alternatives=self.other_readings,
             )
         )
 

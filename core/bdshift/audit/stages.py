@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bdshift.audit.doubts import is_poor
 from bdshift.audit.framing import framed, settle_framing
+from bdshift.audit.reading_doubts import is_poor
 from bdshift.audit.records import (
+    Alternative,
     Audit,
     ImagesRecord,
     LabelProposal,
@@ -24,7 +25,8 @@ from bdshift.audit.records import (
 )
 from bdshift.audit.trial_images import TrialImages
 from bdshift.checkpoints.classifier import Classifier, Opened
-from bdshift.checkpoints.contest import Trial, matched_accuracy
+from bdshift.checkpoints.contest import TrialSet
+from bdshift.checkpoints.entrant import Trial, matched_accuracy
 from bdshift.checkpoints.settle import Settled, confusion_of_folders, settle
 from bdshift.detect.detector import Subject
 from bdshift.devices import has_native_bfloat16
@@ -114,8 +116,8 @@ def choose_preprocessing(
     device: torch.device,
     job: JobContext = SILENT,
 ) -> tuple[Settled, LabelProposal | None, list[Remark]]:
-    """Settle architecture and preprocessing by clean accuracy on up to 500 images; with notes on
-    how pictures become squares.
+    """Settle architecture and preprocessing by clean accuracy on up to 500 images, and on more if
+    these do not tell the networks apart that fit; with notes on how pictures become squares.
 
     If even the best is poor, but another order of the folders would explain the predictions, that
     order is proposed and the preprocessing chosen under it. It is not applied to the audit's
@@ -123,9 +125,9 @@ def choose_preprocessing(
 
     Raises `InputError` if the network cannot be run, or does something after its head.
     """
-    rng = np.random.default_rng(settings.seed)
-    picked = sample_files(clean.files, TRIAL_IMAGES, seed=settings.seed)
-    picked = [picked[i] for i in rng.permutation(len(picked))]
+    picked = _shuffled(clean.files, TRIAL_IMAGES, settings.seed)
+    shown = set(picked)
+    others = [file for file in clean.files if file not in shown]
     images = TrialImages(clean.collection, picked, job)
     folders = images.folders
     labels = np.asarray(clean.class_map.of_folder)[folders]
@@ -139,12 +141,23 @@ def choose_preprocessing(
     }
     normalization = parse_normalization(settings.normalize) if settings.normalize else None
 
-    def choose(labels: NDArray[np.int64], framing: Framing) -> Settled:
-        pixels = images.framed(framing)
-        return settle(opened, pixels, labels, normalization=normalization, **common)
+    def choose(of_folder: Sequence[int], framing: Framing) -> Settled:
+        """With these classes of the folders."""
+        classes = np.asarray(of_folder)
+
+        def more(count: int) -> TrialSet:
+            files = _shuffled(others, count, settings.seed)
+            further = TrialImages(clean.collection, files, job)
+            own = classes[further.folders]
+            return TrialSet(further.framed(framing), own, own)
+
+        return settle(
+            opened, images.framed(framing), classes[folders],
+            normalization=normalization, more=more if others else None, **common,
+        )  # fmt: skip
 
     plain, notes = settle_framing(
-        partial(choose, labels), images, labels, first=opened.file.beside.fit,
+        partial(choose, clean.class_map.of_folder), images, labels, first=opened.file.beside.fit,
         only=None if settings.fit is None else check_fit(settings.fit),
         device=device, precision=common["precision"], job=job,
     )  # fmt: skip
@@ -171,8 +184,13 @@ def choose_preprocessing(
     if accuracy < max(_EXPLAINED, 2 * plain.ranking[0].accuracy):
         return plain, None, notes
     names = dict(zip(clean.collection.folders, order, strict=True))
-    proposed = framed(choose(np.asarray(order)[folders], framing), framing)
-    return proposed, LabelProposal(names, accuracy), notes
+    return framed(choose(order, framing), framing), LabelProposal(names, accuracy), notes
+
+
+def _shuffled(files: Sequence[ImageFile], count: int, seed: int) -> list[ImageFile]:
+    """A sample of the files, of every class, in random order."""
+    picked = sample_files(files, count, seed=seed)
+    return [picked[i] for i in np.random.default_rng(seed).permutation(len(picked))]
 
 
 def embed_cached(
@@ -242,4 +260,28 @@ def examine(
         notes=tuple(notes),
         proposal=proposal,
         versions=versions(),
+    )
+
+
+def examine_alternative(
+    classifier: Classifier,
+    material: Material,
+    audit: Audit,
+    *,
+    device: torch.device,
+    cache: EmbeddingCache | None = None,
+    job: JobContext = SILENT,
+) -> Alternative:
+    """The embedding shift of another network with the same weights, on the images of ``audit``."""
+    own = replace(material, classifier=classifier)
+    embedding = embed_cached(
+        cache, own, device=device, precision=audit.precision, batch=audit.settings.batch, job=job
+    )
+    subject = Subject(
+        embedding, classifier.weight.cpu().numpy(), audit.images.class_names, classifier,
+        material.clean.collection, material.clean.files, device, audit.settings.seed,
+    )  # fmt: skip
+    evidence = audit.settings.detectors[0].detect(subject, job)
+    return Alternative(
+        classifier.architecture, classifier.preprocessing, embedding.accuracy, evidence.scores
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,196 +10,81 @@ import torch
 from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import LoadedNetwork, Opened
+from bdshift.checkpoints.entrant import Entrant
 from bdshift.checkpoints.families import Candidate
-from bdshift.checkpoints.footprint import UNFIT, largest_batch
+from bdshift.checkpoints.footprint import UNFIT, largest_batch, work_per_image
 from bdshift.checkpoints.input_statistics import InputStatistics
 from bdshift.checkpoints.norm_memory import NormMemory
-from bdshift.devices import autocast, is_out_of_memory
+from bdshift.devices import is_out_of_memory
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import Normalization, Preprocessing
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 
-_EQUAL_WITHIN = 0.01  # accuracies this close, or two images apart, count as equal
-_MAX_BATCH = 125
+_WORK = 1e12  # multiply-adds that a round may take, about 20 seconds of one core
+_MAX_BATCH = 125  # images at a time
 _MIN_IMAGES = 40  # images from which accuracies can be distinguished at all
+_NORM_IMAGES = 240  # that a network's norms are compared with
+_SIZE_ODDNESS = 1.0  # nats (`Candidate.oddness`), for images that are not used in their own size
 
 Pixels = Callable[[int], NDArray[np.uint8]]
 """Gives the trial images (n, 3, size, size) at an input size."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One combination and how it did.
+class TrialImages:
+    """Labeled images in random order: ``labels`` and ``folders`` are int64 (n,)."""
 
-    Attributes:
-        architecture: name of the candidate.
-        preprocessing: size, normalization, order.
-        images: how many it was tried on.
-        accuracy: share of them classified as labeled.
-        loss: mean cross-entropy, in nats.
-        mismatch: of the first batch norm's statistics (`InputStatistics`); None without one.
-    """
-
-    architecture: str
-    preprocessing: Preprocessing
-    images: int
-    accuracy: float
-    loss: float
-    mismatch: float | None
+    pixels: Pixels
+    labels: NDArray[np.int64]
+    folders: NDArray[np.int64]
 
 
-class Entrant:
-    """A combination that is being tried; it records its results so far."""
-
-    def __init__(
-        self,
-        loaded: LoadedNetwork,
-        preprocessing: Preprocessing,
-        folders: int,
-        norms: NormMemory | None = None,
-    ) -> None:
-        self.norms = norms
-        self.loaded = loaded
-        self.preprocessing = preprocessing
-        self.right: NDArray[np.bool_] = np.zeros(0, dtype=bool)
-        self.total_loss = 0.0
-        self.mismatch: float | None = None
-        self.confusion = np.zeros((loaded.classes, folders), dtype=np.int64)
-
-    def see(
-        self,
-        pixels: NDArray[np.uint8],
-        labels: NDArray[np.int64],
-        folders: NDArray[np.int64],
-        precision: str,
-    ) -> None:
-        """Classify images and count."""
-        device = self.loaded.weight.device
-        images = self.preprocessing(torch.from_numpy(pixels).to(device))
-        watched = nullcontext() if self.norms is None else self.norms
-        with watched, autocast(device, precision):
-            logits = self.loaded.embed(images)[1].float()
-        targets = torch.from_numpy(labels).to(device)
-        predicted = logits.argmax(1)
-        loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
-        self.right = np.concatenate([self.right, (predicted == targets).cpu().numpy()])
-        self.total_loss += loss if np.isfinite(loss) else 1e6 * len(labels)
-        np.add.at(self.confusion, (predicted.cpu().numpy(), folders), 1)
-
-    @property
-    def images(self) -> int:
-        """How many it has seen."""
-        return len(self.right)
-
-    @property
-    def accuracy(self) -> float:
-        """Share classified as labeled so far."""
-        return float(self.right.mean()) if self.images else 0.0
-
-    def is_worse_than(self, other: Entrant) -> bool:
-        """Whether it is worse, on the images that both have seen, by more than chance explains: at
-        the 5% level, by the number of images on which they differ (McNemar).
-        """
-        seen = min(self.images, other.images)
-        only_self = int((self.right[:seen] & ~other.right[:seen]).sum())
-        only_other = int((other.right[:seen] & ~self.right[:seen]).sum())
-        return only_other - only_self > 1.64 * (only_other + only_self) ** 0.5
-
-    @property
-    def combination(self) -> tuple[str, Preprocessing]:
-        """What is being tried: the network's name and the preprocessing."""
-        return self.loaded.architecture, self.preprocessing
-
-    @property
-    def loss(self) -> float:
-        """Mean cross-entropy so far."""
-        return self.total_loss / self.images if self.images else float("inf")
-
-    @property
-    def matched(self) -> float:
-        """Accuracy under the best assignment of folders to classes."""
-        return matched_accuracy(self.confusion)[0]
-
-    @property
-    def tie_break(self) -> float:
-        """What decides between equal accuracies (smaller is better): the mismatch with the first
-        batch norm's statistics, or the cross-entropy if there is none.
-        """
-        if self.mismatch is not None:
-            return self.mismatch
-        return self.loss if self.norms is None else self.norms.mismatch
-
-    def trial(self) -> Trial:
-        """What to report."""
-        return Trial(
-            self.loaded.architecture,
-            self.preprocessing,
-            self.images,
-            self.accuracy,
-            self.loss,
-            self.mismatch,
-        )
-
-
-def matched_accuracy(confusion: NDArray[np.int64]) -> tuple[float, list[int]]:
-    """The best accuracy that any assignment of folders to classes gives, and that assignment.
-
-    ``confusion`` is int64 (C, folders); the list holds a class for each folder.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    classes, folders = linear_sum_assignment(confusion, maximize=True)
-    assigned = dict(zip(folders.tolist(), classes.tolist(), strict=True))
-    share = confusion[classes, folders].sum() / max(1, confusion.sum())
-    return float(share), [assigned.get(folder, -1) for folder in range(confusion.shape[1])]
-
-
-def by_accuracy(entrants: Sequence[Entrant]) -> list[Entrant]:
-    """Best first; those as good as the best are ordered by `Entrant.tie_break`. Where batch norm
-    statistics are available, which are sharper evidence, everything within two standard errors
-    counts as equally good.
-    """
-    best = max(entrant.accuracy for entrant in entrants)
-    most = max(1, max(entrant.images for entrant in entrants))
-    margin = max(_EQUAL_WITHIN, 2 / most)
-    if all(entrant.mismatch is not None for entrant in entrants):
-        margin = max(margin, 2 * (best * (1 - best) / most) ** 0.5)
-    return sorted(
-        entrants,
-        key=lambda e: (
-            (0.0, e.tie_break) if e.accuracy >= best - margin else (1 - e.accuracy, e.tie_break)
-        ),
-    )
+More = Callable[[int], TrialImages]
+"""Reads up to a number of further trial images."""
 
 
 class Contest:
     """Runs entrants over the trial images, a stretch at a time; with ``normalization``, only that
-    one is used.
+    one is used. ``sizes`` are the images' own, () if they differ. ``more`` reads further images,
+    for networks that the first ones do not tell apart.
     """
 
     def __init__(
         self,
         opened: Opened,
-        pixels: Pixels,
-        labels: NDArray[np.int64],
-        folders: NDArray[np.int64],
+        trial: TrialImages,
         device: torch.device,
         precision: str,
         job: JobContext,
         *,
+        sizes: Sequence[int] = (),
         normalization: Normalization | None = None,
+        more: More | None = None,
     ) -> None:
         self.opened = opened
-        self.normalization = normalization
+        self.sizes, self.normalization = sizes, normalization
         self.reshaped = False  # whether reshaped (not transposed) pixels are tried, too
-        self.pixels, self.labels, self.folders = pixels, labels, folders
         self.device, self.precision, self.job = device, precision, job
         self.failure = ""
+        self._parts = [trial]
+        self._more = more
+        self._folders = int(trial.folders.max(initial=0)) + 1
+        shown = np.bincount(trial.labels[trial.labels >= 0], minlength=opened.classes)
+        self._weight_of = len(trial.labels) / (np.maximum(1, shown) * max(1, (shown > 0).sum()))
         self._loaded: dict[str, LoadedNetwork] = {}
         self._batches: dict[tuple[str, int], int] = {}
-        self._pace: dict[tuple[str, int], float] = {}
-        self._statistics = InputStatistics(pixels)
+        self._work: dict[tuple[str, int], float] = {}
+        self._statistics = InputStatistics(trial.pixels)
+
+    @property
+    def images(self) -> int:
+        """How many trial images there are."""
+        return sum(len(part.labels) for part in self._parts)
+
+    def pixels(self, size: int) -> NDArray[np.uint8]:
+        """The first trial images at an input size, uint8 (n, 3, size, size)."""
+        return self._parts[0].pixels(size)
 
     def loaded(self, candidate: Candidate) -> LoadedNetwork:
         """The candidate with the file's weights on the device, built once."""
@@ -214,15 +97,19 @@ class Contest:
     def enter(
         self, candidate: Candidate, preprocessing: Preprocessing, *, form: bool = False
     ) -> Entrant:
-        """A new entrant with its mismatch measured. It is not measured if the ``form`` rather than
-        the preprocessing is in question and all norms are watched anyway.
+        """A new entrant with its mismatch measured. If the ``form`` of a network rather than its
+        preprocessing is in question, all its norms are watched instead: they show what is between
+        them.
         """
         loaded = self.loaded(candidate)
         # Where the order of layers is inferred, the norms show what is between them.
         inferred = candidate.rebuilt or candidate.by_shape
-        norms = NormMemory(loaded.network) if inferred else None
-        folders = int(self.folders.max(initial=0)) + 1
-        entrant = Entrant(loaded, preprocessing, folders, norms if norms and norms.norms else None)
+        norms = NormMemory(loaded.network) if inferred or form else None
+        entrant = Entrant(
+            candidate, loaded, preprocessing, self._folders,
+            norms if norms and norms.norms else None,
+            self.oddness(candidate, preprocessing.size),
+        )  # fmt: skip
         self.job.raise_if_canceled()
         self._batch(entrant)  # before running anything: even one image may be too much
         if form and entrant.norms is not None:
@@ -230,54 +117,72 @@ class Contest:
         entrant.mismatch = self._statistics.mismatch(entrant.loaded.network, preprocessing)
         return entrant
 
+    def oddness(self, candidate: Candidate, size: int) -> float:
+        """`Candidate.oddness`, and more if it does not take the images in their own size."""
+        resized = bool(self.sizes) and size not in self.sizes
+        return candidate.oddness + _SIZE_ODDNESS * resized
+
     def _batch(self, entrant: Entrant) -> int:
-        """Images per batch that fit into memory; computed once per network and size."""
+        """Images per batch; computed once per network and size."""
         key = entrant.loaded.architecture, entrant.preprocessing.size
         if key not in self._batches:
-            network = entrant.loaded.network
             self._batches[key] = largest_batch(
-                network, key[1], self.device, _MAX_BATCH, entrant.preprocessing.channels
-            )
+                entrant.loaded.network, key[1], self.device, _MAX_BATCH,
+                entrant.preprocessing.channels,
+            )  # fmt: skip
         return self._batches[key]
 
-    def affordable(self, field: Sequence[Entrant], until: int, seconds: float) -> int:
-        """How many images ``field`` can be shown within this many seconds, as far as the time per
-        image is known; at most ``until``, but never fewer than a minimum.
+    def affordable(self, field: Sequence[Entrant], until: int) -> int:
+        """How many images each of ``field`` can be shown within a fixed amount of work; at most
+        ``until``, but never fewer than a minimum.
         """
-        pace = sum(
-            self._pace.get((e.loaded.architecture, e.preprocessing.size), 0.0) for e in field
-        )
-        return until if pace * until <= seconds else max(_MIN_IMAGES, int(seconds / pace))
+        each, seen = sum(map(self._work_of, field)), min(one.images for one in field)
+        return min(until, max(_MIN_IMAGES, seen + int(_WORK / each)))
+
+    def _work_of(self, entrant: Entrant) -> float:
+        key = entrant.loaded.architecture, entrant.preprocessing.size
+        if key not in self._work:
+            network, channels = entrant.loaded.network, entrant.preprocessing.channels
+            self._work[key] = max(1.0, work_per_image(network, key[1], channels))
+        return self._work[key]
+
+    def read_more(self, field: Sequence[Entrant], most: int) -> int:
+        """Read further images, once, as many as ``field`` can be shown but at most ``most``.
+        Returns how many there are then in all.
+        """
+        if self._more is not None:
+            count = self.affordable(field, self.images + most) - self.images
+            if count > 0:
+                self._parts.append(self._more(count))
+                self._more = None
+        return self.images
 
     def run(self, field: Sequence[Entrant], until: int) -> list[Entrant]:
         """Show each entrant the images up to ``until``; those that cannot be run drop out.
 
         Raises `InputError` if none is left.
         """
-        until = min(until, len(self.labels))
+        until = min(until, self.images)
         left = []
         for number, entrant in enumerate(field):
             name = entrant.preprocessing.normalization.name
-            images = self.pixels(entrant.preprocessing.size)
             stage = Sentence(
                 "Choosing the preprocessing on {count:|image|images}", {"count": until}
             )
             self.job.progress(stage, number, len(field), "candidates", name)
             try:
-                batch = self._batch(entrant)
-                began, seen = time.perf_counter(), entrant.images
-                for start in range(entrant.images, until, batch):
+                for part, rows in self._batches_from(entrant, until):
                     self.job.raise_if_canceled()
-                    part = slice(start, min(start + batch, until))
-                    entrant.see(images[part], self.labels[part], self.folders[part], self.precision)
+                    labels = part.labels[rows]
+                    entrant.see(
+                        part.pixels(entrant.preprocessing.size)[rows], labels, part.folders[rows],
+                        self._weight_of[labels], self.precision,
+                    )  # fmt: skip
             except UNFIT as error:
                 if is_out_of_memory(error):
                     raise
                 self.failure = (str(error) or type(error).__name__).splitlines()[0]
                 continue
-            if entrant.images > seen:
-                key = entrant.loaded.architecture, entrant.preprocessing.size
-                self._pace[key] = (time.perf_counter() - began) / (entrant.images - seen)
             left.append(entrant)
         if not left:
             path = self.opened.file.path
@@ -286,3 +191,27 @@ class Contest:
                 path=path, reason=self.failure,
             )  # fmt: skip
         return left
+
+    def _batches_from(self, entrant: Entrant, until: int) -> Iterator[tuple[TrialImages, slice]]:
+        """The images that it has not seen yet, up to ``until``: a part, and the rows in it."""
+        batch, offset, seen = self._batch(entrant), 0, entrant.images
+        for part in self._parts:
+            end = min(len(part.labels), until - offset)
+            for start in range(max(0, seen - offset), end, batch):
+                yield part, slice(start, min(start + batch, end))
+            offset += len(part.labels)
+
+    def norms_mismatch(self, entrant: Entrant) -> float | None:
+        """How far the inputs of all the norms of a network are from what these remember
+        (`NormMemory`); None without norms.
+        """
+        if entrant.norms is not None:
+            return entrant.norms.mismatch
+        norms = NormMemory(entrant.loaded.network)
+        if not norms.norms:
+            return None
+        watched = Entrant(
+            entrant.candidate, entrant.loaded, entrant.preprocessing, self._folders, norms
+        )
+        self.run([watched], self.affordable([watched], _NORM_IMAGES))
+        return norms.mismatch

@@ -4,14 +4,15 @@ that is reconstructed from its weights, also chooses activation, pooling and the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from bdshift.checkpoints.contest import Contest, Entrant, by_accuracy
+from bdshift.checkpoints.contest import Contest
+from bdshift.checkpoints.entrant import Entrant, by_score
 from bdshift.checkpoints.families import Candidate
+from bdshift.checkpoints.preference import by_fit, preferred
 from bdshift.images.preprocessing import NORMALIZATIONS, Order, Preprocessing
 
 ROUNDS = ((12, 14), (30, 5), (140, 2))  # (images so far, how many stay); the last uses all images
-SECONDS = 20.0  # for the last round, on a slow machine or with a large network
 PROBES: tuple[tuple[str, Order], ...] = (
     ("imagenet", "rgb"), ("none", "rgb"), ("half", "rgb"), ("raw-255", "rgb"),
     ("none", "rgb-reshaped"), ("half", "rgb-reshaped"),
@@ -20,7 +21,6 @@ GRAY_PROBES: tuple[tuple[str, Order], ...] = (
     ("none", "gray"), ("half", "gray"), ("mnist", "gray"), ("raw-255", "gray"),
 )  # fmt: skip
 _CERTAIN_ACCURACY = 0.95  # from which no other activation is tried
-_MIN_GAIN = 0.05  # in accuracy, for another activation to be chosen
 _CLEAR_ACCURACY = 0.8  # below it, reconstructed networks are searched in all ways at once
 _MAX_NORM_MISMATCH = 0.03  # above this as well, where there are batch norms
 _MAX_FORMS = 12  # of each network in that search, out of about forty
@@ -44,8 +44,8 @@ def find_network(
     }
     tried += entered
     if not any(candidate.rebuilt for candidate in contest.opened.candidates):
-        few = by_accuracy(contest.run(list(entered), ROUNDS[0][0]))[: max(4, len(entered) // 3)]
-        return entered[by_accuracy(contest.run(few, ROUNDS[1][0]))[0]]
+        few = by_score(contest.run(list(entered), ROUNDS[0][0]))[: max(4, len(entered) // 3)]
+        return entered[by_score(contest.run(few, ROUNDS[1][0]))[0]]
     return entered[_race(contest, list(entered))]
 
 
@@ -75,13 +75,12 @@ def probes(contest: Contest, candidate: Candidate, size: int) -> list[Preprocess
 
 def _race(contest: Contest, field: list[Entrant]) -> Entrant:
     """The best of many, on few images first: a third stays in after each round."""
-    order = {entrant: place for place, entrant in enumerate(field)}
     for until in (ROUNDS[0][0], ROUNDS[1][0], ROUNDS[2][0]):
-        field = _by_fit(contest.run(field, contest.affordable(field, until, SECONDS)))
+        field = by_fit(contest.run(field, contest.affordable(field, until)))
         if len(field) <= _MAX_FINALISTS:
             break
         field = field[: max(_MAX_FINALISTS, len(field) // 3)]
-    return _likeliest(contest, field, order)
+    return _likeliest(contest, field)
 
 
 def find_form(
@@ -93,12 +92,8 @@ def find_form(
     if not candidate.rare or (best.accuracy >= _CERTAIN_ACCURACY and not candidate.rebuilt):
         return None
     if not candidate.rebuilt:
-        entrants = [contest.enter(one, best.preprocessing) for one in (candidate, *candidate.rare)]
-        tried += contest.run(entrants, ROUNDS[1][0])
-        winner = max(entrants[1:], key=lambda entrant: entrant.accuracy)
-        if winner.accuracy < entrants[0].accuracy + _MIN_GAIN:
-            return None
-        return candidate.rare[entrants.index(winner) - 1], best.preprocessing.size
+        found, form = _best_form(contest, candidate, best.preprocessing, tried)
+        return None if form is candidate else (form, found.preprocessing.size)
     found, form = _best_form(contest, candidate, best.preprocessing, tried)
     if not _fits(found):
         wide = {
@@ -110,7 +105,7 @@ def find_form(
         tried += wide
         first = _race(contest, list(wide))
         again, other = _best_form(contest, *wide[first], tried)
-        if _by_fit([again, found])[0] is again:
+        if by_fit([again, found])[0] is again:
             found, form = again, other
     return (form, found.preprocessing.size) if form is not candidate else None
 
@@ -124,10 +119,9 @@ def _best_form(
     forms = {
         contest.enter(form, preprocessing, form=True): form for form in (candidate, *candidate.rare)
     }
-    order = {entrant: place for place, entrant in enumerate(forms)}
-    left = contest.run(list(forms), ROUNDS[2][0])
+    left = contest.run(list(forms), contest.affordable(list(forms), ROUNDS[2][0]))
     tried += left
-    winner = _likeliest(contest, _by_fit(left), order)
+    winner = _likeliest(contest, by_fit(left))
     return winner, forms[winner]
 
 
@@ -138,23 +132,10 @@ def _fits(entrant: Entrant) -> bool:
     return entrant.accuracy >= _CLEAR_ACCURACY
 
 
-def _likeliest(
-    contest: Contest, ranked: Sequence[Entrant], order: Mapping[Entrant, int]
-) -> Entrant:
-    """The best, on all images, of the first of ``ranked``. But if usual forms do as well within
-    chance, the one of these that comes first in ``order``: a network is often just as good with
-    something other than what it was trained with.
-    """
+def _likeliest(contest: Contest, ranked: Sequence[Entrant]) -> Entrant:
+    """Of the first of ``ranked``, the most plausible on all images."""
     field = list(ranked[:_MAX_FINALISTS])
-    most = contest.affordable(field, len(contest.labels), SECONDS)
-    best, *others = _by_fit(contest.run(field, most))
-    alike = [best, *(e for e in others if not e.is_worse_than(best))]
-    if best.norms is not None:
-        limit = 1.5 * best.norms.mismatch + 0.02
-        alike = [e for e in alike if e.norms is not None and e.norms.mismatch <= limit]
-    names = {candidate.name for candidate in contest.opened.candidates}
-    usual = [e for e in alike if e.loaded.architecture in names]
-    return min(usual, key=lambda entrant: order[entrant]) if usual else best
+    return preferred(by_fit(contest.run(field, contest.affordable(field, contest.images))))
 
 
 def _alike(contest: Contest, candidate: Candidate, best: Entrant) -> list[Preprocessing]:
@@ -169,21 +150,3 @@ def _alike(contest: Contest, candidate: Candidate, best: Entrant) -> list[Prepro
         n = best.preprocessing.normalization
         found.append(Preprocessing(size, n, best.preprocessing.order))
     return list(dict.fromkeys(found))
-
-
-def _by_fit(entrants: Sequence[Entrant]) -> list[Entrant]:
-    """Best first. Where there are norms, their statistics distinguish networks; accuracy then only
-    has to be as close to the best as chance allows. Without norms, accuracy decides, and among
-    equals the lower cross-entropy.
-    """
-    best = max(entrant.accuracy for entrant in entrants)
-    most = max(1, max(entrant.images for entrant in entrants))
-
-    def key(entrant: Entrant) -> tuple[float, float]:
-        margin = max(0.01, 2 / most)
-        fit = entrant.loss
-        if entrant.norms is not None:
-            margin, fit = 2 / most**0.5, entrant.norms.mismatch
-        return (0.0 if entrant.accuracy >= best - margin else 1 - entrant.accuracy), fit
-
-    return sorted(entrants, key=key)

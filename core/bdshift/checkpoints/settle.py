@@ -2,36 +2,40 @@
 size, mean and std, channel order.
 
 Every combination is tried on a few labeled images, the better ones on more, the best on all
-(successive halving), so that sixty candidates cost less than one pass of a scan. Accuracy decides.
-Between accuracies that these images cannot distinguish, the statistics in the first batch norm
-decide (`bdshift.checkpoints.input_statistics`), or the cross-entropy if there is none.
+(successive halving), so that sixty candidates cost less than one pass of a scan. Accuracy decides,
+with every class counting the same. Between accuracies that these images cannot distinguish, the
+statistics in the first batch norm decide (`bdshift.checkpoints.input_statistics`), or the
+cross-entropy if there is none; between networks, what code usually does
+(`bdshift.checkpoints.preference`).
 
-First the network and its input size are chosen, with a few very different preprocessings; then, if
-it is reconstructed from the weights alone, its activation and the like; then the preprocessing, out
-of all of them.
+First the network and its input size are chosen, with a few very different preprocessings; then its
+activation and the like; then the preprocessing, out of all of them. At last the best of each
+network are shown the same images, further ones if these do not decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import Classifier, Opened
-from bdshift.checkpoints.contest import Contest, Entrant, Pixels, Trial, by_accuracy
+from bdshift.checkpoints.contest import Contest, More, Pixels, TrialImages
+from bdshift.checkpoints.entrant import Entrant, Trial, by_score
 from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.network_search import (
     GRAY_PROBES,
     PROBES,
     ROUNDS,
-    SECONDS,
     find_form,
     find_network,
     input_sizes,
 )
+from bdshift.checkpoints.preference import alternatives, implausibility, preferred
+from bdshift.errors import InputError
 from bdshift.images.preprocessing import (
     NORMALIZATIONS,
     Channels,
@@ -41,11 +45,18 @@ from bdshift.images.preprocessing import (
 )
 from bdshift.jobs import SILENT, JobContext
 
+_CHANCE = 1.64  # standard errors within which a lead is explained by chance, at the 5% level
+_BY_CHANCE = 4.0  # standard errors above guessing, up to which the best of many are guessing
 _MIN_ACCURACY = 0.5  # below it, pixels may have been reshaped instead of transposed
 _MAX_REMEMBERED = 10  # preprocessings that stay in the race for fitting the batch norm's statistics
 _MAX_RANKED = 80  # trials in the ranking
-_MAX_RIVALS = 3  # other networks that are shown as many images as the chosen one
-_TIED_WITHIN = 0.01  # in accuracy; such a network counts as equally good
+_MAX_FINALISTS = 6  # networks that are compared on the same images at last
+_MAX_MORE_USUAL = 12  # networks that are compared with it because they are more usual
+_MAX_SEARCHES = 3  # networks that get a search for their preprocessing, at most
+_MAX_ALTERNATIVES = 3  # other networks that are reported, and audited as well
+_MAX_MORE = 2000  # further images for networks that the first ones do not tell apart
+_HOPELESS = 12.0  # nats behind the most plausible: no number of images makes up for that
+_CLOSE = 8.0  # nats: further images may
 _MAX_MATCHING_IMAGES, _MAX_MATCHING_ENTRANTS = 240, 4
 
 
@@ -56,12 +67,13 @@ class Settled:
     Attributes:
         classifier: with its preprocessing.
         ranking: all trials, also of other networks.
-        ties: names of other networks that do as well on as many images.
+        alternatives: other networks that the images do not rule out, each with its preprocessing,
+            the most plausible first; each is in the ranking, too.
     """
 
     classifier: Classifier
     ranking: tuple[Trial, ...]
-    ties: tuple[str, ...] = ()
+    alternatives: tuple[Classifier, ...] = ()
 
 
 def settle(
@@ -73,9 +85,11 @@ def settle(
     normalization: Normalization | None = None,
     device: torch.device | None = None,
     precision: str = "float32",
+    more: More | None = None,
     job: JobContext = SILENT,
 ) -> Settled:
-    """Choose the candidate and the preprocessing with the best clean accuracy.
+    """Choose the candidate and the preprocessing with the best clean accuracy. The same images give
+    the same choice: nothing in it depends on time or free memory.
 
     Args:
         opened: the checkpoint and its candidates.
@@ -84,14 +98,16 @@ def settle(
         sizes: input sizes to try first (the images' own).
         normalization: try only this one (with all channel orders), not all known ones.
         device, precision: where and how to run.
+        more: reads further images, for networks that the first ones do not tell apart.
         job: progress and cancellation.
 
-    Raises `InputError` if no combination can be run at all.
+    Raises `InputError` if no combination can be run at all, or if none predicts more than one
+    class.
     """
-    where = device or torch.device("cpu")
     contest = Contest(
-        opened, pixels, labels, labels, where, precision, job, normalization=normalization
-    )
+        opened, TrialImages(pixels, labels, labels), device or torch.device("cpu"), precision, job,
+        sizes=sizes, normalization=normalization, more=more,
+    )  # fmt: skip
     tried: list[Entrant] = []
     trials = _choose(contest, sizes, tried)
     if trials[0].accuracy < _MIN_ACCURACY and trials[0].loaded.channels == 3:
@@ -101,16 +117,36 @@ def settle(
             (again, trials) if again[0].accuracy > trials[0].accuracy else (trials, again)
         )
         tried += rest
-    rivals = _rivals(contest, trials[0], tried)
-    chosen = trials[0].loaded.with_preprocessing(trials[0].preprocessing)
-    ranked = _ranked(e for e in (*trials, *tried) if e.images)
-    rest = [e for e in ranked if e.combination != trials[0].combination][:_MAX_RANKED]
-    near = [e for e in rivals if e.accuracy >= trials[0].accuracy - _TIED_WITHIN]
+    trials, finalists = _decide(contest, trials, tried)
+    chosen = trials[0]
+    ranked = _ranked(e for e in (*trials, *tried, *finalists) if e.images)
+    _refuse_one_class(contest, ranked)
+    others = alternatives(finalists, chosen)[:_MAX_ALTERNATIVES]
+    rest = [e for e in ranked if e.combination != chosen.combination][:_MAX_RANKED]
     return Settled(
-        chosen,
-        tuple(entrant.trial() for entrant in (trials[0], *rest)),
-        tuple(dict.fromkeys(entrant.loaded.architecture for entrant in near)),
+        chosen.loaded.with_preprocessing(chosen.preprocessing),
+        (chosen.trial(contest.norms_mismatch(chosen)), *(entrant.trial() for entrant in rest)),
+        tuple(entrant.loaded.with_preprocessing(entrant.preprocessing) for entrant in others),
     )
+
+
+def _refuse_one_class(contest: Contest, ranked: Sequence[Entrant]) -> None:
+    """Raise if the network is a constant: nothing that was tried says anything about the images,
+    and most of it predicts one class for all.
+    """
+    constant = [entrant for entrant in ranked if entrant.says_one_class]
+    chance = 1 / ranked[0].confusion.shape[1]
+    spread = (chance * (1 - chance)) ** 0.5
+    better = any(e.score > chance + _BY_CHANCE * spread / e.images**0.5 for e in ranked)
+    if better or 2 * len(constant) <= len(ranked):
+        return
+    raise InputError(
+        "{path}: predicts class {index} for every image, in {count} of the {tried} ways to read it "
+        "that were tried, and is right no more often than by chance in the others; nothing can be "
+        "said about such a network",
+        path=contest.opened.file.path, index=int(constant[0].confusion.sum(1).argmax()),
+        count=len(constant), tried=len(ranked),
+    )  # fmt: skip
 
 
 def _choose(contest: Contest, sizes: Sequence[int], tried: list[Entrant]) -> list[Entrant]:
@@ -118,14 +154,106 @@ def _choose(contest: Contest, sizes: Sequence[int], tried: list[Entrant]) -> lis
     All other trials are added to ``tried``.
     """
     candidate, size = find_network(contest, sizes, tried)
-    only = contest.normalization
-    choices = [only] if only else _normalizations(contest.opened, contest.pixels(size))
-    trials = _trials(contest, candidate, size, choices)
+    trials = _trials(contest, candidate, size)
     other = find_form(contest, candidate, trials[0], tried)
     if other is not None:
         tried += trials
-        trials = _trials(contest, *other, choices)
+        trials = _trials(contest, *other)
     return trials
+
+
+def _decide(
+    contest: Contest, trials: list[Entrant], tried: list[Entrant]
+) -> tuple[list[Entrant], list[Entrant]]:
+    """Compare the chosen network with the best of the others on the same images. If another one is
+    more plausible, it gets a preprocessing search of its own, and they are compared again. Returns
+    the trials of the winner, best first, and the finalists.
+    """
+    searched = {trials[0].loaded.architecture: trials}
+    while True:
+        finalists = _finalists(contest, trials[0], tried)
+        winner = preferred(finalists)
+        if len(searched) == _MAX_SEARCHES:
+            winner = preferred([e for e in finalists if e.loaded.architecture in searched])
+        if winner.loaded.architecture in searched:
+            own = searched[winner.loaded.architecture]
+            return [winner, *(e for e in own if e.combination != winner.combination)], finalists
+        tried += (*trials, *finalists)
+        trials = _trials(contest, winner.candidate, winner.preprocessing.size)
+        searched[winner.loaded.architecture] = trials
+
+
+def _finalists(contest: Contest, best: Entrant, tried: Sequence[Entrant]) -> list[Entrant]:
+    """The chosen one, the best of the other networks, and those that are more usual than it, all
+    shown the same images: as many as it takes to tell them apart, if there are and it is
+    affordable. The others are also tried under the preprocessing of the chosen one.
+    """
+    by_name: dict[str, Entrant] = {}
+    for entrant in _ranked(e for e in tried if e.images and e.score >= best.score / 2):
+        by_name.setdefault(entrant.loaded.architecture, entrant)
+    by_name.pop(best.loaded.architecture, None)
+    others = list(implausibility(list(by_name.values())))[:_MAX_FINALISTS]
+    field = [best, *others]
+    for candidate, size in (
+        *((one.candidate, one.preprocessing.size) for one in others),
+        *_more_usual(contest, best),
+    ):
+        same = replace(best.preprocessing, size=size)
+        if contest.loaded(candidate).channels == same.channels:
+            field.append(contest.enter(candidate, same, form=True))
+    field = list({one.combination: one for one in reversed(field)}.values())[::-1]
+    if len(field) == 1:
+        return field
+    field = [_watched(contest, one) for one in field]
+    left = contest.run(field, contest.affordable(field, ROUNDS[-1][0]))
+    left = _within(_HOPELESS, left)
+    left = contest.run(left, contest.affordable(left, contest.images))
+    left = _distinct(_within(_CLOSE, left))
+    if len({one.loaded.architecture for one in left}) > 1:
+        most = contest.read_more(left, _MAX_MORE)
+        left = contest.run(left, contest.affordable(left, most))
+    return left
+
+
+def _more_usual(contest: Contest, best: Entrant) -> list[tuple[Candidate, int]]:
+    """Networks with less oddness than ``best``, the most usual first, and their input sizes: until
+    they are seen to be worse, they are more plausible.
+    """
+    found = [
+        (form, size)
+        for candidate in contest.opened.candidates
+        for form in (candidate, *candidate.rare)
+        for size in input_sizes(form, contest.sizes)[:1]
+        if contest.oddness(form, size) < best.oddness
+    ]
+    return sorted(found, key=lambda pair: contest.oddness(*pair))[:_MAX_MORE_USUAL]
+
+
+def _watched(contest: Contest, entrant: Entrant) -> Entrant:
+    """The same combination with all norms watched, if there are any."""
+    if entrant.norms is not None:
+        return entrant
+    fresh = contest.enter(entrant.candidate, entrant.preprocessing, form=True)
+    if fresh.norms is None:
+        return entrant
+    fresh.mismatch = entrant.mismatch
+    return fresh
+
+
+def _within(nats: float, field: Sequence[Entrant]) -> list[Entrant]:
+    """Those at most so much less plausible than the most plausible one; it comes first."""
+    found = implausibility(field)
+    limit = next(iter(found.values())) + nats
+    return [entrant for entrant, value in found.items() if value <= limit]
+
+
+def _distinct(field: Sequence[Entrant]) -> list[Entrant]:
+    """Without those that compute the same as one before them."""
+    left: list[Entrant] = []
+    for one in field:
+        if not any(one.computes_the_same_as(other) for other in left):
+            left.append(one)
+    return left
 
 
 def _ranked(entrants: Iterable[Entrant]) -> list[Entrant]:
@@ -133,7 +261,7 @@ def _ranked(entrants: Iterable[Entrant]) -> list[Entrant]:
     only the trial that went further.
     """
     unique: dict[tuple[str, Preprocessing], Entrant] = {}
-    for entrant in sorted(entrants, key=lambda e: (-e.images, -e.accuracy, e.loss)):
+    for entrant in sorted(entrants, key=lambda e: (-e.images, -e.score, e.loss)):
         unique.setdefault(entrant.combination, entrant)
     return list(unique.values())
 
@@ -183,7 +311,8 @@ def confusion_of_folders(
     """
     where = device or torch.device("cpu")
     nothing = np.zeros_like(folders)  # labels are not used
-    contest = Contest(opened, pixels, nothing, folders, where, precision, job)
+    trial = TrialImages(pixels, nothing, folders)
+    contest = Contest(opened, trial, where, precision, job, sizes=sizes)
     field = [
         contest.enter(candidate, Preprocessing(size, choice, order))
         for candidate in opened.candidates
@@ -200,14 +329,14 @@ def confusion_of_folders(
     else:
         left = contest.run(field, ROUNDS[0][0])
         field = sorted(left, key=lambda e: -e.matched)[: 2 * ROUNDS[0][1]]
-    left = contest.run(field, contest.affordable(field, _MAX_MATCHING_IMAGES, SECONDS))
+    left = contest.run(field, contest.affordable(field, _MAX_MATCHING_IMAGES))
     return max(left, key=lambda entrant: entrant.matched).confusion
 
 
-def _trials(
-    contest: Contest, candidate: Candidate, size: int, choices: Sequence[Normalization]
-) -> list[Entrant]:
+def _trials(contest: Contest, candidate: Candidate, size: int) -> list[Entrant]:
     """All normalizations and channel orders for one network and input size, best first."""
+    only = contest.normalization
+    choices = [only] if only else _normalizations(contest.opened, contest.pixels(size))
     channels = contest.loaded(candidate).channels
     entrants = [
         contest.enter(candidate, Preprocessing(size, choice, order))
@@ -216,15 +345,14 @@ def _trials(
     ]
     field = _remembered(entrants)
     for until, keep in ROUNDS:
-        ranked = by_accuracy(contest.run(field, until))
+        ranked = by_score(contest.run(field, until))
         field = ranked[:keep]
         if field[0].mismatch is None:  # accuracy alone decides, and on few images it says little
-            field += [e for e in ranked[keep : 3 * keep] if not e.is_worse_than(ranked[0])]
+            field += [e for e in ranked[keep : 3 * keep] if ranked[0].lead_over(e) <= _CHANCE]
         remembered = min(ranked, key=lambda entrant: entrant.tie_break)
         if remembered not in field:
             field.append(remembered)
-    most = contest.affordable(field, len(contest.labels), SECONDS)
-    field = by_accuracy(contest.run(field, most))
+    field = by_score(contest.run(field, contest.affordable(field, contest.images)))
     rest = [entrant for entrant in entrants if entrant.images and entrant not in field]
     return field + _ranked(rest)
 
@@ -243,14 +371,3 @@ def _remembered(entrants: list[Entrant]) -> list[Entrant]:
         for e in known
         if e not in best and (e.preprocessing.normalization.name, e.preprocessing.order) in probes
     ]
-
-
-def _rivals(contest: Contest, best: Entrant, tried: Sequence[Entrant]) -> list[Entrant]:
-    """The best of the other networks, shown as many images as the chosen one."""
-    by_name: dict[str, Entrant] = {}
-    for entrant in _ranked(e for e in tried if e.images):
-        by_name.setdefault(entrant.loaded.architecture, entrant)
-    by_name.pop(best.loaded.architecture, None)
-    others = sorted(by_name.values(), key=lambda e: (-e.accuracy, e.loss))[:_MAX_RIVALS]
-    others = [e for e in others if e.accuracy >= best.accuracy / 2]
-    return contest.run(others, best.images) if others else []

@@ -11,7 +11,7 @@ from bdshift.audit import Audit
 from bdshift.audit.facts import Judged
 from bdshift.audit.finding import Finding
 from bdshift.audit.rankings import method_rankings
-from bdshift.checkpoints.contest import Trial
+from bdshift.checkpoints.entrant import Trial
 from bdshift.detect.rule import z_scores
 from bdshift.neurons.rankings import (
     Agreement,
@@ -41,7 +41,26 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "accuracy": trial.accuracy,
         "loss": json_number(trial.loss),
         "batchnorm_mismatch": json_number(trial.mismatch),
+        "batchnorms_mismatch": json_number(trial.norms),
+        "confidence": json_number(trial.confidence),
+        "most_frequent_prediction": json_number(trial.one_class),
     }
+
+
+def _alternatives(audit: Audit) -> list[dict[str, Any]]:
+    """Other networks with the same weights that the images do not rule out."""
+    return [
+        {
+            "architecture": one.architecture,
+            "normalization": one.preprocessing.normalization.name,
+            "order": one.preprocessing.order,
+            "size": one.preprocessing.size,
+            "clean_accuracy": one.accuracy,
+            "scores": _numbers(one.scores),
+            "suspected": list(found.suspected),
+        }
+        for one, found in zip(audit.alternatives, audit.other_readings, strict=True)
+    ]
 
 
 def _remark(remark: Remark) -> dict[str, Any]:
@@ -107,6 +126,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             "head": model.head,
             "weights": model.weights,
             "copies": [asdict(one) for one in audit.copies],
+            "alternatives": _alternatives(audit),
         },
         "images": {
             "path": images.path,

@@ -25,7 +25,13 @@ from bdshift.checkpoints.chain.network import (
     Pooling,
 )
 from bdshift.checkpoints.chain.row import ConvRow, read_row, silent_slots
-from bdshift.checkpoints.families.base import ACTIVATIONS, Candidate, Shapes
+from bdshift.checkpoints.families.base import (
+    ACTIVATIONS,
+    ODDNESS_OF_ACTIVATION,
+    USUAL,
+    Candidate,
+    Shapes,
+)
 from bdshift.checkpoints.objects import SavedLayer
 
 _SIZES = (32, 28, 64, 224, 96, 48, 128, 40, 299, 227)
@@ -53,14 +59,18 @@ def propose(shapes: Shapes, layers: Sequence[SavedLayer] = ()) -> Iterator[Candi
     if exact is not None and (fitting := _of_sizes(row, exact[0])):
         yield from (_candidate(row, geometry, exact[1]) for geometry in fitting)
         return
-    for geometry in _geometries(row, shapes, known):
+    for geometry, oddness in _geometries(row, shapes, known):
         usual, *others = _forms(row, geometry, known)
-        rare = tuple(_candidate(row, geometry, form) for form in others)
-        yield _candidate(row, geometry, usual, rare)
+        rare = tuple(_candidate(row, geometry, form, oddness) for form in others)
+        yield _candidate(row, geometry, usual, oddness, rare)
 
 
 def _candidate(
-    row: ConvRow, geometry: Geometry, form: Form, rare: tuple[Candidate, ...] = ()
+    row: ConvRow,
+    geometry: Geometry,
+    form: Form,
+    oddness: float = 0.0,
+    rare: tuple[Candidate, ...] = (),
 ) -> Candidate:
     return Candidate(
         describe(row, geometry, form),
@@ -71,15 +81,21 @@ def _candidate(
         any_size=geometry.any_size,
         channels=row.channels or row.linears[0].shape[1] // geometry.size**2,
         rebuilt=True,
+        oddness=oddness + _oddness_of(form),
     )
 
 
 # --- geometry
 
 
-def _geometries(row: ConvRow, shapes: Shapes, known: dict[str, SavedLayer]) -> list[Geometry]:
+def _geometries(
+    row: ConvRow, shapes: Shapes, known: dict[str, SavedLayer]
+) -> list[tuple[Geometry, float]]:
+    """Every geometry that works out and its oddness, in nats (`Candidate.oddness`), the usual
+    ones first.
+    """
     if not row.convs:
-        return list(_flat(row.linears[0].shape[1]))
+        return [(geometry, 0.0) for geometry in _flat(row.linears[0].shape[1])]
     places = row.linears[0].shape[1] // row.convs[-1].out
     side = math.isqrt(places)
     if side * side != places:
@@ -100,12 +116,12 @@ def _geometries(row: ConvRow, shapes: Shapes, known: dict[str, SavedLayer]) -> l
             shrunk = Geometry(size, convs, shrink=side, any_size=True)
             found.setdefault(shrunk, oddness + (-0.5 if side == 1 else 2))
     exact = {geometry.convolutions for geometry in found if not geometry.shrink}
-    kept = [g for g in found if not (g.shrink and g.convolutions in exact)]
-    return sorted(kept, key=found.__getitem__)[:_MAX_GEOMETRIES]
+    kept = [g for g in found.items() if not (g[0].shrink and g[0].convolutions in exact)]
+    return sorted(kept, key=lambda item: item[1])[:_MAX_GEOMETRIES]
 
 
 def _oddness(convs: tuple[Convolution, ...]) -> float:
-    """How unusual this combination of convolutions is, roughly."""
+    """How unusual this combination of convolutions is, roughly, in nats."""
     strided = any(c.stride > 1 for c in convs)
     pooled = any(c.pool is not None for c in convs)
     mixed = len({c.padding > 0 for c in convs}) > 1
@@ -238,6 +254,16 @@ def _forms(row: ConvRow, geometry: Geometry, known: dict[str, SavedLayer]) -> li
     ways = product(flattenings, norms, poolings, activations)
     forms = [Form(act, pool, norm_last, last) for last, norm_last, pool, act in ways]
     return sorted(forms, key=lambda form: activations.index(form.activation) >= _COMMON_ACTIVATIONS)
+
+
+def _oddness_of(form: Form) -> float:
+    """How unusual it is, roughly, in nats."""
+    return (
+        ODDNESS_OF_ACTIVATION * (form.activation not in (USUAL, PRELU))
+        + 1.0 * (form.pooling == "avg")
+        + 1.5 * form.norm_last
+        + 2.0 * form.channels_last
+    )
 
 
 def describe(row: ConvRow, geometry: Geometry, form: Form) -> str:

@@ -35,6 +35,8 @@ class Candidate:
         any_size: whether images of other sizes work, too.
         channels: of the images, 1 or 3; 0 for as many as the first convolution takes.
         rebuilt: not a known network, but one reconstructed from the weights alone.
+        oddness: the natural logarithm of how much less often code has this form than the usual one
+            with the same tensors; 0 for the usual one.
         head_weight: key of the head's weight in the file, if not the one that follows from `head`.
         by_shape: recognized by the shapes and the order of its layers, whatever their names.
         computes: its constructor computes numbers that are in no file, so it cannot be built on the
@@ -50,6 +52,7 @@ class Candidate:
     channels: int = 0
     rebuilt: bool = False
     computes: bool = False
+    oddness: float = 0.0
     head_weight: str = ""
     by_shape: bool = False
 
@@ -75,6 +78,9 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 """Activations that can be between layers; no weight shows which."""
 
+ODDNESS_OF_ACTIVATION = 3.0
+"""`Candidate.oddness` of any other than `USUAL`."""
+
 _DEEP = ("LeakyReLU(0.1)", "SiLU", "GELU", "ELU")
 """Activations that deep networks are trained with, if not ReLU."""
 
@@ -92,7 +98,12 @@ def with_rare_activations(
     """
     rare = tuple(
         Candidate(
-            f"{name}, {activation}", partial(build, activation), head, sizes, any_size=any_size
+            f"{name}, {activation}",
+            partial(build, activation),
+            head,
+            sizes,
+            any_size=any_size,
+            oddness=ODDNESS_OF_ACTIVATION,
         )
         for activation in _DEEP
     )
