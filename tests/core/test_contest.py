@@ -22,9 +22,8 @@ from bdshift.audit.finding import conclude
 from bdshift.audit.records import Alternative
 from bdshift.checkpoints import contest, entrant, footprint, network_search, preference, settle
 from bdshift.checkpoints.classifier import open_checkpoint
-from bdshift.checkpoints.contest import TrialImages
+from bdshift.checkpoints.contest import TrialSet
 from bdshift.checkpoints.entrant import Entrant
-from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.families.wide_resnet import WideResNet
 from bdshift.checkpoints.preference import alternatives, implausibility, preferred
 from bdshift.errors import InputError
@@ -59,12 +58,11 @@ def entered(
     from bdshift.checkpoints.classifier import LoadedNetwork
 
     loaded = LoadedNetwork(Fixed(table).eval(), "fc", name, Path("x"), "", None)  # type: ignore[arg-type]
-    candidate = Candidate(name, nn.Identity, "fc", oddness=oddness)
-    found = Entrant(candidate, loaded, PLAIN, int(labels.max()) + 1, oddness=oddness)
+    found = Entrant(loaded, PLAIN, int(labels.max()) + 1, oddness=oddness)
     pixels = np.zeros((len(labels), 3, 32, 32), np.uint8)
     pixels[:] = np.arange(len(labels), dtype=np.uint8)[:, None, None, None]
     counts = np.bincount(labels)
-    found.see(pixels, labels, labels, 1 / counts[labels], "float32")
+    found.see(pixels, labels, labels, "float32", 1 / counts[labels])
     return found
 
 
@@ -191,10 +189,10 @@ def test_further_images_are_read_only_for_networks_that_are_not_told_apart() -> 
     pixels, labels = draw_signs(10, seed=5)
     asked: list[int] = []
 
-    def more(count: int) -> TrialImages:
+    def more(count: int) -> TrialSet:
         asked.append(count)
         further, own = draw_signs(20, seed=6)
-        return TrialImages(lambda _: further, own, own)
+        return TrialSet(lambda _: further, own, own)
 
     torch.manual_seed(0)
     network = nn.Sequential(

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bdshift.audit.doubts import is_poor
+from bdshift.audit.reading_doubts import is_poor
 from bdshift.audit.trial_images import Shapes, TrialImages
 from bdshift.checkpoints.classifier import Classifier
-from bdshift.checkpoints.contest import Entrant
+from bdshift.checkpoints.entrant import Entrant
 from bdshift.checkpoints.footprint import largest_batch
 from bdshift.checkpoints.settle import Settled
 from bdshift.images.framing import CROP_FROM, USUAL, Fit, Framing
@@ -110,7 +110,11 @@ def framed(settled: Settled, framing: Framing) -> Settled:
         for trial in settled.ranking
     )
     classifier = settled.classifier.with_preprocessing(ranking[0].preprocessing)
-    return replace(settled, classifier=classifier, ranking=ranking)
+    others = tuple(
+        one.with_preprocessing(replace(one.preprocessing, framing=framing))
+        for one in settled.alternatives
+    )
+    return replace(settled, classifier=classifier, ranking=ranking, alternatives=others)
 
 
 def _framings(size: int, shapes: Shapes, start: Framing, only: Fit | None) -> list[Framing]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from bdshift.audit.framing import framed, settle_framing
 from bdshift.audit.reading_doubts import is_poor

@@ -32,7 +32,7 @@ Pixels = Callable[[int], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
-class TrialImages:
+class TrialSet:
     """Labeled images in random order: ``labels`` and ``folders`` are int64 (n,)."""
 
     pixels: Pixels
@@ -40,7 +40,7 @@ class TrialImages:
     folders: NDArray[np.int64]
 
 
-More = Callable[[int], TrialImages]
+More = Callable[[int], TrialSet]
 """Reads up to a number of further trial images."""
 
 
@@ -53,7 +53,7 @@ class Contest:
     def __init__(
         self,
         opened: Opened,
-        trial: TrialImages,
+        trial: TrialSet,
         device: torch.device,
         precision: str,
         job: JobContext,
@@ -73,6 +73,7 @@ class Contest:
         shown = np.bincount(trial.labels[trial.labels >= 0], minlength=opened.classes)
         self._weight_of = len(trial.labels) / (np.maximum(1, shown) * max(1, (shown > 0).sum()))
         self._loaded: dict[str, LoadedNetwork] = {}
+        self._candidates: dict[str, Candidate] = {}
         self._batches: dict[tuple[str, int], int] = {}
         self._work: dict[tuple[str, int], float] = {}
         self._statistics = InputStatistics(trial.pixels)
@@ -105,8 +106,9 @@ class Contest:
         # Where the order of layers is inferred, the norms show what is between them.
         inferred = candidate.rebuilt or candidate.by_shape
         norms = NormMemory(loaded.network) if inferred or form else None
+        self._candidates[candidate.name] = candidate
         entrant = Entrant(
-            candidate, loaded, preprocessing, self._folders,
+            loaded, preprocessing, self._folders,
             norms if norms and norms.norms else None,
             self.oddness(candidate, preprocessing.size),
         )  # fmt: skip
@@ -116,6 +118,10 @@ class Contest:
             return entrant
         entrant.mismatch = self._statistics.mismatch(entrant.loaded.network, preprocessing)
         return entrant
+
+    def candidate(self, entrant: Entrant) -> Candidate:
+        """What it was entered as."""
+        return self._candidates[entrant.loaded.architecture]
 
     def oddness(self, candidate: Candidate, size: int) -> float:
         """`Candidate.oddness`, and more if it does not take the images in their own size."""
@@ -176,7 +182,7 @@ class Contest:
                     labels = part.labels[rows]
                     entrant.see(
                         part.pixels(entrant.preprocessing.size)[rows], labels, part.folders[rows],
-                        self._weight_of[labels], self.precision,
+                        self.precision, self._weight_of[labels],
                     )  # fmt: skip
             except UNFIT as error:
                 if is_out_of_memory(error):
@@ -192,7 +198,7 @@ class Contest:
             )  # fmt: skip
         return left
 
-    def _batches_from(self, entrant: Entrant, until: int) -> Iterator[tuple[TrialImages, slice]]:
+    def _batches_from(self, entrant: Entrant, until: int) -> Iterator[tuple[TrialSet, slice]]:
         """The images that it has not seen yet, up to ``until``: a part, and the rows in it."""
         batch, offset, seen = self._batch(entrant), 0, entrant.images
         for part in self._parts:
@@ -210,8 +216,6 @@ class Contest:
         norms = NormMemory(entrant.loaded.network)
         if not norms.norms:
             return None
-        watched = Entrant(
-            entrant.candidate, entrant.loaded, entrant.preprocessing, self._folders, norms
-        )
+        watched = Entrant(entrant.loaded, entrant.preprocessing, self._folders, norms)
         self.run([watched], self.affordable([watched], _NORM_IMAGES))
         return norms.mismatch

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import LoadedNetwork
-from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.norm_memory import NormMemory
 from bdshift.devices import autocast
 from bdshift.images.preprocessing import Preprocessing
 
 _EQUAL_WITHIN = 0.01  # accuracies this close, or two images apart, count as equal
+_CHANCE = 1.64  # standard errors that chance explains
 _ONE_CLASS = 0.98  # of all predictions: such a network says nothing about its images
 _MIN_IMAGES = 12  # from which predictions can be said to be all of one class
 _NO_SPREAD = 1e-9  # nats an image: rounding
@@ -56,20 +56,18 @@ class Trial:
 class Entrant:
     """A combination that is being tried; it records its results so far.
 
-    ``weights`` says how much each trial image counts, float64 (n,): as much as those of any other
-    class together, so that a network that always predicts the most frequent class gains nothing.
+    The images of a class count as much as those of any other together, if their weights say so:
+    a network that always predicts the most frequent class gains nothing.
     """
 
     def __init__(
         self,
-        candidate: Candidate,
         loaded: LoadedNetwork,
         preprocessing: Preprocessing,
         folders: int,
         norms: NormMemory | None = None,
         oddness: float = 0.0,
     ) -> None:
-        self.candidate = candidate
         self.norms = norms
         self.oddness = oddness
         self.loaded = loaded
@@ -86,10 +84,10 @@ class Entrant:
         pixels: NDArray[np.uint8],
         labels: NDArray[np.int64],
         folders: NDArray[np.int64],
-        weights: NDArray[np.float64],
         precision: str,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
-        """Classify images and count."""
+        """Classify images and count; ``weights`` are those of the images, 1 if None."""
         device = self.loaded.weight.device
         images = self.preprocessing(torch.from_numpy(pixels).to(device))
         watched = nullcontext() if self.norms is None else self.norms
@@ -99,7 +97,9 @@ class Entrant:
         predicted = logits.argmax(1)
         loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
         self.right = np.concatenate([self.right, (predicted == targets).cpu().numpy()])
-        self.weights = np.concatenate([self.weights, weights])
+        self.weights = np.concatenate(
+            [self.weights, np.ones(len(labels)) if weights is None else weights]
+        )
         self._likelihoods = np.concatenate([self._likelihoods, _log_likelihoods(logits, targets)])
         self.total_loss += loss if np.isfinite(loss) else 1e6 * len(labels)
         sure = logits.softmax(1).amax(1).sum().item()
@@ -167,6 +167,10 @@ class Entrant:
         spread = float(np.sqrt(np.square(weights * (difference - mean)).sum()))
         lead = float(weights @ difference)
         return lead / spread if spread > _NO_SPREAD * seen else 0.0
+
+    def is_worse_than(self, other: Entrant) -> bool:
+        """Whether it is worse by more than chance explains, at the 5% level."""
+        return other.lead_over(self) > _CHANCE
 
     def computes_the_same_as(self, other: Entrant) -> bool:
         """Whether it gives the same predictions with the same loss, so that its form is only

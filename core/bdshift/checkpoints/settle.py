@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import Classifier, Opened
-from bdshift.checkpoints.contest import Contest, More, Pixels, TrialImages
+from bdshift.checkpoints.contest import Contest, More, Pixels, TrialSet
 from bdshift.checkpoints.entrant import Entrant, Trial, by_score
 from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.network_search import (
@@ -45,7 +45,6 @@ from bdshift.images.preprocessing import (
 )
 from bdshift.jobs import SILENT, JobContext
 
-_CHANCE = 1.64  # standard errors within which a lead is explained by chance, at the 5% level
 _BY_CHANCE = 4.0  # standard errors above guessing, up to which the best of many are guessing
 _MIN_ACCURACY = 0.5  # below it, pixels may have been reshaped instead of transposed
 _MAX_REMEMBERED = 10  # preprocessings that stay in the race for fitting the batch norm's statistics
@@ -105,7 +104,7 @@ def settle(
     class.
     """
     contest = Contest(
-        opened, TrialImages(pixels, labels, labels), device or torch.device("cpu"), precision, job,
+        opened, TrialSet(pixels, labels, labels), device or torch.device("cpu"), precision, job,
         sizes=sizes, normalization=normalization, more=more,
     )  # fmt: skip
     tried: list[Entrant] = []
@@ -179,7 +178,7 @@ def _decide(
             own = searched[winner.loaded.architecture]
             return [winner, *(e for e in own if e.combination != winner.combination)], finalists
         tried += (*trials, *finalists)
-        trials = _trials(contest, winner.candidate, winner.preprocessing.size)
+        trials = _trials(contest, contest.candidate(winner), winner.preprocessing.size)
         searched[winner.loaded.architecture] = trials
 
 
@@ -195,7 +194,7 @@ def _finalists(contest: Contest, best: Entrant, tried: Sequence[Entrant]) -> lis
     others = list(implausibility(list(by_name.values())))[:_MAX_FINALISTS]
     field = [best, *others]
     for candidate, size in (
-        *((one.candidate, one.preprocessing.size) for one in others),
+        *((contest.candidate(one), one.preprocessing.size) for one in others),
         *_more_usual(contest, best),
     ):
         same = replace(best.preprocessing, size=size)
@@ -233,7 +232,7 @@ def _watched(contest: Contest, entrant: Entrant) -> Entrant:
     """The same combination with all norms watched, if there are any."""
     if entrant.norms is not None:
         return entrant
-    fresh = contest.enter(entrant.candidate, entrant.preprocessing, form=True)
+    fresh = contest.enter(contest.candidate(entrant), entrant.preprocessing, form=True)
     if fresh.norms is None:
         return entrant
     fresh.mismatch = entrant.mismatch
@@ -311,7 +310,7 @@ def confusion_of_folders(
     """
     where = device or torch.device("cpu")
     nothing = np.zeros_like(folders)  # labels are not used
-    trial = TrialImages(pixels, nothing, folders)
+    trial = TrialSet(pixels, nothing, folders)
     contest = Contest(opened, trial, where, precision, job, sizes=sizes)
     field = [
         contest.enter(candidate, Preprocessing(size, choice, order))
@@ -348,7 +347,7 @@ def _trials(contest: Contest, candidate: Candidate, size: int) -> list[Entrant]:
         ranked = by_score(contest.run(field, until))
         field = ranked[:keep]
         if field[0].mismatch is None:  # accuracy alone decides, and on few images it says little
-            field += [e for e in ranked[keep : 3 * keep] if ranked[0].lead_over(e) <= _CHANCE]
+            field += [e for e in ranked[keep : 3 * keep] if not e.is_worse_than(ranked[0])]
         remembered = min(ranked, key=lambda entrant: entrant.tie_break)
         if remembered not in field:
             field.append(remembered)
