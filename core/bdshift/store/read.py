@@ -141,7 +141,7 @@ class _Audits:
         solved = EmbeddingShift(alpha=shifts.alpha, solver=shifts.solver)
         if not DETECTORS.parse(evidence[0].detector, strict=False) == solved == asked:
             _unfit()
-        if not 0 <= audit.accuracy <= 1:
+        if not all(0 <= one.accuracy <= 1 for one in (audit, *audit.alternatives)):
             _unfit()
         if not np.isfinite(shifts.shift).all() or not np.array_equal(
             shifts.l2, evidence[0].scores, equal_nan=True

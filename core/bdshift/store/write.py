@@ -145,6 +145,8 @@ def _write_audit(group: h5py.Group, audit: Audit, embeddings: bool) -> None:
         _write_arrays(group, f"evidence/{one.name}", one)
         if one.record is not None:
             _write_arrays(group, f"evidence/{one.name}/record", one.record)
+    for number, other in enumerate(audit.alternatives):
+        _write_arrays(group, f"alternatives/{number}", other)
     for number, tac in enumerate(audit.tac):
         _write_tac(group, f"tac/{number}", tac, embeddings)
     if embeddings and audit.embedding is not None:
