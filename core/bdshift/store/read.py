@@ -141,7 +141,8 @@ class _Audits:
         solved = EmbeddingShift(alpha=shifts.alpha, solver=shifts.solver)
         if not DETECTORS.parse(evidence[0].detector, strict=False) == solved == asked:
             _unfit()
-        if not all(0 <= one.accuracy <= 1 for one in (audit, *audit.alternatives)):
+        accuracies = [audit.accuracy, *(one.accuracy for one in audit.alternatives)]
+        if not all(0 <= accuracy <= 1 for accuracy in accuracies):
             _unfit()
         if not np.isfinite(shifts.shift).all() or not np.array_equal(
             shifts.l2, evidence[0].scores, equal_nan=True
