@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from bdshift.images.collection import ImageCollection, ImageFile, sample_files
 from bdshift.images.decode import image_size
 from bdshift.images.framing import Framing, check_fit
 from bdshift.images.labels import ClassMap, map_classes
-from bdshift.images.loader import file_digests
+from bdshift.images.loader import content_hash, file_digests
 from bdshift.images.preprocessing import parse_normalization
 from bdshift.jobs import SILENT, JobContext
 from bdshift.remark import Remark
@@ -43,6 +43,8 @@ from bdshift.shift.embed import Embedding, Precision, embed_images
 from bdshift.triggers import Trigger
 
 TRIAL_IMAGES = 500
+_COMPARED_IMAGES = 4  # of an embedding from the cache
+_MAX_OFF = {"float32": 1e-3, "bfloat16": 0.1}  # of a row of φ in another batch, as a share
 _EXPLAINED = 0.5  # accuracy from which another order of the folders is worth proposing
 
 
@@ -206,25 +208,40 @@ def embed_cached(
     classifier, clean = material.classifier, material.clean
     mapping = clean.class_map.of_folder
 
-    def embed() -> Embedding:
-        return embed_images(
-            classifier, clean.collection, clean.files, mapping,
-            trigger=trigger, device=device, precision=precision, batch=batch, job=job,
-        )  # fmt: skip
-
+    embed = partial(
+        embed_images, classifier, clean.collection, class_of_folder=mapping, trigger=trigger,
+        device=device, batch=batch,
+    )  # fmt: skip
     if cache is None:
-        return embed()
+        return embed(clean.files, precision=precision, job=job)
     digests = file_digests(clean.collection, clean.files, job=job)
     images_hash = requested_hash(clean.files, digests)
     spec = trigger.spec if trigger else ""
     key = cache.key(classifier, images_hash, mapping, spec, precision, batch)
-    found = cache.load(key)
-    if found is not None:
+    found = cache.load(key, classifier, clean.files, digests, mapping)
+    if found is not None and _is_reproduced(found, embed):
         job.note("The embeddings are in the cache")
         return found
-    found = embed()
-    cache.save(key, found)
+    found = embed(clean.files, precision=precision, job=job)
+    contents = dict(zip(clean.files, digests, strict=True))
+    if found.images_hash == content_hash(found.files, [contents[one] for one in found.files]):
+        cache.save(key, found)  # else images changed since they were hashed
     return found
+
+
+def _is_reproduced(found: Embedding, embed: Callable[..., Embedding]) -> bool:
+    """Whether a few images, drawn at random, give what a cache says they do: its files may be
+    anyone's.
+    """
+    count = min(_COMPARED_IMAGES, len(found.files))
+    rows = np.sort(np.random.default_rng().choice(len(found.files), count, replace=False))
+    again = embed([found.files[row] for row in rows], precision=found.precision)
+    if len(again.files) < count:
+        return False
+    off = np.linalg.norm(again.phi - found.phi[rows], axis=1)
+    size = np.linalg.norm(again.phi, axis=1)
+    same = np.array_equal(again.thumbnails, found.thumbnails[rows])
+    return same and bool((off <= _MAX_OFF[found.precision] * (size + 1e-3)).all())
 
 
 def examine(

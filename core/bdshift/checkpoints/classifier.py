@@ -289,6 +289,13 @@ def recognized(file: CheckpointFile, whole: StateDict, arch: Architecture | None
 
     Raises as `open_checkpoint` does, except for read errors.
     """
+    for key, tensor in whole.tensors.items():
+        if len(tensor.shape) > 1 and 0 in tensor.shape:
+            raise InputError(
+                "{path}: its {key} has the shape {shape}, which holds no numbers: no network can "
+                "be made of it",
+                path=file.path, key=key, shape=str(list(tensor.shape)),
+            )  # fmt: skip
     try:
         found = find_candidates(whole, arch, file.beside.config)
     except UnknownArchitecture as error:
@@ -307,4 +314,10 @@ def recognized(file: CheckpointFile, whole: StateDict, arch: Architecture | None
         beside=outermost(whole.shapes(), ignored),
         declared=declared_normalizations(whole, found.ignored, file.beside),
     )
+    if opened.classes < 2:
+        raise InputError(
+            "{path}: its head, {layer}, has a single row; bdshift audits classifiers of two "
+            "classes or more",
+            path=file.path, layer=opened.candidates[0].head,
+        )  # fmt: skip
     return replace(opened, class_names=declared_names(file, opened.classes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +49,7 @@ class ImageCollection:
         self.files = source.files
         self.skipped = source.skipped
         self.notes = source.notes
+        self._digests: dict[str, bytes] = {}
 
     def counts(self) -> list[int]:
         """Number of files in each class folder."""
@@ -56,7 +58,8 @@ class ImageCollection:
     def read(self, file: ImageFile) -> bytes:
         """The file's bytes; for an array, one of its images as PGM or PPM. Thread-safe.
 
-        Raises `InputError` if it is unreadable or too large.
+        Raises `InputError` if it is unreadable or too large, or not what it was when it was first
+        read: an audit reads images several times, and is about one set of them.
         """
         try:
             data = self._source.read(file.name, MAX_FILE_BYTES)
@@ -68,6 +71,9 @@ class ImageCollection:
             ) from error
         if len(data) > MAX_FILE_BYTES:
             raise InputError("larger than 64 MiB")
+        digest = hashlib.blake2b(data, digest_size=16).digest()
+        if self._digests.setdefault(file.name, digest) != digest:
+            raise InputError("has changed since it was first read; open the images again")
         return data
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import astuple
@@ -13,14 +15,19 @@ from typing import Any
 
 import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import Classifier
+from bdshift.files import open_regular
 from bdshift.images.collection import ImageFile, Skipped
-from bdshift.shift.embed import Embedding, Precision
+from bdshift.images.loader import content_hash
+from bdshift.shift.embed import THUMBNAIL, Embedding, Precision
 from bdshift.words import Sentence
 from bdshift.writing import clear_parts, written_whole
 
 DEFAULT_LIMIT = 2 * 1024**3
+_MAX_FREE = {"about": 256 * 1024**2, "thumbnails": THUMBNAIL}
+"""Sizes of an entry's arrays that do not follow from the model and the images."""
 
 
 class EmbeddingCache:
@@ -57,36 +64,50 @@ class EmbeddingCache:
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def load(self, key: str) -> Embedding | None:
-        """The entry, or None if there is none or it cannot be read."""
+    def load(
+        self,
+        key: str,
+        classifier: Classifier,
+        files: Sequence[ImageFile],
+        digests: Sequence[bytes],
+        class_of_folder: Sequence[int],
+    ) -> Embedding | None:
+        """The entry, or None if there is none, it cannot be read, or it cannot be an embedding by
+        ``classifier`` of ``files``, whose contents have these ``digests``. No more is read than
+        such an embedding takes.
+        """
         path = self.folder / f"{key}.npz"
         try:
-            with np.load(path, allow_pickle=False) as found:
-                about = json.loads(found["about"].tobytes())
+            with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
+                about = json.loads(_member(archive, "about", np.uint8, (None,)).tobytes())
+                done = tuple(ImageFile(*row) for row in about["files"])
+                known = dict(zip(files, digests, strict=True))
+                if not done or list(done) != [one for one in files if one in set(done)]:
+                    return None
+                count, wide = len(done), classifier.embedding_dim
                 embedding = Embedding(
-                    phi=found["phi"],
-                    logits=found["logits"],
-                    labels=found["labels"],
-                    thumbnails=found["thumbnails"],
-                    files=tuple(ImageFile(*row) for row in about["files"]),
-                    images_hash=about["images_hash"],
+                    phi=_member(archive, "phi", np.float32, (count, wide)),
+                    logits=_member(archive, "logits", np.float32, (count, classifier.classes)),
+                    labels=_member(archive, "labels", np.int64, (count,)),
+                    thumbnails=_member(archive, "thumbnails", np.uint8, (count, 3, None, None)),
+                    files=done,
+                    images_hash=content_hash(done, [known[one] for one in done]),
                     skipped=tuple(
                         Skipped(name, _sentence(reason)) for name, reason in about["skipped"]
                     ),
-                    precision=about["precision"],
-                    batch=about["batch"],
-                    seconds=about["seconds"],
+                    precision="bfloat16" if about["precision"] == "bfloat16" else "float32",
+                    batch=int(about["batch"]),
+                    seconds=float(about["seconds"]),
                 )
             os.utime(path)
+            return embedding if _fits(embedding, classifier, class_of_folder) else None
         except Exception:  # whatever is wrong with a cache file, the answer is to compute it again
             return None
-        return embedding
 
     def save(self, key: str, embedding: Embedding) -> None:
         """Store an embedding, and make room for it."""
         about = {
             "files": [astuple(file) for file in embedding.files],
-            "images_hash": embedding.images_hash,
             "skipped": [(skip.name, _to_json(skip.reason)) for skip in embedding.skipped],
             "precision": embedding.precision,
             "batch": embedding.batch,
@@ -114,6 +135,53 @@ class EmbeddingCache:
                 return
             total -= path.stat().st_size
             path.unlink(missing_ok=True)
+
+
+def _member(
+    archive: zipfile.ZipFile, name: str, dtype: Any, shape: tuple[int | None, ...]
+) -> NDArray[Any]:
+    """An array of this type and shape, where None is any size up to `_MAX_FREE`. Raises some
+    exception for anything else, before it is read.
+    """
+    info = archive.getinfo(f"{name}.npy")
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(name)
+    with archive.open(info) as stream:
+        version = np.lib.format.read_magic(stream)
+        if version != (1, 0):
+            raise ValueError(name)
+        found, by_column, kind = np.lib.format.read_array_header_1_0(stream)
+        wanted = zip(found, shape, strict=True)
+        if (
+            by_column
+            or kind != np.dtype(dtype)
+            or not all(
+                0 <= size <= _MAX_FREE[name] if most is None else size == most
+                for size, most in wanted
+            )
+        ):
+            raise ValueError(name)
+        data = bytearray(math.prod(found) * kind.itemsize)
+        if stream.readinto(data) != len(data) or stream.read(1):  # type: ignore[attr-defined]
+            raise ValueError(name)
+    return np.frombuffer(data, kind).reshape(found)
+
+
+def _fits(found: Embedding, classifier: Classifier, class_of_folder: Sequence[int]) -> bool:
+    """Whether the logits are the head's, the labels those of the files, and all of it finite."""
+    expected = np.asarray(class_of_folder, np.int64)[[file.label for file in found.files]]
+    weight, bias = classifier.weight.cpu().numpy(), classifier.bias.cpu().numpy()
+    logits = found.phi @ weight.T + bias
+    side = found.thumbnails.shape[2]
+    return bool(
+        np.isfinite(found.phi).all()
+        and np.isfinite(found.logits).all()
+        and np.allclose(found.logits, logits, 1e-3, 1e-3 * (1 + np.abs(logits).max()))
+        and np.array_equal(found.labels, expected)
+        and found.thumbnails.shape[3] == side >= 1
+        and found.batch >= 1
+        and 0 <= found.seconds < math.inf
+    )
 
 
 def _to_json(value: Any) -> Any:
