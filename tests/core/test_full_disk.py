@@ -4,7 +4,6 @@ files stands for it, which ends the same calls.
 
 from __future__ import annotations
 
-import dataclasses
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -108,9 +107,8 @@ def test_the_cache_leaves_nothing_behind(victim_audit: Audit, tmp_path: Path) ->
             cache.save("a" * 64, victim_audit.embedding)
         assert list(tmp_path.iterdir()) == []
     cache.save("a" * 64, victim_audit.embedding)
-    found = cache.load("a" * 64)
-    assert found is not None
-    assert dataclasses.replace(found, phi=victim_audit.embedding.phi).files
+    with np.load(tmp_path / f"{'a' * 64}.npz") as found:
+        assert np.array_equal(found["phi"], victim_audit.embedding.phi)
 
 
 def test_a_scan_whose_audit_cannot_be_written_tells_its_result(
