@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from reference_networks import CifarBlock, CifarBottleneck, CifarNet, PreActBlock, Wrn, randomize
 from renamed_networks import (
     DETACHED,
@@ -150,6 +151,21 @@ def test_a_known_body_with_its_head_elsewhere(name: str, tmp_path: Path) -> None
     opened = open_checkpoint(saved(state_of(network, DETACHED[name]), tmp_path))
     assert opened.candidates[0].name.startswith("ResNet-12, width 8")
     assert same_logits(opened, network)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "head"),
+    [("mobilenet_v2", "0.", "2.1."), ("mobilenet_v2", "encoder.", "fc.")],
+)
+def test_torchvisions_networks_without_their_names(
+    name: str, body: str, head: str, tmp_path: Path
+) -> None:
+    network = torchvision.models.get_model(name, num_classes=7).eval()
+    state = state_of(
+        network, lambda key: key.replace("features.", body).replace("classifier.1.", head)
+    )
+    opened = open_checkpoint(saved(state, tmp_path))
+    assert any(same_logits(opened, network))
 
 
 def test_wrappers_inside_of_names(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_the_nearest_and_the_differing_keys_are_named() -> None:
     network = CifarNet(CifarBlock, (2, 2, 2, 2), WIDTHS, 10)
     shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     shapes["layer3.1.conv2.weight"] = (32, 32, 5, 5)
-    shapes["attention.weight"] = (4, 4)
+    shapes["attention.weight"] = (9, 9)
     with pytest.raises(InputError) as caught:
         recognize(shapes)
     text = str(caught.value)

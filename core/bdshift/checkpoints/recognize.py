@@ -171,6 +171,10 @@ def _exactly(view: _View, config: Mapping[str, Any], compared: list[Mismatch]) -
         found = [candidate for candidate in proposed if compare(candidate, shapes).fits]
     if not found or len(shapes) <= _MAX_ROW_TENSORS:
         rows = [c for c in chain.propose(shapes, view.layers) if compare(c, shapes).fits]
+        if rows and len(shapes) > _MAX_ROW_TENSORS:  # too deep for a plain sequence
+            proposed = detached.propose(shapes, lambda shapes: _known(shapes, []))
+            found = [one for one in proposed if compare(one, shapes).fits]
+            rows = [] if found else rows
         if rows and not found:  # it may have shortcuts without weights
             found = [one for one in residual.propose(shapes) if compare(one, shapes).fits]
         found += rows

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 
 from bdshift.checkpoints import heads
 from bdshift.checkpoints.blind.head import is_beside
@@ -14,8 +15,13 @@ from bdshift.checkpoints.families import Candidate, Shapes
 from bdshift.checkpoints.families.zoo import known_heads
 from bdshift.checkpoints.unused import is_loose, may_be_unused
 
+_STARTS = ("", "features.")
+"""What the names of a known body begin with; `Sequential(*children())` and programs that take only
+the module of the features lose it.
+"""
+
 _MAX_DEPTH = 3  # of a body's prefix
-_MAX_BODIES, _MAX_HEADS = 4, 4
+_MAX_BODIES, _MAX_HEADS = 3, 3
 
 
 def propose(shapes: Shapes, recognize: Callable[[Shapes], list[Candidate]]) -> Iterator[Candidate]:
@@ -71,13 +77,13 @@ def _with_head(
     outside = [key for key in shapes if key not in {*inside, *body}]
     if outside and not may_be_unused(shapes, outside):
         return
-    for place in _places(shapes, body, prefix):
-        names = {key.removeprefix(prefix): key for key in body}
+    starts = _STARTS if prefix else _STARTS[:1]
+    for place, start in product(_places(shapes, body, prefix), starts):
+        names = {start + key.removeprefix(prefix): key for key in body}
         names |= {place + key[len(head) :]: key for key in inside}
         known = {key: shapes[theirs] for key, theirs in names.items()}
-        if f"{place}.weight" in known:
-            found = recognize(known)
-        else:
+        found = recognize(known)
+        if not found and f"{place}.weight" not in known:
             found = list(heads.at(known, recognize, place, place))
         moved = {key: theirs for key, theirs in names.items() if key != theirs}
         yield from (renamed(one, moved) for one in found)
