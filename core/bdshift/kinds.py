@@ -26,7 +26,7 @@ def kind_of(path: Path) -> Kind:
     except OSError:
         return "model"  # opening it will say why it cannot be read
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return "audit" if _is_audit(path) else "images"
+        return _kind_of_hdf5(path)
     if head.startswith(b"PK\x03\x04"):
         try:
             with zipfile.ZipFile(path) as archive:
@@ -41,11 +41,13 @@ def kind_of(path: Path) -> Kind:
     return "images" if is_image_set(path, head) else "model"
 
 
-def _is_audit(path: Path) -> bool:
+def _kind_of_hdf5(path: Path) -> Kind:
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
-            return is_audit(file) or not len(file)
+            if is_audit(file) or not len(file):
+                return "audit"
+            return "model" if "model_weights" in file else "images"
     except OSError:
-        return True  # opening it will say that it is damaged
+        return "audit"  # opening it will say that it is damaged

@@ -43,6 +43,7 @@ def _has(pattern: bytes) -> Callable[[bytes], bool]:
     return lambda head: found.match(head) is not None
 
 
+_ONNX = re.compile(rb"pytorch|onnx|tf2", re.IGNORECASE)
 _KINDS = (
     _Kind(
         _text(b"version https://git-lfs"),
@@ -87,13 +88,6 @@ _KINDS = (
             "is the index of weights that are split over several files; give the "
             "folder that holds them",
             ja="複数のファイルに分かれた重みの索引です。それらが入ったフォルダーを指定してください",
-        ),
-    ),
-    _Kind(
-        _starts(b"\x89HDF\r\n\x1a\n"),
-        words(
-            "is an HDF5 file, but not a Keras model",
-            ja="HDF5 ファイルですが、Keras モデルではありません",
         ),
     ),
     _Kind(
@@ -190,6 +184,15 @@ _KINDS = (
         ),
     ),
     _Kind(
+        lambda head: head[:1] == b"\x08" and _ONNX.search(head) is not None,
+        words(
+            "is an ONNX model, a graph whose batch norms are usually folded away; give the "
+            "checkpoint it was made from",
+            ja="ONNX モデルです。バッチ正規化がたいてい組み込まれたグラフなので、"
+            "変換元のチェックポイントを指定してください",
+        ),
+    ),
+    _Kind(
         _has(rb"\x08\x01\x12.{1,3}[\x0a\x12]"),
         words("is a TensorFlow SavedModel. {advice}", ja="TensorFlow の SavedModel です。{advice}"),
     ),
@@ -264,8 +267,8 @@ def what_it_is(head: bytes) -> InputError:
             start=head.decode("utf-8", "replace").strip().partition("\n")[0][:60],
         )
     return InputError(
-        "is in no checkpoint format that bdshift knows (torch.save, safetensors, Keras, ONNX), or "
-        "is damaged"
+        "is in no checkpoint format that bdshift knows (torch.save, safetensors, Keras), or is "
+        "damaged"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from bdshift.checkpoints.described.network import DescribedNetwork
 from bdshift.checkpoints.folding import fold
 from bdshift.checkpoints.foreign_models import no_weights
 from bdshift.checkpoints.keys import cleaned
@@ -20,6 +21,8 @@ from bdshift.pickle_values import Opaque
 
 if TYPE_CHECKING:
     import torch
+
+    from bdshift.checkpoints.families import Candidate
 
 _WRAPPERS = (
     "state_dict", "model_state_dict", "model", "net", "netC", "clsmodel", "network", "classifier",
@@ -98,11 +101,13 @@ class StateDict:
         tensors: in the file's order.
         layout: how they were stored.
         layers: what a pickled module says about its layers, paths without the prefix.
+        network: the one that the file describes; None if it describes none.
     """
 
     tensors: Mapping[str, LazyTensor]
     layout: Layout
     layers: tuple[SavedLayer, ...] = ()
+    network: Candidate | None = None
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each tensor."""
@@ -181,7 +186,8 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
         raise InputError(
             "{path}: its tensors claim more numbers than the file holds", path=file.path
         )
-    prefix, folded, inside = cleaned(folded)
+    network = source.candidate if isinstance(source, DescribedNetwork) else None
+    prefix, folded, inside = cleaned(folded) if network is None else ("", folded, {})
     is_module = isinstance(source, SavedModule)
     layout = Layout(
         container=file.container,
@@ -201,7 +207,7 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
         described=_described(file.value, path),
     )
     layers = layers_under(source.layers, prefix) if is_module else ()
-    return StateDict(folded, layout, layers)
+    return StateDict(folded, layout, layers, network)
 
 
 def _models(file: CheckpointFile) -> list[tuple[Path, dict[str, LazyTensor]]]:

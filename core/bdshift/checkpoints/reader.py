@@ -16,7 +16,7 @@ from bdshift.checkpoints.foreign_files import HEAD_BYTES, what_it_is
 from bdshift.checkpoints.hashed import HashedFile
 from bdshift.checkpoints.safetensors_files import read_safetensors
 from bdshift.checkpoints.shards import read_shards
-from bdshift.checkpoints.torch_zip import EXPORTED, torch_zip_entries
+from bdshift.checkpoints.torch_zip import EXPORTED, KERAS_WEIGHTS, torch_zip_entries
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, JobContext
 from bdshift.pickle_values import Name
@@ -31,7 +31,7 @@ class CheckpointFile:
         sha256: of all its bytes, in hex; with an index, of the digests of all the files.
         size: in bytes.
         container: "torch zip", "torch legacy", "pickle", "TorchScript", "torch.export" or
-            "safetensors".
+            "safetensors", "Keras HDF5" or "Keras archive".
         value: dicts, lists, tuples, numbers, text, `LazyTensor`, `SavedModule`; other objects are
             the dict of their attributes, or `Name` and `Opaque`.
         names: every class or function that its pickle names.
@@ -81,6 +81,10 @@ def _read(file: HashedFile) -> torch_files.Read:
     head = bytes(file.read(0, HEAD_BYTES))
     if head.startswith(b"PK\x03\x04"):
         entries = torch_zip_entries(file.stream(), file.size)
+        if KERAS_WEIGHTS in entries:
+            from bdshift.checkpoints.described.keras_models import read_keras_archive
+
+            return read_keras_archive(file, entries)
         if EXPORTED in entries:
             return "torch.export", exported.read_exported(file, entries), ()
         return torch_files.read_zip(file, entries)
@@ -88,4 +92,8 @@ def _read(file: HashedFile) -> torch_files.Read:
         return "safetensors", read_safetensors(file), ()
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
         return torch_files.read_pickles(file)
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        from bdshift.checkpoints.described.keras_models import read_keras_hdf5
+
+        return read_keras_hdf5(file)
     raise what_it_is(head)

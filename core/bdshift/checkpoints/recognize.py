@@ -297,7 +297,11 @@ def find_candidates(
     """
     if isinstance(arch, OwnNetwork):
         return Recognized((user_architecture(arch, state.shapes()),))
-    found = recognize(state.shapes(), state.layers, config)
+    found = (
+        recognize(state.shapes(), state.layers, config)
+        if state.network is None
+        else Recognized((state.network,))
+    )
     if arch is None:
         return found
     chosen = named(found.candidates, arch)

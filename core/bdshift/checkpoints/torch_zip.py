@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, BinaryIO, NoReturn
 
-from bdshift.checkpoints.foreign_files import CHECKPOINTS, SAVE_STATE_DICT
+from bdshift.checkpoints.foreign_files import CHECKPOINTS
 from bdshift.errors import InputError
 from bdshift.words import Sentence
 
@@ -23,6 +23,9 @@ MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
 
 EXPORTED = "data/weights/model_weights_config.json"
 """Names the tensors of a ``torch.export`` archive; its presence identifies one."""
+
+KERAS_DESCRIPTION, KERAS_WEIGHTS = "config.json", "model.weights.h5"
+"""What a .keras archive holds; it is as strict a zip as torch's."""
 
 _PROGRAM = re.compile(r"^[^/]+/code/")
 """TorchScript's program, the only part that is compressed. It is never read."""
@@ -124,6 +127,8 @@ def torch_zip_entries(stream: BinaryIO, size: int) -> Mapping[str, Span]:
     if len(programs) == 1:
         root = programs[0][: -len(EXPORTED)]
         return {name[len(root) :]: span for name, span in spans.items() if name.startswith(root)}
+    if {KERAS_DESCRIPTION, KERAS_WEIGHTS} <= spans.keys():
+        return spans
     pickles = [name for name in spans if name == "data.pkl" or name.endswith("/data.pkl")]
     if len(pickles) != 1:
         _what_else(infos)
@@ -138,8 +143,11 @@ def _what_else(infos: list[zipfile.ZipInfo], root: str = "") -> None:
     names = {info.filename for info in infos}
     if any(name.endswith(".npy") for name in names):
         raise InputError("is a NumPy archive, not a torch checkpoint")
-    if "model.weights.h5" in names:
-        raise InputError("is a Keras model. {advice}", advice=SAVE_STATE_DICT)
+    if KERAS_WEIGHTS in names:
+        raise InputError(
+            "is a Keras model whose archive is compressed or incomplete; save it again with "
+            "model.save()"
+        )
     if f"{root}serialized_exported_program.json" in names or any(
         name.endswith("serialized_state_dict.pt") for name in names
     ):

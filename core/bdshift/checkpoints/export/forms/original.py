@@ -17,7 +17,7 @@ from bdshift.checkpoints.export import patch
 from bdshift.checkpoints.export.form import EXPORT_FORMS, ExportForm, Function, Metadata
 from bdshift.checkpoints.export.weights import own_weights, read_weights
 from bdshift.checkpoints.folding import unfold
-from bdshift.errors import InputError
+from bdshift.errors import InputError, UsageError
 from bdshift.words import words
 
 
@@ -45,6 +45,8 @@ class OriginalForm(ExportForm):
     def write(self, classifier: Classifier, stream: BytesIO, metadata: Metadata) -> None:
         """Only safetensors have room for metadata."""
         layout = classifier.layout
+        if layout.container.startswith("Keras"):
+            raise UsageError("bdshift does not write the format of Keras models")
         tensors = dict(_as_in_file(classifier))
         tensors |= {copy: tensors[layout.in_file(key)] for copy, key in layout.repeated.items()
                     if layout.in_file(key) in tensors}  # fmt: skip
