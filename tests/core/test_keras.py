@@ -11,12 +11,12 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from bounded import READER, run_guarded
 from keras_files import layer, sequential, small, write_archive, write_hdf5
 from torch.nn import functional
 
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.checkpoints.export import EXPORT_FORMS, write_checkpoint
+from bdshift.checkpoints.reader import read_checkpoint
 from bdshift.errors import InputError, UsageError
 from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
 from bdshift.kinds import kind_of
@@ -186,13 +186,15 @@ def test_flipped_bytes_and_cut_files_never_crash(
     model, weights, _ = small()
     write(tmp_path / "m", model, weights)
     data = (tmp_path / "m").read_bytes()
-    rng = np.random.default_rng(0)
-    paths = []
+    rng, found = np.random.default_rng(0), []
     for number in range(30):
         changed = bytearray(data[: len(data) // 2] if number % 6 == 5 else data)
         for place in rng.integers(0, min(len(changed), 12_000), 4).tolist():
             changed[place] = int(rng.integers(256))
-        paths.append(tmp_path / f"{number}")
-        paths[-1].write_bytes(changed)
-    done = run_guarded(*paths, code="import torch._dynamo\n" + READER)  # torch may import it
-    assert done.returncode == 0, done.stderr[-2000:]
+        (tmp_path / "m").write_bytes(changed)
+        try:
+            found.append(len(read_checkpoint(tmp_path / "m").value))
+        except InputError as error:
+            found.append(str(error).count("\n"))
+    assert len(found) == 30
+    assert 0 in found, "some were refused, in one line each"

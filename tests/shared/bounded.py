@@ -24,7 +24,7 @@ import json, resource, sys
 import hashlib, io, pickletools, struct, zipfile, encodings.idna, encodings.cp437
 import encodings.latin_1, encodings.utf_8, bdshift.checkpoints.layout
 import safetensors, numpy  # the reader loads these when it needs them
-import h5py, bdshift.checkpoints.described.keras_models
+import h5py, bdshift.checkpoints.described.keras_file
 from bdshift.checkpoints.layout import find_state_dict
 from bdshift.checkpoints.reader import read_checkpoint
 from bdshift.errors import InputError

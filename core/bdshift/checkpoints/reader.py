@@ -93,7 +93,10 @@ def _read(file: HashedFile) -> torch_files.Read:
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
         return torch_files.read_pickles(file)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        from bdshift.checkpoints.described.keras_file import KerasFile
+
+        opened = KerasFile(file, (0, file.size))  # without torch, which the rest needs
         from bdshift.checkpoints.described.keras_models import read_keras_hdf5
 
-        return read_keras_hdf5(file)
+        return read_keras_hdf5(file, opened)
     raise what_it_is(head)

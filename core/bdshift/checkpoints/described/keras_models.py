@@ -37,14 +37,12 @@ _NUMBERED: Mapping[str, tuple[str, ...]] = {
 """Weights of a layer in their order, in which newer files number them."""
 
 
-def read_keras_hdf5(file: HashedFile) -> Read:
-    """The network of an HDF5 file that ``model.save`` wrote.
+def read_keras_hdf5(file: HashedFile, opened: KerasFile) -> Read:
+    """The network of an HDF5 file that ``model.save`` wrote; ``opened`` is the same file.
 
     Raises `InputError`, without the path, if it is another kind of HDF5 file, or its network is not
     one of layers that are known.
     """
-    span = (0, file.size)
-    opened = KerasFile(file, span)
     if "model_weights" not in opened.roots:
         if opened.holds("layer_names") or "layers" in opened.roots:
             raise InputError(
@@ -54,7 +52,7 @@ def read_keras_hdf5(file: HashedFile) -> Read:
         raise InputError(
             "is an HDF5 file, but not a Keras model; an audit of bdshift is read by bdshift neurons"
         )
-    found = description(file, span)
+    found = description(file, (0, file.size))
     if found is None:
         raise InputError("holds a Keras model without a description of its layers")
     layers = _layers(found)
