@@ -260,6 +260,9 @@ def test_low_accuracy_is_explained_by_what_the_norms_remember(measured_audit: Au
     assert _codes(unknown)[0] == "backdoored"
     assert "low-accuracy" in _codes(unknown)[2]
     assert "97% confident" in audit_text(unknown).replace("\n", " ").replace("  ", " ")
+    tuned = _codes(_weak(measured_audit, 0.87, norms=1.2, mismatch=0.03))
+    assert tuned[0] == "backdoored"
+    assert "reading-doubtful" in tuned[2]
     fine = _codes(_weak(measured_audit, 0.96, norms=0.4, mismatch=0.5))
     assert not (fine[1] | fine[2]) & {"reading-doubtful", "weak-network", "low-accuracy"}
 

@@ -10,7 +10,8 @@ from bdshift.words import Sentence, words
 
 _MIN_KAPPA = 4 / 9  # accuracy above chance, as a share of the possible: 50% of ten classes
 _LOW_KAPPA = 8 / 9  # 90% of ten classes: below it, the reader should know why
-_MIN_OF_MANY, _LOW_OF_MANY = 0.3, 0.5  # accuracy from `_MANY_CLASSES` on
+_DOUBTFUL_KAPPA = 7 / 9  # 80%: below it, a mismatch keeps the audit from a conclusion
+_MIN_OF_MANY, _DOUBTFUL_OF_MANY, _LOW_OF_MANY = 0.3, 0.4, 0.5  # from `_MANY_CLASSES` on
 _MANY_CLASSES = 100
 _MAX_FIRST, _MAX_ALL = 0.3, 0.15
 """Mismatch of the first norm's and of all norms' statistics up to which images are read as in
@@ -104,7 +105,15 @@ def poor_accuracy(facts: Facts) -> Remark | None:
 
 
 def reading_is_doubtful(facts: Facts) -> Remark | None:
-    """Low, and the statistics in batch norms say that something is read wrongly."""
+    """So low that a mismatch of the statistics in batch norms means something. A network that was
+    fine-tuned with its norms frozen has one, too, but is not so weak.
+    """
+    if not _is_below(facts.accuracy, facts.classes, _DOUBTFUL_KAPPA, _DOUBTFUL_OF_MANY):
+        return None
+    return _statistics_differ(facts)
+
+
+def _statistics_differ(facts: Facts) -> Remark | None:
     found = _mismatch(facts)
     if not _is_only_low(facts) or found is None or found[0] <= found[1]:
         return None
@@ -175,5 +184,5 @@ def low_accuracy(facts: Facts) -> Remark | None:
         sure = Sentence(_CONFIDENT, {"confidence": trial.confidence}) if over else ""
         return Remark(LOW_ACCURACY, values | {"confident": sure})
     if found[0] > found[1]:
-        return None
+        return None if reading_is_doubtful(facts) else _statistics_differ(facts)
     return Remark(WEAK_NETWORK, values | {"mismatch": found[0]})
