@@ -15,7 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bdshift.errors import InputError
 from bdshift.images.framing import USUAL, Framing
-from bdshift.images.work import check_work
+from bdshift.images.netpbm import as_binary, is_netpbm
+from bdshift.images.work import check_exif, check_work
 from bdshift.words import Sentence
 
 MAX_PIXELS = 80_000_000
@@ -23,8 +24,8 @@ MAX_PIXELS = 80_000_000
 
 _HEAVY_PIXELS = 16_000_000
 _heavy = threading.Lock()
-"""Held while an image of more pixels is decoded. A pixel takes up to 8 bytes, and loaders decode
-eight images at once.
+"""Held while an image of more pixels is decoded. A pixel takes up to 20 bytes in some decoders, and
+loaders decode eight images at once.
 """
 
 # Only formats that consist of pixels and are decoded in this process. Pillow's others include one
@@ -47,10 +48,13 @@ def open_picture(data: bytes) -> Image.Image:
     Raises what Pillow's decoders raise, and `InputError` if it is larger than `MAX_PIXELS`.
     """
     check_work(data)
+    if is_netpbm(data):
+        data = as_binary(data)
     image = Image.open(io.BytesIO(data), formats=_formats())
     if image.width * image.height > MAX_PIXELS:
         image.close()
         raise InputError(_too_large())
+    check_exif(image.info)
     return image
 
 
@@ -166,6 +170,8 @@ def decode_image(data: bytes, size: int, framing: Framing = USUAL) -> NDArray[np
         with open_picture(data) as image, _heavy if _is_heavy(image) else nullcontext():
             image.draft("RGB", (2 * size, 2 * size))  # lets JPEG decode to a fraction of its size
             form = image.format
+            image.load()
+            check_exif(image.info)  # a PNG may have it behind its pixels
             if framing.upright:
                 ImageOps.exif_transpose(image, in_place=True)
             pixels = np.asarray(_to_rgb(image, Square(size, framing), form))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from bdshift.jobs import SILENT, JobContext
 from bdshift.words import Sentence
 
 _CHUNK_FILES = 32  # per task: enough that handing tasks over costs nothing
+_CANCEL_EVERY = 0.1  # seconds
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,15 @@ class DecodedImages:
 
 
 def _decode_chunk(
-    collection: ImageCollection, files: Sequence[ImageFile], size: int, framing: Framing
+    collection: ImageCollection,
+    files: Sequence[ImageFile],
+    size: int,
+    framing: Framing,
+    job: JobContext,
 ) -> DecodedImages:
     pixels, kept, digests, skipped = [], [], [], []
     for file in files:
+        job.raise_if_canceled()
         try:
             data = collection.read(file)
             pixels.append(decode_image(data, size, framing))
@@ -86,37 +93,45 @@ def decoded_batches(
     workers = _workers()
     per_batch = max(1, batch // _CHUNK_FILES)
     ready: list[DecodedImages] = []
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        try:
-            for part in _in_order(pool, collection, files, size, framing, 2 * per_batch + workers):
-                job.raise_if_canceled()
-                ready.append(part)
-                if len(ready) == per_batch:
-                    yield _join(ready)
-                    ready = []
-            if ready:
+    decode = partial(_decode_chunk, collection, size=size, framing=framing, job=job)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    try:
+        for part in _in_order(pool, decode, files, 2 * per_batch + workers, job):
+            ready.append(part)
+            if len(ready) == per_batch:
                 yield _join(ready)
-        finally:
-            pool.shutdown(cancel_futures=True)
+                ready = []
+        if ready:
+            yield _join(ready)
+    finally:
+        # A decoder cannot be stopped: after Cancel, each ends its picture unattended.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _in_order(
     pool: ThreadPoolExecutor,
-    collection: ImageCollection,
+    decode: Callable[[Sequence[ImageFile]], DecodedImages],
     files: Sequence[ImageFile],
-    size: int,
-    framing: Framing,
     ahead: int,
+    job: JobContext,
 ) -> Iterator[DecodedImages]:
     """Decoded chunks in the order of ``files``, never more than ``ahead`` of them in flight."""
     waiting: deque[Future[DecodedImages]] = deque()
     for start in range(0, len(files), _CHUNK_FILES):
         chunk = files[start : start + _CHUNK_FILES]
-        waiting.append(pool.submit(_decode_chunk, collection, chunk, size, framing))
+        waiting.append(pool.submit(decode, chunk))
         if len(waiting) >= ahead:
-            yield waiting.popleft().result()
+            yield _result(waiting.popleft(), job)
     while waiting:
-        yield waiting.popleft().result()
+        yield _result(waiting.popleft(), job)
+
+
+def _result(waiting: Future[DecodedImages], job: JobContext) -> DecodedImages:
+    """A chunk, once it is decoded; Cancel does not wait for that."""
+    job.raise_if_canceled()
+    while not wait([waiting], _CANCEL_EVERY).done:
+        job.raise_if_canceled()
+    return waiting.result()
 
 
 def decode_all(
@@ -136,7 +151,7 @@ def decode_all(
         done += len(part.files) + len(part.skipped)
         job.progress(stage, done, len(files), "images")
     if not parts:
-        return _decode_chunk(collection, (), size, framing)
+        return _decode_chunk(collection, (), size, framing, job)
     return _join(parts)
 
 
