@@ -336,5 +336,5 @@ def test_nothing_of_variable_length_is_read(path: Path) -> None:
 @pytest.mark.parametrize("text", [b"[" * 100_000, b"{", b'{"model": NaN}', b"\xff", b""])
 def test_json_that_is_none_is_no_crash(path: Path, text: bytes) -> None:
     describe(path, text)
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match=r"damaged|its JSON is"):
         load_audit(path)

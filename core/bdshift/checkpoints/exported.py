@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +10,12 @@ from bdshift.checkpoints.tensors import LazyTensor, lazy_tensor
 from bdshift.checkpoints.torch_files import read_block
 from bdshift.checkpoints.torch_zip import EXPORTED, Span
 from bdshift.errors import InputError
+from bdshift.json_data import parse_json
 from bdshift.pickle_values import Name, StorageRef, TensorRef
 
 _MAX_TABLE_BYTES = 64 * 1024 * 1024
+_MAX_VALUES = 2_000_000  # in the table: about forty for each tensor
+_MAX_DIMENSIONS = 64
 _DTYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32",
     8: "float64", 10: "complex64", 11: "complex128", 12: "bool", 13: "bfloat16",
@@ -30,7 +32,7 @@ def read_exported(file: HashedFile, entries: Mapping[str, Span]) -> dict[str, La
     if end - start > _MAX_TABLE_BYTES:
         raise InputError("its table of weights is too large")
     try:
-        table = json.loads(file.read(start, end - start))["config"]
+        table = parse_json(bytes(file.read(start, end - start)), _MAX_VALUES)["config"]
         return {
             str(name): _tensor(file, entries, row)
             for name, row in table.items()
@@ -42,9 +44,9 @@ def read_exported(file: HashedFile, entries: Mapping[str, Span]) -> dict[str, La
 
 def _tensor(file: HashedFile, entries: Mapping[str, Span], row: Mapping[str, Any]) -> LazyTensor:
     about = row["tensor_meta"]
-    shape = tuple(_size(part) for part in about["sizes"])
+    shape = tuple(_size(part) for part in about["sizes"][: _MAX_DIMENSIONS + 1])
     stride = tuple(_size(part) for part in about["strides"])
-    if len(shape) != len(stride):
+    if len(shape) != len(stride) or len(shape) > _MAX_DIMENSIONS:
         raise InputError("a tensor's shape and stride do not match")
     dtype = _DTYPES[about["dtype"]]
     start, end = entries["data/weights/" + row["path_name"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from bdshift.checkpoints.listing import first_few
 from bdshift.errors import InputError
 from bdshift.files import open_regular
 from bdshift.images.framing import Fit
+from bdshift.json_data import parse_json
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
 INDEX_SUFFIX = ".index.json"
@@ -23,6 +23,7 @@ _MAX_VALUE = 1e6  # of a mean or std; NaN is not below it
 _MAX_LISTED = 4  # checkpoints in a folder
 _FULL_SHARE = 0.94  # of the shorter side: nearer to all of it than to the usual 7/8
 _MAX_CONFIG_BYTES = 16 * 1024 * 1024
+_MAX_CONFIG_VALUES = 500_000  # two for each name of a class
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,8 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         with open_regular(path) as stream:
             data = stream.read(_MAX_CONFIG_BYTES + 1)
-        found = {} if len(data) > _MAX_CONFIG_BYTES else json.loads(data.decode("utf-8"))
-    except (OSError, ValueError, RecursionError, InputError):
+        found = {} if len(data) > _MAX_CONFIG_BYTES else parse_json(data, _MAX_CONFIG_VALUES)
+    except (OSError, InputError):
         return {}
     return found if isinstance(found, dict) else {}
 

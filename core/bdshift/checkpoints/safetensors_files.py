@@ -4,7 +4,6 @@ library for it would map the file into memory, where it crashes if the file is c
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from collections.abc import Mapping
@@ -14,10 +13,13 @@ from bdshift.checkpoints.hashed import HashedFile
 from bdshift.checkpoints.tensors import ITEM_BYTES, LazyTensor, lazy_tensor
 from bdshift.checkpoints.torch_files import read_block
 from bdshift.errors import InputError
+from bdshift.json_data import parse_json
 from bdshift.pickle_values import Name, StorageRef, TensorRef
 from bdshift.words import Sentence
 
-_MAX_TABLE_BYTES = 100_000_000  # as in the format's own library
+_MAX_TABLE_BYTES = 16 * 1024 * 1024  # a tensor takes about a hundred; metadata may hold a document
+_MAX_VALUES = 2_000_000  # in the table: seven for each tensor
+_MAX_DIMENSIONS = 64
 _DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64",
     "I32": "int32", "I16": "int16", "I8": "int8", "U64": "uint64", "U32": "uint32",
@@ -34,9 +36,11 @@ def read_safetensors(file: HashedFile) -> dict[str, LazyTensor]:
     """
     (length,) = struct.unpack("<Q", file.read(0, 8))
     if length > _MAX_TABLE_BYTES:
-        raise _damaged(Sentence("its table is too large"))
+        raise InputError(
+            "its table of tensors takes more than {most} MiB", most=_MAX_TABLE_BYTES >> 20
+        )
     try:
-        table = json.loads(file.read(8, length), object_pairs_hook=_once)
+        table = parse_json(bytes(file.read(8, length)), _MAX_VALUES, object_pairs_hook=_once)
         table.pop("__metadata__", None)
         found = {str(name): _tensor(file, 8 + length, table[name]) for name in sorted(table)}
         spans = sorted((*map(_offset, row["data_offsets"]),) for row in table.values())
@@ -65,6 +69,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _tensor(file: HashedFile, start: int, row: Mapping[str, Any]) -> LazyTensor:
+    if len(row["shape"]) > _MAX_DIMENSIONS:
+        raise ValueError("a tensor has too many dimensions")
     shape = tuple(map(_offset, row["shape"]))
     first, last = map(_offset, row["data_offsets"])
     dtype = _DTYPES.get(row["dtype"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +9,11 @@ from pathlib import Path
 
 from bdshift.errors import InputError, UsageError
 from bdshift.files import KeptPath, open_regular, usable
+from bdshift.json_data import parse_json
 from bdshift.words import Sentence
 
 _MAX_FILE_BYTES = 16 * 1024 * 1024  # of a class-name file: about 500 000 names
+_MAX_VALUES = 1_000_000  # in it, if it is JSON
 _MAX_NAME_LENGTH = 200  # characters of a class name
 _MAX_INDEX_DIGITS = 9
 # Files that people and tools put next to a model or its images. wnids.txt is not one: networks are
@@ -64,8 +65,8 @@ def _read_names(path: Path) -> dict[str, int]:
             "{path}: cannot be read as text ({reason})", path=path, reason=str(error)
         ) from error
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = parse_json(text, _MAX_VALUES)
+    except InputError:
         found = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(found, list) and all(isinstance(name, str) for name in found):
         return {name: index for index, name in enumerate(found)}

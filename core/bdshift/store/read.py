@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,7 +20,9 @@ from bdshift.detect.detector import DETECTORS, Evidence
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rule import RULES, Rule
 from bdshift.errors import InputError, UsageError
+from bdshift.hdf5_data import attribute
 from bdshift.images.collection import ImageFile
+from bdshift.json_data import parse_json
 from bdshift.neurons.tac import Tac
 from bdshift.purify import Purified
 from bdshift.shift.embed import THUMBNAIL, Embedding, Precision
@@ -32,7 +33,10 @@ from bdshift.store.migrations import migrate, place_in
 from bdshift.store.schema import FORMAT, SCHEMA, TEXT, TRIGGERED_ARRAYS
 from bdshift.store.typed import Reader, escaped
 
-_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError)
+_DAMAGE = (
+    LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError, MemoryError,
+)  # fmt: skip
+_MAX_VALUES = 10_000_000  # of the description: two million images take six
 
 
 def load_audit(path: str | Path) -> Audit:
@@ -45,11 +49,11 @@ def load_audit(path: str | Path) -> Audit:
         raise InputError("{path}: no such file", path=path)
     try:
         with h5py.File(path, "r") as file:
-            if _attribute(file, "format", "S") != FORMAT.encode():
+            if attribute(file, "format", "S") != FORMAT.encode():
                 raise InputError(
                     "{path}: is an HDF5 file, but not an audit file of bdshift", path=path
                 )
-            schema = int(_attribute(file, "schema", "i") or 0)
+            schema = int(attribute(file, "schema", "i") or 0)
             if schema > SCHEMA:
                 raise InputError(
                     "{path}: was written by a newer bdshift (schema {schema}, this one reads "
@@ -58,8 +62,10 @@ def load_audit(path: str | Path) -> Audit:
                 )  # fmt: skip
             datasets = Datasets(file, path.stat().st_size, place_in(schema))
             return _Audits(datasets).read(schema)
-    except InputError:
-        raise
+    except InputError as error:
+        if "path" in error.sentence.values:
+            raise
+        raise error.at(path) from error
     except OSError as error:
         raise InputError(  # HDF5's own message is for developers, and is kept as the cause
             "{path}: is not an audit file, or is cut short; a checkpoint is read by bdshift scan",
@@ -72,15 +78,6 @@ def load_audit(path: str | Path) -> Audit:
             "{path}: is damaged ({kind}: {reason})",
             path=path, kind=type(error).__name__, reason=str(error),
         ) from error  # fmt: skip
-
-
-def _attribute(file: h5py.File, name: str, kind: str) -> Any:
-    """A fixed-length attribute. HDF5 keeps values of variable length in heaps, and a damaged one
-    can send its library into an endless loop: none is ever read.
-    """
-    if name not in file.attrs or file.attrs.get_id(name).dtype.kind != kind:
-        return None
-    return file.attrs[name]
 
 
 class _Audits:
@@ -96,9 +93,9 @@ class _Audits:
 
     def read(self, schema: int) -> Audit:
         text = self._datasets.find(TEXT)
-        if text.ndim != 1 or text.dtype != np.uint8:
-            raise ValueError("its description is not text")
-        found = migrate(json.loads(text[()].tobytes(), parse_constant=_not_json), schema)
+        if text.ndim != 1 or text.dtype != np.uint8 or text.chunks:
+            raise ValueError("its description is not text, or compressed")
+        found = migrate(parse_json(text[()].tobytes(), _MAX_VALUES), schema)
         made = found.pop("purifications", [])
         audit = self._audit("", found)
         sizes = dict(self._reader.sizes)
@@ -259,10 +256,6 @@ class _Audits:
             name: torch.from_numpy(np.asarray(self._datasets.find(f"{at}{number}")[()]))
             for number, name in enumerate(listed)
         }
-
-
-def _not_json(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def _never(text: str) -> NoReturn:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from bdshift.errors import InputError, UsageError
+from bdshift.json_data import parse_json
 from bdshift.setting import options_of
 from bdshift.spec import split_spec, split_specs, write_options
 from bdshift.triggers.base import TRIGGERS, local_file
 
 _MAX_FILE_BYTES = 1024 * 1024
+_MAX_VALUES = 100_000
 
 
 def is_card(text: str) -> bool:
@@ -71,15 +72,21 @@ def _field(path: str, key: str) -> str:
     try:
         if not (card.is_file() and card.stat().st_size <= _MAX_FILE_BYTES):
             raise InputError("{path}: not a victim's card (no file, or too large)", path=path)
-        found = json.loads(card.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        text = card.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
         raise InputError(
             "{path}: not a victim's card ({reason})", path=path, reason=str(error)
         ) from error
+    try:
+        found = parse_json(text, _MAX_VALUES)
+    except InputError as error:
+        raise InputError(
+            "{path}: not a victim's card ({reason})", path=path, reason=error.sentence
+        ) from error
     recipe = found.get("recipe") if isinstance(found, dict) else None
-    text = recipe.get(key) if isinstance(recipe, dict) else None
-    if not isinstance(text, str):
+    told = recipe.get(key) if isinstance(recipe, dict) else None
+    if not isinstance(told, str):
         raise InputError(
             "{path}: not a victim's card (it does not say its {key})", path=path, key=key
         )
-    return text
+    return told

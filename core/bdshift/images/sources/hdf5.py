@@ -13,6 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.errors import InputError
+from bdshift.hdf5_data import (
+    CHECKSUM,
+    GZIP,
+    LZF,
+    SHUFFLE,
+    attribute,
+    filters,
+    holds_numbers,
+    is_local,
+)
 from bdshift.images.sources.arrays import ArrayImages, ArrayPart, class_numbers
 from bdshift.images.sources.base import MAX_LABEL_BYTES, Source
 from bdshift.images.sources.pairs import find_pair
@@ -24,9 +34,7 @@ _MAX_CHUNK_BYTES = 64 * 1024 * 1024
 _CACHE_BYTES = 128 * 1024 * 1024  # of unpacked chunks, so that images in one chunk unpack it once
 _CACHE_SLOTS = 4001  # a prime, as HDF5 recommends
 _MAX_RATIO = 1100  # of bytes unpacked to bytes in the file; deflate reaches at most 1032
-# Built into HDF5 or h5py: deflate, shuffle, Fletcher's checksum, LZF. Others would be loaded from
-# wherever the user's environment says.
-_FILTERS = frozenset({1, 2, 3, 32000})
+_FILTERS = frozenset({SHUFFLE, GZIP, CHECKSUM, LZF})
 
 
 def open_hdf5(path: Path) -> Source:
@@ -64,12 +72,8 @@ def open_hdf5(path: Path) -> Source:
 
 
 def is_audit(file: h5py.File) -> bool:
-    """Whether it is a bdshift audit. Only a fixed-length value is read: HDF5 can hang on a damaged
-    value of another kind.
-    """
-    if "format" not in file.attrs or file.attrs.get_id("format").dtype.kind != "S":
-        return False
-    return bool(file.attrs["format"] == _AUDIT)
+    """Whether it is a bdshift audit."""
+    return bool(attribute(file, "format", "S") == _AUDIT)
 
 
 def _datasets(
@@ -79,6 +83,8 @@ def _datasets(
     group is entered twice.
     """
     seen = set() if seen is None else seen
+    if len(group) > _MAX_OBJECTS:
+        raise InputError("holds more than {most} objects", most=_MAX_OBJECTS)
     for name in group:
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
@@ -90,19 +96,18 @@ def _datasets(
         seen.add(address)
         if len(seen) > _MAX_OBJECTS:
             raise InputError("holds more than {most} objects", most=_MAX_OBJECTS)
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf" and item.shape:
-            yield item
+        if isinstance(item, h5py.Dataset):
+            if item.shape and holds_numbers(item) and item.dtype.kind in "biuf":
+                yield item
         elif isinstance(item, h5py.Group) and level < _MAX_LEVELS:
             yield from _datasets(item, level + 1, seen)
 
 
 def _check(dataset: h5py.Dataset, name: str, size: int) -> None:
     """Raise `InputError` for numbers that are stored elsewhere, or more than the file can hold."""
-    if dataset.is_virtual or dataset.external:
+    if not is_local(dataset):
         raise InputError("{name} is kept in another file, which is not followed", name=name)
-    plist = dataset.id.get_create_plist()
-    filters = [plist.get_filter(number)[0] for number in range(plist.get_nfilters())]
-    if not _FILTERS.issuperset(filters):
+    if not filters(dataset) <= _FILTERS:
         raise InputError(
             "{name} is compressed in a way that is not supported; use gzip or lzf", name=name
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,10 +14,12 @@ from bdshift.errors import InputError
 from bdshift.images.sources.arrays import name_classes
 from bdshift.images.sources.base import ImageFile, Source
 from bdshift.images.sources.naming import check_count
+from bdshift.json_data import parse_json
 from bdshift.words import Sentence
 
 _IMAGES = "image img picture x".split()
 _LABELS = "label labels fine_label target class y digit".split()
+_MAX_VALUES = 1_000_000  # of what is told about the columns
 _MAX_LISTED = 12  # columns in an error
 _MAX_KEPT_BYTES = 128 * 1024 * 1024  # images of parts of a file that are kept for later requests
 _BINARY = ("binary", "large_binary", "binary_view")
@@ -128,8 +129,9 @@ def pick_columns(schema: Any) -> tuple[str, str, list[str] | None]:
 def _features(metadata: dict[bytes, bytes]) -> dict[str, dict[str, Any]]:
     """What ``datasets`` recorded about each column; empty if it did not write the file."""
     try:
-        found = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
-    except (ValueError, LookupError, TypeError, RecursionError):
+        about = parse_json(metadata.get(b"huggingface", b"{}"), _MAX_VALUES)
+        found = about["info"]["features"]
+    except (InputError, LookupError, TypeError):
         return {}
     if not isinstance(found, dict):
         return {}
