@@ -1,7 +1,7 @@
 """Heads that compare directions: the logits are cosines between the features and each class's
 weights, times a constant that changes no decision.
 
-With φ' = φ/‖φ‖ for the embedding and unit rows for the weights, such a head is linear: the logits
+With φ' = φ/‖φ‖ for the embedding and rows of one length for the weights, such a head is linear: the logits
 are φ'Wᵀ. Nothing in a file says that its head is one. It has no bias, and read as an ordinary head
 it still recognizes many images, so it is tried only where the ordinary one leaves a doubt.
 """
@@ -20,6 +20,8 @@ from bdshift.checkpoints.families import Candidate, Shapes
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+_SCALE = 16.0  # a usual one; which one training used is not in the file
 
 
 def with_cosine_head(candidate: Candidate, shapes: Shapes) -> Candidate:
@@ -48,4 +50,4 @@ def _unit_features(_head: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[
 def _unit_weights(_head: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
     key = f"{prefix}weight"
     if key in state:
-        state[key] = functional.normalize(state[key].float(), dim=1)
+        state[key] = _SCALE * functional.normalize(state[key].float(), dim=1)
