@@ -1,9 +1,10 @@
 """Heads that compare directions: the logits are cosines between the features and each class's
 weights, times a constant that changes no decision.
 
-With φ' = φ/‖φ‖ for the embedding and rows of one length for the weights, such a head is linear: the logits
-are φ'Wᵀ. Nothing in a file says that its head is one. It has no bias, and read as an ordinary head
-it still recognizes many images, so it is tried only where the ordinary one leaves a doubt.
+With φ' = φ/‖φ‖ for the embedding and rows of one length for the weights, such a head is linear: the
+logits are φ'Wᵀ. Nothing in a file says that its head is one. It has no bias, and read as an
+ordinary head it still recognizes many images, so it is tried only where the ordinary one leaves a
+doubt.
 """
 
 from __future__ import annotations
