@@ -44,7 +44,9 @@ from bdshift.files import KeptPath
 from bdshift.images.collection import ImageCollection, open_images
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
+from bdshift.neurons.what_if import accuracy_by_class
 from bdshift.shift.cache import EmbeddingCache
+from bdshift.shift.embed import Embedding
 from bdshift.triggers import Trigger
 from bdshift.words import Sentence
 
@@ -141,7 +143,7 @@ def _scan_one(
         counts=tuple(np.bincount(embedding.labels, minlength=opened.classes).tolist()),
         class_names=clean.class_map.names,
         label_source=clean.class_map.source,
-        order_guessed=clean.class_map.guessed,
+        order_guessed=clean.class_map.guessed and not _confirms_the_order(embedding),
         skipped=clean.collection.skipped + embedding.skipped,
     )
     audit = examine(
@@ -154,6 +156,14 @@ def _scan_one(
         for one in settled.alternatives
     ]
     return replace(audit, alternatives=tuple(others)), material
+
+
+def _confirms_the_order(embedding: Embedding) -> bool:
+    """Whether the network recognizes most images of every class: where folders were given to the
+    wrong classes, it would recognize next to none of those.
+    """
+    by_class = accuracy_by_class(embedding.logits, embedding.labels, embedding.logits.shape[1])
+    return bool((by_class[np.unique(embedding.labels)] > 0.5).all())
 
 
 def reopen_model(

@@ -95,8 +95,8 @@ class Facts:
         weights: which of the file's models it is; "" for the only one.
         copies: the file's other weights of the same network.
         unknown: detectors whose evidence this version cannot judge, by name.
-        order_guessed: whether class folders are missing and nothing says which classes the others
-            are.
+        order_guessed: whether class folders are missing, and neither names nor accuracy say which
+            classes the others are.
         left_out: parts of the audit file that this version cannot keep, by place.
         reading: the trial of the chosen network and preprocessing.
         alternatives: other networks that the images do not rule out.

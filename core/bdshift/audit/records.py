@@ -131,7 +131,8 @@ class ImagesRecord:
         counts: images used of each class.
         class_names: of all classes; ``label_source`` says where their order comes from.
         skipped: files left out, with reasons.
-        order_guessed: whether folders are missing and nothing says which classes the others are.
+        order_guessed: whether folders are missing, and neither names nor accuracy say which classes
+            the others are.
     """
 
     path: str
