@@ -171,7 +171,7 @@ def test_export_of_an_hdf5_file_that_is_no_audit(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "keras.h5", "w") as file:
         file.create_group("model_weights")
     found = bdshift("export", tmp_path / "keras.h5", "--out", tmp_path / "out.pth")
-    one_line(found, 3, "is an HDF5 file: a Keras model")
+    one_line(found, 3, "holds a Keras model without a description of its layers")
 
 
 def test_the_default_is_the_format_of_the_source() -> None:

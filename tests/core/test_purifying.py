@@ -27,6 +27,7 @@ from bdshift.neurons.tac import Tac
 from bdshift.purify.methods.cut import Cut
 from bdshift.purify.methods.fine_tuning import FineTuning
 from bdshift.report.comparison_report import compared_text, models_table, models_text
+from bdshift.resume import write_state
 from bdshift.shift.exact import solve_exact
 from bdshift.store import load_audit, save_audit
 from bdshift.triggers import parse_trigger
@@ -309,7 +310,7 @@ def test_what_was_begun_is_found_again_until_it_is_forgotten(audit: Audit, tmp_p
     for one in asked:
         path = states.begin(audit, one)
         assert states.find(audit) != one, "nothing was done yet"
-        path.write_bytes(b"state")
+        write_state(path, {})
         os.utime(path, (len(paths) + 1, len(paths) + 1))
         paths.append(path)
         assert states.find(audit) == one
