@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,14 @@ REFUSED: dict[str, Callable[[dict[str, Any]], None]] = {
     "whose layers are in its code": lambda m: m.update(class_name="MyModel"),
     "description is broken": lambda m: m["config"].update(layers=[3]),
 }
+BROKEN: list[Callable[[dict[str, Any]], None]] = [
+    lambda m: m.update(config=5),
+    lambda m: m.update(class_name="Functional", config=m["config"]["layers"]),
+    lambda m: m.update(class_name="Functional") or m["config"]["layers"][1].update(
+        inbound_nodes=[{"args": [{"config": 3}]}]
+    ),
+    lambda m: m["config"]["layers"][3]["config"].update(epsilon={"config": 3}),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("words", REFUSED)
@@ -136,6 +145,42 @@ def test_what_cannot_be_rebuilt_is_said(words: str, tmp_path: Path) -> None:
     write_archive(tmp_path / "m.keras", model, weights)
     with pytest.raises(InputError, match=words):
         open_checkpoint(tmp_path / "m.keras")
+
+
+@pytest.mark.parametrize("change", BROKEN)
+def test_values_of_another_kind_are_refused(
+    change: Callable[[dict[str, Any]], None], tmp_path: Path
+) -> None:
+    model, weights, _ = small()
+    change(model)
+    write_archive(tmp_path / "m.keras", model, weights)
+    with pytest.raises(InputError, match=r"broken|not rebuild|several times, or not at all"):
+        open_checkpoint(tmp_path / "m.keras")
+
+
+def test_very_many_beginnings_of_a_description_are_refused(tmp_path: Path) -> None:
+    """Each could be as long as the rest of the file, so trying all takes hours."""
+    model, weights, _ = small()
+    write_hdf5(tmp_path / "m.h5", model, weights)
+    start = struct.pack("<Q", 10_000_000) + b'{"class_name": "'
+    with (tmp_path / "m.h5").open("ab") as file:
+        file.write(start * 500_000)
+    with pytest.raises(InputError, match="describes several models"):
+        open_checkpoint(tmp_path / "m.h5")
+
+
+def test_large_chunks_of_a_small_dataset_are_not_unpacked(tmp_path: Path) -> None:
+    model, weights, _ = small()
+    path = tmp_path / "m.h5"
+    write_hdf5(path, model, weights)
+    with h5py.File(path, "r+") as file:
+        inside = file["model_weights/dense/dense"]
+        del inside["bias:0"]
+        inside.create_dataset(
+            "bias:0", (12,), "f4", maxshape=(None,), chunks=(1_000_000,), compression="gzip"
+        )
+    with pytest.raises(InputError, match="in a way that is not read"):
+        open_checkpoint(path)
 
 
 def test_other_hdf5_files(tmp_path: Path) -> None:

@@ -315,3 +315,20 @@ def test_hostile_files_of_labels_are_data(
     except InputError as error:
         outcome = str(error).removeprefix(f"{data.parent}: ")
     assert re.match("data$|labels: is ", outcome)
+
+
+def test_a_list_that_a_file_holds_very_often_is_read_once(tmp_path: Path) -> None:
+    """Read anew each time, it would take hours."""
+    fill(tmp_path)
+    inner = list(range(50_000))
+    torch.save({"a": [inner] * 50_000, "labels": torch.tensor(LABELS)}, tmp_path / "labels.pt")
+    assert labeled(open_images(tmp_path)) == AS_NUMBERS
+
+
+def test_broken_letters_of_an_array_are_refused(tmp_path: Path) -> None:
+    fill(tmp_path)
+    stream = io.BytesIO()
+    np.save(stream, np.array([KINDS[label] for label in LABELS]))
+    (tmp_path / "labels.npy").write_bytes(stream.getvalue()[:-4] + b"\xff\xff\xff\x7f")
+    with pytest.raises(InputError, match=r"labels\.npy: holds broken text"):
+        open_images(tmp_path)

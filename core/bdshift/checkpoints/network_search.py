@@ -91,11 +91,8 @@ def find_form(
     """
     if not candidate.rare or (best.accuracy >= _CERTAIN_ACCURACY and not candidate.rebuilt):
         return None
-    if not candidate.rebuilt:
-        found, form = _best_form(contest, candidate, best.preprocessing, tried)
-        return None if form is candidate else (form, found.preprocessing.size)
     found, form = _best_form(contest, candidate, best.preprocessing, tried)
-    if not _fits(found):
+    if candidate.rebuilt and not _fits(found):
         wide = {
             contest.enter(form, preprocessing, form=True): (one, preprocessing)
             for one in contest.opened.candidates

@@ -5,7 +5,6 @@ index in JSON says which tensor is in which file.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,10 @@ from bdshift.checkpoints.tensors import LazyTensor
 from bdshift.checkpoints.torch_files import Read
 from bdshift.errors import InputError
 from bdshift.jobs import JobContext
+from bdshift.json_data import parse_json
 
 _MAX_INDEX_BYTES = 16 * 1024 * 1024
+_MAX_VALUES = 500_000  # in it: one for each tensor
 _MAX_SHARDS = 1000
 
 
@@ -52,8 +53,8 @@ def _places(index: HashedFile) -> Mapping[str, str]:
     if index.size > _MAX_INDEX_BYTES:
         raise InputError("is larger than any index of weights")
     try:
-        found = json.loads(index.read(0, index.size).decode("utf-8"))["weight_map"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        found = parse_json(bytes(index.read(0, index.size)), _MAX_VALUES)["weight_map"]
+    except (KeyError, TypeError) as error:
         raise InputError("is a broken index of weights") from error
     if not isinstance(found, dict) or not found or not all(map(_is_name, found.values())):
         raise InputError("is a broken index of weights")

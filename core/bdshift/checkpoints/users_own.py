@@ -72,10 +72,8 @@ def user_architecture(own: OwnNetwork, shapes: Shapes) -> Candidate:
         raise UsageError(
             "--arch {spec}: importing it failed: {reason}", spec=spec, reason=repr(error)
         ) from error
-    classes = max((shape[0] for shape in shapes.values() if len(shape) == 2), default=0)
     heads = [shape[0] for shape in shapes.values() if len(shape) == 2]
-    if heads:
-        classes = heads[-1]
+    classes = heads[-1] if heads else 0
 
     def build() -> nn.Module:
         try:

@@ -19,6 +19,16 @@ from bdshift.checkpoints.hashed import HashedFile
 from bdshift.checkpoints.tensors import LazyTensor
 from bdshift.checkpoints.torch_zip import Span
 from bdshift.errors import InputError
+from bdshift.hdf5_data import (
+    CHECKSUM,
+    GZIP,
+    SHUFFLE,
+    filters,
+    has_fitting_chunks,
+    holds_numbers,
+    is_local,
+)
+from bdshift.json_data import parse_json
 
 if TYPE_CHECKING:
     import h5py
@@ -31,7 +41,9 @@ _MAX_TEXT_BYTES = 16 * 1024 * 1024
 _MAX_OBJECTS = 20_000
 _MAX_LEVELS = 8
 _MAX_RATIO = 64  # of bytes unpacked to bytes in the file: weights hardly compress
-_FILTERS = frozenset({1, 2, 3})  # deflate, shuffle, checksum: built into HDF5
+_FILTERS = frozenset({GZIP, SHUFFLE, CHECKSUM})
+_MAX_VALUES = 1_000_000  # of a description: about a hundred for each layer
+_MAX_DESCRIPTIONS = 100  # texts that may be one
 _TEXTS = (b'{"class_name": "', b'{"module": "', b'{"class_name":"', b'{"module":"')
 _DAMAGE = (OSError, LookupError, ValueError, TypeError, RuntimeError, OverflowError)
 _lock = threading.Lock()  # the library is used by one thread at a time
@@ -103,19 +115,19 @@ class KerasFile:
                 yield from self._datasets(item, (*path, name), level + 1)
 
     def _tensor(self, dataset: h5py.Dataset, name: str) -> LazyTensor:
-        plist = dataset.id.get_create_plist()
-        filters = {plist.get_filter(number)[0] for number in range(plist.get_nfilters())}
-        self._room -= dataset.nbytes
         if (
-            dataset.is_virtual
-            or dataset.external
-            or not filters <= _FILTERS
+            not (is_local(dataset) and holds_numbers(dataset) and has_fitting_chunks(dataset))
+            or not filters(dataset) <= _FILTERS
             or dataset.dtype.kind not in "fi"
-            or self._room < 0
+            or not self._has_room_for(dataset)
         ):
             raise InputError("keeps its weights {name} in a way that is not read", name=name[-80:])
         dtype = "float32" if dataset.dtype.kind == "f" else "int64"
         return LazyTensor(tuple(dataset.shape), dtype, partial(_read, dataset))
+
+    def _has_room_for(self, dataset: h5py.Dataset) -> bool:
+        self._room -= dataset.nbytes
+        return self._room >= 0
 
 
 def _read(dataset: h5py.Dataset) -> torch.Tensor:
@@ -134,23 +146,27 @@ def description(file: HashedFile, span: Span) -> Any:
     """The description of the model in an HDF5 file, found as what HDF5 stores a long text as: its
     length, 8 bytes, then the text.
 
-    Raises `InputError` if there are several that differ; None if there is none.
+    Raises `InputError` if there are several that differ, or very many; None if there is none.
     """
     found: dict[str, Any] = {}
-    data = bytes(file.read(span[0], min(span[1], span[0] + _MAX_SEARCHED) - span[0]))
+    tried = 0
+    data = file.read(span[0], min(span[1] - span[0], _MAX_SEARCHED))
     for start in _TEXTS:
         at = data.find(start)
         while at >= 0:
             (length,) = struct.unpack("<Q", data[at - 8 : at]) if at >= 8 else (0,)
             if len(start) < length <= _MAX_TEXT_BYTES:
-                value = parsed(data[at : at + length])
-                if isinstance(value, dict) and "config" in value:
+                tried += 1
+                if tried > _MAX_DESCRIPTIONS:
+                    raise InputError("describes several models")
+                value = parsed(bytes(data[at : at + length]))
+                kind = value.get("class_name") if isinstance(value, dict) else None
+                if kind in MODELS and "config" in value:
                     found[json.dumps(value, sort_keys=True)] = value
+                if len(found) > 1:
+                    raise InputError("describes several models")
             at = data.find(start, at + 1)
-    models = [one for one in found.values() if one.get("class_name") in MODELS]
-    if len(models) > 1:
-        raise InputError("describes several models")
-    return models[0] if models else None
+    return next(iter(found.values()), None)
 
 
 MODELS = ("Sequential", "Functional", "Model")
@@ -160,10 +176,10 @@ _MAX_SEARCHED = 2**31  # bytes of a file in which the description is looked for
 
 
 def parsed(text: bytes) -> Any:
-    """JSON; None if it is not."""
+    """JSON; None if it is not, or holds more than any description."""
     try:
-        return json.loads(text.rstrip(b"\0").decode("utf-8"))
-    except (ValueError, RecursionError):
+        return parse_json(text.rstrip(b"\0"), _MAX_VALUES)
+    except InputError:
         return None
 
 

@@ -90,7 +90,8 @@ def _is_same(config: Config, name: str) -> bool:
 def _number(config: Config, key: str, name: str, default: float) -> float:
     value = config.get(key, default)
     if isinstance(value, dict):
-        value = value.get("config", {}).get("value")
+        inner = value.get("config")
+        value = inner.get("value") if isinstance(inner, dict) else None
     if type(value) not in (int, float) or not math.isfinite(value) or abs(value) > 1e9:
         raise _refuse(name, key)
     return float(value)

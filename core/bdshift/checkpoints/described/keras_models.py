@@ -124,7 +124,7 @@ def _layers(model: Any) -> list[dict[str, Any]]:
             kind=str(kind)[:40],
         )
     config = model.get("config")
-    rows = config if isinstance(config, list) else (config or {}).get("layers")
+    rows = config.get("layers") if isinstance(config, dict) else config
     if not isinstance(rows, list) or not 0 < len(rows) <= _MAX_LAYERS:
         raise _broken()
     found = []
@@ -229,10 +229,8 @@ def _inbound(layer: Mapping[str, Any]) -> list[str]:
         args = node.get("args")
         args = args[0] if isinstance(args, list) and len(args) == 1 else None
         tensors = args if isinstance(args, list) else [args]
-        places = [
-            one.get("config", {}).get("keras_history") if isinstance(one, dict) else None
-            for one in tensors
-        ]
+        held = [one.get("config") if isinstance(one, dict) else None for one in tensors]
+        places = [one.get("keras_history") if isinstance(one, dict) else None for one in held]
     else:
         places = node if isinstance(node, list) else [None]
         if places and isinstance(places[0], str):
@@ -250,7 +248,8 @@ def _place(place: Any) -> str:
 
 
 def _output(model: Mapping[str, Any]) -> str:
-    outputs = model["config"].get("output_layers")
+    config = model["config"]
+    outputs = config.get("output_layers") if isinstance(config, dict) else None
     if isinstance(outputs, list) and len(outputs) == 3 and isinstance(outputs[0], str):
         return _place(outputs)
     if not isinstance(outputs, list) or len(outputs) != 1:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -84,6 +85,11 @@ def _of_npy(data: bytes) -> Sheet | None:
     if size != len(data) - found.offset or found.dtype.itemsize == 0:
         raise InputError("is cut short")
     array = np.frombuffer(data, found.dtype, offset=found.offset)
+    if (
+        found.dtype.kind == "U"
+        and array.view(f"{found.dtype.str[0]}u4").max(initial=0) > sys.maxunicode
+    ):
+        raise InputError("holds broken text")
     return _of_value(array.reshape(found.shape, order="F" if found.fortran else "C"), 0)
 
 

@@ -50,10 +50,12 @@ def _of_zip(data: bytes) -> Any:
         infos = {info.filename: info for info in archive.infolist()}
         if len(infos) > _MAX_ENTRIES:
             raise InputError("holds more than {most} arrays", most=_MAX_ENTRIES)
+        if sum(info.file_size for info in infos.values()) > len(data):
+            raise ValueError("its entries overlap or are compressed")
 
         def entry(name: str) -> bytes:
             info = infos[name]
-            if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(data):
+            if info.compress_type != zipfile.ZIP_STORED:
                 raise InputError("is not as torch writes it: {name} is compressed", name=name)
             return archive.read(info)
 
@@ -65,7 +67,7 @@ def _of_zip(data: bytes) -> Any:
             for ref in found.storages
             if f"{root}data/{ref.key}" in infos
         }
-        return _filled(found.value, storages, 0)
+        return _Filled(storages).of(found.value)
 
 
 def _of_older(data: bytes) -> Any:
@@ -84,17 +86,32 @@ def _of_older(data: bytes) -> Any:
         if kind is None or count > len(data):
             raise ValueError("its numbers are of an unknown kind")
         storages[str(key)] = stream.read(count * np.dtype(kind).itemsize)
-    return _filled(value.value, storages, 0)
+    return _Filled(storages).of(value.value)
 
 
-def _filled(value: Any, storages: dict[str, bytes], level: int) -> Any:
-    if isinstance(value, TensorRef):
-        return _array(value, storages.get(value.storage.key, b""))
-    if level < _LEVELS and isinstance(value, dict) and len(value) <= _MAX_ITEMS:
-        return {key: _filled(one, storages, level + 1) for key, one in value.items()}
-    if level < _LEVELS and isinstance(value, list | tuple) and len(value) <= _MAX_ITEMS:
-        return [_number(_filled(one, storages, level + 1)) for one in value]
-    return value
+class _Filled:
+    """Puts numbers into a tree of lists and dicts. A part that the tree holds many times is filled
+    once.
+    """
+
+    def __init__(self, storages: dict[str, bytes]) -> None:
+        self._storages = storages
+        self._made: dict[tuple[int, int], Any] = {}
+
+    def of(self, value: Any, level: int = 0) -> Any:
+        key = id(value), level
+        if key not in self._made:
+            self._made[key] = self._of(value, level)
+        return self._made[key]
+
+    def _of(self, value: Any, level: int) -> Any:
+        if isinstance(value, TensorRef):
+            return _array(value, self._storages.get(value.storage.key, b""))
+        if level < _LEVELS and isinstance(value, dict) and len(value) <= _MAX_ITEMS:
+            return {key: self.of(one, level + 1) for key, one in value.items()}
+        if level < _LEVELS and isinstance(value, list | tuple) and len(value) <= _MAX_ITEMS:
+            return [_number(self.of(one, level + 1)) for one in value]
+        return value
 
 
 def _number(value: Any) -> Any:
