@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bdshift.errors import UsageError
 from bdshift.jobs import JobContext
-from bdshift.writing import cannot_write
+from bdshift.writing import NAME_LENGTH, cannot_write
 
 if sys.platform != "win32":
     import fcntl
@@ -28,7 +28,7 @@ def locked(path: Path, job: JobContext) -> Iterator[None]:
 
     Raises `InputError` if the folder cannot be written, `Canceled`.
     """
-    place = path.with_name(f".{path.name[:50]}.lock")
+    place = path.with_name(f".{path.name[:NAME_LENGTH]}.lock")
     told = False
     try:
         while (handle := _take(place)) is None:

@@ -32,6 +32,7 @@ def joined(lines: Iterable[str]) -> str:
 
 
 _BEGIN_FORMULAS = tuple("=+-@＝＋－＠")  # the wide ones are those of Japanese spreadsheets
+_MAX_DIGITS = 4000  # of a number; Python refuses to read 4300
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 
@@ -50,6 +51,14 @@ def _csv_cell(value: object) -> object:
     text = one_line(value)
     is_formula = text.lstrip().startswith(_BEGIN_FORMULAS) and not _NUMBER.fullmatch(text)
     return f"'{text}" if is_formula else text
+
+
+def natural_key(text: str) -> list[tuple[int, str]]:
+    """For sorting names by the numbers in them: 2 before 10."""
+    return [
+        (int(part), "") if place % 2 and len(part) < _MAX_DIGITS else (-1, part)
+        for place, part in enumerate(re.split(r"([0-9]+)", text))
+    ]
 
 
 def columns(text: str) -> int:

@@ -19,13 +19,13 @@ from bdshift.errors import InputError
 if sys.platform != "win32":
     import fcntl
 
-_NAME_LENGTH = 50
-"""Characters of a file's name that its part has, too: a name may take up the whole room for one."""
+NAME_LENGTH = 50
+"""Characters of a file's name that its part and its lock have, too: a name may take up the whole
+room for one.
+"""
 
-_PART = re.compile(rf"\.(.{{1,{_NAME_LENGTH}}})\.[0-9a-f]{{16}}\.part", re.DOTALL)
+_PART = re.compile(rf"\.(.{{1,{NAME_LENGTH}}})\.[0-9a-f]{{16}}\.part", re.DOTALL)
 _STALE_SECONDS = 24 * 3600  # of a part, where the system cannot tell whether its writer lives
-
-
 _NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
@@ -75,7 +75,7 @@ def clear_parts(folder: Path, name: str | None = None) -> None:
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             found = _PART.fullmatch(entry.name)
-            if found is not None and (name is None or found[1] == name[:_NAME_LENGTH]):
+            if found is not None and (name is None or found[1] == name[:NAME_LENGTH]):
                 with suppress(FileNotFoundError):  # another writer cleared it
                     _clear(entry.path)
 
@@ -93,7 +93,7 @@ def _new_part(path: Path) -> BinaryIO:
     the system releases it however the writer ends.
     """
     while True:
-        name = f".{path.name[:_NAME_LENGTH]}.{secrets.token_hex(8)}.part"
+        name = f".{path.name[:NAME_LENGTH]}.{secrets.token_hex(8)}.part"
         stream = path.with_name(name).open("x+b")
         if sys.platform == "win32":
             return stream

@@ -106,7 +106,7 @@ def test_json_is_counted_before_it_is_parsed() -> None:
     for text, words in {
         "[" + "{}," * 1000 + "{}]": "more than 100 values",
         "[" * 200_000: "values",
-        "[" * 90 + "NaN" + "]" * 90: "NaN is no number",
+        "[" * 90 + "NaN" + "]" * 90: "NaN is not a JSON number",
         "[" + "9" * 5000 + "]": "broken",
         '{"a": ': "broken",
     }.items():

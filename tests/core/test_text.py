@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from bdshift.text import columns, csv_text, figure, one_line
+from bdshift.text import columns, csv_text, figure, natural_key, one_line
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,12 @@ def test_columns() -> None:
     assert columns("stop") == 4
     assert columns("止まれ") == 6
     assert columns("e\u0301") == 1
+
+
+def test_names_are_sorted_by_the_numbers_in_them() -> None:
+    names = ["a10", "a9", "a²", "b10000000000", "b9999999999", "7", "x" + "1" * 5000]
+    expected = ["7", "a9", "a10", "a²", "b9999999999", "b10000000000", "x" + "1" * 5000]
+    assert sorted(names, key=natural_key) == expected
 
 
 def test_figures() -> None:

@@ -291,6 +291,8 @@ def recognized(file: CheckpointFile, whole: StateDict, arch: Architecture | None
     """
     for key, tensor in whole.tensors.items():
         if len(tensor.shape) > 1 and 0 in tensor.shape:
+            if (other := what_network(whole.tensors, file.names)) is not None:
+                raise other.at(file.path)
             raise InputError(
                 "{path}: its {key} has the shape {shape}, which holds no numbers: no network can "
                 "be made of it",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bdshift.checkpoints.hashed import HashedFile
-from bdshift.checkpoints.tensors import LazyTensor, lazy_tensor
+from bdshift.checkpoints.tensors import MAX_DIMENSIONS, LazyTensor, lazy_tensor
 from bdshift.checkpoints.torch_files import read_block
 from bdshift.checkpoints.torch_zip import EXPORTED, Span
 from bdshift.errors import InputError
@@ -15,7 +15,6 @@ from bdshift.pickle_values import Name, StorageRef, TensorRef
 
 _MAX_TABLE_BYTES = 64 * 1024 * 1024
 _MAX_VALUES = 2_000_000  # in the table: about forty for each tensor
-_MAX_DIMENSIONS = 64
 _DTYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32",
     8: "float64", 10: "complex64", 11: "complex128", 12: "bool", 13: "bfloat16",
@@ -44,9 +43,9 @@ def read_exported(file: HashedFile, entries: Mapping[str, Span]) -> dict[str, La
 
 def _tensor(file: HashedFile, entries: Mapping[str, Span], row: Mapping[str, Any]) -> LazyTensor:
     about = row["tensor_meta"]
-    shape = tuple(_size(part) for part in about["sizes"][: _MAX_DIMENSIONS + 1])
+    shape = tuple(_size(part) for part in about["sizes"][: MAX_DIMENSIONS + 1])
     stride = tuple(_size(part) for part in about["strides"])
-    if len(shape) != len(stride) or len(shape) > _MAX_DIMENSIONS:
+    if len(shape) != len(stride) or len(shape) > MAX_DIMENSIONS:
         raise InputError("a tensor's shape and stride do not match")
     dtype = _DTYPES[about["dtype"]]
     start, end = entries["data/weights/" + row["path_name"]]

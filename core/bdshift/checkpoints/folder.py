@@ -12,6 +12,7 @@ from bdshift.checkpoints.listing import first_few
 from bdshift.errors import InputError
 from bdshift.files import open_regular
 from bdshift.images.framing import Fit
+from bdshift.images.preprocessing import MAX_SIZE
 from bdshift.json_data import parse_json
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
@@ -141,7 +142,7 @@ def _size(value: Any) -> int:
         value = value.get("height", value.get("shortest_edge"))
     if isinstance(value, list) and value:
         value = value[-1]
-    return value if type(value) is int and 0 < value <= 1024 else 0
+    return value if type(value) is int and 0 < value <= MAX_SIZE else 0
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from bdshift.checkpoints.tensors import LazyTensor
+from bdshift.checkpoints.tensors import MAX_DIMENSIONS, LazyTensor
 from bdshift.errors import InputError
 from bdshift.pickle_values import Opaque
 
@@ -19,7 +19,6 @@ _DTYPES = {
     "f2": "float16", "f4": "float32", "f8": "float64", "i1": "int8", "i2": "int16", "i4": "int32",
     "i8": "int64", "u1": "uint8", "b1": "bool",
 }  # fmt: skip
-_MAX_DIMENSIONS = 64
 
 
 def numpy_array(value: Opaque) -> LazyTensor | None:
@@ -69,6 +68,6 @@ def _dtype(value: Any) -> tuple[str, int] | None:
 def _is_shape(value: Any) -> bool:
     return (
         isinstance(value, (tuple, list))
-        and len(value) <= _MAX_DIMENSIONS
+        and len(value) <= MAX_DIMENSIONS
         and all(type(size) is int and size >= 0 for size in value)
     )

@@ -30,12 +30,12 @@ class CheckpointFile:
         path: of the file; of the index if the weights are split over several files.
         sha256: of all its bytes, in hex; with an index, of the digests of all the files.
         size: in bytes.
-        container: "torch zip", "torch legacy", "pickle", "TorchScript", "torch.export" or
+        container: "torch zip", "torch legacy", "pickle", "TorchScript", "torch.export",
             "safetensors", "Keras HDF5" or "Keras archive".
         value: dicts, lists, tuples, numbers, text, `LazyTensor`, `SavedModule`; other objects are
             the dict of their attributes, or `Name` and `Opaque`.
         names: every class or function that its pickle names.
-        beside: what a config.json next to it says.
+        beside: what the configs next to it say.
     """
 
     path: Path

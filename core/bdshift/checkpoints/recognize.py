@@ -10,7 +10,7 @@ from bdshift.checkpoints import chain, heads
 from bdshift.checkpoints.as_saved import conform
 from bdshift.checkpoints.blind import detached, residual
 from bdshift.checkpoints.blind.cosine import with_cosine_head
-from bdshift.checkpoints.blind.parts import LAYER_PARTS
+from bdshift.checkpoints.blind.parts import IMAGE_CHANNELS, LAYER_PARTS
 from bdshift.checkpoints.compare import Mismatch, compare
 from bdshift.checkpoints.families import FAMILIES, Candidate, Shapes, hugging_face, zoo
 from bdshift.checkpoints.guard import TooLarge
@@ -145,7 +145,7 @@ def _prefixes(shapes: Shapes) -> list[str]:
         names = key.split(".")
         for depth in range(1, min(_MAX_DEPTH, len(names) - 1) + 1):
             holds = found.setdefault(".".join(names[:depth]) + ".", [False, False])
-            holds[0] |= len(shape) == 4 and shape[1] in (1, 3, 4)
+            holds[0] |= len(shape) == 4 and shape[1] in IMAGE_CHANNELS
             holds[1] |= len(shape) == 2
     both = [prefix for prefix, holds in found.items() if all(holds)]
     own = [p for p in both if not all(key.startswith(p) for key in shapes)]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bdshift.checkpoints.hashed import HashedFile
-from bdshift.checkpoints.tensors import ITEM_BYTES, LazyTensor, lazy_tensor
+from bdshift.checkpoints.tensors import ITEM_BYTES, MAX_DIMENSIONS, LazyTensor, lazy_tensor
 from bdshift.checkpoints.torch_files import read_block
 from bdshift.errors import InputError
 from bdshift.json_data import parse_json
@@ -19,7 +19,6 @@ from bdshift.words import Sentence
 
 _MAX_TABLE_BYTES = 16 * 1024 * 1024  # a tensor takes about a hundred; metadata may hold a document
 _MAX_VALUES = 2_000_000  # in the table: seven for each tensor
-_MAX_DIMENSIONS = 64
 _DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64",
     "I32": "int32", "I16": "int16", "I8": "int8", "U64": "uint64", "U32": "uint32",
@@ -69,7 +68,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _tensor(file: HashedFile, start: int, row: Mapping[str, Any]) -> LazyTensor:
-    if len(row["shape"]) > _MAX_DIMENSIONS:
+    if len(row["shape"]) > MAX_DIMENSIONS:
         raise ValueError("a tensor has too many dimensions")
     shape = tuple(map(_offset, row["shape"]))
     first, last = map(_offset, row["data_offsets"])

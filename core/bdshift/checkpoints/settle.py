@@ -88,7 +88,7 @@ def settle(
     job: JobContext = SILENT,
 ) -> Settled:
     """Choose the candidate and the preprocessing with the best clean accuracy. The same images give
-    the same choice: nothing in it depends on time or free memory.
+    the same choice: nothing in it depends on time, and on free memory only if a batch does not fit.
 
     Args:
         opened: the checkpoint and its candidates.

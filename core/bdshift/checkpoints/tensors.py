@@ -13,6 +13,9 @@ from bdshift.pickle_values import Name, StorageRef, TensorRef
 if TYPE_CHECKING:
     import torch
 
+MAX_DIMENSIONS = 64
+"""Of a tensor, as in NumPy."""
+
 ReadBlock = Callable[[StorageRef, int, int], bytearray]
 """Reads (storage, start, length), in bytes, from the file; fewer at the end of the file."""
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 
-from bdshift.checkpoints.blind.parts import LAYER_PARTS
+from bdshift.checkpoints.blind.parts import IMAGE_CHANNELS, LAYER_PARTS
 from bdshift.checkpoints.families import Shapes
 
 _MAX_LOOSE_NUMBERS = 16  # in a tensor that belongs to no layer
 _STORES = ("queue", "memory_bank", "feature_bank", "label_bank")
-_IMAGE_CHANNELS = (1, 3, 4)
 
 
 def may_be_unused(shapes: Shapes, unused: Collection[str], classes: int = 0) -> bool:
@@ -106,8 +105,8 @@ def _is_network(shapes: Iterable[tuple[int, ...]]) -> bool:
     return any(
         len(shape) == 4
         and (
-            (shape[1] in _IMAGE_CHANNELS and shape[0] > shape[1])
-            or (shape[0] in _IMAGE_CHANNELS and shape[1] > shape[0])
+            (shape[1] in IMAGE_CHANNELS and shape[0] > shape[1])
+            or (shape[0] in IMAGE_CHANNELS and shape[1] > shape[0])
         )
         for shape in shapes
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from bdshift.checkpoints.keys import without_wrappers
 from bdshift.checkpoints.quantized import unpacked
 from bdshift.checkpoints.tensors import LazyTensor
 
@@ -25,9 +26,6 @@ _MAX_SETS = 16  # among which averages are looked for
 _AVERAGED = frozenset(("ema", "swa", "averaged", "average", "avg", "shadow", "polyak"))
 _SHADOWS = frozenset(("ema", "swa", "averaged", "shadow"))  # inside of the names of tensors
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_AROUND = ("module", "_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module")
-"""What training puts around a network, or around its parts."""
-
 Path = tuple[str, ...]
 Tensors = Mapping[str, LazyTensor]
 
@@ -56,9 +54,7 @@ class WeightSet:
     @cached_property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Of all tensors but single numbers, by their names without anything around the network."""
-        return {
-            key: tensor.shape for key, tensor in _bare(self.tensors).items() if tensor.shape
-        }  # fmt: skip
+        return {key: tensor.shape for key, tensor in _bare(self.tensors).items() if tensor.shape}
 
     def is_of_the_network_of(self, other: WeightSet) -> bool:
         """Whether both are weights of the same network, as far as names and shapes say."""
@@ -135,7 +131,7 @@ def _names(tensors: Tensors) -> dict[str, str]:
     found = {}
     for key, tensor in tensors.items():
         if not is_note(key, tensor):
-            found[".".join(part for part in key.split(".") if part not in _AROUND)] = key
+            found[without_wrappers(key)] = key
     for _ in range(_MAX_DEPTH):
         if len({name.partition(".")[0] for name in found}) > 1 or not all("." in n for n in found):
             break

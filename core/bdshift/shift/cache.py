@@ -21,6 +21,7 @@ from bdshift.checkpoints.classifier import Classifier
 from bdshift.files import open_regular
 from bdshift.images.collection import ImageFile, Skipped
 from bdshift.images.loader import content_hash
+from bdshift.json_data import parse_json
 from bdshift.shift.embed import THUMBNAIL, Embedding, Precision
 from bdshift.words import Sentence
 from bdshift.writing import clear_parts, written_whole
@@ -28,6 +29,8 @@ from bdshift.writing import clear_parts, written_whole
 DEFAULT_LIMIT = 2 * 1024**3
 _MAX_FREE = {"about": 256 * 1024**2, "thumbnails": THUMBNAIL}
 """Sizes of an entry's arrays that do not follow from the model and the images."""
+
+_MAX_VALUES = 100  # in JSON, for each image: its name, label and perhaps why it was skipped
 
 
 class EmbeddingCache:
@@ -79,7 +82,8 @@ class EmbeddingCache:
         path = self.folder / f"{key}.npz"
         try:
             with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
-                about = json.loads(_member(archive, "about", np.uint8, (None,)).tobytes())
+                text = _member(archive, "about", np.uint8, (None,)).tobytes()
+                about = parse_json(text, _MAX_VALUES * (1 + len(files)))
                 done = tuple(ImageFile(*row) for row in about["files"])
                 known = dict(zip(files, digests, strict=True))
                 if not done or list(done) != [one for one in files if one in set(done)]:

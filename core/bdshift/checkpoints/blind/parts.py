@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from bdshift.checkpoints.families.base import Shapes
+from bdshift.text import natural_key
 
 LAYER_PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 """What the tensors of a layer are called."""
+
+IMAGE_CHANNELS = (1, 3, 4)
+"""Channels of images: gray, RGB, RGB and alpha."""
 
 Kind = Literal["conv", "linear", "norm", "vector"]
 
@@ -67,8 +70,4 @@ def by_number(parts: Sequence[Part]) -> list[Part]:
     """The same in the order of their names, 2 before 10: safetensors are sorted by name, and 10
     comes before 2 there.
     """
-    return sorted(parts, key=lambda part: _natural(part.path))
-
-
-def _natural(path: str) -> list[tuple[int, str]]:
-    return [(int(p), "") if p.isdigit() else (-1, p) for p in re.split(r"(\d{1,9})", path) if p]
+    return sorted(parts, key=lambda part: natural_key(part.path))

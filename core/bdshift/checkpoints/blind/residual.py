@@ -20,12 +20,11 @@ import torch
 from torch.nn import functional
 
 from bdshift.checkpoints.blind.head import HeadPlan, classify, head_plans
-from bdshift.checkpoints.blind.parts import Part, by_number, read_parts
+from bdshift.checkpoints.blind.parts import IMAGE_CHANNELS, Part, by_number, read_parts
 from bdshift.checkpoints.families.base import MAX_BLOCKS, Candidate, Shapes
 from bdshift.checkpoints.families.resnet import Stem, stems
 from bdshift.checkpoints.families.sketch import Misfit, Sketch, Value
 
-_IMAGE_CHANNELS = (1, 3, 4)
 _MAX_CANDIDATES = 12
 _EVENLY, _AT_THE_END = "", " with zeros at the end"
 
@@ -126,7 +125,7 @@ def _in_order(parts: Sequence[Part], shapes: Shapes) -> Iterator[Candidate]:
 def _bodies(parts: Sequence[Part]) -> Iterator[tuple[_Body, list[Part]]]:
     """Every way to read the body, and the layers that it leaves."""
     convs = [part for part in parts if part.kind == "conv"]
-    first = [c for c in convs if c.shape[1] in _IMAGE_CHANNELS and c.out > c.shape[1]]
+    first = [c for c in convs if c.shape[1] in IMAGE_CHANNELS and c.out > c.shape[1]]
     if not first:
         return
     stem = first[0]

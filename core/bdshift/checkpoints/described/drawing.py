@@ -13,10 +13,10 @@ from bdshift.checkpoints.families.base import Candidate
 from bdshift.checkpoints.families.network import Function, Network, NetworkPlan, NetworkStep
 from bdshift.checkpoints.tensors import LazyTensor
 from bdshift.errors import InputError
+from bdshift.images.preprocessing import MAX_SIZE
 
 _MAX_STEPS = 20_000
 _MAX_NUMBERS = 2**26  # in a value, for one image
-_MAX_SIDE = 1024  # of the image, in pixels
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Drawing:
 
     def image(self, shape: tuple[int, ...]) -> Drawn:
         """The network's input (C, H, W). Raises `InputError` if no images have that shape."""
-        if len(shape) != 3 or shape[0] not in (1, 3) or not 0 < max(shape[1:]) <= _MAX_SIDE:
+        if len(shape) != 3 or shape[0] not in (1, 3) or not 0 < max(shape[1:]) <= MAX_SIZE:
             raise InputError(
                 "its input is {shape}, not pictures of one or three channels", shape=str(shape)
             )

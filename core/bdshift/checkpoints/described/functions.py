@@ -8,19 +8,7 @@ from functools import partial
 import torch
 from torch.nn import functional
 
-Pair = tuple[int, int]
-Same = tuple[Pair, Pair, Pair]
-"""Kernel, stride and dilation, for padding to an output of ceil(size / stride)."""
-
-
-def pad_same(x: torch.Tensor, how: Same, value: float = 0.0) -> torch.Tensor:
-    """Padded as TensorFlow does for "same": where the padding is odd, more goes to the end."""
-    sides: list[int] = []
-    for size, kernel, stride, dilation in zip(x.shape[2:], *how, strict=True):
-        needed = (-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1
-        total = max(0, needed - size)
-        sides = [total // 2, total - total // 2, *sides]
-    return functional.pad(x, sides, value=value)
+from bdshift.checkpoints.families.network import Pair, pad_same
 
 
 def max_pool(x: torch.Tensor, kernel: Pair, stride: Pair, same: bool) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from bdshift.checkpoints.described import functions as f
 from bdshift.checkpoints.described.drawing import Drawing, Drawn
-from bdshift.checkpoints.families.network import add, concatenate
+from bdshift.checkpoints.families.network import Pair, add, concatenate, pad_same
 from bdshift.checkpoints.tensors import LazyTensor
 from bdshift.errors import InputError
 
@@ -69,7 +69,7 @@ def _activated(drawing: Drawing, activation: Any, value: Drawn) -> Drawn:
     return drawing.function(f.ACTIVATIONS[activation], value)
 
 
-def _pair(config: Config, key: str, name: str, default: Any = 1) -> f.Pair:
+def _pair(config: Config, key: str, name: str, default: Any = 1) -> Pair:
     value = config.get(key)
     value = default if value is None else value
     pair = [value, value] if type(value) is int else value
@@ -144,13 +144,13 @@ def _convolved(
     stride = (1, 1) if plain else _pair(config, "strides", name)
     dilation = (1, 1) if plain else _pair(config, "dilation_rate", name)
     size = kernel.shape[2], kernel.shape[3]
-    padding: f.Pair = (0, 0)
+    padding: Pair = (0, 0)
     if not plain and _is_same(config, name):
         odd = all(n % 2 for n in size)
         if stride == (1, 1) and odd:
             padding = (size[0] // 2 * dilation[0], size[1] // 2 * dilation[1])
         else:
-            value = drawing.function(partial(f.pad_same, how=(size, stride, dilation)), value)
+            value = drawing.function(partial(pad_same, how=(size, stride, dilation)), value)
     make = partial(
         nn.Conv2d, kernel.shape[1] * groups, kernel.shape[0], size, stride, padding, dilation,
         groups, bool(bias),

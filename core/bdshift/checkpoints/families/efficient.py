@@ -11,10 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-import torch
-from torch.nn import functional
-
 from bdshift.checkpoints.families.base import Candidate, Shapes
+from bdshift.checkpoints.families.network import pad_same
 from bdshift.checkpoints.families.sketch import Misfit, Sketch, Value, sketched
 
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
@@ -23,19 +21,11 @@ _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _EPSILON = 1e-3
 
 
-def pad_as_tensorflow(x: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
-    """Zeros around a map (n, C, H, W); where their number is odd, one more at the bottom right."""
-    pads: list[int] = []
-    for size in (x.shape[3], x.shape[2]):
-        total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-        pads += [total // 2, total - total // 2]
-    return functional.pad(x, pads)
-
-
 def _conv(sketch: Sketch, name: str, x: Value, stride: int = 1) -> Value:
     kernel = sketch.shape(name)[-1]
     if kernel > 1:
-        x = sketch.apply(partial(pad_as_tensorflow, kernel=kernel, stride=stride), x)
+        how = (kernel, kernel), (stride, stride), (1, 1)
+        x = sketch.apply(partial(pad_same, how=how), x)
     return sketch.layer(name, x, stride=stride, padding=0)
 
 

@@ -15,6 +15,9 @@ from torch.nn import functional
 from bdshift.checkpoints.families.base import ACTIVATIONS, USUAL
 
 Function = Callable[..., torch.Tensor]
+Pair = tuple[int, int]
+Same = tuple[Pair, Pair, Pair]
+"""Kernel, stride and dilation, for padding to an output of ceil(size / stride)."""
 
 
 @dataclass(frozen=True)
@@ -114,3 +117,13 @@ FUNCTIONS: dict[str, Function] = {
     "sigmoid": torch.sigmoid,
 }
 """Activations that are part of an architecture, whatever else is tried."""
+
+
+def pad_same(x: torch.Tensor, how: Same, value: float = 0.0) -> torch.Tensor:
+    """Padded as TensorFlow does for "same": where the padding is odd, more goes to the end."""
+    sides: list[int] = []
+    for size, kernel, stride, dilation in zip(x.shape[2:], *how, strict=True):
+        needed = (-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1
+        total = max(0, needed - size)
+        sides = [total // 2, total - total // 2, *sides]
+    return functional.pad(x, sides, value=value)

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 from bdshift.assets import asset
 from bdshift.checkpoints.families.base import Candidate, Shapes
 from bdshift.errors import UnknownArchitecture
+from bdshift.images.preprocessing import MAX_SIZE
 
 if TYPE_CHECKING:
     from torch import nn
 
-_MAX_SIDE = 1024  # of images, in pixels
 _MAX_CANDIDATES = 6  # of networks with the same tensors, how many are tried
 _OURS = ("resnet", "resnext", "wide_resnet")
 """Networks that `bdshift.checkpoints.families.resnet` builds itself, without torchvision."""
@@ -248,7 +248,7 @@ def _declared_side(config: Mapping[str, Any]) -> int:
     shape = trained.get("input_size") if isinstance(trained, dict) else None
     if not isinstance(shape, list) or len(shape) != 3:
         return 0
-    return shape[2] if type(shape[2]) is int and 0 < shape[2] <= _MAX_SIDE else 0
+    return shape[2] if type(shape[2]) is int and 0 < shape[2] <= MAX_SIZE else 0
 
 
 def _build_timm(name: str, classes: int, options: dict[str, Any]) -> nn.Module:

@@ -19,9 +19,9 @@ from bdshift.images.sources.cifar import (
 )
 from bdshift.images.sources.folders import FolderImages, ZipImages, leads_out
 from bdshift.images.sources.idx import idx_sets, is_idx, open_idx, open_idx_folder
-from bdshift.images.sources.naming import is_visible
+from bdshift.images.sources.naming import is_visible, split_rank
 from bdshift.images.sources.npz import open_npz
-from bdshift.images.sources.shard_folders import open_shard, open_shards, rank, shard_files
+from bdshift.images.sources.shard_folders import open_shard, open_shards, shard_files
 from bdshift.images.sources.table import SUFFIXES, open_table
 from bdshift.images.sources.tar import TarImages, is_tar
 from bdshift.images.sources.tensors import is_tensor_file
@@ -77,7 +77,7 @@ def _open_folder(path: Path, job: JobContext) -> Source:
         if shards := shard_files(files):
             return open_shards(inner, shards, job, notes)
         if "dataset_dict.json" in files and folders:  # one folder for each part of a data set
-            best, *others = sorted(folders, key=lambda name: (rank(name), name))
+            best, *others = sorted(folders, key=lambda name: (split_rank(name), name))
             values = {"file": best, "others": tuple(others)}
             notes = [Sentence("Took {file}, and not {others}", values)] if others else []
             folders = [best]

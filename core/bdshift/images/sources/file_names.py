@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from bdshift.images.sources.label_columns import without_suffix
 
 _MIN_PER_CLASS = 2  # images on average; with fewer the "labels" are numbers of images
+_MAX_LENGTH = 100  # characters of a name that carries a label; matching takes their square
 _NUMBERED = re.compile(r"[A-Za-z_. -]*\d+([._ -]+\d+)+")  # a date or several numbers: no label
 _NO_LABELS = frozenset(
     "img image images imgs pic picture photo frame dsc dscn dscf mvi screenshot scan file train "
@@ -24,6 +25,8 @@ _FORMS = (
 def labels_in_names(names: Sequence[str]) -> Mapping[str, str] | None:
     """The label that each name carries; None if they do not all carry one, in the same way."""
     stems = [without_suffix(name.rpartition("/")[2]) for name in names]
+    if max(map(len, stems), default=0) > _MAX_LENGTH:
+        return None
     for form in _FORMS:
         found = [form.fullmatch(stem) for stem in stems]
         labels = [match["label"].strip("._- ") for match in found if match]

@@ -29,6 +29,9 @@ from bdshift.images.sources.tensors import is_tensor_file, tensor_file
 from bdshift.pickle_data import read_pickle
 from bdshift.pickle_values import PickleError
 
+DELIMITERS = "\t;,|"
+"""What may separate the columns of a table."""
+
 MAX_BYTES = 64 * 1024 * 1024
 """Size of a file of labels that is read at once."""
 
@@ -36,7 +39,6 @@ _MAX_JSON_BYTES = 16 * 1024 * 1024  # Python's values take twenty times the text
 _MAX_CELLS = 6_000_000
 _MAX_COLUMNS = 1100  # one-hot, a thousand classes
 _MAX_LEVELS = 3  # of dicts around the labels
-_DELIMITERS = "\t;,|"
 _LISTS = "labels label targets target y classes annotations images data samples".split()
 
 
@@ -208,7 +210,7 @@ def _of_text(text: str) -> Sheet | None:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
         return None
-    delimiter = max(_DELIMITERS, key=lines[0].count)
+    delimiter = max(DELIMITERS, key=lines[0].count)
     if delimiter in lines[0]:
         try:
             return _sheet(

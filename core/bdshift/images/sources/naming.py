@@ -23,10 +23,18 @@ SPLITS = {
 trained on.
 """
 
+_NO_SPLIT = 3  # between those that are good for a clean set and the training set
+
 _NOISE = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
 
 UNPACK_HINT = Sentence("; if it is another data set, unpack it and open the folder")
 """For archives without class folders: many data sets come in archives."""
+
+
+def split_rank(name: str) -> int:
+    """How good a part of a data set is as a clean set, by its name: test before training."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return min((SPLITS[word] for word in words if word in SPLITS), default=_NO_SPLIT)
 
 
 def is_visible(name: str) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from bdshift.errors import InputError
 from bdshift.images.sources.arrow import arrow_shard
 from bdshift.images.sources.base import Source
-from bdshift.images.sources.naming import SPLITS
+from bdshift.images.sources.naming import split_rank
 from bdshift.images.sources.parquet import parquet_shard
 from bdshift.images.sources.shards import Shard, ShardImages
 from bdshift.jobs import SILENT, JobContext
@@ -17,7 +16,6 @@ from bdshift.words import Sentence
 
 _MAX_SHARDS = 2000
 _MAX_LISTED = 8
-_NO_SPLIT = 3  # between those that are good for a clean set and the training set
 
 
 def open_shard(path: Path, job: JobContext = SILENT) -> Source:
@@ -37,12 +35,6 @@ def shard_files(names: Sequence[str]) -> list[str]:
     return [name for name in found if not name.startswith("cache-")]  # made by datasets' map()
 
 
-def rank(name: str) -> int:
-    """How good a part of a data set is as a clean set, by its name: test before training."""
-    words = re.split(r"[^a-z]+", name.lower())
-    return min((SPLITS[word] for word in words if word in SPLITS), default=_NO_SPLIT)
-
-
 def open_shards(
     folder: Path,
     names: Sequence[str],
@@ -57,8 +49,8 @@ def open_shards(
     if len(names) > _MAX_SHARDS:
         raise InputError("holds more than {most} files of images in columns", most=_MAX_SHARDS)
     first: InputError | None = None
-    for best in sorted({rank(name) for name in names}):
-        chosen = [name for name in names if rank(name) == best]
+    for best in sorted({split_rank(name) for name in names}):
+        chosen = [name for name in names if split_rank(name) == best]
         others = tuple(name for name in names if name not in chosen)[:_MAX_LISTED]
         values = {"file": chosen[0], "others": others}
         chose = [Sentence("Took {file}, and not {others}", values)] if others else []

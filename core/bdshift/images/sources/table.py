@@ -11,6 +11,7 @@ from bdshift.errors import InputError
 from bdshift.images.sources.base import ImageFile, Skipped, Source
 from bdshift.images.sources.folders import FolderImages, leads_out, read_file
 from bdshift.images.sources.label_columns import LABELS, PATHS, classes_of
+from bdshift.images.sources.label_files import DELIMITERS
 from bdshift.images.sources.naming import check_count, has_image_suffix, shortened
 from bdshift.jobs import SILENT, JobContext
 from bdshift.words import Sentence
@@ -18,7 +19,6 @@ from bdshift.words import Sentence
 SUFFIXES = frozenset({".csv", ".tsv"})
 _MAX_FILE_BYTES = 512 * 1024 * 1024
 _MAX_FIRST_LINE = 65_536  # characters; the first line tells what separates the columns
-_DELIMITERS = "\t;,|"
 _REPORT_EVERY = 8192  # files
 
 
@@ -116,7 +116,7 @@ def _rows(path: Path) -> tuple[list[tuple[str, str]], list[Skipped]]:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
             first = stream.readline(_MAX_FIRST_LINE)
             stream.seek(0)
-            delimiter = max(_DELIMITERS, key=first.count)
+            delimiter = max(DELIMITERS, key=first.count)
             table = csv.reader(stream, delimiter=delimiter)
             head = next(table, [])
             picture, label, skip = _columns(head)

@@ -15,7 +15,8 @@ from bdshift.images.sources.base import Skipped
 from bdshift.images.sources.file_names import labels_in_names
 from bdshift.images.sources.label_columns import Labels, Pictures, named_labels, ordered_labels
 from bdshift.images.sources.label_files import MAX_BYTES, Sheet, read_sheet
-from bdshift.images.sources.naming import SPLITS, shortened
+from bdshift.images.sources.naming import shortened, split_rank
+from bdshift.text import natural_key
 from bdshift.words import Sentence
 
 Read = Callable[[str], bytes]
@@ -84,7 +85,7 @@ def find_labels(pictures: Sequence[str], others: Sequence[str], read: Read) -> L
         if labels is not None and _covers(labels.by_name, pictures):
             found.append((name, labels))
     if found:
-        best = min(found, key=lambda one: (_rank(one[0]), -len(one[1].by_name)))
+        best = min(found, key=lambda one: (split_rank(one[0]), -len(one[1].by_name)))
         return _labeled(best[0], best[1].by_name, best[1].classes, pictures)
     for name, sheet in sheets:
         for group in _groups(pictures, name):
@@ -139,7 +140,7 @@ def _sheets(
 
 
 def _covers(labels: Mapping[str, str], pictures: Sequence[str]) -> bool:
-    """Whether most images of the folders that a table is about have a label, of several."""
+    """Whether most images of the folders that a table is about have a label."""
     folders = {_folder(name) for name in labels}
     there = sum(_folder(name) in folders for name in pictures)
     return bool(labels) and len(labels) >= _MIN_LABELED * there
@@ -153,29 +154,16 @@ def _words(text: str) -> set[str]:
     return set(re.split(r"[^a-z]+", text.lower().rpartition(".")[0] or text.lower())) - {""}
 
 
-def _rank(name: str) -> int:
-    """Test before training: a clean set is best taken from images that no network has seen."""
-    return min((SPLITS.get(word, 3) for word in _words(name)), default=3)
-
-
 def _groups(pictures: Sequence[str], name: str) -> list[list[str]]:
     """What a list of labels may be about: all images, or those of one folder, first the one that
     the list is named like; each in the order of the numbers in their names.
     """
     folders: dict[str, list[str]] = {}
-    for picture in sorted(pictures, key=_natural):
+    for picture in sorted(pictures, key=natural_key):
         folders.setdefault(_folder(picture), []).append(picture)
     alike = sorted(folders, key=lambda folder: not _words(folder) & _words(name))
     groups = [folders[folder] for folder in alike]
-    return groups if len(groups) == 1 else [*groups, sorted(pictures, key=_natural)]
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """2 before 10."""
-    parts = re.split(r"(\d+)", name)
-    return [
-        (int(part), "") if part.isdecimal() and len(part) < 4000 else (-1, part) for part in parts
-    ]
+    return groups if len(groups) == 1 else [*groups, sorted(pictures, key=natural_key)]
 
 
 def _labeled(
