@@ -4,7 +4,6 @@ them that they do not use.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
+from bounded import calls_at_most
 from reference_networks import CifarBlock, CifarBottleneck, CifarNet, PreActBlock, Wrn, randomize
 from renamed_networks import (
     DETACHED,
@@ -260,13 +260,10 @@ def test_the_newer_spectral_norm(tmp_path: Path) -> None:
     assert same_logits(opened, network)[0]
 
 
-@pytest.mark.parametrize("count", [2000])
-def test_a_long_row_of_equal_layers_takes_bounded_time(count: int) -> None:
+def test_a_long_row_of_equal_layers_takes_bounded_work() -> None:
     shapes: dict[str, tuple[int, ...]] = {"s.weight": (8, 3, 3, 3)}
-    for number in range(count):
+    for number in range(1000):
         shapes[f"x{number}.y.weight"] = (8, 8, 1, 1) if number % 3 else (8, 8, 3, 3)
     shapes["h.weight"] = (5, 8)
-    began = time.process_time()
-    with pytest.raises(InputError):
+    with calls_at_most(1_000_000), pytest.raises(InputError):
         recognize(shapes)
-    assert time.process_time() - began < 15
