@@ -10,7 +10,7 @@ from typing import Protocol
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import Qt as QtText
-from PySide6.QtWidgets import QAbstractButton, QLabel, QMessageBox, QWidget
+from PySide6.QtWidgets import QLabel, QMessageBox, QWidget
 
 from bdshift.text import one_line
 
@@ -41,11 +41,6 @@ def as_html(text: str) -> str:
 def on_button(text: str) -> str:
     """``text`` for a button or a menu, where an ampersand would mark a shortcut key."""
     return one_line(text).replace("&", "&&")
-
-
-def name_button(button: QAbstractButton, text: str) -> None:
-    """Put a name from a file on a button."""
-    button.setText(on_button(text))
 
 
 class PlainLabel(QLabel):
