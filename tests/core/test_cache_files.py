@@ -142,7 +142,6 @@ def test_an_image_that_changes_is_not_used_twice(victim: Path, signs: Path, tmp_
     [
         ((64, 64, 0), "2.weight"),
         ((0, 0, 10), "0.weight"),
-        ((64, 64, 1), "a single row"),
     ],
 )
 def test_a_head_without_rows_is_no_head(

@@ -28,6 +28,11 @@ SOFTMAX_INSIDE = code(
     words("The network ends in a softmax; its logits are taken before it.",
           ja="ネットワークの最後はソフトマックスです。ロジットはその手前で取ります。"),
 )  # fmt: skip
+ONE_OUTPUT = code(
+    "one-output",
+    words("Its head has one output, read as two classes: below and above zero.",
+          ja="ヘッドの出力は 1 つです。0 より小さい側と大きい側の 2 クラスとして読みます。"),
+)  # fmt: skip
 HOLDS_PROGRAM = code(
     "holds-program",
     words("The file contains a program, which was not examined and may do something other than "
@@ -52,7 +57,9 @@ def reading_notes(opened: Opened, chosen: Classifier) -> list[Remark]:
         found.append(Remark(TENSORS_IGNORED, values))
     if opened.state.layout.others:
         found.append(Remark(OTHER_MODELS, {"names": _some(opened.state.layout.others)}))
-    if chosen.softmax_inside:
+    if chosen.one_output:
+        found.append(Remark(ONE_OUTPUT))
+    elif chosen.softmax_inside:
         found.append(Remark(SOFTMAX_INSIDE))
     if opened.file.container in PROGRAMS:
         found.append(Remark(HOLDS_PROGRAM))

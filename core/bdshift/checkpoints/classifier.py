@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -17,6 +18,7 @@ from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.foreign_models import what_network
 from bdshift.checkpoints.hints import declared_names, declared_normalizations
 from bdshift.checkpoints.layout import Layout, StateDict, find_state_dict
+from bdshift.checkpoints.one_output import read_as_two_classes, write_as_one_output
 from bdshift.checkpoints.reader import CheckpointFile, read_checkpoint
 from bdshift.checkpoints.recognize import find_candidates
 from bdshift.checkpoints.unused import outermost
@@ -51,8 +53,10 @@ class LoadedNetwork:
         layout: how the weights were stored in the file.
         sizes: input sizes worth trying.
         channels: of the images, 1 or 3.
-        softmax_inside: whether the network itself ends in a softmax or log-softmax; the logits are
-            then the head's.
+        softmax_inside: whether the network itself ends in a softmax, log-softmax or sigmoid; the
+            logits are then the head's.
+        one_output: whether the file's head has a single row (`bdshift.checkpoints.one_output`);
+            here it has two.
     """
 
     network: nn.Module
@@ -64,6 +68,7 @@ class LoadedNetwork:
     sizes: tuple[int, ...] = ()
     channels: int = 3
     softmax_inside: bool = False
+    one_output: bool = False
 
     @cached_property
     def head(self) -> nn.Linear:
@@ -129,7 +134,8 @@ class LoadedNetwork:
         if output.shape == logits.shape:
             if torch.allclose(output, logits, 1e-3, 1e-3):
                 return self
-            for squashed in (logits.softmax(1), logits.log_softmax(1)):
+            sigmoid = (logits.sigmoid(),) if self.one_output else ()
+            for squashed in (logits.softmax(1), logits.log_softmax(1), *sigmoid):
                 if torch.allclose(output, squashed, 1e-3, 1e-5):
                     return replace(self, softmax_inside=True)
         raise InputError(
@@ -144,6 +150,14 @@ class Classifier(LoadedNetwork):
     """An image classifier as bdshift sees it: a network and the preprocessing of its images."""
 
     preprocessing: Preprocessing
+
+    def as_in_file(self) -> Classifier:
+        """The same with as many outputs as the file's network has; ``self`` is not changed."""
+        if not self.one_output:
+            return self
+        found = replace(self, network=copy.deepcopy(self.network), one_output=False)
+        write_as_one_output(found.head)
+        return found
 
 
 @dataclass(frozen=True)
@@ -173,8 +187,8 @@ class Opened:
 
     @property
     def classes(self) -> int:
-        """Number of classes C, the same for all candidates."""
-        return self.state.tensors[self.candidates[0].head_key].shape[0]
+        """Number of classes C, the same for all candidates; two for a single output."""
+        return max(2, self.state.tensors[self.candidates[0].head_key].shape[0])
 
     @property
     def is_rebuilt(self) -> bool:
@@ -206,6 +220,9 @@ class Opened:
             raise InputError(
                 "{path}: {layer} is not a linear layer", path=self.file.path, layer=candidate.head
             )
+        one_output = head.out_features == 1
+        if one_output:
+            read_as_two_classes(head)
         channels = candidate.channels or _first_channels(network)
         if channels not in (1, 3) and not self.from_user:
             raise InputError(
@@ -216,7 +233,7 @@ class Opened:
         return LoadedNetwork(
             network, candidate.head, candidate.name, self.file.path, self.file.sha256,
             self.state.layout, sizes=candidate.sizes,
-            channels=channels,
+            channels=channels, one_output=one_output,
         )  # fmt: skip
 
 
@@ -316,10 +333,4 @@ def recognized(file: CheckpointFile, whole: StateDict, arch: Architecture | None
         beside=outermost(whole.shapes(), ignored),
         declared=declared_normalizations(whole, found.ignored, file.beside),
     )
-    if opened.classes < 2:
-        raise InputError(
-            "{path}: its head, {layer}, has a single row; bdshift audits classifiers of two "
-            "classes or more",
-            path=file.path, layer=opened.candidates[0].head,
-        )  # fmt: skip
     return replace(opened, class_names=declared_names(file, opened.classes))

@@ -35,7 +35,7 @@ class Recognition:
         how: how it was recognized.
         ignored: tensors that it does not use.
         head: name of the last linear layer.
-        classes, embedding_dim: its shape (C, d).
+        classes, embedding_dim: C and d.
         input_sizes: sides of images that it is usually given, in pixels.
         normalizations: named by the file, or by a config next to it.
         class_names: as given in the file, by index; () if it gives none.
@@ -128,14 +128,13 @@ def describe(
 
 def _recognized(opened: Opened) -> Recognition:
     first = opened.candidates[0]
-    classes, dim = opened.state.tensors[first.head_key].shape
     return Recognition(
         architectures=tuple(candidate.name for candidate in opened.candidates),
         how=_how(opened),
         ignored=tuple(opened.ignored),
         head=first.head,
-        classes=classes,
-        embedding_dim=dim,
+        classes=opened.classes,
+        embedding_dim=opened.state.tensors[first.head_key].shape[1],
         input_sizes=tuple(first.sizes),
         normalizations=tuple(one.name for one in opened.declared),
         class_names=tuple(opened.class_names),

@@ -26,10 +26,11 @@ _SCALE = 16.0  # a usual one; which one training used is not in the file
 
 
 def with_cosine_head(candidate: Candidate, shapes: Shapes) -> Candidate:
-    """The candidate; if its head has no bias, the same with a cosine head is one of its rare
-    forms.
+    """The candidate; if its head has no bias and several rows, the same with a cosine head is one
+    of its rare forms.
     """
-    if candidate.head_key.removesuffix("weight") + "bias" in shapes:
+    key = candidate.head_key
+    if key.removesuffix("weight") + "bias" in shapes or shapes[key][0] == 1:
         return candidate
     build = partial(_build, candidate.build, candidate.head)
     cosine = replace(candidate, name=f"{candidate.name}, cosine head", build=build, rare=())

@@ -97,6 +97,7 @@ def write_checkpoint(
     output = replace(output, inputs=(classifier.path, *output.inputs))
     form.require()
     output.check()
+    classifier = classifier.as_in_file()
     buffer = BytesIO()
     _write(classifier, buffer, form, metadata or {})
     content = buffer.getbuffer()
