@@ -14,8 +14,9 @@ from workbenches import Given, given_by
 from bdshift.audit import Audit, Material
 from bdshift.errors import UsageError
 from bdshift.measure import measure
-from bdshift.purify import METHODS
+from bdshift.purify import METHODS, tuning
 from bdshift.purify.frozen import tune_from
+from bdshift.purify.methods import shift_tuning
 from bdshift.purify.methods.cut import Cut
 from bdshift.purify.methods.shift_tuning import PAPER, ShiftTuning
 from bdshift.setting import options_of
@@ -98,6 +99,16 @@ def test_the_shift_no_longer_reaches_the_target(given: Given) -> None:
     assert figures[-1]["target_norm"] > 1.1 * float(given.shift.norm())
     assert figures[-1]["held_out_accuracy"] > 0.85
     assert figures[-1]["target_norm"] > figures[-1]["other_norms"]
+
+
+def test_other_classes_may_need_no_shift(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only other class of two, if the network says it of every image."""
+    figures = {"held_out_accuracy": 1.0, "target_norm": 3.0, "other_norms": 0.0}
+    monkeypatch.setattr(tuning, "held_out", lambda *_: (0.0, dict(figures)))
+    monkeypatch.setattr(shift_tuning, "held_out", lambda *_: (0.0, dict(figures)))
+    [row] = given.purified(ShiftTuning(epochs=1)).rows
+    assert row.step.score is not None
+    assert 1 < row.step.score < float("inf")
 
 
 def test_the_head_alone_is_solved_without_touching_the_backbone(given: Given) -> None:
