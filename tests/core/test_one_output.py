@@ -99,8 +99,8 @@ def test_a_known_network_too(bias: bool, victim: Path, tmp_path: Path) -> None:
 def test_it_is_written_as_it_was(form: str, plain: Path, tmp_path: Path) -> None:
     loaded = _loaded(open_checkpoint(plain))
     with torch.no_grad():  # as a purification may: both rows change
-        loaded.head.weight += torch.randn(2, 16, generator=torch.Generator().manual_seed(2))
-        loaded.head.bias += torch.tensor([0.25, -0.5])
+        loaded.head.weight.add_(torch.randn(2, 16, generator=torch.Generator().manual_seed(2)))
+        loaded.head.bias.add_(torch.tensor([0.25, -0.5]))
     logits = loaded.embed(IMAGES)[1]
     classifier = loaded.with_preprocessing(Preprocessing(32, NORMALIZATIONS["none"]))
     kind = EXPORT_FORMS.parse(form)
