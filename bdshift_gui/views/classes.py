@@ -50,6 +50,7 @@ class ClassView(PlotCard, View):
         self.detector.currentIndexChanged.connect(lambda _: self.redraw())
         self.corner.addWidget(self.detector)
         self._order: NDArray[np.int64] = np.empty(0, np.int64)
+        self._names: list[str] = []  # to be written under the bars
         self.sort = Choices(("index", "value"))
         self.show_as = Choices(("score", "z", "table"))
         self._top, self._low, self._count = 1.0, 0.0, 1
@@ -158,8 +159,8 @@ class ClassView(PlotCard, View):
         self._draw_line()
         axis = plot.getAxis("bottom")
         axis.setHeight(36)
+        self._names = [names[i] for i in self._order] if few else []
         if few:
-            name_ticks(axis, ((x, self._short(names[i], count)) for x, i in enumerate(self._order)))
             self.label_axis("bottom", "")
         else:
             name_ticks(axis, ()) if by_value else axis.setTicks(None)
@@ -173,10 +174,14 @@ class ClassView(PlotCard, View):
 
     def _fit(self) -> None:
         """Leave room for a line of figures above the bars, and for the rule's label to their right,
-        however small the plot is.
+        however small the plot is; and shorten the names to the bars' width.
         """
-        right = min(0.4, _RULE_WIDTH / max(self.plot.vb.width(), 1.0)) * (self._count + 0.2)
-        self.plot.setXRange(-0.6, self._count - 0.4 + right, padding=0.01)
+        width = max(self.plot.vb.width(), 1.0)
+        span = (1 + min(0.4, _RULE_WIDTH / width)) * (self._count + 0.2)
+        self.plot.setXRange(-0.6, span - 0.6, padding=0.01)
+        if self._names:
+            short = (_short(name, int(0.92 * width / span)) for name in self._names)
+            name_ticks(self.plot.getAxis("bottom"), enumerate(short))
         if self._state.audit is not None:
             detector = self._judged.detector
             low = self.plot.vb.height() < _MIN_HEIGHT_FOR_UNIT
@@ -186,14 +191,6 @@ class ClassView(PlotCard, View):
         room = share * (self._top - self._low) / (1 - min(0.8, share))
         bottom = self._low - room if self._low < 0 else 0.0
         self.plot.setYRange(bottom, self._top + room, padding=0)
-
-    def _short(self, name: str, count: int) -> str:
-        """The name under a bar: if too long, on two lines, each elided where it does not fit."""
-        room = int(0.92 * self.plot.vb.width() / (count + 1))
-        metrics, right = QFontMetrics(small_font()), Qt.TextElideMode.ElideRight
-        fits = metrics.horizontalAdvance(name) <= room
-        lines = [name] if fits else name.replace("_", " ").split()[:2]
-        return "\n".join(metrics.elidedText(one, right, room) for one in lines)
 
     def _draw_values(
         self, shown: NDArray[np.float64], finite: NDArray[np.bool_], flagged: NDArray[np.bool_]
@@ -279,6 +276,14 @@ class ClassView(PlotCard, View):
 
     def _rows(self) -> Table:
         return [self._model.head(), *self._model.rows]
+
+
+def _short(name: str, room: int) -> str:
+    """The name under a bar: if too long, on two lines, each elided where it does not fit."""
+    metrics, right = QFontMetrics(small_font()), Qt.TextElideMode.ElideRight
+    fits = metrics.horizontalAdvance(name) <= room
+    lines = [name] if fits else name.replace("_", " ").split()[:2]
+    return "\n".join(metrics.elidedText(one, right, room) for one in lines)
 
 
 class ClassTable(QAbstractTableModel):

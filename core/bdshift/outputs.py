@@ -54,7 +54,9 @@ class Output:
         except OSError as error:
             raise cannot_write(path, error) from error
         if any(_holds(one, path) for one in self.inputs):
-            raise UsageError("{path}: is an input, and is not replaced", path=path)
+            raise UsageError(
+                "{path}: is an input, and is not replaced; write to another file", path=path
+            )
         if not stat.S_ISREG(found.st_mode):
             raise UsageError("{path}: is not an ordinary file, and is not replaced", path=path)
         if not (self.overwrite or self.resumed):

@@ -130,7 +130,7 @@ def test_two_targets_that_hide_each_other() -> None:
     assert found.reasons[0].code == "shift-several-stand-out"
     assert found.reasons[0].values["other"] == 5.0
     assert str(found.statement).startswith(
-        "2 classes are reached by unusual shifts: 0 “c0” (3.05), 1 “c1” (3.05); "
+        "2 classes are reached by unusually small shifts: 0 “c0” (3.05), 1 “c1” (3.05); "
     )
     assert not judge(norms, Paper()).flagged
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driving import do, open_paths, wait, workspace
+from driving import do, find, open_paths, wait, workspace
+from PySide6.QtCore import QPointF
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QDockWidget, QLabel, QScrollArea
 from pytestqt.qtbot import QtBot
 
@@ -18,7 +20,9 @@ from bdshift_gui.main_window import MainWindow
 from bdshift_gui.session import State
 from bdshift_gui.tasks.purifying import purify
 from bdshift_gui.view import View
+from bdshift_gui.views.classes import ClassView
 from bdshift_gui.views.purifications import PurificationsView
+from bdshift_gui.widgets.plot import small_font
 
 
 def test_a_panel_that_was_closed_stays_closed(opened: MainWindow) -> None:
@@ -40,6 +44,29 @@ def test_side_panels_cut_nothing_off(opened: MainWindow, qtbot: QtBot, language:
             inner = area.widget()
             assert inner is not None
             assert inner.width() <= area.width(), dock.objectName()
+
+
+@pytest.mark.parametrize("width", [2400, 1000])
+def test_names_under_bars_fit_after_the_window_is_resized(
+    opened: MainWindow, qtbot: QtBot, width: int
+) -> None:
+    """They were shortened for the width at which the audit was opened, and then overlapped."""
+    view = find(opened, ClassView)
+    axis = view.plot.getAxis("bottom")
+    opened.resize(3400 - width, 700)
+    qtbot.wait(50)
+    before = axis._tickLevels
+    opened.resize(width, 700)
+    qtbot.wait(50)
+    ((x0, _), (x1, _), *_), *_ = axis._tickLevels
+    room = view.plot.vb.mapViewToScene(QPointF(x1, 0)).x()
+    room -= view.plot.vb.mapViewToScene(QPointF(x0, 0)).x()
+    metrics = QFontMetrics(small_font())
+    names = [name for _, name in axis._tickLevels[0]]
+    for name in names:
+        assert all(metrics.horizontalAdvance(one) < room for one in name.splitlines())
+    assert axis._tickLevels != before
+    assert any("…" in name for name in names) is (width == 1000)
 
 
 def test_panels_of_an_audit_come_and_go_with_it(

@@ -16,7 +16,6 @@ from bdshift.audit.doubts import cautions, doubts, trigger_remark
 from bdshift.audit.facts import AuditedCopy, Facts, Judged, Level
 from bdshift.detect.detector import Found
 from bdshift.remark import Remark, code
-from bdshift.text import figure
 from bdshift.words import Sentence, words
 
 HEADLINES: dict[Level, str] = {
@@ -98,6 +97,8 @@ def conclude(facts: Facts) -> Finding:
 CHANCE = words(" (p = {p:.2g} if the values are normal)",
                ja="（正規分布なら p = {p:.2g}）")  # fmt: skip
 
+ONE_CLASS = words("{index} “{name}” ({score:#.3g})", ja="{index}「{name}」（{score:#.3g}）")
+
 TRIGGER_WORKS = code(
     "trigger-works",
     words("The trigger {trigger} sends {asr:.1%} of the images of other classes to class {index} "
@@ -161,7 +162,10 @@ def _reason(one: Judged, names: Sequence[str]) -> Remark | None:
     values = {
         "index": shown, "name": names[shown], "score": float(scores[shown]), "other": other,
         "p": judgment.p, "count": len(suspected),
-        "classes": tuple(f"{i} “{names[i]}” ({figure(scores[i], '#.3g')})" for i in suspected),
+        "classes": tuple(
+            Sentence(ONE_CLASS, {"index": i, "name": names[i], "score": float(scores[i])})
+            for i in suspected
+        ),
         "chance": "" if math.isnan(judgment.p) else Sentence(CHANCE, {"p": judgment.p}),
     }  # fmt: skip
     return Remark(f"{one.detector.name}-{found}", values)

@@ -32,9 +32,9 @@ _MATTERS = 0.02  # difference in accuracy that the reader is told of
 
 NOT_SQUARE = code(
     "not-square",
-    words("{share:.0%} of the pictures are not square, and how they become so matters: {chosen}, "
-          "{accuracy:.1%} of the trial images are classified correctly; {other}, {instead:.1%}. "
-          "The audit uses the former.",
+    words("{share:.0%} of the pictures are not square, and how they are made square matters: "
+          "{chosen}, {accuracy:.1%} of the trial images are classified correctly; {other}, "
+          "{instead:.1%}. The audit uses the former.",
           ja="画像の {share:.0%} は正方形ではなく、正方形にする方法で結果が変わります。"
              "試行画像の正解率は、{chosen}で {accuracy:.1%}、{other}で {instead:.1%} です。"
              "監査では前者を使いました。"),

@@ -66,9 +66,10 @@ class EmbeddingShift(Detector):
            "他の最小は {other:#.3g}{chance}。",
     )  # fmt: skip
     many = words(
-        "{count:|class is|classes are} reached by unusual shifts: {classes}; the smallest of the "
-        "rest is {other:#.3g}{chance}.",
-        ja="{count} クラスへのシフトが異常です：{classes}。他の最小は {other:#.3g}{chance}。",
+        "{count:|class is|classes are} reached by unusually small shifts: {classes}; the "
+        "smallest of the rest is {other:#.3g}{chance}.",
+        ja="{count} クラスに異常に小さいシフトで届きます：{classes}。"
+           "他の最小は {other:#.3g}{chance}。",
     )  # fmt: skip
     none = words(
         "No class is reached by an unusually small shift: the smallest, L2 {score:#.3g} to class "
