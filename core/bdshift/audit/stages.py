@@ -83,8 +83,8 @@ def open_clean_set(
     if len(present) == 1:
         raise InputError(
             "{path}: all of its {count:|image|images} have one label, {name}. A scan compares "
-            "classes: put the images of each into a folder of its own, or a table with their "
-            "labels beside them (labels.csv with the columns filename and label)",
+            "classes: put the images of each class in a folder of its own, or put a table with "
+            "their labels beside them (labels.csv with the columns filename and label)",
             path=collection.path, count=len(collection.files),
             name=repr(collection.folders[present.pop()]),
         )  # fmt: skip
