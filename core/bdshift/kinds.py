@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from bdshift.checkpoints.folder import holds_weights
+from bdshift.errors import InputError
 from bdshift.images.sources.choose import is_image_set
 from bdshift.images.sources.hdf5 import is_audit
+from bdshift.zip_data import open_zip
 
 Kind = Literal["images", "audit", "model"]
 
@@ -29,9 +31,9 @@ def kind_of(path: Path) -> Kind:
         return _kind_of_hdf5(path)
     if head.startswith(b"PK\x03\x04"):
         try:
-            with zipfile.ZipFile(path) as archive:
+            with open_zip(path) as archive:
                 names = archive.namelist()
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        except (InputError, zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
             return "model"
         marks = ("data.pkl", "model_weights_config.json", "model.weights.h5")
         return "model" if any(name.endswith(marks) for name in names) else "images"

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NoReturn
 from bdshift.checkpoints.foreign_files import CHECKPOINTS
 from bdshift.errors import InputError
 from bdshift.words import Sentence
+from bdshift.zip_data import open_zip
 
 MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
 """Size of the zip's list of entries: about 600 000 storages."""
@@ -100,7 +101,7 @@ def torch_zip_entries(stream: BinaryIO, size: int) -> Mapping[str, Span]:
     """
     _check_end(stream, size)
     try:
-        with zipfile.ZipFile(stream) as archive:
+        with open_zip(stream) as archive:
             infos = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeError) as error:
         raise InputError(

@@ -196,6 +196,7 @@ def class_numbers(values: NDArray[Any]) -> NDArray[np.int64]:
 
     Raises `InputError` for anything else.
     """
+    check_count(len(values) if values.ndim else 0)  # one byte becomes eight
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.dtype.kind not in "biuf" or values.ndim not in (1, 2):
@@ -242,10 +243,11 @@ def name_classes(
             "has the label {last}, but names for {count:|class|classes}",
             last=last, count=len(names),
         )  # fmt: skip
+    first: dict[str, int] = {}
     folders = []
     for index, name in enumerate(names[: last + 1]):
         number = name.isdecimal() and (len(name) > _MAX_DIGITS or int(name) != index)
-        unclear = not name or number or names.index(name) != index
+        unclear = not name or number or first.setdefault(name, index) != index
         folders.append(f"{name} (label {index})" if unclear else name)
     return tuple(folders), labels
 

@@ -70,10 +70,12 @@ class _ArrowShard(Shard):
         self._lock = threading.Lock()
         self._parts = KeptParts()
         labels = []
+        rows = 0
         for number, span in enumerate(self._spans):
             job.raise_if_canceled()
             labels.append(self._batch(span).column(label).to_numpy(zero_copy_only=False))
-            check_count(sum(map(len, labels)))
+            rows += len(labels[-1])
+            check_count(rows)
             job.progress("Listing images", number, len(self._spans), "files")
         self._starts = np.cumsum([0, *map(len, labels)])
         self.numbers = class_numbers(np.concatenate(labels) if labels else np.empty(0, np.int64))
@@ -105,8 +107,17 @@ class _ArrowShard(Shard):
         return data
 
     def _pictures(self, part: int) -> Sequence[bytes | None]:
-        values = self._batch(self._spans[part]).column(self.column).to_pylist()
-        return [value.get("bytes") if isinstance(value, dict) else value for value in values]
+        start, end = self._spans[part]
+        pictures: list[bytes | None] = []
+        size = 0
+        for found in self._batch((start, end)).column(self.column):
+            value = found.as_py()
+            data = value.get("bytes") if isinstance(value, dict) else value
+            size += len(data or b"")
+            if size > end - start:
+                raise InputError("its images are the same bytes many times")
+            pictures.append(data)
+        return pictures
 
 
 def _messages(path: Path) -> Iterator[tuple[int, Span]]:

@@ -28,6 +28,7 @@ from bdshift.images.sources.tensors import is_tensor_file
 from bdshift.images.sources.unpack import UNPACK_ERRORS, is_compressed, open_unpacked
 from bdshift.jobs import SILENT, JobContext
 from bdshift.words import Sentence
+from bdshift.zip_data import open_zip
 
 _HEAD_BYTES = 512
 _PARQUET, _NUMPY = b"PAR1", b"\x93NUMPY"
@@ -102,7 +103,7 @@ def _listed(path: Path) -> tuple[list[str], list[str]]:
 
 
 def _open_zip(path: Path) -> Source:
-    archive = zipfile.ZipFile(path)
+    archive = open_zip(path)
     names = [info.filename for info in archive.infolist() if not info.is_dir()]
     if any(name.endswith("data.pkl") for name in names):
         raise InputError(_MODEL)

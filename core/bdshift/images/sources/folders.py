@@ -25,6 +25,7 @@ from bdshift.images.sources.naming import (
 from bdshift.images.sources.unsorted import holds_labels_of
 from bdshift.jobs import SILENT, JobContext
 from bdshift.words import Sentence
+from bdshift.zip_data import check_method
 
 _UTF8_FLAG = 0x800  # of a zip entry: its name is UTF-8, not in a DOS code page
 _REPORT_EVERY = 8192  # files
@@ -168,6 +169,7 @@ class ZipImages(Source):
                 skipped.append(Skipped(shortened(name), reason))
 
         def read_labels(name: str) -> bytes:
+            check_method(entries[name])
             with archive.open(entries[name]) as stream:
                 return stream.read(MAX_BYTES + 1)
 
@@ -181,6 +183,7 @@ class ZipImages(Source):
         """See `Source`."""
         if name not in self._entries:
             raise InputError("not in the zip")
+        check_method(self._entries[name])
         with self._lock, self._archive.open(self._entries[name]) as stream:
             return stream.read(most + 1)
 

@@ -20,6 +20,7 @@ from bdshift.images.sources.arrays import (
     class_numbers,
 )
 from bdshift.images.sources.base import MAX_LABEL_BYTES, MAX_UNPACKED, Source
+from bdshift.images.sources.naming import check_count
 from bdshift.images.sources.unpack import Forward, is_compressed, open_unpacked
 from bdshift.words import Sentence
 
@@ -125,6 +126,7 @@ def _rows(path: Path) -> ArrayRows:
     with open_unpacked(path) as stream:
         forward = Forward(stream, MAX_UNPACKED if packed else None, _too_long(path))
         shape = _header(forward, _IMAGES, path)
+        check_count(shape[0])
         start, size = forward.position, math.prod(shape)
         if packed:
             data = forward.read(size)
@@ -142,6 +144,7 @@ def _labels(path: Path) -> NDArray[np.uint8]:
     with open_unpacked(path) as stream:
         forward = Forward(stream, MAX_LABEL_BYTES, _too_long(path))
         (count,) = _header(forward, _LABELS, path)
+        check_count(count)
         data = forward.read(count)
     if len(data) < count:
         raise InputError("{file} is cut short", file=path.name)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,10 @@ from bdshift.images.sources.naming import check_count
 from bdshift.images.sources.npz import npy_header
 from bdshift.images.sources.pickled import pickled_array
 from bdshift.images.sources.tensors import is_tensor_file, tensor_file
+from bdshift.json_data import check_json, parse_json
 from bdshift.pickle_data import read_pickle
 from bdshift.pickle_values import PickleError
+from bdshift.zip_data import check_method, open_zip
 
 DELIMITERS = "\t;,|"
 """What may separate the columns of a table."""
@@ -35,7 +37,8 @@ DELIMITERS = "\t;,|"
 MAX_BYTES = 64 * 1024 * 1024
 """Size of a file of labels that is read at once."""
 
-_MAX_JSON_BYTES = 16 * 1024 * 1024  # Python's values take twenty times the text
+_MAX_JSON_BYTES = 16 * 1024 * 1024
+_MAX_JSON_VALUES = 2_000_000
 _MAX_CELLS = 6_000_000
 _MAX_COLUMNS = 1100  # one-hot, a thousand classes
 _MAX_LEVELS = 3  # of dicts around the labels
@@ -98,12 +101,14 @@ def _of_npy(data: bytes) -> Sheet | None:
 def _of_npz(data: bytes) -> Sheet | None:
     """The array of labels in an .npz, or the only one."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with open_zip(io.BytesIO(data)) as archive:
             names = [name for name in archive.namelist() if name.endswith(".npy")]
             usual = [name for name in names if name.removesuffix(".npy") in _LISTS]
             if len(usual or names) != 1:
                 return None
-            with archive.open((usual or names)[0]) as stream:
+            info = archive.getinfo((usual or names)[0])
+            check_method(info)
+            with archive.open(info) as stream:
                 inner = stream.read(MAX_BYTES + 1)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise InputError("is a broken zip ({reason})", reason=str(error)) from error
@@ -193,15 +198,13 @@ def _of_json(text: str) -> Sheet | None:
     """JSON, or JSON lines."""
     if len(text) > _MAX_JSON_BYTES:
         raise InputError("is JSON of more than {most} MiB", most=_MAX_JSON_BYTES >> 20)
+    check_json(text, _MAX_JSON_VALUES)
+    with suppress(InputError):
+        return _of_value(parse_json(text, _MAX_JSON_VALUES), 0)
+    lines = [line for line in text.splitlines() if line.strip()]
     try:
-        return _of_value(json.loads(text), 0)
-    except RecursionError:
-        return None
-    except ValueError:
-        lines = [line for line in text.splitlines() if line.strip()]
-    try:
-        return _of_list([json.loads(line) for line in lines])
-    except (ValueError, RecursionError):
+        return _of_list(parse_json(f"[{','.join(lines)}]", 2 * _MAX_JSON_VALUES))
+    except InputError:
         return None
 
 
@@ -230,5 +233,5 @@ def _sheet(rows: Iterable[Sequence[str]]) -> Sheet | None:
             cells += len(kept[-1])
         if cells > _MAX_CELLS:
             raise InputError("holds more than {most:,} cells", most=_MAX_CELLS)
-    check_count(len(kept))
+        check_count(len(kept))
     return Sheet(kept) if kept else None

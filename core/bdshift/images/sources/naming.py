@@ -63,6 +63,8 @@ def member_parts(name: str) -> tuple[list[str], Sentence | None]:
 
     Archives made on Windows may separate the parts with backslashes.
     """
+    if len(name) > MAX_NAME:  # before it is taken apart: it may have half a million parts
+        return [shortened(name)], Sentence("its name is too long")
     if "/" not in name:
         name = name.replace("\\", "/")
     parts = [part for part in name.split("/") if part not in ("", ".")]

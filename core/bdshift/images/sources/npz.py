@@ -24,6 +24,7 @@ from bdshift.images.sources.arrays import (
 )
 from bdshift.images.sources.base import MAX_LABEL_BYTES, MAX_UNPACKED, Source
 from bdshift.images.sources.pairs import find_pair
+from bdshift.zip_data import check_method
 
 _MAX_ARRAYS = 1000
 _MAX_HEADER_BYTES = 10_000
@@ -63,7 +64,10 @@ def open_npz(path: Path, archive: zipfile.ZipFile) -> Source:
     others = []
     for info in infos:
         key = info.filename.removesuffix(".npy")
-        found = _describe(archive, info)
+        try:
+            found = _describe(archive, info)
+        except InputError as error:
+            raise error.at(key) from error
         if found is None:
             others.append(key)
         else:
@@ -84,6 +88,7 @@ def open_npz(path: Path, archive: zipfile.ZipFile) -> Source:
 
 def _describe(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Array | None:
     """What an entry claims to be; None if it is not an array of numbers."""
+    check_method(info)
     with archive.open(info) as stream:
         found = npy_header(stream)
     if found is None or found.dtype.kind not in "biuf":
@@ -139,8 +144,6 @@ def _rows(path: Path, archive: zipfile.ZipFile, array: _Array, name: str) -> Arr
 
 def _read(archive: zipfile.ZipFile, array: _Array, most: int, name: str) -> NDArray[Any]:
     """All of an array. Whatever its header claims, no more is unpacked than ``most`` bytes."""
-    if array.info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise InputError("{name} is compressed in a way that NumPy does not write", name=name)
     if array.nbytes > most:
         raise InputError(
             "{name} takes {size:,.0f} MiB unpacked, more than {most}; save it with numpy.savez, "

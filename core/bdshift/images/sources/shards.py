@@ -83,6 +83,7 @@ class KeptParts:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[int, Sequence[bytes | None]] = OrderedDict()
+        self._held = 0  # bytes
         self.refused: dict[int, Sentence] = {}
 
     def get(self, part: int) -> Sequence[bytes | None] | None:
@@ -94,10 +95,10 @@ class KeptParts:
     def keep(self, part: int, pictures: Sequence[bytes | None]) -> None:
         """Keep a part, and drop the ones that were not used for longest."""
         self._kept[part] = pictures
-        held = sum(len(data or b"") for kept in self._kept.values() for data in kept)
-        while held > _MAX_KEPT_BYTES and len(self._kept) > 1:
+        self._held += sum(len(data or b"") for data in pictures)
+        while self._held > _MAX_KEPT_BYTES and len(self._kept) > 1:
             _, dropped = self._kept.popitem(last=False)
-            held -= sum(len(data or b"") for data in dropped)
+            self._held -= sum(len(data or b"") for data in dropped)
 
 
 def pick_columns(schema: Any) -> tuple[str, str, list[str] | None]:

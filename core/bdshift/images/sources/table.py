@@ -12,7 +12,7 @@ from bdshift.images.sources.base import ImageFile, Skipped, Source
 from bdshift.images.sources.folders import FolderImages, leads_out, read_file
 from bdshift.images.sources.label_columns import LABELS, PATHS, classes_of
 from bdshift.images.sources.label_files import DELIMITERS
-from bdshift.images.sources.naming import check_count, has_image_suffix, shortened
+from bdshift.images.sources.naming import MAX_NAME, check_count, has_image_suffix, shortened
 from bdshift.jobs import SILENT, JobContext
 from bdshift.words import Sentence
 
@@ -83,21 +83,35 @@ class _Below:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._held: dict[str, frozenset[str] | None] = {}
+        self._folded: dict[str, frozenset[str]] = {}
 
     def check(self, name: str) -> tuple[str, Sentence | None]:
         """The name inside the folder, and why it is left out, if it is."""
         outside = Sentence("leads out of the table's folder")
+        missing = Sentence("no such file")
+        if len(name) > MAX_NAME:
+            return name, Sentence("its name is too long")
         whole = os.path.normpath(os.path.join(self._root, name.replace("\\", "/")))
         inside = whole.removeprefix(os.path.join(self._root, ""))
         if not name or "\0" in name or inside == whole:
             return name, outside
-        folder, file = os.path.split(whole)
+        *folders, file = inside.split(os.sep)
+        folder = str(self._root)
+        held = self._names(folder)
+        for part in folders:  # each is looked up in its parent: a million may not be there
+            if held is not None and part.casefold() not in self._folded[folder]:
+                return Path(inside).as_posix(), missing
+            folder = os.path.join(folder, part)
+            held = self._names(folder)
+            if held is None:
+                return name, outside
+        return Path(inside).as_posix(), None if held and file in held else missing
+
+    def _names(self, folder: str) -> frozenset[str] | None:
         if folder not in self._held:
-            self._held[folder] = self._list(folder)
-        held = self._held[folder]
-        if held is None:
-            return name, outside
-        return Path(inside).as_posix(), None if file in held else Sentence("no such file")
+            held = self._held[folder] = self._list(folder)
+            self._folded[folder] = frozenset(name.casefold() for name in held or ())
+        return self._held[folder]
 
     def _list(self, folder: str) -> frozenset[str] | None:
         """Names in a folder; None if it leads elsewhere through a link."""
@@ -129,7 +143,7 @@ def _rows(path: Path) -> tuple[list[tuple[str, str]], list[Skipped]]:
                         "line {number} has too few columns", {"number": table.line_num}
                     )
                     skipped.append(Skipped(shortened(path.name), reason))
-                check_count(len(rows))
+                check_count(len(rows) + len(skipped))
     except csv.Error as error:
         raise InputError("is not a table ({reason})", reason=str(error)) from error
     return rows, skipped

@@ -31,6 +31,10 @@ _BLOCK = 512
 _MAX_EXTENDED_BYTES = 1024 * 1024  # names and attributes in front of one member
 _MAX_PICTURE_BYTES = 64 * 1024 * 1024
 _REPORT_EVERY = 8192  # files
+_MAX_RECORDS = 64  # in one extended header
+_MAX_OTHERS = 100_000  # headers that are not of files: a kilobyte unpacks to a thousand of them
+_OTHERS = 4  # for each file: its name, its attributes, what macOS adds to it
+_FILES = (b"0", b"7", b"\0")
 _NO_FILES = {
     b"1": Sentence("a hard link in an archive is not followed"),
     b"2": Sentence("a link in an archive is not followed"),
@@ -143,7 +147,7 @@ def _number(field: bytes) -> int | None:
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0")
-    if not all(digit in b"01234567" for digit in digits):
+    if digits.translate(None, b"01234567"):
         return None
     return int(digits or b"0", 8)
 
@@ -161,10 +165,19 @@ def _members(stream: Forward) -> Iterator[_Member]:
     """
     long_name: str | None = None
     attributes: dict[str, str] = {}
+    headers = files = 0
     while len(header := stream.read(_BLOCK)) == _BLOCK and any(header):
         kind = header[156:157]
         size = _number(header[124:136])
         extended = kind in (b"x", b"L", b"K", b"g")
+        headers += 1
+        files += bool(size) and kind in _FILES
+        if headers > _MAX_OTHERS + _OTHERS * files:
+            raise InputError(
+                "holds more than {most:,} entries that are not files; unpack it to a folder and "
+                "open that",
+                most=_MAX_OTHERS,
+            )
         if not _checksum_fits(header) or size is None or (extended and size > _MAX_EXTENDED_BYTES):
             broken = Sentence("the archive is broken from here on")
             yield _Member("…", stream.position, 0, broken)
@@ -196,7 +209,7 @@ def _members(stream: Forward) -> Iterator[_Member]:
 def _reason(kind: bytes, attributes: dict[str, str]) -> Sentence | None:
     if kind in _NO_FILES:
         return _NO_FILES[kind]
-    if kind not in (b"0", b"7", b"\0") or any(key.startswith("GNU.sparse") for key in attributes):
+    if kind not in _FILES or any(key.startswith("GNU.sparse") for key in attributes):
         return Sentence("not a plain file")
     return None
 
@@ -205,7 +218,9 @@ def _attributes(data: bytes) -> dict[str, str]:
     """The records of an extended header, each ``length key=value`` with a line end."""
     found = {}
     position = 0
-    while position < len(data):
+    for _ in range(_MAX_RECORDS):
+        if position >= len(data):
+            break
         digits = data[position : position + 20].partition(b" ")[0]
         length = int(digits) if digits.isdigit() else 0
         end = position + length

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bdshift.errors import InputError
 from bdshift.pickle_data import LEGACY_MAGIC, read_pickle
 from bdshift.pickle_values import PickleError, TensorRef
+from bdshift.zip_data import open_zip
 
 _ZIP = b"PK\3\4"
 _MAX_ENTRIES = 1000
@@ -46,7 +47,7 @@ def tensor_file(data: bytes) -> Any:
 
 
 def _of_zip(data: bytes) -> Any:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    with open_zip(io.BytesIO(data)) as archive:
         infos = {info.filename: info for info in archive.infolist()}
         if len(infos) > _MAX_ENTRIES:
             raise InputError("holds more than {most} arrays", most=_MAX_ENTRIES)

@@ -96,12 +96,19 @@ class Forward:
 
     def read(self, count: int) -> bytes:
         """The next ``count`` bytes; fewer only at the end."""
-        parts = []
         self._advance(count)
+        data = b""
+        if count <= _BLOCK:
+            data = self._stream.read(count)
+            count -= len(data)
+            if not data or not count:
+                return data
+        whole = io.BytesIO()  # parts in a list would be in memory twice when they are joined
+        whole.write(data)
         while count and (part := self._stream.read(min(count, _BLOCK))):
-            parts.append(part)
+            whole.write(part)
             count -= len(part)
-        return b"".join(parts)
+        return whole.getvalue()
 
     def skip(self, count: int) -> None:
         """Skip the next ``count`` bytes."""
