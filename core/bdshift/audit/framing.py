@@ -36,7 +36,8 @@ NOT_SQUARE = code(
           "{chosen}, {accuracy:.1%} of the trial images are classified correctly; {other}, "
           "{instead:.1%}. The audit uses the former.",
           ja="画像の {share:.0%} は正方形ではなく、正方形にする方法で結果が変わります。"
-             "試行画像の正解率は、{chosen}で {accuracy:.1%}、{other}で {instead:.1%} です。"
+             "試行画像の正解率は、"
+             "「{chosen}」では {accuracy:.1%}、「{other}」では {instead:.1%} です。"
              "監査では前者を使いました。"),
 )  # fmt: skip
 MARGIN = code(
@@ -44,7 +45,8 @@ MARGIN = code(
     words("How much of the pictures is cut off matters: {chosen}, {accuracy:.1%} of the trial "
           "images are classified correctly; {other}, {instead:.1%}. The audit uses the former.",
           ja="画像の端をどれだけ切るかで結果が変わります。試行画像の正解率は、"
-             "{chosen}で {accuracy:.1%}、{other}で {instead:.1%} です。監査では前者を使いました。"),
+             "「{chosen}」では {accuracy:.1%}、「{other}」では {instead:.1%} です。"
+             "監査では前者を使いました。"),
 )  # fmt: skip
 TURNED = code(
     "exif-orientation",
@@ -52,7 +54,8 @@ TURNED = code(
           "trial images are classified correctly; {other}, {instead:.1%}. The audit uses the "
           "former.",
           ja="{count} 枚中 {turned} 枚に EXIF の向きがあります。試行画像の正解率は、"
-             "{chosen}で {accuracy:.1%}、{other}で {instead:.1%} です。監査では前者を使いました。"),
+             "「{chosen}」では {accuracy:.1%}、「{other}」では {instead:.1%} です。"
+             "監査では前者を使いました。"),
 )  # fmt: skip
 
 Choose = Callable[[Framing], Settled]
