@@ -152,3 +152,13 @@ def test_large_honest_checkpoints_are_read(tmp_path: Path) -> None:
     torch.save({"w": torch.zeros(300, 2**18)}, tmp_path / "large.pth")
     paths = [tmp_path / name for name in ("deep.pth", "plain.pkl", "clients.pth", "large.pth")]
     assert read_apart(*paths) == [("read", "7200"), ("read", "1000"), ("read", "1"), ("read", "1")]
+
+
+def test_a_quantized_tensor_of_many_dimensions(tmp_path: Path) -> None:
+    sizes = b"(" + b"\x8a\x08" + struct.pack("<q", 2**62) + b"q\x05" + b"h\x05" * 400_000 + b"t"
+    how = b"(ctorch\nper_tensor_affine\nG" + struct.pack(">d", 1.0) + b"K\x00t"
+    rebuild = b"ctorch._utils\n_rebuild_qtensor\n"
+    tensor = rebuild + b"(" + storage_id("0", 4) + b"K\x00" + sizes + b"q\x06h\x06" + how + b"tR"
+    value = b"\x80\x02}" + _text("fc.weight") + tensor + b"s."
+    torch_zip(tmp_path / "a.pt", value, {"0": bytes(16)})
+    refused(tmp_path / "a.pt", "holds a quantized tensor of a kind that is not read")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from bdshift.checkpoints.tensors import LazyTensor
+from bdshift.checkpoints.tensors import MAX_DIMENSIONS, LazyTensor
 from bdshift.errors import InputError
 from bdshift.pickle_values import Name, Opaque, StorageRef, TensorRef
 
@@ -60,7 +60,9 @@ def _refuse() -> NoReturn:
 
 
 def _are_sizes(value: Any) -> bool:
-    return isinstance(value, (tuple, list)) and all(type(n) is int and n >= 0 for n in value)
+    if not isinstance(value, (tuple, list)) or len(value) > MAX_DIMENSIONS:
+        return False  # a product of a million sizes takes hours
+    return all(type(n) is int and n >= 0 for n in value)
 
 
 def _by_tensor(integers: LazyTensor, scale: float, zero: int) -> torch.Tensor:

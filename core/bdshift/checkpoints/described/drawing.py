@@ -16,6 +16,7 @@ from bdshift.errors import InputError
 from bdshift.images.preprocessing import MAX_SIZE
 
 _MAX_STEPS = 20_000
+_MAX_INPUTS = 40_000  # of all steps
 _MAX_NUMBERS = 2**26  # in a value, for one image
 
 
@@ -46,6 +47,7 @@ class Drawing:
         self._layers: dict[str, Callable[[], nn.Module]] = {}
         self._linear: dict[str, int] = {}  # layers that may be the head, and the steps they are
         self._steps: list[NetworkStep] = []
+        self._inputs = 0
 
     def image(self, shape: tuple[int, ...]) -> Drawn:
         """The network's input (C, H, W). Raises `InputError` if no images have that shape."""
@@ -93,7 +95,8 @@ class Drawing:
     def _step(
         self, does: str | Function, run: Callable[..., torch.Tensor], *values: Drawn
     ) -> Drawn:
-        if len(self._steps) >= _MAX_STEPS:
+        self._inputs += len(values)
+        if len(self._steps) >= _MAX_STEPS or self._inputs > _MAX_INPUTS:
             raise InputError("has more layers than any network")
         try:
             with torch.inference_mode():

@@ -92,7 +92,7 @@ def _number(config: Config, key: str, name: str, default: float) -> float:
     if isinstance(value, dict):
         inner = value.get("config")
         value = inner.get("value") if isinstance(inner, dict) else None
-    if type(value) not in (int, float) or not math.isfinite(value) or abs(value) > 1e9:
+    if type(value) not in (int, float) or not abs(value) <= 1e9:  # nor is NaN
         raise _refuse(name, key)
     return float(value)
 
@@ -219,9 +219,9 @@ def _batch_norm(
     tensors = {
         "running_mean": mean,
         "running_var": _weight(own, name, ("moving_variance",), 1),
-        "weight": own["gamma"] if config.get("scale", True) and "gamma" in own
+        "weight": _weight(own, name, ("gamma",), 1) if config.get("scale", True) and "gamma" in own
         else _filled(count, 1.0),
-        "bias": own["beta"] if config.get("center", True) and "beta" in own
+        "bias": _weight(own, name, ("beta",), 1) if config.get("center", True) and "beta" in own
         else _filled(count, 0.0),
     }  # fmt: skip
     kind = nn.BatchNorm2d if len(value.shape) == 3 else nn.BatchNorm1d

@@ -26,6 +26,7 @@ from bdshift.errors import InputError
 _HDF5, _ARCHIVE = "Keras HDF5", "Keras archive"
 _MAX_TEXT_BYTES = 16 * 1024 * 1024
 _MAX_LAYERS = 5000
+_MAX_SIZE = 2**32
 _USUAL_SIDE = 224  # of images in pixels, where a model takes any size
 _NUMBERED: Mapping[str, tuple[str, ...]] = {
     "Conv2D": ("kernel", "bias"),
@@ -57,14 +58,19 @@ def read_keras_hdf5(file: HashedFile, opened: KerasFile) -> Read:
         raise InputError("holds a Keras model without a description of its layers")
     layers = _layers(found)
     held = opened.weights("model_weights")
-    weights = {layer["name"]: _of_layer(held, layer["name"]) for layer in layers}
+    inside = _by_layer(held)
+    weights = {layer["name"]: inside.get(layer["name"], {}) for layer in layers}
     return _HDF5, _network(found, layers, weights), ()
 
 
-def _of_layer(weights: Weights, name: str) -> Mapping[str, LazyTensor]:
+def _by_layer(weights: Weights) -> Mapping[str, Mapping[str, LazyTensor]]:
     """A layer's weights: they are in groups within its group, under names of their own."""
-    inside = [own for path, own in weights.items() if path == name or path.startswith(f"{name}/")]
-    return {key: tensor for own in inside for key, tensor in own.items()}
+    found: dict[str, dict[str, LazyTensor]] = {}
+    for path, own in weights.items():
+        parts = path.split("/")
+        for count in range(1, len(parts) + 1):
+            found.setdefault("/".join(parts[:count]), {}).update(own)
+    return found
 
 
 def read_keras_archive(file: HashedFile, entries: Mapping[str, Span]) -> Read:
@@ -192,7 +198,7 @@ def _network(
 def _input(drawing: Drawing, shape: Any) -> tuple[Drawn, Drawn, bool]:
     """The image, the value that the first layer gets, and whether any size will do."""
     sizes = list(shape[1:]) if isinstance(shape, (list, tuple)) else []
-    if not all(size is None or type(size) is int for size in sizes):
+    if not all(size is None or (type(size) is int and size < _MAX_SIZE) for size in sizes):
         raise _broken()
     any_size = len(sizes) == 3 and sizes[:2] == [None, None]
     if any_size:

@@ -8,6 +8,7 @@ labels do.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -51,21 +52,30 @@ class Pictures:
         self._by_stem: dict[str, list[str]] = {}
         for name in names:
             self._by_stem.setdefault(_stem(name), []).append(name)
+        several = [n for found in self._by_stem.values() if len(found) > 1 for n in found]
+        self._from_end = sorted((_from_end(name), name) for name in several)
 
     def find(self, cell: str) -> str | None:
         """The one image that a cell names; None if it is none, or unclear which."""
         if not cell or len(cell) > 4096:
             return None
         found = self._by_stem.get(_stem(cell), ())
-        if len(found) > 1:  # the same name in several folders
-            end = "/" + without_suffix(cell.replace("\\", "/")).strip("/.").casefold()
-            found = [n for n in found if ("/" + without_suffix(n).casefold()).endswith(end)]
-        return found[0] if len(found) == 1 else None
+        if len(found) <= 1:
+            return found[0] if found else None
+        start = _from_end(cell.replace("\\", "/").strip("/."))  # the same name in several folders
+        at = bisect_left(self._from_end, (start, ""))
+        alike = [n for key, n in self._from_end[at : at + 2] if key.startswith(start)]
+        return alike[0] if len(alike) == 1 else None
 
 
 def without_suffix(name: str) -> str:
     """A name without the suffix of an image."""
     return name[: name.rindex(".")] if has_image_suffix(name) else name
+
+
+def _from_end(name: str) -> str:
+    """A path from its end to its start: paths that end alike are next to each other in order."""
+    return ("/" + without_suffix(name).casefold())[::-1]
 
 
 def _stem(name: str) -> str:

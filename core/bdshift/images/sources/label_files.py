@@ -11,7 +11,6 @@ import csv
 import io
 import sys
 import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from bdshift.images.sources.naming import check_count
 from bdshift.images.sources.npz import npy_header
 from bdshift.images.sources.pickled import pickled_array
 from bdshift.images.sources.tensors import is_tensor_file, tensor_file
+from bdshift.images.sources.unpack import UNPACK_ERRORS
 from bdshift.json_data import check_json, parse_json
 from bdshift.pickle_data import read_pickle
 from bdshift.pickle_values import PickleError
@@ -41,6 +41,7 @@ _MAX_JSON_BYTES = 16 * 1024 * 1024
 _MAX_JSON_VALUES = 2_000_000
 _MAX_CELLS = 6_000_000
 _MAX_COLUMNS = 1100  # one-hot, a thousand classes
+_MAX_CELL = 4096  # characters; a pickle can name one long text a million times
 _MAX_LEVELS = 3  # of dicts around the labels
 _LISTS = "labels label targets target y classes annotations images data samples".split()
 
@@ -87,7 +88,9 @@ def _of_npy(data: bytes) -> Sheet | None:
     size = found.dtype.itemsize
     for length in found.shape:
         size *= length
-    if size != len(data) - found.offset or found.dtype.itemsize == 0:
+    if size == 0:
+        return None
+    if size != len(data) - found.offset:
         raise InputError("is cut short")
     array = np.frombuffer(data, found.dtype, offset=found.offset)
     if (
@@ -110,7 +113,7 @@ def _of_npz(data: bytes) -> Sheet | None:
             check_method(info)
             with archive.open(info) as stream:
                 inner = stream.read(MAX_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, *UNPACK_ERRORS) as error:
         raise InputError("is a broken zip ({reason})", reason=str(error)) from error
     if not inner.startswith(b"\x93NUMPY") or len(inner) > MAX_BYTES:
         return None
@@ -164,6 +167,8 @@ def _chain(first: list[str], rest: Iterable[list[str]]) -> Iterable[list[str]]:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, str | bytes) and len(value) > _MAX_CELL:
+        return ""  # neither a name nor a label
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, bool):
@@ -183,15 +188,13 @@ def _of_coco(value: dict[str, Any]) -> Sheet | None:
         label = names.get(_text(one.get("category_id")))
         if label:
             classes.setdefault(_text(one.get("image_id")), set()).add(label)
-    rows = []
-    for one in images:
-        labels = classes.get(_text(one.get("id")), set())
-        if len(labels) == 1:
-            rows.append([_text(one.get("file_name")), *labels])
-    if len(set(names.values())) < len(names):
+    labels = ((one, classes.get(_text(one.get("id")), set())) for one in images)
+    rows = ([_text(one.get("file_name")), *held] for one, held in labels if len(held) == 1)
+    found = _sheet(rows)
+    if found is None or len(set(names.values())) < len(names):
         return None
     ordered = sorted(names, key=lambda key: (len(key), key) if key.isdecimal() else (99, key))
-    return Sheet(rows, tuple(names[key] for key in ordered))
+    return Sheet(found.rows, tuple(names[key] for key in ordered))
 
 
 def _of_json(text: str) -> Sheet | None:
@@ -226,12 +229,15 @@ def _of_text(text: str) -> Sheet | None:
 
 def _sheet(rows: Iterable[Sequence[str]]) -> Sheet | None:
     kept = []
-    cells = 0
+    cells = characters = 0
     for row in rows:
         if row:
             kept.append(row[:_MAX_COLUMNS])
             cells += len(kept[-1])
+            characters += sum(map(len, kept[-1]))
         if cells > _MAX_CELLS:
             raise InputError("holds more than {most:,} cells", most=_MAX_CELLS)
         check_count(len(kept))
+        if characters > MAX_BYTES:  # more than the file itself has
+            raise InputError("repeats its labels or names again and again")
     return Sheet(kept) if kept else None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.errors import InputError
+from bdshift.images.sources.unpack import UNPACK_ERRORS
 from bdshift.pickle_data import LEGACY_MAGIC, read_pickle
 from bdshift.pickle_values import PickleError, TensorRef
 from bdshift.zip_data import open_zip
@@ -41,7 +42,7 @@ def tensor_file(data: bytes) -> Any:
     """
     try:
         return _of_zip(data) if data.startswith(_ZIP) else _of_older(data)
-    except (PickleError, zipfile.BadZipFile, NotImplementedError, LookupError, ValueError) as error:
+    except (PickleError, zipfile.BadZipFile, RuntimeError, LookupError, *UNPACK_ERRORS) as error:
         reason = error.sentence if isinstance(error, PickleError) else str(error)
         raise InputError("is a broken tensor ({reason})", reason=reason) from error
 

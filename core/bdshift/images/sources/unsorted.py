@@ -88,7 +88,7 @@ def find_labels(pictures: Sequence[str], others: Sequence[str], read: Read) -> L
         best = min(found, key=lambda one: (split_rank(one[0]), -len(one[1].by_name)))
         return _labeled(best[0], best[1].by_name, best[1].classes, pictures)
     for name, sheet in sheets:
-        for group in _groups(pictures, name):
+        for group in _fitting(_groups(pictures, name), len(sheet.rows)):
             try:
                 ordered = ordered_labels(sheet, len(group))
             except InputError as error:
@@ -164,6 +164,17 @@ def _groups(pictures: Sequence[str], name: str) -> list[list[str]]:
     alike = sorted(folders, key=lambda folder: not _words(folder) & _words(name))
     groups = [folders[folder] for folder in alike]
     return groups if len(groups) == 1 else [*groups, sorted(pictures, key=natural_key)]
+
+
+def _fitting(groups: list[list[str]], rows: int) -> list[list[str]]:
+    """The first group of each size that a list of so many rows, one perhaps a header, may be about;
+    without any, the first group, which says what does not fit.
+    """
+    sizes: dict[int, list[str]] = {}
+    for group in groups:
+        if rows - 1 <= len(group) <= rows:
+            sizes.setdefault(len(group), group)
+    return list(sizes.values()) or groups[:1]
 
 
 def _labeled(
