@@ -213,6 +213,8 @@ class ClassView(PlotCard, View):
             usable = scores[np.isfinite(scores)]
             sigma = float(usable.std())
             line = (line - float(usable.mean())) / sigma if sigma else float("nan")
+        elif line < 0 <= np.nanmin(scores):
+            return  # below the axis, where its label would be cut in half
         if not np.isfinite(line):
             return
         ink = self.theme.poisoned if self._suspected() else self.theme.muted

@@ -5,6 +5,7 @@ refused.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import math
 import signal
@@ -174,10 +175,10 @@ def test_a_failed_write_leaves_the_old_file(
     before = path.read_bytes()
 
     def full(*_: object) -> None:
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("bdshift.store.write._write", full)
-    with pytest.raises(InputError, match="No space left"):
+    monkeypatch.setattr("bdshift.writing.os.fsync", full)
+    with pytest.raises(InputError, match="because the disk is full"):
         save_audit(small, path)
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["a.h5"]

@@ -72,6 +72,10 @@ FILES: dict[str, Callable[[], Any]] = {
         "state_dict": _prefixed(_raw(), "net."),
         "callbacks": {"EMACallback": {"ema_state_dict": _prefixed(_averaged(), "net.")}},
     },
+    "torch_ema, without names": lambda: {
+        "state_dict": _raw(),
+        "ema_state": {"decay": 0.9, "shadow_params": list(_parameters(_averaged()).values())},
+    },
     "data parallel": lambda: {"net": _prefixed(_raw(), "module."), "net_ema": _averaged()},
     "in one dict": lambda: {
         "state_dict": _prefixed(_raw(), "model.") | _prefixed(_averaged(), "model_ema.module.")
@@ -212,3 +216,15 @@ def test_equal_weights_are_audited_once(
     audit = scan(tmp_path / "m.pt", signs, SETTINGS)
     assert (audit.model.weights, audit.copies) == ("ema", ())
     assert "model" in describe(read_checkpoint(tmp_path / "m.pt")).other_models
+
+
+def test_an_average_without_names_keeps_a_file_from_being_called_clean(
+    victim: Path, clean_twin: Path, signs: Path, tmp_path: Path
+) -> None:
+    raw, other = (torch.load(one, weights_only=True)["state_dict"] for one in (clean_twin, victim))
+    listed = [value for key, value in other.items() if key.endswith(("weight", "bias"))]
+    torch.save({"state_dict": raw, "ema_state": {"shadow_params": listed}}, tmp_path / "m.pt")
+    audit = scan(tmp_path / "m.pt", signs)
+    assert audit.model.weights == "ema_state.shadow_params"
+    assert audit.finding.level != "nothing-unusual"
+    assert [one.weights for one in audit.copies] == ["state_dict"]

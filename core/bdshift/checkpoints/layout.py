@@ -15,7 +15,14 @@ from bdshift.checkpoints.listing import first_few
 from bdshift.checkpoints.objects import TENSOR_KINDS, SavedLayer, SavedModule, layers_under
 from bdshift.checkpoints.reader import CheckpointFile
 from bdshift.checkpoints.tensors import LazyTensor
-from bdshift.checkpoints.weight_sets import Path, WeightSet, is_note, state_dicts, weight_sets
+from bdshift.checkpoints.weight_sets import (
+    Path,
+    WeightSet,
+    is_note,
+    state_dicts,
+    tensor_lists,
+    weight_sets,
+)
 from bdshift.errors import InputError, SeveralModels, UsageError
 from bdshift.pickle_values import Opaque
 
@@ -167,7 +174,9 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
     Raises `InputError` if there is none, or if its tensors claim more bytes than the file could
     hold, `UsageError` if there is none at ``which``, `SeveralModels` if none is the usual one.
     """
-    names = {one.name: one for one in weight_sets(_models(file))}
+    models = _models(file)
+    lists = [one for one in tensor_lists(file.value) if not any(map(_is_long, one[0]))]
+    names = {one.name: one for one in weight_sets(models, lists)}
     chosen = names[_choose(file, names, which)]
     path, tensors = chosen.path, chosen.tensors
     copies = [] if which is not None else [
@@ -177,7 +186,8 @@ def find_state_dict(file: CheckpointFile, which: str | None = None) -> StateDict
     source: Any = file.value
     for key in path:
         source = source[key]
-    _refuse_unread(file, source)
+    if isinstance(source, Mapping):
+        _refuse_unread(file, source)
     _refuse_long(file, tensors)
     kept = {key: tensor for key, tensor in tensors.items() if not is_note(key, tensor)}
     folded, ways = fold(kept)
@@ -224,9 +234,13 @@ def _models(file: CheckpointFile) -> list[tuple[Path, dict[str, LazyTensor]]]:
     return found
 
 
+def _is_long(name: str) -> bool:
+    return len(name) > _MAX_KEY_LENGTH
+
+
 def _refuse_long(file: CheckpointFile, names: Iterable[str]) -> None:
     for name in names:
-        if len(name) > _MAX_KEY_LENGTH:
+        if _is_long(name):
             raise InputError(
                 "{path}: a name in it has {count} characters", path=file.path, count=len(name)
             )

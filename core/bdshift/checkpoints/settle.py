@@ -174,10 +174,12 @@ def _decide(
     while True:
         finalists = _finalists(contest, trials[0], tried)
         winner = preferred(finalists)
-        if len(searched) == _MAX_SEARCHES:
-            winner = preferred([e for e in finalists if e.loaded.architecture in searched])
-        if winner.loaded.architecture in searched:
-            own = searched[winner.loaded.architecture]
+        is_last = len(searched) == _MAX_SEARCHES
+        if is_last:  # all that were searched may have proved hopeless
+            known = [e for e in finalists if e.loaded.architecture in searched]
+            winner = preferred(known or finalists)
+        if is_last or winner.loaded.architecture in searched:
+            own = searched.get(winner.loaded.architecture, [])
             return [winner, *(e for e in own if e.combination != winner.combination)], finalists
         tried += (*trials, *finalists)
         trials = _trials(contest, contest.candidate(winner), winner.preprocessing.size)

@@ -23,6 +23,7 @@ _NOTES = ("n_averaged", "total_ops", "total_params", "num_updates", "initted", "
 
 _MAX_DEPTH = 4
 _MAX_SETS = 16  # among which averages are looked for
+_STATISTICS = ("running_mean", "running_var")  # in a state dict, but no parameters
 _AVERAGED = frozenset(("ema", "swa", "averaged", "average", "avg", "shadow", "polyak"))
 _SHADOWS = frozenset(("ema", "swa", "averaged", "shadow"))  # inside of the names of tensors
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -68,12 +69,17 @@ def is_note(key: str, tensor: LazyTensor) -> bool:
     return key.rpartition(".")[2] in _NOTES and math.prod(tensor.shape) == 1
 
 
-def weight_sets(found: Sequence[tuple[Path, Tensors]]) -> list[WeightSet]:
-    """The sets of weights in a file's state dicts, in their order."""
+def weight_sets(
+    found: Sequence[tuple[Path, Tensors]], lists: Sequence[tuple[Path, Sequence[LazyTensor]]]
+) -> list[WeightSet]:
+    """The sets of weights in a file's state dicts, in their order, and then those in ``lists`` of
+    tensors that are the parameters of one of them in its order, without names (torch_ema).
+    """
     if len(found) > _MAX_SETS:
         return [WeightSet(path, tensors) for path, tensors in found]
     parts = [part for path, tensors in found for part in _parts(path, tensors)]
-    return [_completed(one, parts) for one in parts]
+    named = (_under_names_of_any(path, tensors, parts) for path, tensors in lists[:_MAX_SETS])
+    return [_completed(one, parts) for one in parts] + [one for one in named if one is not None]
 
 
 def _tensors_of(value: Any) -> dict[str, LazyTensor] | None:
@@ -107,11 +113,48 @@ def state_dicts(
                 yield from state_dicts(item, (*path, key), seen)
 
 
+def tensor_lists(
+    value: Any, path: Path = (), seen: set[int] | None = None
+) -> Iterator[tuple[Path, list[LazyTensor]]]:
+    """Every list of nothing but tensors with its path, outside of optimizers."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, (list, tuple)):
+        if value and all(isinstance(item, LazyTensor) for item in value):
+            yield path, list(value)
+    elif isinstance(value, dict) and len(path) < _MAX_DEPTH:
+        for key, item in value.items():
+            if isinstance(key, str) and key not in _NOT_MODELS:
+                yield from tensor_lists(item, (*path, key), seen)
+
+
+def _under_names_of_any(
+    path: Path, listed: Sequence[LazyTensor], found: Sequence[WeightSet]
+) -> WeightSet | None:
+    """The tensors of a list by the names of the parameters that they are of."""
+    for other in found:
+        names = [
+            key
+            for key, tensor in other.tensors.items()
+            if tensor.shape and not key.endswith(_STATISTICS)
+        ]
+        if [other.tensors[key].shape for key in names] == [tensor.shape for tensor in listed]:
+            tensors = {**other.tensors, **dict(zip(names, listed, strict=True))}
+            return WeightSet(path, tensors, _is_average(path))
+    return None
+
+
+def _is_average(path: Path) -> bool:
+    return any(not _AVERAGED.isdisjoint(_tokens(key)) for key in path)
+
+
 def _parts(path: Path, tensors: Tensors) -> Iterator[WeightSet]:
     """A state dict, or, if it has an average of each weight among them, the weights and the average
     apart.
     """
-    averaged = any(not _AVERAGED.isdisjoint(_tokens(key)) for key in path)
+    averaged = _is_average(path)
     shadows = {key: t for key, t in tensors.items() if not _SHADOWS.isdisjoint(_tokens(key))}
     rest = {key: tensor for key, tensor in tensors.items() if key not in shadows}
     average = _under_names_of(shadows, rest) if shadows and rest else None
