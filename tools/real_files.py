@@ -20,7 +20,7 @@ from bdshift.audit import Audit, ScanSettings, scan
 from bdshift.errors import BdshiftError
 
 _KNOWN_ACCURACY = re.compile(r"ACC (\.\d+)")
-_SAMPLE = 10_000
+_SAMPLE = 2000
 COLUMNS = (
     "file", "kind", "target", "outcome", "network", "normalization", "accuracy", "known accuracy",
     "verdict", "suspected", "codes", "seconds",
