@@ -235,6 +235,15 @@ def test_a_network_that_predicts_one_class_is_refused_in_words(tmp_path: Path) -
         _settled(tmp_path / "m.pth")
 
 
+def test_weights_that_are_no_numbers_are_said_to_be(tmp_path: Path) -> None:
+    network = WideResNet((8, 3), 1, (8, 16, 32), 12, "ReLU")
+    with torch.no_grad():
+        network.fc.weight.fill_(float("nan"))
+    torch.save(network.state_dict(), tmp_path / "m.pth")
+    with pytest.raises(InputError, match="outputs are not finite"):
+        _settled(tmp_path / "m.pth")
+
+
 def _weak(audit: Audit, accuracy: float, **trial: Any) -> Audit:
     first = replace(audit.trials[0], **trial)
     return replace(audit, accuracy=accuracy, trials=(first, *audit.trials[1:]))

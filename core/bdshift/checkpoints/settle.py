@@ -130,10 +130,16 @@ def settle(
 
 
 def _refuse_one_class(contest: Contest, ranked: Sequence[Entrant]) -> None:
-    """Raise if the network is a constant: nothing that was tried says anything about the images,
-    and all of it predicts one class, or most of it if the network is only rebuilt from its weights.
-    A known network that is right by chance is audited, and the audit is inconclusive.
+    """Raise if the network's outputs are no numbers, or it is a constant: nothing that was tried
+    says anything about the images, and all of it predicts one class, or most of it if the network
+    is only rebuilt from its weights. A known network that is right by chance is audited, and the
+    audit is inconclusive.
     """
+    if not any(entrant.total_confidence for entrant in ranked):
+        raise InputError(
+            "{path}: the network's outputs are not finite: its weights or batch norms are broken",
+            path=contest.opened.file.path,
+        )
     constant = [entrant for entrant in ranked if entrant.says_one_class]
     chance = 1 / ranked[0].confusion.shape[1]
     spread = (chance * (1 - chance)) ** 0.5
