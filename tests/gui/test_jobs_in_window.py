@@ -82,8 +82,14 @@ def test_a_job_that_does_not_stop_keeps_the_window_alive(
     window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(controller, "_PATIENCE", 0.05)
-    wake = threading.Event()
-    window.context.start("Waiting", lambda _: wake.wait(20), lambda _: None)
+    begun, wake = threading.Event(), threading.Event()
+
+    def waiting(_: object) -> None:
+        begun.set()
+        wake.wait(20)
+
+    window.context.start("Waiting", waiting, lambda _: None)
+    assert begun.wait(20), "a job that has not begun would not keep the window"
     assert not window.close()
     assert running(window) == ("A job is still stopping; close again in a moment.", False)
     wake.set()
