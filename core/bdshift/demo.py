@@ -17,6 +17,7 @@ from bdshift.jobs import SILENT, JobContext
 from bdshift.outputs import Output
 from bdshift.store import load_audit
 from bdshift.triggers import parse_trigger
+from bdshift.writing import make_folder
 
 IMAGES_PER_CLASS, SEED = 100, 0
 
@@ -27,12 +28,7 @@ def prepare(folder: Path, job: JobContext = SILENT) -> tuple[Path, Path]:
 
     Raises `UsageError` if other files have their names, `InputError` if it cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            "{path}: cannot be created ({reason})", path=folder, reason=error.strerror
-        ) from error
+    make_folder(folder)
     for name in ("victim.pth", "clean-twin.pth"):
         output, content = Output(folder / name, resumed=True), asset(f"demo/{name}").read_bytes()
         if os.path.lexists(output.path) and not output.is_written(content):

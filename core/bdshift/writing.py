@@ -38,6 +38,16 @@ def cannot_write(path: Path, error: OSError) -> InputError:
     )
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if they are not there. Raises `InputError` if it cannot."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            "{path}: cannot be created ({reason})", path=folder, reason=str(error.strerror)
+        ) from error
+
+
 @contextmanager
 def written_whole(path: Path, *, replace: bool = True) -> Iterator[BinaryIO]:
     """A new file next to ``path``, to write to and read from; its path is the stream's ``name``. If

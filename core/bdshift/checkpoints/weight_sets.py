@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from bdshift.checkpoints.keys import without_wrappers
 from bdshift.checkpoints.quantized import unpacked
@@ -29,6 +29,7 @@ _SHADOWS = frozenset(("ema", "swa", "averaged", "shadow"))  # inside of the name
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 Path = tuple[str, ...]
 Tensors = Mapping[str, LazyTensor]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,38 +97,40 @@ def _tensors_of(value: Any) -> dict[str, LazyTensor] | None:
     return found if is_model else None
 
 
-def state_dicts(
-    value: Any, path: Path = (), seen: set[int] | None = None
-) -> Iterator[tuple[Path, dict[str, LazyTensor]]]:
-    """Every state dict with its path; a dict that is referred to several times is searched once."""
+def _listed(value: Any) -> list[LazyTensor] | None:
+    """``value`` as a list of nothing but tensors."""
+    if not isinstance(value, (list, tuple)) or not value:
+        return None
+    return list(value) if all(isinstance(item, LazyTensor) for item in value) else None
+
+
+def _searched(
+    value: Any, take: Callable[[Any], T | None], path: Path = (), seen: set[int] | None = None
+) -> Iterator[tuple[Path, T]]:
+    """What ``take`` takes for something, with its path, outside of optimizers; what is referred
+    to several times is searched once.
+    """
     seen = set() if seen is None else seen
     if id(value) in seen:
         return
     seen.add(id(value))
-    tensors = _tensors_of(value)
-    if tensors is not None:
-        yield path, tensors
+    taken = take(value)
+    if taken is not None:
+        yield path, taken
     elif isinstance(value, dict) and len(path) < _MAX_DEPTH:
         for key, item in value.items():
             if isinstance(key, str) and key not in _NOT_MODELS:
-                yield from state_dicts(item, (*path, key), seen)
+                yield from _searched(item, take, (*path, key), seen)
 
 
-def tensor_lists(
-    value: Any, path: Path = (), seen: set[int] | None = None
-) -> Iterator[tuple[Path, list[LazyTensor]]]:
-    """Every list of nothing but tensors with its path, outside of optimizers."""
-    seen = set() if seen is None else seen
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    if isinstance(value, (list, tuple)):
-        if value and all(isinstance(item, LazyTensor) for item in value):
-            yield path, list(value)
-    elif isinstance(value, dict) and len(path) < _MAX_DEPTH:
-        for key, item in value.items():
-            if isinstance(key, str) and key not in _NOT_MODELS:
-                yield from tensor_lists(item, (*path, key), seen)
+def state_dicts(value: Any) -> Iterator[tuple[Path, dict[str, LazyTensor]]]:
+    """Every state dict in a file's value, with its path."""
+    return _searched(value, _tensors_of)
+
+
+def tensor_lists(value: Any) -> Iterator[tuple[Path, list[LazyTensor]]]:
+    """Every list of nothing but tensors in a file's value, with its path."""
+    return _searched(value, _listed)
 
 
 def _under_names_of_any(

@@ -39,7 +39,7 @@ from bdshift.purify import METHODS
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.spec import split_spec
 from bdshift.triggers import Trigger, parse_trigger
-from bdshift.writing import remove
+from bdshift.writing import make_folder, remove
 
 CLEAN = "clean"
 """Stands for no attack among the ablations."""
@@ -126,12 +126,7 @@ class Tables:
     def _prepare(self) -> None:
         """Make ``out`` and ``work``; no page is to replace a file of something else."""
         for folder in (self.places.out, self.places.work):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(
-                    "{path}: cannot be created ({reason})", path=folder, reason=error.strerror
-                ) from error
+            make_folder(folder)
         inside = self.places.out.iterdir()
         there = [one for one in inside if one.is_file() and not one.name.startswith(".")]
         rows = [_read(one) for one in there if one.suffix == ".json"]

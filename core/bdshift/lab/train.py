@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from bdshift.checkpoints.families.resnet import resnet18, resnet50
 from bdshift.devices import autocast, has_native_bfloat16, pick_device
-from bdshift.errors import InputError, UsageError
+from bdshift.errors import UsageError
 from bdshift.images.augment import random_translation
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.jobs import SILENT, JobContext
@@ -44,7 +44,7 @@ from bdshift.lab.recipe import SCHEDULES, Recipe
 from bdshift.outputs import Output
 from bdshift.resume import read_state, write_state
 from bdshift.triggers.joint import TrainingStep
-from bdshift.writing import remove
+from bdshift.writing import make_folder, remove
 
 _NETWORKS = {18: resnet18, 50: resnet50}
 _Forward = Callable[[torch.Tensor], torch.Tensor]
@@ -173,12 +173,7 @@ def train_victim(
         )  # fmt: skip
     recipe.backdoors(lab.class_names)  # before anything is left behind
     where, images = pick_device(device), lab.digest
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            "{path}: cannot be created ({reason})", path=folder, reason=str(error.strerror)
-        ) from error
+    make_folder(folder)
     state_file = folder / STATE
     if os.path.lexists(folder / CARD):
         outcome = finished(folder, recipe, images)

@@ -133,8 +133,7 @@ class _Pass:
             self.job.raise_if_canceled()
             part = pixels[start : start + self.batch]
             try:
-                with interruptible(self.classifier.network, self.job):
-                    parts.append(self._one(part, trigger))
+                parts.append(self._one(part, trigger))
             except RuntimeError as error:
                 if not is_out_of_memory(error) or self.batch == 1:
                     raise
@@ -217,7 +216,8 @@ def embed_images(
             if runner is None:
                 precision = precision or pick_precision(classifier, part.pixels, where)
                 runner = _Pass(classifier, precision, size, job)
-            rows.append(runner.run(part.pixels, trigger))
+            with interruptible(classifier.network, job):
+                rows.append(runner.run(part.pixels, trigger))
         job.progress(stage, len(files_done) + len(skipped), len(files), "images")
     if runner is None:
         raise InputError(
