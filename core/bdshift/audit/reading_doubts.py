@@ -5,6 +5,7 @@ batch norms and other networks with the same weights say about that.
 from __future__ import annotations
 
 from bdshift.audit.facts import Facts
+from bdshift.checkpoints.listing import with_semicolons
 from bdshift.remark import Remark, code
 from bdshift.words import Sentence, words
 
@@ -60,16 +61,16 @@ READING_DOUBTFUL = code(
 NETWORKS_DISAGREE = code(
     "networks-disagree",
     words("The weights fit several networks that these images do not tell apart, and they "
-          "disagree: in {architecture} {found}, in {other} {other_found}. Name the right one with "
-          "--arch.",
+          "disagree. In “{architecture}”, {found}; in “{other}”, {other_found}. Name the right "
+          "one with --arch.",
           ja="この重みには、この画像では見分けられない複数のネットワークが合い、結果が食い違って"
-             "います：{architecture} では{found}、{other} では{other_found}。正しいものを "
-             "--arch で指定してください。"),
+             "います。「{architecture}」では{found}、「{other}」では{other_found}"
+             "という結果です。正しいものを --arch で指定してください。"),
 )  # fmt: skip
 OTHER_NETWORKS_FIT = code(
     "other-networks-fit",
     words("The weights fit {count:|other network|other networks} that these images do not rule "
-          "out: {other}. The audit is of {architecture}.",
+          "out: {other}. The audit is of this one: {architecture}.",
           ja="この重みは、この画像では除外できないほかの {count} 個のネットワークにも合います："
              "{other}。監査したのは {architecture} です。"),
 )  # fmt: skip
@@ -93,8 +94,8 @@ LOW_ACCURACY = code(
 )  # fmt: skip
 _CONFIDENT = words(", although the network is {confidence:.0%} confident on average",
                    ja="（ネットワークの確信度は平均 {confidence:.0%} です）")  # fmt: skip
-_STAND_OUT = words("what stands out is {classes}", ja="{classes} が際立ち")
-_NONE = words("no class stands out", ja="際立つクラスはなく")
+_STAND_OUT = words("what stands out is {classes}", ja="{classes} が際立つ")
+_NONE = words("no class stands out", ja="際立つクラスはない")
 
 
 def poor_accuracy(facts: Facts) -> Remark | None:
@@ -167,7 +168,7 @@ def other_networks(facts: Facts) -> Remark | None:
         return None
     values = {
         "count": len(others),
-        "other": tuple(f"{one.architecture} ({one.accuracy:.1%})" for one in others),
+        "other": with_semicolons([f"{one.architecture} ({one.accuracy:.1%})" for one in others]),
         "architecture": f"{facts.architecture} ({facts.accuracy:.1%})",
     }
     return Remark(OTHER_NETWORKS_FIT, values)
