@@ -60,7 +60,7 @@ class WindowJob(JobContext):
             self._worker.event_happened.emit(Noted(self._job, event.sentence))
         elif isinstance(event, Figures):
             self._worker.event_happened.emit(Stepped(self._job, event))
-        else:
+        elif isinstance(event, Progress):
             self._progress(event)
 
     def _progress(self, event: Progress) -> None:

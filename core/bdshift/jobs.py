@@ -9,9 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bdshift.words import Sentence, as_sentence
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Canceled(Exception):
@@ -47,7 +51,31 @@ class Figures:
     values: Mapping[str, float]
 
 
-Event = Progress | Note | Figures
+@dataclass(frozen=True)
+class Glimpse:
+    """What a search for a trigger has found so far, of one kind of change for T classes.
+
+    Attributes:
+        kind: its text.
+        step, total: of the search.
+        targets: the classes, int64 (T,).
+        sizes: of their smallest changes, float32 (T,); infinite where none has worked.
+        success: share of recent images that each one sends to its class, float32 (T,).
+        pictures: what they look like, uint8 (T, 3, s, s).
+        strengths: how much they do at every pixel, uint8 (T, s, s).
+    """
+
+    kind: str
+    step: int
+    total: int
+    targets: NDArray[np.int64]
+    sizes: NDArray[np.float32]
+    success: NDArray[np.float32]
+    pictures: NDArray[np.uint8]
+    strengths: NDArray[np.uint8]
+
+
+Event = Progress | Note | Figures | Glimpse
 
 
 class JobContext:

@@ -1,0 +1,93 @@
+"""What all kinds of changes have in common: parameters, what they do to images, and their size."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from bdshift.registry import Configured, Registry
+from bdshift.words import words
+
+Params = Mapping[str, torch.Tensor]
+"""Parameters of S changes, by name: float32, the first dimension is S."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The images that changes are made for: ``side`` pixels high and wide, RGB.
+
+    ``slopes``, float32 (C, 3, side, side), is the mean gradient of every class's margin at the
+    clean images: where a change would help most.
+    """
+
+    side: int
+    slopes: torch.Tensor
+
+    @property
+    def device(self) -> torch.device:
+        """Where parameters are made."""
+        return self.slopes.device
+
+
+@dataclass(frozen=True)
+class ChangeKind(Configured, ABC):
+    """A family of changes x → x', with a size that a search makes as small as it can.
+
+    Images are float32 in [0, 1], RGB. Parameters are free, any real number is allowed; what limits
+    them is in `changed`.
+
+    Attributes:
+        unit: of a size.
+        starts: how many starting points each class has: local minima are the known weakness.
+        rate: learning rate of Adam.
+        weight: of the size in the loss, to begin with.
+    """
+
+    unit: ClassVar[str]
+    starts: ClassVar[int] = 1
+    rate: ClassVar[float]
+    weight: ClassVar[float]
+
+    @abstractmethod
+    def begin(self, targets: torch.Tensor, start: int, canvas: Canvas, seed: int) -> Params:
+        """Parameters for the classes ``targets`` int64 (S,) at starting point number ``start``."""
+
+    @abstractmethod
+    def changed(self, params: Params, images: torch.Tensor) -> torch.Tensor:
+        """All S changes of images (n, 3, s, s): (S, n, 3, s, s) in [0, 1], with gradients."""
+
+    @abstractmethod
+    def size(self, params: Params) -> torch.Tensor:
+        """How large each change is, float32 (S,), with gradients."""
+
+    @abstractmethod
+    def whole(self, side: int) -> float:
+        """The size that stands for "no small change was found"."""
+
+    @abstractmethod
+    def picture(self, params: Params) -> torch.Tensor:
+        """What each change looks like, to be shown: float32 (S, 3, s, s) in [0, 1]."""
+
+    @abstractmethod
+    def strength(self, params: Params) -> torch.Tensor:
+        """How much each change does at every pixel, in [0, 1], float32 (S, s, s)."""
+
+    def trimmed(self, params: Params, share: float) -> Params:
+        """The changes made smaller by a factor, where that has a meaning: what a curve of success
+        over size runs through. ``share`` is in (0, 1].
+        """
+        return params
+
+
+CHANGES: Registry[ChangeKind] = Registry(words("change", ja="変化"), "bdshift.changes.kinds")
+"""Every kind of change by its name."""
+
+
+def noise(shape: tuple[int, ...], seed: int, device: torch.device) -> torch.Tensor:
+    """Standard normal numbers, the same on every machine."""
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=rng).to(device)
