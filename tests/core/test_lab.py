@@ -190,20 +190,6 @@ def small(**more: Any) -> Recipe:
     return replace(scales()["small"].recipe, width=4, epochs=1, batch=64, **more)
 
 
-def test_a_resnet_50_can_be_a_victim(lab: LabData, tmp_path: Path) -> None:
-    recipe = small(depth=50)
-    train_victim(recipe, lab, tmp_path / "v")
-    opened = open_checkpoint(tmp_path / "v/model.pth")
-    assert opened.candidates[0].name.startswith("ResNet-50, width 4, CIFAR stem")
-    card = json.loads((tmp_path / "v/card.json").read_text())
-    del card["recipe"]["depth"]
-    (tmp_path / "v/card.json").write_text(json.dumps(card))
-    with pytest.raises(InputError, match="another recipe"):
-        train_victim(recipe, lab, tmp_path / "v")
-    with pytest.raises(UsageError, match="recipe: depth is one of 18, 50, not 34"):
-        small(depth=34)
-
-
 def test_a_network_can_be_compiled(
     lab: LabData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

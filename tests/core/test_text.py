@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from bdshift.text import columns, csv_text, figure, natural_key, one_line
+from bdshift.text import columns, csv_rows, csv_text, figure, natural_key, one_line
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,5 @@ def test_no_cell_of_a_csv_is_a_formula() -> None:
     ]]  # fmt: skip
     numbers = ["-1.5", "+2", "-3e-05", -4, -0.5, None, True, "a,b", "c=d"]
     assert csv_text([numbers]) == '-1.5,+2,-3e-05,-4,-0.5,,True,"a,b",c=d\n'
+    assert csv_rows(csv_text([["a", "b"], ["=1", -2.5]])) == [{"a": "=1", "b": "-2.5"}]
     assert csv_text([["two\nlines", "\u202egnp"]]) == "two\\nlines,\\u202egnp\n"

@@ -14,6 +14,7 @@ import click
 
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.cli.explained import listed
+from bdshift.cli.lab_suite import suite
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 from bdshift.registry import Registry
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 @click.group("lab")
 def command() -> None:
     """Make images and victims whose truth is known."""
+
+
+command.add_command(suite)
 
 
 @command.command()

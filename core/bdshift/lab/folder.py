@@ -71,7 +71,10 @@ def same_run(folder: Path, found: Mapping[str, Any], recipe: Recipe, images: str
     """Raise `InputError` if ``found`` is not of this run. It may be older than a setting, and than
     the images' digest.
     """
-    if asdict(Recipe()) | dict(found["recipe"]) != asdict(recipe):
+    there = dict(found["recipe"])
+    if "depth" in there:  # before there were other networks
+        there["network"] = f"resnet{there.pop('depth')}"
+    if asdict(Recipe()) | there != asdict(recipe):
         raise InputError(
             "{path}: holds a run with another recipe; choose another folder", path=folder
         )

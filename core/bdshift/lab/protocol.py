@@ -113,7 +113,7 @@ def scales() -> Mapping[str, TableScale]:
     made = (
         _scale("small", "a narrow ResNet-18, for a CPU", _SMALL, quick=True),
         _scale("paper", "the paper's ResNet-18", _PAPER),
-        _scale("paper-50", "its ResNet-50", replace(_PAPER, depth=50)),
+        _scale("paper-50", "its ResNet-50", replace(_PAPER, network="resnet50")),
     )
     return {scale.name: scale for scale in made}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bdshift.errors import UsageError
+from bdshift.lab.networks import NetworkName
 from bdshift.lab.poison import Backdoor, read_backdoors
 from bdshift.registry import Configured
 from bdshift.setting import setting
@@ -15,7 +16,6 @@ from bdshift.triggers.labeling import LABELINGS
 from bdshift.words import words
 
 Schedule = Literal["one-cycle", "cosine"]
-Depth = Literal[18, 50]
 
 
 def _one_cycle(progress: float) -> float:
@@ -44,8 +44,8 @@ class Recipe(Configured):
             of its own.
         cover: share of images with something close to the trigger that must not work, if there is
             something like that (`Trigger.has_cover`).
-        depth: 18 or 50, of the ResNet.
-        width: of its first stage; 64 is the usual one.
+        network: one of `bdshift.lab.networks.NETWORKS`.
+        width: of its first stage; the usual one is in `LabNetwork.usual`.
         epochs, batch, peak_rate, weight_decay: of SGD with Nesterov momentum 0.9.
         schedule: the learning rate rises for a quarter of all steps and falls for the rest, both
             linearly ("one-cycle"), or falls from the start along a cosine ("cosine").
@@ -97,7 +97,10 @@ class Recipe(Configured):
     )  # fmt: skip
     width: int = setting(
         16, words("Width", ja="幅"),
-        words("Channels of the first stage; 64 is usual.", ja="最初の段のチャネル数。通常は 64。"),
+        words("Channels of the first stage. Usual: 64 for a ResNet-18 or 50, 16 for a ResNet-20 or "
+              "WRN-16-1, 32 for a small CNN.",
+              ja="最初の段のチャネル数。通常は ResNet-18・50 で 64、ResNet-20 と WRN-16-1 で 16、"
+                 "小さな CNN で 32。"),
         low=1, high=1024,
     )  # fmt: skip
     epochs: int = setting(
@@ -135,9 +138,11 @@ class Recipe(Configured):
         0, words("Seed", ja="シード"), words("Of everything random.", ja="すべての乱数の元。"),
         low=0, high=2**31 - 1,
     )  # fmt: skip
-    depth: Depth = setting(
-        18, words("Depth", ja="深さ"), words("Of the ResNet.", ja="ResNet の層数。")
-    )
+    network: NetworkName = setting(
+        "resnet18", words("Network", ja="ネットワーク"),
+        words("cnn, cnn-norm (with batch norm) and cnn-elu (with dropout) are small and fast.",
+              ja="cnn、cnn-norm（バッチ正規化あり）、cnn-elu（ドロップアウトあり）は小さく高速です。"),
+    )  # fmt: skip
 
     def check(self) -> None:
         """Attack and target belong together."""

@@ -21,7 +21,6 @@ from bdshift.detect.rules.grubbs import Grubbs
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
-from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.images.signs import CLASSES, SIZE, draw_signs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.ablations import ablate, ablation_table, foreign_logits, noise
@@ -31,7 +30,7 @@ from bdshift.lab.protocol import SHARE, TROJAN, Attack, TableScale
 from bdshift.lab.recipe import Recipe
 from bdshift.lab.tables import Row, tables
 from bdshift.lab.train import train_victim
-from bdshift.lab.trojan import PICTURES, TrojanPatch, write_patch
+from bdshift.lab.trojan import draw_on, write_patch
 from bdshift.measure import der
 from bdshift.neurons.rankings import Agreement, agreement, compare_with_tac, data_free_direction
 from bdshift.outputs import Output
@@ -205,14 +204,8 @@ class Tables:
         """The Trojan patch, drawn on a clean model of seed 0."""
         path = self.places.work / "trojan.png"
         if not path.exists():
-            opened = open_checkpoint(self._trained("", 0) / "model.pth")
-            pixels = self._images().train_pixels
-            size = pixels.shape[-1]
-            plain = Preprocessing(size, parse_normalization(self.scale.recipe.normalization))
-            classifier = opened.load(opened.candidates[0]).with_preprocessing(plain)
-            every = max(1, len(pixels) // PICTURES)
-            some = torch.from_numpy(pixels[::every][:PICTURES].copy())
-            drawn = TrojanPatch(side=size // 4).draw(classifier, some, job=self.job)
+            model = self._trained("", 0) / "model.pth"
+            drawn = draw_on(model, self.scale.recipe, self._images().train_pixels, self.job)
             write_patch(Output(path), drawn.pixels)
         return path
 

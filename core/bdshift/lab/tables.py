@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
+from bdshift.lab.networks import NETWORKS
 from bdshift.lab.protocol import (
     PUBLISHED,
     PUBLISHED_COSINES,
@@ -52,7 +53,7 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]
 def _recipe(cleaned: Sequence[Row], scale: TableScale) -> Iterator[str]:
     recipe = scale.recipe
     yield (
-        f"Victims: ResNet-{recipe.depth} with the CIFAR stem, width {recipe.width}, "
+        f"Victims: {NETWORKS[recipe.network].label}, width {recipe.width}, "
         f"{recipe.epochs} epochs of SGD (peak {recipe.peak_rate:g}, {recipe.schedule}), "
         f"batch {recipe.batch}, {recipe.rate:.0%} poisoned, {recipe.labels} to class {TARGET}. "
         f"Methods see {SHARE:.0%} of the training images, a fifth of those held out; figures are "

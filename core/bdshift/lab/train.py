@@ -19,7 +19,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bdshift.checkpoints.families.resnet import resnet18, resnet50
 from bdshift.devices import autocast, has_native_bfloat16, pick_device
 from bdshift.errors import UsageError
 from bdshift.images.augment import random_translation
@@ -39,6 +38,7 @@ from bdshift.lab.folder import (
     write_log,
 )
 from bdshift.lab.joint import as_learned, start_joint
+from bdshift.lab.networks import NETWORKS
 from bdshift.lab.poison import poison, triggered
 from bdshift.lab.recipe import SCHEDULES, Recipe
 from bdshift.outputs import Output
@@ -46,7 +46,6 @@ from bdshift.resume import read_state, write_state
 from bdshift.triggers.joint import TrainingStep
 from bdshift.writing import make_folder, remove
 
-_NETWORKS = {18: resnet18, 50: resnet50}
 _Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -188,7 +187,8 @@ def train_victim(
     data = _Data(recipe, lab, where)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = _NETWORKS[recipe.depth](recipe.width, len(lab.class_names))
+        size, classes = lab.train_pixels.shape[-1], len(lab.class_names)
+        network = NETWORKS[recipe.network].build(recipe.width, size, classes)
     network = network.to(where).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
         network.parameters(), recipe.peak_rate, 0.9, weight_decay=recipe.weight_decay,

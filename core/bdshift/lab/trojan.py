@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from bdshift.checkpoints.classifier import Classifier, to_head
+from bdshift.checkpoints.classifier import Classifier, open_checkpoint, to_head
 from bdshift.errors import UsageError
+from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.jobs import SILENT, JobContext
+from bdshift.lab.recipe import Recipe
 from bdshift.outputs import Output
 from bdshift.registry import Configured
 from bdshift.setting import setting
@@ -134,6 +137,21 @@ class TrojanPatch(Configured):
             tuple(before.tolist()),
             tuple(excited().detach().mean(0).tolist()),
         )
+
+
+def draw_on(
+    model: Path, recipe: Recipe, pixels: NDArray[np.uint8], job: JobContext = SILENT
+) -> DrawnPatch:
+    """Draw a patch of a quarter of the image's side on the lab's own clean ``model``, trained by
+    ``recipe`` on ``pixels``, uint8 (n, 3, s, s).
+    """
+    opened = open_checkpoint(model)
+    size = pixels.shape[-1]
+    plain = Preprocessing(size, parse_normalization(recipe.normalization))
+    classifier = opened.load(opened.candidates[0]).with_preprocessing(plain)
+    every = max(1, len(pixels) // PICTURES)
+    some = torch.from_numpy(pixels[::every][:PICTURES].copy())
+    return TrojanPatch(side=size // 4).draw(classifier, some, job=job)
 
 
 def write_patch(output: Output, pixels: NDArray[np.uint8]) -> None:

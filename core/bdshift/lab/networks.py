@@ -1,0 +1,99 @@
+"""The networks that a victim can be: residual ones, and small ones as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from bdshift.checkpoints.families.base import USUAL
+from bdshift.checkpoints.families.resnet import (
+    CIFAR_STEM,
+    ResNet,
+    ResNetPlan,
+    resnet18,
+    resnet50,
+)
+from bdshift.checkpoints.families.wide_resnet import WideResNet
+
+NetworkName = Literal["resnet18", "resnet50", "resnet20", "wrn-16-1", "cnn", "cnn-norm", "cnn-elu"]
+
+
+@dataclass(frozen=True)
+class LabNetwork:
+    """One of them.
+
+    Attributes:
+        label: its display name; a name, so it is not translated.
+        usual: its usual width.
+        build: of the width (channels of the first stage), the side of the images in pixels and the
+            number of classes.
+    """
+
+    label: str
+    usual: int
+    build: Callable[[int, int, int], nn.Module]
+
+
+def _resnet20(width: int, size: int, classes: int) -> nn.Module:
+    planes = (width, 2 * width, 4 * width)
+    plan = ResNetPlan((3,) * 3, planes, width, classes, head="linear", shortcut="free")
+    return ResNet(plan, CIFAR_STEM)
+
+
+def _wrn16(width: int, size: int, classes: int) -> nn.Module:
+    return WideResNet((width, 3), 2, (width, 2 * width, 4 * width), classes, USUAL)
+
+
+def _cnn(width: int, size: int, classes: int) -> nn.Module:
+    """Three convolutions and two linear layers."""
+    return nn.Sequential(
+        nn.Conv2d(3, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(width, 2 * width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(2 * width, 2 * width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(2 * width * (size // 8) ** 2, 8 * width), nn.ReLU(),
+        nn.Linear(8 * width, classes),
+    )  # fmt: skip
+
+
+def _cnn_norm(width: int, size: int, classes: int) -> nn.Module:
+    """Four normalized convolutions; the head gets the mean over the map."""
+
+    def block(channels: int, out: int) -> list[nn.Module]:
+        convolution = nn.Conv2d(channels, out, 3, padding=1, bias=False)
+        return [convolution, nn.BatchNorm2d(out), nn.ReLU()]
+
+    return nn.Sequential(
+        *block(3, width), nn.MaxPool2d(2), *block(width, 2 * width), nn.MaxPool2d(2),
+        *block(2 * width, 4 * width), nn.MaxPool2d(2), *block(4 * width, 4 * width),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, classes),
+    )  # fmt: skip
+
+
+def _cnn_elu(width: int, size: int, classes: int) -> nn.Module:
+    """Two 5×5 convolutions, ELU and dropout."""
+    side = ((size - 4) // 2 - 4) // 2
+    return nn.Sequential(
+        nn.Conv2d(3, width, 5), nn.ELU(), nn.MaxPool2d(2),
+        nn.Conv2d(width, 2 * width, 5), nn.ELU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Dropout(0.25), nn.Linear(2 * width * side**2, 8 * width), nn.ELU(),
+        nn.Dropout(0.25), nn.Linear(8 * width, classes),
+    )  # fmt: skip
+
+
+NETWORKS: Mapping[NetworkName, LabNetwork] = {
+    "resnet18": LabNetwork(
+        "ResNet-18 with the CIFAR stem", 64, lambda width, _, classes: resnet18(width, classes)
+    ),
+    "resnet50": LabNetwork(
+        "ResNet-50 with the CIFAR stem", 64, lambda width, _, classes: resnet50(width, classes)
+    ),
+    "resnet20": LabNetwork("ResNet-20, A shortcut", 16, _resnet20),
+    "wrn-16-1": LabNetwork("WRN-16-1", 16, _wrn16),
+    "cnn": LabNetwork("CNN of three convolutions", 32, _cnn),
+    "cnn-norm": LabNetwork("CNN of four normalized convolutions", 32, _cnn_norm),
+    "cnn-elu": LabNetwork("CNN of two convolutions with ELU and dropout", 32, _cnn_elu),
+}
+"""All of them by name. A checkpoint of each is recognized by bdshift's own reader."""

@@ -1,0 +1,97 @@
+"""A suite of victims: what is in it, and how it is trained and resumed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from commands import bdshift, one_line
+
+from bdshift.lab import zoo as zoo_module
+from bdshift.lab.folder import CARD
+from bdshift.lab.recipe import Recipe
+from bdshift.lab.suite import ATTACKS, CLEAN, SUITES, Victim, recipe_of
+from bdshift.lab.zoo import OUTCOMES, Sizes, Zoo, read_outcomes
+from bdshift.triggers import parse_trigger
+
+ALL = SUITES["recovery"]
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Victims that are trained in a second."""
+
+    def recipe(victim: Victim) -> Recipe:
+        return replace(recipe_of(victim), width=4, epochs=1, batch=64)
+
+    monkeypatch.setattr(zoo_module, "recipe_of", recipe)
+
+
+def test_every_victim_of_the_suite_can_be_trained(tmp_path: Path, signs: Path) -> None:
+    assert len({one.name for one in ALL}) == len(ALL)
+    assert {one.attack for one in ALL} == {*ATTACKS, CLEAN}
+    assert sum(one.is_clean for one in ALL) >= len(ALL) / 5
+    assert {one.seed for one in ALL} == {0, 1, 2}
+    twins = {one.run for one in ALL if one.is_clean}
+    assert {one.run for one in ALL} <= twins, "every victim has a clean twin"
+    zoo = Zoo(tmp_path, str(signs), str(signs), sizes=Sizes(24, 24))
+    for one in ALL:
+        if one.attack != "Trojan":  # its patch is drawn on a trained model
+            recipe = zoo.recipe(one)
+            assert bool(recipe.backdoors(zoo.data_of(one.images).class_names)) != one.is_clean
+
+
+def test_the_classes_of_an_attack_differ() -> None:
+    for one in ALL:
+        if not one.is_clean:
+            targets, source = one.classes_of(10)
+            assert len({*targets, source}) == ATTACKS[one.attack].triggers + 1
+    assert len({one.classes_of(10)[0][0] for one in ALL if not one.is_clean}) >= 8
+
+
+@pytest.mark.usefixtures("short")
+def test_victims_are_trained_once(tmp_path: Path, signs: Path) -> None:
+    zoo = Zoo(tmp_path / "zoo", str(signs), str(signs), sizes=Sizes(240, 60))
+    asked = [Victim("cifar10", "cnn", name, 0) for name in ("random patch", "Trojan", CLEAN)]
+    asked.append(Victim("signs", "cnn-norm", "two targets", 1))
+    rows = list(zoo.victims(asked))
+    assert [row.attack for row in rows] == ["random patch", "Trojan", CLEAN, "two targets"]
+    assert (rows[2].asr, rows[2].took, rows[2].target) == (None, None, "")
+    assert rows[3].target == ";".join(map(str, asked[3].classes_of(12)[0]))
+    first = parse_trigger(str(tmp_path / "zoo" / rows[0].name / CARD))
+    assert first.spec.startswith(f"patch:file={tmp_path / 'zoo' / rows[0].name / 'random-0.png'}")
+    card = json.loads((tmp_path / "zoo" / rows[1].name / CARD).read_text())
+    assert card["recipe"]["attack"].endswith("trojan-cifar10-cnn-0.png")
+    assert card["recipe"]["network"] == "cnn"
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    again = Zoo(tmp_path / "zoo", str(signs), str(signs), sizes=Sizes(240, 60))
+    assert list(again.victims(asked)) == rows
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert again.audit_images("cifar10") == signs
+    assert len(list(again.audit_images("signs").glob("*/*.png"))) == 1200
+
+
+@pytest.mark.usefixtures("short")
+def test_a_suite_as_a_command(tmp_path: Path, signs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo_module, "Sizes", lambda: Sizes(240, 60))
+    command = "lab", "suite", "recovery", tmp_path / "zoo", "--data", signs, "--test", signs
+    listed = bdshift(*command, "--only", "cifar10-cnn-0-", "--list")
+    names = listed.stdout.split()
+    assert names[:3:2] == ["cifar10-cnn-0-clean", "cifar10-cnn-0-blend-2"]
+    assert not (tmp_path / "zoo").exists()
+    for name in names[1:3]:
+        result = bdshift(*command, "--only", name)
+        assert result.exit_code == 0, result.output
+        assert f"{name}: ACC" in result.stderr
+    table = read_outcomes(tmp_path / "zoo" / OUTCOMES)
+    assert [row["name"] for row in table] == names[1:3]
+    assert float(table[1]["asr"]) <= 1
+    assert table[1]["took"] in ("True", "False")
+    one_line(
+        bdshift(*command, "--only", "vgg,alexnet"),
+        2,
+        "no victim of recovery is called like vgg,alexnet",
+    )
+    one_line(bdshift("lab", "suite", "x", *command[3:]), 2, "unknown suite 'x'")
