@@ -29,6 +29,7 @@ from bdshift.images.preprocessing import Normalization, Preprocessing
 from bdshift.measure import Measured
 from bdshift.neurons.tac import Tac
 from bdshift.purify import Purified
+from bdshift.recover.recovery import Recovery
 from bdshift.registry import Configured
 from bdshift.remark import Remark
 from bdshift.shift.embed import Embedding
@@ -52,6 +53,7 @@ INSTEAD = {
     (Evidence, "record"): "the detector's record",
     (Tac, "triggered"): "phi, logits and thumbnails of an Embedding | None",
     (Purified, "weights"): "tuple[str, ...] | None, and a dataset each",
+    (Recovery, "params"): "tuple[str, ...], and a dataset each",
 }
 """What is written otherwise than its type says."""
 

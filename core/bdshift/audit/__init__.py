@@ -45,6 +45,7 @@ from bdshift.images.collection import ImageCollection, open_images
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
 from bdshift.neurons.what_if import accuracy_by_class
+from bdshift.recover.recovery import Recovery
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.shift.embed import Embedding
 from bdshift.triggers import Trigger
@@ -53,7 +54,7 @@ from bdshift.words import Sentence
 __all__ = [
     "Audit", "CleanSet", "ImagesRecord", "LabelProposal", "Material", "ModelRecord",
     "Purification", "ScanSettings", "add_tac", "reopen", "reopen_model", "scan", "scan_opened",
-    "versions", "with_tac",
+    "versions", "with_recovery", "with_tac",
 ]  # fmt: skip
 
 
@@ -276,6 +277,16 @@ def with_tac(audit: Audit, tac: Tac) -> Audit:
     ]  # fmt: skip
     unknown = dict(_moved(audit.unknown, "tac", kept))
     return replace(audit, tac=(*(audit.tac[i] for i in kept), tac), unknown=unknown)
+
+
+def with_recovery(audit: Audit, recovery: Recovery) -> Audit:
+    """The audit with a recovered trigger added; an earlier one of the same class, source and kind
+    is replaced.
+    """
+    kept = [i for i, one in enumerate(audit.recoveries) if one.of != recovery.of]
+    unknown = dict(_moved(audit.unknown, "recoveries", kept))
+    recoveries = (*(audit.recoveries[i] for i in kept), recovery)
+    return replace(audit, recoveries=recoveries, unknown=unknown)
 
 
 def _moved(unknown: Mapping[str, Any], part: str, kept: Sequence[int]) -> Iterator[tuple[str, Any]]:

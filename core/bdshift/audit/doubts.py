@@ -16,6 +16,7 @@ from bdshift.audit.reading_doubts import (
     poor_accuracy,
     reading_is_doubtful,
 )
+from bdshift.audit.recovered import PARTY
 from bdshift.remark import Remark, code
 from bdshift.words import Sentence, words
 
@@ -194,16 +195,17 @@ def _little_power(facts: Facts) -> Remark | None:
 
 @_doubt
 def _detectors_disagree(facts: Facts) -> Remark | None:
-    suspecting = [one for one in facts.judged if one.judgment.suspected]
-    common = set(facts.suspected).intersection(*(one.judgment.suspected for one in suspecting))
+    parties = [(one.detector.label, one.judgment.suspected) for one in facts.judged]
+    suspecting = [one for one in (*parties, (PARTY, facts.confirmed)) if one[1]]
+    common = set(facts.suspected).intersection(*(classes for _, classes in suspecting))
     if len(suspecting) < 2 or common:
         return None
     findings = tuple(
         Sentence(ONE_DETECTOR, {
-            "detector": Sentence(one.detector.label),
-            "classes": tuple(f"“{facts.class_names[i]}”" for i in one.judgment.suspected),
+            "detector": Sentence(label),
+            "classes": tuple(f"“{facts.class_names[i]}”" for i in classes),
         })
-        for one in suspecting
+        for label, classes in suspecting
     )  # fmt: skip
     return Remark(DETECTORS_DISAGREE, {"findings": findings})
 

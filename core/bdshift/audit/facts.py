@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,8 @@ _PAIRS = 3  # listed
 _PAIRS_IN_WORDS = words("most suspicious pairs: {pairs}", ja="最も疑わしい組：{pairs}")
 WORKING_ASR = 0.8
 """Attack success from which a trigger counts as working."""
+MIN_FACTOR = 3.0
+"""How many times smaller than the controls' a recovered trigger must be to count as evidence."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,44 @@ class TriedTrigger:
 
 
 @dataclass(frozen=True)
+class RecoveredTrigger:
+    """A trigger that was searched for, without knowing one. Some change sends images to any class,
+    so only one that is far smaller than those of other classes says something.
+
+    Attributes:
+        kind: of the change, in words.
+        target: the class.
+        source: the only class that it was searched on; −1 for all.
+        asr: its success on images that the search did not use.
+        images: number of those.
+        size: of the smallest change that succeeds on 80%; infinite if none does.
+        control: median of that of control classes; NaN if there were none.
+    """
+
+    kind: Sentence
+    target: int
+    source: int
+    asr: float
+    images: int
+    size: float
+    control: float
+
+    @property
+    def factor(self) -> float:
+        """How many times smaller it is than the controls'; 0 if it does not succeed on 80%, NaN
+        without controls.
+        """
+        if math.isinf(self.size):
+            return 0.0
+        return self.control / self.size
+
+    @property
+    def confirms(self) -> bool:
+        """Whether it is evidence of a backdoor."""
+        return self.asr >= WORKING_ASR and self.factor >= MIN_FACTOR
+
+
+@dataclass(frozen=True)
 class AuditedCopy:
     """Other weights of the same network in the file, such as their average: which, and the level of
     their own finding by ``rule``.
@@ -91,6 +132,7 @@ class Facts:
             predictions far better; None if not.
         judged: the evidence, the most trusted detector first.
         triggers: those that were measured.
+        recovered: those that were searched for.
         notes: on how the model was read.
         weights: which of the file's models it is; "" for the only one.
         copies: the file's other weights of the same network.
@@ -116,6 +158,7 @@ class Facts:
     order_guessed: bool = False
     reading: Trial | None = None
     alternatives: Sequence[OtherReading] = ()
+    recovered: Sequence[RecoveredTrigger] = ()
 
     @property
     def classes(self) -> int:
@@ -133,9 +176,19 @@ class Facts:
         return sum(self.counts)
 
     @property
-    def suspected(self) -> tuple[int, ...]:
+    def detected(self) -> tuple[int, ...]:
         """Classes that any detector suspects, the most trusted detector's first."""
         return tuple(dict.fromkeys(i for one in self.judged for i in one.judgment.suspected))
+
+    @property
+    def confirmed(self) -> tuple[int, ...]:
+        """Classes for which a trigger was recovered that is evidence."""
+        return tuple(dict.fromkeys(one.target for one in self.recovered if one.confirms))
+
+    @property
+    def suspected(self) -> tuple[int, ...]:
+        """Classes that anything suspects: a detector, or a recovered trigger."""
+        return tuple(dict.fromkeys((*self.detected, *self.confirmed)))
 
     @property
     def far_out(self) -> list[Judged]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from bdshift.audit.doubts import cautions, doubts, trigger_remark
 from bdshift.audit.facts import AuditedCopy, Facts, Judged, Level
+from bdshift.audit.recovered import recovered_cautions, recovered_reasons
 from bdshift.detect.detector import Found
 from bdshift.remark import Remark, code
 from bdshift.words import Sentence, words
@@ -90,7 +91,7 @@ def conclude(facts: Facts) -> Finding:
         level,
         facts.suspected,
         (*doubtful, *_reasons(facts)),
-        (*cautions(facts), *own, *facts.notes),
+        (*recovered_cautions(facts), *cautions(facts), *own, *facts.notes),
     )
 
 
@@ -121,10 +122,15 @@ ONE_COPY_BY_RULE = words("{weights} ({headline}, by the rule {rule})",
 
 def _reasons(facts: Facts) -> Iterator[Remark]:
     suspecting = [one for one in facts.judged if one.judgment.suspected]
+    recovered = list(recovered_reasons(facts))
+    if not suspecting:
+        yield from recovered
     for one in suspecting or facts.far_out or facts.judged:
         found = _reason(one, facts.class_names)
         if found is not None:
             yield found
+    if suspecting:
+        yield from recovered
     for tried in facts.working:
         if tried.target in facts.suspected:
             yield trigger_remark(TRIGGER_WORKS, tried, facts)

@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 
 from bdshift._version import __version__
 from bdshift.arrays import array
-from bdshift.audit.facts import AuditedCopy, Facts, Judged, OtherReading, TriedTrigger
+from bdshift.audit.facts import (
+    AuditedCopy,
+    Facts,
+    Judged,
+    OtherReading,
+    RecoveredTrigger,
+    TriedTrigger,
+)
 from bdshift.audit.finding import Finding, conclude
 from bdshift.checkpoints.entrant import Trial
 from bdshift.checkpoints.users_own import Architecture
@@ -33,6 +40,7 @@ from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.measure import Measured
 from bdshift.neurons.tac import Tac
 from bdshift.purify import Purified
+from bdshift.recover.recovery import Recovery
 from bdshift.remark import Remark
 from bdshift.shift.embed import Embedding, Precision
 from bdshift.shift.result import Shifts
@@ -226,6 +234,7 @@ class Audit:
         tac: under each measured trigger, each for one class.
         purifications: of the model so far, none overwritten.
         alternatives: other networks that the images do not rule out, the most plausible first.
+        recoveries: triggers that were searched for, each for one class.
         versions: software that the result depends on.
         unknown: what else an audit file held, perhaps put there by a newer version.
         left_out: places of what it held that cannot be kept.
@@ -247,6 +256,7 @@ class Audit:
     tac: tuple[Tac, ...] = ()
     purifications: tuple[Purification, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    recoveries: tuple[Recovery, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
@@ -336,6 +346,7 @@ class Audit:
                 left_out=self.left_out,
                 reading=self.trials[0],
                 alternatives=self.other_readings,
+                recovered=[_recovered(one) for one in self.recoveries],
             )
         )
 
@@ -346,9 +357,24 @@ class Audit:
         return flagged[0] if flagged else int(self.shifts.l2.argmin())
 
     def tac_of(self, target: int | None, trigger: str | None = None) -> Tac | None:
-        """TAC for a class, if measured; under ``trigger`` if given, else the last one measured."""
-        fitting = (tac for tac in reversed(self.tac) if trigger in (None, tac.trigger))
+        """TAC for a class, if measured; under ``trigger`` if given, else the last one measured, or,
+        if no trigger is known, that of the last recovered one.
+        """
+        all_tac = (*(one.tac for one in self.recoveries), *self.tac)
+        fitting = (tac for tac in reversed(all_tac) if trigger in (None, tac.trigger))
         return next((tac for tac in fitting if tac.target == target), None)
+
+    def recovery_of(self, tac: Tac | None) -> Recovery | None:
+        """The recovery that a TAC belongs to; None if its trigger is known."""
+        return next((one for one in self.recoveries if one.tac is tac), None)
+
+
+def _recovered(one: Recovery) -> RecoveredTrigger:
+    """What a recovery says about the finding."""
+    return RecoveredTrigger(
+        Sentence(one.label), one.target, one.source, one.asr, one.images, one.attempt.target.size,
+        one.attempt.control_size(0.8),
+    )  # fmt: skip
 
 
 def versions() -> dict[str, str]:

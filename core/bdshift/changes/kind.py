@@ -9,11 +9,16 @@ from typing import ClassVar
 
 import torch
 
+from bdshift.errors import InputError
 from bdshift.registry import Configured, Registry
 from bdshift.words import words
 
 Params = Mapping[str, torch.Tensor]
 """Parameters of S changes, by name: float32, the first dimension is S."""
+
+
+MAX_SIDE = 1024
+"""Of images that a saved change may be for, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,14 @@ class ChangeKind(Configured, ABC):
         starts: how many starting points each class has: local minima are the known weakness.
         rate: learning rate of Adam.
         weight: of the size in the loss, to begin with.
+        covers: whether a change is nothing but its `overlay` laid over the image.
     """
 
     unit: ClassVar[str]
     starts: ClassVar[int] = 1
     rate: ClassVar[float]
     weight: ClassVar[float]
+    covers: ClassVar[bool] = False
 
     @abstractmethod
     def begin(self, targets: torch.Tensor, start: int, canvas: Canvas, seed: int) -> Params:
@@ -75,6 +82,30 @@ class ChangeKind(Configured, ABC):
     @abstractmethod
     def strength(self, params: Params) -> torch.Tensor:
         """How much each change does at every pixel, in [0, 1], float32 (S, s, s)."""
+
+    def overlay(self, params: Params) -> torch.Tensor:
+        """RGB and opacity, float32 (S, 4, s, s) in [0, 1]; by default the picture, opaque where the
+        change is strong.
+        """
+        return torch.cat((self.picture(params), self.strength(params)[:, None]), 1)
+
+    def check_params(self, params: Params, side: int) -> None:
+        """Raise `InputError`, without a path, if these are not parameters of changes of this kind
+        for images of this side. They may come from anyone.
+        """
+        if not 1 <= side <= MAX_SIDE:
+            raise InputError("no change is for images of {side} pixels", side=side)
+        one = torch.zeros(1, dtype=torch.int64)
+        usual = self.begin(one, 0, Canvas(side, torch.zeros(1, 3, side, side)), 0)
+        told = {key: (value.shape[1:], value.dtype) for key, value in params.items()}
+        if told != {key: (value.shape[1:], value.dtype) for key, value in usual.items()}:
+            raise InputError(
+                "its numbers are not those of a change of the kind {kind} for images of {side} "
+                "pixels",
+                kind=self.spec, side=side,
+            )  # fmt: skip
+        if not all(bool(value.isfinite().all()) for value in params.values()):
+            raise InputError("some of its numbers are not finite")
 
     def trimmed(self, params: Params, share: float) -> Params:
         """The changes made smaller by a factor, where that has a meaning: what a curve of success

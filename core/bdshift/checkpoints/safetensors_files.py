@@ -33,15 +33,11 @@ def read_safetensors(file: HashedFile) -> dict[str, LazyTensor]:
     Raises `InputError`, without the path, if the table is broken or does not describe all that
     follows it exactly once.
     """
-    (length,) = struct.unpack("<Q", file.read(0, 8))
-    if length > _MAX_TABLE_BYTES:
-        raise InputError(
-            "its table of tensors takes more than {most} MiB", most=_MAX_TABLE_BYTES >> 20
-        )
+    start = 8 + _table_bytes(file)
     try:
-        table = parse_json(bytes(file.read(8, length)), _MAX_VALUES, object_pairs_hook=_once)
+        table = _table(file)
         table.pop("__metadata__", None)
-        found = {str(name): _tensor(file, 8 + length, table[name]) for name in sorted(table)}
+        found = {str(name): _tensor(file, start, table[name]) for name in sorted(table)}
         spans = sorted((*map(_offset, row["data_offsets"]),) for row in table.values())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(str(error) or type(error).__name__) from error
@@ -50,9 +46,35 @@ def read_safetensors(file: HashedFile) -> dict[str, LazyTensor]:
         if first != end:
             raise _damaged(Sentence("its tensors overlap or leave gaps"))
         end = last
-    if 8 + length + end != file.size:
+    if start + end != file.size:
         raise _damaged(Sentence("it is not as long as its table says"))
     return found
+
+
+def read_metadata(file: HashedFile) -> dict[str, str]:
+    """The texts in a file beside its tensors, by name. Raises `InputError`, without the path."""
+    try:
+        found = _table(file).get("__metadata__", {})
+        return {key: value for key, value in found.items() if isinstance(value, str)}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise _damaged(str(error) or type(error).__name__) from error
+
+
+def _table_bytes(file: HashedFile) -> int:
+    head = file.read(0, 8)
+    if len(head) < 8:
+        raise _damaged(Sentence("it is not as long as its table says"))
+    (length,) = struct.unpack("<Q", head)
+    if length > _MAX_TABLE_BYTES:
+        raise InputError(
+            "its table of tensors takes more than {most} MiB", most=_MAX_TABLE_BYTES >> 20
+        )
+    return int(length)
+
+
+def _table(file: HashedFile) -> Any:
+    length = _table_bytes(file)
+    return parse_json(bytes(file.read(8, length)), _MAX_VALUES, object_pairs_hook=_once)
 
 
 def _damaged(reason: str | Sentence) -> InputError:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bdshift.changes import CHANGES, ChangeKind
+from bdshift.changes.change_file import AboutChange, SavedChange
 from bdshift.neurons.tac import Tac
+from bdshift.spec import split_spec
 
 LEVELS = (0.5, 0.8, 0.95)
 """Attack success at which sizes are reported."""
@@ -21,13 +25,17 @@ class SizeOf:
     Attributes:
         target: the class.
         sizes: smallest size at which it sends each share of `LEVELS` of the images of other classes
-            there; infinite where it does not.
+            there; infinite where it does not. NaN, which a file has for infinity, becomes infinite.
         asr: share that it sends there as it is.
     """
 
     target: int
     sizes: tuple[float, ...]
     asr: float
+
+    def __post_init__(self) -> None:
+        sizes = tuple(math.inf if math.isnan(size) else size for size in self.sizes)
+        object.__setattr__(self, "sizes", sizes)
 
     @property
     def size(self) -> float:
@@ -54,13 +62,20 @@ class Attempt:
     forwards: int
     backwards: int
 
+    def control_size(self, level: float) -> float:
+        """Median size of the controls' changes at an attack success of ``level``, the larger of the
+        two in the middle; NaN without controls.
+        """
+        ordered = sorted(one.sizes[LEVELS.index(level)] for one in self.controls)
+        return ordered[len(ordered) // 2] if ordered else math.nan
+
     @property
     def drop(self) -> float:
         """log(median control size / size): how much smaller the target's change is. Infinite if no
-        control class can be reached, −infinite if the target cannot, NaN if neither can.
+        control class can be reached, −infinite if the target cannot, NaN if neither can, or there
+        are no controls.
         """
-        ordered = sorted(one.size for one in self.controls)
-        middle = ordered[len(ordered) // 2]
+        middle = self.control_size(0.8)
         if math.isinf(middle) and math.isinf(self.target.size):
             return math.nan
         return math.log(middle) - math.log(self.target.size)
@@ -101,6 +116,11 @@ class Recovery:
     seconds: float
 
     @property
+    def of(self) -> tuple[int, int, str]:
+        """What an audit holds one recovery of: the target, the source and the kind."""
+        return self.target, self.source, self.kind
+
+    @property
     def attempt(self) -> Attempt:
         """That of the kind that won."""
         return next(one for one in self.attempts if one.kind == self.kind)
@@ -111,11 +131,41 @@ class Recovery:
         return self.attempt.drop
 
     @property
+    def is_known(self) -> bool:
+        """Whether this version knows the kind of change that won: an audit file may be newer."""
+        return split_spec(self.kind)[0] in CHANGES
+
+    @property
+    def label(self) -> str:
+        """Name of the kind of change that won, as a template."""
+        return CHANGES[split_spec(self.kind)[0]].label if self.is_known else self.kind
+
+    @property
+    def unit(self) -> str:
+        """Unit of sizes, as a template; empty if this version does not know the kind."""
+        return CHANGES[split_spec(self.kind)[0]].unit if self.is_known else ""
+
+    @property
     def change(self) -> ChangeKind:
-        """The kind of change that won."""
-        return CHANGES.parse(self.kind)
+        """The kind of change that won. Raises `UsageError` if this version does not know it."""
+        return CHANGES.parse(self.kind, strict=False)
 
     @property
     def batched(self) -> dict[str, torch.Tensor]:
         """The parameters as those of one change (S = 1)."""
         return {key: value[None] for key, value in self.params.items()}
+
+    def saved(self, class_name: str = "") -> SavedChange:
+        """The change as a file holds it, with the name of its class if that is told."""
+        about = AboutChange(self.kind, self.side, self.target, class_name, self.source)
+        return SavedChange(about, self.params)
+
+    def overlay(self) -> NDArray[np.uint8]:
+        """Picture and opacity, uint8 (side, side, 4)."""
+        planes = self.change.overlay(self.batched)[0].clamp(0, 1).mul(255).round()
+        return np.ascontiguousarray(planes.byte().permute(1, 2, 0).numpy())
+
+    def picture(self) -> NDArray[np.uint8]:
+        """What the change looks like, uint8 (3, side, side)."""
+        found = self.change.picture(self.batched)[0].clamp(0, 1).mul(255).round()
+        return found.byte().numpy()

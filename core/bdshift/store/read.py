@@ -30,6 +30,7 @@ from bdshift.shift.result import Shifts
 from bdshift.spec import split_spec
 from bdshift.store.datasets import Datasets
 from bdshift.store.migrations import migrate, place_in
+from bdshift.store.recoveries import fits, read_recovery
 from bdshift.store.schema import FORMAT, SCHEMA, TEXT, TRIGGERED_ARRAYS
 from bdshift.store.typed import Reader, escaped
 
@@ -121,16 +122,23 @@ class _Audits:
         tac = tuple(
             self._tac(f"{at}tac/{i}/", row, embedding) for i, row in enumerate(found.get("tac", []))
         )
+        recoveries = tuple(
+            read_recovery(reader, f"{at}recoveries/{i}/", row, partial(self._tac, clean=embedding))
+            for i, row in enumerate(found.get("recoveries", []))
+        )
         audit: Audit = reader.build(
             Audit, found, at, model=model, images=images,
             settings=self._settings(f"{at}settings/", found["settings"]), embedding=embedding,
-            evidence=evidence, tac=tac, purifications=(), unknown={}, left_out=(),
+            evidence=evidence, tac=tac, recoveries=recoveries, purifications=(), unknown={},
+            left_out=(),
         )  # fmt: skip
         if any(len(one) != classes for one in (images.counts, images.class_names)):
             _unfit()
         if not audit.trials or not evidence or not isinstance(evidence[0].record, Shifts):
             _unfit()
         if not all(0 <= one.target < classes for one in tac):
+            _unfit()
+        if not all(fits(one, audit) for one in recoveries):
             _unfit()
         shifts, asked = audit.shifts, audit.settings.detectors[0]
         if len(shifts.status) != classes or not 0 < shifts.alpha < math.inf:

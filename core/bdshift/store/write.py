@@ -22,10 +22,13 @@ from bdshift.neurons.tac import Tac
 from bdshift.outputs import Output
 from bdshift.shift.embed import Embedding
 from bdshift.store.read import load_audit
+from bdshift.store.recoveries import describe_recovery, write_params
 from bdshift.store.schema import FORMAT, SCHEMA, TEXT, TRIGGERED_ARRAYS
 from bdshift.store.typed import plain, unescaped
 
-_OWN_PLACES = ("embedding", "evidence", "tac", "purifications", "unknown", "left_out")
+_OWN_PLACES = (
+    "embedding", "evidence", "tac", "recoveries", "purifications", "unknown", "left_out",
+)  # fmt: skip
 
 
 def save_audit(
@@ -67,7 +70,8 @@ def change_audit(
 
 def save_merged(audit: Audit, output: Output, *, job: JobContext = SILENT) -> Audit:
     """Write ``audit``, and keep what another program has added to the file since it was read: if it
-    is of the same model and images, the purifications and TAC in it that ``audit`` lacks.
+    is of the same model and images, the purifications, TAC and recovered triggers in it that
+    ``audit`` lacks.
 
     Returns what was saved: ``audit`` itself if nothing was added. Raises as `save_audit` does.
     """
@@ -99,9 +103,16 @@ def _merged(audit: Audit, path: Path) -> Audit:
     made = [one for one in found.purifications if not has_purification(audit, one)]
     known = {(one.trigger, one.target) for one in audit.tac}
     tac = [one for one in found.tac if (one.trigger, one.target) not in known]
-    if not made and not tac:
+    had = {one.of for one in audit.recoveries}
+    recoveries = [one for one in found.recoveries if one.of not in had]
+    if not (made or tac or recoveries):
         return audit
-    return replace(audit, purifications=(*audit.purifications, *made), tac=(*audit.tac, *tac))
+    return replace(
+        audit,
+        purifications=(*audit.purifications, *made),
+        tac=(*audit.tac, *tac),
+        recoveries=(*audit.recoveries, *recoveries),
+    )
 
 
 def _save(audit: Audit, output: Output, embeddings: bool) -> None:
@@ -149,6 +160,9 @@ def _write_audit(group: h5py.Group, audit: Audit, embeddings: bool) -> None:
         _write_arrays(group, f"alternatives/{number}", other)
     for number, tac in enumerate(audit.tac):
         _write_tac(group, f"tac/{number}", tac, embeddings)
+    for number, recovery in enumerate(audit.recoveries):
+        write_params(group, f"recoveries/{number}", recovery)
+        _write_tac(group, f"recoveries/{number}/tac", recovery.tac, embeddings)
     if embeddings and audit.embedding is not None:
         for name in array_fields(Embedding):
             _write_rows(group, f"embedding/{name}", getattr(audit.embedding, name))
@@ -202,6 +216,7 @@ def _described(audit: Audit) -> dict[str, Any]:
             for one in audit.evidence
         },
         "tac": [plain(tac, without=("triggered",)) for tac in audit.tac],
+        "recoveries": [describe_recovery(one) for one in audit.recoveries],
         "purifications": [
             {
                 **plain(made, without=("result", "rescan")),

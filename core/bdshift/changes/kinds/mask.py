@@ -31,6 +31,7 @@ class Mask(ChangeKind):
     starts = 7
     rate = 0.2
     weight = 1e-3
+    covers = True
 
     def begin(self, targets: torch.Tensor, start: int, canvas: Canvas, seed: int) -> Params:
         """See `ChangeKind`."""
@@ -69,6 +70,10 @@ class Mask(ChangeKind):
     def strength(self, params: Params) -> torch.Tensor:
         """The mask."""
         return params["mask"].sigmoid()[:, 0]
+
+    def overlay(self, params: Params) -> torch.Tensor:
+        """The pattern, as opaque as the mask says."""
+        return torch.cat([params[key].sigmoid() for key in ("pattern", "mask")], 1)
 
     def trimmed(self, params: Params, share: float) -> Params:
         """M times ``share``: the same pattern, fainter."""
