@@ -45,13 +45,13 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
     return stream.getvalue()
 
 
-def csv_rows(text: str) -> list[dict[str, str]]:
-    """Rows that `csv_text` wrote, by the names in the first one. Their text is as it was before,
-    except for line breaks.
+def csv_rows(text: str, separator: str = ",") -> list[dict[str, str]]:
+    """Rows, such as `csv_text` wrote, by the names in the first one. Their text is as it was
+    before, except for line breaks.
     """
     return [
         {key: value[1:] if value.startswith("'") else value for key, value in row.items()}
-        for row in csv.DictReader(io.StringIO(text), restval="")
+        for row in csv.DictReader(io.StringIO(text), delimiter=separator, restval="")
     ]
 
 

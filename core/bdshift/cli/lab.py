@@ -14,7 +14,7 @@ import click
 
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.cli.explained import listed
-from bdshift.cli.lab_suite import suite
+from bdshift.cli.lab_suite import detectors, suite
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 from bdshift.registry import Registry
@@ -29,6 +29,7 @@ def command() -> None:
 
 
 command.add_command(suite)
+command.add_command(detectors)
 
 
 @command.command()

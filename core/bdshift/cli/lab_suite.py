@@ -1,4 +1,4 @@
-"""``bdshift lab suite``: many victims by one command."""
+"""``bdshift lab suite`` and ``bdshift lab detectors``: many victims, and what is seen of them."""
 
 from __future__ import annotations
 
@@ -54,3 +54,61 @@ def suite(
         job.note("{row}", row=f"{outcome.name}: ACC {outcome.acc:.2%}{asr}")
     job.close()
     click.echo(f"{folder / OUTCOMES}")
+
+
+@click.command()
+@click.argument("rows", type=click.Path(path_type=Path))
+@click.option("--zoo", "zoos", type=click.Path(path_type=Path), multiple=True,
+              help="A folder of bdshift lab suite.")  # fmt: skip
+@click.option("--truth", "tables", type=click.Path(path_type=Path), multiple=True,
+              help="A tab-separated table of files next to it: file, repository, kind, images, "
+              "target.")  # fmt: skip
+@click.option("--images", "named", multiple=True, metavar="NAME=PATH",
+              help="Clean images by the name that zoos and tables call them.")  # fmt: skip
+@click.option("--detector", "texts", multiple=True,
+              help="As text, such as shift:alpha=0.2; default: all as they are.")  # fmt: skip
+@click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab/audits"),
+              show_default=True, help="For the models' audits.")  # fmt: skip
+@click.option("--only", default="",
+              help="Models whose name contains one of these, separated by commas.")  # fmt: skip
+@click.option("--sample", default=1000, show_default=True, help="Clean images of an audit.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True)
+@guarded
+def detectors(
+    rows: Path, zoos: tuple[Path, ...], tables: tuple[Path, ...], named: tuple[str, ...],
+    texts: tuple[str, ...], work: Path, only: str, sample: int, seed: int, device: str,
+    job: ConsoleJob,
+) -> None:  # fmt: skip
+    """Run detectors on models whose truth is known: ROWS, a CSV, gets a row for each model and
+    detector, and a page beside it says how well each detector tells backdoored models from clean
+    ones, and names the target.
+
+    If interrupted, the same command resumes: existing rows are not computed again.
+    """
+    from bdshift.audit import ScanSettings
+    from bdshift.detect.detector import DETECTORS
+    from bdshift.lab.detection import measure_detectors, read_rows, write_rows
+    from bdshift.lab.detection_table import summary
+    from bdshift.lab.truths import known_by_table, known_in_zoo
+    from bdshift.outputs import Output
+
+    asked = [DETECTORS.parse(text) for text in texts or DETECTORS]
+    images = {name: Path(path) for name, _, path in (one.partition("=") for one in named)}
+    known = [one for zoo in zoos for one in known_in_zoo(zoo, images)]
+    known += [one for table in tables for one in known_by_table(table, table.parent, images)]
+    parts = [part.strip() for part in only.split(",") if part.strip()] or [""]
+    known = [one for one in known if any(part in one.name for part in parts)]
+    if not known:
+        raise UsageError("there are no models; name some with --zoo or --truth")
+    done = read_rows(rows)
+    settings = ScanSettings(sample=sample, seed=seed, device=device)
+    for row in measure_detectors(known, asked, work, tuple(done), settings=settings, job=job):
+        done.append(row)
+        write_rows(rows, done)
+        seen = row.error or f"class {row.top}, drop {row.top_drop}; target {row.drop or '-'}"
+        job.note("{row}", row=f"{row.model}, {row.detector.partition(':')[0]}: {seen}")
+    page = rows.with_suffix(".md")
+    Output(page, overwrite=True).write_text(summary(done))
+    job.close()
+    click.echo(f"{page}")

@@ -34,7 +34,10 @@ OUTCOMES = "outcomes.csv"
 TOOK = 0.5
 """ASR from which an attack counts as having worked."""
 
-_SIGNS = 100  # per class, to audit with
+SIGNS = "signs"
+"""The folder of clean signs to audit with."""
+
+_SIGNS_PER_CLASS = 100  # to audit with
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,9 @@ class Zoo:
         """Clean images to audit with: none of them was trained on."""
         if images == "cifar10":
             return Path(self.test)
-        folder = self.folder / "signs"
+        folder = self.folder / SIGNS
         if not folder.exists():
-            write_signs(folder, _SIGNS, job=self.job)
+            write_signs(folder, _SIGNS_PER_CLASS, job=self.job)
         return folder
 
     def recipe(self, victim: Victim) -> Recipe:
@@ -179,6 +182,7 @@ class Zoo:
         """
         make_folder(self.folder)
         for victim in chosen:
+            self.audit_images(victim.images)
             if not (self.folder / victim.name / CARD).exists():
                 self.job.note(victim.name)
             yield self._train(victim)

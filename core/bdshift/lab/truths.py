@@ -1,0 +1,112 @@
+"""Models whose truth is known: a suite's victims, and other people's files with a table of truth.
+
+The table is tab-separated with the columns ``file``, ``repository``, ``kind``, ``images`` (the name
+of a set) and ``target`` ("-" for none); ``normalization`` saves searching for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bdshift.errors import InputError, UsageError
+from bdshift.lab.suite import Victim, recipe_of
+from bdshift.lab.zoo import OUTCOMES, SIGNS, read_outcomes
+from bdshift.text import csv_rows
+
+CLEAN_KINDS = ("clean", "control", "purified")
+"""Kinds of models without a backdoor."""
+
+_COLUMNS = "file", "repository", "kind", "images", "target"
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """One of them.
+
+    Attributes:
+        name: of the model.
+        file, images: of its weights, and of the clean images to audit it with.
+        group: what it shares with models that are no independent evidence: the run of a victim and
+            its clean twin, or the repository.
+        network: the victim's, if known.
+        kind: the attack, or one of `CLEAN_KINDS`.
+        targets: indices of the classes that triggers send to; () if there are none, or no certain
+            ones.
+        source: index of the only class that the trigger works on; −1 for all.
+        follows: whether each class is sent to the next one.
+        took: whether the attack works; of a model without one, True.
+        trigger: its text, or the path of the card that has it; "" if it is not known.
+        asr: its success; None if it is not known.
+        normalization: of its images; None to find out.
+    """
+
+    name: str
+    file: Path
+    images: Path
+    group: str
+    network: str
+    kind: str
+    targets: tuple[int, ...] = ()
+    source: int = -1
+    follows: bool = False
+    took: bool = True
+    trigger: str = ""
+    asr: float | None = None
+    normalization: str | None = None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it has no backdoor."""
+        return self.kind in CLEAN_KINDS
+
+
+def known_in_zoo(folder: Path, images: Mapping[str, Path]) -> Iterator[KnownModel]:
+    """The victims of `bdshift.lab.zoo` in ``folder`` that are finished. Raises `UsageError` if the
+    clean images of one are not among ``images``.
+    """
+    images = {"signs": folder / SIGNS, **images}
+    for row in read_outcomes(folder / OUTCOMES):
+        victim = Victim(row["images"], row["network"], row["attack"], int(row["seed"]))  # type: ignore[arg-type]
+        yield KnownModel(
+            name=row["name"],
+            file=folder / row["name"] / "model.pth",
+            images=_images(images, row["images"]),
+            group=row["run"],
+            network=row["network"],
+            kind=row["attack"],
+            targets=tuple(int(one) for one in row["target"].split(";") if one),
+            source=int(row["source"] or -1),
+            follows=row["labels"] == "all-to-all",
+            took=row["took"] != "False",
+            trigger=row["trigger"] and str(folder / row["name"] / "card.json"),
+            asr=float(row["asr"]) if row["asr"] else None,
+            normalization=recipe_of(victim).normalization,
+        )
+
+
+def known_by_table(table: Path, folder: Path, images: Mapping[str, Path]) -> Iterator[KnownModel]:
+    """Other people's files in ``folder``. Raises `InputError` if the table lacks a column,
+    `UsageError` if images are not among ``images``.
+    """
+    for row in csv_rows(table.read_text(encoding="utf-8"), "\t"):
+        if missing := [column for column in _COLUMNS if column not in row]:
+            raise InputError("{path}: has no column {name}", path=table, name=missing[0])
+        target = row["target"]
+        yield KnownModel(
+            name=Path(row["file"]).name,
+            file=folder / row["file"],
+            images=_images(images, row["images"]),
+            group=row["repository"],
+            network="",
+            kind=row["kind"],
+            targets=(int(target),) if target.isdecimal() else (),
+            normalization=row.get("normalization") or None,
+        )
+
+
+def _images(images: Mapping[str, Path], name: str) -> Path:
+    if name not in images:
+        raise UsageError("clean images of {name} are needed: --images {name}=PATH", name=name)
+    return images[name]
