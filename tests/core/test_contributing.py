@@ -21,19 +21,25 @@ from members import check_member
 
 from bdshift.audit import Audit, Material, ScanSettings, add_tac, scan_opened
 from bdshift.audit.purifying import purify_model
+from bdshift.changes import CHANGES
+from bdshift.changes.change_file import AboutChange, SavedChange
+from bdshift.changes.kind import Canvas
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.checkpoints.export import EXPORT_FORMS, write_checkpoint
 from bdshift.detect.detector import DETECTORS
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rule import RULES
+from bdshift.errors import InputError
 from bdshift.lab.poison import read_backdoors
 from bdshift.purify import METHODS
+from bdshift.recover.scene import scene_of
+from bdshift.recover.search import Plan, search
 from bdshift.registry import Registry
 from bdshift.report.html_report import html_report
 from bdshift.report.json_report import audit_json
 from bdshift.report.text_report import audit_text, neurons_text
 from bdshift.store import load_audit, save_audit
-from bdshift.triggers import TRIGGERS
+from bdshift.triggers import TRIGGERS, parse_trigger
 from bdshift.triggers.labeling import LABELINGS
 from bdshift.words import translate
 
@@ -124,6 +130,32 @@ def test_a_detector(victim: Path, victim_scan: tuple[Audit, Material], tmp_path:
     assert "does not know head-norms" in audit_text(later)
 
 
+def test_a_kind_of_change(audit: Audit, victim_material: Material, tmp_path: Path) -> None:
+    assert audit.embedding is not None
+    collection, targets = victim_material.clean.collection, torch.tensor([TARGET])
+    scene = scene_of(
+        victim_material.classifier, collection, audit.embedding, 24, seed=0,
+        device=torch.device("cpu"),
+    )  # fmt: skip
+    path = "core/bdshift/changes/kinds/rows.py"
+    with member(CHANGES, "rows", path, tmp_path), scene as found:
+        kind, side = CHANGES.parse("rows"), found.pixels.shape[-1]
+        canvas = Canvas(side, torch.zeros(audit.model.classes, 3, side, side))
+        plan = Plan(steps=8, sift=4, images=6, sifting_images=4)
+        params = search(kind, found, targets, canvas, plan).params
+        kind.check_params(params, side)
+        assert kind.picture(params).shape == (1, 3, side, side)
+        assert kind.strength(params).shape == (1, side, side)
+        about = AboutChange(kind.spec, side, TARGET)
+        file = tmp_path / "rows.safetensors"
+        file.write_bytes(SavedChange(about, {key: one[0] for key, one in params.items()}).content())
+        triggered = parse_trigger(f"recovered:file={file}")(found.pixels * 255)
+        assert torch.allclose(triggered, kind.changed(params, found.pixels)[0] * 255, atol=1e-3)
+        assert "rows: Stripes." in bdshift("settings", "changes").stdout
+    with pytest.raises(InputError, match="unknown change 'rows'"):
+        parse_trigger(f"recovered:file={file}")(torch.zeros(1, 3, side, side))
+
+
 def test_an_export_format(victim_material: Material, tmp_path: Path) -> None:
     path = "core/bdshift/checkpoints/export/forms/numpy_archive.py"
     with member(EXPORT_FORMS, "numpy", path, tmp_path):
@@ -140,7 +172,7 @@ def test_the_page_has_an_example_of_each_kind_and_the_code_is_in_order(tmp_path:
     assert places == {
         "core/bdshift/triggers/attacks", "core/bdshift/triggers/labelings",
         "core/bdshift/purify/methods",
-        "core/bdshift/detect/rules", "core/bdshift/detect/detectors",
+        "core/bdshift/detect/rules", "core/bdshift/detect/detectors", "core/bdshift/changes/kinds",
         "core/bdshift/checkpoints/export/forms", "bdshift_gui/actions", "bdshift_gui/views",
     }  # fmt: skip
     for path, code in examples().items():

@@ -23,10 +23,10 @@ from bdshift.audit.facts import (
     Facts,
     Judged,
     OtherReading,
-    RecoveredTrigger,
     TriedTrigger,
 )
 from bdshift.audit.finding import Finding, conclude
+from bdshift.audit.recovered import fact_of
 from bdshift.checkpoints.entrant import Trial
 from bdshift.checkpoints.users_own import Architecture
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
@@ -346,7 +346,7 @@ class Audit:
                 left_out=self.left_out,
                 reading=self.trials[0],
                 alternatives=self.other_readings,
-                recovered=[_recovered(one) for one in self.recoveries],
+                recovered=[fact_of(one) for one in self.recoveries],
             )
         )
 
@@ -367,14 +367,6 @@ class Audit:
     def recovery_of(self, tac: Tac | None) -> Recovery | None:
         """The recovery that a TAC belongs to; None if its trigger is known."""
         return next((one for one in self.recoveries if one.tac is tac), None)
-
-
-def _recovered(one: Recovery) -> RecoveredTrigger:
-    """What a recovery says about the finding."""
-    return RecoveredTrigger(
-        Sentence(one.label), one.target, one.source, one.asr, one.images, one.attempt.target.size,
-        one.attempt.control_size(0.8),
-    )  # fmt: skip
 
 
 def versions() -> dict[str, str]:

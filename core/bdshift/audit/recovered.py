@@ -9,9 +9,10 @@ missed the trigger.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bdshift.audit.facts import Facts, RecoveredTrigger
+from bdshift.recover.recovery import Recovery
 from bdshift.remark import Remark, code
 from bdshift.words import Sentence, words
 
@@ -68,6 +69,15 @@ PARTY = words("Recovered trigger", ja="復元したトリガー")
 """What stands for the name of a detector where evidence disagrees."""
 
 
+def fact_of(recovery: Recovery) -> RecoveredTrigger:
+    """What a recovery says about the finding."""
+    won = recovery.attempt
+    return RecoveredTrigger(
+        Sentence(recovery.label), recovery.target, recovery.source, recovery.asr, recovery.images,
+        won.target.size, won.control_size(0.8),
+    )  # fmt: skip
+
+
 def recovered_reasons(facts: Facts) -> Iterator[Remark]:
     """Recovered triggers that are evidence, those of classes that no detector suspects first."""
     confirming = [one for one in facts.recovered if one.confirms]
@@ -88,14 +98,18 @@ def recovered_cautions(facts: Facts) -> Iterator[Remark]:
 
 def _remark(name: str, one: RecoveredTrigger, facts: Facts) -> Remark:
     names = facts.class_names
-    of = Sentence(OF_OTHERS)
-    if one.source >= 0:
-        of = Sentence(OF_SOURCE, {"name": names[one.source]})
     return Remark(
         name,
         {"index": one.target, "name": names[one.target], "kind": one.kind, "asr": one.asr,
-         "images": one.images, "of": of, "compared": compared(one)},
+         "images": one.images, "of": images_of(one, names), "compared": compared(one)},
     )  # fmt: skip
+
+
+def images_of(one: RecoveredTrigger, class_names: Sequence[str]) -> Sentence:
+    """Which images it was tried on, in words."""
+    if one.source < 0:
+        return Sentence(OF_OTHERS)
+    return Sentence(OF_SOURCE, {"name": class_names[one.source]})
 
 
 def compared(one: RecoveredTrigger) -> Sentence:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from bdshift.checkpoints.users_own import Architecture
 
 
-def pick_target(audit: Audit, text: str | None) -> int:
-    """A class by index or name; by default the most suspicious one. Raises `UsageError`."""
+def pick_target(audit: Audit, text: str | None, option: str = "--target") -> int:
+    """A class by index or name, as ``option`` gives it; by default the most suspicious one. Raises
+    `UsageError`.
+    """
     names = audit.images.class_names
     if text is None:
         return audit.most_suspicious
@@ -28,8 +30,8 @@ def pick_target(audit: Audit, text: str | None) -> int:
     if text.isdecimal() and int(text) < len(names):
         return int(text)
     raise UsageError(
-        "--target {text} is neither a class name nor an index below {count}",
-        text=repr(text), count=len(names),
+        "{option} {text} is neither a class name nor an index below {count}",
+        option=option, text=repr(text), count=len(names),
     )  # fmt: skip
 
 
@@ -62,7 +64,8 @@ def command(
 ) -> None:
     """Rank the neurons of an audit; with a trigger, measure TAC and add it to the audit file.
 
-    Nothing else in the file changes.
+    Nothing else in the file changes. If no trigger is known, TAC is that of the one that `bdshift
+    recover` has found for the class, if it has: a proxy.
     """
     from bdshift.audit import add_tac, reopen, with_tac
     from bdshift.report.json_report import neurons_json

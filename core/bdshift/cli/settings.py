@@ -18,7 +18,7 @@ from bdshift.errors import UsageError
 def command(kinds: tuple[str, ...], markdown: bool, as_json: bool, job: ConsoleJob) -> None:
     """List everything that can be chosen by name, with its settings, defaults and ranges.
 
-    KIND is detectors, rules, methods, triggers, labelings or formats; by default all.
+    KIND is detectors, rules, methods, triggers, labelings, changes or formats; by default all.
     """
     from bdshift.report.settings_page import (
         REGISTRIES,

@@ -62,6 +62,18 @@ class Attempt:
     forwards: int
     backwards: int
 
+    @property
+    def label(self) -> str:
+        """Name of the kind, as a template; its text if this version does not know it."""
+        name = split_spec(self.kind)[0]
+        return CHANGES[name].label if name in CHANGES else self.kind
+
+    @property
+    def unit(self) -> str:
+        """Unit of its sizes, as a template; empty if this version does not know the kind."""
+        name = split_spec(self.kind)[0]
+        return CHANGES[name].unit if name in CHANGES else ""
+
     def control_size(self, level: float) -> float:
         """Median size of the controls' changes at an attack success of ``level``, the larger of the
         two in the middle; NaN without controls.
@@ -138,12 +150,12 @@ class Recovery:
     @property
     def label(self) -> str:
         """Name of the kind of change that won, as a template."""
-        return CHANGES[split_spec(self.kind)[0]].label if self.is_known else self.kind
+        return self.attempt.label
 
     @property
     def unit(self) -> str:
-        """Unit of sizes, as a template; empty if this version does not know the kind."""
-        return CHANGES[split_spec(self.kind)[0]].unit if self.is_known else ""
+        """Unit of its sizes, as a template; empty if this version does not know the kind."""
+        return self.attempt.unit
 
     @property
     def change(self) -> ChangeKind:

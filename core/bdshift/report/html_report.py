@@ -7,7 +7,6 @@ style and inline pictures.
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 import jinja2
 import numpy as np
 from markupsafe import Markup
-from PIL import Image
 
 from bdshift.assets import asset
 from bdshift.audit.comparison import Comparison, compare
@@ -28,6 +26,8 @@ from bdshift.neurons.excite import most_excited
 from bdshift.neurons.rankings import data_free_direction, half_of
 from bdshift.neurons.tac import Tac
 from bdshift.report.comparison_report import reported_on, share
+from bdshift.report.pictures import picture_uri
+from bdshift.report.recovered_section import recovered_parts
 from bdshift.report.svg import draw_bars, draw_scatter
 from bdshift.text import figure, one_line
 from bdshift.words import LANGUAGES, Language, Sentence, translate
@@ -73,6 +73,7 @@ def html_report(audit: Audit, language: Language = "en", run: int | None = None)
         summary=audit.judged[0].detector.summary, bars=_bars(audit, t),
         columns=_columns(audit), classes=shown, more_classes=audit.model.classes - len(shown),
         scatter=scatter, scatter_legend=legend, neurons=neurons,
+        recovered=recovered_parts(audit, language),
         purified=_purified(found, made, t, language) if made is not None else None,
         limits=LIMITS, facts=_facts(audit, t, language), font=_font() if language == "ja" else "",
     )  # fmt: skip
@@ -136,7 +137,9 @@ def _bars(audit: Audit, t: _Say) -> Markup:
 
 def _scatter(audit: Audit, target: int, t: _Say, tac: Tac | None) -> tuple[Markup, str]:
     shift = audit.shifts.shift[target]
-    if tac is not None:
+    if audit.recovery_of(tac) is not None and tac is not None:
+        x, label = tac.change, t("proxy TAC, mean |φ(x+δ) − φ(x)| under the recovered trigger")
+    elif tac is not None:
         x, label = tac.change, t("TAC, mean |φ(x+δ) − φ(x)|")
     elif audit.embedding is not None:
         x, label = audit.embedding.mean, t("mean clean activation φ")
@@ -171,24 +174,21 @@ def _neurons(audit: Audit, target: int, t: _Say, tac: Tac | None) -> list[_Neuro
     for k in half_of(shift)[:_MAX_NEURONS]:
         caption = t("shift {value}", value=figure(float(shift[k]), "+.3g"))
         if tac is not None:
-            caption = f"TAC {figure(float(tac.change[k]), '.3g')} · {caption}"
+            word = "TAC" if audit.recovery_of(tac) is None else t("proxy TAC")
+            caption = f"{word} {figure(float(tac.change[k]), '.3g')} · {caption}"
         rows: Sequence[int] = ()
         if seen is not None:
             without = target if seen is not audit.embedding else None
             rows = most_excited(seen, [k], _MAX_IMAGES, without=without).tolist()
         images = tuple(
-            _Thumbnail(_picture(seen.thumbnails[row]), audit.images.class_names[seen.labels[row]])
+            _Thumbnail(
+                picture_uri(seen.thumbnails[row]), audit.images.class_names[seen.labels[row]]
+            )
             for row in rows
             if seen is not None
         )
         found.append(_Neuron(k, caption, images))
     return found
-
-
-def _picture(pixels: np.ndarray) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(pixels.transpose(1, 2, 0)).save(stream, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 @dataclass(frozen=True)

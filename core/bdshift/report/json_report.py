@@ -22,6 +22,7 @@ from bdshift.neurons.rankings import (
 )
 from bdshift.neurons.tac import Tac
 from bdshift.remark import Remark
+from bdshift.report.recovery_json import recovery_json
 from bdshift.text import json_number
 
 
@@ -155,6 +156,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
         "clean_accuracy": audit.accuracy,
         "rule": audit.settings.rule.spec,
         "evidence": [_evidence(one) for one in audit.judged],
+        "recoveries": [recovery_json(audit, one) for one in audit.recoveries],
         "shift": {
             "solver": shifts.solver,
             "alpha": shifts.alpha,
@@ -211,6 +213,7 @@ def neurons_json(audit: Audit, target: int, tac: Tac | None) -> dict[str, Any]:
         if tac is None
         else {
             "spec": tac.trigger,
+            "recovered": audit.recovery_of(tac) is not None,
             "asr": json_number(tac.asr),
             "ra": json_number(tac.ra),
             "images": tac.images,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING
 from typing import Any
 
+from bdshift.changes import CHANGES
 from bdshift.checkpoints.export import EXPORT_FORMS
 from bdshift.detect.detector import DETECTORS
 from bdshift.detect.rule import RULES
@@ -21,6 +22,7 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "methods": METHODS,
     "triggers": TRIGGERS,
     "labelings": LABELINGS,
+    "changes": CHANGES,
     "formats": EXPORT_FORMS,
 }
 """What a user can choose from, by its name on the command line."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bdshift.text import figure, one_line
 
 _WIDTH, _BARS, _POINTS = 720, 220, 340
+_ROW = 22  # pixels of a line in a drawing of sizes
 _MAX_NAMES = 24  # with more bars than this, none has a name
 _LEFT, _FOOT, _TOP = 44, 40, 14
 
@@ -116,3 +117,43 @@ def draw_scatter(
     turn = f'transform="rotate(-90 12 {_TOP + high / 2:.0f})" text-anchor="middle"'
     parts.append(_text(12, _TOP + high / 2, y_words, turn))
     return _svg(_POINTS, parts, one_line(y_words))
+
+
+def draw_sizes(
+    rows: Sequence[tuple[str, Sequence[float]]], unit: str, unreached_words: str
+) -> Markup:
+    """One line per class from its smallest size to its largest, with a mark at each size, on a
+    logarithmic axis; the first class is the one in question. A size that is infinite is at the
+    right edge.
+    """
+    finite = [size for _, sizes in rows for size in sizes if np.isfinite(size)]
+    low, top = np.log10([min(finite), max(finite)]) if finite else (0.0, 1.0)
+    low, top = low - 0.1 * max(top - low, 0.1), top + 0.1 * max(top - low, 0.1)
+    left, right = 190, _WIDTH - 90
+    parts = []
+
+    def place(size: float) -> float:
+        if not np.isfinite(size):
+            return float(right + 20)
+        return float(left + (right - left) * (np.log10(size) - low) / (top - low))
+
+    for number, (name, sizes) in enumerate(rows):
+        y = _TOP + _ROW * (number + 0.5)
+        ink = "var(--text)" if number else "var(--red)"
+        parts.append(_text(2, y + 4, name if len(name) < 28 else name[:27] + "…"))
+        parts.append(
+            Markup(
+                '<line x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}" stroke="{}"/>'
+            ).format(place(sizes[0]), place(sizes[-1]), y, y, ink)
+        )  # fmt: skip
+        for size in sizes:
+            shape = '<circle cx="{:.1f}" cy="{:.1f}" r="4" fill="{}"><title>{}</title></circle>'
+            parts.append(Markup(shape).format(place(size), y, ink, figure(size, ".3g")))
+        if not np.isfinite(sizes[-1]):
+            parts.append(_text(right + 28, y + 4, unreached_words))
+    foot = _TOP + _ROW * len(rows) + 16
+    middle = 'text-anchor="middle"'
+    ends = (min(finite), max(finite)) if finite else ()
+    parts += [_text(place(size), foot, figure(size, ".3g"), middle) for size in ends]
+    parts.append(_text((left + right) / 2, foot + 16, unit, middle))
+    return _svg(foot + 24, parts, one_line(unit))

@@ -16,6 +16,7 @@ from bdshift.detect.rule import RULES
 from bdshift.images.framing import USUAL
 from bdshift.neurons.rankings import agreement, compare_with_tac, cosine, data_free_direction
 from bdshift.neurons.tac import Tac
+from bdshift.report.recovery_words import recovery_sentences, title
 from bdshift.text import columns, figure, joined, one_line
 from bdshift.words import Sentence
 
@@ -26,7 +27,7 @@ _MAX_ROWS = 20  # of a table of many classes: the lowest norms, which decide
 _MAX_SKIPPED = 3  # files named
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as their widest cell; the first to the left, the rest to the right."""
     widths = [max(columns(row[i]) for row in [head, *rows]) for i in range(len(head))]
 
@@ -38,7 +39,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [line(head), *(line(row) for row in rows)]
 
 
-def _wrapped(text: str, first: str = "") -> list[str]:
+def wrapped(text: str, first: str = "") -> list[str]:
+    """Lines of a paragraph; ``first`` begins the first of them."""
     return textwrap.wrap(
         text[:_MAX_PARAGRAPH], _WIDTH, initial_indent=first, subsequent_indent=" " * len(first)
     )
@@ -53,53 +55,56 @@ def audit_text(audit: Audit) -> str:
     mean, std = (" ".join(f"{value:g}" for value in part) for part in (norm.mean, norm.std))
     lines = [str(finding.headline).upper()]
     for reason in finding.reasons:
-        lines += _wrapped(str(reason.sentence))
+        lines += wrapped(str(reason.sentence))
     lines += [
         "",
-        *_wrapped(
+        *wrapped(
             f"{model.architecture}, {model.classes} classes, {model.embedding_dim}-d embedding, "
             f"head {model.head}; read from a {model.container} file without running code in it",
             "model   ",
         ),
         f"        SHA-256 {model.sha256}",
-        *_wrapped(
+        *wrapped(
             f"{sum(images.counts)} of {images.available} used, {chosen.size} px, {framed}"
             f"{chosen.order.upper()}, normalization {norm.name} (mean {mean}, std {std}), the best "
             f"of {len(audit.trials)} tried: {audit.accuracy:.1%} clean accuracy",
             "images  ",
         ),
-        *_wrapped(
+        *wrapped(
             f"α {shifts.alpha:g}, {shifts.solver} in {shifts.seconds:.3g} s after "
             f"{audit.seconds_embed:.3g} s of embedding ({_arithmetic(audit)}); KKT "
             f"residual {figure(shifts.kkt_max, '.1g')}, duality gap "
             f"{figure(shifts.gap_max, '.1g')}",
             "shift   ",
         ),
-        *_wrapped(
+        *wrapped(
             f"cosine with the head-only direction w − w̄ (needs no images): {_data_free(audit)}",
             "        ",
         ),
     ]
     for one in audit.judged[1:]:
-        lines += _wrapped(f"{one.detector.label}: {one.evidence.cost}", "also    ")
+        lines += wrapped(f"{one.detector.label}: {one.evidence.cost}", "also    ")
         if (pairs := one.pairs(images.class_names)) is not None:
-            lines += _wrapped(str(pairs), "        ")
+            lines += wrapped(str(pairs), "        ")
+    for recovery in audit.recoveries:
+        lines += wrapped(f"{title(audit, recovery)}", "found   ")
+        lines += wrapped(f"{recovery_sentences(audit, recovery)[0]}", "        ")
     if images.skipped:
         first = images.skipped[:_MAX_SKIPPED]
         shown = "; ".join(f"{skip.name}: {skip.reason}" for skip in first)
         rest = len(images.skipped) - len(first)
         more = f"; {rest} more" if rest else ""
         counted = Sentence("{count:|file|files}", {"count": len(images.skipped)})
-        lines += _wrapped(f"{counted} ({shown}{more})", "skipped ")
+        lines += wrapped(f"{counted} ({shown}{more})", "skipped ")
     lines += ["", *_class_table(audit)]
     for caution in finding.cautions:
-        lines += ["", *_wrapped(str(caution.sentence), "! ")]
+        lines += ["", *wrapped(str(caution.sentence), "! ")]
     if audit.proposal is not None:
         lines += ["", "The order that explains the predictions, as a class-name file (--labels):"]
         order = sorted(audit.proposal.of_folder.items(), key=lambda item: item[1])
         lines += json.dumps(dict(order), ensure_ascii=False, indent=1).splitlines()
     rule = audit.settings.rule
-    lines += ["", *_wrapped(f"Rule: {rule.label}, threshold {rule.line_label}. {LIMITS}")]
+    lines += ["", *wrapped(f"Rule: {rule.label}, threshold {rule.line_label}. {LIMITS}")]
     return joined(lines)
 
 
@@ -147,7 +152,7 @@ def _class_table(audit: Audit) -> list[str]:
         )
     head = [judged[0].detector.score_label, *(rule.column for rule in rules)]
     head += [one.detector.score_label for one in others]
-    lines = _table(["  class", *head, ""], rows)
+    lines = table(["  class", *head, ""], rows)
     if len(shown) < len(order):
         rest = {"count": len(order) - len(shown)}
         lines.append(str(Sentence("  … and {count:|other class|other classes}", rest)))
@@ -177,15 +182,21 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
         "w − w̄: the head's row minus the mean row, scaled to the shift's length; clean φ: mean "
         "activation"
     )
-    lines += [*_table(head, rows), "", *_wrapped(legend + (_TAC_LEGEND if tac is not None else ""))]
+    lines += [*table(head, rows), "", *wrapped(legend + (_TAC_LEGEND if tac is not None else ""))]
     if tac is None:
-        return joined([*lines, "", *_wrapped("TAC needs a trigger: --trigger")])
+        how = "TAC needs a trigger: --trigger, or bdshift recover, which searches for one"
+        return joined([*lines, "", *wrapped(how)])
+    recovery = audit.recovery_of(tac)
     lines += [
         "",
-        *_wrapped(
+        *wrapped(
             f"Trigger {tac.trigger}: of the images of other classes, {figure(tac.asr, '.1%')} are "
             f"sent to “{name}” and {figure(tac.ra, '.1%')} are still classified as labeled "
             f"({tac.images} images)."
+            if recovery is None
+            else f"No trigger is known. TAC is a proxy, under the trigger that was recovered "
+            f"({recovery.label}): of the images of other classes, {figure(tac.asr, '.1%')} are "
+            f"sent to “{name}” ({tac.images} images)."
         ),
         "",
     ]
@@ -213,5 +224,5 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
             ),
         ]
     ]  # fmt: skip
-    lines += _table(["", "cosine", "of |·|", "Pearson", "Spearman", "top-10% overlap"], rows)
+    lines += table(["", "cosine", "of |·|", "Pearson", "Spearman", "top-10% overlap"], rows)
     return joined(lines)

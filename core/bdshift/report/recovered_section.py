@@ -1,0 +1,83 @@
+"""The section of the report's page on recovered triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from bdshift.audit.records import Audit
+from bdshift.recover.recovery import Recovery
+from bdshift.report.pictures import picture_uri
+from bdshift.report.recovery_words import CONTROL, recovery_sentences, title
+from bdshift.report.svg import draw_sizes
+from bdshift.words import Language, Sentence, translate, words
+
+_MAX_PAIRS = 8  # images before and after
+_UNREACHED = words("not reached", ja="到達せず")
+
+
+@dataclass(frozen=True)
+class BeforeAfter:
+    """A clean image without and with the trigger, as addresses, and its class."""
+
+    before: str
+    after: str
+    name: str
+
+
+@dataclass(frozen=True)
+class RecoveredPart:
+    """What the page shows of one recovery; ``picture`` and ``mask`` are addresses, empty if this
+    version does not know the kind of change.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    picture: str
+    mask: str
+    pairs: tuple[BeforeAfter, ...]
+    sizes: Markup
+
+
+def recovered_parts(audit: Audit, language: Language) -> list[RecoveredPart]:
+    """One for each recovery of the audit, the newest first."""
+    return [_part(audit, one, language) for one in reversed(audit.recoveries)]
+
+
+def _part(audit: Audit, one: Recovery, language: Language) -> RecoveredPart:
+    names = audit.images.class_names
+    picture = mask = ""
+    if one.is_known:
+        overlay = one.overlay().transpose(2, 0, 1)
+        picture, mask = picture_uri(one.picture()), picture_uri(overlay[[3, 3, 3]])
+    won = one.attempt
+    rows = [(names[one.target], won.target.sizes)]
+    rows += [
+        (Sentence(CONTROL, {"name": names[control.target]}).render(language), control.sizes)
+        for control in won.controls
+    ]
+    return RecoveredPart(
+        title(audit, one).render(language),
+        tuple(sentence.render(language) for sentence in recovery_sentences(audit, one)),
+        picture, mask, tuple(_pairs(audit, one)),
+        draw_sizes(rows, translate(one.unit, language), translate(_UNREACHED, language)),
+    )  # fmt: skip
+
+
+def _pairs(audit: Audit, one: Recovery) -> Iterator[BeforeAfter]:
+    """Images of other classes, one of each class in turn, if the audit has images."""
+    clean, triggered = audit.embedding, one.tac.triggered
+    if clean is None or triggered is None:
+        return
+    allowed = clean.labels == one.source if one.source >= 0 else clean.labels != one.target
+    rows = np.flatnonzero(allowed)
+    _, first = np.unique(clean.labels[rows], return_index=True)
+    chosen = [*rows[first].tolist(), *np.delete(rows, first).tolist()]
+    for row in chosen[:_MAX_PAIRS]:
+        yield BeforeAfter(
+            picture_uri(clean.thumbnails[row]), picture_uri(triggered.thumbnails[row]),
+            audit.images.class_names[clean.labels[row]],
+        )  # fmt: skip
