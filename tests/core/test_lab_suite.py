@@ -36,7 +36,7 @@ def test_every_victim_of_the_suite_can_be_trained(tmp_path: Path, signs: Path) -
     assert {one.seed for one in ALL} == {0, 1, 2}
     twins = {one.run for one in ALL if one.is_clean}
     assert {one.run for one in ALL} <= twins, "every victim has a clean twin"
-    zoo = Zoo(tmp_path, str(signs), str(signs), sizes=Sizes(24, 24))
+    zoo = Zoo(tmp_path, str(signs), str(signs), sizes=Sizes(72, 72))
     for one in ALL:
         if one.attack != "Trojan":  # its patch is drawn on a trained model
             recipe = zoo.recipe(one)
