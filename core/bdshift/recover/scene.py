@@ -68,9 +68,13 @@ class Scene:
         with autocast(self.device, self.precision):
             caught, _ = to_head(one.network, one.head, one.preprocessing(images * 255.0))
         phi = caught[0].float()
-        self.forwards += len(images)
-        self.backwards += len(images) if torch.is_grad_enabled() else 0
+        self.count(len(images))
         return torch.addmm(one.bias.to(self.device), phi, one.weight.to(self.device).T), phi
+
+    def count(self, images: int) -> None:
+        """Note that so many images went through the network, or through its rest."""
+        self.forwards += images
+        self.backwards += images if torch.is_grad_enabled() else 0
 
     def rows(self, count: int, step: int, seed: int) -> torch.Tensor:
         """Rows of the ``count`` images of a step, int64: every image comes once before any comes
