@@ -22,6 +22,8 @@ from bdshift.outputs import Output
 from bdshift.store import load_audit, save_audit, save_merged
 from bdshift.words import Sentence
 
+CONTROL = {"target": 0, "sizes": [1.0, 2.0, 3.0], "asr": 0.5}
+
 
 @pytest.fixture
 def audit(measured_audit: Audit) -> Audit:
@@ -109,7 +111,8 @@ def test_a_kind_that_this_version_does_not_know_still_counts(path: Path) -> None
         (("target",), 4), (("source",), 12), (("source",), -2), (("kind",), "additive"),
         (("kind",), "mask:nothing"), (("kind",), "frequency-of-tomorrow"), (("side",), 31),
         (("side",), 10**9), (("asr",), 1.5), (("asr",), None), (("images",), -1),
-        (("attempts",), []), (("attempts", 0, "target", "sizes"), [1.0]),
+        (("attempts",), []), (("attempts", 0, "controls"), [CONTROL] * 12),
+        (("attempts", 0, "target", "sizes"), [1.0]),
         (("attempts", 0, "target", "sizes"), [0.0, 1.0, 2.0]),
         (("attempts", 0, "controls", 0, "target"), 99), (("attempts", 0, "target", "target"), 3),
         (("params",), ["mask"]), (("params",), ["mask", "pattern", "more"]),

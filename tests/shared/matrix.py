@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from recovered import made_recovery
 
-from bdshift.audit import Audit, LabelProposal
+from bdshift.audit import Audit, LabelProposal, with_recovery
 from bdshift.audit.facts import Level
 from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
 from bdshift.detect.rules.mad import Mad
@@ -144,6 +146,10 @@ def _second(audit: Audit, suspect: int) -> Audit:
     return replace(audit, evidence=(audit.evidence[0], evidence))
 
 
+def _recovered(audit: Audit, measured: Audit, **changed: Any) -> Audit:
+    return with_recovery(audit, made_recovery(measured, **changed))
+
+
 MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[str, ...]]] = {
     "backdoored": (lambda a: a, "backdoored", (9,), ("shift-stands-out", "trigger-works")),
     "by another rule": (
@@ -199,6 +205,26 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
     ),
     "only the second finds it": (
         lambda a: _second(_quiet(a), 4), "backdoored", (4,), ("lengths-stands-out",),
+    ),
+    "a recovered trigger confirms it": (
+        lambda a: _recovered(a, a), "backdoored", (9,),
+        ("shift-stands-out", "recovered-confirms", "trigger-works"),
+    ),
+    "a recovered trigger does not confirm it": (
+        lambda a: _recovered(a, a, control=20.0), "backdoored", (9,),
+        ("shift-stands-out", "trigger-works"),
+    ),
+    "only a recovered trigger finds it": (
+        lambda a: _recovered(_quiet(a), a, target=4, source=2, control=np.inf), "backdoored", (4,),
+        ("recovered-backdoor", "shift-none-stands-out"),
+    ),
+    "a recovered trigger of another class": (
+        lambda a: _recovered(a, a, target=4), "inconclusive", (9, 4),
+        ("detectors-disagree", "shift-stands-out", "recovered-backdoor", "trigger-works"),
+    ),
+    "a trigger that says nothing": (
+        lambda a: _recovered(_quiet(a), a, size=np.inf), "nothing-unusual", (),
+        ("shift-none-stands-out",),
     ),
 }  # fmt: skip
 """How each is made, the level of its finding, its classes, and the codes of its reasons."""

@@ -35,7 +35,7 @@ def recovery_json(audit: Audit, recovery: Recovery) -> dict[str, Any]:
             "images": recovery.tac.images,
             "cosine_abs_shift": json_number(agreement_with_shift(audit, recovery)),
             "strongest": [
-                {"neuron": k, "tac": float(recovery.tac.change[k]),
+                {"neuron": k, "tac": json_number(recovery.tac.change[k]),
                  "shift": float(audit.shifts.shift[recovery.target][k])}
                 for k in strongest_neurons(recovery)
             ],
@@ -43,7 +43,7 @@ def recovery_json(audit: Audit, recovery: Recovery) -> dict[str, Any]:
         "attempts": [_attempt_json(one) for one in recovery.attempts],
         "side": recovery.side,
         "seed": recovery.seed,
-        "seconds": recovery.seconds,
+        "seconds": json_number(recovery.seconds),
     }  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def _attempt_json(one: Attempt) -> dict[str, Any]:
         "target": _size_json(one.target),
         "controls": [_size_json(control) for control in one.controls],
         "drop": json_number(one.drop),
-        "seconds": one.seconds,
+        "seconds": json_number(one.seconds),
         "forward_images": one.forwards,
         "backward_images": one.backwards,
     }

@@ -14,6 +14,8 @@ from bdshift.neurons.tac import Tac
 from bdshift.recover.recovery import LEVELS, Recovery, SizeOf
 from bdshift.store.typed import Reader, plain
 
+_MAX_ATTEMPTS = 100  # kinds that were tried
+
 ReadTac = Callable[[str, dict[str, Any]], Tac]
 """From a place and a description."""
 
@@ -56,21 +58,24 @@ def fits(recovery: Recovery, audit: Audit) -> bool:
 
     Raises `InputError` if the parameters are not those of the kind.
     """
-    if recovery.is_known:
-        recovery.change.check_params(recovery.batched, recovery.side)
-    sizes = list(_sizes(recovery))
-    return (
+    classes, sizes = audit.model.classes, list(_sizes(recovery))
+    sound = (
         recovery.side == audit.preprocessing.size
         and recovery.target == recovery.tac.target
-        and -1 <= recovery.source < audit.model.classes
+        and -1 <= recovery.source < classes
         and recovery.kind in [one.kind for one in recovery.attempts]
+        and len(recovery.attempts) <= _MAX_ATTEMPTS
         and 0 <= recovery.asr <= 1
         and recovery.images >= 0
-        and all(0 <= one.target < audit.model.classes for one in sizes)
         and all(one.target.target == recovery.target for one in recovery.attempts)
+        and all(len(one.controls) < classes for one in recovery.attempts)
+        and all(0 <= one.target < classes for one in sizes)
         and all(len(one.sizes) == len(LEVELS) and min(one.sizes) > 0 for one in sizes)
         and all(0 <= one.asr <= 1 for one in sizes)
     )
+    if sound and recovery.is_known:
+        recovery.change.check_params(recovery.batched, recovery.side)
+    return sound
 
 
 def _sizes(recovery: Recovery) -> Iterator[SizeOf]:
