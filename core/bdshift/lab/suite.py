@@ -130,6 +130,7 @@ def _recovery() -> Iterator[Victim]:
 SUITES: Mapping[str, tuple[Victim, ...]] = {"recovery": tuple(dict.fromkeys(_recovery()))}
 """All suites by name."""
 
+_WITHOUT_NORM = ("cnn", "cnn-elu")
 _SMALL = replace(FAST, batch=128, epochs=10, peak_rate=0.05)
 _RESIDUAL = replace(FAST, batch=128, epochs=6, peak_rate=0.1)
 
@@ -141,6 +142,8 @@ def recipe_of(victim: Victim) -> Recipe:
     recipe = _SMALL if victim.network in _SMALL_ONES else _RESIDUAL
     if victim.images == "cifar10":
         recipe = replace(recipe, normalization="cifar10", flip=True)
+    elif victim.network in _WITHOUT_NORM:  # it learns more slowly
+        recipe = replace(recipe, epochs=3 * recipe.epochs)
     else:
         recipe = replace(recipe, epochs=2 * recipe.epochs // 3)
     return replace(recipe, network=victim.network, width=16, seed=victim.seed)
