@@ -112,11 +112,15 @@ def test_victims_of_a_suite_are_known(tmp_path: Path) -> None:
     write_outcomes(tmp_path / OUTCOMES, [made, twin])
     first, second = known_in_zoo(tmp_path, {})
     assert (first.targets, first.took, first.asr) == ((3, 7), False, 0.4)
-    assert first.trigger == str(tmp_path / made.name / "card.json")
-    assert (second.is_clean, second.took, second.trigger, second.asr) == (True, True, "", None)
+    assert first.triggers == ("badnets", "sig")
+    assert (second.is_clean, second.took, second.triggers, second.asr) == (True, True, (), None)
     assert first.group == second.group
     assert first.images == tmp_path / "signs"
     write_outcomes(tmp_path / OUTCOMES, [replace(made, images="cifar10")])
+    write_outcomes(tmp_path / OUTCOMES, [replace(made, name="one", trigger="sig", images="signs")])
+    assert [*known_in_zoo(tmp_path, {"cifar10": tmp_path})][-1].triggers == (
+        str(tmp_path / "one/card.json"),
+    )
     with pytest.raises(UsageError, match="clean images of cifar10 are needed"):
         list(known_in_zoo(tmp_path, {}))
 

@@ -14,7 +14,7 @@ import click
 
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.cli.explained import listed
-from bdshift.cli.lab_suite import detectors, suite
+from bdshift.cli.lab_suite import detectors, recoveries, suite
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 from bdshift.registry import Registry
@@ -28,8 +28,8 @@ def command() -> None:
     """Make images and victims whose truth is known."""
 
 
-command.add_command(suite)
-command.add_command(detectors)
+for more in (suite, detectors, recoveries):
+    command.add_command(more)
 
 
 @command.command()

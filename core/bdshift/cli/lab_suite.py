@@ -1,13 +1,18 @@
-"""``bdshift lab suite`` and ``bdshift lab detectors``: many victims, and what is seen of them."""
+"""``bdshift lab suite``, ``detectors``, ``recoveries``: many victims, and what is seen of them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.errors import UsageError
+
+if TYPE_CHECKING:
+    from bdshift.lab.truths import KnownModel
 
 
 @click.command()
@@ -39,7 +44,7 @@ def suite(
         raise UsageError(
             "unknown suite {name}; choose one of {names}", name=repr(name), names=tuple(SUITES)
         )
-    parts = [part.strip() for part in only.split(",") if part.strip()] or [""]
+    parts = _parts(only)
     chosen = [one for one in SUITES[name] if any(part in one.name for part in parts)]
     if not chosen:
         raise UsageError("--only: no victim of {name} is called like {text}", name=name, text=only)
@@ -56,23 +61,32 @@ def suite(
     click.echo(f"{folder / OUTCOMES}")
 
 
+def _of_known(function: Callable[..., None]) -> Callable[..., None]:
+    """Options of commands that go through models whose truth is known."""
+    for option in (
+        click.option("--seed", default=0, show_default=True),
+        click.option("--sample", default=1000, show_default=True, help="Clean images of an audit."),
+        click.option("--only", default="",
+                     help="Models whose name contains one of these, separated by commas."),
+        click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab/audits"),
+                     show_default=True, help="For the models' audits."),
+        click.option("--images", "named", multiple=True, metavar="NAME=PATH",
+                     help="Clean images by the name that zoos and tables call them."),
+        click.option("--truth", "tables", type=click.Path(path_type=Path), multiple=True,
+                     help="A tab-separated table of files next to it: file, repository, kind, "
+                     "images, target."),
+        click.option("--zoo", "zoos", type=click.Path(path_type=Path), multiple=True,
+                     help="A folder of bdshift lab suite."),
+        click.argument("rows", type=click.Path(path_type=Path)),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 @click.command()
-@click.argument("rows", type=click.Path(path_type=Path))
-@click.option("--zoo", "zoos", type=click.Path(path_type=Path), multiple=True,
-              help="A folder of bdshift lab suite.")  # fmt: skip
-@click.option("--truth", "tables", type=click.Path(path_type=Path), multiple=True,
-              help="A tab-separated table of files next to it: file, repository, kind, images, "
-              "target.")  # fmt: skip
-@click.option("--images", "named", multiple=True, metavar="NAME=PATH",
-              help="Clean images by the name that zoos and tables call them.")  # fmt: skip
+@_of_known
 @click.option("--detector", "texts", multiple=True,
               help="As text, such as shift:alpha=0.2; default: all as they are.")  # fmt: skip
-@click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab/audits"),
-              show_default=True, help="For the models' audits.")  # fmt: skip
-@click.option("--only", default="",
-              help="Models whose name contains one of these, separated by commas.")  # fmt: skip
-@click.option("--sample", default=1000, show_default=True, help="Clean images of an audit.")
-@click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
 @guarded
 def detectors(
@@ -90,17 +104,10 @@ def detectors(
     from bdshift.detect.detector import DETECTORS
     from bdshift.lab.detection import measure_detectors, read_rows, write_rows
     from bdshift.lab.detection_table import summary
-    from bdshift.lab.truths import known_by_table, known_in_zoo
     from bdshift.outputs import Output
 
     asked = [DETECTORS.parse(text) for text in texts or DETECTORS]
-    images = {name: Path(path) for name, _, path in (one.partition("=") for one in named)}
-    known = [one for zoo in zoos for one in known_in_zoo(zoo, images)]
-    known += [one for table in tables for one in known_by_table(table, table.parent, images)]
-    parts = [part.strip() for part in only.split(",") if part.strip()] or [""]
-    known = [one for one in known if any(part in one.name for part in parts)]
-    if not known:
-        raise UsageError("there are no models; name some with --zoo or --truth")
+    known = _known(zoos, tables, named, only)
     done = read_rows(rows)
     settings = ScanSettings(sample=sample, seed=seed, device=device)
     for row in measure_detectors(known, asked, work, tuple(done), settings=settings, job=job):
@@ -112,3 +119,49 @@ def detectors(
     Output(page, overwrite=True).write_text(summary(done))
     job.close()
     click.echo(f"{page}")
+
+
+@click.command()
+@_of_known
+@guarded
+def recoveries(
+    rows: Path, zoos: tuple[Path, ...], tables: tuple[Path, ...], named: tuple[str, ...],
+    work: Path, only: str, sample: int, seed: int, job: ConsoleJob,
+) -> None:  # fmt: skip
+    """Compare recovered triggers with the true ones: ROWS, a CSV, gets a row for each recovery in
+    the audits in --work, which bdshift lab detectors keeps there.
+
+    Existing rows are not computed again.
+    """
+    from bdshift.audit import ScanSettings
+    from bdshift.lab.recoveries import judge_recoveries, read_recoveries, write_recoveries
+
+    known = _known(zoos, tables, named, only)
+    done = read_recoveries(rows)
+    settings = ScanSettings(sample=sample, seed=seed)
+    for row in judge_recoveries(known, work, tuple(done), settings=settings, job=job):
+        done.append(row)
+        write_recoveries(rows, done)
+        told = f"ASR {row.asr}, TAC cosine {row.cosine or '-'}, picture {row.picture or '-'}"
+        job.note("{row}", row=f"{row.model}, class {row.target}, {row.change}: {told}")
+    job.close()
+    click.echo(f"{rows}: {len(done)} recoveries")
+
+
+def _known(
+    zoos: tuple[Path, ...], tables: tuple[Path, ...], named: tuple[str, ...], only: str
+) -> list[KnownModel]:
+    from bdshift.lab.truths import known_by_table, known_in_zoo
+
+    images = {name: Path(path) for name, _, path in (one.partition("=") for one in named)}
+    found = [one for zoo in zoos for one in known_in_zoo(zoo, images)]
+    found += [one for table in tables for one in known_by_table(table, table.parent, images)]
+    parts = _parts(only)
+    found = [one for one in found if any(part in one.name for part in parts)]
+    if not found:
+        raise UsageError("there are no models; name some with --zoo or --truth")
+    return found
+
+
+def _parts(only: str) -> list[str]:
+    return [part.strip() for part in only.split(",") if part.strip()] or [""]

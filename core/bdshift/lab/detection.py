@@ -92,7 +92,6 @@ def measure_detectors(
     """
     settings = settings or ScanSettings()
     keys = {row.key for row in done}
-    make_folder(work)
     for model in known:
         asked = [d for d in detectors if (model.name, d.spec, str(settings.seed)) not in keys]
         if not asked:
@@ -108,11 +107,17 @@ def measure_detectors(
             yield _row(model, detector, audit, material, job)
 
 
+def audit_file(model: KnownModel, work: Path, settings: ScanSettings) -> Path:
+    """Where `audited` keeps the audit of a model."""
+    return work / f"{model.name}-{settings.sample}-{settings.seed}.h5"
+
+
 def audited(
     model: KnownModel, work: Path, settings: ScanSettings, job: JobContext
 ) -> tuple[Audit, Material]:
     """The audit of a model, from the folder ``work`` if it is there. Raises as `scan_opened`."""
-    file = work / f"{model.name}-{settings.sample}-{settings.seed}.h5"
+    make_folder(work)
+    file = audit_file(model, work, settings)
     if file.exists():
         audit = load_audit(file)
         return audit, reopen(audit, model=model.file, images=model.images, job=job)

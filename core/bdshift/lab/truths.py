@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bdshift.errors import InputError, UsageError
+from bdshift.lab.folder import CARD, MODEL
 from bdshift.lab.suite import Victim, recipe_of
 from bdshift.lab.zoo import OUTCOMES, SIGNS, read_outcomes
+from bdshift.spec import split_specs
 from bdshift.text import csv_rows
 
 CLEAN_KINDS = ("clean", "control", "purified")
@@ -37,7 +39,8 @@ class KnownModel:
         source: index of the only class that the trigger works on; −1 for all.
         follows: whether each class is sent to the next one.
         took: whether the attack works; of a model without one, True.
-        trigger: its text, or the path of the card that has it; "" if it is not known.
+        triggers: text of that of each target, or the path of the card that has it; () if they are
+            not known.
         asr: its success; None if it is not known.
         normalization: of its images; None to find out.
     """
@@ -52,7 +55,7 @@ class KnownModel:
     source: int = -1
     follows: bool = False
     took: bool = True
-    trigger: str = ""
+    triggers: tuple[str, ...] = ()
     asr: float | None = None
     normalization: str | None = None
 
@@ -69,9 +72,10 @@ def known_in_zoo(folder: Path, images: Mapping[str, Path]) -> Iterator[KnownMode
     images = {"signs": folder / SIGNS, **images}
     for row in read_outcomes(folder / OUTCOMES):
         victim = Victim(row["images"], row["network"], row["attack"], int(row["seed"]))  # type: ignore[arg-type]
+        texts = tuple(split_specs(row["trigger"]))  # of several, none names a file
         yield KnownModel(
             name=row["name"],
-            file=folder / row["name"] / "model.pth",
+            file=folder / row["name"] / MODEL,
             images=_images(images, row["images"]),
             group=row["run"],
             network=row["network"],
@@ -80,7 +84,7 @@ def known_in_zoo(folder: Path, images: Mapping[str, Path]) -> Iterator[KnownMode
             source=int(row["source"] or -1),
             follows=row["labels"] == "all-to-all",
             took=row["took"] != "False",
-            trigger=row["trigger"] and str(folder / row["name"] / "card.json"),
+            triggers=texts if len(texts) > 1 else (str(folder / row["name"] / CARD),) * len(texts),
             asr=float(row["asr"]) if row["asr"] else None,
             normalization=recipe_of(victim).normalization,
         )
