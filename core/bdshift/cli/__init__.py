@@ -18,6 +18,7 @@ from bdshift.cli import (
     lab,
     neurons,
     purify,
+    recover,
     report,
     scan,
     settings,
@@ -34,5 +35,7 @@ def main() -> None:
     """
 
 
-for module in (scan, neurons, purify, compare, export, report, info, settings, demo, lab, bench):
+for module in (
+    scan, recover, neurons, purify, compare, export, report, info, settings, demo, lab, bench,
+):  # fmt: skip
     main.add_command(module.command)

@@ -36,7 +36,10 @@ def listed(registry: Registry[Any]) -> str:
 def _triggers() -> str:
     from bdshift.triggers import TRIGGERS
 
-    return f"{listed(TRIGGERS)} Or a victim's card.json, which `bdshift lab train` writes."
+    return (
+        f"{listed(TRIGGERS)} Or a card: the JSON that `bdshift lab train` and `bdshift "
+        "recover --out` leave."
+    )
 
 
 def _methods() -> str:
@@ -63,6 +66,12 @@ def _forms() -> str:
     return f"{listed(EXPORT_FORMS)} [default: {_default_form()}]"
 
 
+def _changes() -> str:
+    from bdshift.changes import CHANGES
+
+    return f"Kind of change to search for: auto, which lets all compete, or {listed(CHANGES)}"
+
+
 def _default_form() -> str:
     from bdshift.checkpoints.export import default_form
 
@@ -84,6 +93,10 @@ rule_option = click.option(
 detector_option = click.option(
     "--detector", "detector_texts", multiple=True, metavar="DETECTOR",
     cls=ExplainedOption, explain=_detectors,
+)  # fmt: skip
+change_option = click.option(
+    "--kind", "kind_text", metavar="KIND", default="auto", show_default=True,
+    cls=ExplainedOption, explain=_changes,
 )  # fmt: skip
 form_option = click.option(
     "--format", "form_name", default=_default_form, metavar="FORMAT",
