@@ -163,7 +163,7 @@ class ClassView(PlotCard, View):
         if few:
             self.label_axis("bottom", "")
         else:
-            name_ticks(axis, ()) if by_value else axis.setTicks(None)
+            name_ticks(axis, () if by_value else None)
             by_norm = tr("classes, smallest first")
             self.label_axis("bottom", by_norm if by_value else tr("class"))
         self._top = float(np.nanmax(shown, initial=0.0)) or 1.0

@@ -40,9 +40,10 @@ def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
         axis.setStyle(tickLength=0, maxTickLevel=0, tickFont=small_font())
 
 
-def name_ticks(axis: pg.AxisItem, names: Iterable[tuple[float, str]]) -> None:
-    """Write names along an axis, each at its value."""
-    axis.setTicks([[(value, lines(name)) for value, name in names]])
+def name_ticks(axis: pg.AxisItem, names: Iterable[tuple[float, str]] | None) -> None:
+    """Write names along an axis, each at its value; or the usual numbers for None."""
+    named = None if names is None else [[(value, lines(name)) for value, name in names]]
+    axis.setTicks(named)
 
 
 def name_curves(plot: pg.PlotItem, curves: Mapping[str, pg.PlotDataItem], theme: Theme) -> None:

@@ -37,8 +37,8 @@ AS_WRITTEN = code("as-written", words("{text}", ja="{text}"))
 
 @dataclass(frozen=True)
 class Remark:
-    """A code and its values: text, numbers, tuples of text, or, if it is not saved, sentences and
-    tuples of them.
+    """A code and its values: text, numbers, tuples of text, or, if it is not saved, sentences, and
+    tuples of them or of numbers.
 
     ``text`` is what one says whose code this version does not know: the words it was saved with, or
     the code itself.
@@ -56,7 +56,7 @@ class Remark:
     def plain_values(self) -> dict[str, Any]:
         """Those that are not sentences; sentences in a list are given in English."""
         return {
-            key: tuple(str(each) for each in one) if isinstance(one, tuple) else one
+            key: tuple(map(_plain, one)) if isinstance(one, tuple) else one
             for key, one in self.values.items()
             if not isinstance(one, Sentence)
         }
@@ -68,3 +68,7 @@ class Remark:
         if template is None:
             return Sentence(_templates[AS_WRITTEN], {"text": self.text})
         return Sentence(template, self.values)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (int, float)) else str(value)

@@ -102,7 +102,6 @@ def test_text_reaches_qt_and_spreadsheets_in_one_place() -> None:
         "plain.py": {"QLabel", "setToolTip", "setTextFormat", "QMessageBox", "setText"},
         "plot.py": {"setLabel", "setTicks", "addLegend"},
         "ask.py": {"QMessageBox"},
-        "classes.py": {"setTicks"},  # None, for the usual ones
         "text.py": {"csv"},
     }
     nowhere = {

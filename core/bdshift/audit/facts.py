@@ -41,8 +41,12 @@ class Judged:
         if self.evidence.pairs is None:
             return None
         scores = self.evidence.pairs.ravel()
-        order = np.argsort(scores if self.detector.low_is_suspicious else -scores, kind="stable")
-        best = [i for i in order.tolist() if np.isfinite(scores[i])][:_PAIRS]
+        worst = np.where(
+            np.isfinite(scores), scores if self.detector.low_is_suspicious else -scores, np.inf
+        )
+        some = np.argpartition(worst, min(_PAIRS, len(worst)) - 1)[:_PAIRS]
+        order = some[np.lexsort((some, worst[some]))].tolist()
+        best = [i for i in order if np.isfinite(scores[i])]
         listed = tuple(
             f"{class_names[i // len(class_names)]} → {class_names[i % len(class_names)]} "
             f"({figure(scores[i], '#.3g')})"

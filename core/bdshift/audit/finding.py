@@ -174,4 +174,5 @@ def _reason(one: Judged, names: Sequence[str]) -> Remark | None:
         ),
         "chance": "" if math.isnan(judgment.p) else Sentence(CHANCE, {"p": judgment.p}),
     }  # fmt: skip
-    return Remark(f"{one.detector.name}-{found}", values)
+    details = one.detector.details(one.evidence, names)
+    return Remark(f"{one.detector.name}-{found}", values | dict(details))

@@ -303,7 +303,7 @@ class Audit:
         for evidence in self.evidence:
             if evidence.name in DETECTORS:
                 detector = DETECTORS.parse(evidence.detector, strict=False)
-                judgment = detector.judge(evidence.scores, self.settings.rule)
+                judgment = detector.judge_evidence(evidence, self.settings.rule)
                 found.append(Judged(detector, evidence, judgment))
         return tuple(found)
 

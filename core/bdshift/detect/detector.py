@@ -9,7 +9,7 @@ without knowing the detector; a rule (`bdshift.detect.rule`) judges the scores.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -117,8 +117,8 @@ class Detector(Configured, ABC):
             {less}, by how much its score is smaller than the next.
         one, many, none: templates of the finding: one class stands out, several do, none does; and
             `far` if one stands out on the side that is not suspicious. They may use {index},
-            {name}, {score}, {other} (the nearest score of the rest), {classes} (listed), {count}
-            and, except for `far`, {chance}.
+            {name}, {score}, {other} (the nearest score of the rest), {classes} (listed), {count},
+            {p}, except for `far` {chance}, and what `details` gives.
     """
 
     record: ClassVar[type]
@@ -151,6 +151,16 @@ class Detector(Configured, ABC):
     def judge(self, scores: NDArray[np.float64], rule: Rule) -> Judgment:
         """The judgment of ``rule`` on this detector's scores."""
         return judge(scores if self.low_is_suspicious else -scores, rule)
+
+    def judge_evidence(self, evidence: Evidence, rule: Rule) -> Judgment:
+        """The judgment of evidence: that of ``rule`` on its scores, unless the detector has a test
+        of its own.
+        """
+        return self.judge(evidence.scores, rule)
+
+    def details(self, evidence: Evidence, class_names: Sequence[str]) -> Mapping[str, Any]:
+        """What its templates use besides, by name: text, numbers, sentences or tuples of them."""
+        return {}
 
     def cautions(self, evidence: Evidence, class_names: Sequence[str]) -> tuple[Remark, ...]:
         """What limits this detector's evidence, apart from its scores."""

@@ -26,6 +26,7 @@ from bdshift.neurons.excite import most_excited
 from bdshift.neurons.rankings import data_free_direction, half_of
 from bdshift.neurons.tac import Tac
 from bdshift.report.comparison_report import reported_on, share
+from bdshift.report.pairs_svg import MAX_DRAWN, draw_pairs
 from bdshift.report.pictures import picture_uri
 from bdshift.report.recovered_section import recovered_parts
 from bdshift.report.svg import draw_bars, draw_scatter
@@ -72,6 +73,7 @@ def html_report(audit: Audit, language: Language = "en", run: int | None = None)
         cautions=[one.sentence.render(language) for one in finding.cautions],
         summary=audit.judged[0].detector.summary, bars=_bars(audit, t),
         columns=_columns(audit), classes=shown, more_classes=audit.model.classes - len(shown),
+        pair_maps=list(_pair_maps(audit, t)),
         scatter=scatter, scatter_legend=legend, neurons=neurons,
         recovered=recovered_parts(audit, language),
         purified=_purified(found, made, t, language) if made is not None else None,
@@ -133,6 +135,18 @@ def _bars(audit: Audit, t: _Say) -> Markup:
         audit.shifts.l2, audit.images.class_names, audit.finding.suspected, audit.judgment.line,
         t("threshold"),
     )  # fmt: skip
+
+
+def _pair_maps(audit: Audit, t: _Say) -> Iterator[tuple[str, Markup]]:
+    """Every detector that distinguishes pairs of classes, and its map."""
+    names = audit.images.class_names
+    for one in audit.judged:
+        if one.evidence.pairs is not None and len(names) <= MAX_DRAWN:
+            drawn = draw_pairs(
+                one.evidence.pairs, names, t("from each row to each column"),
+                low_is_suspicious=one.detector.low_is_suspicious,
+            )  # fmt: skip
+            yield one.detector.label, drawn
 
 
 def _scatter(audit: Audit, target: int, t: _Say, tac: Tac | None) -> tuple[Markup, str]:

@@ -1,4 +1,4 @@
-"""The two drawings of a report, as inline SVG."""
+"""The drawings of norms and neurons in a report, as inline SVG."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def _svg(height: int, parts: list[Markup], title: str) -> Markup:
     return head + Markup("").join(parts) + Markup("</svg>")
 
 
-def _text(x: float, y: float, words: str, more: str = "") -> Markup:
+def text_at(x: float, y: float, words: str, more: str = "") -> Markup:
+    """Text at a place; ``more`` are attributes."""
     form = Markup('<text x="{:.1f}" y="{:.1f}" ' + more + ">{}</text>")
     return form.format(x, y, one_line(words))
 
@@ -50,7 +51,7 @@ def draw_bars(
                 'stroke-dasharray="5 4"/>'
             ).format(_LEFT, _WIDTH - 8, y, y)
         )
-        parts.append(_text(2, y + 4, line_words))
+        parts.append(text_at(2, y + 4, line_words))
     for i, norm in enumerate(norms.tolist()):
         if not np.isfinite(norm):
             continue
@@ -68,10 +69,10 @@ def draw_bars(
         if len(norms) <= _MAX_NAMES:
             middle = x + step / 2
             anchor = 'text-anchor="middle"'
-            parts.append(_text(middle, _TOP + high - tall - 4, figure(norm, "#.3g"), anchor))
+            parts.append(text_at(middle, _TOP + high - tall - 4, figure(norm, "#.3g"), anchor))
             room_for = max(3, int(step / 6.5))
             name = names[i] if len(names[i]) <= room_for else names[i][: room_for - 1] + "…"
-            parts.append(_text(middle, _TOP + high + 16, name, anchor))
+            parts.append(text_at(middle, _TOP + high + 16, name, anchor))
     return _svg(_BARS, parts, "L2")
 
 
@@ -110,12 +111,12 @@ def draw_scatter(
             end = Markup("</circle>")
         parts.append(shape + Markup("<title>{}</title>").format(k) + end)
     for words, at in ((figure(x0 + 0, ".2g"), _LEFT), (figure(x1, ".2g"), _WIDTH - 40)):
-        parts.append(_text(at, _POINTS - 24, words))
+        parts.append(text_at(at, _POINTS - 24, words))
     for words, level in ((figure(y1, ".2g"), _TOP + 8), (figure(y0, ".2g"), _TOP + high)):
-        parts.append(_text(14, level, words))
-    parts.append(_text(_LEFT + room / 2, _POINTS - 8, x_words, 'text-anchor="middle"'))
+        parts.append(text_at(14, level, words))
+    parts.append(text_at(_LEFT + room / 2, _POINTS - 8, x_words, 'text-anchor="middle"'))
     turn = f'transform="rotate(-90 12 {_TOP + high / 2:.0f})" text-anchor="middle"'
-    parts.append(_text(12, _TOP + high / 2, y_words, turn))
+    parts.append(text_at(12, _TOP + high / 2, y_words, turn))
     return _svg(_POINTS, parts, one_line(y_words))
 
 
@@ -140,7 +141,7 @@ def draw_sizes(
     for number, (name, sizes) in enumerate(rows):
         y = _TOP + _ROW * (number + 0.5)
         ink = "var(--text)" if number else "var(--red)"
-        parts.append(_text(2, y + 4, name if len(name) < 28 else name[:27] + "…"))
+        parts.append(text_at(2, y + 4, name if len(name) < 28 else name[:27] + "…"))
         parts.append(
             Markup(
                 '<line x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}" stroke="{}"/>'
@@ -150,10 +151,10 @@ def draw_sizes(
             shape = '<circle cx="{:.1f}" cy="{:.1f}" r="4" fill="{}"><title>{}</title></circle>'
             parts.append(Markup(shape).format(place(size), y, ink, figure(size, ".3g")))
         if not np.isfinite(sizes[-1]):
-            parts.append(_text(right + 28, y + 4, unreached_words))
+            parts.append(text_at(right + 28, y + 4, unreached_words))
     foot = _TOP + _ROW * len(rows) + 16
     middle = 'text-anchor="middle"'
     ends = (min(finite), max(finite)) if finite else ()
-    parts += [_text(place(size), foot, figure(size, ".3g"), middle) for size in ends]
-    parts.append(_text((left + right) / 2, foot + 16, unit, middle))
+    parts += [text_at(place(size), foot, figure(size, ".3g"), middle) for size in ends]
+    parts.append(text_at((left + right) / 2, foot + 16, unit, middle))
     return _svg(foot + 24, parts, one_line(unit))
