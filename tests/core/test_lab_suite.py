@@ -58,6 +58,7 @@ def test_victims_are_trained_once(tmp_path: Path, signs: Path) -> None:
     asked.append(Victim("signs", "cnn-norm", "two targets", 1))
     rows = list(zoo.victims(asked))
     assert [row.attack for row in rows] == ["random patch", "Trojan", CLEAN, "two targets"]
+    assert [row.trigger for row in rows] == ["random", "trojan", "", "badnets;blend:ratio=0.2"]
     assert (rows[2].asr, rows[2].took, rows[2].target) == (None, None, "")
     assert rows[3].target == ";".join(map(str, asked[3].classes_of(12)[0]))
     first = parse_trigger(str(tmp_path / "zoo" / rows[0].name / CARD))

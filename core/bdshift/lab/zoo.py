@@ -52,7 +52,9 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A row of the table; indices of classes are joined by semicolons, empty without any."""
+    """A row of the table; indices of classes are joined by semicolons, empty without any.
+    ``trigger`` is as in `SuiteAttack.text`; the victim's card says where drawn pictures are.
+    """
 
     name: str
     run: str
@@ -172,7 +174,7 @@ class Zoo:
         targets, source = ((), -1) if victim.is_clean else victim.classes_of(len(lab.class_names))
         return Outcome(
             victim.name, victim.run, victim.images, victim.network, victim.seed, victim.attack,
-            recipe.attack, "" if victim.is_clean else recipe.labels,
+            *(("", "") if victim.is_clean else (ATTACKS[victim.attack].text, recipe.labels)),
             ";".join(map(str, targets)) if recipe.target else "",
             str(source) if recipe.source else "", made.acc, made.asr,
             None if made.asr is None else made.asr >= TOOK, made.seconds,
