@@ -15,7 +15,7 @@ from audit_files import change, description, same
 from matrix import MATRIX
 from recovered import made_recovery
 
-from bdshift.audit import Audit, with_recovery
+from bdshift.audit import Audit, with_recovery, with_tac
 from bdshift.audit.facts import MIN_FACTOR, RecoveredTrigger
 from bdshift.errors import InputError
 from bdshift.outputs import Output
@@ -247,6 +247,15 @@ def test_what_does_not_confirm_is_a_caution(
     both = with_recovery(with_recovery(measured_audit, made_recovery(measured_audit, **changed)),
                          better)  # fmt: skip
     assert not any(one.code == "recovered-does-not-confirm" for one in both.finding.cautions)
+
+
+def test_a_recovered_trigger_that_was_measured_is_not_a_known_one(measured_audit: Audit) -> None:
+    """As `bdshift neurons --trigger` and a purification measure it."""
+    quiet, [known] = case("nothing unusual", measured_audit), measured_audit.tac
+    recovered_one = replace(known, trigger=made_recovery(measured_audit).tac.trigger)
+    assert recovered_one.asr > 0.9
+    assert with_tac(quiet, recovered_one).finding == quiet.finding
+    assert with_tac(quiet, known).finding.level == "inconclusive"
 
 
 def test_a_class_that_can_be_reached_is_no_evidence(measured_audit: Audit) -> None:

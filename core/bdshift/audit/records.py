@@ -44,6 +44,7 @@ from bdshift.recover.recovery import Recovery
 from bdshift.remark import Remark
 from bdshift.shift.embed import Embedding, Precision
 from bdshift.shift.result import Shifts
+from bdshift.triggers.attacks.recovered import is_recovered
 from bdshift.words import Sentence
 
 DEFAULT_SAMPLE = 2500
@@ -338,7 +339,11 @@ class Audit:
                 order_guessed=self.images.order_guessed,
                 explained=None if self.proposal is None else self.proposal.accuracy,
                 judged=self.judged,
-                triggers=[TriedTrigger(one.trigger, one.target, one.asr) for one in self.tac],
+                triggers=[
+                    TriedTrigger(one.trigger, one.target, one.asr)
+                    for one in self.tac
+                    if not is_recovered(one.trigger)  # some change sends images to any class
+                ],
                 notes=self.notes,
                 weights=self.model.weights,
                 copies=self.copies,

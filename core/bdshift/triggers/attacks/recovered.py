@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from bdshift.changes.change_file import SavedChange
 
 
+def is_recovered(text: str) -> bool:
+    """Whether a trigger's text is that of a recovered one, and not of one that is known."""
+    return text.partition(":")[0] == Recovered.name
+
+
 @TRIGGERS.register
 @dataclass(frozen=True)
 class Recovered(Trigger):
