@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from members import check_member, is_japanese
+from quick import quick_detector
 
 from bdshift.audit import Audit, Material
 from bdshift.checkpoints.export import EXPORT_FORMS
@@ -59,7 +60,7 @@ def test_a_rule_judges_values_whatever_their_order(name: str) -> None:
 def test_a_detector_scores_every_class_and_repeats_itself(
     victim_audit: Audit, victim_material: Material, name: str
 ) -> None:
-    detector = DETECTORS.parse(name)
+    detector = quick_detector(name)
     texts = (detector.unit, detector.score_help, detector.short, *detector.templates().values())
     assert all(is_japanese(text) for text in texts)
     assert {f"{name}-{kind}" for kind in detector.templates()} <= set(codes())
