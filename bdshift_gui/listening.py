@@ -7,7 +7,17 @@ from PySide6.QtCore import QObject, Slot
 from bdshift.jobs import Figures
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.jobs.events import Event, Failed, Job, Noted, Progressed, Stepped, Stopped
+from bdshift_gui.jobs.events import (
+    Event,
+    Failed,
+    Finished,
+    Glimpsed,
+    Job,
+    Noted,
+    Progressed,
+    Stepped,
+    Stopped,
+)
 from bdshift_gui.session import RunningJob
 from bdshift_gui.tasks.opening import open_next
 from bdshift_gui.tasks.purifying import purify_next
@@ -40,6 +50,8 @@ class Listener(QObject):
             self._bar.progress(event)
         elif isinstance(event, Noted):
             session.update(log=self._log(Sentence("  {note}", {"note": event.sentence})))
+        elif isinstance(event, Glimpsed):
+            session.update(glimpse=event.glimpse)
         elif isinstance(event, Stepped):
             steps = (*self._context.state.steps, event.figures)
             session.update(steps=steps, log=self._log(event.figures))
@@ -47,7 +59,13 @@ class Listener(QObject):
     @Slot(object)
     def _ended(self, event: Event) -> None:
         job = self._context.state.job
-        parts: dict[str, object] = {"job": None, "steps": (), "purifying": None}
+        parts: dict[str, object] = {
+            "job": None, "steps": (), "purifying": None, "recovering": None,
+        }  # fmt: skip
+        state = self._context.state
+        if state.recovering is not None and not isinstance(event, Finished):
+            shown = state.recovery or None  # what the search showed is not kept
+            parts |= {"glimpse": None, "recovery": shown}
         if isinstance(event, Failed):
             parts |= {"failure": event, "log": self._log(Sentence(event.details))}
         elif isinstance(event, Stopped):

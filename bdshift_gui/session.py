@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from bdshift.detect.rule import Judgment, Rule
     from bdshift.files import KeptPath
     from bdshift.images.collection import ImageCollection
-    from bdshift.jobs import Figures
+    from bdshift.jobs import Figures, Glimpse
     from bdshift.neurons.tac import Tac
     from bdshift.neurons.what_if import CutOutcome
+    from bdshift.recover.recovery import Recovery
     from bdshift.shift.result import Shifts
     from bdshift.words import Language, Sentence
     from bdshift_gui.jobs.events import Failed
@@ -101,6 +102,18 @@ class Maps:
 
 
 @dataclass(frozen=True)
+class RecoveryRequest:
+    """What a search for a trigger is asked: the class, None for the most suspicious; the text of
+    the kind of change, "" to let the kinds compete; seconds; a seed.
+    """
+
+    target: int | None
+    kind: str
+    budget: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class RecentAudit:
     """An audit file opened or saved before; ``exists`` says whether it still exists."""
 
@@ -156,6 +169,10 @@ class State:
         steps: the steps of the running purification.
         purifying: the purification that is running.
         waiting: purifications that are queued.
+        recovering: the search for a trigger that is running.
+        glimpse: what that, or the last one of this audit, has found.
+        recovery: the recovered trigger that is shown instead of the plots, from 1; 0 for what the
+            running search finds; None for neither.
         to_open: files that are queued.
         pending: resume states of purifications that are in no file yet.
         failure: the last error, until the user starts something else.
@@ -189,6 +206,9 @@ class State:
     steps: tuple[Figures, ...] = ()
     purifying: PurificationRequest | None = None
     waiting: tuple[PurificationRequest, ...] = ()
+    recovering: RecoveryRequest | None = None
+    glimpse: Glimpse | None = None
+    recovery: int | None = None
     to_open: tuple[Path, ...] = ()
     pending: tuple[Path, ...] = ()
     failure: Failed | None = None
@@ -222,6 +242,20 @@ class State:
         return () if self.original is None else self.original.purifications
 
     @property
+    def recoveries(self) -> tuple[Recovery, ...]:
+        """The triggers that were recovered."""
+        return () if self.original is None else self.original.recoveries
+
+    @property
+    def tac_is_recovered(self) -> bool:
+        """Whether the trigger of `tac` was not known, but recovered."""
+        if self.tac is None:
+            return False
+        from bdshift.triggers.attacks.recovered import Recovered
+
+        return self.tac.trigger.partition(":")[0] == Recovered.name
+
+    @property
     def can_scan(self) -> bool:
         """Whether there are a model and images, open or known from an audit."""
         opened = self.model is not None and self.images is not None
@@ -244,7 +278,7 @@ _QUICK_SECONDS = 0.2
 
 WITHOUT_AUDIT: Mapping[str, Any] = {
     **dict.fromkeys(
-        ("material", "original", "audit", "tac", "cut", "maps", "comparing")
+        ("material", "original", "audit", "tac", "cut", "maps", "comparing", "glimpse", "recovery")
     ),
     "shown": 0, "chosen": 0, "steps": (), "waiting": (), "selection": Selection(),
 }  # fmt: skip

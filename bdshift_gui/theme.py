@@ -85,9 +85,10 @@ QWidget#plain, QScrollArea#plain {{ background: transparent; border: none; }}
 QToolTip {{ color: {theme.text}; background: {theme.card}; border: 1px solid {theme.border};
   padding: 4px; }}
 QToolBar {{ background: {theme.card}; border: none; border-bottom: 1px solid {theme.border};
-  spacing: 8px; padding: 4px 12px 6px 12px; }}
+  spacing: 6px; padding: 4px 12px 6px 12px; }}
 QToolBar QToolButton, QPushButton {{ background: {theme.card}; color: {theme.text};
   border: 1px solid {theme.border}; border-radius: 6px; padding: 5px 12px; }}
+QToolBar QToolButton {{ padding: 5px 10px; }}
 QToolBar QToolButton:hover, QPushButton:hover {{ background: {theme.hover}; }}
 QToolBar QToolButton:focus, QPushButton:focus {{ border-color: {theme.accent}; }}
 QToolBar QToolButton:disabled, QPushButton:disabled {{ color: {theme.muted}; }}
@@ -156,7 +157,7 @@ QProgressBar::chunk {{ background: {theme.accent}; border-radius: 3px; }}
 QPlainTextEdit, QLineEdit, QListWidget {{ background: {theme.card}; color: {theme.text};
   border: 1px solid {theme.border}; border-radius: 6px; padding: 4px; }}
 QLineEdit:focus, QListWidget:focus, QPlainTextEdit:focus {{ border-color: {theme.accent}; }}
-QListWidget#images {{ border: none; padding: 0; background: transparent; }}
+QListView#images {{ border: none; padding: 0; background: transparent; }}
 QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {theme.muted};
   border-radius: 3px; background: {theme.card}; }}
 QCheckBox::indicator:checked {{ background: {theme.accent}; border-color: {theme.accent}; }}

@@ -21,12 +21,17 @@ def may_close(context: Context) -> bool:
 
 
 def may_replace(context: Context) -> bool:
-    """Ask what to do with unsaved purifications, since they took a while; False to stay. An audit
-    without them is quick to redo.
+    """Ask what to do with unsaved purifications and recovered triggers, since they took a while;
+    False to stay. An audit without them is quick to redo.
     """
-    if not context.state.purifications or not context.state.modified:
+    state = context.state
+    if not (state.purifications or state.recoveries) or not state.modified:
         return True
-    if not _may_lose(context, tr("The purifications are not saved. Save the audit first?")):
+    question = (
+        tr("The purifications are not saved. Save the audit first?") if state.purifications
+        else tr("The recovered triggers are not saved. Save the audit first?")
+    )  # fmt: skip
+    if not _may_lose(context, question):
         return False
     settle(context)
     return True

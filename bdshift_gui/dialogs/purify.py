@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QLineEdit
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QHBoxLayout, QLineEdit
 
 from bdshift.audit.unfinished import PurificationRequest
 from bdshift.errors import BdshiftError
@@ -22,6 +22,7 @@ from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Card, Text
+from bdshift_gui.widgets.recovered_choice import RecoveredChoice
 from bdshift_gui.widgets.settings_form import SettingsForm
 
 
@@ -95,7 +96,14 @@ class PurifyDialog(QuestionDialog):
         self.target.addItems(list(map(lines, audit.images.class_names)))
         self.target.setCurrentIndex(audit.most_suspicious)
         tac = audit.tac_of(audit.most_suspicious)
-        self.trigger = QLineEdit(lines(tac.trigger) if tac is not None else "")
+        recovery = audit.recovery_of(tac)
+        known = "" if tac is None or recovery is not None else tac.trigger
+        self.trigger = QLineEdit(lines(known))
+        self.recovered = RecoveredChoice(context)
+        self.recovered.chosen.connect(self._take_trigger)
+        beside = QHBoxLayout()
+        beside.addWidget(self.trigger, 1)
+        beside.addWidget(self.recovered)
         self.trigger.setPlaceholderText(tr("none: attack success is not reported"))
         self.held_out = QDoubleSpinBox()
         self.held_out.setRange(5, 50)
@@ -113,7 +121,7 @@ class PurifyDialog(QuestionDialog):
         ):  # fmt: skip
             set_tip(field, tip)
             field.setAccessibleName(label)
-            form.addRow(label, field)
+            form.addRow(label, beside if field is self.trigger else field)
         self.column.addLayout(form)
         card = Card()
         card.title.show_text(tr("Settings"))
@@ -126,8 +134,12 @@ class PurifyDialog(QuestionDialog):
         self.method.currentIndexChanged.connect(self._method_changed)
         self.settings.changed.connect(self._check)
         self.trigger.textChanged.connect(self._check)
+        self.recovered.failed.connect(self.error.show_text)
         self.finished.connect(lambda _: context.quick.forget(self))
+        self.finished.connect(lambda _: self.recovered.forget())
         self._method_changed()
+        if recovery is not None:
+            self.recovered.take(recovery)
 
     @property
     def _offer(self) -> _Offer:
@@ -144,10 +156,14 @@ class PurifyDialog(QuestionDialog):
             self.held_out.setValue(100 * offer.resumes.held_out)
         self.settings.setVisible(len(offer.methods) == 1)
         self.settings.setEnabled(not offer.fixed)
-        for field in (self.target, self.trigger, self.held_out):
+        for field in (self.target, self.trigger, self.recovered, self.held_out):
             field.setEnabled(offer.resumes is None)
         self._check()
         self.fit()
+
+    def _take_trigger(self, text: str) -> None:
+        self.trigger.setText(text)
+        self.trigger.setCursorPosition(0)  # its kind is more telling than its file
 
     def _check(self) -> None:
         """Check on another thread: a trigger's text may name a file, which is then read."""

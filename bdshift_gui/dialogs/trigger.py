@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QComboBox, QFormLayout, QPushButton
+from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QPushButton
 
 from bdshift.errors import BdshiftError
 from bdshift.setting import options_of
@@ -18,6 +18,7 @@ from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.recovered_choice import RecoveredChoice
 from bdshift_gui.widgets.settings_form import SettingsForm
 from bdshift_gui.widgets.thumbs import Thumbs
 
@@ -35,6 +36,7 @@ class TriggerDialog(QuestionDialog):
         super().__init__(tr("Trigger"), 520, 300, context.ask.parent)
         self._context, state = context, context.state
         self._images: Pixels | None = None
+        self._side = 0 if state.audit is None else state.audit.preprocessing.size
         if state.audit is not None and state.audit.embedding is not None:
             thumbnails = state.audit.embedding.thumbnails
             every = max(1, len(thumbnails) // _MAX_THUMBNAILS)
@@ -52,7 +54,13 @@ class TriggerDialog(QuestionDialog):
         form.addRow(tr("Attack"), self.kind)
         card = QPushButton(tr("Load a victim’s card…"))
         card.clicked.connect(self._choose_card)
-        form.addRow("", card)
+        self.recovered = RecoveredChoice(context)
+        self.recovered.chosen.connect(self.show_trigger)
+        self.recovered.failed.connect(self._refuse)
+        beside = QHBoxLayout()
+        beside.addWidget(card, 1)
+        beside.addWidget(self.recovered, 1)
+        form.addRow("", beside)
         self.column.addLayout(form)
         self.column.addWidget(self._unreadable)
         self.column.addWidget(self._about)
@@ -65,8 +73,12 @@ class TriggerDialog(QuestionDialog):
         self.kind.currentIndexChanged.connect(self._kind_changed)
         self.settings.changed.connect(self._preview)
         self.finished.connect(lambda _: context.quick.forget(self))
+        self.finished.connect(lambda _: self.recovered.forget())
         self._kind_changed()
-        if state.tac is not None:
+        recovery = None if state.audit is None else state.audit.recovery_of(state.tac)
+        if recovery is not None:
+            self.recovered.take(recovery)
+        elif state.tac is not None:
             self.show_trigger(state.tac.trigger)
 
     def show_trigger(self, text: str) -> None:
@@ -124,7 +136,7 @@ class TriggerDialog(QuestionDialog):
         if missing is not None:
             self._refuse(tr("Choose “{name}” first.", name=tr(missing.about.label)))
             return
-        text, images = self.settings.text(), self._images
+        text, images, side = self.settings.text(), self._images, self._side
         self.measure.setEnabled(False)
 
         def look() -> Pixels | None:
@@ -132,8 +144,11 @@ class TriggerDialog(QuestionDialog):
             if images is None:
                 return None
             import torch
+            from torch.nn.functional import interpolate
 
             pixels = torch.from_numpy(images.astype(np.float32))
+            if images.shape[-1] != side:  # a trigger is for images as the network sees them
+                pixels = interpolate(pixels, (side, side), mode="bilinear")
             return trigger(pixels).round().to(torch.uint8).numpy()
 
         self._context.quick.ask(self, look, self._show_images, self._refuse_error)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bdshift.errors import BdshiftError
-from bdshift.jobs import Figures, JobContext
+from bdshift.jobs import Figures, Glimpse, JobContext
 from bdshift.words import Sentence
 
 Cause = Literal["memory", "architecture", "several"]
@@ -69,6 +69,13 @@ class Stepped(Event):
     """The figures of a step, to be drawn as they arrive."""
 
     figures: Figures
+
+
+@dataclass(frozen=True)
+class Glimpsed(Event):
+    """What a search for a trigger has found so far."""
+
+    glimpse: Glimpse
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal, Slot
 
 from bdshift.errors import SeveralModels, UnknownArchitecture
-from bdshift.jobs import Canceled, Event, Figures, JobContext, Note, Progress
+from bdshift.jobs import Canceled, Event, Figures, Glimpse, JobContext, Note, Progress
 from bdshift.words import Sentence
 from bdshift_gui.jobs.events import (
     Cause,
     Failed,
     Finished,
+    Glimpsed,
     Job,
     Noted,
     Progressed,
@@ -25,10 +26,12 @@ from bdshift_gui.jobs.events import (
 )
 
 _INTERVAL = 1 / 15  # seconds between two progress events
+_GLIMPSES = 1 / 8  # seconds between two glimpses, whose pictures take longer to draw
 
 
 class WindowJob(JobContext):
-    """Reports progress to the window at most fifteen times a second, and always a stage's end.
+    """Reports progress to the window at most fifteen times a second, and always a stage's end;
+    pictures of a search for a trigger at most eight times a second, and always the last ones.
     ``over`` is set when the worker is done with the job.
     """
 
@@ -38,7 +41,7 @@ class WindowJob(JobContext):
         self._worker, self._job = worker, job
         self._cancels, self._counting = 0, threading.Lock()
         self._stage: Sentence | None = None
-        self._began = self._sent = 0.0
+        self._began = self._sent = self._glimpsed = 0.0
 
     def cancel(self) -> None:
         """Ask the job to stop at its next step. Asked twice, it keeps nothing, even if it comes to
@@ -60,8 +63,17 @@ class WindowJob(JobContext):
             self._worker.event_happened.emit(Noted(self._job, event.sentence))
         elif isinstance(event, Figures):
             self._worker.event_happened.emit(Stepped(self._job, event))
+        elif isinstance(event, Glimpse):
+            self._glimpse(event)
         elif isinstance(event, Progress):
             self._progress(event)
+
+    def _glimpse(self, event: Glimpse) -> None:
+        now = time.monotonic()
+        if now - self._glimpsed < _GLIMPSES and event.step < event.total:
+            return
+        self._glimpsed = now
+        self._worker.event_happened.emit(Glimpsed(self._job, event))
 
     def _progress(self, event: Progress) -> None:
         now = time.monotonic()

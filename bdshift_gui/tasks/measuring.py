@@ -92,19 +92,21 @@ def look(context: Context, neurons: tuple[int, ...], count: int) -> None:
     audit, tac, ready = state.audit, state.tac, material_of(state)
     assert audit is not None
     assert audit.embedding is not None
-    embedding = audit.embedding
+    embedding, recovery = audit.embedding, audit.recovery_of(tac)
 
     def run(job: JobContext) -> tuple[Maps, Material]:
         from bdshift.audit.looking import maps_of
+        from bdshift.recover.kept import kept_trigger
         from bdshift.triggers import parse_trigger
 
         material = ready(job)
         shown = _shown(state, material)
         clean, triggered = maps_of(shown, embedding, neurons, count, job=job), None
         if tac is not None and tac.triggered is not None:
+            trigger = parse_trigger(tac.trigger) if recovery is None else kept_trigger(recovery)
             triggered = maps_of(
-                shown, tac.triggered, neurons, count, trigger=parse_trigger(tac.trigger),
-                without=tac.target, job=job,
+                shown, tac.triggered, neurons, count, trigger=trigger, without=tac.target,
+                job=job,
             )  # fmt: skip
         return Maps(neurons, clean, triggered), material
 

@@ -84,6 +84,19 @@ def export_purified(context: Context, number: int, path: Path, form: ExportForm)
     context.start(Sentence("Exporting the model"), run, done)
 
 
+def save_trigger(context: Context, number: int, path: Path) -> None:
+    """Write a recovered trigger to a file of its own."""
+    audit = context.state.original
+    assert audit is not None
+    found = audit.recoveries[number - 1]
+
+    def run(job: JobContext) -> None:
+        saved = found.saved(audit.images.class_names[found.target])
+        _output(audit, path).write(saved.content())
+
+    context.start(Sentence("Saving the trigger"), run, lambda _: None)
+
+
 def export_table(context: Context, path: Path) -> None:
     """Write the table of the original and all purifications, as it is shown, as CSV or JSON."""
     audit = as_judged(context.state)

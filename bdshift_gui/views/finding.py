@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from PySide6.QtWidgets import QPushButton
+
 from bdshift.detect.rule import RULES
 from bdshift.text import figure
+from bdshift_gui.actions.recover import RECOVER
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
+from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.tasks.showing import set_rule
 from bdshift_gui.view import View, view
@@ -28,7 +32,7 @@ class FindingView(Card, View):
     key = "finding"
     area = "cards"
     place = 10
-    reads = ("audit",)
+    reads = ("audit", "original", "job", "waiting")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -38,7 +42,9 @@ class FindingView(Card, View):
         self.rule = Choices(tuple(RULES))
         self.rule.chosen.connect(self._choose)
         self.cautions = Text("muted")
-        for widget in (self.reasons, self._rows, self.rule, self.cautions):
+        self.recover = QPushButton()
+        self.recover.clicked.connect(lambda: RECOVER.trigger(context))
+        for widget in (self.reasons, self.recover, self._rows, self.rule, self.cautions):
             self.body.addWidget(widget)
 
     def show_state(self, state: State) -> None:
@@ -54,6 +60,10 @@ class FindingView(Card, View):
         look(self, _FRAMES[finding.level])
         self.title.show_text(say(finding.headline))
         self.reasons.show_text("\n".join(say(one.sentence) for one in finding.reasons))
+        look(self.recover, "" if state.recoveries else "primary")  # the next step, until taken
+        self.recover.setText(tr(RECOVER.text))
+        self.recover.setEnabled(RECOVER.enabled(state))
+        set_tip(self.recover, tr(RECOVER.tip))
         shown, statistics = audit.most_suspicious, audit.judgment.statistics
         self._rows.show_rows(
             [

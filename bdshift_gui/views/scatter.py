@@ -257,7 +257,8 @@ class ScatterView(PlotCard, View):
         self.axis.label(
             "x:",
             {
-                "tac": ("TAC", tr("Mean |φ(x+δ) − φ(x)| under the trigger (Eq. 3).")),
+                "tac": (tr("TAC (recovered)") if self._state.tac_is_recovered else "TAC",
+                        tr("Mean |φ(x+δ) − φ(x)| under the trigger (Eq. 3).")),
                 "signed": (tr("signed"), tr("Mean φ(x+δ) − φ(x) under the trigger.")),
                 "activation": (tr("activation"), tr("Mean φ over the clean images.")),
                 "weight": (tr("weight"),
@@ -287,7 +288,11 @@ class ScatterView(PlotCard, View):
         shift = state.audit.shifts.shift[index]
         free = values["weight"]
         words = {
-            "tac": tr("TAC, mean |φ(x+δ) − φ(x)|"),
+            "tac": (
+                tr("TAC (recovered), mean |φ(x+δ) − φ(x)|")
+                if state.tac_is_recovered
+                else tr("TAC, mean |φ(x+δ) − φ(x)|")
+            ),
             "signed": tr("signed change, mean φ(x+δ) − φ(x)"),
             "activation": tr("mean clean activation φ"),
             "weight": tr("head weight w − w̄"),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from PySide6.QtWidgets import QDialog
 from pytestqt.qtbot import QtBot
+from recovered import made_recovery
 
-from bdshift.audit import Audit
+from bdshift.audit import Audit, with_recovery
+from bdshift.recover.recovery import Recovery
 from bdshift_gui.action import all_actions
 from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.tasks.recovering import show, take
 from bdshift_gui.view import View
 from bdshift_gui.workspace import Workspace
 
@@ -80,3 +84,13 @@ def error_text(window: MainWindow) -> str:
     """What the error bar says."""
     assert window.error.isVisible()
     return window.error.text.text()
+
+
+def recovered(window: MainWindow) -> Recovery:
+    """Add a recovered trigger to the audit, and show it. No other trigger is known."""
+    original = window.session.state.original
+    assert original is not None
+    found = made_recovery(original)
+    take(window.context, with_recovery(replace(original, tac=()), found))
+    show(window.context, 1)
+    return found

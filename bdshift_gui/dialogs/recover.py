@@ -1,0 +1,97 @@
+"""What to recover: a trigger for which class, as which kind of change, and for how long."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QSpinBox
+
+from bdshift.changes import CHANGES
+from bdshift_gui.context import Context
+from bdshift_gui.dialogs.question import QuestionDialog
+from bdshift_gui.i18n import tr
+from bdshift_gui.plain import lines, set_tip
+from bdshift_gui.session import RecoveryRequest
+from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.settings_form import SettingsForm
+
+_SECONDS = 60.0
+_MAX_SECONDS = 86_400.0
+
+
+class RecoverDialog(QuestionDialog):
+    """``chosen`` carries a `RecoveryRequest`."""
+
+    chosen = Signal(object)
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(tr("Recover trigger"), 520, 320, context.ask.parent)
+        audit = context.state.original
+        assert audit is not None
+        names = list(map(lines, audit.images.class_names))
+        lead = Text("muted")
+        lead.show_text(
+            tr("Searches your images for the smallest change that sends them to the class, with "
+               "the same effort for other classes. A backdoor's is much smaller. You can watch.")
+        )  # fmt: skip
+        self.column.addWidget(lead)
+        self.target, self.kind = QComboBox(), QComboBox()
+        first = tr("the most suspicious: {name}", name=names[audit.most_suspicious])
+        self.target.addItem(first, -1)
+        for index, name in enumerate(names):
+            self.target.addItem(name, index)
+        self.kind.addItem(tr("auto: every kind competes"), "")
+        for kind in CHANGES.kinds():
+            self.kind.addItem(tr(kind.label), kind.name)
+        self.budget, self.seed = QDoubleSpinBox(), QSpinBox()
+        self.budget.setRange(1, _MAX_SECONDS)
+        self.budget.setDecimals(0)
+        self.budget.setSingleStep(30)
+        self.budget.setSuffix(tr(" s"))
+        self.budget.setValue(_SECONDS)
+        self.seed.setRange(0, 2**31 - 1)
+        self._about, self.settings = Text("muted"), SettingsForm(context.ask)
+        what, how = QFormLayout(), QFormLayout()
+        for form, label, field, tip in (
+            (what, tr("Class"), self.target, tr("The class that the trigger sends images to.")),
+            (what, tr("Kind of change"), self.kind,
+             tr("What the trigger does to an image.")),
+            (how, tr("Time"), self.budget,
+             tr("Roughly how long the search may take. If that is short, fewer classes and kinds "
+                "are tried.")),
+            (how, tr("Seed"), self.seed,
+             tr("Of everything random: the same seed, the same result.")),
+        ):  # fmt: skip
+            set_tip(field, tip)
+            field.setAccessibleName(label)
+            field.setAccessibleDescription(tip)
+            form.addRow(label, field)
+            set_tip(form.labelForField(field), tip)
+        self.column.addLayout(what)
+        self.column.addWidget(self._about)
+        self.column.addWidget(self.settings)
+        self.column.addLayout(how)
+        self.column.addStretch(1)
+        self.start = self.add_buttons(tr("Recover"))
+        self.kind.currentIndexChanged.connect(self._kind_changed)
+        self._kind_changed()
+
+    def _kind_changed(self) -> None:
+        name = self.kind.currentData()
+        self._about.show_text(
+            tr(CHANGES[name].summary) if name
+            else tr("Each kind gets its share of the time; the one that stands out most from "
+                    "control classes wins.")
+        )  # fmt: skip
+        if name:
+            self.settings.show_kind(CHANGES[name], {})
+        self.settings.setVisible(bool(name))
+        self.fit()
+
+    def answer(self) -> None:
+        target, kind = self.target.currentData(), self.kind.currentData()
+        self.chosen.emit(
+            RecoveryRequest(
+                None if target < 0 else target, self.settings.text() if kind else "",
+                self.budget.value(), self.seed.value(),
+            )
+        )  # fmt: skip

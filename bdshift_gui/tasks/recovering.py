@@ -1,0 +1,76 @@
+"""Recovers triggers: a search that can be watched, and the triggers that it found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bdshift.jobs import JobContext
+from bdshift.words import Sentence
+from bdshift_gui.context import Context
+from bdshift_gui.session import RecoveryRequest
+from bdshift_gui.tasks.measuring import material_of
+from bdshift_gui.tasks.showing import as_shown, like
+
+if TYPE_CHECKING:
+    from bdshift.audit import Audit, Material
+    from bdshift.recover.recovery import Recovery
+
+
+def recover(context: Context, request: RecoveryRequest) -> None:
+    """Search the original model for a trigger. If canceled, nothing is kept."""
+    state = context.state
+    audit, ready = as_shown(state), material_of(state)
+    device = state.corrections.device or "auto"
+
+    def run(job: JobContext) -> tuple[Recovery, Material]:
+        from bdshift.audit.recovering import recover_trigger
+
+        from bdshift.changes import CHANGES
+
+        kind = CHANGES.parse(request.kind) if request.kind else None
+        material = ready(job)
+        found = recover_trigger(
+            audit, material, request.target, kind, budget=request.budget, seed=request.seed,
+            device=device, job=job,
+        )  # fmt: skip
+        return found, material
+
+    def done(found: tuple[Recovery, Material]) -> None:
+        from bdshift.audit import with_recovery
+
+        recovery, material = found
+        assert context.state.original is not None
+        original = with_recovery(context.state.original, recovery)
+        take(context, original)
+        context.session.update(material=material)
+        show(context, len(original.recoveries))  # it comes last
+
+    context.session.update(recovering=request, glimpse=None, recovery=0, comparing=None)
+    context.start(Sentence("Recovering a trigger"), run, done)
+
+
+def show(context: Context, number: int | None) -> None:
+    """Show a recovered trigger instead of the plots, and its class in all views; None to close."""
+    state = context.state
+    context.session.update(recovery=number, comparing=None)
+    if number:
+        context.selection.select_class(state.recoveries[number - 1].target)
+
+
+def remove(context: Context, number: int) -> None:
+    """Drop a recovered trigger from the audit."""
+    original = context.state.original
+    assert original is not None
+    kept = list(original.recoveries)
+    del kept[number - 1]
+    context.session.update(recovery=None)
+    take(context, replace(original, recoveries=tuple(kept)))
+
+
+def take(context: Context, original: Audit) -> None:
+    """Go on with the original; what is shown of it keeps its α and rule."""
+    state = context.state
+    assert state.audit is not None
+    shown = state.audit if state.shown else like(original, state.audit)
+    context.session.update(original=original, audit=shown)

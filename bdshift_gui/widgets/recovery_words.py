@@ -1,0 +1,75 @@
+"""What a recovered trigger is in words and pictures."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bdshift.text import figure
+from bdshift_gui.i18n import tr
+from bdshift_gui.numbers import grouped, percent
+
+if TYPE_CHECKING:
+    from bdshift.recover.recovery import Recovery
+
+Pixels = NDArray[np.uint8]
+
+
+def kind_of(text: str) -> tuple[str, str]:
+    """The label of a kind of change and the unit of its size; of an unknown one, its text."""
+    from bdshift.changes import CHANGES
+
+    name = text.partition(":")[0]
+    if name not in CHANGES:
+        return text, ""
+    kind = CHANGES[name]
+    return tr(kind.label), tr(kind.unit)
+
+
+def what_it_does(found: Recovery, names: tuple[str, ...]) -> str:
+    """What the trigger does, and how that compares with other classes."""
+    parts = [
+        tr("Sends {asr} of {count} unused images of other classes to class {index} “{name}”.",
+           asr=percent(found.asr), count=grouped(found.images), index=found.target,
+           name=names[found.target])
+        if found.source < 0
+        else tr("Sends {asr} of {count} unused images of class “{source}” to class {index} "
+                "“{name}”.",
+                asr=percent(found.asr), count=grouped(found.images),
+                source=names[found.source], index=found.target, name=names[found.target])
+    ]  # fmt: skip
+    drop = found.drop
+    if math.isnan(drop):
+        parts.append(tr("There is nothing to compare it with."))
+    elif drop == math.inf:
+        parts.append(tr("No change of this kind works for a control class."))
+    elif drop > 0:
+        parts.append(tr("Control classes need {times} as much.", times=times(drop)))
+    else:
+        parts.append(tr("Control classes need no more: this is no sign of a backdoor."))
+    if not math.isnan(found.transfer):
+        parts.append(
+            tr("Found on half of the classes, it sends {share} of the others.",
+               share=percent(found.transfer))
+        )  # fmt: skip
+    return " ".join(parts)
+
+
+def times(drop: float) -> str:
+    """How many times smaller a change is than the controls', from its `Attempt.drop`."""
+    if math.isnan(drop):
+        return "–"
+    if math.isinf(drop):
+        return "∞" if drop > 0 else "0"
+    return tr("{factor} times", factor=figure(math.exp(drop), ".2g"))
+
+
+def pictures_of(found: Recovery) -> tuple[Pixels | None, Pixels | None]:
+    """Picture and strength of a recovered trigger; None if this version does not know its kind."""
+    if not found.is_known:
+        return None, None
+    strength = found.change.strength(found.batched)[0].clamp(0, 1).mul(255).round()
+    return found.picture(), strength.byte().numpy()

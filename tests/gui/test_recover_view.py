@@ -1,0 +1,260 @@
+"""From the finding to a recovered trigger, in the window."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from driving import dialog, do, find, recovered, wait, wait_well
+from known import TARGET
+from PySide6.QtCore import QModelIndex, Qt
+from pytestqt.qtbot import QtBot
+from recovered import made_recovery
+
+from bdshift.audit import Audit, Material
+from bdshift.changes import CHANGES
+from bdshift.jobs import Glimpse, JobContext
+from bdshift.recover.recovery import Recovery
+from bdshift_gui.dialogs.recover import RecoverDialog
+from bdshift_gui.main_window import MainWindow
+from bdshift_gui.session import RecoveryRequest
+from bdshift_gui.tasks import recovering
+from bdshift_gui.views.finding import FindingView
+from bdshift_gui.views.recoveries_card import RecoveriesCard
+from bdshift_gui.views.recovery import RecoveryView
+from bdshift_gui.widgets.class_sizes import ClassSize, ClassSizes
+
+AUTO = RecoveryRequest(None, "", 60.0, 0)
+
+
+def glimpse(step: int = 1, total: int = 100, classes: int = 12, side: int = 32) -> Glimpse:
+    """A search that has found a small change for the demo's target."""
+    sizes = np.linspace(40, 90, classes).astype(np.float32)
+    sizes[min(TARGET, classes - 1)] = 5
+    sizes[0] = np.inf
+    return Glimpse(
+        "mask", step, total, np.arange(classes), sizes, np.full(classes, 0.9, np.float32),
+        np.full((classes, 3, side, side), 128, np.uint8), np.zeros((classes, side, side), np.uint8),
+    )  # fmt: skip
+
+
+@dataclass
+class FakeSearch:
+    """Stands for the search: reports glimpses until it may end, and finds the demo's sticker."""
+
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    may_end: threading.Event = field(default_factory=threading.Event)
+    steps: int = 0
+
+    def __call__(
+        self, audit: Audit, material: Material, target: int | None = None, kind: Any = None, *,
+        budget: float | None = 60, source: int = -1, seed: int = 0, device: str = "auto",
+        job: JobContext,
+    ) -> Recovery:  # fmt: skip
+        self.asked.append((target, kind, budget, seed))
+        assert material.classifier.classes == audit.model.classes
+        while not self.may_end.is_set():
+            self.steps += 1
+            job.progress("Scanning", self.steps, 10**6, "steps")
+            job.report(glimpse(self.steps, 10**6))
+            time.sleep(0.002)
+        job.report(glimpse(100, 100))
+        return made_recovery(audit)
+
+
+@pytest.fixture
+def search(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSearch]:
+    found = FakeSearch()
+    module = ModuleType("bdshift.audit.recovering")
+    monkeypatch.setattr(module, "recover_trigger", found, raising=False)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    yield found
+    found.may_end.set()
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Recovered triggers are kept among the user's data."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+def figures(view: RecoveryView) -> dict[str, str]:
+    return {
+        key.text(): value.text() for key, value in view.rows._shown if not key.isHidden()
+    }  # fmt: skip
+
+
+# --- asking
+
+
+def test_it_is_the_next_step_after_a_verdict(
+    opened: MainWindow, qtbot: QtBot, search: FakeSearch
+) -> None:
+    button = find(opened, FindingView).recover
+    assert button.isEnabled()
+    assert button.objectName() == "primary"
+    button.click()
+    asked = dialog(qtbot, opened, RecoverDialog)
+    assert "speed_80" in asked.target.currentText()
+    asked.target.setCurrentIndex(asked.target.findData(3))
+    asked.kind.setCurrentIndex(asked.kind.findData("mask"))
+    asked.budget.setValue(7)
+    asked.seed.setValue(5)
+    search.may_end.set()
+    asked.start.click()
+    wait_well(qtbot, opened)
+    assert search.asked == [(3, CHANGES.parse("mask"), 7.0, 5)]
+    assert button.objectName() == "", "it has been taken"
+
+
+def test_the_dialog_offers_every_kind_and_lets_them_compete(
+    opened: MainWindow, qtbot: QtBot, search: FakeSearch
+) -> None:
+    do(opened, "recover")
+    asked = dialog(qtbot, opened, RecoverDialog)
+    offered = [asked.kind.itemData(row) for row in range(asked.kind.count())]
+    assert offered == ["", *(one.name for one in CHANGES.kinds())]
+    chosen: list[RecoveryRequest] = []
+    asked.chosen.disconnect()
+    asked.chosen.connect(chosen.append)
+    asked.start.click()
+    assert chosen == [AUTO]
+
+
+# --- while it runs
+
+
+def test_the_search_can_be_watched(opened: MainWindow, qtbot: QtBot, search: FakeSearch) -> None:
+    recovering.recover(opened.context, AUTO)
+    view = find(opened, RecoveryView)
+    qtbot.waitUntil(lambda: opened.session.state.glimpse is not None, timeout=60_000)
+    assert view.isVisible()
+    assert "speed_80" in view.heading.text()
+    first, *others = view.classes.rows
+    assert (first.index, first.size) == (TARGET, 5.0)
+    assert [one.size for one in others] == sorted(one.size for one in others)
+    assert math.isinf(others[-1].size), "what was not reached comes last"
+    assert figures(view)["Smallest size"] == "5"
+    view.classes.picked.emit(3)
+    assert view.trigger.title.text() == others[2].name == "keep_right"
+    do(opened, "close_recovery")
+    assert not view.isVisible()
+    find(opened, RecoveriesCard)._running.show_it.click()
+    assert view.isVisible()
+    search.may_end.set()
+    wait_well(qtbot, opened)
+    assert opened.session.state.recovery == 1
+
+
+def test_glimpses_are_throttled_and_the_last_is_shown(
+    opened: MainWindow, qtbot: QtBot, search: FakeSearch
+) -> None:
+    came: list[int] = []
+    opened.session.changed.connect(
+        lambda new, old: came.append(new.glimpse.step) if new.glimpse is not old.glimpse
+        and new.glimpse is not None else None
+    )  # fmt: skip
+    recovering.recover(opened.context, AUTO)
+    qtbot.waitUntil(lambda: bool(came), timeout=60_000)
+    began, steps = time.monotonic(), search.steps
+    qtbot.wait(700)
+    seconds = time.monotonic() - began
+    assert len(came) <= 10 * seconds + 1
+    assert search.steps - steps > 2 * len(came)
+    search.may_end.set()
+    wait_well(qtbot, opened)
+    assert came[-1] == 100
+
+
+def test_canceled_it_keeps_nothing_and_loses_nothing(
+    opened: MainWindow, qtbot: QtBot, search: FakeSearch
+) -> None:
+    first = recovered(opened)
+    before = opened.session.state.original
+    recovering.recover(opened.context, AUTO)
+    qtbot.waitUntil(lambda: opened.session.state.glimpse is not None, timeout=60_000)
+    began = time.monotonic()
+    do(opened, "cancel")
+    wait_well(qtbot, opened)
+    assert time.monotonic() - began < 0.5
+    state = opened.session.state
+    assert (state.original, state.recovering, state.glimpse) == (before, None, None)
+    assert state.recovery is None
+    assert state.recoveries[0] is first
+    assert state.message is not None
+    assert "nothing was lost" in str(state.message)
+
+
+def test_another_one_can_be_read_meanwhile(
+    opened: MainWindow, qtbot: QtBot, search: FakeSearch
+) -> None:
+    """Its images are not drawn again with every step of the search."""
+    recovered(opened)
+    view = find(opened, RecoveryView)
+    recovering.recover(opened.context, AUTO)
+    recovering.show(opened.context, 1)
+    first = view.images.list.item(0)
+    qtbot.waitUntil(lambda: search.steps > 200, timeout=60_000)
+    assert opened.session.state.glimpse is not None
+    assert "Recovered" in view.heading.text()
+    assert view.images.list.item(0) is first
+    assert not view.buttons["save_trigger"].isEnabled()
+    do(opened, "cancel")
+    wait_well(qtbot, opened)
+    assert opened.session.state.recovery == 1, "it is still being read"
+    assert view.buttons["save_trigger"].isEnabled()
+
+
+def test_a_thousand_classes_can_be_watched(opened: MainWindow, qtbot: QtBot) -> None:
+    """Only the rows that are seen are drawn."""
+    audit = opened.session.state.original
+    assert audit is not None
+    names = tuple(f"class {i}" for i in range(1000))
+    many = replace(audit, tac=(), images=replace(audit.images, class_names=names))
+    opened.session.update(original=many, recovering=AUTO, recovery=0)
+    view = find(opened, RecoveryView)
+    began = time.monotonic()
+    for step in range(3):
+        opened.session.update(glimpse=glimpse(step, classes=1000))
+        view.classes.viewport().grab()
+    assert (time.monotonic() - began) / 3 < 0.25
+    assert len(view.classes.rows) == 1000
+    assert view.classes.rows[0].size == 5
+    assert view.classes.verticalScrollBar().maximum() > 10_000
+    opened.session.update(original=audit, recovering=None, recovery=None, glimpse=None)
+
+
+def test_a_failure_is_said_and_closes_the_page(
+    opened: MainWindow, qtbot: QtBot, search: FakeSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> Recovery:
+        raise MemoryError
+
+    monkeypatch.setattr(sys.modules["bdshift.audit.recovering"], "recover_trigger", fail)
+    recovering.recover(opened.context, AUTO)
+    wait(qtbot, opened)
+    assert opened.session.state.failure is not None
+    assert opened.session.state.recovery is None
+    assert opened.error.isVisible()
+
+
+def test_a_row_says_everything_in_words(qtbot: QtBot) -> None:
+    listed = ClassSizes()
+    qtbot.addWidget(listed)
+    rows = [ClassSize(0, "<b>a</b>", math.inf, 0.2), ClassSize(1, "b", 4.0, 0.9)]
+    listed.show_sizes(rows, 1, "pixels")
+    model = listed.model()
+    about = [model.data(model.index(row, 0, QModelIndex()), Qt.ItemDataRole.ToolTipRole)
+             for row in range(2)]  # fmt: skip
+    assert about[0] == "b: 4 (pixels), 90.0% of the images · the class asked about"
+    assert "no change of this kind works" in about[1]
+    assert "<" not in about[1]
