@@ -24,10 +24,11 @@ def recover(context: Context, request: RecoveryRequest) -> None:
     device = state.corrections.device or "auto"
 
     def run(job: JobContext) -> tuple[Recovery, Material]:
-        from bdshift.audit.recovering import recover_trigger
+        from importlib import import_module
 
         from bdshift.changes import CHANGES
 
+        recover_trigger = import_module("bdshift.audit.recovering").recover_trigger
         kind = CHANGES.parse(request.kind) if request.kind else None
         material = ready(job)
         found = recover_trigger(
