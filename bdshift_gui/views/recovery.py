@@ -311,4 +311,4 @@ def _sizes_in(glimpse: Glimpse, audit: Audit) -> list[ClassSize]:
 
 
 def _size(value: float) -> str:
-    return tr("not reached") if math.isinf(value) else figure(value, ".3g")
+    return tr("never") if math.isinf(value) else figure(value, ".3g")
