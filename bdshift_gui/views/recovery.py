@@ -17,7 +17,7 @@ from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
-from bdshift_gui.widgets.before_after import BeforeAfter
+from bdshift_gui.widgets.before_after import ImagesBeforeAfter
 from bdshift_gui.widgets.card import Card, KeyValueRows, Text
 from bdshift_gui.widgets.class_sizes import ClassSize, ClassSizes, mask_image, smallest_first
 from bdshift_gui.widgets.pictures import Picture
@@ -70,7 +70,7 @@ class RecoveryView(QWidget, View):
         for part in (self.rows, self._kinds, self.kinds):
             self.trigger.body.addWidget(part)
         self.trigger.body.addStretch(1)
-        self.curve, self.images = SizeCurve(context), BeforeAfter()
+        self.curve, self.images = SizeCurve(context), ImagesBeforeAfter()
         self.listed, self.classes, self._axis = Card(), ClassSizes(), Text("muted")
         self.classes.picked.connect(self._look_at)
         self.listed.body.addWidget(self._axis)

@@ -34,7 +34,7 @@ _MAX_IMAGES = 40
 _MIDDLE, _FULL = 128, 127.0
 
 
-class BeforeAfter(Card):
+class ImagesBeforeAfter(Card):
     """Images of other classes: those that the trigger sends to the class, or those that stay."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyqtgraph as pg
 
-from bdshift.text import figure, one_line
+from bdshift.text import figure
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import percent
@@ -117,7 +117,7 @@ class SizeCurve(PlotCard):
             ticks.append((math.log10(high), tr("never")))
         axis = self.plot.getAxis("left")
         axis.setTickFont(small_font())
-        axis.setTicks([[(value, one_line(name)) for value, name in ticks]])
+        name_ticks(axis, ticks)
 
     def _rows(self) -> Table:
         from bdshift.recover.recovery import LEVELS
