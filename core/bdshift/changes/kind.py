@@ -16,26 +16,8 @@ from bdshift.words import words
 Params = Mapping[str, torch.Tensor]
 """Parameters of S changes, by name: float32, the first dimension is S."""
 
-
 MAX_SIDE = 1024
 """Of images that a saved change may be for, in pixels."""
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """The images that changes are made for: ``side`` pixels high and wide, RGB.
-
-    ``slopes``, float32 (C, 3, side, side), is the mean gradient of every class's margin at the
-    clean images: where a change would help most.
-    """
-
-    side: int
-    slopes: torch.Tensor
-
-    @property
-    def device(self) -> torch.device:
-        """Where parameters are made."""
-        return self.slopes.device
 
 
 @dataclass(frozen=True)
@@ -47,21 +29,41 @@ class ChangeKind(Configured, ABC):
 
     Attributes:
         unit: of a size.
-        starts: how many starting points each class has: local minima are the known weakness.
+        scouts: how many changes are drawn and tried first, by forward passes alone; those that come
+            closest to a class are where its search starts.
+        starts: how many of them that is.
         rate: learning rate of Adam.
+        isotropic: whether a step follows the gradient's own direction, as an L2 norm asks for, and
+            not each parameter's at its own scale.
         weight: of the size in the loss, to begin with.
+        steps: of the search.
         covers: whether a change is nothing but its `overlay` laid over the image.
     """
 
     unit: ClassVar[str]
-    starts: ClassVar[int] = 1
+    scouts: ClassVar[int]
+    starts: ClassVar[int] = 4
     rate: ClassVar[float]
+    isotropic: ClassVar[bool] = False
     weight: ClassVar[float]
+    steps: ClassVar[int] = 90
     covers: ClassVar[bool] = False
 
     @abstractmethod
-    def begin(self, targets: torch.Tensor, start: int, canvas: Canvas, seed: int) -> Params:
-        """Parameters for the classes ``targets`` int64 (S,) at starting point number ``start``."""
+    def scout(self, numbers: torch.Tensor, side: int, seed: int) -> Params:
+        """The changes that are tried first, numbers int64 (S,) below `scouts`; the same for the
+        same seed.
+        """
+
+    def group(self, number: int) -> int:
+        """Which of the scouts are alike: no more than two of one group are starting points."""
+        return number
+
+    def informed(self, slopes: torch.Tensor) -> Params | None:
+        """A starting point from ``slopes``, float32 (S, 3, s, s): the mean gradient of each class's
+        margin at the clean images. None if the kind has none.
+        """
+        return None
 
     @abstractmethod
     def changed(self, params: Params, images: torch.Tensor) -> torch.Tensor:
@@ -95,8 +97,7 @@ class ChangeKind(Configured, ABC):
         """
         if not 1 <= side <= MAX_SIDE:
             raise InputError("no change is for images of {side} pixels", side=side)
-        one = torch.zeros(1, dtype=torch.int64)
-        usual = self.begin(one, 0, Canvas(side, torch.zeros(1, 3, side, side)), 0)
+        usual = self.scout(torch.zeros(1, dtype=torch.int64), side, 0)
         told = {key: (value.shape[1:], value.dtype) for key, value in params.items()}
         if told != {key: (value.shape[1:], value.dtype) for key, value in usual.items()}:
             raise InputError(
@@ -107,18 +108,17 @@ class ChangeKind(Configured, ABC):
         if not all(bool(value.isfinite().all()) for value in params.values()):
             raise InputError("some of its numbers are not finite")
 
+    @abstractmethod
     def trimmed(self, params: Params, share: float) -> Params:
-        """The changes made smaller by a factor, where that has a meaning: what a curve of success
-        over size runs through. ``share`` is in (0, 1].
+        """The changes made smaller by a factor: what a curve of success over size runs through.
+        ``share`` is in (0, 1]; at 1 nothing changes.
         """
-        return params
 
 
 CHANGES: Registry[ChangeKind] = Registry(words("change", ja="変化"), "bdshift.changes.kinds")
 """Every kind of change by its name."""
 
 
-def noise(shape: tuple[int, ...], seed: int, device: torch.device) -> torch.Tensor:
-    """Standard normal numbers, the same on every machine."""
-    rng = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=rng).to(device)
+def drawn(number: int, seed: int) -> torch.Generator:
+    """Random numbers for one scout, the same in every batch."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + number)

@@ -60,6 +60,11 @@ class Scene:
         """Where everything is."""
         return self.pixels.device
 
+    @property
+    def side(self) -> int:
+        """Height and width of the images."""
+        return self.pixels.shape[-1]
+
     def run(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (n, C) and φ (n, d), float32, of images (n, 3, s, s) in [0, 1], with gradients to
         the images if those are enabled.

@@ -1,13 +1,17 @@
-"""The same small number added to every image's pixels: what a blended pattern looks like."""
+"""The same pattern added to every image: what a blended picture leaves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
+from torch.nn import functional
 
-from bdshift.changes.kind import CHANGES, Canvas, ChangeKind, Params, noise
+from bdshift.changes.kind import CHANGES, ChangeKind, Params, drawn
 from bdshift.words import words
+
+_AMPLITUDE = 0.1  # of a scout, in units of [0, 1]
+_GRAINS = (1, 2, 4, 8)  # pixels of a scout's patches, in images of 32 pixels
 
 
 @CHANGES.register
@@ -20,18 +24,27 @@ class Additive(ChangeKind):
     summary = words("Adds the same pattern to every image.", ja="全画像に同じ模様を加えます。")
     place = 20
     unit = words("L2 of the change", ja="変化の L2")
-    starts = 2
+    scouts = 96
+    starts = 1
     rate = 0.02
-    weight = 1e-2
+    isotropic = True
+    weight = 0.1
 
-    def begin(self, targets: torch.Tensor, start: int, canvas: Canvas, seed: int) -> Params:
-        """From noise, or along the gradient of the margin."""
-        shape = (len(targets), 3, canvas.side, canvas.side)
-        delta = noise(shape, seed + start, canvas.device)
-        if start:
-            delta = canvas.slopes[targets] + 1e-12 * delta
-        length = delta.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-        return {"delta": delta / length}
+    def scout(self, numbers: torch.Tensor, side: int, seed: int) -> Params:
+        """Noise of four grains, in color."""
+        found = []
+        for number in numbers.tolist():
+            grain = max(1, round(_GRAINS[number % len(_GRAINS)] * side / 32))
+            coarse = torch.randn(1, 3, -(-side // grain), -(-side // grain),
+                                 generator=drawn(number, seed))  # fmt: skip
+            fine = functional.interpolate(coarse, (side, side), mode="bilinear")
+            found.append(_AMPLITUDE * fine / fine.square().mean().sqrt())
+        return {"delta": torch.cat(found)}
+
+    def informed(self, slopes: torch.Tensor) -> Params:
+        """Along the gradient of the margin."""
+        size = slopes.flatten(1).square().mean(1).sqrt().clamp_min(1e-12)
+        return {"delta": _AMPLITUDE * slopes / size.view(-1, 1, 1, 1)}
 
     def changed(self, params: Params, images: torch.Tensor) -> torch.Tensor:
         """See `ChangeKind`."""
