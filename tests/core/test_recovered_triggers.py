@@ -17,7 +17,6 @@ from safetensors.torch import save
 from bdshift.audit import Audit, Material, add_tac
 from bdshift.changes import CHANGES
 from bdshift.changes.change_file import AboutChange, SavedChange, read_change
-from bdshift.changes.kind import Canvas
 from bdshift.errors import InputError, UsageError
 from bdshift.recover.kept import kept_as, kept_trigger
 from bdshift.triggers import parse_trigger
@@ -43,8 +42,7 @@ def pixels(side: int = 32) -> torch.Tensor:
 def test_every_kind_of_change_goes_through_a_file(name: str, tmp_path: Path) -> None:
     check_member(CHANGES, name)
     kind = CHANGES.parse(name)
-    slopes = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(1))
-    params = kind.begin(torch.tensor([1, 2]), 0, Canvas(16, slopes), 0)
+    params = kind.scout(torch.tensor([1, 2]), 16, 0)
     kind.check_params(params, 16)
     first = {key: value[0] for key, value in params.items()}
     path = written(tmp_path, SavedChange(AboutChange(kind.spec, 16), first))

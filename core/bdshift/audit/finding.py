@@ -166,7 +166,8 @@ def _reason(one: Judged, names: Sequence[str]) -> Remark | None:
         found, shown, rest = "far-out", usable[-1], usable[-2::-1]
     other = float(scores[rest[0]]) if rest else math.nan
     values = {
-        "index": shown, "name": names[shown], "score": float(scores[shown]), "other": other,
+        "detector": Sentence(one.detector.label), "index": shown, "name": names[shown],
+        "score": float(scores[shown]), "other": other,
         "p": judgment.p, "count": len(suspected),
         "classes": tuple(
             Sentence(ONE_CLASS, {"index": i, "name": names[i], "score": float(scores[i])})

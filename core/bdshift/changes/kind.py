@@ -110,8 +110,8 @@ class ChangeKind(Configured, ABC):
 
     @abstractmethod
     def trimmed(self, params: Params, share: float) -> Params:
-        """The changes made smaller by a factor: what a curve of success over size runs through.
-        ``share`` is in (0, 1]; at 1 nothing changes.
+        """The changes made smaller or larger by a factor, from 0.5 to 2: what a curve of success
+        over size runs through. At 1 nothing changes.
         """
 
 

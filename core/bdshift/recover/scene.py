@@ -102,6 +102,11 @@ class Scene:
             self.predicted[rows], self.precision, self.batch, self.job,
         )  # fmt: skip
 
+    def halves(self) -> tuple[Scene, Scene]:
+        """Every other image of each class, and the rest."""
+        order = self.labels.argsort(stable=True)
+        return self.part(order[::2].sort().values), self.part(order[1::2].sort().values)
+
 
 @contextmanager
 def scene_of(

@@ -26,7 +26,7 @@ from bdshift.recover.scene import Scene
 from bdshift.recover.scouting import starting_points
 from bdshift.words import Sentence
 
-_WORKS = 0.85  # running mean of the hits from which a change counts as working
+_WORKS = 0.9  # running mean of the hits from which a change counts as working
 _MEMORY = 0.7  # of the running mean
 _UP, _DOWN = 1.3, 0.7  # how λ changes in a step
 _LEAST_WEIGHT, _MOST_WEIGHT = 1e-5, 10.0
@@ -106,6 +106,15 @@ def search(
         if step % _GLIMPSE_EVERY == 0 or step == kind.steps - 1:
             scene.job.report(_glimpse(kind, slots, targets, step, kind.steps))
     return _smallest(slots, targets)
+
+
+def passes(kind: ChangeKind, classes: int) -> int:
+    """Images that a search sends through the network forward and back, about."""
+    alive, last, total = kind.starts + 1, 0.0, 0.0
+    for share, kept in (*_SIFTS.items(), (1.0, 0)):
+        total += (share - last) * kind.steps * alive * (_MANY if last else _FEW)
+        alive, last = kept, share
+    return round(total * classes) + 2 * kind.scouts
 
 
 def _stage(kind: ChangeKind) -> Sentence:

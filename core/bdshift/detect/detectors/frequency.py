@@ -1,0 +1,25 @@
+"""The fewest and faintest waves that, added to images, send them to the class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bdshift.detect.detector import DETECTORS
+from bdshift.detect.inversion import InversionDetector
+from bdshift.words import words
+
+
+@DETECTORS.register
+@dataclass(frozen=True)
+class FrequencyInversion(InversionDetector):
+    """See `InversionDetector`."""
+
+    name = "frequency"
+    change = "frequency"
+    label = words("Sparse in frequency", ja="周波数で疎な変化")
+    summary = words(
+        "The fewest and faintest waves that, added to images, send them to the class.",
+        ja="画像に加えるとそのクラスへ送る、最も少なく弱い波。",
+    )
+    place = 34
+    unit = words("L1 of the DCT coefficients", ja="DCT 係数の L1")

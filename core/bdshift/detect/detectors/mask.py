@@ -1,0 +1,25 @@
+"""The fewest pixels that, covered with a pattern, send images to the class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bdshift.detect.detector import DETECTORS
+from bdshift.detect.inversion import InversionDetector
+from bdshift.words import words
+
+
+@DETECTORS.register
+@dataclass(frozen=True)
+class MaskInversion(InversionDetector):
+    """See `InversionDetector`."""
+
+    name = "mask"
+    change = "mask"
+    label = words("Mask and pattern", ja="マスクとパターン")
+    summary = words(
+        "The fewest pixels that, covered with a pattern, send images to the class.",
+        ja="模様で覆うと画像をそのクラスへ送る、最小のピクセル数。",
+    )
+    place = 30
+    unit = words("pixels covered", ja="覆うピクセル数")

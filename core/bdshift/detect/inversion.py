@@ -1,0 +1,161 @@
+"""What detectors that look for a small change of the images have in common: for every class the
+smallest change of one kind that sends clean images there. A backdoor is a small change that sends
+all images to its class.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from bdshift.arrays import array, freeze
+from bdshift.changes import CHANGES
+from bdshift.detect.detector import Detector, Evidence, Subject
+from bdshift.detect.rule import Judgment, Rule
+from bdshift.jobs import JobContext
+from bdshift.recover.curve import measure_sizes
+from bdshift.recover.effort import shortlist
+from bdshift.recover.recovery import LEVELS
+from bdshift.recover.scene import scene_of
+from bdshift.recover.search import search
+from bdshift.setting import setting
+from bdshift.words import words
+
+_THUMBNAIL = 48  # largest side of a picture that is kept, in pixels
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """The smallest change of every class. Arrays are read-only; of classes that were not tried they
+    are NaN or zero.
+
+    Attributes:
+        sizes: on images that the search did not use, at a success of 0.5, 0.8 and 0.95, float64
+            (C, 3); infinite where that was not reached.
+        asr: success of the change as it was found, on those images, float64 (C,).
+        pictures: what the changes look like, uint8 (C, 3, p, p).
+        strengths: how much they do at every pixel, uint8 (C, p, p).
+    """
+
+    sizes: NDArray[np.float64] = array("C", len(LEVELS))
+    asr: NDArray[np.float64] = array("C")
+    pictures: NDArray[np.uint8] = array("C", 3, "p", "p", dtype=np.uint8)
+    strengths: NDArray[np.uint8] = array("C", "p", "p", dtype=np.uint8)
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+
+@dataclass(frozen=True)
+class InversionDetector(Detector, ABC):
+    """A detector whose scores are sizes, at a success of 0.8 on images that were not used.
+
+    Attributes:
+        images: number of clean images, half of them for the search and half to measure on.
+        budget: seconds, about; with many classes it decides how many are tried.
+    """
+
+    change: ClassVar[str]
+    """Name of the kind of change."""
+
+    record = Inverted
+    score_label = words("size", ja="大きさ")
+    score_help = words(
+        "Smallest change found that sends 80% of unused images of other classes to this one.",
+        ja="探索に使わなかった他クラスの画像の 80% をこのクラスへ送る、見つかった最小の変化。",
+    )
+    short = words(
+        "“{name}” needs a {less:.0%} smaller change than any other class",
+        ja="「{name}」への変化は、他のどのクラスより {less:.0%} 小さい",
+    )
+    one = words(
+        "{detector}: class {index} “{name}” is reached by an unusually small change, {score:#.3g}; "
+        "the next smallest is {other:#.3g}{chance}.",
+        ja="{detector}：クラス {index}「{name}」は異常に小さい変化 {score:#.3g} で届きます。"
+           "他の最小は {other:#.3g}{chance}。",
+    )  # fmt: skip
+    many = words(
+        "{detector}: {count:|class is|classes are} reached by unusually small changes: {classes}; "
+        "the smallest of the rest is {other:#.3g}{chance}.",
+        ja="{detector}：{count} クラスに異常に小さい変化で届きます：{classes}。"
+           "他の最小は {other:#.3g}{chance}。",
+    )  # fmt: skip
+    none = words(
+        "{detector}: no class is reached by an unusually small change; the smallest, {score:#.3g} "
+        "to class {index} “{name}”, is in line with the others{chance}.",
+        ja="{detector}：異常に小さい変化で届くクラスはありません。最小はクラス {index}「{name}」の "
+           "{score:#.3g} で、他のクラスの範囲内です{chance}。",
+    )  # fmt: skip
+    far = words(
+        "{detector}: class {index} “{name}” is reached only by an unusually large change, "
+        "{score:#.3g}; the next largest is {other:#.3g}.",
+        ja="{detector}：クラス {index}「{name}」に届く変化は異常に大きい値 {score:#.3g} です。"
+           "他の最大は {other:#.3g}。",
+    )  # fmt: skip
+
+    images: int = setting(
+        160, words("Images", ja="画像数"),
+        words("Half of them are searched on, half are measured on.",
+              ja="半分を探索に、半分を測定に使います。"),
+        low=8, high=10_000,
+    )  # fmt: skip
+    budget: float = setting(
+        300.0, words("Budget", ja="予算"),
+        words("Seconds, about. With many classes, it decides how many are tried: those with the "
+              "smallest shifts, and as many others to compare them with.",
+              ja="おおよその秒数。クラスが多いと試すクラス数が決まり、"
+                 "シフトの小さいクラスと、比較のため同数の他のクラスを試します。"),
+        low=0, above=True, high=1_000_000, unit="s", decimals=0, step=10,
+    )  # fmt: skip
+
+    def judge(self, scores: NDArray[np.float64], rule: Rule) -> Judgment:
+        """On the logarithms: sizes are compared by their ratios."""
+        with np.errstate(divide="ignore"):
+            found = super().judge(np.log(scores), rule)
+        return replace(found, line=float(np.exp(found.line)))
+
+    def detect(self, subject: Subject, job: JobContext) -> Evidence:
+        """Search for all classes at once, then measure on the other images."""
+        started = time.perf_counter()
+        kind = CHANGES.parse(self.change)
+        with scene_of(
+            subject.classifier, subject.collection, subject.embedding, self.images,
+            seed=subject.seed, device=subject.device, job=job,
+        ) as scene:  # fmt: skip
+            used, unused = scene.halves()
+            tried = shortlist(
+                kind, used, subject.embedding.logits, subject.weight, self.budget, subject.seed
+            )
+            targets = torch.tensor(tried, device=scene.device)
+            found = search(kind, used, targets, seed=subject.seed)
+            measured = measure_sizes(kind, unused, found)
+            with torch.no_grad():
+                drawn = _small(kind.picture(found.params))
+                strong = _small(kind.strength(found.params)[:, None])[:, 0]
+        classes = len(subject.weight)
+        sizes, asr = np.full((classes, len(LEVELS)), np.nan), np.full(classes, np.nan)
+        pictures = np.zeros((classes, *drawn.shape[1:]), dtype=np.uint8)
+        strengths = np.zeros((classes, *strong.shape[1:]), dtype=np.uint8)
+        pictures[tried], strengths[tried] = drawn, strong
+        for one in measured:
+            sizes[one.target], asr[one.target] = one.sizes, one.asr
+        return Evidence(
+            self.spec, sizes[:, LEVELS.index(0.8)].copy(), seconds=time.perf_counter() - started,
+            forwards=used.forwards + unused.forwards, backwards=used.backwards,
+            seed=subject.seed, record=Inverted(sizes, asr, pictures, strengths),
+        )  # fmt: skip
+
+
+def _small(pictures: torch.Tensor) -> NDArray[np.uint8]:
+    """Pictures (n, k, s, s) in [0, 1] as thumbnails, uint8."""
+    side = pictures.shape[-1]
+    if side > _THUMBNAIL:
+        pictures = functional.interpolate(pictures, (_THUMBNAIL, _THUMBNAIL), mode="area")
+    return pictures.clamp(0, 1).mul(255).round().byte().cpu().numpy()
