@@ -23,7 +23,6 @@ from bdshift.audit import Audit, Material, ScanSettings, add_tac, scan_opened
 from bdshift.audit.purifying import purify_model
 from bdshift.changes import CHANGES
 from bdshift.changes.change_file import AboutChange, SavedChange
-from bdshift.changes.kind import Canvas
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.checkpoints.export import EXPORT_FORMS, write_checkpoint
 from bdshift.detect.detector import DETECTORS
@@ -33,7 +32,7 @@ from bdshift.errors import InputError
 from bdshift.lab.poison import read_backdoors
 from bdshift.purify import METHODS
 from bdshift.recover.scene import scene_of
-from bdshift.recover.search import Plan, search
+from bdshift.recover.search import search
 from bdshift.registry import Registry
 from bdshift.report.html_report import html_report
 from bdshift.report.json_report import audit_json
@@ -140,9 +139,7 @@ def test_a_kind_of_change(audit: Audit, victim_material: Material, tmp_path: Pat
     path = "core/bdshift/changes/kinds/rows.py"
     with member(CHANGES, "rows", path, tmp_path), scene as found:
         kind, side = CHANGES.parse("rows"), found.pixels.shape[-1]
-        canvas = Canvas(side, torch.zeros(audit.model.classes, 3, side, side))
-        plan = Plan(steps=8, sift=4, images=6, sifting_images=4)
-        params = search(kind, found, targets, canvas, plan).params
+        params = search(kind, found, targets).params
         kind.check_params(params, side)
         assert kind.picture(params).shape == (1, 3, side, side)
         assert kind.strength(params).shape == (1, side, side)
