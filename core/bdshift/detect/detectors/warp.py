@@ -1,0 +1,25 @@
+"""The smallest smooth bend of the images that sends them to the class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bdshift.detect.detector import DETECTORS
+from bdshift.detect.inversion import InversionDetector
+from bdshift.words import words
+
+
+@DETECTORS.register
+@dataclass(frozen=True)
+class WarpInversion(InversionDetector):
+    """See `InversionDetector`."""
+
+    name = "warp"
+    change = "warp"
+    label = words("Warp", ja="歪み")
+    summary = words(
+        "The smallest smooth bend of the images that sends them to the class.",
+        ja="画像をそのクラスへ送る、最も小さい滑らかな歪み。",
+    )
+    place = 40
+    unit = words("pixels moved", ja="移動量（ピクセル）")
