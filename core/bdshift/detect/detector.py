@@ -116,15 +116,9 @@ class Detector(Configured, ABC):
         short: what to say of the one class that stands out, in a few words; it may use {name}, and
             {less}, by how much its score is smaller than the next.
         one, many, none: templates of the finding: one class stands out, several do, none does; and
-<<<<<<< HEAD
-            `far` if one stands out on the side that is not suspicious. They may use {index},
-            {name}, {score}, {other} (the nearest score of the rest), {classes} (listed), {count},
-            {p}, except for `far` {chance}, and what `details` gives.
-=======
             `far` if one stands out on the side that is not suspicious. They may use {detector}
             (its label), {index}, {name}, {score}, {other} (the nearest score of the rest),
-            {classes} (listed), {count} and, except for `far`, {chance}.
->>>>>>> fc03c4e (Detectors that invert a mask, an additive pattern or a few waves, measured on images that the search did not use)
+            {classes} (listed), {count}, {p}, except for `far` {chance}, and what `details` gives.
     """
 
     record: ClassVar[type]
