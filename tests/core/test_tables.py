@@ -50,7 +50,7 @@ def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> TableScale:
     )  # fmt: skip
     monkeypatch.setattr("bdshift.lab.protocol.scales", lambda: {**scales(), "small": tiny})
     monkeypatch.setattr("bdshift.lab.rows.SHARE", 0.9)
-    monkeypatch.setattr("bdshift.lab.rows.TrojanPatch", partial(TrojanPatch, steps=5))
+    monkeypatch.setattr("bdshift.lab.trojan.TrojanPatch", partial(TrojanPatch, steps=5))
     return tiny
 
 
