@@ -35,7 +35,10 @@ class RecoverDialog(QuestionDialog):
         )  # fmt: skip
         self.column.addWidget(lead)
         self.target, self.kind = QComboBox(), QComboBox()
-        first = tr("the most suspicious: {name}", name=names[audit.most_suspicious])
+        suspected = audit.finding.classes
+        first = tr("auto: every class is tried")
+        if suspected:
+            first = tr("the most suspicious: {name}", name=names[suspected[0]])
         self.target.addItem(first, -1)
         for index, name in enumerate(names):
             self.target.addItem(name, index)

@@ -24,11 +24,9 @@ def recover(context: Context, request: RecoveryRequest) -> None:
     device = state.corrections.device or "auto"
 
     def run(job: JobContext) -> tuple[Recovery, Material]:
-        from importlib import import_module
-
+        from bdshift.audit.recovering import recover_trigger
         from bdshift.changes import CHANGES
 
-        recover_trigger = import_module("bdshift.audit.recovering").recover_trigger
         kind = CHANGES.parse(request.kind) if request.kind else None
         material = ready(job)
         found = recover_trigger(

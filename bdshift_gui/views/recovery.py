@@ -34,6 +34,7 @@ _LARGE_WINDOW = 1000  # pixels high, from which they are larger; and wide, for t
 _WIDE_WINDOW = 1500
 _BUTTONS = (SAVE_TRIGGER, REMOVE_RECOVERY, CLOSE_RECOVERY)
 _MAX_ROWS = 5  # of classes that are shown without scrolling, once the search is over
+_EVERY_CLASS = -1  # instead of a class, where none is asked about or suspected
 
 
 @view
@@ -166,10 +167,13 @@ class RecoveryView(QWidget, View):
         audit, glimpse, request = state.original, state.glimpse, state.recovering
         assert audit is not None
         names = audit.images.class_names
-        target = audit.most_suspicious
+        target = next(iter(audit.finding.classes), _EVERY_CLASS)
         if request is not None and request.target is not None:
             target = request.target
-        self.heading.show_text(tr("Recovering a trigger for “{name}”", name=names[target]))
+        self.heading.show_text(
+            tr("Recovering a trigger: every class is tried") if target == _EVERY_CLASS
+            else tr("Recovering a trigger for “{name}”", name=names[target])
+        )  # fmt: skip
         self.listed.title.show_text(tr("Smallest change so far, by class"))
         if glimpse is None:
             self.sentence.show_text(tr("The search is about to begin."))

@@ -24,9 +24,9 @@ from bdshift.errors import InputError, UsageError
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
 from bdshift.recover.curve import at_level, measure_sizes, success
-from bdshift.recover.effort import affordable_passes
+from bdshift.recover.effort import affordable_passes, shortlist
 from bdshift.recover.kept import kept_as
-from bdshift.recover.recovery import LEVELS, Attempt, Recovery
+from bdshift.recover.recovery import LEVELS, Attempt, Recovery, SizeOf
 from bdshift.recover.scene import Scene, scene_of
 from bdshift.recover.search import Found, passes, search
 from bdshift.shift.embed import Embedding, embed_images
@@ -42,17 +42,34 @@ _WORKING = LEVELS[-1]  # success at which the recovered trigger is kept
 
 @dataclass(frozen=True)
 class _Tried:
-    """A kind that was tried: the attempt, and what the search found for the target."""
+    """A kind that was tried for some classes at once: what was found, how large it is on unused
+    images, and what that took.
+    """
 
     kind: ChangeKind
-    attempt: Attempt
-    params: Params
+    found: Found
+    sizes: tuple[SizeOf, ...]
+    seconds: float
+    forwards: int
+    backwards: int
 
-    @property
-    def merit(self) -> tuple[bool, float]:
-        """Whether it works on unused images, and how much smaller than for the controls."""
-        works = math.isfinite(self.attempt.target.size)
-        drop = self.attempt.drop if works else self.attempt.target.asr
+    def attempt(self, target: int) -> Attempt:
+        """One of the classes, compared with the others."""
+        [own] = [one for one in self.sizes if one.target == target]
+        others = tuple(one for one in self.sizes if one.target != target)
+        return Attempt(self.kind.spec, own, others, self.seconds, self.forwards, self.backwards)
+
+    def params(self, target: int) -> Params:
+        """The change toward one of the classes."""
+        return self.found.of(self.found.targets.tolist().index(target))
+
+    def merit(self, target: int) -> tuple[bool, float]:
+        """Whether the change works on unused images, and how much smaller than others it is; of one
+        that does not, its success.
+        """
+        one = self.attempt(target)
+        works = math.isfinite(one.target.size)
+        drop = one.drop if works else one.target.asr
         return works, -math.inf if math.isnan(drop) else drop
 
 
@@ -68,9 +85,13 @@ def recover_trigger(
     device: str = "auto",
     job: JobContext = SILENT,
 ) -> Recovery:
-    """Recover a trigger that sends images to ``target``, by default the most suspicious class.
+    """Recover a trigger that sends images to ``target``.
 
     Args:
+        target: the class; by default the first that the audit suspects, compared with three control
+            classes. If it suspects none, every class is tried and compared with all others, or as
+            many as the budget allows, and the one whose change is smallest in comparison is taken:
+            the embedding shift misses targets that the input gives away.
         kind: the only kind of change to look for; None to let all of them compete.
         budget: seconds, about: how many kinds are tried, in their order, follows from it and from
             the network's size, never from the clock. None for all kinds.
@@ -81,9 +102,11 @@ def recover_trigger(
     `UsageError` if target and source are no two classes.
     """
     started = time.perf_counter()
-    target = audit.most_suspicious if target is None else target
     classes = audit.model.classes
-    if not (0 <= target < classes and -1 <= source < classes) or target == source:
+    if target is None and audit.finding.classes:
+        target = audit.finding.classes[0]
+    inside = -1 <= source < classes and (target is None or 0 <= target < classes)
+    if not inside or target == source:
         raise UsageError("a trigger sends images of one class, or of all others, to another one")
     where = pick_device(device)
     embedding = _embedding(audit, material, where, job)
@@ -93,19 +116,24 @@ def recover_trigger(
         seed=seed, device=where, job=job,
     ) as scene:  # fmt: skip
         used, unused = scene.halves()
-        targets = torch.tensor([target, *_controls(audit, target, source, seed)], device=where)
+        tried_for = _candidates(audit, used, target, source, kind, budget, seed)
+        targets = torch.tensor(tried_for, device=where)
         tried = [
-            _attempt(one, used, unused, targets, shifts, seed)
+            _try(one, used, unused, targets, shifts, seed)
             for one in _kinds(kind, used, budget, len(targets))
         ]
-        best = max(tried, key=lambda one: one.merit)
-        params = at_level(best.kind, unused, target, best.params, _WORKING)
+        open_to = tried_for if target is None else [target]
+        best, target = max(
+            ((one, index) for one in tried for index in open_to),
+            key=lambda pair: pair[0].merit(pair[1]),
+        )
+        params = at_level(best.kind, unused, target, best.params(target), _WORKING)
         asr = success(best.kind, unused, target, params)
         transfer = _transfer(best.kind, used, target, shifts, seed)
         images = int((unused.labels != target).sum())
     recovery = Recovery(
         target=target, source=source, kind=best.kind.spec,
-        attempts=tuple(one.attempt for one in tried),
+        attempts=tuple(one.attempt(target) for one in tried),
         params={key: value[0].cpu() for key, value in params.items()}, side=scene.side, asr=asr,
         images=images, transfer=transfer, tac=_NO_TAC, seed=seed, seconds=0.0,
     )  # fmt: skip
@@ -156,6 +184,25 @@ def _controls(audit: Audit, target: int, source: int, seed: int) -> list[int]:
     return [*chosen, *np.random.default_rng(seed).permutation(rest)[:count].astype(int).tolist()]
 
 
+def _candidates(
+    audit: Audit,
+    scene: Scene,
+    target: int | None,
+    source: int,
+    kind: ChangeKind | None,
+    budget: float | None,
+    seed: int,
+) -> list[int]:
+    """The target and its controls; without a target all classes, or those that the budget reaches
+    with the first kind.
+    """
+    if target is not None:
+        return [target, *_controls(audit, target, source, seed)]
+    first = kind or CHANGES.parse(next(iter(CHANGES)))
+    seconds = math.inf if budget is None else budget
+    return [one for one in shortlist(first, scene, audit.shifts.l2, seconds, seed) if one != source]
+
+
 def _kinds(
     kind: ChangeKind | None, scene: Scene, budget: float | None, classes: int
 ) -> Iterator[ChangeKind]:
@@ -171,7 +218,7 @@ def _kinds(
         yield one
 
 
-def _attempt(
+def _try(
     kind: ChangeKind,
     used: Scene,
     unused: Scene,
@@ -181,13 +228,12 @@ def _attempt(
 ) -> _Tried:
     started = time.perf_counter()
     before = used.forwards + unused.forwards, used.backwards
-    found: Found = search(kind, used, targets, seed=seed, shifts=shifts, guide=_GUIDE)
-    first, *controls = measure_sizes(kind, unused, found)
-    attempt = Attempt(
-        kind.spec, first, tuple(controls), time.perf_counter() - started,
+    found = search(kind, used, targets, seed=seed, shifts=shifts, guide=_GUIDE)
+    sizes = tuple(measure_sizes(kind, unused, found))
+    return _Tried(
+        kind, found, sizes, time.perf_counter() - started,
         used.forwards + unused.forwards - before[0], used.backwards - before[1],
     )  # fmt: skip
-    return _Tried(kind, attempt, found.of(0))
 
 
 def _transfer(kind: ChangeKind, used: Scene, target: int, shifts: torch.Tensor, seed: int) -> float:

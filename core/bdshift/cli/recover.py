@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path),
                 metavar="MODEL IMAGES | AUDIT.h5")  # fmt: skip
 @click.option("--target", default="auto", show_default=True,
-              help="Class to search a trigger for, by name or index; auto: the most "
-              "suspicious.")  # fmt: skip
+              help="Class to search a trigger for, by name or index; auto: the one that is "
+              "suspected, or else every class.")  # fmt: skip
 @change_option
 @click.option("--source", metavar="CLASS",
               help="Search on images of this class only, for attacks from one class to "
@@ -77,6 +76,7 @@ def command(
         output = Output(out, overwrite, given)
         output.check()
     from bdshift.audit import ScanSettings, reopen, scan_opened, with_recovery
+    from bdshift.audit.recovering import recover_trigger
     from bdshift.changes import CHANGES
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.images.collection import open_images
@@ -91,7 +91,6 @@ def command(
     from bdshift.shift.cache import EmbeddingCache
     from bdshift.store import change_audit, load_audit
 
-    recover_trigger = import_module("bdshift.audit.recovering").recover_trigger
     kind = None if kind_text == "auto" else CHANGES.parse(kind_text)
     if len(sources) == 1:
         Output(sources[0].resolve(), overwrite=True).check()

@@ -26,6 +26,7 @@ from bdshift.recover.recovery import LEVELS
 from bdshift.recover.scene import scene_of
 from bdshift.recover.search import search
 from bdshift.setting import setting
+from bdshift.shift.solve import solve
 from bdshift.words import words
 
 _THUMBNAIL = 48  # largest side of a picture that is kept, in pixels
@@ -130,9 +131,10 @@ class InversionDetector(Detector, ABC):
             seed=subject.seed, device=subject.device, job=job,
         ) as scene:  # fmt: skip
             used, unused = scene.halves()
-            tried = shortlist(
-                kind, used, subject.embedding.logits, subject.weight, self.budget, subject.seed
-            )
+            norms = solve(
+                subject.embedding.logits, subject.weight, device=subject.device, job=job
+            ).l2
+            tried = shortlist(kind, used, norms, self.budget, subject.seed)
             targets = torch.tensor(tried, device=scene.device)
             found = search(kind, used, targets, seed=subject.seed)
             measured = measure_sizes(kind, unused, found)
