@@ -7,6 +7,11 @@ from __future__ import annotations
 from bdshift.detect.detector import DETECTORS, Detector
 
 _QUICK = {
+    "additive": "additive:images=8,budget=0.001",
+    "frequency": "frequency:images=8,budget=0.001",
+    "mask": "mask:images=8,budget=0.001",
+    "pixels": "pixels:images=8,budget=0.001",
+    "warp": "warp:images=8,budget=0.001",
     "decree": "decree:rounds=2,images=16",
     "margin": "margin:steps=2,starts=1",
     "mm-bd": "mm-bd:steps=2,images=2",

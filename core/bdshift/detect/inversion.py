@@ -33,7 +33,7 @@ _THUMBNAIL = 48  # largest side of a picture that is kept, in pixels
 
 
 @dataclass(frozen=True)
-class Inverted:
+class InvertedChanges:
     """The smallest change of every class. Arrays are read-only; of classes that were not tried they
     are NaN or zero.
 
@@ -66,7 +66,7 @@ class InversionDetector(Detector, ABC):
     change: ClassVar[str]
     """Name of the kind of change."""
 
-    record = Inverted
+    record = InvertedChanges
     score_label = words("size", ja="大きさ")
     score_help = words(
         "Smallest change found that sends 80% of unused images of other classes to this one.",
@@ -151,7 +151,7 @@ class InversionDetector(Detector, ABC):
         return Evidence(
             self.spec, sizes[:, LEVELS.index(0.8)].copy(), seconds=time.perf_counter() - started,
             forwards=used.forwards + unused.forwards, backwards=used.backwards,
-            seed=subject.seed, record=Inverted(sizes, asr, pictures, strengths),
+            seed=subject.seed, record=InvertedChanges(sizes, asr, pictures, strengths),
         )  # fmt: skip
 
 
