@@ -11,26 +11,26 @@ def drops(scores: NDArray[np.float64], *, low_is_suspicious: bool = True) -> NDA
     round where high scores are the suspicious ones.
 
     Unlike a z-score, it is not divided by the spread of clean classes, which differs from model to
-    model. It is infinite for a class that is reached while half of the others are not, −infinite
-    for one that is not reached, and NaN where it says nothing: scores that are no numbers, are
-    negative, or are all infinite, or fewer than two classes.
+    model. A class that is not reached counts, among the others, as the largest of them that is: its
+    true score is no smaller, so the drop is not overstated. It is infinite for the only class that
+    is reached, −infinite for one that is not, and NaN where it says nothing: scores that are no
+    numbers, are negative, or are all infinite, or fewer than two classes.
     """
     found = np.full(len(scores), np.nan)
     usable = scores >= 0  # not NaN, either
+    if usable.sum() < 2 or not np.isfinite(scores[usable]).any():
+        return found if low_is_suspicious else -found
     for one in np.flatnonzero(usable):
         others = scores[usable & (np.arange(len(scores)) != one)]
-        if np.isfinite(scores[one]) and len(others):
-            found[one] = _log(_median(others)) - _log(scores[one])
-        elif np.isfinite(others).any():
+        reached = others[np.isfinite(others)]
+        if np.isinf(scores[one]):
             found[one] = -np.inf
+        elif not len(reached):
+            found[one] = np.inf
+        else:
+            middle = float(np.median(np.minimum(others, reached.max())))
+            found[one] = _log(middle) - _log(scores[one])
     return found if low_is_suspicious else -found
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    """Of the two in the middle their mean, which is infinite if one is."""
-    ordered = np.sort(values)
-    middle = ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1]
-    return float(middle.mean())
 
 
 def _log(value: float) -> float:

@@ -10,8 +10,8 @@ from torch.nn import functional
 from bdshift.changes.kind import CHANGES, ChangeKind, Params, drawn
 from bdshift.words import words
 
-_FAINT, _CLEAR = -4.0, 0.5  # logits of the mask outside and inside a block
-_VIVID = 2.0  # logit of a pattern's bright pixels; gray ones excite too little to begin with
+_FAINT, _CLEAR = -4.0, 2.5  # logits of the mask outside and inside a block
+_VIVID = 3.0  # logit of a pattern's bright pixels: gray ones excite too little to begin with
 _PLACES = 9
 _EACH = 48  # patterns at every place
 _GRAINS = (1, 1, 2, 3)  # pixels of a pattern's squares, in images of 32 pixels
@@ -33,6 +33,7 @@ class Mask(ChangeKind):
     place = 10
     unit = words("pixels covered", ja="覆うピクセル数")
     scouts = _PLACES * _EACH
+    starts = 6
     rate = 0.2
     weight = 1e-2
     covers = True
