@@ -74,10 +74,6 @@ class ChangeKind(Configured, ABC):
         """How large each change is, float32 (S,), with gradients."""
 
     @abstractmethod
-    def whole(self, side: int) -> float:
-        """The size that stands for "no small change was found"."""
-
-    @abstractmethod
     def picture(self, params: Params) -> torch.Tensor:
         """What each change looks like, to be shown: float32 (S, 3, s, s) in [0, 1]."""
 
@@ -109,7 +105,7 @@ class ChangeKind(Configured, ABC):
             raise InputError("some of its numbers are not finite")
 
     @abstractmethod
-    def trimmed(self, params: Params, share: float) -> Params:
+    def scaled(self, params: Params, factor: float) -> Params:
         """The changes made smaller or larger by a factor, from 0.5 to 2: what a curve of success
         over size runs through. At 1 nothing changes.
         """

@@ -49,7 +49,6 @@ class Subject:
         collection, files: the clean images themselves; None and () likewise.
         device: where to compute.
         seed: of everything random.
-        budget: approximate seconds that the detector may take; None for as long as it needs.
     """
 
     embedding: Embedding
@@ -60,7 +59,6 @@ class Subject:
     files: Sequence[ImageFile] = ()
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     seed: int = 0
-    budget: float | None = None
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ def measure_sizes(kind: ChangeKind, scene: Scene, found: Found) -> list[SizeOf]:
 def at_level(kind: ChangeKind, scene: Scene, target: int, params: Params, level: float) -> Params:
     """The change, made just as large as it takes to reach ``level``; as it is if none does."""
     for factor in FACTORS:
-        scaled = kind.trimmed(params, factor)
-        if success(kind, scene, target, scaled) >= level:
-            return scaled
+        resized = kind.scaled(params, factor)
+        if success(kind, scene, target, resized) >= level:
+            return resized
     return params
 
 
@@ -51,7 +51,7 @@ def success(kind: ChangeKind, scene: Scene, target: int, params: Params) -> floa
 
 
 def _size_of(kind: ChangeKind, scene: Scene, target: int, params: Params) -> SizeOf:
-    steps = [kind.trimmed(params, factor) for factor in FACTORS]
+    steps = [kind.scaled(params, factor) for factor in FACTORS]
     rates = [success(kind, scene, target, one) for one in steps]
     with torch.no_grad():
         sizes = [float(kind.size(one)) for one in steps]

@@ -54,10 +54,6 @@ class Additive(ChangeKind):
         """‖δ‖₂ over all pixels and channels, in units of [0, 1]."""
         return params["delta"].flatten(1).square().sum(1).add(1e-12).sqrt()
 
-    def whole(self, side: int) -> float:
-        """Half of the range of every pixel."""
-        return 0.5 * side * 3**0.5
-
     def picture(self, params: Params) -> torch.Tensor:
         """δ on gray, as strong as it can be shown."""
         delta = params["delta"]
@@ -69,6 +65,6 @@ class Additive(ChangeKind):
         delta = params["delta"].abs().amax(1)
         return delta / delta.amax((1, 2), keepdim=True).clamp_min(1e-12)
 
-    def trimmed(self, params: Params, share: float) -> Params:
-        """δ times ``share``."""
-        return {"delta": params["delta"] * share}
+    def scaled(self, params: Params, factor: float) -> Params:
+        """δ times ``factor``."""
+        return {"delta": params["delta"] * factor}

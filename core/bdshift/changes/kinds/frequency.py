@@ -70,10 +70,6 @@ class Frequency(ChangeKind):
         """Σ|c| over all waves and channels."""
         return params["roots"].square().flatten(1).sum(1)
 
-    def whole(self, side: int) -> float:
-        """As many full waves as the image has rows."""
-        return float(3 * side * side)
-
     def picture(self, params: Params) -> torch.Tensor:
         """The pattern on gray, as strong as it can be shown."""
         pattern = _pattern(params)
@@ -84,9 +80,9 @@ class Frequency(ChangeKind):
         pattern = _pattern(params).abs().amax(1)
         return pattern / pattern.amax((1, 2), keepdim=True).clamp_min(1e-12)
 
-    def trimmed(self, params: Params, share: float) -> Params:
-        """C times ``share``."""
-        return {"roots": params["roots"] * math.sqrt(share)}
+    def scaled(self, params: Params, factor: float) -> Params:
+        """The coefficients times ``factor``."""
+        return {"roots": params["roots"] * math.sqrt(factor)}
 
 
 def _pattern(params: Params) -> torch.Tensor:

@@ -72,10 +72,6 @@ class Mask(ChangeKind):
         """Σ m, in pixels."""
         return params["mask"].sigmoid().flatten(1).sum(1)
 
-    def whole(self, side: int) -> float:
-        """The whole image."""
-        return float(side * side)
-
     def picture(self, params: Params) -> torch.Tensor:
         """The pattern through its mask, on gray."""
         mask, pattern = (params[key].sigmoid() for key in ("mask", "pattern"))
@@ -89,11 +85,11 @@ class Mask(ChangeKind):
         """The pattern, as opaque as the mask says."""
         return torch.cat([params[key].sigmoid() for key in ("pattern", "mask")], 1)
 
-    def trimmed(self, params: Params, share: float) -> Params:
-        """M times ``share``: the same pattern, fainter."""
-        if share == 1:
+    def scaled(self, params: Params, factor: float) -> Params:
+        """The mask times ``factor``: the same pattern, fainter or clearer."""
+        if factor == 1:
             return params
-        mask = (params["mask"].sigmoid() * share).clamp(1e-6, 1 - 1e-6)
+        mask = (params["mask"].sigmoid() * factor).clamp(1e-6, 1 - 1e-6)
         return {**params, "mask": mask.logit()}
 
 

@@ -63,10 +63,6 @@ class Pixels(ChangeKind):
         most = torch.maximum(*added).amax(1)
         return torch.tanh(most / _COUNTED).flatten(1).sum(1)
 
-    def whole(self, side: int) -> float:
-        """The whole image."""
-        return float(side * side)
-
     def picture(self, params: Params) -> torch.Tensor:
         """The change on gray."""
         return 0.5 + 0.5 * (params["up"].clamp(0, 1) - params["down"].clamp(0, 1))
@@ -75,8 +71,8 @@ class Pixels(ChangeKind):
         """The largest change of a channel."""
         return (params["up"].clamp(0, 1) - params["down"].clamp(0, 1)).abs().amax(1)
 
-    def trimmed(self, params: Params, share: float) -> Params:
-        """All changes times ``share``: the same pixels, changed less."""
-        if share == 1:
+    def scaled(self, params: Params, factor: float) -> Params:
+        """All changes times ``factor``: the same pixels, changed less."""
+        if factor == 1:
             return params
-        return {key: value.clamp(max=1) * share for key, value in params.items()}
+        return {key: value.clamp(max=1) * factor for key, value in params.items()}

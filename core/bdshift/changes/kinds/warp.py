@@ -57,10 +57,6 @@ class WarpField(ChangeKind):
         """Root mean square of how far a pixel moves, in pixels."""
         return _smooth(params).square().sum(1).flatten(1).mean(1).add(1e-12).sqrt()
 
-    def whole(self, side: int) -> float:
-        """A quarter of the image."""
-        return side / 4
-
     def picture(self, params: Params) -> torch.Tensor:
         """A checkerboard, bent so much more that it can be seen: by half a square at most."""
         field = _smooth(params)
@@ -76,9 +72,9 @@ class WarpField(ChangeKind):
         length = _smooth(params).square().sum(1).sqrt()
         return length / length.amax((1, 2), keepdim=True).clamp_min(1e-12)
 
-    def trimmed(self, params: Params, share: float) -> Params:
-        """The same bend, ``share`` as far."""
-        return {"field": params["field"] * share}
+    def scaled(self, params: Params, factor: float) -> Params:
+        """The same bend, ``factor`` as far."""
+        return {"field": params["field"] * factor}
 
 
 def _smooth(params: Params) -> torch.Tensor:
