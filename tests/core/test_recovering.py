@@ -158,10 +158,10 @@ def test_a_budget_buys_classes_and_never_looks_at_the_clock(scene: Scene) -> Non
     assert affordable_passes(scene, 20) == pytest.approx(2 * affordable_passes(scene, 10))
     norms = np.random.default_rng(0).uniform(1, 2, 40)
     kind = CHANGES.parse("mask")
-    assert shortlist(kind, scene, norms, 1e9, 0) == list(range(40))
-    few = shortlist(kind, scene, norms, 1e-9, 0)
+    assert shortlist(900, scene, norms, 1e9, 0) == list(range(40))
+    few = shortlist(900, scene, norms, 1e-9, 0)
     assert len(few) == 8
-    assert few == shortlist(kind, scene, norms, 1e-9, 0) != shortlist(kind, scene, norms, 1e-9, 1)
+    assert few == shortlist(900, scene, norms, 1e-9, 0) != shortlist(900, scene, norms, 1e-9, 1)
     assert set(np.argsort(norms)[:4].tolist()) <= set(few)
     assert passes(kind, 2) > passes(kind, 1) > 0
 
@@ -221,7 +221,8 @@ def test_without_a_suspect_every_class_is_tried(
     strict = RULES.parse("grubbs:significance=1e-9")
     cautious = replace(victim_audit, settings=replace(victim_audit.settings, rule=strict))
     assert cautious.finding.classes == ()
-    found = recover_trigger(cautious, victim_material, kind=CHANGES.parse("mask"))
+    mask = CHANGES.parse("mask")
+    found = recover_trigger(cautious, victim_material, kind=mask, budget=None)
     assert found.target == known
     assert len(found.attempt.controls) == victim_audit.model.classes - 1
 

@@ -200,7 +200,8 @@ def _candidates(
         return [target, *_controls(audit, target, source, seed)]
     first = kind or CHANGES.parse(next(iter(CHANGES)))
     seconds = math.inf if budget is None else budget
-    return [one for one in shortlist(first, scene, audit.shifts.l2, seconds, seed) if one != source]
+    reached = shortlist(passes(first, 1), scene, audit.shifts.l2, seconds, seed)
+    return [one for one in reached if one != source]
 
 
 def _kinds(

@@ -17,16 +17,15 @@ from torch.nn import functional
 
 from bdshift.arrays import array, freeze
 from bdshift.changes import CHANGES
+from bdshift.detect.budget import budget_setting, classes_to_try
 from bdshift.detect.detector import Detector, Evidence, Subject
 from bdshift.detect.rule import Judgment, Rule
 from bdshift.jobs import JobContext
 from bdshift.recover.curve import measure_sizes
-from bdshift.recover.effort import shortlist
 from bdshift.recover.recovery import LEVELS
 from bdshift.recover.scene import scene_of
-from bdshift.recover.search import search
+from bdshift.recover.search import passes, search
 from bdshift.setting import setting
-from bdshift.shift.solve import solve
 from bdshift.words import words
 
 _THUMBNAIL = 48  # largest side of a picture that is kept, in pixels
@@ -107,14 +106,7 @@ class InversionDetector(Detector, ABC):
               ja="半分を探索に、半分を測定に使います。"),
         low=8, high=10_000,
     )  # fmt: skip
-    budget: float = setting(
-        300.0, words("Budget", ja="予算"),
-        words("Seconds, about. With many classes, it decides how many are tried: those with the "
-              "smallest shifts, and as many others to compare them with.",
-              ja="おおよその秒数。クラスが多いと試すクラス数が決まり、"
-                 "シフトの小さいクラスと、比較のため同数の他のクラスを試します。"),
-        low=0, above=True, high=1_000_000, unit="s", decimals=0, step=10,
-    )  # fmt: skip
+    budget: float = budget_setting()
 
     def judge(self, scores: NDArray[np.float64], rule: Rule) -> Judgment:
         """On the logarithms: sizes are compared by their ratios."""
@@ -131,10 +123,7 @@ class InversionDetector(Detector, ABC):
             seed=subject.seed, device=subject.device, job=job,
         ) as scene:  # fmt: skip
             used, unused = scene.halves()
-            norms = solve(
-                subject.embedding.logits, subject.weight, device=subject.device, job=job
-            ).l2
-            tried = shortlist(kind, used, norms, self.budget, subject.seed)
+            tried = classes_to_try(subject, used, passes(kind, 1), self.budget, job)
             targets = torch.tensor(tried, device=scene.device)
             found = search(kind, used, targets, seed=subject.seed)
             measured = measure_sizes(kind, unused, found)

@@ -7,10 +7,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bdshift.changes import ChangeKind
 from bdshift.checkpoints.footprint import work_per_image
 from bdshift.recover.scene import Scene
-from bdshift.recover.search import passes
 
 _SPEED = 6e10  # multiply-adds per second: two cores of a CPU; a GPU is many times as fast
 _LEAST_CLASSES = 8
@@ -24,13 +22,13 @@ def affordable_passes(scene: Scene, seconds: float) -> float:
 
 
 def shortlist(
-    kind: ChangeKind, scene: Scene, norms: NDArray[np.float64], seconds: float, seed: int
+    passes: int, scene: Scene, norms: NDArray[np.float64], seconds: float, seed: int
 ) -> list[int]:
-    """The classes that a budget reaches: all, or half of them those with the smallest embedding
-    shifts ``norms`` (C,), and half drawn at random to compare them with.
+    """The classes that a budget reaches if each takes ``passes`` images: all, or half of them those
+    with the smallest embedding shifts ``norms`` (C,), and half drawn at random to compare with.
     """
     classes = len(norms)
-    most = affordable_passes(scene, seconds) / passes(kind, 1)
+    most = affordable_passes(scene, seconds) / passes
     if most >= classes:
         return list(range(classes))
     count = min(classes, max(_LEAST_CLASSES, int(most)))

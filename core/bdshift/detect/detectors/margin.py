@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from bdshift.arrays import array, freeze
+from bdshift.detect.budget import budget_setting, classes_to_try
 from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
 from bdshift.detect.margins import margins
 from bdshift.detect.rule import Judgment, Rule
@@ -118,6 +119,8 @@ class Margin(Detector):
         low=0, high=10_000, step=1, decimals=1,
     )  # fmt: skip
 
+    budget: float = budget_setting()
+
     def judge(self, scores: NDArray[np.float64], rule: Rule) -> Judgment:
         """On the logarithms: margins are compared by their ratios."""
         found = super().judge(np.log(scores), rule)
@@ -130,7 +133,9 @@ class Margin(Detector):
             subject.classifier, subject.collection, subject.embedding, 1, seed=subject.seed,
             device=subject.device, job=job,
         ) as scene:  # fmt: skip
-            targets = torch.arange(scene.classes, device=scene.device)
+            passes = 4 * self.starts * self.steps  # fine and coarse noise, plain and guarded
+            tried = classes_to_try(subject, scene, passes, self.budget, job)
+            targets = torch.tensor(tried, device=scene.device)
             climbs = _Climbs(self, scene, subject, targets)
             found = climbs.run()
         record = MarginRecord(*(_whole(one, targets, scene.classes) for one in found))

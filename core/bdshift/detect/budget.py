@@ -1,0 +1,36 @@
+"""Detectors that run the network for every class: a budget decides how many classes they try."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bdshift.detect.detector import Subject
+from bdshift.jobs import JobContext
+from bdshift.recover.effort import shortlist
+from bdshift.recover.scene import Scene
+from bdshift.setting import setting
+from bdshift.shift.solve import solve
+from bdshift.words import words
+
+
+def budget_setting() -> Any:
+    """Seconds, about."""
+    return setting(
+        300.0, words("Budget", ja="予算"),
+        words("Seconds, about. With many classes, it decides how many are tried: those with the "
+              "smallest shifts, and as many others to compare them with.",
+              ja="おおよその秒数。クラスが多いと試すクラス数が決まり、"
+                 "シフトの小さいクラスと、比較のため同数の他のクラスを試します。"),
+        low=0, above=True, high=1_000_000, unit="s", decimals=0, step=10,
+    )  # fmt: skip
+
+
+def classes_to_try(
+    subject: Subject, scene: Scene, passes: int, seconds: float, job: JobContext
+) -> list[int]:
+    """All classes, or those that ``seconds`` reach if each one takes ``passes`` images through the
+    network and back (`bdshift.recover.effort.shortlist`).
+    """
+    logits = subject.embedding.logits
+    norms = solve(logits, subject.weight, device=subject.device, job=job).l2
+    return shortlist(passes, scene, norms, seconds, subject.seed)
