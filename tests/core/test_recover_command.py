@@ -134,6 +134,17 @@ def test_interrupted_nothing_is_lost(
     assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
 
 
+def test_a_file_where_the_state_would_be_is_not_replaced(search: StandIn, file: Path) -> None:
+    other = file.with_name("a.h5.recover.state")
+    other.write_bytes(b"mine")
+    assert bdshift("recover", file).exit_code == 2
+    assert other.read_bytes() == b"mine"
+    assert search.asked == {}
+    other.unlink()
+    assert bdshift("recover", file).exit_code == 0
+    assert search.asked["resume"] == other
+
+
 def test_an_audit_that_was_replaced_gets_nothing(
     search: StandIn, file: Path, victim_audit: Audit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

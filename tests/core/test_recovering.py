@@ -8,15 +8,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from checker_network import CELL, SIDE, checker, planted_subject
 
-from bdshift.audit import Audit, Material
+from bdshift.audit import Audit, Material, recovering
 from bdshift.audit.recovering import recover_trigger
-from bdshift.changes import CHANGES
+from bdshift.changes import CHANGES, ChangeKind
 from bdshift.detect.detector import DETECTORS, Subject
 from bdshift.detect.drop import drops
 from bdshift.detect.inversion import InversionDetector
@@ -27,6 +28,7 @@ from bdshift.recover.curve import FACTORS, at_level, measure_sizes, success
 from bdshift.recover.effort import affordable_passes, shortlist
 from bdshift.recover.scene import Scene, scene_of
 from bdshift.recover.search import passes, search
+from bdshift.recover.tried import Tried
 
 TARGET = 2
 
@@ -225,6 +227,37 @@ def test_without_a_suspect_every_class_is_tried(
     found = recover_trigger(cautious, victim_material, kind=mask, budget=None)
     assert found.target == known
     assert len(found.attempt.controls) == victim_audit.model.classes - 1
+
+
+def test_an_interrupted_recovery_goes_on_after_the_last_finished_kind(
+    victim_audit: Audit, victim_material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in CHANGES:
+        monkeypatch.setattr(CHANGES[name], "steps", 2)
+        monkeypatch.setattr(CHANGES[name], "scouts", 4)
+    kinds = [CHANGES.parse(name) for name in ("additive", "mask")]
+    tried: list[str] = []
+
+    def attempt(kind: ChangeKind, *more: Any) -> Tried:
+        tried.append(kind.name)
+        if tried.count("mask") == 1:
+            raise Canceled
+        return ours(kind, *more)
+
+    ours = recovering._try
+    monkeypatch.setattr(recovering, "_kinds", lambda *_: iter(kinds))
+    whole = recover_trigger(victim_audit, victim_material, 3)
+    monkeypatch.setattr(recovering, "_try", attempt)
+    resume = tmp_path / "a.h5.recover.state"
+    with pytest.raises(Canceled):
+        recover_trigger(victim_audit, victim_material, 3, resume=resume)
+    again = recover_trigger(victim_audit, victim_material, 3, resume=resume)
+    assert tried == ["additive", "mask", "mask"]
+    assert [one.target for one in again.attempts] == [one.target for one in whole.attempts]
+    assert again.kind == whole.kind
+    assert all(torch.equal(again.params[key], whole.params[key]) for key in whole.params)
+    recover_trigger(victim_audit, victim_material, 3, seed=1, resume=resume)
+    assert tried[3:] == ["additive", "mask"]  # the state was of another recovery
 
 
 def test_what_cannot_be_recovered_is_refused(

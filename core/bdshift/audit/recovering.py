@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,9 +28,10 @@ from bdshift.neurons.tac import Tac, measure_tac
 from bdshift.recover.curve import at_level, measure_sizes, success
 from bdshift.recover.effort import affordable_passes, shortlist
 from bdshift.recover.kept import kept_as
-from bdshift.recover.recovery import LEVELS, Attempt, Recovery, SizeOf
+from bdshift.recover.recovery import LEVELS, Recovery
 from bdshift.recover.scene import Scene, scene_of
-from bdshift.recover.search import Found, passes, search
+from bdshift.recover.search import passes, search
+from bdshift.recover.tried import FinishedKinds, Tried
 from bdshift.shift.embed import Embedding, embed_images
 
 DEFAULT_BUDGET = 60.0
@@ -38,39 +41,6 @@ _IMAGES = 320  # half of them are searched on
 _CONTROLS = 3
 _GUIDE = 2.0  # weight of the embedding shift in the loss
 _WORKING = LEVELS[-1]  # success at which the recovered trigger is kept
-
-
-@dataclass(frozen=True)
-class _Tried:
-    """A kind that was tried for some classes at once: what was found, how large it is on unused
-    images, and what that took.
-    """
-
-    kind: ChangeKind
-    found: Found
-    sizes: tuple[SizeOf, ...]
-    seconds: float
-    forwards: int
-    backwards: int
-
-    def attempt(self, target: int) -> Attempt:
-        """One of the classes, compared with the others."""
-        [own] = [one for one in self.sizes if one.target == target]
-        others = tuple(one for one in self.sizes if one.target != target)
-        return Attempt(self.kind.spec, own, others, self.seconds, self.forwards, self.backwards)
-
-    def params(self, target: int) -> Params:
-        """The change toward one of the classes."""
-        return self.found.of(self.found.targets.tolist().index(target))
-
-    def merit(self, target: int) -> tuple[bool, float]:
-        """Whether the change works on unused images, and how much smaller than others it is; of one
-        that does not, its success.
-        """
-        one = self.attempt(target)
-        works = math.isfinite(one.target.size)
-        drop = one.drop if works else one.target.asr
-        return works, -math.inf if math.isnan(drop) else drop
 
 
 def recover_trigger(
@@ -83,6 +53,7 @@ def recover_trigger(
     source: int = -1,
     seed: int = 0,
     device: str = "auto",
+    resume: Path | None = None,
     job: JobContext = SILENT,
 ) -> Recovery:
     """Recover a trigger that sends images to ``target``.
@@ -96,6 +67,8 @@ def recover_trigger(
         budget: seconds, about: how many kinds are tried, in their order, follows from it and from
             the network's size, never from the clock. None for all kinds.
         source: the only class whose images are to be sent there; −1 for all.
+        resume: a file that keeps the kinds that are finished, so that the same recovery, if it is
+            interrupted, goes on after them. Who saves the result removes it.
         job: progress, glimpses of what is found, and cancellation.
 
     Raises `InputError` if the images are not those of the audit or none are left to search on,
@@ -118,10 +91,16 @@ def recover_trigger(
         used, unused = scene.halves()
         tried_for = _candidates(audit, used, target, source, kind, budget, seed)
         targets = torch.tensor(tried_for, device=where)
-        tried = [
-            _try(one, used, unused, targets, shifts, seed)
-            for one in _kinds(kind, used, budget, len(targets))
-        ]
+        finished = FinishedKinds(
+            resume, _identity(audit, tried_for, target, source, seed), where, job
+        )
+        tried = []
+        for one in _kinds(kind, used, budget, len(targets)):
+            made = finished.get(one)
+            if made is None:
+                made = _try(one, used, unused, targets, shifts, seed)
+                finished.keep(made)
+            tried.append(made)
         open_to = tried_for if target is None else [target]
         best, target = max(
             ((one, index) for one in tried for index in open_to),
@@ -139,6 +118,18 @@ def recover_trigger(
     )  # fmt: skip
     tac = _proxy_tac(audit, material, embedding, recovery, params, where, job)
     return replace(recovery, tac=tac, seconds=time.perf_counter() - started)
+
+
+def _identity(
+    audit: Audit, classes: list[int], target: int | None, source: int, seed: int
+) -> dict[str, Any]:
+    """Everything that the numbers of a kind depend on."""
+    return {
+        "model": audit.model.sha256, "weights": audit.model.weights, "images": audit.images.sha256,
+        "architecture": audit.model.architecture, "preprocessing": repr(audit.preprocessing),
+        "alpha": audit.shifts.alpha, "precision": audit.precision, "classes": classes,
+        "target": target, "source": source, "seed": seed,
+    }  # fmt: skip
 
 
 _NO_TAC = Tac("", 0, math.nan, math.nan, 0, np.zeros(0), np.zeros(0))
@@ -226,12 +217,12 @@ def _try(
     targets: torch.Tensor,
     shifts: torch.Tensor,
     seed: int,
-) -> _Tried:
+) -> Tried:
     started = time.perf_counter()
     before = used.forwards + unused.forwards, used.backwards
     found = search(kind, used, targets, seed=seed, shifts=shifts, guide=_GUIDE)
     sizes = tuple(measure_sizes(kind, unused, found))
-    return _Tried(
+    return Tried(
         kind, found, sizes, time.perf_counter() - started,
         used.forwards + unused.forwards - before[0], used.backwards - before[1],
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +16,12 @@ from bdshift.cli.neurons import pick_target
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 from bdshift.text import one_line
+from bdshift.writing import remove
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
     from bdshift.checkpoints.users_own import Architecture
+    from bdshift.jobs import JobContext
 
 
 @click.command("recover", short_help="Search for a trigger, without knowing one.")
@@ -64,7 +67,8 @@ def command(
     """Search for the smallest change of images that sends them to a class, and compare it with what
     other classes take. Give the audit file of a scan, or the model and the images to scan first.
 
-    An audit file gets the result added, and so does its finding. OUT works wherever a trigger can
+    If interrupted, the same command goes on after the last finished kind of change. An audit file
+    gets the result added, and so does its finding. OUT works wherever a trigger can
     be given, as recovered:file=OUT or by the card OUT.json; OUT.png is its picture.
     """
     if len(sources) > 2:
@@ -92,8 +96,10 @@ def command(
     from bdshift.store import change_audit, load_audit
 
     kind = None if kind_text == "auto" else CHANGES.parse(kind_text)
+    state = None
     if len(sources) == 1:
         Output(sources[0].resolve(), overwrite=True).check()
+        state = _state_beside(sources[0].resolve(), job)
         audit = load_audit(sources[0])
         material = reopen(audit, model=model, images=images, arch=arch, job=job)
     else:
@@ -114,6 +120,7 @@ def command(
         source=-1 if source is None else pick_target(audit, source, "--source"),
         seed=seed,
         device=device,
+        resume=state,
         job=job,
     )
     audit = with_recovery(audit, recovery)
@@ -138,3 +145,14 @@ def command(
         return with_recovery(now, recovery)
 
     change_audit(sources[0], with_recovered, job=job)  # last: its result has been told
+    if state is not None:
+        remove(state)
+
+
+def _state_beside(audit: Path, job: JobContext) -> Path:
+    """Where the kinds of an interrupted recovery are kept, if that replaces nothing else."""
+    from bdshift.resume import is_state
+
+    path = audit.with_name(f"{audit.name}.recover.state")
+    Output(path, resumed=os.path.lexists(path) and is_state(path, job)).check()
+    return path

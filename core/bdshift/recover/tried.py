@@ -1,0 +1,94 @@
+"""A kind of change that was tried for some classes at once, and those that an interrupted recovery
+has finished.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bdshift.changes import CHANGES, ChangeKind, Params
+from bdshift.errors import InputError
+from bdshift.jobs import JobContext
+from bdshift.recover.recovery import Attempt, SizeOf
+from bdshift.recover.search import Found
+from bdshift.resume import read_state, write_state
+
+_FORMAT = 1  # of states
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What was found with a kind, how large it is on unused images, and what that took."""
+
+    kind: ChangeKind
+    found: Found
+    sizes: tuple[SizeOf, ...]
+    seconds: float
+    forwards: int
+    backwards: int
+
+    def attempt(self, target: int) -> Attempt:
+        """One of the classes, compared with the others."""
+        [own] = [one for one in self.sizes if one.target == target]
+        others = tuple(one for one in self.sizes if one.target != target)
+        return Attempt(self.kind.spec, own, others, self.seconds, self.forwards, self.backwards)
+
+    def params(self, target: int) -> Params:
+        """The change toward one of the classes."""
+        return self.found.of(self.found.targets.tolist().index(target))
+
+    def merit(self, target: int) -> tuple[bool, float]:
+        """Whether the change works on unused images, and how much smaller than others it is; of one
+        that does not, its success.
+        """
+        one = self.attempt(target)
+        works = math.isfinite(one.target.size)
+        drop = one.drop if works else one.target.asr
+        return works, -math.inf if math.isnan(drop) else drop
+
+
+class FinishedKinds:
+    """The kinds that a recovery has finished, in a state file, so that one that was interrupted
+    goes on after the last of them. ``identity`` is everything that its numbers depend on; a state
+    of another recovery is replaced. Without a path, nothing is kept.
+    """
+
+    def __init__(
+        self, path: Path | None, identity: dict[str, Any], device: torch.device, job: JobContext
+    ) -> None:
+        self.path, self.identity = path, {"format": _FORMAT, **identity}
+        self._done: dict[str, dict[str, Any]] = {}
+        if path is None or not os.path.lexists(path):
+            return
+        try:
+            state = read_state(path, device, job)
+        except InputError:  # damaged, or of someone else
+            return
+        if isinstance(state, dict) and state.get("identity") == self.identity:
+            self._done = state["kinds"]
+
+    def get(self, kind: ChangeKind) -> Tried | None:
+        """What was found with a kind, if it was finished."""
+        held = self._done.get(kind.spec)
+        if held is None:
+            return None
+        sizes = tuple(SizeOf(target, tuple(sizes), asr) for target, sizes, asr in held["sizes"])
+        found = Found(held["targets"], held["params"], held["size"])
+        return Tried(CHANGES.parse(kind.spec), found, sizes, *held["cost"])
+
+    def keep(self, tried: Tried) -> None:
+        """Remember one more. Raises as `write_state` does."""
+        found = tried.found
+        self._done[tried.kind.spec] = {
+            "targets": found.targets, "params": dict(found.params), "size": found.size,
+            "sizes": [astuple(one) for one in tried.sizes],
+            "cost": [tried.seconds, tried.forwards, tried.backwards],
+        }  # fmt: skip
+        if self.path is not None:
+            write_state(self.path, {"identity": self.identity, "kinds": self._done})
