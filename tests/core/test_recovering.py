@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 from checker_network import CELL, SIDE, checker, planted_subject
+from known import TARGET as TARGET_OF_DEMO
+from quick import shorten_searches
 
 from bdshift.audit import Audit, Material, recovering
 from bdshift.audit.recovering import recover_trigger
@@ -26,9 +28,10 @@ from bdshift.errors import InputError, UsageError
 from bdshift.jobs import SILENT, Canceled, Event, Glimpse, JobContext, Progress
 from bdshift.recover.curve import FACTORS, at_level, measure_sizes, success
 from bdshift.recover.effort import affordable_passes, shortlist
+from bdshift.recover.recovery import SizeOf
 from bdshift.recover.scene import Scene, scene_of
-from bdshift.recover.search import passes, search
-from bdshift.recover.tried import Tried
+from bdshift.recover.search import Found, passes, search
+from bdshift.recover.tried import FinishedKinds, Tried
 
 TARGET = 2
 
@@ -150,8 +153,6 @@ def test_success_follows_size(scene: Scene) -> None:
 
 
 def _sizes(scene: Scene, params: dict[str, torch.Tensor]) -> tuple[float, ...]:
-    from bdshift.recover.search import Found
-
     found = Found(targets(TARGET), params, torch.ones(1))
     return measure_sizes(CHANGES.parse("mask"), scene, found)[0].sizes
 
@@ -216,48 +217,72 @@ def test_a_trigger_is_recovered(victim_audit: Audit, victim_material: Material) 
     found.change.check_params(found.batched, found.side)
 
 
-def test_without_a_suspect_every_class_is_tried(
-    victim_audit: Audit, victim_material: Material
+def test_without_a_suspect_the_class_of_the_largest_drop_is_taken(
+    victim_audit: Audit, victim_material: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = victim_audit.most_suspicious
+    shorten_searches(monkeypatch)
     strict = RULES.parse("grubbs:significance=1e-9")
     cautious = replace(victim_audit, settings=replace(victim_audit.settings, rule=strict))
     assert cautious.finding.classes == ()
+
+    def attempt(kind: ChangeKind, used: Scene, *more: Any) -> Tried:
+        made = ours(kind, used, *more)
+        sizes = [2.0 if one.target == 4 else 9.0 for one in made.sizes]
+        changed = [
+            replace(one, sizes=(size,) * 3) for one, size in zip(made.sizes, sizes, strict=True)
+        ]
+        return replace(made, sizes=tuple(changed))
+
+    ours = recovering._try
+    monkeypatch.setattr(recovering, "_try", attempt)
     mask = CHANGES.parse("mask")
     found = recover_trigger(cautious, victim_material, kind=mask, budget=None)
-    assert found.target == known
+    assert found.target == 4
+    assert found.drop == pytest.approx(math.log(4.5))
     assert len(found.attempt.controls) == victim_audit.model.classes - 1
+    assert recover_trigger(victim_audit, victim_material, kind=mask).target == TARGET_OF_DEMO
 
 
 def test_an_interrupted_recovery_goes_on_after_the_last_finished_kind(
     victim_audit: Audit, victim_material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in CHANGES:
-        monkeypatch.setattr(CHANGES[name], "steps", 2)
-        monkeypatch.setattr(CHANGES[name], "scouts", 4)
+    shorten_searches(monkeypatch)
     kinds = [CHANGES.parse(name) for name in ("additive", "mask")]
     tried: list[str] = []
+    made: list[Tried] = []
 
     def attempt(kind: ChangeKind, *more: Any) -> Tried:
         tried.append(kind.name)
         if tried.count("mask") == 1:
             raise Canceled
-        return ours(kind, *more)
+        made.append(ours(kind, *more))
+        return made[-1]
 
     ours = recovering._try
     monkeypatch.setattr(recovering, "_kinds", lambda *_: iter(kinds))
-    whole = recover_trigger(victim_audit, victim_material, 3)
     monkeypatch.setattr(recovering, "_try", attempt)
     resume = tmp_path / "a.h5.recover.state"
     with pytest.raises(Canceled):
         recover_trigger(victim_audit, victim_material, 3, resume=resume)
     again = recover_trigger(victim_audit, victim_material, 3, resume=resume)
     assert tried == ["additive", "mask", "mask"]
-    assert [one.target for one in again.attempts] == [one.target for one in whole.attempts]
-    assert again.kind == whole.kind
-    assert all(torch.equal(again.params[key], whole.params[key]) for key in whole.params)
-    recover_trigger(victim_audit, victim_material, 3, seed=1, resume=resume)
-    assert tried[3:] == ["additive", "mask"]  # the state was of another recovery
+    assert list(again.attempts) == [one.attempt(3) for one in made]
+
+
+def test_the_state_of_another_recovery_is_not_used(tmp_path: Path) -> None:
+    path, device = tmp_path / "state", torch.device("cpu")
+    kind = CHANGES.parse("mask")
+    found = Found(targets(TARGET), kind.scout(torch.tensor([1]), SIDE, 0), torch.ones(1))
+    one = Tried(kind, found, (SizeOf(TARGET, (1.0, 2.0, math.inf), 0.5),), 1.5, 20, 10)
+    FinishedKinds(path, {"seed": 0}, device, SILENT).keep(one)
+    again = FinishedKinds(path, {"seed": 0}, device, SILENT).get(kind)
+    assert again is not None
+    assert again.attempt(TARGET) == one.attempt(TARGET)
+    assert all(torch.equal(again.params(TARGET)[key], found.params[key]) for key in found.params)
+    assert FinishedKinds(path, {"seed": 1}, device, SILENT).get(kind) is None
+    path.write_bytes(b"not a state")
+    assert FinishedKinds(path, {"seed": 0}, device, SILENT).get(kind) is None
+    assert FinishedKinds(None, {"seed": 0}, device, SILENT).get(kind) is None
 
 
 def test_what_cannot_be_recovered_is_refused(

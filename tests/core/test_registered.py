@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from members import check_member, is_japanese
-from quick import quick_detector
+from quick import quick_detector, shorten_searches
 
 from bdshift.audit import Audit, Material
 from bdshift.checkpoints.export import EXPORT_FORMS
@@ -58,8 +58,9 @@ def test_a_rule_judges_values_whatever_their_order(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*DETECTORS])
 def test_a_detector_scores_every_class_and_repeats_itself(
-    victim_audit: Audit, victim_material: Material, name: str
+    victim_audit: Audit, victim_material: Material, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shorten_searches(monkeypatch)
     detector = quick_detector(name)
     texts = (detector.unit, detector.score_help, detector.short, *detector.templates().values())
     assert all(is_japanese(text) for text in texts)
