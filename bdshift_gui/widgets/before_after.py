@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QGridLayout,
-    QListView,
-    QListWidget,
     QListWidgetItem,
 )
 
@@ -21,6 +18,7 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.plain import PlainLabel, lines, set_tip
 from bdshift_gui.widgets.card import Card, Text
 from bdshift_gui.widgets.choices import Choices
+from bdshift_gui.widgets.image_row import ImageRow
 from bdshift_gui.widgets.thumbs import as_image
 
 if TYPE_CHECKING:
@@ -47,17 +45,7 @@ class ImagesBeforeAfter(Card):
         self.which = Choices(("sent", "stay"))
         self.which.chosen.connect(self._show)
         self.corner.addWidget(self.which)
-        self.list = QListWidget()
-        self.list.setObjectName("images")
-        self.list.setViewMode(QListView.ViewMode.IconMode)
-        self.list.setFlow(QListView.Flow.LeftToRight)
-        self.list.setWrapping(False)
-        self.list.setMovement(QListView.Movement.Static)
-        self.list.setIconSize(QSize(_SIDE, _HEIGHT))
-        self.list.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.list.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.list.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setFixedHeight(_HEIGHT + _TEXT + 20)  # and the scroll bar
+        self.list = ImageRow(QSize(_SIDE, _HEIGHT), _HEIGHT + _TEXT + 20)  # and the scroll bar
         self._heads = PlainLabel(), PlainLabel(), PlainLabel()
         self._absent = Text("muted")
         self._grid = QGridLayout()

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QIcon, QPixmap
-from PySide6.QtWidgets import QAbstractItemView, QListView, QListWidget, QListWidgetItem
+from PySide6.QtWidgets import QListWidgetItem
 
 from bdshift_gui.i18n import tr
 from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.widgets.card import Card
 from bdshift_gui.widgets.choices import Choices
+from bdshift_gui.widgets.image_row import ImageRow
 from bdshift_gui.widgets.thumbs import as_image
 
 if TYPE_CHECKING:
@@ -34,17 +35,7 @@ class ChangedImages(Card):
         for choices in (self.which, self.kind):
             self.corner.addWidget(choices)
             choices.chosen.connect(self._show)
-        self.list = QListWidget()
-        self.list.setObjectName("images")
-        self.list.setViewMode(QListView.ViewMode.IconMode)
-        self.list.setFlow(QListView.Flow.LeftToRight)
-        self.list.setWrapping(False)
-        self.list.setMovement(QListView.Movement.Static)
-        self.list.setIconSize(QSize(_SIDE, _SIDE))
-        self.list.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.list.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.list.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setFixedHeight(_ROW_HEIGHT + 12)  # and the scroll bar
+        self.list = ImageRow(QSize(_SIDE, _SIDE), _ROW_HEIGHT + 12)  # and the scroll bar
         self.body.addWidget(self.list)
 
     def show_comparison(self, found: Comparison) -> None:

@@ -18,13 +18,7 @@ from numpy.typing import NDArray
 
 from bdshift._version import __version__
 from bdshift.arrays import array
-from bdshift.audit.facts import (
-    AuditedCopy,
-    Facts,
-    Judged,
-    OtherReading,
-    TriedTrigger,
-)
+from bdshift.audit.facts import AuditedCopy, Facts, Judged, OtherReading, TriedTrigger
 from bdshift.audit.finding import Finding, conclude
 from bdshift.audit.recovered import fact_of
 from bdshift.checkpoints.entrant import Trial

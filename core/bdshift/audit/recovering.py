@@ -2,8 +2,9 @@
 effort is spent on control classes of the same model.
 
 The search is guided by the embedding shift (Eq. 4), sees half of the images, and everything that is
-reported is measured on the other half. What decides is not how small a change is but how much
-smaller than for the controls: some change sends images to any class.
+reported is measured on the other half. The recovered trigger is made as large as it takes for an
+ASR of 0.95 there, so that its own ASR is slightly favorable. What decides is not how small a change
+is but how much smaller than for the controls: some change sends images to any class.
 """
 
 from __future__ import annotations

@@ -29,6 +29,12 @@ arch_option = click.option(
     help="One that `bdshift info` lists, by name; or your own, package.module:callable, whose code "
     "is run. Default: what fits best.",
 )  # fmt: skip
+model_option = click.option(
+    "--model", type=click.Path(path_type=Path), help="The model, if it was moved."
+)
+images_option = click.option(
+    "--images", type=click.Path(path_type=Path), help="The images, if they were moved."
+)
 WEIGHTS_HELP = "Which model, where the file holds several: as `bdshift info` lists them."
 
 EXIT_SUSPICIOUS, EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_FAULT = 1, 2, 3, 130, 70

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bdshift.cli.console import ConsoleJob, arch_option, guarded
+from bdshift.cli.console import ConsoleJob, arch_option, guarded, images_option, model_option
 from bdshift.cli.explained import trigger_option
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
@@ -43,9 +43,9 @@ def pick_target(audit: Audit, text: str | None, option: str = "--target") -> int
     help="Any class, by name or index; default: that of a card given as "
     "--trigger, else the most suspicious.",
 )
-@click.option("--model", type=click.Path(path_type=Path), help="The model, if it was moved.")
+@model_option
 @arch_option
-@click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")
+@images_option
 @click.option("--device", default="auto", show_default=True)
 @click.option("--top", default=20, show_default=True, help="Neurons to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all neurons.")

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bdshift.cli.console import ConsoleJob, arch_option, guarded, require_folder
+from bdshift.cli.console import (
+    ConsoleJob,
+    arch_option,
+    guarded,
+    images_option,
+    model_option,
+    require_folder,
+)
 from bdshift.cli.explained import change_option
 from bdshift.cli.neurons import pick_target
 from bdshift.errors import InputError, UsageError
@@ -40,8 +47,8 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), metavar="TRIGGER.safetensors",
               help="Write the trigger, for --trigger of other commands; beside it a card and a "
               "picture.")  # fmt: skip
-@click.option("--model", type=click.Path(path_type=Path), help="The model, if it was moved.")
-@click.option("--images", type=click.Path(path_type=Path), help="The images, if they were moved.")
+@model_option
+@images_option
 @arch_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--seed", default=0, show_default=True, help="Of everything random.")

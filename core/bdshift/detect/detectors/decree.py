@@ -121,7 +121,7 @@ class Decree(Detector):
     )  # fmt: skip
 
     def detect(self, subject: Subject, job: JobContext) -> Evidence:
-        """Invert once; a budget is ignored, as the paper has none."""
+        """Invert once."""
         started = time.perf_counter()
         side = 1 if subject.classifier is None else subject.classifier.preprocessing.size
         with scene_of(

@@ -107,7 +107,7 @@ class MmBd(Detector):
     )  # fmt: skip
 
     def detect(self, subject: Subject, job: JobContext) -> Evidence:
-        """Climb for every class; a budget is ignored, as the paper has none."""
+        """Climb for every class."""
         started = time.perf_counter()
         with scene_of(
             subject.classifier, subject.collection, subject.embedding, 1, seed=subject.seed,

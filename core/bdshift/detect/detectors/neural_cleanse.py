@@ -155,7 +155,7 @@ class NeuralCleanse(Detector):
     )  # fmt: skip
 
     def detect(self, subject: Subject, job: JobContext) -> Evidence:
-        """Invert every class; a budget is ignored, as the paper has none."""
+        """Invert every class."""
         started = time.perf_counter()
         side = 0 if subject.classifier is None else subject.classifier.preprocessing.size
         with scene_of(
