@@ -3,9 +3,9 @@
     python tools/pairs_table.py OUT.csv TRUTH.tsv FOLDER cifar10=test.zip mnist=mnist/test.zip
     python tools/pairs_table.py OUT.csv ZOO test.zip
 
-`TRUTH.tsv` is as for real_files.py. `ZOO` holds folders of `bdshift lab train`, all trained on
-images like those in test.zip. Rows that are in OUT.csv are kept, so that a run can be resumed;
-delete it to begin again.
+`TRUTH.tsv` is as for `bdshift lab detectors`. `ZOO` holds folders of `bdshift lab train`, all
+trained on images like those in test.zip. Rows that are in OUT.csv are kept, so that a run can be
+resumed; delete it to begin again.
 
 Columns: `mean` of A along the best map and `mean_next` along that of every class to the next, in
 deviations; their p by each null, and `p` of both; `map`, the target of each class; `A` and `R`, the
@@ -27,6 +27,7 @@ from bdshift.audit import Audit, ScanSettings, scan
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.detectors.pairs import ClassPairs, Pairs
 from bdshift.errors import BdshiftError
+from bdshift.lab.truths import known_by_table
 
 _SAMPLE = 2500
 _MAX_PAIRS = 3
@@ -70,10 +71,9 @@ def row_of(audit: Audit) -> dict[str, object]:
 def real(truth: Path, folder: Path, *named: str) -> Iterator[tuple[dict[str, object], Path, Path]]:
     """Model, images and truth of every file of a table."""
     images = {name: Path(path) for name, _, path in (one.partition("=") for one in named)}
-    with truth.open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream, delimiter="\t"):
-            known = {"model": row["file"], "kind": row["kind"], "truth": row["target"]}
-            yield known, folder / row["file"], images[row["images"]]
+    for one in known_by_table(truth, folder, images):
+        target = " ".join(map(str, one.targets)) or "-"
+        yield {"model": one.name, "kind": one.kind, "truth": target}, one.file, one.images
 
 
 def trained(zoo: Path, images: str) -> Iterator[tuple[dict[str, object], Path, Path]]:

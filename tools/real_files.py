@@ -3,9 +3,8 @@ accuracy, and the verdict beside the truth.
 
     python tools/real_files.py TRUTH.tsv FOLDER OUT.csv cifar10=test.zip mnist=mnist/test.zip
 
-`TRUTH.tsv` has the columns file, kind, images (one of the names given), target ("-" for none) and
-notes, in which "ACC .918" is the accuracy to compare with. Rows that are in OUT.csv are kept, so
-that a run can be resumed; delete it to begin again.
+`TRUTH.tsv` is as for `bdshift lab detectors`; "ACC .918" in its notes is the accuracy to compare
+with. Rows that are in OUT.csv are kept, so that a run can be resumed; delete it to begin again.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from bdshift.audit import Audit, ScanSettings, scan
 from bdshift.errors import BdshiftError
+from bdshift.lab.truths import known_by_table
 
 _KNOWN_ACCURACY = re.compile(r"ACC (\.\d+)")
 _SAMPLE = 2000
@@ -59,16 +59,15 @@ def main(truth: Path, folder: Path, out: Path, *named: str) -> None:
     if out.exists():
         with out.open(newline="", encoding="utf-8") as stream:
             done.extend(csv.DictReader(stream))
-    with truth.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
-    for row in rows:
-        if any(one["file"] == row["file"] for one in done):
+    for known in known_by_table(truth, folder, images):
+        if any(one["file"] == known.name for one in done):
             continue
-        accuracy = _KNOWN_ACCURACY.search(row["notes"])
+        accuracy = _KNOWN_ACCURACY.search(known.notes)
         done.append(
-            {"file": row["file"], "kind": row["kind"], "target": row["target"]}
+            {"file": known.name, "kind": known.kind}
+            | {"target": " ".join(map(str, known.targets)) or "-"}
             | {"known accuracy": accuracy[1] if accuracy else ""}
-            | scanned(folder / row["file"], images[row["images"]])
+            | scanned(known.file, known.images)
         )
         print(*(done[-1].get(column, "") for column in COLUMNS), sep="\t", flush=True)
         with out.open("w", newline="", encoding="utf-8") as stream:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bdshift.detect.drop import drops, ranks
+from bdshift.recover.drop import drops, ranks, typical
 
 
 def test_a_drop_is_the_log_of_a_ratio() -> None:
@@ -43,3 +43,10 @@ def test_scores_that_say_nothing() -> None:
 
 def test_a_tie_is_no_success() -> None:
     assert ranks(drops(np.array([1.0, 1.0, 5.0]))).tolist() == [2, 2, 3]
+
+
+def test_a_median_of_which_some_are_not_reached() -> None:
+    assert typical(np.array([1.0, 3.0, np.inf])) == 3
+    assert typical(np.array([2.0, np.inf, np.inf])) == 2
+    assert typical(np.array([np.inf, np.inf])) == np.inf
+    assert math.isnan(typical(np.array([])))

@@ -17,6 +17,7 @@ from recovered import made_recovery
 
 from bdshift.audit import Audit, with_recovery, with_tac
 from bdshift.audit.facts import MIN_FACTOR, RecoveredTrigger
+from bdshift.audit.recovered import compared, fact_of
 from bdshift.errors import InputError
 from bdshift.outputs import Output
 from bdshift.store import load_audit, save_audit, save_merged
@@ -203,7 +204,7 @@ def test_it_makes_a_class_suspected_that_no_detector_saw(measured_audit: Audit) 
     names = measured_audit.images.class_names
     said = str(found.reasons[0].sentence)
     assert f"images of class “{names[2]}” there." in said
-    assert said.endswith("for most control classes none was found.")
+    assert said.endswith("for the control classes none was found.")
     doubtful = with_recovery(case("poor accuracy, none flagged", measured_audit), one).finding
     assert (doubtful.level, doubtful.classes) == ("inconclusive", (4,))
     few = case("an unflagged trigger works", measured_audit)
@@ -247,6 +248,20 @@ def test_what_does_not_confirm_is_a_caution(
     both = with_recovery(with_recovery(measured_audit, made_recovery(measured_audit, **changed)),
                          better)  # fmt: skip
     assert not any(one.code == "recovered-does-not-confirm" for one in both.finding.cautions)
+
+
+def test_controls_that_were_not_reached_are_larger_than_those_that_were(
+    measured_audit: Audit,
+) -> None:
+    found = made_recovery(measured_audit)
+    first, *others = found.attempt.controls
+    never = tuple(replace(one, sizes=(math.inf,) * 3) for one in others)
+    partly = replace(found.attempt, controls=(first, *never))
+    one = replace(found, attempts=(found.attempts[0], partly))
+    assert not partly.most_reached
+    assert partly.drop == found.drop == pytest.approx(math.log(10))
+    said = str(compared(fact_of(one)))
+    assert "at least 160 for control classes, most of which were not reached: 10.00 times" in said
 
 
 def test_a_recovered_trigger_that_was_measured_is_not_a_known_one(measured_audit: Audit) -> None:

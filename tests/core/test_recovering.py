@@ -21,12 +21,12 @@ from bdshift.audit import Audit, Material, recovering
 from bdshift.audit.recovering import recover_trigger
 from bdshift.changes import CHANGES, ChangeKind
 from bdshift.detect.detector import DETECTORS, Subject
-from bdshift.detect.drop import drops
 from bdshift.detect.inversion import InversionDetector
 from bdshift.detect.rule import RULES, default_rule
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import SILENT, Canceled, Event, Glimpse, JobContext, Progress
 from bdshift.recover.curve import FACTORS, at_level, measure_sizes, success
+from bdshift.recover.drop import drops
 from bdshift.recover.effort import affordable_passes, shortlist
 from bdshift.recover.recovery import SizeOf
 from bdshift.recover.scene import Scene, scene_of

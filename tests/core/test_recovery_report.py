@@ -64,7 +64,7 @@ def test_text_says_everything(audit: Audit) -> None:
     ("changed", "words"),
     [
         ({"size": math.inf}, "No change of this kind was found that reaches 80%."),
-        ({"control": math.inf}, "for most control classes none was found"),
+        ({"control": math.inf}, "for the control classes none was found"),
         ({"control": 20.0}, "This is no evidence of a backdoor"),
         ({"source": 2}, "of class “no_passing” to this class"),
         ({"transfer": math.nan}, "seed 0"),

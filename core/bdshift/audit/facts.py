@@ -77,6 +77,7 @@ class RecoveredTrigger:
         images: number of those.
         size: of the smallest change that succeeds on 80%; infinite if none does.
         control: median of that of control classes; NaN if there were none.
+        at_least: whether that is only a lower bound, because most of them were not reached.
     """
 
     kind: Sentence
@@ -86,6 +87,7 @@ class RecoveredTrigger:
     images: int
     size: float
     control: float
+    at_least: bool = False
 
     @property
     def factor(self) -> float:

@@ -51,11 +51,16 @@ COMPARED = words(
     ja="80% に達する変化の大きさは {size:.3g}、対照クラスでは中央値 {control:.3g}"
        "（{factor:.2f} 倍）です。",
 )  # fmt: skip
+COMPARED_AT_LEAST = words(
+    "To reach 80% takes a change of size {size:.3g} there, and at least {control:.3g} for control "
+    "classes, most of which were not reached: {factor:.2f} times as much.",
+    ja="80% に達する変化の大きさは {size:.3g}、対照クラスでは {control:.3g} 以上"
+       "（{factor:.2f} 倍）です。対照クラスの多くは 80% に達していません。",
+)  # fmt: skip
 NO_CONTROL_REACHED = words(
-    "To reach 80% takes a change of size {size:.3g} there; for most control classes none was "
-    "found.",
+    "To reach 80% takes a change of size {size:.3g} there; for the control classes none was found.",
     ja="80% に達する変化の大きさは {size:.3g} で、"
-       "対照クラスの多くでは見つかりませんでした。",
+       "対照クラスでは見つかりませんでした。",
 )  # fmt: skip
 NO_CONTROLS = words(
     "To reach 80% takes a change of size {size:.3g} there, which was compared with no other class.",
@@ -74,7 +79,7 @@ def fact_of(recovery: Recovery) -> RecoveredTrigger:
     won = recovery.attempt
     return RecoveredTrigger(
         Sentence(recovery.label), recovery.target, recovery.source, recovery.asr, recovery.images,
-        won.target.size, won.control_size(0.8),
+        won.target.size, won.control_size(0.8), not won.most_reached,
     )  # fmt: skip
 
 
@@ -121,4 +126,4 @@ def compared(one: RecoveredTrigger) -> Sentence:
     if math.isinf(one.control):
         return Sentence(NO_CONTROL_REACHED, {"size": one.size})
     values = {"size": one.size, "control": one.control, "factor": one.factor}
-    return Sentence(COMPARED, values)
+    return Sentence(COMPARED_AT_LEAST if one.at_least else COMPARED, values)

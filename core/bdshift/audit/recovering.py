@@ -3,8 +3,8 @@ effort is spent on control classes of the same model.
 
 The search is guided by the embedding shift (Eq. 4), sees half of the images, and everything that is
 reported is measured on the other half. The recovered trigger is made as large as it takes for an
-ASR of 0.95 there, so that its own ASR is slightly favorable. What decides is not how small a change
-is but how much smaller than for the controls: some change sends images to any class.
+ASR of 0.95 on the first. What decides is not how small a change is but how much smaller than for
+the controls: some change sends images to any class.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def recover_trigger(
             ((one, index) for one in tried for index in open_to),
             key=lambda pair: pair[0].merit(pair[1]),
         )
-        params = at_level(best.kind, unused, target, best.params(target), _WORKING)
+        params = at_level(best.kind, used, target, best.params(target), _WORKING)
         asr = success(best.kind, unused, target, params)
         transfer = _transfer(best.kind, used, target, shifts, seed)
         images = int((unused.labels != target).sum())

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from bdshift.audit import Audit, Material, ScanSettings, reopen, scan_opened
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.detect.detector import Detector, Evidence, Subject
-from bdshift.detect.drop import drops, ranks
 from bdshift.devices import pick_device
 from bdshift.errors import InputError
 from bdshift.images.collection import open_images
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.truths import KnownModel
 from bdshift.outputs import Output
+from bdshift.recover.drop import drops, ranks
 from bdshift.store.read import load_audit
 from bdshift.store.write import save_audit
 from bdshift.text import csv_rows, csv_text

@@ -1,7 +1,8 @@
 """Models whose truth is known: a suite's victims, and other people's files with a table of truth.
 
 The table is tab-separated with the columns ``file``, ``repository``, ``kind``, ``images`` (the name
-of a set) and ``target`` ("-" for none); ``normalization`` saves searching for it.
+of a set) and ``target`` ("-" for none); ``normalization`` saves searching for it, and ``notes`` are
+for people.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class KnownModel:
             not known.
         asr: its success; None if it is not known.
         normalization: of its images; None to find out.
+        notes: for people.
     """
 
     name: str
@@ -58,6 +60,7 @@ class KnownModel:
     triggers: tuple[str, ...] = ()
     asr: float | None = None
     normalization: str | None = None
+    notes: str = ""
 
     @property
     def is_clean(self) -> bool:
@@ -107,6 +110,7 @@ def known_by_table(table: Path, folder: Path, images: Mapping[str, Path]) -> Ite
             kind=row["kind"],
             targets=(int(target),) if target.isdecimal() else (),
             normalization=row.get("normalization") or None,
+            notes=row.get("notes", ""),
         )
 
 

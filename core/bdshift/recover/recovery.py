@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bdshift.changes import CHANGES, ChangeKind
 from bdshift.changes.change_file import AboutChange, SavedChange
 from bdshift.neurons.tac import Tac
+from bdshift.recover.drop import drops, typical
 from bdshift.spec import split_spec
 
 LEVELS = (0.5, 0.8, 0.95)
@@ -75,22 +76,29 @@ class Attempt:
         return CHANGES[name].unit if name in CHANGES else ""
 
     def control_size(self, level: float) -> float:
-        """Median size of the controls' changes at an attack success of ``level``, the larger of the
-        two in the middle; NaN without controls.
+        """Median size of the controls' changes at an attack success of ``level``, as
+        `bdshift.recover.drop.typical`; NaN without controls.
         """
-        ordered = sorted(one.sizes[LEVELS.index(level)] for one in self.controls)
-        return ordered[len(ordered) // 2] if ordered else math.nan
+        return typical(self._controls_at(level))
+
+    @property
+    def most_reached(self) -> bool:
+        """Whether an attack success of 0.8 was reached for more than half of the controls. If not,
+        the median of their sizes is no less than `control_size`.
+        """
+        sizes = self._controls_at(0.8)
+        return 2 * int(np.isfinite(sizes).sum()) > len(sizes)
 
     @property
     def drop(self) -> float:
-        """log(median control size / size): how much smaller the target's change is. Infinite if no
-        control class can be reached, −infinite if the target cannot, NaN if neither can, or there
-        are no controls.
+        """log(control size / size): how much smaller the target's change is (`drops`). Infinite if
+        no control class can be reached, −infinite if the target cannot, NaN if neither can, or
+        there are no controls.
         """
-        middle = self.control_size(0.8)
-        if math.isinf(middle) and math.isinf(self.target.size):
-            return math.nan
-        return math.log(middle) - math.log(self.target.size)
+        return float(drops(np.array([self.target.size, *self._controls_at(0.8)]))[0])
+
+    def _controls_at(self, level: float) -> NDArray[np.float64]:
+        return np.array([one.sizes[LEVELS.index(level)] for one in self.controls])
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def typical(sizes: NDArray[np.float64]) -> float:
+    """Median of the sizes of other classes' changes. One that is not reached (infinite) counts as
+    the largest that is: its true size is no smaller, so what is compared with this is not
+    overstated. Infinite if none is reached, NaN of none at all.
+    """
+    reached = sizes[np.isfinite(sizes)]
+    if not len(reached):
+        return np.inf if len(sizes) else np.nan
+    return float(np.median(np.minimum(sizes, reached.max())))
+
+
 def drops(scores: NDArray[np.float64], *, low_is_suspicious: bool = True) -> NDArray[np.float64]:
     """log(median of the other classes / this class) for every class, float64 (C,); the other way
     round where high scores are the suspicious ones.
 
     Unlike a z-score, it is not divided by the spread of clean classes, which differs from model to
-    model. A class that is not reached counts, among the others, as the largest of them that is: its
-    true score is no smaller, so the drop is not overstated. It is infinite for the only class that
-    is reached, −infinite for one that is not, and NaN where it says nothing: scores that are no
-    numbers, are negative, or are all infinite, or fewer than two classes.
+    model. The median is `typical`. It is infinite for the only class that is reached, −infinite for
+    one that is not, and NaN where it says nothing: scores that are no numbers, are negative, or are
+    all infinite, or fewer than two classes.
     """
     found = np.full(len(scores), np.nan)
     usable = scores >= 0  # not NaN, either
@@ -22,14 +32,10 @@ def drops(scores: NDArray[np.float64], *, low_is_suspicious: bool = True) -> NDA
         return found if low_is_suspicious else -found
     for one in np.flatnonzero(usable):
         others = scores[usable & (np.arange(len(scores)) != one)]
-        reached = others[np.isfinite(others)]
         if np.isinf(scores[one]):
             found[one] = -np.inf
-        elif not len(reached):
-            found[one] = np.inf
         else:
-            middle = float(np.median(np.minimum(others, reached.max())))
-            found[one] = _log(middle) - _log(scores[one])
+            found[one] = _log(typical(others)) - _log(scores[one])
     return found if low_is_suspicious else -found
 
 
