@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTableV
 from bdshift.detect.rule import RULES, z_scores
 from bdshift.text import figure, one_line
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import say, tr
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
@@ -98,7 +98,7 @@ class ClassView(PlotCard, View):
         return self._state.audit.judged[max(0, self.detector.currentIndex())]
 
     def _suspected(self) -> tuple[int, ...]:
-        """Classes to mark: those that this detector suspects, if the finding stands by them."""
+        """Classes that this detector suspects, if the finding stands by them."""
         assert self._state.audit is not None
         known = self._state.audit.finding.suspected
         return tuple(i for i in self._judged.judgment.suspected if i in known)
@@ -139,7 +139,7 @@ class ClassView(PlotCard, View):
         self._order = np.argsort(values, kind="stable") if by_value else np.arange(count)
         shown = np.nan_to_num(values[self._order], posinf=np.nan)
         finite = np.isfinite(shown)
-        flagged = np.isin(self._order, self._suspected())
+        flagged = np.isin(self._order, state.audit.finding.suspected)
         plot.clear()
         few, wide = count <= _MAX_NAMES, max(_BAR, count / 250)  # at least a few pixels
         selected = state.selection.class_index
@@ -229,6 +229,8 @@ class ClassView(PlotCard, View):
 
     def _finding(self) -> str:
         """What the bars show, in a few words; of an inconclusive audit only their range."""
+        from bdshift.audit.elsewhere import suspected_elsewhere
+
         audit, detector = self._state.audit, self._judged.detector
         assert audit is not None
         scores, suspected = self._judged.evidence.scores, self._suspected()
@@ -241,6 +243,8 @@ class ClassView(PlotCard, View):
             return tr("{score} from {low} to {high}", score=label, low=low, high=high)
         if len(suspected) > 1:
             return tr("{count:|class stands|classes stand} out", count=len(suspected))
+        if (elsewhere := suspected_elsewhere(audit, self._judged)) is not None:
+            return say(elsewhere)
         if not suspected:
             return tr("None of the {count:|class|classes} stands out", count=len(scores))
         name = audit.images.class_names[suspected[0]]

@@ -14,6 +14,7 @@ from matrix import MATRIX, second_detector
 
 import bdshift.audit
 from bdshift.audit import Audit
+from bdshift.audit.elsewhere import suspected_elsewhere
 from bdshift.audit.finding import HEADLINES, LIMITS, Finding
 from bdshift.audit.reading_doubts import is_poor
 from bdshift.cli import main
@@ -52,6 +53,24 @@ def test_the_level_and_its_reasons(case: tuple[str, Audit]) -> None:
     assert (finding.level, finding.classes) == (level, classes)
     assert tuple(one.code for one in finding.reasons) == codes
     assert not {one.code for one in finding.cautions} & set(codes)
+
+
+def test_what_the_scores_of_a_detector_do_not_show_is_said(
+    case: tuple[str, Audit],
+) -> None:
+    """A class that is marked among the scores of a detector that does not suspect it."""
+    name, audit = case
+    reasons = {
+        "only a recovered trigger finds it": "because of a recovered trigger: “no_entry”",
+        "only the second finds it": "by Lengths of the tests: “no_entry”",
+    }
+    said = suspected_elsewhere(audit, audit.judged[0])
+    assert (said is not None) == (name in reasons)
+    for text in (audit_text(audit), html.unescape(html_report(audit))):
+        assert ("stands out here" in unwrapped(text)) == (name in reasons)
+    if said is not None:
+        assert str(said) == f"None of the 12 classes stands out here; suspected {reasons[name]}"
+        assert "ここでは" in html_report(audit, "ja")
 
 
 def test_every_front_end_says_the_same(case: tuple[str, Audit]) -> None:

@@ -160,7 +160,7 @@ def test_wrong_use_is_said(tmp_path: Path, clean_twin: Path, signs: Path) -> Non
 
     code, said = purify(clean_twin, signs)
     assert code == 2
-    assert "no class is flagged" in said
+    assert "no class is suspected" in said
     assert purify("a", "b", "c")[0] == 2
     code, said = purify("a.h5", "--method", "magic")
     assert (code, "method 'magic'" in said) == (2, True)

@@ -52,11 +52,14 @@ def agrees(bars: ClassView, audit: Audit, one: Judged) -> None:
     """The chart of a detector says and marks nothing that the finding does not."""
     title, level = bars.title.text(), audit.finding.level
     suspected = set(one.judgment.suspected) if level == "backdoored" else set()
-    assert marked(bars) == suspected
-    assert marked(bars) <= set(audit.finding.suspected)
+    assert marked(bars) == set(audit.finding.suspected)
+    assert suspected <= marked(bars)
     if level == "inconclusive":
         assert title.startswith(f"{one.detector.score_label} from ")
         assert "stand" not in title
+    elif not suspected and level == "backdoored":
+        assert title.startswith(f"None of the {audit.model.classes} classes stands out here; ")
+        assert all(f"“{audit.images.class_names[i]}”" in title for i in audit.finding.suspected)
     elif not suspected:
         assert title == f"None of the {audit.model.classes} classes stands out"
     elif len(suspected) > 1:

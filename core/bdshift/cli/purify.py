@@ -118,7 +118,7 @@ def command(
     found = None if target == "auto" and target not in audit.images.class_names else target
     if found is None and not audit.finding.classes:
         raise UsageError(
-            "no class is flagged; if you know better, name the poisoned class with --target"
+            "no class is suspected; if you know better, name the poisoned class with --target"
         )
     made = purify_model(
         audit, material, method, pick_target(audit, found), held_out=held_out, trigger=applied,

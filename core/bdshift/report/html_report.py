@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from bdshift.assets import asset
 from bdshift.audit.comparison import Comparison, compare
+from bdshift.audit.elsewhere import suspected_elsewhere
 from bdshift.audit.finding import LIMITS, Finding
 from bdshift.audit.records import Audit, Purification
 from bdshift.detect.rule import RULES, z_scores
@@ -64,6 +65,7 @@ def html_report(audit: Audit, language: Language = "en", run: int | None = None)
     if made is not None:  # the same axis before and after
         tac = found.tacs[0] if found.tacs is not None else None
     scatter, legend = _scatter(audit, target, t, tac)
+    elsewhere = suspected_elsewhere(audit, audit.judged[0])
     neurons, shown = _neurons(audit, target, t, tac), _classes(audit)
     return template.render(
         t=t, language=language, model_name=_name(audit.model.path),
@@ -72,6 +74,7 @@ def html_report(audit: Audit, language: Language = "en", run: int | None = None)
         reasons=[one.sentence.render(language) for one in finding.reasons],
         cautions=[one.sentence.render(language) for one in finding.cautions],
         summary=audit.judged[0].detector.summary, bars=_bars(audit, t),
+        elsewhere="" if elsewhere is None else elsewhere.render(language),
         columns=_columns(audit), classes=shown, more_classes=audit.model.classes - len(shown),
         pair_maps=list(_pair_maps(audit, t)),
         scatter=scatter, scatter_legend=legend, neurons=neurons,

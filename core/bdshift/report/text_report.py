@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bdshift.audit import Audit
+from bdshift.audit.elsewhere import suspected_elsewhere
 from bdshift.audit.finding import LIMITS
 from bdshift.audit.rankings import method_rankings
 from bdshift.detect.rule import RULES
@@ -157,7 +158,9 @@ def _class_table(audit: Audit) -> list[str]:
         rest = {"count": len(order) - len(shown)}
         lines.append(str(Sentence("  … and {count:|other class|other classes}", rest)))
     if flagged:
-        lines.append("◆ flagged")
+        lines.append("◆ suspected")
+    if (elsewhere := suspected_elsewhere(audit, judged[0])) is not None:
+        lines += wrapped(f"{elsewhere}.")
     return lines
 
 
