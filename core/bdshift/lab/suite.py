@@ -40,10 +40,10 @@ ATTACKS: Mapping[str, SuiteAttack] = {
     "BadNets": SuiteAttack("badnets"),
     "random patch": SuiteAttack(RANDOM),
     "Trojan": SuiteAttack(TROJAN),
-    "Blend .1": SuiteAttack("blend:ratio=0.1"),
+    "Blend .1": SuiteAttack("blend:ratio=0.1", rate=0.2),
     "Blend .2": SuiteAttack("blend:ratio=0.2"),
     "SIG": SuiteAttack("sig", "clean-label", 0.8),
-    "WaNet": SuiteAttack("wanet"),
+    "WaNet": SuiteAttack("wanet:strength=1", rate=0.2),
     "input-aware": SuiteAttack("input-aware"),
     "LIRA": SuiteAttack("lira"),
     "clean-label patch": SuiteAttack("badnets:size=5", "clean-label", 0.8),
@@ -130,7 +130,6 @@ def _recovery() -> Iterator[Victim]:
 SUITES: Mapping[str, tuple[Victim, ...]] = {"recovery": tuple(dict.fromkeys(_recovery()))}
 """All suites by name."""
 
-_WITHOUT_NORM = ("cnn", "cnn-elu")
 _SMALL = replace(FAST, batch=128, epochs=10, peak_rate=0.05)
 _RESIDUAL = replace(FAST, batch=128, epochs=6, peak_rate=0.1)
 
@@ -142,8 +141,8 @@ def recipe_of(victim: Victim) -> Recipe:
     recipe = _SMALL if victim.network in _SMALL_ONES else _RESIDUAL
     if victim.images == "cifar10":
         recipe = replace(recipe, normalization="cifar10", flip=True)
-    elif victim.network in _WITHOUT_NORM:  # it learns more slowly
-        recipe = replace(recipe, epochs=3 * recipe.epochs)
-    else:
+    elif victim.network == "cnn-norm":
         recipe = replace(recipe, epochs=2 * recipe.epochs // 3)
+    else:  # it learns more slowly, and there are fewer signs than photos
+        recipe = replace(recipe, epochs=3 * recipe.epochs)
     return replace(recipe, network=victim.network, width=16, seed=victim.seed)
