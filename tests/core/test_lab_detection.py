@@ -16,6 +16,7 @@ from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import JobContext
+from bdshift.lab.best_of import best_of
 from bdshift.lab.detection import DetectionRow, measure_detectors, read_rows, write_rows
 from bdshift.lab.detection_table import auroc, interval, summary
 from bdshift.lab.truths import known_by_table, known_in_zoo
@@ -174,3 +175,22 @@ def test_as_a_command(table: Path, signs: Path, tmp_path: Path) -> None:
     before = (tmp_path / "rows.csv").stat().st_mtime_ns
     assert bdshift(*given, "--only", "a.p").exit_code == 0
     assert (tmp_path / "rows.csv").stat().st_mtime_ns == before
+
+
+def test_the_searches_together() -> None:
+    def searched(kind: str, model: str, scores: str, **more: str) -> DetectionRow:
+        told = replace(row("BadNets", model, 0), detector=f"{kind}:images=4", targets="2")
+        return replace(told, scores=scores, forwards="3", backwards="4", **more)
+
+    rows = [
+        searched("mask", "a", "8;8;1;8"), searched("additive", "a", "8;1;8;8"),
+        searched("mask", "b", "4;8;8;inf"), searched("additive", "b", "4;4;1;4"),
+        searched("warp", "b", "1;9;9;9"), searched("shift", "b", "1;9;9;9"),
+    ]  # fmt: skip
+    first, second = best_of(rows)
+    assert (first.detector, first.seconds, first.forwards) == ("mask additive", "4.00", "6")
+    assert (first.place, first.drop) == ("2", f"{np.log(8):.4g}"), "a tie is no success"
+    assert (second.top, second.place) == ("2", "1"), "warp was not run on all"
+    assert (second.drop, second.top_drop) == (f"{np.log(4):.4g}",) * 2
+    assert best_of(rows[::2]) == [], "they have one search in common"
+    assert "### `mask additive`" in summary(rows)

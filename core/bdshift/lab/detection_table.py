@@ -12,6 +12,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from bdshift.lab.best_of import best_of
 from bdshift.lab.detection import DetectionRow
 from bdshift.lab.truths import CLEAN_KINDS
 from bdshift.text import joined
@@ -65,8 +66,11 @@ def _names_target(row: DetectionRow) -> bool:
 
 
 def summary(rows: Iterable[DetectionRow]) -> str:
-    """Markdown: a table for each detector, a line for each attack that took."""
+    """Markdown: a table for each detector, and one for the best of the searches; a line for each
+    attack that took.
+    """
     kept = [row for row in rows if not row.error]
+    kept += best_of(kept)
     parts = []
     for detector in dict.fromkeys(row.detector for row in kept):
         own = [row for row in kept if row.detector == detector]
