@@ -64,7 +64,7 @@ def test_it_tells_and_keeps_what_was_found(search: StandIn, file: Path, tmp_path
     assert f"Next: bdshift purify {file} --out purified.pth --trigger {out}.json" in found.stdout
     assert search.asked["target"] is None
     assert (search.asked["kind"], search.asked["budget"]) == (None, 60.0)
-    assert (search.asked["source"], search.asked["seed"]) == (-1, 0)
+    assert (search.asked["source"], search.asked["seed"]) == (None, 0)
     [kept] = load_audit(file).recoveries
     assert kept.target == 9
     again = bdshift("recover", file, "--out", out)
@@ -93,6 +93,14 @@ def test_what_is_asked_is_passed_on(search: StandIn, file: Path) -> None:
     assert told["recovery"]["target"] == {"index": 9, "name": "speed_80"}
     assert told["finding"]["level"] == "backdoored"
     assert "recovered-confirms" in [one["code"] for one in told["finding"]["reasons"]]
+
+
+@pytest.mark.parametrize(("given", "asked"), [("auto", None), ("all", -1), ("stop", 10)])
+def test_the_source_may_be_left_open(
+    search: StandIn, file: Path, given: str, asked: int | None
+) -> None:
+    assert bdshift("recover", file, "--source", given).exit_code == 0
+    assert search.asked["source"] == asked
 
 
 def test_a_model_and_images_are_scanned_first(

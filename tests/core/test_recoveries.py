@@ -116,6 +116,7 @@ def test_a_kind_that_this_version_does_not_know_still_counts(path: Path) -> None
         (("attempts", 0, "target", "sizes"), [1.0]),
         (("attempts", 0, "target", "sizes"), [0.0, 1.0, 2.0]),
         (("attempts", 0, "controls", 0, "target"), 99), (("attempts", 0, "target", "target"), 3),
+        (("reverse",), CONTROL), (("elsewhere",), 1.5),
         (("params",), ["mask"]), (("params",), ["mask", "pattern", "more"]),
         (("params",), ["pattern", "mask"]), (("params",), [1, 2]), (("tac",), None),
     ],
@@ -171,6 +172,44 @@ def test_what_counts_as_evidence() -> None:
     assert not recovered(control=math.nan).confirms, "there was nothing to compare it with"
 
 
+def test_a_single_source_is_compared_with_the_other_way() -> None:
+    one = replace(recovered(), source=2, reverse=10 * MIN_FACTOR, elsewhere=1.0)
+    assert one.confirms, "a backdoor that works for other classes, too, is one"
+    assert replace(one, reverse=math.inf).confirms
+    assert not replace(one, reverse=29.9).confirms, "the classes may be alike"
+    assert not replace(one, reverse=math.nan).confirms, "nobody knows"
+    assert not replace(one, control=29.9).confirms
+    assert replace(one, source=-1, reverse=math.nan).confirms
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, "The other way, from “no_entry” to “keep_left”, it takes 128: 8.00 times as much. On "
+             "images of the other classes it reaches 12.0%: it works for “keep_left” alone."),
+        ({"back": 20.0}, "it takes 20: 1.25 times as much."),
+        ({"back": math.inf}, "The other way, from “no_entry” to “keep_left”, none was found."),
+        ({"reverse": None}, "The other way, from “no_entry” to “keep_left”, was not tried."),
+        ({"elsewhere": 0.9}, "it reaches 90.0%: it works not only for “keep_left”."),
+        ({"elsewhere": 0.5}, "it reaches 50.0%."),
+        ({"elsewhere": math.nan}, "8.00 times as much."),
+        ({"size": math.inf}, "reaches 80%. On images"),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_a_single_source(
+    measured_audit: Audit, changed: dict[str, Any], words: str
+) -> None:
+    one = made_recovery(measured_audit, target=4, source=2, **changed)
+    names = measured_audit.images.class_names
+    assert (names[2], names[4]) == ("keep_left", "no_entry")
+    said = compared(fact_of(one), names)
+    assert words in str(said)
+    assert ("On images of the other classes" in str(said)) is not math.isnan(one.elsewhere)
+    assert "{" not in said.render("ja")
+    of_all = replace(one, source=-1, reverse=None, elsewhere=math.nan)
+    assert "other way" not in str(compared(fact_of(of_all), names))
+
+
 def case(name: str, audit: Audit) -> Audit:
     return MATRIX[name][0](audit)
 
@@ -204,7 +243,7 @@ def test_it_makes_a_class_suspected_that_no_detector_saw(measured_audit: Audit) 
     names = measured_audit.images.class_names
     said = str(found.reasons[0].sentence)
     assert f"images of class “{names[2]}” there." in said
-    assert said.endswith("for the control classes none was found.")
+    assert "for the control classes none was found. The other way, from “" in said
     doubtful = with_recovery(case("poor accuracy, none flagged", measured_audit), one).finding
     assert (doubtful.level, doubtful.classes) == ("inconclusive", (4,))
     few = case("an unflagged trigger works", measured_audit)
@@ -244,7 +283,7 @@ def test_what_does_not_confirm_is_a_caution(
     [caution] = [one for one in found.cautions if one.code == "recovered-does-not-confirm"]
     assert words in str(caution.sentence)
     assert "疑いを裏付けません" in caution.sentence.render("ja")
-    better = replace(made_recovery(measured_audit), source=2)
+    better = made_recovery(measured_audit, source=2)
     both = with_recovery(with_recovery(measured_audit, made_recovery(measured_audit, **changed)),
                          better)  # fmt: skip
     assert not any(one.code == "recovered-does-not-confirm" for one in both.finding.cautions)
@@ -260,7 +299,7 @@ def test_controls_that_were_not_reached_are_larger_than_those_that_were(
     one = replace(found, attempts=(found.attempts[0], partly))
     assert not partly.most_reached
     assert partly.drop == found.drop == pytest.approx(math.log(10))
-    said = str(compared(fact_of(one)))
+    said = str(compared(fact_of(one), measured_audit.images.class_names))
     assert "at least 160 for control classes, most of which were not reached: 10.00 times" in said
 
 

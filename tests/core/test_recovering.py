@@ -19,6 +19,7 @@ from quick import shorten_searches
 
 from bdshift.audit import Audit, Material, recovering
 from bdshift.audit.recovering import recover_trigger
+from bdshift.audit.recovery_ground import EVERY_OTHER, Ground
 from bdshift.changes import CHANGES, ChangeKind
 from bdshift.detect.detector import DETECTORS, Subject
 from bdshift.detect.inversion import InversionDetector
@@ -158,13 +159,14 @@ def _sizes(scene: Scene, params: dict[str, torch.Tensor]) -> tuple[float, ...]:
 
 
 def test_a_budget_buys_classes_and_never_looks_at_the_clock(scene: Scene) -> None:
-    assert affordable_passes(scene, 20) == pytest.approx(2 * affordable_passes(scene, 10))
+    network = scene.classifier
+    assert affordable_passes(network, 20) == pytest.approx(2 * affordable_passes(network, 10))
     norms = np.random.default_rng(0).uniform(1, 2, 40)
     kind = CHANGES.parse("mask")
-    assert shortlist(900, scene, norms, 1e9, 0) == list(range(40))
-    few = shortlist(900, scene, norms, 1e-9, 0)
+    assert shortlist(1e9, norms, 0) == list(range(40))
+    few = shortlist(1e-9, norms, 0)
     assert len(few) == 8
-    assert few == shortlist(900, scene, norms, 1e-9, 0) != shortlist(900, scene, norms, 1e-9, 1)
+    assert few == shortlist(1e-9, norms, 0) != shortlist(1e-9, norms, 1)
     assert set(np.argsort(norms)[:4].tolist()) <= set(few)
     assert passes(kind, 2) > passes(kind, 1) > 0
 
@@ -225,8 +227,8 @@ def test_without_a_suspect_the_class_of_the_largest_drop_is_taken(
     cautious = replace(victim_audit, settings=replace(victim_audit.settings, rule=strict))
     assert cautious.finding.classes == ()
 
-    def attempt(kind: ChangeKind, used: Scene, *more: Any) -> Tried:
-        made = ours(kind, used, *more)
+    def attempt(*given: Any) -> Tried:
+        made = ours(*given)
         sizes = [2.0 if one.target == 4 else 9.0 for one in made.sizes]
         changed = [
             replace(one, sizes=(size,) * 3) for one, size in zip(made.sizes, sizes, strict=True)
@@ -236,7 +238,7 @@ def test_without_a_suspect_the_class_of_the_largest_drop_is_taken(
     ours = recovering._try
     monkeypatch.setattr(recovering, "_try", attempt)
     mask = CHANGES.parse("mask")
-    found = recover_trigger(cautious, victim_material, kind=mask, budget=None)
+    found = recover_trigger(cautious, victim_material, kind=mask, budget=None, source=EVERY_OTHER)
     assert found.target == 4
     assert found.drop == pytest.approx(math.log(4.5))
     assert len(found.attempt.controls) == victim_audit.model.classes - 1
@@ -251,11 +253,11 @@ def test_an_interrupted_recovery_goes_on_after_the_last_finished_kind(
     tried: list[str] = []
     made: list[Tried] = []
 
-    def attempt(kind: ChangeKind, *more: Any) -> Tried:
+    def attempt(ground: Ground, kind: ChangeKind, *more: Any) -> Tried:
         tried.append(kind.name)
         if tried.count("mask") == 1:
             raise Canceled
-        made.append(ours(kind, *more))
+        made.append(ours(ground, kind, *more))
         return made[-1]
 
     ours = recovering._try
@@ -263,8 +265,8 @@ def test_an_interrupted_recovery_goes_on_after_the_last_finished_kind(
     monkeypatch.setattr(recovering, "_try", attempt)
     resume = tmp_path / "a.h5.recover.state"
     with pytest.raises(Canceled):
-        recover_trigger(victim_audit, victim_material, 3, resume=resume)
-    again = recover_trigger(victim_audit, victim_material, 3, resume=resume)
+        recover_trigger(victim_audit, victim_material, 3, source=EVERY_OTHER, resume=resume)
+    again = recover_trigger(victim_audit, victim_material, 3, source=EVERY_OTHER, resume=resume)
     assert tried == ["additive", "mask", "mask"]
     assert list(again.attempts) == [one.attempt(3) for one in made]
 
@@ -274,15 +276,15 @@ def test_the_state_of_another_recovery_is_not_used(tmp_path: Path) -> None:
     kind = CHANGES.parse("mask")
     found = Found(targets(TARGET), kind.scout(torch.tensor([1]), SIDE, 0), torch.ones(1))
     one = Tried(kind, found, (SizeOf(TARGET, (1.0, 2.0, math.inf), 0.5),), 1.5, 20, 10)
-    FinishedKinds(path, {"seed": 0}, device, SILENT).keep(one)
-    again = FinishedKinds(path, {"seed": 0}, device, SILENT).get(kind)
+    FinishedKinds(path, {"seed": 0}, device, SILENT).keep(one, 5, [TARGET])
+    again = FinishedKinds(path, {"seed": 0}, device, SILENT).get(kind, 5, [TARGET])
+    assert FinishedKinds(path, {"seed": 0}, device, SILENT).get(kind, 6, [TARGET]) is None
     assert again is not None
     assert again.attempt(TARGET) == one.attempt(TARGET)
     assert all(torch.equal(again.params(TARGET)[key], found.params[key]) for key in found.params)
-    assert FinishedKinds(path, {"seed": 1}, device, SILENT).get(kind) is None
-    path.write_bytes(b"not a state")
-    assert FinishedKinds(path, {"seed": 0}, device, SILENT).get(kind) is None
-    assert FinishedKinds(None, {"seed": 0}, device, SILENT).get(kind) is None
+    for content, seed, where in ((path.read_bytes(), 1, path), (b"no", 0, path), (b"", 0, None)):
+        path.write_bytes(content)
+        assert FinishedKinds(where, {"seed": seed}, device, SILENT).get(kind, 5, [TARGET]) is None
 
 
 def test_what_cannot_be_recovered_is_refused(

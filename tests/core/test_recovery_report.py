@@ -67,6 +67,8 @@ def test_text_says_everything(audit: Audit) -> None:
         ({"control": math.inf}, "for the control classes none was found"),
         ({"control": 20.0}, "This is no evidence of a backdoor"),
         ({"source": 2}, "of class “no_passing” to this class"),
+        ({"source": 2}, "control classes and the other way take at least three times as much"),
+        ({"source": 2, "back": 20.0}, "a third of the size for control classes and the other way"),
         ({"transfer": math.nan}, "seed 0"),
     ],
 )
@@ -80,6 +82,10 @@ def test_sentences_follow_the_numbers(
     assert words in text
     assert ("Found on half" in text) is not math.isnan(recovery.transfer)
     told = recovery_json(audit, recovery)
+    reverse = told["reverse"]
+    assert (reverse is None) is (recovery.source < 0)
+    assert reverse is None or told["reverse_factor"] == pytest.approx(reverse["sizes"][1] / 16)
+    assert told["elsewhere"] == (None if recovery.source < 0 else 0.12)
     assert told["confirms"] is ("This is evidence" in text)
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     for sentence in recovery_sentences(audit, recovery):

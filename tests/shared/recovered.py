@@ -22,12 +22,17 @@ def sticker_params(side: int = 32) -> dict[str, torch.Tensor]:
 
 
 def made_recovery(audit: Audit, **changed: Any) -> Recovery:
-    """The demo's sticker, as if it had been recovered; ``changed`` are other fields, or
-    ``size`` and ``control``, the sizes at 80% for the target and its three controls.
+    """The demo's sticker, as if it had been recovered; ``changed`` are other fields, or the sizes
+    at 80%: ``size`` and ``control`` for the target and its three controls, and with a single source
+    ``back``, the other way.
     """
     tac = audit.tac[0]
     target = changed.get("target", tac.target)
     size, control = changed.pop("size", 16.0), changed.pop("control", 160.0)
+    back, source = changed.pop("back", 128.0), changed.get("source", -1)
+    if source >= 0:
+        reverse = SizeOf(source, (back / 2, back, 2 * back), 0.9)
+        changed = {"reverse": reverse, "elsewhere": 0.12, **changed}
     others = [i for i in range(audit.model.classes) if i != target][:3]
     controls = tuple(SizeOf(i, (control / 2, control, 2 * control), 0.9) for i in others)
     attempts = (

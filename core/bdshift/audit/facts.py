@@ -78,6 +78,9 @@ class RecoveredTrigger:
         size: of the smallest change that succeeds on 80%; infinite if none does.
         control: median of that of control classes; NaN if there were none.
         at_least: whether that is only a lower bound, because most of them were not reached.
+        reverse: that of a change the other way, from the target to the source; NaN if there is no
+            single source, or it was not searched for.
+        elsewhere: success on images of the other classes; NaN if there is no single source.
     """
 
     kind: Sentence
@@ -88,20 +91,32 @@ class RecoveredTrigger:
     size: float
     control: float
     at_least: bool = False
+    reverse: float = math.nan
+    elsewhere: float = math.nan
 
     @property
     def factor(self) -> float:
         """How many times smaller it is than the controls'; 0 if it does not succeed on 80%, NaN
         without controls.
         """
-        if math.isinf(self.size):
-            return 0.0
-        return self.control / self.size
+        return _times(self.control, self.size)
+
+    @property
+    def reverse_factor(self) -> float:
+        """The same for the change the other way."""
+        return _times(self.reverse, self.size)
 
     @property
     def confirms(self) -> bool:
-        """Whether it is evidence of a backdoor."""
-        return self.asr >= WORKING_ASR and self.factor >= MIN_FACTOR
+        """Whether it is evidence of a backdoor. A change of images of one class may be small
+        because that class is like the target, but then it is small both ways.
+        """
+        one_way = self.source < 0 or self.reverse_factor >= MIN_FACTOR
+        return self.asr >= WORKING_ASR and self.factor >= MIN_FACTOR and one_way
+
+
+def _times(other: float, size: float) -> float:
+    return 0.0 if math.isinf(size) else other / size
 
 
 @dataclass(frozen=True)

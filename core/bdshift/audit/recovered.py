@@ -2,8 +2,10 @@
 
 A recovered trigger is no proof by itself: some change sends images to any class. It is evidence if
 it works on images that the search did not use, and is at most a third of what the same search needs
-for other classes of the same network. One that does not is no acquittal either: the search may have
-missed the trigger.
+for other classes of the same network. One that sends images of a single class must be at most a
+third of the change the other way, too: classes may be alike by nature, but likeness is symmetric
+and an attack is directed. How it does on the other classes says which attack it is, not whether it
+is one. One that does not count is no acquittal either: the search may have missed the trigger.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from bdshift.audit.facts import Facts, RecoveredTrigger
+from bdshift.audit.facts import WORKING_ASR, Facts, RecoveredTrigger
 from bdshift.recover.recovery import Recovery
 from bdshift.remark import Remark, code
 from bdshift.words import Sentence, words
@@ -36,11 +38,11 @@ RECOVERED_DOES_NOT_CONFIRM = code(
     "recovered-does-not-confirm",
     words("The trigger recovered for class {index} “{name}” ({kind}) does not confirm the "
           "suspicion: it sends {asr:.1%} of {images:|unused image|unused images} {of} there. "
-          "{compared} It would count from 80% and a third of the control classes' size. This does "
-          "not clear the class: the search may have missed the trigger.",
+          "{compared} {limits} This does not clear the class: the search may have missed the "
+          "trigger.",
           ja="クラス {index}「{name}」について復元したトリガー（{kind}）は、疑いを裏付けません："
              "探索に使わなかった{of}画像 {images} 枚の {asr:.1%} をこのクラスに送ります。{compared}"
-             "裏付けとみなすのは、80% 以上かつ対照クラスの 3 分の 1 以下の場合です。"
+             "{limits}"
              "探索で見つからなかっただけかもしれないため、疑いが晴れるわけではありません。"),
 )  # fmt: skip
 OF_OTHERS = words("of other classes", ja="他クラスの")
@@ -62,6 +64,40 @@ NO_CONTROL_REACHED = words(
     ja="80% に達する変化の大きさは {size:.3g} で、"
        "対照クラスでは見つかりませんでした。",
 )  # fmt: skip
+LIMITS = words(
+    "It would count from 80% and a third of the control classes' size.",
+    ja="証拠とみなすのは、80% 以上かつ対照クラスの 3 分の 1 以下の大きさの場合です。",
+)  # fmt: skip
+LIMITS_OF_PAIR = words(
+    "It would count from 80% and a third of the size for control classes and the other way.",
+    ja="証拠とみなすのは、80% 以上で、大きさが対照クラスと逆方向の 3 分の 1 以下の場合です。",
+)  # fmt: skip
+REVERSE = words(
+    "The other way, from “{target}” to “{source}”, it takes {reverse:.3g}: {factor:.2f} times as "
+    "much.",
+    ja="逆方向（「{target}」から「{source}」）では {reverse:.3g}（{factor:.2f} 倍）です。",
+)  # fmt: skip
+REVERSE_NOT_REACHED = words(
+    "The other way, from “{target}” to “{source}”, none was found.",
+    ja="逆方向（「{target}」から「{source}」）では見つかりませんでした。",
+)  # fmt: skip
+REVERSE_UNKNOWN = words(
+    "The other way, from “{target}” to “{source}”, was not tried.",
+    ja="逆方向（「{target}」から「{source}」）は試していません。",
+)  # fmt: skip
+ALONE = words(
+    "On images of the other classes it reaches {elsewhere:.1%}: it works for “{source}” alone.",
+    ja="残りのクラスの画像では {elsewhere:.1%} にとどまり、「{source}」だけに効きます。",
+)  # fmt: skip
+ELSEWHERE_TOO = words(
+    "On images of the other classes it reaches {elsewhere:.1%}: it works not only for “{source}”.",
+    ja="残りのクラスの画像でも {elsewhere:.1%} に達し、「{source}」以外にも効きます。",
+)  # fmt: skip
+PARTLY_ELSEWHERE = words(
+    "On images of the other classes it reaches {elsewhere:.1%}.",
+    ja="残りのクラスの画像では {elsewhere:.1%} です。",
+)  # fmt: skip
+TOGETHER = words("{first} {second}", ja="{first}{second}")
 NO_CONTROLS = words(
     "To reach 80% takes a change of size {size:.3g} there, which was compared with no other class.",
     ja="80% に達する変化の大きさは {size:.3g} で、ほかのクラスとは比べていません。",
@@ -76,10 +112,11 @@ PARTY = words("Recovered trigger", ja="復元したトリガー")
 
 def fact_of(recovery: Recovery) -> RecoveredTrigger:
     """What a recovery says about the finding."""
-    won = recovery.attempt
+    won, back = recovery.attempt, recovery.reverse
     return RecoveredTrigger(
         Sentence(recovery.label), recovery.target, recovery.source, recovery.asr, recovery.images,
         won.target.size, won.control_size(0.8), not won.most_reached,
+        math.nan if back is None else back.size, recovery.elsewhere,
     )  # fmt: skip
 
 
@@ -106,7 +143,8 @@ def _remark(name: str, one: RecoveredTrigger, facts: Facts) -> Remark:
     return Remark(
         name,
         {"index": one.target, "name": names[one.target], "kind": one.kind, "asr": one.asr,
-         "images": one.images, "of": images_of(one, names), "compared": compared(one)},
+         "images": one.images, "of": images_of(one, names), "compared": compared(one, names),
+         "limits": limits(one)},
     )  # fmt: skip
 
 
@@ -117,8 +155,42 @@ def images_of(one: RecoveredTrigger, class_names: Sequence[str]) -> Sentence:
     return Sentence(OF_SOURCE, {"name": class_names[one.source]})
 
 
-def compared(one: RecoveredTrigger) -> Sentence:
-    """Its size and that of the controls, in words."""
+def limits(one: RecoveredTrigger) -> Sentence:
+    """From where on it would be evidence, in words."""
+    return Sentence(LIMITS if one.source < 0 else LIMITS_OF_PAIR)
+
+
+def compared(one: RecoveredTrigger, class_names: Sequence[str]) -> Sentence:
+    """Its size beside what other classes take; with a single source also beside the other way, and
+    what it does on the remaining classes, in words.
+    """
+    found = _beside_controls(one)
+    for sentence in about_pair(one, class_names):
+        found = Sentence(TOGETHER, {"first": found, "second": sentence})
+    return found
+
+
+def about_pair(one: RecoveredTrigger, class_names: Sequence[str]) -> Iterator[Sentence]:
+    """What is known of a single source: the other way, and the remaining classes, in words."""
+    if one.source < 0:
+        return
+    ends = {"source": class_names[one.source], "target": class_names[one.target]}
+    if math.isnan(one.reverse):
+        yield Sentence(REVERSE_UNKNOWN, ends)
+    elif math.isinf(one.reverse):
+        yield Sentence(REVERSE_NOT_REACHED, ends)
+    elif math.isfinite(one.size):
+        yield Sentence(REVERSE, {**ends, "reverse": one.reverse, "factor": one.reverse_factor})
+    if not math.isnan(one.elsewhere):
+        name = PARTLY_ELSEWHERE
+        if one.elsewhere >= WORKING_ASR:
+            name = ELSEWHERE_TOO
+        elif one.elsewhere <= 1 - WORKING_ASR:
+            name = ALONE
+        yield Sentence(name, {"elsewhere": one.elsewhere, "source": ends["source"]})
+
+
+def _beside_controls(one: RecoveredTrigger) -> Sentence:
     if math.isinf(one.size):
         return Sentence(NOT_REACHED)
     if math.isnan(one.control):

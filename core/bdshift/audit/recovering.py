@@ -5,6 +5,10 @@ The search is guided by the embedding shift (Eq. 4), sees half of the images, an
 reported is measured on the other half. The recovered trigger is made as large as it takes for an
 ASR of 0.95 on the first. What decides is not how small a change is but how much smaller than for
 the controls: some change sends images to any class.
+
+A trigger may send images of a single class only. If no change that has to work for all of them is
+evidence, changes of single classes are compared (`bdshift.audit.pair_trials`), and the trigger is
+recovered on that source alone; then it is compared with the other way, too.
 """
 
 from __future__ import annotations
@@ -14,33 +18,32 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
+from bdshift.audit.pair_trials import most_one_sided
 from bdshift.audit.records import Audit
-from bdshift.audit.stages import Material, embed_cached
+from bdshift.audit.recovered import fact_of
+from bdshift.audit.recovery_ground import EVERY_OTHER, Ground, ground_of
+from bdshift.audit.stages import Material
 from bdshift.changes import CHANGES, ChangeKind, Params
 from bdshift.devices import pick_device
-from bdshift.errors import InputError, UsageError
+from bdshift.errors import UsageError
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
 from bdshift.recover.curve import at_level, measure_sizes, success
-from bdshift.recover.effort import affordable_passes, shortlist
+from bdshift.recover.effort import shortlist
 from bdshift.recover.kept import kept_as
-from bdshift.recover.recovery import LEVELS, Recovery
-from bdshift.recover.scene import Scene, scene_of
-from bdshift.recover.search import passes, search
-from bdshift.recover.tried import FinishedKinds, Tried
-from bdshift.shift.embed import Embedding, embed_images
+from bdshift.recover.recovery import LEVELS, Recovery, SizeOf
+from bdshift.recover.scene import Scene
+from bdshift.recover.search import passes
+from bdshift.recover.tried import Tried
+from bdshift.shift.embed import embed_images
 
 DEFAULT_BUDGET = 60.0
 """Seconds, about."""
 
-_IMAGES = 320  # half of them are searched on
-_CONTROLS = 3
-_GUIDE = 2.0  # weight of the embedding shift in the loss
 _WORKING = LEVELS[-1]  # success at which the recovered trigger is kept
 
 
@@ -51,7 +54,7 @@ def recover_trigger(
     kind: ChangeKind | None = None,
     *,
     budget: float | None = DEFAULT_BUDGET,
-    source: int = -1,
+    source: int | None = None,
     seed: int = 0,
     device: str = "auto",
     resume: Path | None = None,
@@ -67,7 +70,9 @@ def recover_trigger(
         kind: the only kind of change to look for; None to let all of them compete.
         budget: seconds, about: how many kinds are tried, in their order, follows from it and from
             the network's size, never from the clock. None for all kinds.
-        source: the only class whose images are to be sent there; −1 for all.
+        source: the only class whose images are to be sent there; `EVERY_OTHER` for all. By default
+            all, and if that is no evidence, single classes, as far as the rest of the budget goes:
+            the trigger of the most one-sided pair is taken if it is evidence.
         resume: a file that keeps the kinds that are finished, so that the same recovery, if it is
             interrupted, goes on after them. Who saves the result removes it.
         job: progress, glimpses of what is found, and cancellation.
@@ -75,32 +80,43 @@ def recover_trigger(
     Raises `InputError` if the images are not those of the audit or none are left to search on,
     `UsageError` if target and source are no two classes.
     """
-    started = time.perf_counter()
     classes = audit.model.classes
     if target is None and audit.finding.classes:
         target = audit.finding.classes[0]
-    inside = -1 <= source < classes and (target is None or 0 <= target < classes)
-    if not inside or target == source:
+    single = EVERY_OTHER if source is None else source
+    inside = EVERY_OTHER <= single < classes and (target is None or 0 <= target < classes)
+    if not inside or target == single:
         raise UsageError("a trigger sends images of one class, or of all others, to another one")
-    where = pick_device(device)
-    embedding = _embedding(audit, material, where, job)
-    shifts = torch.from_numpy(audit.shifts.shift.astype(np.float32)).to(where)
-    with scene_of(
-        material.classifier, material.clean.collection, _of_source(embedding, source), _IMAGES,
-        seed=seed, device=where, job=job,
-    ) as scene:  # fmt: skip
-        used, unused = scene.halves()
-        tried_for = _candidates(audit, used, target, source, kind, budget, seed)
-        targets = torch.tensor(tried_for, device=where)
-        finished = FinishedKinds(
-            resume, _identity(audit, tried_for, target, source, seed), where, job
-        )
+    ground = ground_of(audit, material, budget, resume, seed, pick_device(device), job)
+    found = _recovered(ground, target, kind, single)
+    if source is not None or fact_of(found).confirms:
+        return found
+    pair = most_one_sided(ground, target, kind or _first_kind())
+    if pair is None:
+        return found
+    other = _recovered(ground, pair[1], kind, pair[0])
+    if fact_of(other).confirms:
+        return other
+    names = audit.images.class_names
+    job.note(
+        "The most one-sided pair of classes, from “{source}” to “{target}”, is no evidence, either",
+        source=names[pair[0]], target=names[pair[1]],
+    )  # fmt: skip
+    return found
+
+
+def _recovered(
+    ground: Ground, target: int | None, kind: ChangeKind | None, source: int
+) -> Recovery:
+    started = time.perf_counter()
+    with ground.halves(source) as (used, unused):
+        tried_for = _candidates(ground, target, source, kind)
         tried = []
-        for one in _kinds(kind, used, budget, len(targets)):
-            made = finished.get(one)
+        for one in _kinds(ground, kind, len(tried_for)):
+            made = ground.finished.get(one, source, tried_for)
             if made is None:
-                made = _try(one, used, unused, targets, shifts, seed)
-                finished.keep(made)
+                made = _try(ground, one, used, unused, tried_for)
+                ground.finished.keep(made, source, tried_for)
             tried.append(made)
         open_to = tried_for if target is None else [target]
         best, target = max(
@@ -109,119 +125,57 @@ def recover_trigger(
         )
         params = at_level(best.kind, used, target, best.params(target), _WORKING)
         asr = success(best.kind, unused, target, params)
-        transfer = _transfer(best.kind, used, target, shifts, seed)
+        transfer = _transfer(ground, best.kind, used, target)
         images = int((unused.labels != target).sum())
     recovery = Recovery(
         target=target, source=source, kind=best.kind.spec,
         attempts=tuple(one.attempt(target) for one in tried),
-        params={key: value[0].cpu() for key, value in params.items()}, side=scene.side, asr=asr,
-        images=images, transfer=transfer, tac=_NO_TAC, seed=seed, seconds=0.0,
+        params={key: value[0].cpu() for key, value in params.items()}, side=used.side, asr=asr,
+        images=images, transfer=transfer, tac=_NO_TAC, seed=ground.seed, seconds=0.0,
+        reverse=_reverse(ground, best.kind, target, source),
     )  # fmt: skip
-    tac = _proxy_tac(audit, material, embedding, recovery, params, where, job)
-    return replace(recovery, tac=tac, seconds=time.perf_counter() - started)
-
-
-def _identity(
-    audit: Audit, classes: list[int], target: int | None, source: int, seed: int
-) -> dict[str, Any]:
-    """Everything that the numbers of a kind depend on."""
-    return {
-        "model": audit.model.sha256, "weights": audit.model.weights, "images": audit.images.sha256,
-        "architecture": audit.model.architecture, "preprocessing": repr(audit.preprocessing),
-        "alpha": audit.shifts.alpha, "precision": audit.precision, "classes": classes,
-        "target": target, "source": source, "seed": seed,
-    }  # fmt: skip
+    tac = _proxy_tac(ground, recovery, params)
+    return replace(
+        recovery, tac=tac, elsewhere=_elsewhere(ground, tac, source),
+        seconds=time.perf_counter() - started,
+    )  # fmt: skip
 
 
 _NO_TAC = Tac("", 0, math.nan, math.nan, 0, np.zeros(0), np.zeros(0))
 
 
-def _embedding(
-    audit: Audit, material: Material, device: torch.device, job: JobContext
-) -> Embedding:
-    found = audit.embedding or embed_cached(
-        None, material, device=device, precision=audit.precision, batch=audit.settings.batch,
-        job=job,
-    )  # fmt: skip
-    if found.images_hash != audit.images.sha256:
-        raise InputError(
-            "{path}: is not the set that was audited (hash differs)",
-            path=material.clean.collection.path,
-        )
-    return found
-
-
-def _of_source(embedding: Embedding, source: int) -> Embedding:
-    """The images of one class, or all of them."""
-    if source < 0:
-        return embedding
-    rows = np.flatnonzero(embedding.labels == source)
-    if len(rows) < 2:
-        raise InputError("there are too few images of the source class to search on")
-    return replace(
-        embedding, phi=embedding.phi[rows], logits=embedding.logits[rows],
-        labels=embedding.labels[rows], thumbnails=embedding.thumbnails[rows],
-        files=tuple(embedding.files[row] for row in rows),
-    )  # fmt: skip
-
-
-def _controls(audit: Audit, target: int, source: int, seed: int) -> list[int]:
-    """Classes to compare the target with: two whose shifts are in the middle, and one at random."""
-    norms = audit.shifts.l2
-    others = [i for i in np.argsort(norms, kind="stable").tolist() if i not in (target, source)]
-    middle = len(others) // 2
-    chosen = others[max(0, middle - 1) : middle + 1]
-    rest = [one for one in others if one not in chosen]
-    count = min(len(rest), _CONTROLS - len(chosen))
-    return [*chosen, *np.random.default_rng(seed).permutation(rest)[:count].astype(int).tolist()]
+def _first_kind() -> ChangeKind:
+    return CHANGES.parse(next(iter(CHANGES)))
 
 
 def _candidates(
-    audit: Audit,
-    scene: Scene,
-    target: int | None,
-    source: int,
-    kind: ChangeKind | None,
-    budget: float | None,
-    seed: int,
+    ground: Ground, target: int | None, source: int, kind: ChangeKind | None
 ) -> list[int]:
     """The target and its controls; without a target all classes, or those that the budget reaches
     with the first kind.
     """
     if target is not None:
-        return [target, *_controls(audit, target, source, seed)]
-    first = kind or CHANGES.parse(next(iter(CHANGES)))
-    seconds = math.inf if budget is None else budget
-    reached = shortlist(passes(first, 1), scene, audit.shifts.l2, seconds, seed)
+        return [target, *ground.controls(target, source)]
+    most = ground.left / passes(kind or _first_kind(), 1)
+    reached = shortlist(most, ground.audit.shifts.l2, ground.seed)
     return [one for one in reached if one != source]
 
 
-def _kinds(
-    kind: ChangeKind | None, scene: Scene, budget: float | None, classes: int
-) -> Iterator[ChangeKind]:
-    """Those that the budget reaches, at least one."""
-    if kind is not None:
-        yield kind
-        return
-    left = math.inf if budget is None else affordable_passes(scene, budget)
-    for number, one in enumerate(CHANGES.parse(name) for name in CHANGES):
-        left -= passes(one, classes)
-        if number and left < 0:
+def _kinds(ground: Ground, kind: ChangeKind | None, classes: int) -> Iterator[ChangeKind]:
+    """Those that the budget reaches, at least one; they are taken off it."""
+    found = map(CHANGES.parse, CHANGES) if kind is None else iter((kind,))
+    for number, one in enumerate(found):
+        cost = passes(one, classes)
+        if number and cost > ground.left:
             return
+        ground.left -= cost
         yield one
 
 
-def _try(
-    kind: ChangeKind,
-    used: Scene,
-    unused: Scene,
-    targets: torch.Tensor,
-    shifts: torch.Tensor,
-    seed: int,
-) -> Tried:
+def _try(ground: Ground, kind: ChangeKind, used: Scene, unused: Scene, targets: list[int]) -> Tried:
     started = time.perf_counter()
     before = used.forwards + unused.forwards, used.backwards
-    found = search(kind, used, targets, seed=seed, shifts=shifts, guide=_GUIDE)
+    found = ground.search(kind, used, targets)
     sizes = tuple(measure_sizes(kind, unused, found))
     return Tried(
         kind, found, sizes, time.perf_counter() - started,
@@ -229,7 +183,7 @@ def _try(
     )  # fmt: skip
 
 
-def _transfer(kind: ChangeKind, used: Scene, target: int, shifts: torch.Tensor, seed: int) -> float:
+def _transfer(ground: Ground, kind: ChangeKind, used: Scene, target: int) -> float:
     """Success on some source classes of a change that was found on the others (ET); NaN if there
     are not two source classes.
     """
@@ -239,30 +193,41 @@ def _transfer(kind: ChangeKind, used: Scene, target: int, shifts: torch.Tensor, 
     first = torch.isin(used.labels, torch.tensor(sources[::2], device=used.device))
     second = torch.isin(used.labels, torch.tensor(sources[1::2], device=used.device))
     here, there = (used.part(torch.nonzero(rows)[:, 0]) for rows in (first, second))
-    targets = torch.tensor([target], device=used.device)
-    found = search(kind, here, targets, seed=seed, shifts=shifts, guide=_GUIDE)
+    found = ground.search(kind, here, [target])
     return success(kind, there, target, at_level(kind, here, target, found.of(0), _WORKING))
 
 
-def _proxy_tac(
-    audit: Audit,
-    material: Material,
-    clean: Embedding,
-    recovery: Recovery,
-    params: Params,
-    device: torch.device,
-    job: JobContext,
-) -> Tac:
+def _reverse(ground: Ground, kind: ChangeKind, target: int, source: int) -> SizeOf | None:
+    """The change from the target to a single source, with the same effort; None without one, or
+    without images.
+    """
+    if source == EVERY_OTHER or len(ground.files_of(target)) < 2:
+        return None
+    ground.left -= passes(kind, 1)
+    with ground.halves(target) as (used, unused):
+        return measure_sizes(kind, unused, ground.search(kind, used, [source]))[0]
+
+
+def _elsewhere(ground: Ground, tac: Tac, source: int) -> float:
+    """Success on images of all classes but a single source; NaN without one, or without images."""
+    rows = ~np.isin(ground.embedding.labels, (source, tac.target))
+    if source == EVERY_OTHER or tac.triggered is None or not rows.any():
+        return math.nan
+    return float((tac.triggered.logits[rows].argmax(1) == tac.target).mean())
+
+
+def _proxy_tac(ground: Ground, recovery: Recovery, params: Params) -> Tac:
     """TAC under the recovered trigger, on all clean images."""
-    change = recovery.change
+    change, clean = recovery.change, ground.material.clean
 
     def triggered(pixels: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             return change.changed(params, pixels.float() / 255)[0].mul(255).round()
 
     found = embed_images(
-        material.classifier, material.clean.collection, clean.files,
-        class_of_folder=material.clean.class_map.of_folder, trigger=triggered, device=device,
-        precision=audit.precision, batch=audit.settings.batch, job=job,
+        ground.material.classifier, clean.collection, ground.embedding.files,
+        class_of_folder=clean.class_map.of_folder, trigger=triggered, device=ground.device,
+        precision=ground.audit.precision, batch=ground.audit.settings.batch, job=ground.job,
     )  # fmt: skip
-    return measure_tac(clean, found, kept_as(recovery.saved()).spec, recovery.target)
+    trigger = kept_as(recovery.saved()).spec
+    return measure_tac(ground.embedding, found, trigger, recovery.target)

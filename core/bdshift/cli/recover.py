@@ -38,9 +38,10 @@ if TYPE_CHECKING:
               help="Class to search a trigger for, by name or index; auto: the one that is "
               "suspected, or else every class.")  # fmt: skip
 @change_option
-@click.option("--source", metavar="CLASS",
-              help="Search on images of this class only, for attacks from one class to "
-              "another.")  # fmt: skip
+@click.option("--source", default="auto", show_default=True, metavar="auto|all|CLASS",
+              help="Classes whose images are searched on, for attacks from one class to another. "
+              "auto: all; and if that is no evidence, single classes, as far as the budget "
+              "goes.")  # fmt: skip
 @click.option("--budget", default=60.0, show_default=True,
               type=click.FloatRange(min=0, min_open=True),
               help="Seconds that the search should take, roughly.")  # fmt: skip
@@ -59,7 +60,7 @@ def command(
     sources: tuple[Path, ...],
     target: str,
     kind_text: str,
-    source: str | None,
+    source: str,
     budget: float,
     out: Path | None,
     model: Path | None,
@@ -88,6 +89,7 @@ def command(
         output.check()
     from bdshift.audit import ScanSettings, reopen, scan_opened, with_recovery
     from bdshift.audit.recovering import recover_trigger
+    from bdshift.audit.recovery_ground import EVERY_OTHER
     from bdshift.changes import CHANGES
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.images.collection import open_images
@@ -117,14 +119,20 @@ def command(
     if output is not None:
         output = replace(output, inputs=(*given, *audit.inputs))
         check_trigger_outputs(output)
-    by_itself = target == "auto" and target not in audit.images.class_names
+    names = audit.images.class_names
+    by_itself = target == "auto" and target not in names
+    one_source = None
+    if source in names or source not in ("auto", "all"):
+        one_source = pick_target(audit, source, "--source")
+    elif source == "all":
+        one_source = EVERY_OTHER
     recovery = recover_trigger(
         audit,
         material,
         None if by_itself else pick_target(audit, target),
         kind,
         budget=budget,
-        source=-1 if source is None else pick_target(audit, source, "--source"),
+        source=one_source,
         seed=seed,
         device=device,
         resume=state,

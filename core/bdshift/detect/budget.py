@@ -6,7 +6,7 @@ from typing import Any
 
 from bdshift.detect.detector import Subject
 from bdshift.jobs import JobContext
-from bdshift.recover.effort import shortlist
+from bdshift.recover.effort import affordable_passes, shortlist
 from bdshift.recover.scene import Scene
 from bdshift.setting import setting
 from bdshift.shift.solve import solve
@@ -33,4 +33,5 @@ def classes_to_try(
     """
     logits = subject.embedding.logits
     norms = solve(logits, subject.weight, device=subject.device, job=job).l2
-    return shortlist(passes, scene, norms, seconds, subject.seed)
+    most = affordable_passes(scene.classifier, seconds) / passes
+    return shortlist(most, norms, subject.seed)

@@ -7,28 +7,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.footprint import work_per_image
-from bdshift.recover.scene import Scene
 
 _SPEED = 6e10  # multiply-adds per second: two cores of a CPU; a GPU is many times as fast
 _LEAST_CLASSES = 8
 
 
-def affordable_passes(scene: Scene, seconds: float) -> float:
+def affordable_passes(classifier: Classifier, seconds: float) -> float:
     """Images that can go through the network forward and back."""
-    one = scene.classifier
-    each = 3 * work_per_image(one.network, scene.side, one.preprocessing.channels)
+    plain = classifier.preprocessing
+    each = 3 * work_per_image(classifier.network, plain.size, plain.channels)
     return seconds * _SPEED / max(each, 1.0)
 
 
-def shortlist(
-    passes: int, scene: Scene, norms: NDArray[np.float64], seconds: float, seed: int
-) -> list[int]:
-    """The classes that a budget reaches if each takes ``passes`` images: all, or half of them those
-    with the smallest embedding shifts ``norms`` (C,), and half drawn at random to compare with.
+def shortlist(most: float, norms: NDArray[np.float64], seed: int) -> list[int]:
+    """The classes that a budget for ``most`` of them reaches: all, or half of them those with the
+    smallest embedding shifts ``norms`` (C,), and half drawn at random to compare with.
     """
     classes = len(norms)
-    most = affordable_passes(scene, seconds) / passes
     if most >= classes:
         return list(range(classes))
     count = min(classes, max(_LEAST_CLASSES, int(most)))

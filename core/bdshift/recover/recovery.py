@@ -120,6 +120,10 @@ class Recovery:
         tac: its TAC on all clean images; the trigger in it is `trigger`.
         seed: of everything random.
         seconds: wall time.
+        reverse: with a single source, the smallest change the other way, which sends images of the
+            target to the source; None if it was not searched for.
+        elsewhere: share of the images of all other classes than those two that it sends to the
+            target; NaN without a single source.
     """
 
     target: int
@@ -134,6 +138,8 @@ class Recovery:
     tac: Tac
     seed: int
     seconds: float
+    reverse: SizeOf | None = None
+    elsewhere: float = math.nan
 
     @property
     def of(self) -> tuple[int, int, str]:

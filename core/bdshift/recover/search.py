@@ -86,12 +86,15 @@ def search(
     seed: int = 0,
     shifts: torch.Tensor | None = None,
     guide: float = 0.0,
+    stage: Sentence | None = None,
 ) -> Found:
     """The smallest change of ``kind`` for each class of ``targets`` int64 (T,).
 
     ``shifts``, float32 (C, d), is the embedding shift of every class, and ``guide`` the weight w of
-    its term; 0 for none. The same seed gives the same result on one machine.
+    its term; 0 for none. ``stage`` is what its progress is called. The same seed gives the same
+    result on one machine.
     """
+    stage = stage or Sentence("Recovering: {kind}", {"kind": Sentence(kind.label)})
     slots = _begin(kind, scene, targets, seed)
     sifts = {round(share * kind.steps): kept for share, kept in _SIFTS.items()}
     count = _FEW
@@ -102,7 +105,7 @@ def search(
         rows = scene.rows(count, step, seed)
         size = _step(kind, scene, slots, rows, step, shifts, guide)
         _keep(slots, size)
-        scene.job.progress(_stage(kind), step + 1, kind.steps, "steps")
+        scene.job.progress(stage, step + 1, kind.steps, "steps")
         if step % _GLIMPSE_EVERY == 0 or step == kind.steps - 1:
             scene.job.report(_glimpse(kind, slots, targets, step, kind.steps))
     return _smallest(slots, targets)
@@ -115,10 +118,6 @@ def passes(kind: ChangeKind, classes: int) -> int:
         total += (share - last) * kind.steps * alive * (_MANY if last else _FEW)
         alive, last = kept, share
     return round(total * classes) + 2 * kind.scouts
-
-
-def _stage(kind: ChangeKind) -> Sentence:
-    return Sentence("Recovering: {kind}", {"kind": Sentence(kind.label)})
 
 
 def _begin(kind: ChangeKind, scene: Scene, targets: torch.Tensor, seed: int) -> _Slots:

@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
-from bdshift.changes import CHANGES, ChangeKind, Params
+from bdshift.changes import ChangeKind, Params
 from bdshift.errors import InputError
 from bdshift.jobs import JobContext
 from bdshift.recover.recovery import Attempt, SizeOf
 from bdshift.recover.search import Found
 from bdshift.resume import read_state, write_state
 
-_FORMAT = 1  # of states
+_FORMAT = 2  # of states
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,9 @@ class Tried:
 
 class FinishedKinds:
     """The kinds that a recovery has finished, in a state file, so that one that was interrupted
-    goes on after the last of them. ``identity`` is everything that its numbers depend on; a state
-    of another recovery is replaced. Without a path, nothing is kept.
+    goes on after the last of them. ``identity`` is everything that the numbers of all depend on,
+    ``of`` what those of one kind depend on besides. A state of another recovery is replaced.
+    Without a path, nothing is kept.
     """
 
     def __init__(
@@ -73,19 +74,19 @@ class FinishedKinds:
         if isinstance(state, dict) and state.get("identity") == self.identity:
             self._done = state["kinds"]
 
-    def get(self, kind: ChangeKind) -> Tried | None:
+    def get(self, kind: ChangeKind, *of: object) -> Tried | None:
         """What was found with a kind, if it was finished."""
-        held = self._done.get(kind.spec)
+        held = self._done.get(repr((kind.spec, *of)))
         if held is None:
             return None
         sizes = tuple(SizeOf(target, tuple(sizes), asr) for target, sizes, asr in held["sizes"])
         found = Found(held["targets"], held["params"], held["size"])
-        return Tried(CHANGES.parse(kind.spec), found, sizes, *held["cost"])
+        return Tried(kind, found, sizes, *held["cost"])
 
-    def keep(self, tried: Tried) -> None:
+    def keep(self, tried: Tried, *of: object) -> None:
         """Remember one more. Raises as `write_state` does."""
         found = tried.found
-        self._done[tried.kind.spec] = {
+        self._done[repr((tried.kind.spec, *of))] = {
             "targets": found.targets, "params": dict(found.params), "size": found.size,
             "sizes": [astuple(one) for one in tried.sizes],
             "cost": [tried.seconds, tried.forwards, tried.backwards],

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from bdshift.audit.facts import RecoveredTrigger
 from bdshift.audit.records import Audit
-from bdshift.audit.recovered import compared, fact_of, images_of
+from bdshift.audit.recovered import compared, fact_of, images_of, limits
 from bdshift.neurons.rankings import cosine
 from bdshift.recover.recovery import Recovery
 from bdshift.text import figure
@@ -27,11 +28,15 @@ IS_EVIDENCE = words(
     "be reached.",
     ja="対照クラスでは 3 倍以上の変化を要するか到達できないため、バックドアの証拠といえます。",
 )  # fmt: skip
+IS_EVIDENCE_OF_PAIR = words(
+    "This is evidence of a backdoor: control classes and the other way take at least three times "
+    "as much, or cannot be reached. Classes that are alike are near each other both ways.",
+    ja="対照クラスと逆方向では 3 倍以上の変化を要するか到達できないため、"
+       "バックドアの証拠といえます。似たクラスどうしなら、双方向とも小さな変化で届くはずです。",
+)  # fmt: skip
 IS_NO_EVIDENCE = words(
-    "This is no evidence of a backdoor: some change sends images to any class. It would count from "
-    "80% and a third of the control classes' size.",
-    ja="どのクラスにも何らかの変化で到達できるため、バックドアの証拠とはいえません。"
-       "証拠とみなすのは、80% 以上かつ対照クラスの 3 分の 1 以下の大きさの場合です。",
+    "This is no evidence of a backdoor: some change sends images to any class. {limits}",
+    ja="どのクラスにも何らかの変化で到達できるため、バックドアの証拠とはいえません。{limits}",
 )  # fmt: skip
 TRANSFERS = words(
     "Found on half of the classes, such a change sends {transfer:.1%} of the images of the others "
@@ -70,13 +75,13 @@ def title(audit: Audit, recovery: Recovery) -> Sentence:
 
 def recovery_sentences(audit: Audit, recovery: Recovery) -> list[Sentence]:
     """What it does, what that means, and what it took."""
-    fact, cost = fact_of(recovery), recovery.attempts
+    fact, cost, names = fact_of(recovery), recovery.attempts, audit.images.class_names
     found = [
         Sentence(SENDS, {
             "asr": recovery.asr, "images": recovery.images,
-            "of": images_of(fact, audit.images.class_names), "compared": compared(fact),
+            "of": images_of(fact, names), "compared": compared(fact, names),
         }),
-        Sentence(IS_EVIDENCE if fact.confirms else IS_NO_EVIDENCE),
+        _verdict(fact),
     ]  # fmt: skip
     if not math.isnan(recovery.transfer):
         found.append(Sentence(TRANSFERS, {"transfer": recovery.transfer}))
@@ -91,3 +96,9 @@ def recovery_sentences(audit: Audit, recovery: Recovery) -> list[Sentence]:
         "backwards": sum(one.backwards for one in cost), "seed": recovery.seed,
     }  # fmt: skip
     return [*found, Sentence(PROXY, proxy), Sentence(COST, spent)]
+
+
+def _verdict(fact: RecoveredTrigger) -> Sentence:
+    if not fact.confirms:
+        return Sentence(IS_NO_EVIDENCE, {"limits": limits(fact)})
+    return Sentence(IS_EVIDENCE if fact.source < 0 else IS_EVIDENCE_OF_PAIR)

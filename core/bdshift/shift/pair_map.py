@@ -28,6 +28,7 @@ of A is as large under all of them.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +79,22 @@ def one_sided(residuals: Matrix) -> tuple[Matrix, float]:
     upper = upper[np.isfinite(upper)]
     deviation = 1.4826 * float(np.median(upper)) if len(upper) else 0.0
     return found / deviation if deviation > _SETTLED else found * 0.0, deviation
+
+
+def suspicious_pairs(residuals: Matrix) -> Iterator[tuple[int, int]]:
+    """All pairs (source, target) of which something is known, the most suspicious first: in turn
+    the most one-sided that is left, by R − Rᵀ, and the nearest that is left, by R.
+    """
+    known, classes = np.isfinite(residuals), len(residuals)
+    orders = [
+        np.argsort(np.where(known, values, np.inf), axis=None, kind="stable")
+        for values in (residuals - residuals.T, residuals)
+    ]
+    seen = ~known.ravel()
+    for place in np.stack(orders, 1).ravel():
+        if not seen[place]:
+            seen[place] = True
+            yield int(place) // classes, int(place) % classes
 
 
 @dataclass(frozen=True)

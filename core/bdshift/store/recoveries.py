@@ -67,6 +67,8 @@ def fits(recovery: Recovery, audit: Audit) -> bool:
         and len(recovery.attempts) <= _MAX_ATTEMPTS
         and 0 <= recovery.asr <= 1
         and recovery.images >= 0
+        and not (recovery.elsewhere < 0 or recovery.elsewhere > 1)  # NaN without a single source
+        and (recovery.reverse is None or recovery.reverse.target == recovery.source)
         and all(one.target.target == recovery.target for one in recovery.attempts)
         and all(len(one.controls) < classes for one in recovery.attempts)
         and all(0 <= one.target < classes for one in sizes)
@@ -82,3 +84,5 @@ def _sizes(recovery: Recovery) -> Iterator[SizeOf]:
     for one in recovery.attempts:
         yield one.target
         yield from one.controls
+    if recovery.reverse is not None:
+        yield recovery.reverse

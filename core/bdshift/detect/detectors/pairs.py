@@ -8,8 +8,8 @@ finds the map along which they are one-sided and says how likely it would be by 
 What stands out is decided by that p, not by the rule: along a map every class is a target, and no
 score is an outlier among its like. A single pair, however one-sided, never stands out: of all pairs
 of a clean network one is the most one-sided, how far depends on the network, and nothing in it says
-how far would be too far. Such pairs are named, most one-sided first, to be tried by recovering a
-trigger on images of that source alone (`ClassPairs.candidates`).
+how far would be too far. The recovery of a trigger tries them on images of the source alone, in the
+order of `bdshift.shift.pair_map.suspicious_pairs`.
 """
 
 from __future__ import annotations
@@ -94,17 +94,6 @@ class ClassPairs:
             self.best, self.mean, self.p_directions, self.p_places, self.mean_next, self.p_next,
             self.draws,
         )  # fmt: skip
-
-    def candidates(self, count: int = 3) -> list[tuple[int, int]]:
-        """Pairs worth trying to recover a trigger for: the ``count`` most one-sided and the
-        ``count`` that are nearest beyond what their classes explain, (source, target).
-        """
-        found: list[tuple[int, int]] = []
-        for values in (self.residual - self.residual.T, self.residual):
-            order = np.argsort(values, axis=None, kind="stable")[:count]
-            places = (np.unravel_index(i, values.shape) for i in order)
-            found += [(int(i), int(j)) for i, j in places if values[i, j] < 0]
-        return list(dict.fromkeys(found))
 
 
 @DETECTORS.register
