@@ -41,9 +41,9 @@ class SelectionChanger(QObject):
         """Clear the undo history, for another audit."""
         self._undo.clear()
 
-    def select_class(self, index: int) -> None:
-        """Select another class, to look at its shift."""
-        self.apply(replace(self.now, class_index=index))
+    def select_class(self, index: int, source: int | None = None) -> None:
+        """Select another class, to look at its shift; with a ``source``, a pair of classes."""
+        self.apply(replace(self.now, class_index=index, source=source))
 
     def select_neurons(
         self, neurons: Iterable[int], mode: Mode = "replace", primary: int | None = None
@@ -87,7 +87,7 @@ class SelectionChanger(QObject):
 
 
 class _Change(QUndoCommand):
-    """A change from one set of neurons to another; undoing it leaves the class as it is."""
+    """A change from one set of neurons to another; undoing it leaves classes as they are."""
 
     def __init__(self, changer: SelectionChanger, before: Selection, after: Selection) -> None:
         super().__init__()
@@ -100,4 +100,5 @@ class _Change(QUndoCommand):
         self._take(self._before)
 
     def _take(self, wanted: Selection) -> None:
-        self._changer.apply(replace(wanted, class_index=self._changer.now.class_index))
+        now = self._changer.now
+        self._changer.apply(replace(wanted, class_index=now.class_index, source=now.source))

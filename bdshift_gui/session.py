@@ -38,11 +38,14 @@ Scheme = Literal["system", "light", "dark"]
 
 @dataclass(frozen=True)
 class Selection:
-    """A class, some neurons, and which of them the inspector shows; None for no class or neuron."""
+    """A class, some neurons, and which of them the inspector shows; None for no class or neuron.
+    ``source`` is the class that images are sent from, if a pair of classes is looked at.
+    """
 
     class_index: int | None = None
     neurons: frozenset[int] = frozenset()
     primary: int | None = None
+    source: int | None = None
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,15 @@ class Maps:
 @dataclass(frozen=True)
 class RecoveryRequest:
     """What a search for a trigger is asked: the class, None for the most suspicious; the text of
-    the kind of change, "" to let the kinds compete; seconds; a seed.
+    the kind of change, "" to let the kinds compete; seconds; a seed; and the only class whose
+    images are to be sent there, −1 for all.
     """
 
     target: int | None
     kind: str
     budget: float
     seed: int
+    source: int = -1
 
 
 @dataclass(frozen=True)

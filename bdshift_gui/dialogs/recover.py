@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QSpinBox
 
 from bdshift.changes import CHANGES
+from bdshift_gui.actions.recover import DEFAULT_SECONDS
 from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import tr
@@ -14,7 +15,6 @@ from bdshift_gui.session import RecoveryRequest
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.settings_form import SettingsForm
 
-_SECONDS = 60.0
 _MAX_SECONDS = 86_400.0
 
 
@@ -34,14 +34,16 @@ class RecoverDialog(QuestionDialog):
                "the same effort for other classes. A backdoor's is much smaller. You can watch.")
         )  # fmt: skip
         self.column.addWidget(lead)
-        self.target, self.kind = QComboBox(), QComboBox()
+        self.target, self.source, self.kind = QComboBox(), QComboBox(), QComboBox()
         suspected = audit.finding.classes
         first = tr("auto: every class is tried")
         if suspected:
             first = tr("the most suspicious: {name}", name=names[suspected[0]])
         self.target.addItem(first, -1)
+        self.source.addItem(tr("all other classes"), -1)
         for index, name in enumerate(names):
             self.target.addItem(name, index)
+            self.source.addItem(name, index)
         self.kind.addItem(tr("auto: every kind competes"), "")
         for kind in CHANGES.kinds():
             self.kind.addItem(tr(kind.label), kind.name)
@@ -50,12 +52,14 @@ class RecoverDialog(QuestionDialog):
         self.budget.setDecimals(0)
         self.budget.setSingleStep(30)
         self.budget.setSuffix(tr(" s"))
-        self.budget.setValue(_SECONDS)
+        self.budget.setValue(DEFAULT_SECONDS)
         self.seed.setRange(0, 2**31 - 1)
         self._about, self.settings = Text("muted"), SettingsForm(context.ask)
         what, how = QFormLayout(), QFormLayout()
         for form, label, field, tip in (
             (what, tr("Class"), self.target, tr("The class that the trigger sends images to.")),
+            (what, tr("Images of"), self.source,
+             tr("An attack may send images of a single class only.")),
             (what, tr("Kind of change"), self.kind,
              tr("What the trigger does to an image.")),
             (how, tr("Time"), self.budget,
@@ -76,7 +80,16 @@ class RecoverDialog(QuestionDialog):
         self.column.addStretch(1)
         self.start = self.add_buttons(tr("Recover"))
         self.kind.currentIndexChanged.connect(self._kind_changed)
+        for one in (self.target, self.source):
+            one.currentIndexChanged.connect(self._classes_changed)
+        self._first = suspected[0] if suspected else -1
         self._kind_changed()
+
+    def _classes_changed(self) -> None:
+        """A class cannot be sent to itself."""
+        target, source = self.target.currentData(), self.source.currentData()
+        target = self._first if target < 0 else target
+        self.start.setEnabled(source < 0 or source != target)
 
     def _kind_changed(self) -> None:
         name = self.kind.currentData()
@@ -95,6 +108,6 @@ class RecoverDialog(QuestionDialog):
         self.chosen.emit(
             RecoveryRequest(
                 None if target < 0 else target, self.settings.text() if kind else "",
-                self.budget.value(), self.seed.value(),
+                self.budget.value(), self.seed.value(), self.source.currentData(),
             )
         )  # fmt: skip

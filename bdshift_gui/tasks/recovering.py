@@ -30,8 +30,8 @@ def recover(context: Context, request: RecoveryRequest) -> None:
         kind = CHANGES.parse(request.kind) if request.kind else None
         material = ready(job)
         found = recover_trigger(
-            audit, material, request.target, kind, budget=request.budget, seed=request.seed,
-            device=device, job=job,
+            audit, material, request.target, kind, budget=request.budget, source=request.source,
+            seed=request.seed, device=device, job=job,
         )  # fmt: skip
         return found, material
 
@@ -54,7 +54,18 @@ def show(context: Context, number: int | None) -> None:
     state = context.state
     context.session.update(recovery=number, comparing=None)
     if number:
-        context.selection.select_class(state.recoveries[number - 1].target)
+        found = state.recoveries[number - 1]
+        context.selection.select_class(found.target, None if found.source < 0 else found.source)
+
+
+def show_neurons(context: Context, number: int) -> None:
+    """Select the neurons that a recovered trigger moves most, and show them in the plots."""
+    from bdshift.neurons.rankings import half_of
+
+    neurons = half_of(context.state.recoveries[number - 1].tac.change)
+    show(context, number)
+    context.selection.select_neurons(neurons, primary=next(iter(neurons), None))
+    show(context, None)
 
 
 def remove(context: Context, number: int) -> None:

@@ -7,13 +7,15 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QComboBox, QPushButton
 
 from bdshift.detect.detectors.pairs import ClassPairs
 from bdshift.text import figure, one_line
 from bdshift.words import Sentence, words
+from bdshift_gui.actions.recover import RECOVER_PAIR
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import say, tr
-from bdshift_gui.plain import set_tip
+from bdshift_gui.i18n import language, say, tr
+from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.choices import Choices
@@ -27,27 +29,40 @@ _SHADES = 256
 
 @view
 class PairsView(PlotCard, View):
-    """Rows are sources, columns are targets; a click selects the target."""
+    """Rows are sources, columns are targets. A click selects a pair: its target is shown in all
+    views, and its trigger can be recovered.
+    """
 
     key = "pairs"
     area = "below"
     place = 30
     title_of_panel = words("Pairs of classes", ja="クラスの組")
-    reads = ("audit", "selection.class_index")
+    reads = ("audit", "shown", "selection.class_index", "selection.source", "job", "waiting")
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, self._rows)
         self._state = State()
         self._values: NDArray[np.float64] = np.empty((0, 0))
         self._found: tuple[ClassPairs, NDArray[np.float64], Sentence] | None = None
+        self._spoken = ""
         self._ranged = 0  # classes that the axes were set to
+        self.worth, self.recover = QComboBox(), QPushButton()
+        self.worth.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.worth.setMinimumContentsLength(16)
+        self.worth.activated.connect(self._candidate_chosen)
+        self.recover.clicked.connect(lambda: RECOVER_PAIR.trigger(context))
+        self.corner.addWidget(self.worth)
+        self.corner.addWidget(self.recover)
         self.quantity = Choices(("directed", "residual", "norm"))
         self.quantity.chosen.connect(self.redraw)
         self.corner.addWidget(self.quantity)
         self._image = pg.ImageItem(axisOrder="row-major")
         self._column = pg.LinearRegionItem(movable=False)
+        self._row = pg.LinearRegionItem(orientation="horizontal", movable=False)
         self._map = pg.ScatterPlotItem(pxMode=False, symbol="s", size=0.9, brush=None)
-        for item in (self._image, self._column, self._map):
+        for item in (self._image, self._column, self._row, self._map):
             self.plot.addItem(item)
         self.plot.invertY(True)
         self.view.setMinimumHeight(180)
@@ -63,10 +78,42 @@ class PairsView(PlotCard, View):
     def show_state(self, state: State) -> None:
         """Show the pairs of ``state``."""
         other = state.audit is not self._state.audit
+        spoken, self._spoken = self._spoken, language()
         self._state = state
         if other:
             self._found = _pairs_of(state)
-        self.redraw()
+        if other or spoken != language():
+            self._offer_candidates()
+            self.redraw()
+        else:
+            self._select()
+
+    def _offer_candidates(self) -> None:
+        """The pairs to try first: among a thousand classes no square is hit by hand."""
+        self.worth.clear()
+        self.worth.addItem(tr("Worth trying…"))
+        audit, found = self._state.audit, self._found
+        if audit is not None and found is not None:
+            for source, target in found[0].candidates():
+                self.worth.addItem(self._arrow(source, target), (source, target))
+        set_tip(
+            self.worth,
+            tr("The most one-sided pairs, and those nearer than their classes explain. None of "
+               "them is suspicious until a trigger is recovered for it."),
+        )  # fmt: skip
+        self.worth.setAccessibleName(tr("Pairs of classes"))
+        self.recover.setText(tr("Recover its trigger"))
+        set_tip(self.recover, tr(RECOVER_PAIR.tip))
+
+    def _candidate_chosen(self, row: int) -> None:
+        pair = self.worth.itemData(row)
+        if pair is not None:
+            self.context.selection.select_class(pair[1], pair[0])
+
+    def _arrow(self, source: int, target: int) -> str:
+        assert self._state.audit is not None
+        names = self._state.audit.images.class_names
+        return lines(f"{one_line(names[source])} → {one_line(names[target])}")
 
     def redraw(self) -> None:
         self.quantity.label(
@@ -79,8 +126,11 @@ class PairsView(PlotCard, View):
         )  # fmt: skip
         found = self._found
         self._image.setVisible(found is not None)
-        self._column.setVisible(found is not None)
+        for part in (self.worth, self.quantity):
+            part.setVisible(found is not None)
         if found is None:
+            for item in (self._column, self._row, self.recover):
+                item.setVisible(False)
             self._values = np.empty((0, 0))
             self._map.setData([], [])
             self.title.show_text(tr("Pairs of classes were not looked at"))
@@ -90,7 +140,6 @@ class PairsView(PlotCard, View):
         self._values = {
             "directed": directed, "residual": record.residual, "norm": record.norm,
         }[self.quantity.now]  # fmt: skip
-        self.title.show_text(statement)
         self._paint_squares()
         self._outline(record)
         self._select()
@@ -134,16 +183,44 @@ class PairsView(PlotCard, View):
         self._map.setData(targets[rows], rows, pen=pg.mkPen(self.theme.text, width=1.5))
 
     def _select(self) -> None:
-        index = self._state.selection.class_index
-        self._column.setVisible(index is not None)
-        if index is not None:
-            soft = QColor(self.theme.text)
-            soft.setAlpha(22)
-            self._column.setBrush(soft)
-            self._column.setHoverBrush(soft)
-            for line in self._column.lines:
-                line.setPen(pg.mkPen(self.theme.muted))
-            self._column.setRegion((index - 0.5, index + 0.5))
+        """Mark the target's column and, of a pair, the source's row; say how far it is apart."""
+        found, now = self._found, self._state.selection
+        if found is None:
+            return
+        for region, index in ((self._column, now.class_index), (self._row, now.source)):
+            region.setVisible(index is not None)
+            if index is not None:
+                soft = QColor(self.theme.text)
+                soft.setAlpha(22)
+                region.setBrush(soft)
+                region.setHoverBrush(soft)
+                for line in region.lines:
+                    line.setPen(pg.mkPen(self.theme.text))
+                region.setRegion((index - 0.5, index + 0.5))
+        pair = None
+        if now.source is not None and now.class_index is not None:
+            pair = now.source, now.class_index
+        rows = (row for row in range(self.worth.count()) if self.worth.itemData(row) == pair)
+        self.worth.setCurrentIndex(0 if pair is None else next(rows, 0))
+        self.recover.setVisible(pair is not None)
+        self.recover.setEnabled(RECOVER_PAIR.enabled(self._state))
+        statement = say(found[2])
+        self.title.show_text(
+            statement[:1].upper() + statement[1:]
+            if pair is None
+            else " · ".join(self._about(*pair))
+        )
+
+    def _about(self, source: int, target: int) -> tuple[str, str, str, str]:
+        """The pair and its figures."""
+        assert self._found is not None
+        record, directed, _ = self._found
+        pair = source, target
+        return (
+            self._arrow(source, target), f"L2 {figure(float(record.norm[pair]), '#.3g')}",
+            f"R {figure(float(record.residual[pair]), '+.2f')}",
+            f"A {figure(float(directed[pair]), '+.2f')}",
+        )  # fmt: skip
 
     def _name_sides(self) -> None:
         audit = self._state.audit
@@ -174,21 +251,11 @@ class PairsView(PlotCard, View):
             return
         pair = self.pair_at(event.scenePos())  # type: ignore[attr-defined]
         if pair is not None:
-            self.context.selection.select_class(pair[1])
+            self.context.selection.select_class(pair[1], pair[0])
 
     def _moved(self, place: QPointF) -> None:
-        pair, found = self.pair_at(place), self._found
-        if pair is None or found is None or self._state.audit is None:
-            set_tip(self.view, "")
-            return
-        record, directed, _ = found
-        source, target = (one_line(self._state.audit.images.class_names[i]) for i in pair)
-        set_tip(
-            self.view,
-            f"{source} → {target}\nL2 {figure(float(record.norm[pair]), '#.3g')}\n"
-            f"R {figure(float(record.residual[pair]), '+.2f')}\n"
-            f"A {figure(float(directed[pair]), '+.2f')}",
-        )
+        pair = None if self._found is None else self.pair_at(place)
+        set_tip(self.view, "" if pair is None else "\n".join(self._about(*pair)))
 
     def _rows(self) -> Table:
         found, audit = self._found, self._state.audit

@@ -15,7 +15,7 @@ from bdshift_gui.tasks import recovering
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, Elided, look
 from bdshift_gui.widgets.pictures import Picture
-from bdshift_gui.widgets.recovery_words import pictures_of, what_it_does
+from bdshift_gui.widgets.recovery_words import pictures_of, route, what_it_does
 
 _SIDE = 44
 
@@ -57,7 +57,7 @@ class RecoveriesCard(Card, View):
         names = state.original.images.class_names
         for number, (row, one) in enumerate(zip(self.rows, found, strict=True), 1):
             about = f"ASR {percent(one.asr)}"
-            row.show_row(f"→ {names[one.target]}", about, what_it_does(one, names))
+            row.show_row(route(one, names), about, what_it_does(one, names))
             row.picture.show_pixels(pictures_of(one)[0], "", about)
             look(row, "chosen" if number == state.recovery else "plain")
         if running:

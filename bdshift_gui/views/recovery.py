@@ -9,16 +9,17 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from bdshift.text import figure
-from bdshift_gui.actions.recover import CLOSE_RECOVERY, REMOVE_RECOVERY, SAVE_TRIGGER
+from bdshift_gui.actions.purify import PURIFY
+from bdshift_gui.actions.recover import CLOSE_RECOVERY, REMOVE_RECOVERY, SAVE_TRIGGER, SHOW_MOVED
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.before_after import ImagesBeforeAfter
-from bdshift_gui.widgets.card import Card, KeyValueRows, Text
+from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look
 from bdshift_gui.widgets.class_sizes import ClassSize, ClassSizes, mask_image, smallest_first
 from bdshift_gui.widgets.pictures import Picture
 from bdshift_gui.widgets.recovery_words import Pixels, kind_of, pictures_of, times, what_it_does
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
     from bdshift.jobs import Glimpse
     from bdshift.recover.recovery import Recovery
 
-_SIDES = 128, 208  # pixels of the large pictures, in a small and in a large window
-_LARGE_WINDOW = 1000  # pixels high, from which they are larger; and wide, for two cards in a row
-_WIDE_WINDOW = 1500
-_BUTTONS = (SAVE_TRIGGER, REMOVE_RECOVERY, CLOSE_RECOVERY)
+_SIDES = ((1400, 288), (1000, 208), (0, 128))
+"""Height of a window, in pixels, from which the large pictures have a side."""
+_WIDE_WINDOW = 1500  # pixels, for two cards in a row
+_KINDS_WIDTH = 230
+_OF_RESULT = (PURIFY, SHOW_MOVED, SAVE_TRIGGER, REMOVE_RECOVERY)
+_BUTTONS = (*_OF_RESULT, CLOSE_RECOVERY)
 _MAX_ROWS = 5  # of classes that are shown without scrolling, once the search is over
 _EVERY_CLASS = -1  # instead of a class, where none is asked about or suspected
 
@@ -59,7 +62,7 @@ class RecoveryView(QWidget, View):
         for one in _BUTTONS:
             self.buttons[one.key].clicked.connect(lambda _=False, one=one: one.trigger(context))
             head.addWidget(self.buttons[one.key])
-        self.sentence = Text()
+        self.verdict, self.sentence = Text(), Text()
         self.trigger, self.picture, self.strength = Card(), Picture(), Picture()
         self.rows, self._kinds, self.kinds = KeyValueRows(), Text("muted"), KeyValueRows()
         pictures = QHBoxLayout()
@@ -68,14 +71,24 @@ class RecoveryView(QWidget, View):
         pictures.addWidget(self.strength)
         pictures.addStretch(1)
         self.trigger.body.addLayout(pictures)
-        for part in (self.rows, self._kinds, self.kinds):
-            self.trigger.body.addWidget(part)
+        self.trigger.body.addWidget(self.rows)
         self.trigger.body.addStretch(1)
         self.curve, self.images = SizeCurve(context), ImagesBeforeAfter()
         self.listed, self.classes, self._axis = Card(), ClassSizes(), Text("muted")
         self.classes.picked.connect(self._look_at)
         self.listed.body.addWidget(self._axis)
-        self.listed.body.addWidget(self.classes, 1)
+        self._by_kind = QWidget()
+        self._by_kind.setObjectName("plain")
+        self._by_kind.setFixedWidth(_KINDS_WIDTH)
+        by_kind = QVBoxLayout(self._by_kind)
+        by_kind.setContentsMargins(12, 0, 0, 0)
+        by_kind.addWidget(self._kinds)
+        by_kind.addWidget(self.kinds)
+        by_kind.addStretch(1)
+        sizes = QHBoxLayout()
+        sizes.addWidget(self.classes, 1)
+        sizes.addWidget(self._by_kind)
+        self.listed.body.addLayout(sizes, 1)
         self._middle = QHBoxLayout()
         self._middle.setSpacing(8)
         self._middle.addWidget(self.trigger)
@@ -92,6 +105,7 @@ class RecoveryView(QWidget, View):
         column.setContentsMargins(4, 0, 4, 0)
         column.setSpacing(8)
         column.addLayout(head)
+        column.addWidget(self.verdict)
         column.addWidget(self.sentence)
         column.addLayout(self._beside, 1)
 
@@ -120,15 +134,18 @@ class RecoveryView(QWidget, View):
             return  # only what a search for another finds is new
         if state.recovering is not before.recovering:
             self._looked_at = None
-        words = {SAVE_TRIGGER.key: tr("Save…"), REMOVE_RECOVERY.key: tr("Remove")}
+        words = {
+            SHOW_MOVED.key: tr("Its neurons"), SAVE_TRIGGER.key: tr("Save…"),
+            REMOVE_RECOVERY.key: tr("Remove"),
+        }  # fmt: skip
         for one in _BUTTONS:
             self.buttons[one.key].setText(words.get(one.key, tr(one.text)))
             set_tip(self.buttons[one.key], tr(one.tip))
             self.buttons[one.key].setEnabled(one.enabled(state))
         over = state.recovery > 0
-        for one in (SAVE_TRIGGER, REMOVE_RECOVERY):
+        for one in _OF_RESULT:
             self.buttons[one.key].setVisible(over)
-        for part in (self.curve, self.images):
+        for part in (self.curve, self.images, self.verdict):
             part.setVisible(over)
         self._arrange()
         if over:
@@ -144,7 +161,8 @@ class RecoveryView(QWidget, View):
         """Use the room there is: for larger pictures, and for two cards in a row."""
         ways, over = QBoxLayout.Direction, bool(self._state.recovery)
         wide = self.width() >= _WIDE_WINDOW
-        side = _SIDES[self.window().height() >= _LARGE_WINDOW]
+        height = self.window().height()
+        side = next(side for least, side in _SIDES if height >= least)
         self.picture.set_side(side)
         self.strength.set_side(side)
         self.trigger.setFixedWidth(2 * side + 38)
@@ -170,10 +188,15 @@ class RecoveryView(QWidget, View):
         target = next(iter(audit.finding.classes), _EVERY_CLASS)
         if request is not None and request.target is not None:
             target = request.target
-        self.heading.show_text(
-            tr("Recovering a trigger: every class is tried") if target == _EVERY_CLASS
-            else tr("Recovering a trigger for “{name}”", name=names[target])
-        )  # fmt: skip
+        source = -1 if request is None else request.source
+        if target == _EVERY_CLASS:
+            heading = tr("Recovering a trigger: every class is tried")
+        elif source >= 0:
+            heading = tr("Recovering a trigger from “{source}” to “{name}”",
+                         source=names[source], name=names[target])  # fmt: skip
+        else:
+            heading = tr("Recovering a trigger for “{name}”", name=names[target])
+        self.heading.show_text(heading)
         self.listed.title.show_text(tr("Smallest change so far, by class"))
         if glimpse is None:
             self.sentence.show_text(tr("The search is about to begin."))
@@ -183,8 +206,9 @@ class RecoveryView(QWidget, View):
             return
         kind, unit = kind_of(glimpse.kind)
         self.sentence.show_text(
-            tr("{kind}: step {step} of {total}, {count:|class|classes} at once.", kind=kind,
-               step=glimpse.step, total=glimpse.total, count=len(glimpse.targets))
+            tr("{kind}: step {step} of {total}, {count:|class|classes} at once. A class that needs "
+               "far less than the others is suspicious.",
+               kind=kind, step=glimpse.step, total=glimpse.total, count=len(glimpse.targets))
         )  # fmt: skip
         found = _sizes_in(glimpse, audit)
         self._show_classes(found, target, unit)
@@ -192,8 +216,7 @@ class RecoveryView(QWidget, View):
         first = by_index.get(target) or smallest_first(found, target)[0]
         one = by_index.get(-1 if self._looked_at is None else self._looked_at, first)
         self._show_pictures(one, kind)
-        self._kinds.show_text("")
-        self.kinds.show_rows([])
+        self._by_kind.hide()
         self.rows.show_rows(
             [(tr("Smallest size"), _size(one.size), unit),
              (tr("Recent success"), percent(one.success),
@@ -202,12 +225,11 @@ class RecoveryView(QWidget, View):
 
     def _show_classes(self, found: list[ClassSize], target: int, unit: str) -> None:
         self._axis.show_text(
-            tr(
-                "The class asked about, then the smallest first; {unit}, on a logarithmic axis · "
-                "success",
-                unit=unit,
-            )
-        )
+            tr("Smallest first; {unit}, on a logarithmic axis · success", unit=unit)
+            if target == _EVERY_CLASS
+            else tr("The class asked about, then the smallest first; {unit}, on a logarithmic axis "
+                    "· success", unit=unit)
+        )  # fmt: skip
         self.classes.show_sizes(found, target, unit)
 
     def _show_pictures(self, one: ClassSize, kind: str) -> None:
@@ -227,10 +249,22 @@ class RecoveryView(QWidget, View):
     # Afterward
 
     def _show_recovery(self, audit: Audit, found: Recovery) -> None:
+        from bdshift.audit.recovered import fact_of
+        from bdshift.report.recovery_words import verdict
+
         names = audit.images.class_names
         name, attempt = names[found.target], found.attempt
         kind, unit = kind_of(found.kind)
-        self.heading.show_text(tr("Recovered trigger for “{name}”", name=name))
+        self.heading.show_text(
+            tr("Recovered trigger for “{name}”", name=name)
+            if found.source < 0
+            else tr("Recovered trigger from “{source}” to “{name}”", source=names[found.source],
+                    name=name)
+        )  # fmt: skip
+        fact = fact_of(found)
+        self.verdict.show_text(say(verdict(fact)))
+        look(self.verdict, "triggered" if fact.confirms else "muted")
+        look(self.buttons[PURIFY.key], "primary" if fact.confirms else "")
         self.sentence.show_text(what_it_does(found, names))
         picture, strength = pictures_of(found)
         ours = ClassSize(
@@ -241,7 +275,9 @@ class RecoveryView(QWidget, View):
         self.rows.show_rows(self._figures(found, names, unit))
         self._show_kinds(found)
         self.curve.show_attempt(attempt, names, unit)
-        self.images.show_images(audit.embedding, found.tac.triggered, found.target, names)
+        self.images.show_images(
+            audit.embedding, found.tac.triggered, found.target, found.source, names
+        )
         glimpse, newest = self._state.glimpse, found is self._state.recoveries[-1]
         known = {}
         if glimpse is not None and newest and glimpse.kind == found.kind:  # it is of this search
@@ -260,15 +296,12 @@ class RecoveryView(QWidget, View):
 
     def _show_kinds(self, found: Recovery) -> None:
         """How each kind that was tried compares with control classes, if there were several."""
-        several = len(found.attempts) > 1
-        self._kinds.show_text(tr("Control classes need, by kind:") if several else "")
+        self._by_kind.setVisible(len(found.attempts) > 1)
+        self._kinds.show_text(tr("Control classes need, by kind:"))
+        about = tr("How many times as much a control class needs as this class.")
         self.kinds.show_rows(
-            [
-                (kind_of(one.kind)[0], times(one.drop),
-                 tr("How many times as much a control class needs as this class."))
-                for one in found.attempts
-            ] if several else []
-        )  # fmt: skip
+            [(kind_of(one.kind)[0], times(one.drop), about) for one in found.attempts]
+        )
 
     def _figures(self, found: Recovery, names: tuple[str, ...], unit: str) -> list[Row]:
         attempt = found.attempt

@@ -5,73 +5,33 @@ from __future__ import annotations
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QPainterPath, QPolygonF
-from PySide6.QtWidgets import QComboBox, QGraphicsPathItem, QHBoxLayout
+from PySide6.QtCore import QPointF, QSignalBlocker, Qt
+from PySide6.QtGui import QColor, QPolygonF
+from PySide6.QtWidgets import QComboBox, QHBoxLayout
 
 from bdshift.text import figure, one_line
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, tr
 from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.plain import set_tip
-from bdshift_gui.selection import Mode
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
+from bdshift_gui.widgets.axis_words import (
+    AXES,
+    UNDER_TRIGGER,
+    axis_choices,
+    axis_label,
+    how_they_agree,
+)
 from bdshift_gui.widgets.card import Text, look
 from bdshift_gui.widgets.choices import Choices
+from bdshift_gui.widgets.lasso_box import LassoBox, mode_of
 from bdshift_gui.widgets.marginals import Marginals
 from bdshift_gui.widgets.plot import PlotCard, Table, small_font
 
-AXES = ("tac", "signed", "activation", "weight")
 _REACH = 12.0  # pixels; points at most this far from the pointer are hit
 _SMALLER_FROM = 5000  # neurons; from there on, points are drawn smaller
-
-
-def mode_of(modifiers: Qt.KeyboardModifier) -> Mode:
-    """What a click with these keys does: Ctrl toggles, Shift adds, Alt removes."""
-    if modifiers & Qt.KeyboardModifier.AltModifier:
-        return "remove"
-    if modifiers & Qt.KeyboardModifier.ControlModifier:
-        return "toggle"
-    return "add" if modifiers & Qt.KeyboardModifier.ShiftModifier else "replace"
-
-
-class _Box(pg.ViewBox):  # type: ignore[misc]  # pyqtgraph has no types
-    """A left drag draws a lasso or a box; the wheel zooms, the middle button pans."""
-
-    drawn = Signal(object, object)  # the polygon in plot coordinates, the modifier keys
-
-    def __init__(self) -> None:
-        super().__init__(enableMenu=False)
-        self.tool = "lasso"
-        self._trace: list[QPointF] = []
-        self.outline = QGraphicsPathItem()
-        self.outline.setZValue(100)
-        self.addItem(self.outline, ignoreBounds=True)
-
-    def mouseDragEvent(self, event: object, axis: object = None) -> None:
-        if event.button() != Qt.MouseButton.LeftButton:  # type: ignore[attr-defined]
-            super().mouseDragEvent(event, axis)
-            return
-        event.accept()  # type: ignore[attr-defined]
-        here = self.mapToView(event.pos())  # type: ignore[attr-defined]
-        if event.isStart():  # type: ignore[attr-defined]
-            self._trace = [self.mapToView(event.buttonDownPos())]  # type: ignore[attr-defined]
-        self._trace.append(here)
-        shape = self._shape()
-        path = QPainterPath()
-        path.addPolygon(shape)
-        self.outline.setPath(path)
-        if event.isFinish():  # type: ignore[attr-defined]
-            self.outline.setPath(QPainterPath())
-            self.drawn.emit(shape, event.modifiers())  # type: ignore[attr-defined]
-
-    def _shape(self) -> QPolygonF:
-        if self.tool == "lasso":
-            return QPolygonF([*self._trace, self._trace[0]])
-        (x0, y0), (x1, y1) = ((p.x(), p.y()) for p in (self._trace[0], self._trace[-1]))
-        return QPolygonF([QPointF(*p) for p in ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))])
 
 
 @view
@@ -87,7 +47,7 @@ class ScatterView(PlotCard, View):
     )  # fmt: skip
 
     def __init__(self, context: Context) -> None:
-        self._box = _Box()
+        self._box = LassoBox()
         super().__init__(context, self._rows, self._box)
         self._state = State()
         self._spoken = ""
@@ -254,23 +214,10 @@ class ScatterView(PlotCard, View):
         self._show_share(state.audit.shifts.shift[index])
 
     def _label(self) -> None:
-        self.axis.label(
-            "x:",
-            {
-                "tac": (tr("TAC (recovered)") if self._state.tac_is_recovered else "TAC",
-                        tr("Mean |φ(x+δ) − φ(x)| under the trigger (Eq. 3).")),
-                "signed": (tr("signed"), tr("Mean φ(x+δ) − φ(x) under the trigger.")),
-                "activation": (tr("activation"), tr("Mean φ over the clean images.")),
-                "weight": (tr("weight"),
-                           tr("w − w̄: the class's row of the head minus the mean row.")),
-            },
-        )  # fmt: skip
+        self.axis.label("x:", axis_choices(recovered=self._state.tac_is_recovered))
         self.scale.label(
             "",
-            {
-                "signed": ("±", tr("Signed values.")),
-                "absolute": ("|·|", tr("Absolute values.")),
-            },
+            {"signed": ("±", tr("Signed values.")), "absolute": ("|·|", tr("Absolute values."))},
         )
         self.tool.label(
             "",
@@ -280,52 +227,16 @@ class ScatterView(PlotCard, View):
         )  # fmt: skip
 
     def _describe(self, index: int, values: dict[str, NDArray[np.float64]]) -> None:
-        from bdshift.neurons.rankings import agreement, cosine
-
         state = self._state
         assert state.audit is not None
-        name = state.audit.images.class_names[index]
-        shift = state.audit.shifts.shift[index]
-        free = values["weight"]
-        words = {
-            "tac": (
-                tr("TAC (recovered), mean |φ(x+δ) − φ(x)|")
-                if state.tac_is_recovered
-                else tr("TAC, mean |φ(x+δ) − φ(x)|")
-            ),
-            "signed": tr("signed change, mean φ(x+δ) − φ(x)"),
-            "activation": tr("mean clean activation φ"),
-            "weight": tr("head weight w − w̄"),
-        }
-        trigger = (
-            state.tac.trigger
-            if state.tac is not None and self.axis.now in ("tac", "signed")
-            else ""
-        )
-        label = words[self.axis.now] + (
-            tr(" (trigger: {trigger})", trigger=trigger.partition(":")[0]) if trigger else ""
-        )
-        self.label_axis("bottom", label)
+        axis, name = self.axis.now, state.audit.images.class_names[index]
+        shift, free = state.audit.shifts.shift[index], values["weight"]
+        self.label_axis("bottom", axis_label(axis, state.tac, recovered=state.tac_is_recovered))
         shown, method = self._shown(), one_line(self.ranking.currentData() or "")
         by = tr("{method} score", method=method)
         self.label_axis("left", by if method else tr("shift toward “{name}”", name=name))
-        parts = [tr("cos(shift, w − w̄) {value}", value=figure(cosine(shift, free), ".3f"))]
-        if method:
-            value = figure(cosine(shown, shift), ".3f")
-            parts = [tr("cos(shift, {method}) {value}", method=method, value=value)]
-        if self.axis.now in ("tac", "signed"):
-            reference = values[self.axis.now]
-            ours, theirs = agreement(shown, reference), agreement(free, reference)
-            parts = [
-                tr("with {axis}: cos {value}, |cos| {absolute}, top-10% overlap {overlap}",
-                   axis=tr("TAC") if self.axis.now == "tac" else tr("signed"),
-                   value=figure(ours.cosine, ".2f"),
-                   absolute=figure(ours.cosine_abs, ".2f"),
-                   overlap=percent(ours.overlap_at(0.1), 0)),
-                tr("data-free w − w̄: {value}, {overlap}", value=figure(theirs.cosine, ".2f"),
-                   overlap=percent(theirs.overlap_at(0.1), 0)),
-            ]  # fmt: skip
-        self.readout.show_text(" · ".join(parts))
+        reference = values[axis] if axis in UNDER_TRIGGER else None
+        self.readout.show_text(how_they_agree(shown, shift, free, axis, reference, method))
         self._others.show_text("● " + tr("others"))
 
     def _show_share(self, shift: NDArray[np.float64]) -> None:

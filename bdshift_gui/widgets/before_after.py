@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _SIDE, _GAP = 48, 4
 _HEIGHT = 3 * _SIDE + 2 * _GAP
-_TEXT = 38  # two lines
+_TEXT = 44  # two lines
 _WIDTH = 92
 _MAX_IMAGES = 40
 _MIDDLE, _FULL = 128, 127.0
@@ -41,7 +41,7 @@ class ImagesBeforeAfter(Card):
         self._clean: Embedding | None = None
         self._triggered: Embedding | None = None
         self._names: Sequence[str] = ()
-        self._target = 0
+        self._target, self._source = 0, -1
         self.which = Choices(("sent", "stay"))
         self.which.chosen.connect(self._show)
         self.corner.addWidget(self.which)
@@ -63,11 +63,14 @@ class ImagesBeforeAfter(Card):
         self.body.addWidget(self._absent)
 
     def show_images(
-        self, clean: Embedding | None, triggered: Embedding | None, target: int,
+        self, clean: Embedding | None, triggered: Embedding | None, target: int, source: int,
         names: Sequence[str],
     ) -> None:  # fmt: skip
-        """Show the same images without and with the trigger; None if they were not kept."""
-        self._clean, self._triggered, self._target, self._names = clean, triggered, target, names
+        """Show the same images without and with the trigger, those of class ``source`` or, if that
+        is negative, of all classes but the target; None if they were not kept.
+        """
+        self._clean, self._triggered, self._names = clean, triggered, names
+        self._target, self._source = target, source
         self._show()
 
     def _show(self) -> None:
@@ -80,8 +83,9 @@ class ImagesBeforeAfter(Card):
         self.title.show_text(tr("Your images with the trigger"))
         if clean is None or triggered is None:
             return
-        other = clean.labels != self._target
-        sent = triggered.logits.argmax(1) == self._target
+        source, target = self._source, self._target
+        other = clean.labels == source if source >= 0 else clean.labels != target
+        sent = triggered.logits.argmax(1) == target
         self._label(int((other & sent).sum()), int((other & ~sent).sum()))
         rows = np.flatnonzero(other & (sent if self.which.now == "sent" else ~sent))
         rows = rows[:: -(-len(rows) // _MAX_IMAGES) or 1]  # from all classes: they are sorted

@@ -47,6 +47,8 @@ class Picture(QWidget):
         painter = QPainter(self)
         if self._image is not None:
             painter.drawImage(QRect(0, 0, self._side, self._side), self._image)
+            painter.setPen(self.palette().mid().color())  # a white picture is on a white card
+            painter.drawRect(QRect(0, 0, self._side - 1, self._side - 1))
         if not self._below:
             return
         palette, align = self.palette(), Qt.AlignmentFlag

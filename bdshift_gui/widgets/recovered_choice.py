@@ -11,7 +11,7 @@ from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.plain import lines, set_tip
-from bdshift_gui.widgets.recovery_words import kind_of
+from bdshift_gui.widgets.recovery_words import kind_of, route
 
 if TYPE_CHECKING:
     from bdshift.recover.recovery import Recovery
@@ -34,7 +34,7 @@ class RecoveredChoice(QComboBox):
         if audit is not None:
             names = audit.images.class_names
             for one in self._found:
-                self.addItem(lines(f"→ {names[one.target]} · {kind_of(one.kind)[0]}"))
+                self.addItem(lines(f"{route(one, names)} · {kind_of(one.kind)[0]}"))
         self.setVisible(bool(self._found))
         set_tip(self, tr("A trigger that was recovered in this audit."))
         self.setAccessibleName(tr("Recovered trigger"))

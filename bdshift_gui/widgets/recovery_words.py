@@ -29,6 +29,11 @@ def kind_of(text: str) -> tuple[str, str]:
     return tr(kind.label), tr(kind.unit)
 
 
+def route(found: Recovery, names: tuple[str, ...]) -> str:
+    """From its source, if it has one, to its target."""
+    return f"{names[found.source] if found.source >= 0 else ''} → {names[found.target]}".strip()
+
+
 def what_it_does(found: Recovery, names: tuple[str, ...]) -> str:
     """What the trigger does, and how that compares with other classes."""
     parts = [

@@ -11,12 +11,14 @@ import pytest
 from planted import clusters, embedding_of
 
 from bdshift.audit import Audit
+from bdshift.audit.facts import Judged
 from bdshift.detect.detector import Evidence, Subject
 from bdshift.detect.detectors.pairs import ClassPairs, Pairs
 from bdshift.detect.rule import default_rule
 from bdshift.jobs import SILENT
 from bdshift.report.html_report import html_report
 from bdshift.report.json_report import audit_json
+from bdshift.report.pairs_json import pairs_json
 from bdshift.report.text_report import audit_text
 from bdshift.shift.pair_map import suspicious_pairs
 from bdshift.store import load_audit, save_audit
@@ -144,6 +146,26 @@ def test_a_map_to_no_class_is_refused(attacked: Evidence) -> None:
         replace(attacked.record, best=np.full(12, 99))
 
 
+def test_of_many_classes_only_a_summary_is_told() -> None:
+    """A thousand classes have a million pairs, which are in the audit file."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(101, 101))
+    np.fill_diagonal(scores, np.nan)
+    scores[4, 7] = -9.0
+    found = Evidence(Pairs().spec, np.nanmin(scores, 0), pairs=scores)
+    judgment = Pairs().judge(found.scores, default_rule())
+    made = pairs_json(Judged(Pairs(), found, judgment))
+    assert made["pairs"] is None
+    summary = made["pairs_summary"]
+    assert summary["most_suspicious"][0] == {"source": 4, "target": 7, "score": -9.0}
+    assert "101 × 101 scores are in the audit file, at evidence/pairs/pairs" in summary["left_out"]
+    assert len(json.dumps(made)) < 2000
+    few = replace(found, scores=found.scores[:100], pairs=scores[:100, :100])
+    told = pairs_json(Judged(Pairs(), few, judgment))
+    assert len(told["pairs"]) == 100
+    assert told["pairs_summary"]["left_out"] is None
+
+
 def test_text_json_and_report_show_it(victim_audit: Audit, attacked: Evidence) -> None:
     audit = with_evidence(victim_audit, attacked)
     names = audit.images.class_names
@@ -153,6 +175,12 @@ def test_text_json_and_report_show_it(victim_audit: Audit, attacked: Evidence) -
     made = json.loads(json.dumps(audit_json(audit)))["evidence"][1]
     assert made["pairs"][0][0] is None
     assert made["pairs"][0][1] == pytest.approx(float(attacked.pairs[0, 1]))  # type: ignore[index]
+    summary = made["pairs_summary"]
+    assert (summary["classes"], summary["left_out"]) == (12, None)
+    assert summary["map"] == NEXT
+    first = summary["most_suspicious"][0]
+    assert NEXT[first["source"]] == first["target"]
+    assert {"source": first["source"], "target": first["target"]} in summary["candidates"]
     assert sorted(made["suspected"]) == [*range(12)]
     assert audit_json(audit)["finding"]["reasons"][0]["values"]["targets"] == NEXT
     for language in LANGUAGES:

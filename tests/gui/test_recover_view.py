@@ -65,7 +65,7 @@ class FakeSearch:
         budget: float | None = 60, source: int = -1, seed: int = 0, device: str = "auto",
         job: JobContext,
     ) -> Recovery:  # fmt: skip
-        self.asked.append((target, kind, budget, seed))
+        self.asked.append((target, kind, budget, seed, source))
         assert material.classifier.classes == audit.model.classes
         while not self.may_end.is_set():
             self.steps += 1
@@ -114,10 +114,14 @@ def test_it_is_the_next_step_after_a_verdict(
     asked.kind.setCurrentIndex(asked.kind.findData("mask"))
     asked.budget.setValue(7)
     asked.seed.setValue(5)
+    asked.source.setCurrentIndex(asked.source.findData(3))
+    assert not asked.start.isEnabled(), "from a class to itself"
+    asked.source.setCurrentIndex(asked.source.findData(4))
+    assert asked.start.isEnabled()
     search.may_end.set()
     asked.start.click()
     wait_well(qtbot, opened)
-    assert search.asked == [(3, CHANGES.parse("mask"), 7.0, 5)]
+    assert search.asked == [(3, CHANGES.parse("mask"), 7.0, 5, 4)]
     assert button.objectName() == "", "it has been taken"
 
 

@@ -80,6 +80,55 @@ def test_what_the_controls_need_is_said(opened: MainWindow, control: float, said
     assert ("never" in ticks) is math.isinf(control)
 
 
+@pytest.mark.parametrize(("control", "evidence"), [(160.0, True), (40.0, False)])
+def test_whether_it_is_evidence_is_said_and_what_to_do_next(
+    opened: MainWindow, qtbot: QtBot, control: float, evidence: bool
+) -> None:
+    audit = opened.session.state.original
+    assert audit is not None
+    recovering.take(opened.context, with_recovery(audit, made_recovery(audit, control=control)))
+    recovering.show(opened.context, 1)
+    view = find(opened, RecoveryView)
+    said = view.verdict.text()
+    assert said.startswith("This is evidence" if evidence else "This is no evidence")
+    assert view.verdict.objectName() == ("triggered" if evidence else "muted")
+    assert view.buttons["purify"].objectName() == ("primary" if evidence else "")
+    view.buttons["purify"].click()
+    dialog(qtbot, opened, PurifyDialog).reject()
+
+
+def test_its_neurons_are_one_click_away(opened: MainWindow) -> None:
+    found = recovered(opened)
+    opened.context.selection.select_class(2)
+    find(opened, RecoveryView).buttons["show_moved"].click()
+    state = opened.session.state
+    strongest = np.argsort(-found.tac.change, kind="stable")
+    assert state.recovery is None
+    assert state.selection.class_index == TARGET
+    assert state.selection.primary == strongest[0]
+    chosen = state.selection.neurons
+    assert chosen == set(strongest[: len(chosen)].tolist())
+    assert (found.tac.change[list(chosen)] ** 2).sum() >= (found.tac.change**2).sum() / 2
+    do(opened, "undo")
+    assert opened.session.state.selection.neurons != chosen
+
+
+def test_one_of_a_pair_shows_its_source(opened: MainWindow) -> None:
+    audit = opened.session.state.original
+    assert audit is not None
+    recovering.take(opened.context, with_recovery(audit, made_recovery(audit, source=3)))
+    recovering.show(opened.context, 1)
+    view, names = find(opened, RecoveryView), audit.images.class_names
+    assert view.heading.text() == f"Recovered trigger from “{names[3]}” to “{names[TARGET]}”"
+    assert view.images._source == 3
+    was = [view.images.list.item(row).toolTip() for row in range(view.images.list.count())]  # type: ignore[union-attr]
+    assert was
+    assert all(one.endswith(f"labeled {names[3]}") for one in was)
+    row = find(opened, RecoveriesCard).rows[0]
+    assert row._name.text() == f"{names[3]} → {names[TARGET]}"
+    assert opened.session.state.selection.source == 3
+
+
 def test_the_users_images_are_shown_before_and_after(opened: MainWindow) -> None:
     found = recovered(opened)
     images = find(opened, RecoveryView).images

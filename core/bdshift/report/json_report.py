@@ -22,6 +22,7 @@ from bdshift.neurons.rankings import (
 )
 from bdshift.neurons.tac import Tac
 from bdshift.remark import Remark
+from bdshift.report.pairs_json import pairs_json
 from bdshift.report.recovery_json import recovery_json
 from bdshift.text import json_number
 
@@ -87,8 +88,6 @@ def finding_json(finding: Finding) -> dict[str, Any]:
 
 
 def _numbers(values: np.ndarray) -> list[Any]:
-    if values.ndim > 1:
-        return [_numbers(row) for row in values]
     return [json_number(value) for value in values.tolist()]
 
 
@@ -97,7 +96,7 @@ def _evidence(found: Judged) -> dict[str, Any]:
     return {
         "detector": evidence.detector,
         "scores": _numbers(evidence.scores),
-        "pairs": None if evidence.pairs is None else _numbers(evidence.pairs),
+        **pairs_json(found),
         "flagged": list(judgment.flagged),
         "suspected": list(judgment.suspected),
         "p": json_number(judgment.p),

@@ -73,6 +73,13 @@ def title(audit: Audit, recovery: Recovery) -> Sentence:
     return Sentence(TITLE, values)
 
 
+def verdict(fact: RecoveredTrigger) -> Sentence:
+    """Whether it is evidence of a backdoor, and why."""
+    if not fact.confirms:
+        return Sentence(IS_NO_EVIDENCE, {"limits": limits(fact)})
+    return Sentence(IS_EVIDENCE if fact.source < 0 else IS_EVIDENCE_OF_PAIR)
+
+
 def recovery_sentences(audit: Audit, recovery: Recovery) -> list[Sentence]:
     """What it does, what that means, and what it took."""
     fact, cost, names = fact_of(recovery), recovery.attempts, audit.images.class_names
@@ -81,7 +88,7 @@ def recovery_sentences(audit: Audit, recovery: Recovery) -> list[Sentence]:
             "asr": recovery.asr, "images": recovery.images,
             "of": images_of(fact, names), "compared": compared(fact, names),
         }),
-        _verdict(fact),
+        verdict(fact),
     ]  # fmt: skip
     if not math.isnan(recovery.transfer):
         found.append(Sentence(TRANSFERS, {"transfer": recovery.transfer}))
@@ -96,9 +103,3 @@ def recovery_sentences(audit: Audit, recovery: Recovery) -> list[Sentence]:
         "backwards": sum(one.backwards for one in cost), "seed": recovery.seed,
     }  # fmt: skip
     return [*found, Sentence(PROXY, proxy), Sentence(COST, spent)]
-
-
-def _verdict(fact: RecoveredTrigger) -> Sentence:
-    if not fact.confirms:
-        return Sentence(IS_NO_EVIDENCE, {"limits": limits(fact)})
-    return Sentence(IS_EVIDENCE if fact.source < 0 else IS_EVIDENCE_OF_PAIR)
