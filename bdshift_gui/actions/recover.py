@@ -32,18 +32,6 @@ def _recover(context: Context) -> None:
     context.ask.show(dialog)
 
 
-def _with_pair(state: State) -> bool:
-    """Enabled with a pair of classes of the original model, while no job is running."""
-    chosen = state.selection.source is not None and state.selection.class_index is not None
-    return with_audit(state) and chosen and not state.shown
-
-
-def _recover_pair(context: Context) -> None:
-    target, source = context.state.selection.class_index, context.state.selection.source
-    assert source is not None
-    recovering.recover(context, RecoveryRequest(target, "", DEFAULT_SECONDS, 0, source))
-
-
 def _number(state: State) -> int:
     """The recovered trigger that is shown, else the newest."""
     return state.recovery or len(state.recoveries)
@@ -74,22 +62,12 @@ RECOVER = action(
         "neurons", 1, _recover, with_audit, "Ctrl+G", toolbar=35,
     )
 )  # fmt: skip
-RECOVER_PAIR = action(
-    Action(
-        "recover_pair", words("Recover this pair’s trigger", ja="この組のトリガーを復元"),
-        words("Search for a trigger that sends images of the pair’s source to its target. Click a "
-              "square of “Pairs of classes” first.",
-              ja="組の送り元の画像を標的に送るトリガーを探します。"
-                 "先に「クラスの組」のマスをクリックします。"),
-        "neurons", 2, _recover_pair, _with_pair,
-    )
-)  # fmt: skip
 SHOW_RECOVERY = action(
     Action(
         "show_recovery", words("Show the recovered trigger", ja="復元したトリガーを表示"),
         words("Show the recovered trigger on your images, beside control classes.",
               ja="復元したトリガーを画像の上で、対照クラスと並べて表示します。"),
-        "neurons", 3, lambda context: recovering.show(context, _number(context.state)),
+        "neurons", 2, lambda context: recovering.show(context, _number(context.state)),
         lambda state: bool(state.recoveries), "Ctrl+Shift+G",
     )
 )  # fmt: skip
@@ -100,7 +78,7 @@ SHOW_MOVED = action(
               "trigger, and show them in the plots.",
               ja="復元したトリガーによる TAC の半分を占める最少のニューロンを選び、"
                  "プロットに表示します。"),
-        "neurons", 4, lambda context: recovering.show_neurons(context, _number(context.state)),
+        "neurons", 3, lambda context: recovering.show_neurons(context, _number(context.state)),
         lambda state: bool(state.recoveries),
     )
 )  # fmt: skip
@@ -109,7 +87,7 @@ SAVE_TRIGGER = action(
         "save_trigger", words("Save the trigger…", ja="トリガーを保存…"),
         words("Save the recovered trigger to a file that can be used like a known one.",
               ja="復元したトリガーを、既知のトリガーと同じように使えるファイルに保存します。"),
-        "neurons", 5, _save, with_recovery,
+        "neurons", 4, _save, with_recovery,
     )
 )  # fmt: skip
 REMOVE_RECOVERY = action(
@@ -117,7 +95,7 @@ REMOVE_RECOVERY = action(
         "remove_recovery", words("Remove the recovered trigger", ja="復元したトリガーを削除"),
         words("Remove the recovered trigger from the audit.",
               ja="復元したトリガーを監査から取り除きます。"),
-        "neurons", 6, _remove, with_recovery,
+        "neurons", 5, _remove, with_recovery,
     )
 )  # fmt: skip
 CLOSE_RECOVERY = action(
@@ -125,7 +103,7 @@ CLOSE_RECOVERY = action(
         "close_recovery", words("Back to the plots", ja="プロットに戻る"),
         words("Close the page of the recovered trigger; a search goes on.",
               ja="復元したトリガーのページを閉じます。探索は続きます。"),
-        "neurons", 7, lambda context: recovering.show(context, None),
+        "neurons", 6, lambda context: recovering.show(context, None),
         lambda state: state.recovery is not None,
     )
 )  # fmt: skip

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QComboBox, QPushButton
 from bdshift.detect.detectors.pairs import ClassPairs
 from bdshift.text import figure, one_line
 from bdshift.words import Sentence, words
-from bdshift_gui.actions.recover import RECOVER_PAIR
+from bdshift_gui.actions.pairs import LOOK_AT_PAIRS, RECOVER_PAIR
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, say, tr
 from bdshift_gui.plain import lines, set_tip
@@ -53,6 +53,9 @@ class PairsView(PlotCard, View):
         self.worth.setMinimumContentsLength(16)
         self.worth.activated.connect(self._candidate_chosen)
         self.recover.clicked.connect(lambda: RECOVER_PAIR.trigger(context))
+        self.look = QPushButton()
+        self.look.clicked.connect(lambda: LOOK_AT_PAIRS.trigger(context))
+        self.corner.addWidget(self.look)
         self.corner.addWidget(self.worth)
         self.corner.addWidget(self.recover)
         self.quantity = Choices(("directed", "residual", "norm"))
@@ -104,6 +107,8 @@ class PairsView(PlotCard, View):
         self.worth.setAccessibleName(tr("Pairs of classes"))
         self.recover.setText(tr("Recover its trigger"))
         set_tip(self.recover, tr(RECOVER_PAIR.tip))
+        self.look.setText(tr(LOOK_AT_PAIRS.text))
+        set_tip(self.look, tr(LOOK_AT_PAIRS.tip))
 
     def _candidate_chosen(self, row: int) -> None:
         pair = self.worth.itemData(row)
@@ -134,6 +139,7 @@ class PairsView(PlotCard, View):
             self._values = np.empty((0, 0))
             self._map.setData([], [])
             self.title.show_text(tr("Pairs of classes were not looked at"))
+            self._select()
             return
         record, directed, said = found
         statement = say(said)
@@ -185,6 +191,8 @@ class PairsView(PlotCard, View):
     def _select(self) -> None:
         """Mark the target's column and, of a pair, the source's row; say how far it is apart."""
         found, now = self._found, self._state.selection
+        self.look.setVisible(found is None)
+        self.look.setEnabled(LOOK_AT_PAIRS.enabled(self._state))
         if found is None:
             return
         for region, index in ((self._column, now.class_index), (self._row, now.source)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import audit_of, do, find, open_paths
+from driving import audit_of, do, find, open_paths, recovered, wait, wait_well
 from planted import clusters, embedding_of
 from PySide6.QtCore import QPointF, Qt
 from pytestqt.qtbot import QtBot
@@ -20,7 +20,8 @@ from bdshift.store import save_audit
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.session import RecoveryRequest
 from bdshift_gui.tasks import recovering
-from bdshift_gui.tasks.showing import show_audit
+from bdshift_gui.tasks.showing import set_alpha, show_audit
+from bdshift_gui.views.classes import ClassView
 from bdshift_gui.views.pairs import PairsView
 from bdshift_gui.views.scatter import ScatterView
 
@@ -162,3 +163,27 @@ def test_without_pairs_it_stays_away(opened: MainWindow) -> None:
     assert opened.work.docks["pairs"].isHidden()
     assert "not looked at" in find(opened, PairsView).title.text()
     assert len(find(opened, PairsView)._rows()) == 1
+
+
+def test_pairs_can_be_looked_at(opened: MainWindow, qtbot: QtBot) -> None:
+    shown = find(opened, PairsView)
+    assert opened.work is not None
+    set_alpha(opened.context, 0.2)
+    wait(qtbot, opened)
+    opened.work.docks["pairs"].show()
+    assert shown.look.isVisible()
+    shown.look.click()
+    wait_well(qtbot, opened)
+    state = opened.session.state
+    assert state.original is not None
+    for audit in (state.original, state.audit):
+        assert audit is not None
+        assert isinstance(audit.evidence[-1].record, ClassPairs)
+        assert len(audit.settings.detectors) == len(audit.evidence) == 2
+    assert audit_of(opened).shifts.alpha == 0.2
+    assert state.modified
+    assert not shown.look.isVisible()
+    assert shown._values.shape == (12, 12)
+    assert find(opened, ClassView).detector.count() == 2
+    recovered(opened)
+    assert len(audit_of(opened).evidence) == 2

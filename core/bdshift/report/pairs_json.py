@@ -12,7 +12,7 @@ from bdshift.text import json_number
 
 _MAX_CLASSES = 100
 """Classes up to which all scores are told: with a thousand, they are a million numbers."""
-_MOST = 10
+_MAX_LISTED = 10
 
 
 def pairs_json(one: Judged) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def pairs_json(one: Judged) -> dict[str, Any]:
         told = [[json_number(score) for score in row] for row in scores.tolist()]
     flat = np.where(np.isfinite(scores), scores, np.nan).ravel()
     order = np.argsort(flat if one.detector.low_is_suspicious else -flat, kind="stable")
-    most = [divmod(i, count) for i in order[:_MOST].tolist() if np.isfinite(flat[i])]
+    most = [divmod(i, count) for i in order[:_MAX_LISTED].tolist() if np.isfinite(flat[i])]
     summary: dict[str, Any] = {
         "classes": count,
         "most_suspicious": [
