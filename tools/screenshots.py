@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,15 +28,19 @@ from bdshift_gui.app import load_fonts
 from bdshift_gui.dialogs.lab import LabDialog
 from bdshift_gui.dialogs.labels import LabelsDialog
 from bdshift_gui.dialogs.purify import PurifyDialog
+from bdshift_gui.dialogs.recover import RecoverDialog
 from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.session import RecoveryRequest
 from bdshift_gui.settings import Settings
 from bdshift_gui.tasks.measuring import look
 from bdshift_gui.tasks.purifying import purify
+from bdshift_gui.tasks.recovering import recover
 from bdshift_gui.tasks.showing import show_audit
 from bdshift_gui.view import View
 from bdshift_gui.views.compare import CompareView
 from bdshift_gui.views.inspector import InspectorView
+from bdshift_gui.views.pairs import PairsView
 
 _View = TypeVar("_View", bound=View)
 _Dialog = TypeVar("_Dialog", bound=QDialog)
@@ -107,8 +112,6 @@ class Camera:
 
 def thousand_classes(window: MainWindow) -> None:
     """Show the audit as if of a network with a thousand classes, with random norms."""
-    from dataclasses import replace
-
     audit = window.session.state.audit
     assert audit is not None
     rng = np.random.default_rng(0)
@@ -150,6 +153,7 @@ def main(out: Path, demo: Path) -> None:
     camera.do("en", "light")
     dialogs(camera)
     purifications(camera)
+    recoveries(camera)
     thousand_classes(window)
     camera.take("classes-1000")
     camera.open(demo / "clean-twin.pth")
@@ -232,6 +236,37 @@ def purifications(camera: Camera) -> None:
     camera.do("light", "en", "show_purified")
     camera.take("rescanned")
     camera.do("show_original")
+
+
+def recoveries(camera: Camera) -> None:
+    """A trigger that is searched for in the audit without a known one, and found; and the map of
+    pairs of classes, one of which is selected.
+    """
+    window = camera.window
+    audit = window.session.state.original
+    assert audit is not None
+    material = window.session.state.material
+    show_audit(window.context, replace(audit, tac=(), purifications=()), material)
+    camera.do("recover")
+    camera.dialog(RecoverDialog, "recover-dialog").reject()
+    recover(window.context, RecoveryRequest(None, "", 60.0, 0))
+
+    def halfway() -> bool:
+        glimpse = window.session.state.glimpse
+        return glimpse is not None and glimpse.step >= glimpse.total // 2
+
+    camera.wait(halfway)
+    camera.take("recovering")
+    camera.idle()
+    camera.take("recovered")
+    camera.do("dark", "ja")
+    camera.take("recovered-dark-japanese")
+    camera.do("light", "en", "close_recovery", "look_at_pairs")
+    camera.idle()
+    worth = camera.view(PairsView).worth
+    worth.activated.emit(1)
+    camera.take("pairs")
+    show_audit(window.context, audit, material)
 
 
 def inconclusive(camera: Camera) -> None:

@@ -12,9 +12,12 @@ from planted import clusters, embedding_of
 
 from bdshift.audit import Audit
 from bdshift.audit.facts import Judged
+from bdshift.audit.more_evidence import look_further
+from bdshift.audit.more_evidence import with_evidence as with_evidence_of
 from bdshift.detect.detector import Evidence, Subject
 from bdshift.detect.detectors.pairs import ClassPairs, Pairs
 from bdshift.detect.rule import default_rule
+from bdshift.errors import UsageError
 from bdshift.jobs import SILENT
 from bdshift.report.html_report import html_report
 from bdshift.report.json_report import audit_json
@@ -139,6 +142,21 @@ def test_an_audit_file_keeps_it(victim_audit: Audit, attacked: Evidence, tmp_pat
     for name, value in vars(record).items():
         np.testing.assert_array_equal(getattr(kept, name), value, err_msg=name)
     np.testing.assert_array_equal(again.evidence[1].pairs, attacked.pairs)
+
+
+def test_an_audit_is_looked_at_further(victim_audit: Audit) -> None:
+    """From the cached embedding, with the numbers of a scan; once more, it takes the old place."""
+    found = look_further(victim_audit, Pairs())
+    audit = with_evidence_of(victim_audit, Pairs(), found)
+    assert audit.evidence == (*victim_audit.evidence, found)
+    assert audit.settings.detectors == (*victim_audit.settings.detectors, Pairs())
+    assert audit.judged[1].detector == Pairs()
+    again = look_further(victim_audit, Pairs(alpha=0.2))
+    audit = with_evidence_of(audit, Pairs(alpha=0.2), again)
+    assert audit.evidence == (*victim_audit.evidence, again)
+    assert len(audit.settings.detectors) == 2
+    with pytest.raises(UsageError, match="scan again"):
+        look_further(replace(victim_audit, embedding=None), Pairs())
 
 
 def test_a_map_to_no_class_is_refused(attacked: Evidence) -> None:
