@@ -121,7 +121,7 @@ def test_one_of_a_pair_shows_its_source(opened: MainWindow) -> None:
     view, names = find(opened, RecoveryView), audit.images.class_names
     assert view.heading.text() == f"Recovered trigger from “{names[3]}” to “{names[TARGET]}”"
     assert view.images._source == 3
-    was = [view.images.list.item(row).toolTip() for row in range(view.images.list.count())]  # type: ignore[union-attr]
+    was = [view.images.list.item(row).toolTip() for row in range(view.images.list.count())]
     assert was
     assert all(one.endswith(f"labeled {names[3]}") for one in was)
     row = find(opened, RecoveriesCard).rows[0]
