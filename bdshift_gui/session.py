@@ -111,10 +111,10 @@ class RecoveryRequest:
     images are to be sent there, −1 for all.
     """
 
-    target: int | None
-    kind: str
-    budget: float
-    seed: int
+    target: int | None = None
+    kind: str = ""
+    budget: float = 60.0
+    seed: int = 0
     source: int = -1
 
 

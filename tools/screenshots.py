@@ -249,7 +249,7 @@ def recoveries(camera: Camera) -> None:
     show_audit(window.context, replace(audit, tac=(), purifications=()), material)
     camera.do("recover")
     camera.dialog(RecoverDialog, "recover-dialog").reject()
-    recover(window.context, RecoveryRequest(None, "", 60.0, 0))
+    recover(window.context, RecoveryRequest())
 
     def halfway() -> bool:
         glimpse = window.session.state.glimpse

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bdshift.detect.detectors.pairs import Pairs
 from bdshift.words import words
 from bdshift_gui.action import Action, action, with_audit
-from bdshift_gui.actions.recover import DEFAULT_SECONDS
 from bdshift_gui.context import Context
 from bdshift_gui.session import RecoveryRequest, State
 from bdshift_gui.tasks import pairing, recovering
@@ -28,7 +27,7 @@ def _with_pair(state: State) -> bool:
 def _recover_pair(context: Context) -> None:
     target, source = context.state.selection.class_index, context.state.selection.source
     assert source is not None
-    recovering.recover(context, RecoveryRequest(target, "", DEFAULT_SECONDS, 0, source))
+    recovering.recover(context, RecoveryRequest(target, source=source))
 
 
 LOOK_AT_PAIRS = action(

@@ -9,7 +9,6 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.session import RecoveryRequest, State
 from bdshift_gui.tasks import recovering, writing
 
-DEFAULT_SECONDS = 60.0
 _SUFFIX = ".safetensors"
 
 

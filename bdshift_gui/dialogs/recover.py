@@ -6,7 +6,6 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QSpinBox
 
 from bdshift.changes import CHANGES
-from bdshift_gui.actions.recover import DEFAULT_SECONDS
 from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import tr
@@ -52,7 +51,7 @@ class RecoverDialog(QuestionDialog):
         self.budget.setDecimals(0)
         self.budget.setSingleStep(30)
         self.budget.setSuffix(tr(" s"))
-        self.budget.setValue(DEFAULT_SECONDS)
+        self.budget.setValue(RecoveryRequest().budget)
         self.seed.setRange(0, 2**31 - 1)
         self._about, self.settings = Text("muted"), SettingsForm(context.ask)
         what, how = QFormLayout(), QFormLayout()
