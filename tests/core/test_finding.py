@@ -69,7 +69,7 @@ def test_what_the_scores_of_a_detector_do_not_show_is_said(
     for text in (audit_text(audit), html.unescape(html_report(audit))):
         assert ("stands out here" in unwrapped(text)) == (name in reasons)
     if said is not None:
-        assert str(said) == f"None of the 12 classes stands out here; suspected {reasons[name]}"
+        assert str(said) == f"No class stands out here; suspected {reasons[name]}"
         assert "ここでは" in html_report(audit, "ja")
 
 

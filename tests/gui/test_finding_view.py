@@ -58,7 +58,7 @@ def agrees(bars: ClassView, audit: Audit, one: Judged) -> None:
         assert title.startswith(f"{one.detector.score_label} from ")
         assert "stand" not in title
     elif not suspected and level == "backdoored":
-        assert title.startswith(f"None of the {audit.model.classes} classes stands out here; ")
+        assert title.startswith("No class stands out here; suspected ")
         assert all(f"“{audit.images.class_names[i]}”" in title for i in audit.finding.suspected)
     elif not suspected:
         assert title == f"None of the {audit.model.classes} classes stands out"

@@ -9,8 +9,8 @@ from bdshift.words import Sentence, words
 _MAX_CLASSES = 3  # named
 
 SUSPECTED_ELSEWHERE = words(
-    "None of the {count:|class|classes} stands out here; suspected {because}: {classes}",
-    ja="ここでは {count} クラスのどれも際立っていません。{because}疑われるクラス：{classes}",
+    "No class stands out here; suspected {because}: {classes}",
+    ja="ここではどのクラスも際立っていません。{because}疑われるクラス：{classes}",
 )
 BY_TRIGGER = words("because of a recovered trigger", ja="復元したトリガーから")
 BY_DETECTORS = words("by {parties}", ja="{parties}により")
@@ -28,5 +28,4 @@ def suspected_elsewhere(audit: Audit, judged: Judged) -> Sentence | None:
     because = Sentence(BY_DETECTORS, {"parties": parties}) if parties else Sentence(BY_TRIGGER)
     names = [Sentence(ONE_CLASS, {"name": audit.images.class_names[i]}) for i in classes]
     listed = (*names[:_MAX_CLASSES], *["…"] * (len(names) > _MAX_CLASSES))
-    count = len(judged.evidence.scores)
-    return Sentence(SUSPECTED_ELSEWHERE, {"count": count, "because": because, "classes": listed})
+    return Sentence(SUSPECTED_ELSEWHERE, {"because": because, "classes": listed})
