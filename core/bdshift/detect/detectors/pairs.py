@@ -18,6 +18,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from bdshift.detect.rule import Judgment, Rule
 from bdshift.jobs import JobContext
 from bdshift.remark import Remark, code
 from bdshift.setting import setting
-from bdshift.shift.pair_map import BestMap, best_map, one_sided, residual
+from bdshift.shift.pair_map import BestMap, best_map, one_sided, residual, suspicious_pairs
 from bdshift.shift.pairs import solve_pairs
 from bdshift.words import Sentence, words
 
@@ -94,6 +95,12 @@ class ClassPairs:
             self.best, self.mean, self.p_directions, self.p_places, self.mean_next, self.p_next,
             self.draws,
         )  # fmt: skip
+
+    def candidates(self, count: int = 6) -> list[tuple[int, int]]:
+        """Pairs worth trying to recover a trigger for, (source, target): the first ``count`` of
+        `suspicious_pairs`.
+        """
+        return list(islice(suspicious_pairs(self.residual), count))
 
 
 @DETECTORS.register
