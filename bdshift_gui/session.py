@@ -179,7 +179,7 @@ class State:
         recovery: the recovered trigger that is shown instead of the plots, from 1; 0 for what the
             running search finds; None for neither.
         to_open: files that are queued.
-        pending: resume states of purifications that are in no file yet.
+        pending: resume states of what is in no file yet.
         failure: the last error, until the user starts something else.
         job: what is running.
         message: a sentence for the status bar.

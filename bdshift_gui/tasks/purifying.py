@@ -79,7 +79,7 @@ def _next(context: Context) -> None:
 
 
 def settle(context: Context) -> None:
-    """The purifications are saved or discarded: delete the states that would resume them."""
+    """What was found is saved or discarded: delete the states that would resume it."""
     pending = context.state.pending
     if not pending:
         return

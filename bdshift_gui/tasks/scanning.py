@@ -26,6 +26,7 @@ class _Scanned:
     material: Material
     model: OpenModel
     images: OpenImages
+    state: Path | None
 
 
 def scan(context: Context) -> None:
@@ -35,18 +36,22 @@ def scan(context: Context) -> None:
     def run(job: JobContext) -> _Scanned:
         from bdshift.audit import scan_opened
         from bdshift.shift.cache import EmbeddingCache
+        from bdshift.store.finished import FinishedEvidence, last_scan
 
         settings = _settings(state)
         model, images = _ready(state, job)
+        resume = last_scan() if len(settings.detectors) > 1 else None
         audit, material = scan_opened(
             _as_corrected(model, state.corrections), images.collection, settings,
-            cache=EmbeddingCache(), job=job,
+            cache=EmbeddingCache(), finished=FinishedEvidence(resume, job) if resume else None,
+            job=job,
         )  # fmt: skip
-        return _Scanned(audit, material, model, images)
+        return _Scanned(audit, material, model, images, resume)
 
     def done(found: _Scanned) -> None:
         now = context.state
-        context.session.update(model=found.model, images=found.images)
+        kept = now.pending if found.state is None else (*now.pending, found.state)
+        context.session.update(model=found.model, images=found.images, pending=kept)
         show_audit(context, found.audit, found.material)
         take_over(context, state, now)
 

@@ -83,6 +83,15 @@ def read_state(path: Path, device: torch.device, job: JobContext = SILENT) -> An
     )
 
 
+def state_beside(path: Path, work: str, job: JobContext = SILENT) -> Path:
+    """The file next to ``path`` for the state of interrupted ``work`` on it, if that replaces
+    nothing else. Raises as `bdshift.outputs.Output.check` does.
+    """
+    state = path.with_name(f"{path.name}.{work}.state")
+    Output(state, resumed=is_state(state, job)).check()
+    return state
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """The file itself: a link is not followed, and a pipe is not waited for."""

@@ -9,14 +9,21 @@ from typing import Any
 
 import pytest
 import torch
-from driving import audit_of, dialog, do, error_text, open_paths, wait_well
+from driving import audit_of, dialog, do, error_text, open_paths, wait, wait_well
 from pytestqt.qtbot import QtBot
+from quick import quick_detector
 
 from bdshift.audit import Audit, ScanSettings, scan
+from bdshift.detect.detector import Detector, Evidence
+from bdshift.detect.detectors.margin import Margin
+from bdshift.detect.detectors.pairs import Pairs
+from bdshift.jobs import Canceled
 from bdshift.store import save_audit
+from bdshift.store.finished import last_scan
 from bdshift_gui.dialogs.architecture import ArchitectureDialog
 from bdshift_gui.dialogs.which_model import WhichModelDialog
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.tasks import writing
 
 
 def saved(audit: Audit, path: Path, **settings: Any) -> Path:
@@ -63,6 +70,40 @@ def test_an_opened_audit_is_scanned_as_it_was_asked(
     assert found.preprocessing.normalization.name == "imagenet"
     assert found.images.class_names == turned
     assert (asked.device, asked.batch) == ("auto", None), "they are of another machine"
+
+
+def test_an_interrupted_scan_goes_on_after_the_last_finished_detector(
+    window: MainWindow, qtbot: QtBot, measured_audit: Audit, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    asked = (*measured_audit.settings.detectors, Pairs(), quick_detector("margin"))
+    path = saved(measured_audit, tmp_path / "a.h5", sample=120, normalize="half", detectors=asked)
+    open_paths(qtbot, window, path)
+    ran: list[str] = []
+
+    def watched(detect: Any) -> Any:
+        def run(detector: Detector, *more: Any) -> Evidence:
+            ran.append(detector.name)
+            if ran.count("margin") == 1 and detector.name == "margin":
+                raise Canceled
+            found: Evidence = detect(detector, *more)
+            return found
+
+        return run
+
+    for kind in (Pairs, Margin):
+        monkeypatch.setattr(kind, "detect", watched(kind.detect))
+    do(window, "scan")
+    wait(qtbot, window)
+    assert last_scan().exists()
+    do(window, "scan")
+    wait_well(qtbot, window)
+    assert ran == ["pairs", "margin", "margin"]
+    assert [one.name for one in audit_of(window).evidence] == ["shift", "pairs", "margin"]
+    assert last_scan().exists(), "the audit is in no file yet"
+    writing.save(window.context, tmp_path / "b.h5")
+    wait_well(qtbot, window)
+    assert not last_scan().exists()
 
 
 def test_a_correction_goes_over_what_was_asked(

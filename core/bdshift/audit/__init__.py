@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bdshift.audit.copies import copies_of, most_serious
+from bdshift.audit.finished import Finished
 from bdshift.audit.reading_notes import reading_notes
 from bdshift.audit.records import (
     Audit,
@@ -64,11 +65,13 @@ def scan(
     settings: ScanSettings | None = None,
     *,
     cache: EmbeddingCache | None = None,
+    finished: Finished | None = None,
     job: JobContext = SILENT,
 ) -> Audit:
     """Audit a checkpoint with a clean set, from start to finish.
 
-    With a ``cache``, embeddings computed earlier are taken from it.
+    With a ``cache``, embeddings computed earlier are taken from it; what detectors found is taken
+    from ``finished`` and kept there, so that a scan that was interrupted goes on after them.
 
     Raises `InputError` if a file cannot be read or used, `UsageError` if a setting makes no sense,
     `bdshift.jobs.Canceled` if the job was canceled.
@@ -77,7 +80,7 @@ def scan(
     pick_device(settings.device)
     collection = open_images(images, job=job)  # before the model: a wrong path is reported at once
     opened = open_checkpoint(model, arch=settings.arch, weights=settings.weights, job=job)
-    return scan_opened(opened, collection, settings, cache=cache, job=job)[0]
+    return scan_opened(opened, collection, settings, cache=cache, finished=finished, job=job)[0]
 
 
 def scan_opened(
@@ -86,20 +89,21 @@ def scan_opened(
     settings: ScanSettings | None = None,
     *,
     cache: EmbeddingCache | None = None,
+    finished: Finished | None = None,
     job: JobContext = SILENT,
 ) -> tuple[Audit, Material]:
-    """Audit a checkpoint and images that are open; of several weights of one network, those with
-    the most serious finding. Raises as `scan`.
+    """Audit a checkpoint and images that are open, as `scan` does; of several weights of one
+    network, those with the most serious finding. Raises as `scan`.
     """
     settings = settings or ScanSettings()
     for note in collection.notes:
         job.note(note)
-    audited = [_scan_one(opened, collection, settings, cache, job)]
+    audited = [_scan_one(opened, collection, settings, cache, finished, job)]
     for other in copies_of(opened, settings.arch):
         job.note(Sentence("The file holds other weights of this network, {weights}: auditing them",
                           {"weights": other.state.layout.weights}))  # fmt: skip
         try:
-            audited.append(_scan_one(other, collection, settings, cache, job))
+            audited.append(_scan_one(other, collection, settings, cache, finished, job))
         except InputError as error:
             raise InputError(
                 "{reason} (with the weights {weights}; to audit only the others, name them with "
@@ -114,6 +118,7 @@ def _scan_one(
     collection: ImageCollection,
     settings: ScanSettings,
     cache: EmbeddingCache | None,
+    finished: Finished | None,
     job: JobContext,
 ) -> tuple[Audit, Material]:
     device = pick_device(settings.device)
@@ -149,8 +154,8 @@ def _scan_one(
     )
     audit = examine(
         model_record, images_record, settings, settled.ranking, embedding, material,
-        proposal=proposal, notes=[*framing, *reading_notes(opened, classifier)], device=device,
-        job=job,
+        proposal=proposal, notes=[*framing, *reading_notes(opened, classifier)],
+        finished=finished, device=device, job=job,
     )  # fmt: skip
     others = [
         examine_alternative(one, material, audit, device=device, cache=cache, job=job)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bdshift.audit.finished import Finished, find_evidence
 from bdshift.audit.framing import framed, settle_framing
 from bdshift.audit.reading_doubts import is_poor
 from bdshift.audit.records import (
@@ -254,10 +255,13 @@ def examine(
     *,
     proposal: LabelProposal | None = None,
     notes: Sequence[Remark] = (),
+    finished: Finished | None = None,
     device: torch.device,
     job: JobContext = SILENT,
 ) -> Audit:
-    """Run the detectors: the audit of ``model`` from its embedding of the images."""
+    """Run the detectors, but for those that are ``finished``: the audit of ``model`` from its
+    embedding of the images.
+    """
     subject = Subject(
         embedding, model.weight, images.class_names, material.classifier,
         material.clean.collection, material.clean.files, device, settings.seed,
@@ -269,7 +273,7 @@ def examine(
         trials=trials,
         accuracy=embedding.accuracy,
         embedding=embedding,
-        evidence=tuple(one.detect(subject, job) for one in settings.detectors),
+        evidence=find_evidence(subject, settings.detectors, model, finished, job),
         device=device.type,
         precision=embedding.precision,
         seconds_embed=embedding.seconds,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +27,6 @@ from bdshift.writing import remove
 if TYPE_CHECKING:
     from bdshift.audit import Audit
     from bdshift.checkpoints.users_own import Architecture
-    from bdshift.jobs import JobContext
 
 
 @click.command("recover", short_help="Search for a trigger, without knowing one.")
@@ -101,6 +99,7 @@ def command(
         recovery_text,
         write_trigger,
     )
+    from bdshift.resume import state_beside
     from bdshift.shift.cache import EmbeddingCache
     from bdshift.store import change_audit, load_audit
 
@@ -108,7 +107,7 @@ def command(
     state = None
     if len(sources) == 1:
         Output(sources[0].resolve(), overwrite=True).check()
-        state = _state_beside(sources[0].resolve(), job)
+        state = state_beside(sources[0].resolve(), "recover", job)
         audit = load_audit(sources[0])
         material = reopen(audit, model=model, images=images, arch=arch, job=job)
     else:
@@ -162,12 +161,3 @@ def command(
     change_audit(sources[0], with_recovered, job=job)  # last: its result has been told
     if state is not None:
         remove(state)
-
-
-def _state_beside(audit: Path, job: JobContext) -> Path:
-    """Where the kinds of an interrupted recovery are kept, if that replaces nothing else."""
-    from bdshift.resume import is_state
-
-    path = audit.with_name(f"{audit.name}.recover.state")
-    Output(path, resumed=os.path.lexists(path) and is_state(path, job)).check()
-    return path

@@ -23,6 +23,7 @@ from bdshift.errors import UsageError
 from bdshift.images.framing import FITS
 from bdshift.outputs import Output
 from bdshift.text import one_line
+from bdshift.writing import remove
 
 if TYPE_CHECKING:
     from bdshift.detect.detector import Detector
@@ -107,7 +108,10 @@ def command(
     job: ConsoleJob,
     **options: object,
 ) -> None:
-    """Audit the checkpoint MODEL with IMAGES, a folder or zip with one folder for each class."""
+    """Audit the checkpoint MODEL with IMAGES, a folder or zip with one folder for each class.
+
+    If interrupted, the same command with --out goes on after the last finished detector.
+    """
     labels = options["labels"]
     inputs = (model, images, *([labels] if isinstance(labels, Path) else ()))
     output = None if out is None else Output(out, overwrite, inputs)
@@ -119,8 +123,10 @@ def command(
     from bdshift.detect.rule import RULES, default_rule
     from bdshift.report.json_report import audit_json
     from bdshift.report.text_report import audit_text
+    from bdshift.resume import state_beside
     from bdshift.shift.cache import EmbeddingCache
     from bdshift.store import save_audit
+    from bdshift.store.finished import FinishedEvidence
 
     settings = ScanSettings(
         detectors=pick_detectors(detector_texts, alpha, solver),
@@ -128,11 +134,19 @@ def command(
         sample=parse_sample(sample),
         **options,  # type: ignore[arg-type]
     )
-    audit = run(model, images, settings, cache=EmbeddingCache() if cache else None, job=job)
+    state = None
+    if output is not None and len(settings.detectors) > 1:
+        state = state_beside(output.path, "scan", job)
+    audit = run(
+        model, images, settings, cache=EmbeddingCache() if cache else None,
+        finished=FinishedEvidence(state, job) if state else None, job=job,
+    )  # fmt: skip
     job.close()
     click.echo(json.dumps(audit_json(audit), indent=2) if as_json else audit_text(audit))
     if output is not None:  # last: if it cannot be written, the result is not lost
         save_audit(audit, output, embeddings=embeddings, job=job)
+        if state is not None:
+            remove(state)
         if not as_json:
             click.echo(f"\nAudit file: {one_line(str(out))}")
     if fail_on is not None and audit.finding.level in _FAILING[fail_on]:

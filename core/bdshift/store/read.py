@@ -29,6 +29,7 @@ from bdshift.shift.embed import THUMBNAIL, Embedding, Precision
 from bdshift.shift.result import Shifts
 from bdshift.spec import split_spec
 from bdshift.store.datasets import Datasets
+from bdshift.store.evidence import read_evidence
 from bdshift.store.migrations import migrate, place_in
 from bdshift.store.recoveries import fits, read_recovery
 from bdshift.store.schema import FORMAT, SCHEMA, TEXT, TRIGGERED_ARRAYS
@@ -171,15 +172,7 @@ class _Audits:
         return settings
 
     def _evidence(self, at: str, row: dict[str, Any]) -> Evidence:
-        text = self._reader.read_as(str, row["detector"])
-        name, record = split_spec(text)[0], None
-        if name in DETECTORS:
-            DETECTORS.parse(text, strict=False)
-            record = self._reader.build(DETECTORS[name].record, row["record"], f"{at}record/")
-        elif row.get("record") is not None:
-            self._reader.unknown[f"{at}record"] = row["record"]
-        rest = {key: one for key, one in row.items() if key != "record"}
-        found: Evidence = self._reader.build(Evidence, rest, at, record=record)
+        found = read_evidence(self._reader, at, row)
         if at.split("/")[-2] != found.name:
             _unfit()
         return found

@@ -21,6 +21,7 @@ from bdshift.locks import locked
 from bdshift.neurons.tac import Tac
 from bdshift.outputs import Output
 from bdshift.shift.embed import Embedding
+from bdshift.store.evidence import describe_evidence, write_arrays, write_evidence
 from bdshift.store.read import load_audit
 from bdshift.store.recoveries import describe_recovery, write_params
 from bdshift.store.schema import FORMAT, SCHEMA, TEXT, TRIGGERED_ARRAYS
@@ -151,13 +152,11 @@ def _put(described: Any, place: str, value: Any) -> None:
 
 
 def _write_audit(group: h5py.Group, audit: Audit, embeddings: bool) -> None:
-    _write_arrays(group, "model", audit.model)
+    write_arrays(group, "model", audit.model)
     for one in audit.evidence:
-        _write_arrays(group, f"evidence/{one.name}", one)
-        if one.record is not None:
-            _write_arrays(group, f"evidence/{one.name}/record", one.record)
+        write_evidence(group, f"evidence/{one.name}", one)
     for number, other in enumerate(audit.alternatives):
-        _write_arrays(group, f"alternatives/{number}", other)
+        write_arrays(group, f"alternatives/{number}", other)
     for number, tac in enumerate(audit.tac):
         _write_tac(group, f"tac/{number}", tac, embeddings)
     for number, recovery in enumerate(audit.recoveries):
@@ -170,22 +169,15 @@ def _write_audit(group: h5py.Group, audit: Audit, embeddings: bool) -> None:
         _write_purification(group, f"purifications/{number}", made, embeddings)
 
 
-def _write_arrays(group: h5py.Group, at: str, thing: Any) -> None:
-    for name in array_fields(type(thing)):
-        value = getattr(thing, name)
-        if value is not None:
-            group[f"{at}/{name}"] = value
-
-
 def _write_tac(group: h5py.Group, at: str, tac: Tac, embeddings: bool) -> None:
-    _write_arrays(group, at, tac)
+    write_arrays(group, at, tac)
     if embeddings and tac.triggered is not None:
         for name in TRIGGERED_ARRAYS:
             _write_rows(group, f"{at}/triggered/{name}", getattr(tac.triggered, name))
 
 
 def _write_purification(group: h5py.Group, at: str, made: Purification, embeddings: bool) -> None:
-    _write_arrays(group, f"{at}/result", made.result)
+    write_arrays(group, f"{at}/result", made.result)
     if embeddings and made.result.weights is not None:
         for number, tensor in enumerate(made.result.weights.values()):
             group[f"{at}/result/weights/{number}"] = tensor.numpy()
@@ -211,10 +203,7 @@ def _described(audit: Audit) -> dict[str, Any]:
             "files": [[file.name, file.label] for file in embedding.files],
             "batch": embedding.batch,
         },
-        "evidence": {
-            one.name: {**plain(one, without=("record",)), "record": plain(one.record)}
-            for one in audit.evidence
-        },
+        "evidence": {one.name: describe_evidence(one) for one in audit.evidence},
         "tac": [plain(tac, without=("triggered",)) for tac in audit.tac],
         "recoveries": [describe_recovery(one) for one in audit.recoveries],
         "purifications": [
