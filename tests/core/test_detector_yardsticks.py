@@ -76,6 +76,9 @@ def test_its_trigger_works_and_is_where_the_checker_belongs(subject: Subject) ->
         images = scene.pixels * (1 - found.mask) + found.mask * found.pattern
         assert (scene.run(images)[0].argmax(1) == TARGET).float().mean() >= 0.9
     assert found.reached
+    assert len(found.sizes) <= CLEANSE.steps
+    works = found.sizes[np.isfinite(found.sizes)]
+    assert works[0] > 2 * found.l1 > works.min(), "it begins large"
     corner = found.mask[0, -CELL:, -CELL:].sum()
     assert corner > 0.8 * found.l1
 

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from bdshift.arrays import array, freeze
 from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
+from bdshift.detect.published import THEIR_PROGRAM, batch_setting, images_setting
 from bdshift.detect.tanh_mask import TanhMask, images_that_fit, painted, share_sent
 from bdshift.jobs import JobContext
 from bdshift.recover.scene import Scene, scene_of
@@ -108,17 +109,12 @@ class Decree(Detector):
     rounds: int = setting(
         1000, words("Rounds", ja="周回数"), words("Through the images, at most.",
                                                ja="画像を使う周回数の上限。"),
-        low=1, high=100_000, source=words("The authors' program.", ja="著者のプログラム。"),
+        low=1, high=100_000, source=THEIR_PROGRAM,
     )  # fmt: skip
-    batch: int = setting(
-        128, words("Batch", ja="バッチ"), words("Images in a batch.", ja="1 バッチの画像数。"),
-        low=2, high=10_000,
-        source=words("The authors' program; 32 for CLIP.", ja="著者のプログラム。CLIP では 32。"),
-    )  # fmt: skip
-    images: int = setting(
-        1000, words("Image count", ja="画像数"), words("To choose from.", ja="使う画像の数。"),
-        low=2, high=100_000,
-    )  # fmt: skip
+    batch: int = batch_setting(
+        128, words("The authors' program; 32 for CLIP.", ja="著者のプログラム。CLIP では 32。")
+    )
+    images: int = images_setting()
 
     def detect(self, subject: Subject, job: JobContext) -> Evidence:
         """Invert once."""

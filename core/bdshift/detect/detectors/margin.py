@@ -24,8 +24,8 @@ from torch.nn import functional
 
 from bdshift.arrays import array, freeze
 from bdshift.detect.budget import budget_setting, classes_to_try
-from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
-from bdshift.detect.margins import margins
+from bdshift.detect.detector import DETECTORS, Evidence, Subject
+from bdshift.detect.margins import MarginDetector, margins
 from bdshift.detect.rule import Judgment, Rule
 from bdshift.jobs import JobContext
 from bdshift.recover.scene import Scene, scene_of
@@ -60,7 +60,7 @@ class MarginRecord:
 
 @DETECTORS.register
 @dataclass(frozen=True)
-class Margin(Detector):
+class Margin(MarginDetector):
     """The largest margin of every class, in logits; judged by its logarithm."""
 
     name = "margin"
@@ -71,36 +71,6 @@ class Margin(Detector):
                        "そのクラス自身の特徴を描かない場合の値も記録します。")  # fmt: skip
     place = 70
     record = MarginRecord
-    low_is_suspicious = False
-    score_label = "MARGIN"
-    score_help = words("Largest margin of each class that is reached from noise.",
-                       ja="ノイズから到達した各クラスの最大マージン。")  # fmt: skip
-    unit = words("margin in logits", ja="マージン（ロジット）")
-    one = words(
-        "Noise reaches an unusually large margin for class {index} “{name}”: {score:#.3g}; the "
-        "next largest is {other:#.3g}{chance}.",
-        ja="ノイズから、クラス {index}「{name}」の異常に大きいマージンに届きます："
-           "{score:#.3g}、他の最大は {other:#.3g}{chance}。",
-    )  # fmt: skip
-    many = words(
-        "Noise reaches unusually large margins for {count:|class|classes}: {classes}; the largest "
-        "of the rest is {other:#.3g}{chance}.",
-        ja="ノイズから、{count} クラスの異常に大きいマージンに届きます：{classes}。"
-           "他の最大は {other:#.3g}{chance}。",
-    )  # fmt: skip
-    none = words(
-        "Noise reaches no unusually large margin: the largest, {score:#.3g} for class {index} "
-        "“{name}”, is in line with the others{chance}.",
-        ja="ノイズから届くマージンに、異常に大きいものはありません。最大はクラス {index}「{name}」"
-           "の {score:#.3g} で、他のクラスの範囲内です{chance}。",
-    )  # fmt: skip
-    far = words(
-        "Noise reaches only an unusually small margin for class {index} “{name}”: "
-        "{score:#.3g}; the next smallest is {other:#.3g}. A backdoor makes margins larger.",
-        ja="クラス {index}「{name}」では、ノイズから届くマージンが異常に小さくなります："
-           "{score:#.3g}、次に小さい値は {other:#.3g}。"
-           "バックドアがあるとマージンは大きくなります。",
-    )  # fmt: skip
 
     steps: int = setting(
         60, words("Steps", ja="ステップ数"), words("Of each image.", ja="画像ごと。"),

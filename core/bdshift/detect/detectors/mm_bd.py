@@ -18,8 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from bdshift.arrays import array, freeze
-from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
-from bdshift.detect.margins import margins
+from bdshift.detect.detector import DETECTORS, Evidence, Subject
+from bdshift.detect.margins import MarginDetector, margins
+from bdshift.detect.published import THEIR_PROGRAM
 from bdshift.jobs import JobContext
 from bdshift.recover.scene import Scene, scene_of
 from bdshift.setting import setting
@@ -55,7 +56,7 @@ class MmBdRecord:
 
 @DETECTORS.register
 @dataclass(frozen=True)
-class MmBd(Detector):
+class MmBd(MarginDetector):
     """The largest margin of every class, in logits."""
 
     name = "mm-bd"
@@ -66,44 +67,15 @@ class MmBd(Detector):
                        "ずつ求めます。比較用です。")  # fmt: skip
     place = 120
     record = MmBdRecord
-    low_is_suspicious = False
-    score_label = "MARGIN"
-    score_help = words("Largest margin that MM-BD reaches for each class.",
-                       ja="MM-BD が各クラスで到達した最大マージン。")  # fmt: skip
-    unit = words("margin in logits", ja="マージン（ロジット）")
-    one = words(
-        "MM-BD reaches an unusually large margin for class {index} “{name}”: {score:#.3g}; the "
-        "next largest is {other:#.3g}{chance}.",
-        ja="MM-BD では、クラス {index}「{name}」のマージンが異常に大きくなります：{score:#.3g}、"
-           "他の最大は {other:#.3g}{chance}。",
-    )  # fmt: skip
-    many = words(
-        "MM-BD reaches unusually large margins for {count:|class|classes}: {classes}; the largest "
-        "of the rest is {other:#.3g}{chance}.",
-        ja="MM-BD では、{count} クラスのマージンが異常に大きくなります：{classes}。"
-           "他の最大は {other:#.3g}{chance}。",
-    )  # fmt: skip
-    none = words(
-        "MM-BD reaches no unusually large margin: the largest, {score:#.3g} for class {index} "
-        "“{name}”, is in line with the others{chance}.",
-        ja="MM-BD では、異常に大きいマージンはありません。最大はクラス {index}「{name}」の "
-           "{score:#.3g} で、他のクラスの範囲内です{chance}。",
-    )  # fmt: skip
-    far = words(
-        "MM-BD reaches only an unusually small margin for class {index} “{name}”: {score:#.3g}; "
-        "the next smallest is {other:#.3g}. A backdoor makes margins larger.",
-        ja="MM-BD では、クラス {index}「{name}」のマージンが異常に小さくなります：{score:#.3g}、"
-           "次に小さい値は {other:#.3g}。バックドアがあるとマージンは大きくなります。",
-    )  # fmt: skip
 
     steps: int = setting(
         300, words("Steps", ja="ステップ数"),
         words("At most, for each class.", ja="クラスごとの上限。"),
-        low=1, high=100_000, source=words("The authors' program.", ja="著者のプログラム。"),
+        low=1, high=100_000, source=THEIR_PROGRAM,
     )  # fmt: skip
     images: int = setting(
         30, words("Noise images", ja="ノイズ画像数"), words("For each class.", ja="クラスごと。"),
-        low=1, high=10_000, source=words("The authors' program.", ja="著者のプログラム。"),
+        low=1, high=10_000, source=THEIR_PROGRAM,
     )  # fmt: skip
 
     def detect(self, subject: Subject, job: JobContext) -> Evidence:

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from bdshift.arrays import array, freeze
 from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
+from bdshift.detect.published import THEIR_PROGRAM, batch_setting, images_setting
 from bdshift.detect.tanh_mask import TanhMask, images_that_fit, painted
 from bdshift.jobs import JobContext
 from bdshift.recover.scene import Scene, scene_of
@@ -66,14 +67,18 @@ class Inverted:
 
     Attributes:
         mask, pattern: float32 (1, s, s) and (3, s, s).
-        reached: whether it reached the success of 0.99.
-        steps: until it stopped.
+        sizes: of the mask in every step until it stopped, in pixels, float64 (steps,); infinite
+            where the success was not 0.99.
     """
 
     mask: torch.Tensor
     pattern: torch.Tensor
-    reached: bool
-    steps: int
+    sizes: NDArray[np.float64]
+
+    @property
+    def reached(self) -> bool:
+        """Whether it reached the success of 0.99."""
+        return bool(np.isfinite(self.sizes).any())
 
     @property
     def l1(self) -> float:
@@ -130,17 +135,14 @@ class NeuralCleanse(Detector):
         1000, words("Steps", ja="ステップ数"),
         words("At most, for each class; it stops when the mask no longer gets smaller.",
               ja="クラスごとの上限。マスクが小さくならなくなると終わります。"),
-        low=1, high=100_000, source=words("The authors' program.", ja="著者のプログラム。"),
+        low=1, high=100_000, source=THEIR_PROGRAM,
     )  # fmt: skip
     batches: int = setting(
         31, words("Batches", ja="バッチ数"), words("In a step.", ja="1 ステップ当たり。"),
         low=1, high=10_000,
         source=words("1000 images in batches of 32.", ja="32 枚ずつ 1000 枚。"),
     )  # fmt: skip
-    batch: int = setting(
-        32, words("Batch", ja="バッチ"), words("Images in a batch.", ja="1 バッチの画像数。"),
-        low=1, high=10_000,
-    )  # fmt: skip
+    batch: int = batch_setting(32)
     multiplier: float = setting(
         2.0, words("Cost factor", ja="コストの倍率"),
         words("By which the weight of the size rises; it falls by this to the power of 1.5.",
@@ -149,10 +151,7 @@ class NeuralCleanse(Detector):
         source=words("The authors' example; 1.5 in their class and in many copies.",
                      ja="著者の使用例の値。著者のクラスや多くの派生実装では 1.5。"),
     )  # fmt: skip
-    images: int = setting(
-        1000, words("Image count", ja="画像数"), words("To choose from.", ja="使う画像の数。"),
-        low=1, high=100_000,
-    )  # fmt: skip
+    images: int = images_setting()
 
     def detect(self, subject: Subject, job: JobContext) -> Evidence:
         """Invert every class."""
@@ -170,7 +169,7 @@ class NeuralCleanse(Detector):
             self.spec, scores, seconds=time.perf_counter() - started, forwards=scene.forwards,
             backwards=scene.backwards, seed=subject.seed,
             record=CleanseRecord(
-                index, np.array([one.steps for one in found]), flagged_by(scores, index),
+                index, np.array([len(one.sizes) for one in found]), flagged_by(scores, index),
                 tuple(target for target, one in enumerate(found) if not one.reached),
             ),
         )  # fmt: skip
@@ -181,21 +180,21 @@ class NeuralCleanse(Detector):
         rng = torch.Generator().manual_seed(seed)
         changing = TanhMask(scene.pixels.shape[-1], rng, scene.device)
         control = _Cost(self.multiplier)
-        best, smallest, worse = None, math.inf, 0
+        best, sizes, worse = None, [math.inf], 0
         stage = Sentence(_STAGE, {"number": target + 1, "classes": scene.classes})
         for step in range(self.steps):
             success, size = self._step(scene, changing, control.cost, target, step, seed)
-            smaller = success >= _SUCCESS and size < smallest
+            sizes.append(size if success >= _SUCCESS else math.inf)
+            smaller = sizes[-1] < min(sizes[:-1])
             if smaller:
                 best = changing.mask.detach(), changing.pattern.detach()
-                smallest = size
             scene.job.progress(stage, step + 1, self.steps, "steps", f"L1 {size:.1f}")
             worse = 0 if smaller or best is None else worse + 1
             if control.both_ways and worse >= _STOP_PATIENCE:
                 break
             control.follow(success)
         mask, pattern = best or (changing.mask.detach(), changing.pattern.detach())
-        return Inverted(mask, pattern, best is not None, step + 1)
+        return Inverted(mask, pattern, np.array(sizes[1:]))
 
     def _step(
         self,
