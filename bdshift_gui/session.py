@@ -108,14 +108,15 @@ class Maps:
 class RecoveryRequest:
     """What a search for a trigger is asked: the class, None for the most suspicious; the text of
     the kind of change, "" to let the kinds compete; seconds; a seed; and the only class whose
-    images are to be sent there, −1 for all.
+    images are to be sent there, −1 for all others, None to try single ones if those give no
+    evidence.
     """
 
     target: int | None = None
     kind: str = ""
     budget: float = 60.0
     seed: int = 0
-    source: int = -1
+    source: int | None = None
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class RecoverDialog(QuestionDialog):
         if suspected:
             first = tr("the most suspicious: {name}", name=names[suspected[0]])
         self.target.addItem(first, -1)
+        self.source.addItem(tr("auto: all others, then single classes"), None)
         self.source.addItem(tr("all other classes"), -1)
         for index, name in enumerate(names):
             self.target.addItem(name, index)
@@ -58,7 +59,8 @@ class RecoverDialog(QuestionDialog):
         for form, label, field, tip in (
             (what, tr("Class"), self.target, tr("The class that the trigger sends images to.")),
             (what, tr("Images of"), self.source,
-             tr("An attack may send images of a single class only.")),
+             tr("An attack may send images of a single class only. Single classes are tried if "
+                "all others give no evidence and there is time.")),
             (what, tr("Kind of change"), self.kind,
              tr("What the trigger does to an image.")),
             (how, tr("Time"), self.budget,
@@ -88,7 +90,7 @@ class RecoverDialog(QuestionDialog):
         """A class cannot be sent to itself."""
         target, source = self.target.currentData(), self.source.currentData()
         target = self._first if target < 0 else target
-        self.start.setEnabled(source < 0 or source != target)
+        self.start.setEnabled(source in (None, -1) or source != target)
 
     def _kind_changed(self) -> None:
         name = self.kind.currentData()

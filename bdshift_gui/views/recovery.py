@@ -188,10 +188,10 @@ class RecoveryView(QWidget, View):
         target = next(iter(audit.finding.classes), _EVERY_CLASS)
         if request is not None and request.target is not None:
             target = request.target
-        source = -1 if request is None else request.source
+        source = None if request is None else request.source
         if target == _EVERY_CLASS:
             heading = tr("Recovering a trigger: every class is tried")
-        elif source >= 0:
+        elif source is not None and source >= 0:
             heading = tr("Recovering a trigger from “{source}” to “{name}”",
                          source=names[source], name=names[target])  # fmt: skip
         else:
@@ -324,8 +324,16 @@ class RecoveryView(QWidget, View):
                 seed=found.seed)),
         ]  # fmt: skip
         if found.source >= 0:
-            rows.insert(1, (tr("Source"), names[found.source],
-                            tr("The only class that it was searched on.")))  # fmt: skip
+            back = math.nan if found.reverse is None else found.reverse.size
+            rows.insert(3, (tr("The other way"), _size(back),
+                            tr("The smallest change from the class to the source. It is "
+                               "as small if the two are merely alike.")))  # fmt: skip
+            rows[1:1] = [
+                (tr("Source"), names[found.source], tr("The only class that it was searched on.")),
+                (tr("Other classes"), percent(found.elsewhere),
+                 tr("Attack success on images of all other classes: low if the trigger is for the "
+                    "source alone.")),
+            ]  # fmt: skip
         return rows
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.text import figure
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import grouped, percent
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def what_it_does(found: Recovery, names: tuple[str, ...]) -> str:
                 asr=percent(found.asr), count=grouped(found.images),
                 source=names[found.source], index=found.target, name=names[found.target])
     ]  # fmt: skip
+    from bdshift.audit.recovered import about_pair, fact_of
+
     drop = found.drop
     if math.isnan(drop):
         parts.append(tr("There is nothing to compare it with."))
@@ -55,6 +57,7 @@ def what_it_does(found: Recovery, names: tuple[str, ...]) -> str:
         parts.append(tr("Control classes need {times} as much.", times=times(drop)))
     else:
         parts.append(tr("Control classes need no more: this is no sign of a backdoor."))
+    parts += [say(one) for one in about_pair(fact_of(found), names)]
     if not math.isnan(found.transfer):
         parts.append(
             tr("Found on half of the classes, it sends {share} of the others.",

@@ -62,7 +62,7 @@ class FakeSearch:
 
     def __call__(
         self, audit: Audit, material: Material, target: int | None = None, kind: Any = None, *,
-        budget: float | None = 60, source: int = -1, seed: int = 0, device: str = "auto",
+        budget: float | None = 60, source: int | None = None, seed: int = 0, device: str = "auto",
         job: JobContext,
     ) -> Recovery:  # fmt: skip
         self.asked.append((target, kind, budget, seed, source))
@@ -136,7 +136,9 @@ def test_the_dialog_offers_every_kind_and_lets_them_compete(
     asked.chosen.disconnect()
     asked.chosen.connect(chosen.append)
     asked.start.click()
-    assert chosen == [AUTO]
+    asked.source.setCurrentIndex(1)
+    asked.start.click()
+    assert chosen == [AUTO, replace(AUTO, source=-1)]
 
 
 # --- while it runs

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from recovered import made_recovery
 
 from bdshift.audit import with_recovery
+from bdshift.audit.recovered import about_pair, fact_of
 from bdshift.changes import CHANGES
 from bdshift.store import load_audit
 from bdshift.triggers import parse_trigger
@@ -127,6 +128,12 @@ def test_one_of_a_pair_shows_its_source(opened: MainWindow) -> None:
     row = find(opened, RecoveriesCard).rows[0]
     assert row._name.text() == f"{names[3]} → {names[TARGET]}"
     assert opened.session.state.selection.source == 3
+    [one] = audit_of(opened).recoveries
+    for sentence in about_pair(fact_of(one), names):
+        assert str(sentence) in view.sentence.text()
+    shown = figures(view)
+    assert (shown["Source"], shown["Other classes"]) == (names[3], "12.0%")
+    assert (shown["Controls"], shown["The other way"]) == ("160", "128")
 
 
 def test_the_users_images_are_shown_before_and_after(opened: MainWindow) -> None:
