@@ -14,6 +14,7 @@ import pytest
 from checker_network import Scanned, scan_cells
 
 from bdshift.audit import with_recovery
+from bdshift.audit.facts import MIN_FACTOR_OF_PAIR
 from bdshift.audit.pair_trials import _LEAST_IMAGES, _merits, _searches, most_one_sided
 from bdshift.audit.recovering import recover_trigger
 from bdshift.audit.recovery_ground import CONTROLS, EVERY_OTHER, Ground, ground_of
@@ -75,10 +76,10 @@ def test_a_trigger_of_one_class_is_found_without_being_told(
     assert (found.source, found.target) == (SOURCE, TARGET)
     assert found.asr >= 0.9
     assert found.images == IMAGES // 2, "half of the collection's, not of the audit's"
-    assert found.drop > math.log(3)
+    assert found.drop > math.log(MIN_FACTOR_OF_PAIR)
     assert found.reverse is not None
     assert found.reverse.target == SOURCE
-    assert found.reverse.size > 3 * found.attempt.target.size
+    assert found.reverse.size > MIN_FACTOR_OF_PAIR * found.attempt.target.size
     assert found.elsewhere <= 0.1, "it was made for one class"
     finding = with_recovery(audit, found).finding
     assert finding.classes == (TARGET,)

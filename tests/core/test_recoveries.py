@@ -16,7 +16,7 @@ from matrix import MATRIX
 from recovered import made_recovery
 
 from bdshift.audit import Audit, with_recovery, with_tac
-from bdshift.audit.facts import MIN_FACTOR, RecoveredTrigger
+from bdshift.audit.facts import MIN_FACTOR, MIN_FACTOR_OF_PAIR, RecoveredTrigger
 from bdshift.audit.recovered import compared, fact_of
 from bdshift.errors import InputError
 from bdshift.outputs import Output
@@ -173,13 +173,14 @@ def test_what_counts_as_evidence() -> None:
 
 
 def test_a_single_source_is_compared_with_the_other_way() -> None:
-    one = replace(recovered(), source=2, reverse=10 * MIN_FACTOR, elsewhere=1.0)
+    enough = 10 * MIN_FACTOR_OF_PAIR
+    one = replace(recovered(), source=2, control=enough, reverse=enough, elsewhere=1.0)
     assert one.confirms, "a backdoor that works for other classes, too, is one"
     assert replace(one, reverse=math.inf).confirms
-    assert not replace(one, reverse=29.9).confirms, "the classes may be alike"
+    assert not replace(one, reverse=49.9).confirms, "the classes may be alike"
     assert not replace(one, reverse=math.nan).confirms, "nobody knows"
-    assert not replace(one, control=29.9).confirms
-    assert replace(one, source=-1, reverse=math.nan).confirms
+    assert not replace(one, control=49.9).confirms, "there are more pairs than classes"
+    assert replace(one, source=-1, control=49.9, reverse=math.nan).confirms
 
 
 @pytest.mark.parametrize(

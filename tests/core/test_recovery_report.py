@@ -67,8 +67,8 @@ def test_text_says_everything(audit: Audit) -> None:
         ({"control": math.inf}, "for the control classes none was found"),
         ({"control": 20.0}, "This is no evidence of a backdoor"),
         ({"source": 2}, "of class “no_passing” to this class"),
-        ({"source": 2}, "control classes and the other way take at least three times as much"),
-        ({"source": 2, "back": 20.0}, "a third of the size for control classes and the other way"),
+        ({"source": 2}, "control classes and the other way take at least five times as much"),
+        ({"source": 2, "back": 20.0}, "a fifth of the size for control classes and the other way"),
         ({"transfer": math.nan}, "seed 0"),
     ],
 )

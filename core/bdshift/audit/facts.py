@@ -24,6 +24,11 @@ WORKING_ASR = 0.8
 """Attack success from which a trigger counts as working."""
 MIN_FACTOR = 3.0
 """How many times smaller than the controls' a recovered trigger must be to count as evidence."""
+MIN_FACTOR_OF_PAIR = 5.0
+"""The same for one that sends images of a single class, for the other way, too. Of C classes there
+are about C² pairs, and the largest of C² chance deviations, on a log scale, is about √2 times the
+largest of C: 3 to the power of √2, rounded up.
+"""
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,11 @@ class RecoveredTrigger:
         """Whether it is evidence of a backdoor. A change of images of one class may be small
         because that class is like the target, but then it is small both ways.
         """
-        one_way = self.source < 0 or self.reverse_factor >= MIN_FACTOR
-        return self.asr >= WORKING_ASR and self.factor >= MIN_FACTOR and one_way
+        if self.asr < WORKING_ASR:
+            return False
+        if self.source < 0:
+            return self.factor >= MIN_FACTOR
+        return self.factor >= MIN_FACTOR_OF_PAIR and self.reverse_factor >= MIN_FACTOR_OF_PAIR
 
 
 def _times(other: float, size: float) -> float:

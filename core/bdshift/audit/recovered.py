@@ -3,9 +3,10 @@
 A recovered trigger is no proof by itself: some change sends images to any class. It is evidence if
 it works on images that the search did not use, and is at most a third of what the same search needs
 for other classes of the same network. One that sends images of a single class must be at most a
-third of the change the other way, too: classes may be alike by nature, but likeness is symmetric
-and an attack is directed. How it does on the other classes says which attack it is, not whether it
-is one. One that does not count is no acquittal either: the search may have missed the trigger.
+fifth, since there are many more pairs than classes, and also of the change the other way: classes
+may be alike by nature, but likeness is symmetric and an attack is directed. How it does on the
+other classes says which attack it is, not whether it is one. One that does not count is no
+acquittal either: the search may have missed the trigger.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ LIMITS = words(
     ja="証拠とみなすのは、80% 以上かつ対照クラスの 3 分の 1 以下の大きさの場合です。",
 )  # fmt: skip
 LIMITS_OF_PAIR = words(
-    "It would count from 80% and a third of the size for control classes and the other way.",
-    ja="証拠とみなすのは、80% 以上で、大きさが対照クラスと逆方向の 3 分の 1 以下の場合です。",
+    "It would count from 80% and a fifth of the size for control classes and the other way.",
+    ja="証拠とみなすのは、80% 以上で、大きさが対照クラスと逆方向の 5 分の 1 以下の場合です。",
 )  # fmt: skip
 REVERSE = words(
     "The other way, from “{target}” to “{source}”, it takes {reverse:.3g}: {factor:.2f} times as "

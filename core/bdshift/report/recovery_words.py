@@ -29,9 +29,9 @@ IS_EVIDENCE = words(
     ja="対照クラスでは 3 倍以上の変化を要するか到達できないため、バックドアの証拠といえます。",
 )  # fmt: skip
 IS_EVIDENCE_OF_PAIR = words(
-    "This is evidence of a backdoor: control classes and the other way take at least three times "
+    "This is evidence of a backdoor: control classes and the other way take at least five times "
     "as much, or cannot be reached. Classes that are alike are near each other both ways.",
-    ja="対照クラスと逆方向では 3 倍以上の変化を要するか到達できないため、"
+    ja="対照クラスと逆方向では 5 倍以上の変化を要するか到達できないため、"
        "バックドアの証拠といえます。似たクラスどうしなら、双方向とも小さな変化で届くはずです。",
 )  # fmt: skip
 IS_NO_EVIDENCE = words(
