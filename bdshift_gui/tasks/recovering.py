@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bdshift.jobs import JobContext
@@ -18,31 +19,34 @@ if TYPE_CHECKING:
 
 
 def recover(context: Context, request: RecoveryRequest) -> None:
-    """Search the original model for a trigger. If canceled, nothing is kept."""
+    """Search the original model for a trigger. If canceled, the kinds that are finished are kept,
+    for the same search again.
+    """
     state = context.state
     audit, ready = as_shown(state), material_of(state)
     device = state.corrections.device or "auto"
 
-    def run(job: JobContext) -> tuple[Recovery, Material]:
+    def run(job: JobContext) -> tuple[Recovery, Material, Path]:
         from bdshift.audit.recovering import recover_trigger
         from bdshift.changes import CHANGES
+        from bdshift.recover.tried import last_recovery
 
         kind = CHANGES.parse(request.kind) if request.kind else None
-        material = ready(job)
+        material, resume = ready(job), last_recovery()
         found = recover_trigger(
             audit, material, request.target, kind, budget=request.budget, source=request.source,
-            seed=request.seed, device=device, job=job,
+            seed=request.seed, device=device, resume=resume, job=job,
         )  # fmt: skip
-        return found, material
+        return found, material, resume
 
-    def done(found: tuple[Recovery, Material]) -> None:
+    def done(found: tuple[Recovery, Material, Path]) -> None:
         from bdshift.audit import with_recovery
 
-        recovery, material = found
+        recovery, material, resume = found
         assert context.state.original is not None
         original = with_recovery(context.state.original, recovery)
         take(context, original)
-        context.session.update(material=material)
+        context.session.update(material=material, pending=(*context.state.pending, resume))
         show(context, len(original.recoveries))  # it comes last
 
     context.session.update(recovering=request, glimpse=None, recovery=0, comparing=None)

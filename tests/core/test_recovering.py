@@ -285,6 +285,9 @@ def test_the_state_of_another_recovery_is_not_used(tmp_path: Path) -> None:
     for content, seed, where in ((path.read_bytes(), 1, path), (b"no", 0, path), (b"", 0, None)):
         path.write_bytes(content)
         assert FinishedKinds(where, {"seed": seed}, device, SILENT).get(kind, 5, [TARGET]) is None
+    below = path / "state"  # below a file
+    FinishedKinds(below, {"seed": 0}, device, SILENT).keep(one, 5, [TARGET])
+    assert path.read_bytes() == b"", "a recovery goes on without a state"
 
 
 def test_what_cannot_be_recovered_is_refused(

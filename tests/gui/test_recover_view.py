@@ -26,12 +26,13 @@ from bdshift.audit import Audit, Material
 from bdshift.changes import CHANGES
 from bdshift.jobs import Glimpse, JobContext
 from bdshift.recover.recovery import Recovery
+from bdshift.recover.tried import last_recovery
 from bdshift_gui.dialogs.recover import RecoverDialog
 from bdshift_gui.jobs.events import Glimpsed
 from bdshift_gui.jobs.worker import WindowJob, Worker
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.session import RecoveryRequest
-from bdshift_gui.tasks import recovering
+from bdshift_gui.tasks import recovering, writing
 from bdshift_gui.views.finding import FindingView
 from bdshift_gui.views.recoveries_card import RecoveriesCard
 from bdshift_gui.views.recovery import RecoveryView
@@ -63,8 +64,10 @@ class FakeSearch:
     def __call__(
         self, audit: Audit, material: Material, target: int | None = None, kind: Any = None, *,
         budget: float | None = 60, source: int | None = None, seed: int = 0, device: str = "auto",
-        job: JobContext,
+        resume: Path, job: JobContext,
     ) -> Recovery:  # fmt: skip
+        resume.parent.mkdir(parents=True, exist_ok=True)
+        resume.touch()
         self.asked.append((target, kind, budget, seed, source))
         assert material.classifier.classes == audit.model.classes
         while not self.may_end.is_set():
@@ -187,7 +190,7 @@ def test_glimpses_are_throttled_and_the_last_is_shown(monkeypatch: pytest.Monkey
 
 
 def test_canceled_it_keeps_nothing_and_loses_nothing(
-    opened: MainWindow, qtbot: QtBot, search: FakeSearch
+    opened: MainWindow, qtbot: QtBot, search: FakeSearch, tmp_path: Path
 ) -> None:
     first = recovered(opened)
     before = opened.session.state.original
@@ -201,6 +204,14 @@ def test_canceled_it_keeps_nothing_and_loses_nothing(
     assert state.recoveries[0] is first
     assert state.message is not None
     assert "nothing was lost" in str(state.message)
+    assert last_recovery().exists(), "the same search goes on from there"
+    search.may_end.set()
+    recovering.recover(opened.context, AUTO)
+    wait_well(qtbot, opened)
+    assert last_recovery().exists(), "the audit is in no file yet"
+    writing.save(opened.context, tmp_path / "b.h5")
+    wait_well(qtbot, opened)
+    assert not last_recovery().exists()
 
 
 def test_another_one_can_be_read_meanwhile(

@@ -6,18 +6,21 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import torch
 
 from bdshift.changes import ChangeKind, Params
-from bdshift.errors import InputError
+from bdshift.errors import BdshiftError, InputError
 from bdshift.jobs import JobContext
 from bdshift.recover.recovery import Attempt, SizeOf
 from bdshift.recover.search import Found
 from bdshift.resume import read_state, write_state
+from bdshift.writing import make_folder
 
 _FORMAT = 2  # of states
 
@@ -53,11 +56,19 @@ class Tried:
         return works, -math.inf if math.isnan(drop) else drop
 
 
+def last_recovery() -> Path:
+    """Where the window keeps the state of its last recovery: in the user's cache."""
+    return Path(platformdirs.user_cache_dir("bdshift")) / "recovery.state"
+
+
 class FinishedKinds:
     """The kinds that a recovery has finished, in a state file, so that one that was interrupted
     goes on after the last of them. ``identity`` is everything that the numbers of all depend on,
     ``of`` what those of one kind depend on besides. A state of another recovery is replaced.
     Without a path, nothing is kept.
+
+    A recovery does not fail because of it: what cannot be read is searched for again, and what
+    cannot be written is not kept.
     """
 
     def __init__(
@@ -84,7 +95,7 @@ class FinishedKinds:
         return Tried(kind, found, sizes, *held["cost"])
 
     def keep(self, tried: Tried, *of: object) -> None:
-        """Remember one more. Raises as `write_state` does."""
+        """Remember one more."""
         found = tried.found
         self._done[repr((tried.kind.spec, *of))] = {
             "targets": found.targets, "params": dict(found.params), "size": found.size,
@@ -92,4 +103,6 @@ class FinishedKinds:
             "cost": [tried.seconds, tried.forwards, tried.backwards],
         }  # fmt: skip
         if self.path is not None:
-            write_state(self.path, {"identity": self.identity, "kinds": self._done})
+            with suppress(BdshiftError):
+                make_folder(self.path.parent)
+                write_state(self.path, {"identity": self.identity, "kinds": self._done})
