@@ -105,7 +105,7 @@ def figures(view: RecoveryView) -> dict[str, str]:
 
 
 def test_it_is_the_next_step_after_a_verdict(
-    opened: MainWindow, qtbot: QtBot, search: FakeSearch
+    opened: MainWindow, qtbot: QtBot, search: FakeSearch, tmp_path: Path
 ) -> None:
     button = find(opened, FindingView).recover
     assert button.isEnabled()
@@ -126,6 +126,10 @@ def test_it_is_the_next_step_after_a_verdict(
     wait_well(qtbot, opened)
     assert search.asked == [(3, CHANGES.parse("mask"), 7.0, 5, 4)]
     assert button.objectName() == "", "it has been taken"
+    assert last_recovery().exists(), "the audit is in no file yet"
+    writing.save(opened.context, tmp_path / "b.h5")
+    wait_well(qtbot, opened)
+    assert not last_recovery().exists()
 
 
 def test_the_dialog_offers_every_kind_and_lets_them_compete(
@@ -190,7 +194,7 @@ def test_glimpses_are_throttled_and_the_last_is_shown(monkeypatch: pytest.Monkey
 
 
 def test_canceled_it_keeps_nothing_and_loses_nothing(
-    opened: MainWindow, qtbot: QtBot, search: FakeSearch, tmp_path: Path
+    opened: MainWindow, qtbot: QtBot, search: FakeSearch
 ) -> None:
     first = recovered(opened)
     before = opened.session.state.original
@@ -205,13 +209,6 @@ def test_canceled_it_keeps_nothing_and_loses_nothing(
     assert state.message is not None
     assert "nothing was lost" in str(state.message)
     assert last_recovery().exists(), "the same search goes on from there"
-    search.may_end.set()
-    recovering.recover(opened.context, AUTO)
-    wait_well(qtbot, opened)
-    assert last_recovery().exists(), "the audit is in no file yet"
-    writing.save(opened.context, tmp_path / "b.h5")
-    wait_well(qtbot, opened)
-    assert not last_recovery().exists()
 
 
 def test_another_one_can_be_read_meanwhile(
