@@ -22,7 +22,7 @@ from bdshift_gui.widgets.before_after import ImagesBeforeAfter
 from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look
 from bdshift_gui.widgets.class_sizes import ClassSize, ClassSizes, mask_image, smallest_first
 from bdshift_gui.widgets.pictures import Picture
-from bdshift_gui.widgets.recovery_words import Pixels, kind_of, pictures_of, times, what_it_does
+from bdshift_gui.widgets.recovery_words import kind_of, pictures_of, times, what_it_does
 from bdshift_gui.widgets.size_curve import SizeCurve
 
 if TYPE_CHECKING:
@@ -278,14 +278,11 @@ class RecoveryView(QWidget, View):
         self.images.show_images(
             audit.embedding, found.tac.triggered, found.target, found.source, names
         )
-        glimpse, newest = self._state.glimpse, found is self._state.recoveries[-1]
-        known = {}
-        if glimpse is not None and newest and glimpse.kind == found.kind:  # it is of this search
-            known = {one.index: one for one in _sizes_in(glimpse, audit)}
+        known = found.pictures_beside() if found.is_known else {}
         controls = [
             ClassSize(
                 one.target, names[one.target], one.size, one.asr,
-                *_pictures(known.get(one.target)),
+                *known.get(one.target, (None, None)),
             )
             for one in attempt.controls
         ]  # fmt: skip
@@ -338,10 +335,6 @@ class RecoveryView(QWidget, View):
 
 
 Row = tuple[str, str, str]
-
-
-def _pictures(one: ClassSize | None) -> tuple[Pixels | None, Pixels | None]:
-    return (None, None) if one is None else (one.picture, one.strength)
 
 
 def _sizes_in(glimpse: Glimpse, audit: Audit) -> list[ClassSize]:

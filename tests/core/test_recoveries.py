@@ -20,6 +20,7 @@ from bdshift.audit.facts import MIN_FACTOR, MIN_FACTOR_OF_PAIR, RecoveredTrigger
 from bdshift.audit.recovered import compared, fact_of
 from bdshift.errors import InputError
 from bdshift.outputs import Output
+from bdshift.recover.recovery import SizeOf
 from bdshift.store import load_audit, save_audit, save_merged
 from bdshift.words import Sentence
 
@@ -116,7 +117,8 @@ def test_a_kind_that_this_version_does_not_know_still_counts(path: Path) -> None
         (("attempts", 0, "target", "sizes"), [1.0]),
         (("attempts", 0, "target", "sizes"), [0.0, 1.0, 2.0]),
         (("attempts", 0, "controls", 0, "target"), 99), (("attempts", 0, "target", "target"), 3),
-        (("reverse",), CONTROL), (("elsewhere",), 1.5),
+        (("reverse",), CONTROL), (("elsewhere",), 1.5), (("beside",), [0]), (("beside",), [0, 9]),
+        (("beside",), [0, 1, 2]),
         (("params",), ["mask"]), (("params",), ["mask", "pattern", "more"]),
         (("params",), ["pattern", "mask"]), (("params",), [1, 2]), (("tac",), None),
     ],
@@ -127,15 +129,16 @@ def test_what_does_not_fit_is_refused(path: Path, way: tuple[Any, ...], value: A
         load_audit(path)
 
 
+@pytest.mark.parametrize("place", ["recoveries/0/params/0", "recoveries/0/beside/0"])
 @pytest.mark.parametrize(
     "values",
     [np.zeros((1, 32, 32), np.float64), np.zeros((1, 31, 32), np.float32),
      np.full((1, 32, 32), np.nan, np.float32), np.float32(3)],
 )  # fmt: skip
-def test_other_numbers_are_refused(path: Path, values: Any) -> None:
+def test_other_numbers_are_refused(path: Path, values: Any, place: str) -> None:
     with h5py.File(path, "r+") as file:
-        del file["recoveries/0/params/0"]
-        file["recoveries/0/params/0"] = values
+        del file[place]
+        file[place] = values
     with pytest.raises(InputError, match=r"a\.h5: "):
         load_audit(path)
 
@@ -302,6 +305,16 @@ def test_controls_that_were_not_reached_are_larger_than_those_that_were(
     assert partly.drop == found.drop == pytest.approx(math.log(10))
     said = str(compared(fact_of(one), measured_audit.images.class_names))
     assert "at least 160 for control classes, most of which were not reached: 10.00 times" in said
+
+
+def test_the_controls_that_are_kept_are_the_typical_ones(measured_audit: Audit) -> None:
+    won = made_recovery(measured_audit).attempt
+    sizes = {4: 160.0, 5: math.inf, 6: 10.0, 7: 200.0, 8: 150.0}
+    controls = tuple(SizeOf(one, (1.0, size, math.inf), 0.9) for one, size in sizes.items())
+    assert replace(won, controls=controls).typical_controls(4) == (4, 8, 7, 6)
+    never = tuple(SizeOf(one, (math.inf,) * 3, 0.0) for one in (8, 4))
+    assert replace(won, controls=never).typical_controls(3) == (4, 8)
+    assert replace(won, controls=()).typical_controls(3) == ()
 
 
 def test_a_recovered_trigger_that_was_measured_is_not_a_known_one(measured_audit: Audit) -> None:

@@ -217,6 +217,9 @@ def test_a_trigger_is_recovered(victim_audit: Audit, victim_material: Material) 
     agrees = found.tac.change @ np.abs(shift)
     assert agrees > 0.5 * np.linalg.norm(found.tac.change) * np.linalg.norm(shift)
     found.change.check_params(found.batched, found.side)
+    assert sorted(found.beside) == sorted(one.target for one in found.attempt.controls)
+    sizes = found.change.size(found.beside_params)
+    assert sizes.min() > found.change.size(found.batched)[0]
 
 
 def test_without_a_suspect_the_class_of_the_largest_drop_is_taken(

@@ -161,6 +161,8 @@ def test_a_page_without_images_or_a_known_kind(audit: Audit) -> None:
     page = html_report(replace(audit, embedding=None, recoveries=(small,)))
     assert 'class="pair"' not in page
     assert 'class="thumbs trigger"' in page
+    first, second = (audit.images.class_names[i] for i in one.beside)
+    assert page.index(f">control “{first}”</fig") < page.index(f">control “{second}”</fig")
     of_tomorrow = replace(
         one, kind="of-tomorrow", attempts=(replace(one.attempt, kind="of-tomorrow"),)
     )

@@ -35,6 +35,7 @@ def made_recovery(audit: Audit, **changed: Any) -> Recovery:
         changed = {"reverse": reverse, "elsewhere": 0.12, **changed}
     others = [i for i in range(audit.model.classes) if i != target][:3]
     controls = tuple(SizeOf(i, (control / 2, control, 2 * control), 0.9) for i in others)
+    params = sticker_params()
     attempts = (
         Attempt(
             "additive", SizeOf(target, (4.0, 5.0, float("inf")), 0.84), controls, 1.5, 800, 700
@@ -42,9 +43,10 @@ def made_recovery(audit: Audit, **changed: Any) -> Recovery:
         Attempt("mask", SizeOf(target, (size / 2, size, 2 * size), 0.99), controls, 2.5, 900, 800),
     )
     found = Recovery(
-        target=target, source=-1, kind="mask", attempts=attempts, params=sticker_params(),
+        target=target, source=-1, kind="mask", attempts=attempts, params=params,
         side=audit.preprocessing.size, asr=0.99, images=210, transfer=0.97,
-        tac=replace(tac, target=target), seed=0, seconds=4.25,
+        tac=replace(tac, target=target), seed=0, seconds=4.25, beside=(others[1], others[0]),
+        beside_params={key: value[None].repeat_interleave(2, 0) for key, value in params.items()},
     )  # fmt: skip
     found = replace(found, **changed)
     return replace(found, tac=replace(found.tac, trigger=kept_as(found.saved()).spec))

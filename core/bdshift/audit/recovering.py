@@ -35,7 +35,7 @@ from bdshift.neurons.tac import Tac, measure_tac
 from bdshift.recover.curve import at_level, measure_sizes, success
 from bdshift.recover.effort import shortlist
 from bdshift.recover.kept import kept_as
-from bdshift.recover.recovery import LEVELS, Recovery, SizeOf
+from bdshift.recover.recovery import LEVELS, MAX_BESIDE, Recovery, SizeOf
 from bdshift.recover.scene import Scene
 from bdshift.recover.search import passes
 from bdshift.recover.tried import Tried
@@ -127,18 +127,26 @@ def _recovered(
         asr = success(best.kind, unused, target, params)
         transfer = _transfer(ground, best.kind, used, target)
         images = int((unused.labels != target).sum())
+    beside = best.attempt(target).typical_controls(MAX_BESIDE)
     recovery = Recovery(
         target=target, source=source, kind=best.kind.spec,
         attempts=tuple(one.attempt(target) for one in tried),
         params={key: value[0].cpu() for key, value in params.items()}, side=used.side, asr=asr,
         images=images, transfer=transfer, tac=_NO_TAC, seed=ground.seed, seconds=0.0,
-        reverse=_reverse(ground, best.kind, target, source),
+        reverse=_reverse(ground, best.kind, target, source), beside=beside,
+        beside_params=_together([best.params(one) for one in beside]),
     )  # fmt: skip
     tac = _proxy_tac(ground, recovery, params)
     return replace(
         recovery, tac=tac, elsewhere=_elsewhere(ground, tac, source),
         seconds=time.perf_counter() - started,
     )  # fmt: skip
+
+
+def _together(changes: list[Params]) -> dict[str, torch.Tensor]:
+    """Parameters of several changes."""
+    keys = changes[0] if changes else ()
+    return {key: torch.cat([one[key] for one in changes]).cpu() for key in keys}
 
 
 _NO_TAC = Tac("", 0, math.nan, math.nan, 0, np.zeros(0), np.zeros(0))

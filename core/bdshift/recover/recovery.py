@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from bdshift.spec import split_spec
 
 LEVELS = (0.5, 0.8, 0.95)
 """Attack success at which sizes are reported."""
+
+MAX_BESIDE = 3
+"""Control classes whose changes are kept."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,21 @@ class Attempt:
         """
         return float(drops(np.array([self.target.size, *self._controls_at(0.8)]))[0])
 
+    def typical_controls(self, count: int) -> tuple[int, ...]:
+        """Up to ``count`` control classes whose changes are nearest to the median in size, nearest
+        first; those that were not reached come last.
+        """
+        middle = self.control_size(0.8)
+        ordered = sorted(
+            self.controls,
+            key=lambda one: (
+                abs(math.log(max(one.size, 1e-12) / middle))
+                if math.isfinite(middle)
+                else one.target
+            ),
+        )
+        return tuple(one.target for one in ordered[:count])
+
     def _controls_at(self, level: float) -> NDArray[np.float64]:
         return np.array([one.sizes[LEVELS.index(level)] for one in self.controls])
 
@@ -124,6 +142,10 @@ class Recovery:
             target to the source; None if it was not searched for.
         elsewhere: share of the images of all other classes than those two that it sends to the
             target; NaN without a single source.
+        beside: up to `MAX_BESIDE` of the control classes, those whose changes are nearest to the
+            median in size, so that those can be looked at, too.
+        beside_params: parameters of the changes toward them, in the same order, by name, float32;
+            the first dimension is that of ``beside``.
     """
 
     target: int
@@ -140,6 +162,8 @@ class Recovery:
     seconds: float
     reverse: SizeOf | None = None
     elsewhere: float = math.nan
+    beside: tuple[int, ...] = ()
+    beside_params: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def of(self) -> tuple[int, int, str]:
@@ -195,3 +219,13 @@ class Recovery:
         """What the change looks like, uint8 (3, side, side)."""
         found = self.change.picture(self.batched)[0].clamp(0, 1).mul(255).round()
         return found.byte().numpy()
+
+    def pictures_beside(self) -> dict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+        """What the changes toward `beside` look like, uint8 (3, side, side), and how much they do
+        where, uint8 (side, side), by class.
+        """
+        if not self.beside:
+            return {}
+        both = self.change.picture(self.beside_params), self.change.strength(self.beside_params)
+        shown, where = (planes.clamp(0, 1).mul(255).round().byte().numpy() for planes in both)
+        return {one: (shown[i], where[i]) for i, one in enumerate(self.beside)}

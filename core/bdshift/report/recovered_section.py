@@ -29,15 +29,23 @@ class BeforeAfter:
 
 
 @dataclass(frozen=True)
+class Look:
+    """What a change looks like and where it acts, as addresses, and its class."""
+
+    picture: str
+    mask: str
+    name: str
+
+
+@dataclass(frozen=True)
 class RecoveredPart:
-    """What the page shows of one recovery; ``picture`` and ``mask`` are addresses, empty if this
-    version does not know the kind of change.
+    """What the page shows of one recovery; ``looks`` are of the change and of those toward control
+    classes, none if this version does not know the kind of change.
     """
 
     title: str
     lines: tuple[str, ...]
-    picture: str
-    mask: str
+    looks: tuple[Look, ...]
     pairs: tuple[BeforeAfter, ...]
     sizes: Markup
 
@@ -49,10 +57,6 @@ def recovered_parts(audit: Audit, language: Language) -> list[RecoveredPart]:
 
 def _part(audit: Audit, one: Recovery, language: Language) -> RecoveredPart:
     names = audit.images.class_names
-    picture = mask = ""
-    if one.is_known:
-        overlay = one.overlay().transpose(2, 0, 1)
-        picture, mask = picture_uri(one.picture()), picture_uri(overlay[[3, 3, 3]])
     won = one.attempt
     rows = [(names[one.target], won.target.sizes)]
     rows += [
@@ -62,9 +66,19 @@ def _part(audit: Audit, one: Recovery, language: Language) -> RecoveredPart:
     return RecoveredPart(
         title(audit, one).render(language),
         tuple(sentence.render(language) for sentence in recovery_sentences(audit, one)),
-        picture, mask, tuple(_pairs(audit, one)),
+        tuple(_looks(one, names, language)), tuple(_pairs(audit, one)),
         draw_sizes(rows, translate(one.unit, language), translate(_UNREACHED, language)),
     )  # fmt: skip
+
+
+def _looks(one: Recovery, names: tuple[str, ...], language: Language) -> Iterator[Look]:
+    if not one.is_known:
+        return
+    overlay = one.overlay().transpose(2, 0, 1)
+    yield Look(picture_uri(one.picture()), picture_uri(overlay[[3, 3, 3]]), names[one.target])
+    for index, (picture, strength) in one.pictures_beside().items():
+        name = Sentence(CONTROL, {"name": names[index]}).render(language)
+        yield Look(picture_uri(picture), picture_uri(strength[None].repeat(3, 0)), name)
 
 
 def _pairs(audit: Audit, one: Recovery) -> Iterator[BeforeAfter]:

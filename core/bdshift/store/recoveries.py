@@ -11,7 +11,7 @@ import torch
 
 from bdshift.audit import Audit
 from bdshift.neurons.tac import Tac
-from bdshift.recover.recovery import LEVELS, Recovery, SizeOf
+from bdshift.recover.recovery import LEVELS, MAX_BESIDE, Recovery, SizeOf
 from bdshift.store.typed import Reader, plain
 
 _MAX_ATTEMPTS = 100  # kinds that were tried
@@ -23,7 +23,7 @@ ReadTac = Callable[[str, dict[str, Any]], Tac]
 def describe_recovery(recovery: Recovery) -> dict[str, Any]:
     """Everything except arrays; of the parameters, their names."""
     return {
-        **plain(recovery, without=("params", "tac")),
+        **plain(recovery, without=("params", "beside_params", "tac")),
         "params": list(recovery.params),
         "tac": plain(recovery.tac, without=("triggered",)),
     }
@@ -33,6 +33,8 @@ def write_params(group: h5py.Group, at: str, recovery: Recovery) -> None:
     """One dataset each, in the order of their names."""
     for number, tensor in enumerate(recovery.params.values()):
         group[f"{at}/params/{number}"] = tensor.cpu().numpy()
+    for number, name in enumerate(recovery.params if recovery.beside else ()):
+        group[f"{at}/beside/{number}"] = recovery.beside_params[name].cpu().numpy()
 
 
 def read_recovery(reader: Reader, at: str, row: dict[str, Any], read_tac: ReadTac) -> Recovery:
@@ -41,6 +43,10 @@ def read_recovery(reader: Reader, at: str, row: dict[str, Any], read_tac: ReadTa
     found: Recovery = reader.build(
         Recovery, row, at, tac=read_tac(f"{at}tac/", row["tac"]),
         params={name: _tensor(reader, f"{at}params/{i}") for i, name in enumerate(names)},
+        beside_params={
+            name: _tensor(reader, f"{at}beside/{i}")
+            for i, name in enumerate(names if row.get("beside") else ())
+        },
     )  # fmt: skip
     return found
 
@@ -74,9 +80,14 @@ def fits(recovery: Recovery, audit: Audit) -> bool:
         and all(0 <= one.target < classes for one in sizes)
         and all(len(one.sizes) == len(LEVELS) and min(one.sizes) > 0 for one in sizes)
         and all(0 <= one.asr <= 1 for one in sizes)
+        and len(recovery.beside) <= MAX_BESIDE
+        and {*recovery.beside} <= {one.target for one in recovery.attempt.controls}
+        and all(len(one) == len(recovery.beside) for one in recovery.beside_params.values())
     )
     if sound and recovery.is_known:
         recovery.change.check_params(recovery.batched, recovery.side)
+        if recovery.beside:
+            recovery.change.check_params(recovery.beside_params, recovery.side)
     return sound
 
 
