@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bdshift.audit.copies import copies_of, most_serious
-from bdshift.audit.finished import Finished
+from bdshift.audit.finished import FinishedDetectors
 from bdshift.audit.reading_notes import reading_notes
 from bdshift.audit.records import (
     Audit,
@@ -65,7 +65,7 @@ def scan(
     settings: ScanSettings | None = None,
     *,
     cache: EmbeddingCache | None = None,
-    finished: Finished | None = None,
+    finished: FinishedDetectors | None = None,
     job: JobContext = SILENT,
 ) -> Audit:
     """Audit a checkpoint with a clean set, from start to finish.
@@ -89,7 +89,7 @@ def scan_opened(
     settings: ScanSettings | None = None,
     *,
     cache: EmbeddingCache | None = None,
-    finished: Finished | None = None,
+    finished: FinishedDetectors | None = None,
     job: JobContext = SILENT,
 ) -> tuple[Audit, Material]:
     """Audit a checkpoint and images that are open, as `scan` does; of several weights of one
@@ -118,7 +118,7 @@ def _scan_one(
     collection: ImageCollection,
     settings: ScanSettings,
     cache: EmbeddingCache | None,
-    finished: Finished | None,
+    finished: FinishedDetectors | None,
     job: JobContext,
 ) -> tuple[Audit, Material]:
     device = pick_device(settings.device)

@@ -16,7 +16,7 @@ from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 
 
-class Finished(Protocol):
+class FinishedDetectors(Protocol):
     """Keeps evidence (`bdshift.store.finished`)."""
 
     def get(self, identity: dict[str, Any], detector: Detector) -> Evidence | None:
@@ -32,7 +32,7 @@ def find_evidence(
     subject: Subject,
     detectors: Sequence[Detector],
     model: ModelRecord,
-    finished: Finished | None,
+    finished: FinishedDetectors | None,
     job: JobContext,
 ) -> tuple[Evidence, ...]:
     """Of each detector, in their order; ``subject`` is the network that ``model`` describes."""

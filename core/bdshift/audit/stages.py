@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bdshift.audit.finished import Finished, find_evidence
+from bdshift.audit.finished import FinishedDetectors, find_evidence
 from bdshift.audit.framing import framed, settle_framing
 from bdshift.audit.reading_doubts import is_poor
 from bdshift.audit.records import (
@@ -255,7 +255,7 @@ def examine(
     *,
     proposal: LabelProposal | None = None,
     notes: Sequence[Remark] = (),
-    finished: Finished | None = None,
+    finished: FinishedDetectors | None = None,
     device: torch.device,
     job: JobContext = SILENT,
 ) -> Audit:
