@@ -79,5 +79,4 @@ def pictures_of(found: Recovery) -> tuple[Pixels | None, Pixels | None]:
     """Picture and strength of a recovered trigger; None if this version does not know its kind."""
     if not found.is_known:
         return None, None
-    strength = found.change.strength(found.batched)[0].clamp(0, 1).mul(255).round()
-    return found.picture(), strength.byte().numpy()
+    return found.picture(), found.strength()

@@ -39,23 +39,31 @@ class Judged:
     evidence: Evidence
     judgment: Judgment
 
-    def pairs(self, class_names: Sequence[str]) -> Sentence | None:
-        """The most suspicious pairs of source and target class, in words; None if the detector does
-        not distinguish pairs.
+    def most_suspicious_pairs(self, count: int) -> list[tuple[int, int]]:
+        """Up to ``count`` pairs of source and target with a finite score, the most suspicious
+        first; none if the detector does not distinguish pairs.
         """
         if self.evidence.pairs is None:
-            return None
+            return []
         scores = self.evidence.pairs.ravel()
         worst = np.where(
             np.isfinite(scores), scores if self.detector.low_is_suspicious else -scores, np.inf
         )
-        some = np.argpartition(worst, min(_PAIRS, len(worst)) - 1)[:_PAIRS]
+        some = np.argpartition(worst, min(count, len(worst)) - 1)[:count]
         order = some[np.lexsort((some, worst[some]))].tolist()
-        best = [i for i in order if np.isfinite(scores[i])]
+        classes = len(self.evidence.pairs)
+        return [divmod(i, classes) for i in order if np.isfinite(scores[i])]
+
+    def pairs(self, class_names: Sequence[str]) -> Sentence | None:
+        """The most suspicious pairs of source and target class, in words; None if the detector does
+        not distinguish pairs.
+        """
+        scores = self.evidence.pairs
+        if scores is None:
+            return None
         listed = tuple(
-            f"{class_names[i // len(class_names)]} → {class_names[i % len(class_names)]} "
-            f"({figure(scores[i], '#.3g')})"
-            for i in best
+            f"{class_names[i]} → {class_names[j]} ({figure(scores[i, j], '#.3g')})"
+            for i, j in self.most_suspicious_pairs(_PAIRS)
         )
         return Sentence(_PAIRS_IN_WORDS, {"pairs": listed}) if listed else None
 

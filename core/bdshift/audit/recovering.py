@@ -211,7 +211,6 @@ def _reverse(ground: Ground, kind: ChangeKind, target: int, source: int) -> Size
     """
     if source == EVERY_OTHER or len(ground.files_of(target)) < 2:
         return None
-    ground.left -= passes(kind, 1)
     with ground.halves(target) as (used, unused):
         return measure_sizes(kind, unused, ground.search(kind, used, [source]))[0]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bdshift.audit.records import Audit
+from bdshift.audit.records import Audit, versions
 from bdshift.audit.stages import Material, embed_cached
 from bdshift.changes import ChangeKind
 from bdshift.errors import InputError
@@ -140,6 +140,7 @@ def ground_of(
         "model": audit.model.sha256, "weights": audit.model.weights, "images": audit.images.sha256,
         "architecture": audit.model.architecture, "preprocessing": repr(audit.preprocessing),
         "alpha": audit.shifts.alpha, "precision": audit.precision, "seed": seed,
+        "device": device.type, "versions": versions(),
     }  # fmt: skip
     left = math.inf if budget is None else affordable_passes(material.classifier, budget)
     shifts = torch.from_numpy(audit.shifts.shift.astype(np.float32)).to(device)

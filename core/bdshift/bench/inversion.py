@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from bdshift.audit import ScanSettings, scan_opened
+from bdshift.audit.facts import WORKING_ASR
 from bdshift.bench.drawn import BenchRow
 from bdshift.changes import CHANGES
 from bdshift.checkpoints.classifier import open_checkpoint
@@ -29,7 +30,6 @@ from bdshift.recover.search import search
 
 _KIND = "mask"
 _SCALED_ON = 80  # images, as in a detector
-_WORKS = 0.8  # success on unused images from which a trigger counts as working
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Searched:
     @property
     def working(self) -> int:
         """Number of triggers that work."""
-        return sum(one >= _WORKS for one in self.success)
+        return sum(one >= WORKING_ASR for one in self.success)
 
     @property
     def seconds_each(self) -> float:
@@ -66,7 +66,9 @@ class Searched:
 
     def row(self, what: str) -> BenchRow:
         """As a line of the table."""
-        sizes = [size for size, one in zip(self.sizes, self.success, strict=True) if one >= _WORKS]
+        sizes = [
+            size for size, one in zip(self.sizes, self.success, strict=True) if one >= WORKING_ASR
+        ]
         note = (
             f"{self.busy:.1f} s on the processor; {self.forwards:,} images forward, "
             f"{self.backwards:,} back; {self.working} of {len(self.success)} triggers work"

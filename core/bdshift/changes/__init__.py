@@ -4,6 +4,6 @@ look like if nobody knows it. One kind is one file.
 
 from __future__ import annotations
 
-from bdshift.changes.kind import CHANGES, ChangeKind, Params
+from bdshift.changes.kind import CHANGES, ChangeKind, Params, as_bytes
 
-__all__ = ["CHANGES", "ChangeKind", "Params"]
+__all__ = ["CHANGES", "ChangeKind", "Params", "as_bytes"]

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bdshift.errors import InputError
 from bdshift.registry import Configured, Registry
@@ -113,6 +115,11 @@ class ChangeKind(Configured, ABC):
 
 CHANGES: Registry[ChangeKind] = Registry(words("change", ja="変化"), "bdshift.changes.kinds")
 """Every kind of change by its name."""
+
+
+def as_bytes(planes: torch.Tensor) -> NDArray[np.uint8]:
+    """Planes of any shape in [0, 1] as uint8."""
+    return planes.clamp(0, 1).mul(255).round().byte().cpu().numpy()
 
 
 def drawn(number: int, seed: int) -> torch.Generator:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from bdshift.arrays import array, freeze
-from bdshift.changes import CHANGES
+from bdshift.changes import CHANGES, as_bytes
 from bdshift.detect.budget import budget_setting, classes_to_try
 from bdshift.detect.detector import Detector, Evidence, Subject
 from bdshift.detect.rule import Judgment, Rule
@@ -149,4 +149,4 @@ def _small(pictures: torch.Tensor) -> NDArray[np.uint8]:
     side = pictures.shape[-1]
     if side > _THUMBNAIL:
         pictures = functional.interpolate(pictures, (_THUMBNAIL, _THUMBNAIL), mode="area")
-    return pictures.clamp(0, 1).mul(255).round().byte().cpu().numpy()
+    return as_bytes(pictures)

@@ -17,25 +17,27 @@ def typical(sizes: NDArray[np.float64]) -> float:
     return float(np.median(np.minimum(sizes, reached.max())))
 
 
-def drops(scores: NDArray[np.float64], *, low_is_suspicious: bool = True) -> NDArray[np.float64]:
-    """log(median of the other classes / this class) for every class, float64 (C,); the other way
-    round where high scores are the suspicious ones.
+def drop(size: float, others: NDArray[np.float64]) -> float:
+    """log(median of the other classes' sizes / this class's), of sizes from 0.
 
     Unlike a z-score, it is not divided by the spread of clean classes, which differs from model to
     model. The median is `typical`. It is infinite for the only class that is reached, −infinite for
-    one that is not, and NaN where it says nothing: scores that are no numbers, are negative, or are
-    all infinite, or fewer than two classes.
+    one that is not, and NaN if none is, or there is no other.
+    """
+    middle = typical(others)
+    if np.isinf(size):
+        return -np.inf if np.isfinite(middle) else np.nan
+    return _log(middle) - _log(size)
+
+
+def drops(scores: NDArray[np.float64], *, low_is_suspicious: bool = True) -> NDArray[np.float64]:
+    """The `drop` of every class, float64 (C,); the other way round where high scores are the
+    suspicious ones. NaN for scores that are no numbers or are negative.
     """
     found = np.full(len(scores), np.nan)
     usable = scores >= 0  # not NaN, either
-    if usable.sum() < 2 or not np.isfinite(scores[usable]).any():
-        return found if low_is_suspicious else -found
     for one in np.flatnonzero(usable):
-        others = scores[usable & (np.arange(len(scores)) != one)]
-        if np.isinf(scores[one]):
-            found[one] = -np.inf
-        else:
-            found[one] = _log(typical(others)) - _log(scores[one])
+        found[one] = drop(scores[one], scores[usable & (np.arange(len(scores)) != one)])
     return found if low_is_suspicious else -found
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bdshift.changes import CHANGES, ChangeKind
+from bdshift.changes import CHANGES, ChangeKind, as_bytes
 from bdshift.changes.change_file import AboutChange, SavedChange
 from bdshift.neurons.tac import Tac
-from bdshift.recover.drop import drops, typical
+from bdshift.recover.drop import drop, typical
 from bdshift.spec import split_spec
 
 LEVELS = (0.5, 0.8, 0.95)
@@ -94,11 +94,11 @@ class Attempt:
 
     @property
     def drop(self) -> float:
-        """log(control size / size): how much smaller the target's change is (`drops`). Infinite if
-        no control class can be reached, −infinite if the target cannot, NaN if neither can, or
+        """log(control size / size): how much smaller the target's change is. Infinite if no
+        control class can be reached, −infinite if the target cannot, NaN if neither can, or
         there are no controls.
         """
-        return float(drops(np.array([self.target.size, *self._controls_at(0.8)]))[0])
+        return drop(self.target.size, self._controls_at(0.8))
 
     def typical_controls(self, count: int) -> tuple[int, ...]:
         """Up to ``count`` control classes whose changes are nearest to the median in size, nearest
@@ -212,13 +212,15 @@ class Recovery:
 
     def overlay(self) -> NDArray[np.uint8]:
         """Picture and opacity, uint8 (side, side, 4)."""
-        planes = self.change.overlay(self.batched)[0].clamp(0, 1).mul(255).round()
-        return np.ascontiguousarray(planes.byte().permute(1, 2, 0).numpy())
+        return np.ascontiguousarray(as_bytes(self.change.overlay(self.batched)[0].permute(1, 2, 0)))
 
     def picture(self) -> NDArray[np.uint8]:
         """What the change looks like, uint8 (3, side, side)."""
-        found = self.change.picture(self.batched)[0].clamp(0, 1).mul(255).round()
-        return found.byte().numpy()
+        return as_bytes(self.change.picture(self.batched)[0])
+
+    def strength(self) -> NDArray[np.uint8]:
+        """How much the change does where, uint8 (side, side)."""
+        return as_bytes(self.change.strength(self.batched)[0])
 
     def pictures_beside(self) -> dict[int, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         """What the changes toward `beside` look like, uint8 (3, side, side), and how much they do
@@ -226,6 +228,6 @@ class Recovery:
         """
         if not self.beside:
             return {}
-        both = self.change.picture(self.beside_params), self.change.strength(self.beside_params)
-        shown, where = (planes.clamp(0, 1).mul(255).round().byte().numpy() for planes in both)
+        shown = as_bytes(self.change.picture(self.beside_params))
+        where = as_bytes(self.change.strength(self.beside_params))
         return {one: (shown[i], where[i]) for i, one in enumerate(self.beside)}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from bdshift.audit.facts import Judged
 from bdshift.detect.detectors.pairs import ClassPairs
 from bdshift.text import json_number
@@ -26,13 +24,11 @@ def pairs_json(one: Judged) -> dict[str, Any]:
     count, told = len(scores), None
     if count <= _MAX_CLASSES:
         told = [[json_number(score) for score in row] for row in scores.tolist()]
-    flat = np.where(np.isfinite(scores), scores, np.nan).ravel()
-    order = np.argsort(flat if one.detector.low_is_suspicious else -flat, kind="stable")
-    most = [divmod(i, count) for i in order[:_MAX_LISTED].tolist() if np.isfinite(flat[i])]
     summary: dict[str, Any] = {
         "classes": count,
         "most_suspicious": [
-            {"source": i, "target": j, "score": float(scores[i, j])} for i, j in most
+            {"source": i, "target": j, "score": float(scores[i, j])}
+            for i, j in one.most_suspicious_pairs(_MAX_LISTED)
         ],
         "left_out": None
         if told is not None
