@@ -18,7 +18,8 @@ from bdshift.errors import InputError, UsageError
 from bdshift.jobs import JobContext
 from bdshift.lab.best_of import best_of
 from bdshift.lab.detection import DetectionRow, measure_detectors, read_rows, write_rows
-from bdshift.lab.detection_table import auroc, interval, summary
+from bdshift.lab.detection_table import summary
+from bdshift.lab.discrimination import auroc, interval
 from bdshift.lab.truths import known_by_table, known_in_zoo
 from bdshift.lab.zoo import OUTCOMES, Outcome, write_outcomes
 
@@ -146,7 +147,10 @@ def test_the_summary() -> None:
     pair[1] = replace(pair[1], place="")
     text = summary([*clean, *found, *other, *failed, *pair])
     lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if "|" in line}
-    low, high = interval(found, clean)
+    low, high = interval(
+        [(one.group, float(one.top_drop)) for one in found],
+        [(one.group, float(one.top_drop)) for one in clean],
+    )
     assert 0 <= low < 15 / 16 < high <= 1
     assert f"| 4 | 0.938 | {low:.2f}–{high:.2f} | 3/4 | 1/4 | 0.40 | 2.0 |" in lines["BadNets"]
     assert "| 0.000 |" in lines["SIG"]

@@ -109,6 +109,9 @@ class Detector(Configured, ABC):
     Attributes:
         record: the dataclass of its `Evidence.record`.
         low_is_suspicious: whether low scores are the suspicious ones, not high ones.
+        nature: what it looks at, in a word: two detectors of one nature that agree are no two
+            witnesses.
+        has_own_test: whether it judges its evidence by a test of its own, not by the rule.
         score_label, score_help: what a score is.
         unit: of a score, as on a plot's axis.
         short: what to say of the one class that stands out, in a few words; it may use {name}, and
@@ -121,6 +124,8 @@ class Detector(Configured, ABC):
 
     record: ClassVar[type]
     low_is_suspicious: ClassVar[bool] = True
+    nature: ClassVar[str] = "embedding"
+    has_own_test: ClassVar[bool] = False
     score_label: ClassVar[str]
     score_help: ClassVar[str]
     unit: ClassVar[str]

@@ -10,47 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bdshift.lab.best_of import best_of
 from bdshift.lab.detection import DetectionRow
+from bdshift.lab.discrimination import auroc, interval
 from bdshift.lab.truths import CLEAN_KINDS
 from bdshift.text import joined
-
-_DRAWS = 2000  # of the bootstrap
-
-
-def auroc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
-    """Share of all pairs of a positive and a negative value in which the positive one is larger;
-    equal ones count half. NaN without a pair.
-    """
-    if not len(positive) or not len(negative):
-        return float("nan")
-    larger = (positive[:, None] > negative).mean()
-    return float(larger + (positive[:, None] == negative).mean() / 2)
-
-
-def interval(
-    positive: Sequence[DetectionRow], negative: Sequence[DetectionRow]
-) -> tuple[float, float]:
-    """95% of `auroc` from a bootstrap, which draws groups: the models of one are no independent
-    evidence. Draws without a pair are left out; NaN if there are fewer than two groups.
-    """
-    groups = sorted({row.group for row in (*positive, *negative)})
-    if len(groups) < 2:
-        return float("nan"), float("nan")
-    values = [
-        [np.array([_seen(row) for row in rows if row.group == group]) for group in groups]
-        for rows in (positive, negative)
-    ]
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(_DRAWS):
-        drawn = rng.integers(0, len(groups), len(groups))
-        found.append(auroc(*(np.concatenate([kind[one] for one in drawn]) for kind in values)))
-    kept = [one for one in found if not np.isnan(one)]
-    low, high = np.quantile(kept, (0.025, 0.975)) if kept else (np.nan, np.nan)
-    return float(low), float(high)
 
 
 def _seen(row: DetectionRow) -> float:
@@ -96,7 +61,8 @@ def _table(rows: Sequence[DetectionRow]) -> Iterator[str]:
 
 def _line(kind: str, rows: Sequence[DetectionRow], clean: Sequence[DetectionRow]) -> str:
     seen, others = (np.array([_seen(row) for row in some]) for some in (rows, clean))
-    low, high = interval(rows, clean)
+    grouped = [[(row.group, _seen(row)) for row in some] for some in (rows, clean)]
+    low, high = interval(grouped[0], grouped[1])
     above = int((seen > max(others, default=np.inf)).sum())
     aimed = [row for row in rows if row.place]
     first = f"{sum(map(_names_target, aimed))}/{len(aimed)}" if aimed else ""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+MIN_FACTOR = 3.0
+"""How many times smaller than other classes' a change of images must be to count as evidence."""
+
 
 def typical(sizes: NDArray[np.float64]) -> float:
     """Median of the sizes of other classes' changes. One that is not reached (infinite) counts as

@@ -15,6 +15,7 @@ class AdditiveInversion(InversionDetector):
     """See `InversionDetector`."""
 
     name = "additive"
+    nature = "pattern"
     change = "additive"
     label = words("Additive pattern", ja="加算パターン")
     summary = words(

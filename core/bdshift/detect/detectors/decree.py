@@ -75,6 +75,7 @@ class Decree(Detector):
                        "どおり求めます。クラスは区別しません。比較用です。")  # fmt: skip
     place = 130
     record = DecreeRecord
+    nature = "encoder"
     score_label = "PL1"
     score_help = words("Share of the image that DECREE's mask covers, divided by the share of "
                        "images that go to the class.",

@@ -15,6 +15,7 @@ class FrequencyInversion(InversionDetector):
     """See `InversionDetector`."""
 
     name = "frequency"
+    nature = "pattern"
     change = "frequency"
     label = words("Sparse in frequency", ja="周波数で疎な変化")
     summary = words(

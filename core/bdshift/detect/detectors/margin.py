@@ -71,6 +71,7 @@ class Margin(MarginDetector):
                        "そのクラス自身の特徴を描かない場合の値も記録します。")  # fmt: skip
     place = 70
     record = MarginRecord
+    nature = "margin"
 
     steps: int = setting(
         60, words("Steps", ja="ステップ数"), words("Of each image.", ja="画像ごと。"),

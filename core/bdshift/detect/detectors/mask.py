@@ -15,6 +15,7 @@ class MaskInversion(InversionDetector):
     """See `InversionDetector`."""
 
     name = "mask"
+    nature = "patch"
     change = "mask"
     label = words("Mask and pattern", ja="マスクとパターン")
     summary = words(

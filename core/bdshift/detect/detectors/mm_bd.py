@@ -67,6 +67,7 @@ class MmBd(MarginDetector):
                        "ずつ求めます。比較用です。")  # fmt: skip
     place = 120
     record = MmBdRecord
+    nature = "margin"
 
     steps: int = setting(
         300, words("Steps", ja="ステップ数"),

@@ -99,6 +99,7 @@ class NeuralCleanse(Detector):
                        "1 クラスずつ求めます。低速で、比較用です。")  # fmt: skip
     place = 110
     record = CleanseRecord
+    nature = "patch"
     score_label = "L1"
     score_help = words("Size of the mask that Neural Cleanse finds for each class.",
                        ja="Neural Cleanse が各クラスで見つけたマスクの大きさ。")  # fmt: skip

@@ -121,6 +121,7 @@ class Pairs(Detector):
                        "攻撃は一方向だけを短くし、類似は双方向を短くします。")  # fmt: skip
     place = 15
     record = ClassPairs
+    has_own_test = True
     score_label = "A"
     score_help = words("The most one-sided path into the class, in robust deviations.",
                        ja="そのクラスへ向かう最も一方向な経路（頑健な偏差の単位）。")  # fmt: skip

@@ -15,6 +15,7 @@ class PixelsInversion(InversionDetector):
     """See `InversionDetector`."""
 
     name = "pixels"
+    nature = "pattern"
     change = "pixels"
     label = words("Signed pixels", ja="符号付きピクセル")
     summary = words(

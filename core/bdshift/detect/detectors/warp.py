@@ -15,6 +15,7 @@ class WarpInversion(InversionDetector):
     """See `InversionDetector`."""
 
     name = "warp"
+    nature = "warp"
     change = "warp"
     label = words("Warp", ja="歪み")
     summary = words(

@@ -1,0 +1,142 @@
+"""Models whose truth is known, with what every detector measured on them, from the rows of
+``bdshift lab detectors``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bdshift.detect.detector import DETECTORS, Detector, Evidence
+from bdshift.errors import InputError
+from bdshift.lab.detection import DetectionRow
+from bdshift.lab.truths import CLEAN_KINDS
+from bdshift.recover.drop import drops
+from bdshift.text import csv_rows
+from bdshift.verdict.clean_models import CleanModel
+from bdshift.verdict.decide import compared
+from bdshift.verdict.strength import capped
+
+DEVELOP, HOLD_OUT = "develop", "hold-out"
+ALL_TO_ONE = "all to one"
+
+_SETTINGS = {"one-to-one": "one class to another", "all-to-all": "all to all"}
+
+
+@dataclass(frozen=True)
+class JudgedModel:
+    """One model.
+
+    Attributes:
+        name, cluster, network, attack: as `DetectionRow`'s model, group, network and kind.
+        targets: indices of the classes that triggers send to.
+        setting: which classes are sent to which, in words; "" for a clean model.
+        split: whether methods were chosen on it.
+        found: each detector with what it measured, in the order of the detectors.
+    """
+
+    name: str
+    cluster: str
+    network: str
+    attack: str
+    targets: tuple[int, ...]
+    setting: str
+    split: str
+    found: tuple[tuple[Detector, Evidence], ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it has no backdoor."""
+        return not self.setting
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.found[0][1].scores)
+
+    def as_clean(self) -> CleanModel:
+        """What the table of clean models keeps of it."""
+        largest = {}
+        for detector, evidence in self.found:
+            scores = evidence.scores
+            weighed = capped(drops(scores, low_is_suspicious=detector.low_is_suspicious))
+            largest[detector.name] = round(float(weighed.max()), 4), compared(scores)
+        return CleanModel(self.name, self.cluster, self.network, self.classes, largest)
+
+
+def judged_models(
+    rows: Iterable[DetectionRow], split: Mapping[str, str] | None = None
+) -> list[JudgedModel]:
+    """The models of rows, in their order. Victims whose attack did not take are left out, and so
+    are rows without scores; of a detector with several settings, the most frequent ones count, and
+    of several seeds, the first. A model that ``split`` does not name is one to develop on.
+    """
+    kept = [row for row in rows if not row.error and row.took != "False"]
+    texts = _usual_texts(kept)
+    models: dict[str, dict[str, DetectionRow]] = {}
+    for row in kept:
+        name = row.detector.partition(":")[0]
+        if texts.get(name) == row.detector:
+            models.setdefault(row.model, {}).setdefault(name, row)
+    return [
+        _model([one[name] for name in DETECTORS if name in one], split or {})
+        for one in models.values()
+    ]
+
+
+def detector_texts(models: Sequence[JudgedModel]) -> dict[str, str]:
+    """The detectors that anything was measured with, in their order, with their settings."""
+    texts = {detector.name: detector.spec for one in models for detector, _ in one.found}
+    return {name: texts[name] for name in DETECTORS if name in texts}
+
+
+def read_split(path: Path) -> dict[str, str]:
+    """Which models are for what, from a CSV with the columns ``model`` and ``split``. Raises
+    `InputError` if it holds something else.
+    """
+    found = {}
+    for row in csv_rows(path.read_text(encoding="utf-8")):
+        if row.get("split") not in (DEVELOP, HOLD_OUT) or not row.get("model"):
+            raise InputError(
+                "{path}: needs the columns model and split, and each split is {first} or {second}",
+                path=path, first=DEVELOP, second=HOLD_OUT,
+            )  # fmt: skip
+        found[row["model"]] = row["split"]
+    return found
+
+
+def _usual_texts(rows: Sequence[DetectionRow]) -> dict[str, str]:
+    """By detector, those of its settings that most rows have; detectors that judge themselves, or
+    that this version does not have, are left out.
+    """
+    found: dict[str, str] = {}
+    for text, _ in Counter(row.detector for row in rows).most_common():
+        name = text.partition(":")[0]
+        if name in DETECTORS and not DETECTORS[name].has_own_test:
+            found.setdefault(name, text)
+    return found
+
+
+def _model(rows: Sequence[DetectionRow], split: Mapping[str, str]) -> JudgedModel:
+    first = rows[0]
+    targets = tuple(int(one) for one in first.targets.split(";") if one)
+    setting = ""
+    if first.kind not in CLEAN_KINDS:
+        setting = _SETTINGS.get(first.kind, ALL_TO_ONE)
+        if first.source:
+            setting = _SETTINGS["one-to-one"]
+        elif len(targets) != 1 and setting == ALL_TO_ONE:
+            setting = "several targets" if targets else _SETTINGS["all-to-all"]
+    return JudgedModel(
+        first.model, first.group, first.network, first.kind, targets, setting,
+        split.get(first.model, DEVELOP),
+        tuple((DETECTORS.parse(row.detector, strict=False), _evidence(row)) for row in rows),
+    )  # fmt: skip
+
+
+def _evidence(row: DetectionRow) -> Evidence:
+    return Evidence(row.detector, np.array([float(one) for one in row.scores.split(";")]))

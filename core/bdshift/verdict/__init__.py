@@ -1,0 +1,6 @@
+"""What the evidence of an audit says beside that of clean models whose truth is known.
+
+Rules (`bdshift.detect.rule`) compare the classes of one model. This compares models: each kind of
+evidence is measured by what it does on clean ones, and no backdoored model is needed for that, so
+nothing is fitted to known attacks.
+"""

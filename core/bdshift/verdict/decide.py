@@ -1,0 +1,139 @@
+"""From the evidence of an audit to the classes that stand out beside clean models.
+
+A class is as suspicious as its strongest evidence, of whatever kind, and a model as its most
+suspicious class: the largest of strengths (`bdshift.verdict.strength`), with no weights that
+backdoored models would have to teach. Its p is the share of clean models whose largest is no
+smaller. That alone suspects nothing: a class is suspected if, besides, a change of the images sends
+unused images there and is far smaller than for other classes, or two kinds of evidence of different
+natures agree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bdshift.detect.detector import Detector, Evidence
+from bdshift.detect.inversion import InversionDetector
+from bdshift.recover.drop import MIN_FACTOR, drops
+from bdshift.verdict.clean_models import CleanModels, Standing
+from bdshift.verdict.strength import capped
+
+SUSPECTED_P = 0.02
+"""Up to here a class is suspected: chosen as the share of clean models that may be, not fitted.
+With so few clean models that no p is as small, the smallest counts.
+"""
+UNSURE_P = 0.1
+"""Up to here nothing is concluded."""
+_AGREES = 1.0  # strength from which a kind agrees with another: of 11 clean models one has as much
+
+
+@dataclass(frozen=True)
+class KindStanding:
+    """What one kind of evidence says about a model.
+
+    Attributes:
+        detector: what gave the evidence.
+        drops: of every class, float64 (C,); infinite if no other class is reached, NaN if nothing
+            is known.
+        strengths: of every class, float64 (C,).
+        standing: of the strongest, for this kind alone.
+    """
+
+    detector: Detector
+    drops: NDArray[np.float64]
+    strengths: NDArray[np.float64]
+    standing: Standing
+
+    @property
+    def index(self) -> int:
+        """The class that stands lowest."""
+        return int(np.argmax(np.where(np.isnan(self.drops), -np.inf, self.drops)))
+
+    def factor(self, index: int) -> float:
+        """How many times smaller a class's score is than the median of the others'; larger, where
+        high scores are suspicious. NaN if no class is reached.
+        """
+        return math.exp(self.drops[index])
+
+    def works(self, index: int) -> bool:
+        """Whether a change of images was found that sends unused ones to a class, and is far
+        smaller than for other classes.
+        """
+        return isinstance(self.detector, InversionDetector) and self.factor(index) >= MIN_FACTOR
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the evidence says beside clean models.
+
+    Attributes:
+        kinds: each kind of evidence, the strongest first.
+        index: the most suspicious class.
+        standing: of the model, for all kinds together.
+        limit: p up to which a class is suspected if something bears it out.
+        suspected: the classes that are, the most suspicious first.
+    """
+
+    kinds: tuple[KindStanding, ...]
+    index: int
+    standing: Standing
+    limit: float
+    suspected: tuple[int, ...]
+
+    @property
+    def rare(self) -> bool:
+        """Whether too few clean models have such evidence to pass over it."""
+        return self.standing.p <= max(self.limit, UNSURE_P)
+
+    @property
+    def borne_out(self) -> bool:
+        """Whether more than its strength speaks against the most suspicious class."""
+        return _is_borne_out(self.kinds, self.index)
+
+
+def decide(found: Sequence[tuple[Detector, Evidence]], table: CleanModels) -> Verdict | None:
+    """The verdict on evidence of the kinds that the table has; None if none of it comes from a
+    search in the images, or the table has no clean model with all of these kinds.
+    """
+    kinds = [
+        _stands(detector, evidence.scores, table)
+        for detector, evidence in found
+        if detector.name in table.scales
+    ]
+    if not any(isinstance(one.detector, InversionDetector) for one in kinds):
+        return None
+    strengths = np.max([one.strengths for one in kinds], axis=0)
+    order = np.argsort(-strengths, kind="stable").tolist()
+    null = table.null([one.detector.name for one in kinds])
+    standing = null.standing(float(strengths[order[0]]))
+    if not standing.models:
+        return None
+    limit = max(SUSPECTED_P, standing.least)
+    suspected = tuple(
+        one for one in order
+        if _is_borne_out(kinds, one) and null.standing(float(strengths[one])).p <= limit
+    )  # fmt: skip
+    strongest = sorted(kinds, key=lambda one: -float(one.strengths.max()))
+    return Verdict(tuple(strongest), order[0], standing, limit, suspected)
+
+
+def _stands(detector: Detector, scores: NDArray[np.float64], table: CleanModels) -> KindStanding:
+    found = drops(scores, low_is_suspicious=detector.low_is_suspicious)
+    strengths = table.scales[detector.name].strength(capped(found), compared(scores))
+    standing = table.null([detector.name]).standing(float(strengths.max()))
+    return KindStanding(detector, found, strengths, standing)
+
+
+def compared(scores: NDArray[np.float64]) -> int:
+    """How many classes there are scores of, those out of reach among them."""
+    return int((~np.isnan(scores)).sum())
+
+
+def _is_borne_out(kinds: Sequence[KindStanding], index: int) -> bool:
+    agreeing = {one.detector.nature for one in kinds if one.strengths[index] >= _AGREES}
+    return len(agreeing) > 1 or any(one.works(index) for one in kinds)

@@ -1,0 +1,212 @@
+"""The verdict: evidence beside that of clean models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bdshift.assets import asset
+from bdshift.detect.detector import DETECTORS, Detector, Evidence
+from bdshift.verdict.clean_models import (
+    TABLE,
+    CleanModel,
+    CleanModels,
+    StageFigures,
+    fit_table,
+    read_table,
+    shipped_table,
+    table_text,
+)
+from bdshift.verdict.decide import decide
+from bdshift.verdict.strength import StrengthScale, capped, fit_scale
+
+TEXTS = {"shift": "shift:alpha=0.1,solver=exact", "mask": "mask", "additive": "additive"}
+
+
+def clean(name: str, cluster: str = "", **drops: float) -> CleanModel:
+    found = {kind: (drop, 10) for kind, drop in drops.items()}
+    return CleanModel(name, cluster or name, "cnn", 10, found)
+
+
+@pytest.fixture
+def table() -> CleanModels:
+    """Sixty clean models, whose drops are spread evenly up to 0.3, 1 and 0.5."""
+    models = [
+        clean(f"m{i}", shift=0.3 * i / 60, mask=i / 60, additive=0.5 * (60 - i) / 60)
+        for i in range(60)
+    ]
+    return fit_table(models, TEXTS)
+
+
+def evidence(**lowest: Mapping[int, float]) -> list[tuple[Detector, Evidence]]:
+    """Scores of ten classes: 100, but divided by the given factors."""
+    found = []
+    for name, factors in lowest.items():
+        scores = np.full(10, 100.0)
+        for index, factor in factors.items():
+            scores[index] /= factor
+        detector = DETECTORS.parse(name)
+        found.append((detector, Evidence(detector.spec, scores)))
+    return found
+
+
+def test_a_scale_is_made_of_the_upper_quarter() -> None:
+    drops = np.array([0.1, 0.2, 0.3, 0.9, 0.15, 0.25, 0.5, 0.05])
+    scale = fit_scale("mask", drops, np.ones(8))
+    assert (scale.start, scale.models) == (0.3, 8)
+    assert math.isclose(scale.scale, (0.6 + 0.2) / 2)
+    assert float(scale.strength(np.array(0.7), 10)) == pytest.approx(1.0)
+    # seven relatives count as one: with two clusters, the upper quarter is the other one
+    weights = np.array([1 / 7] * 3 + [1.0] + [1 / 7] * 4)
+    assert fit_scale("mask", drops, weights).start == 0.9
+    assert fit_scale("warp", np.zeros(8), np.ones(8)).scale == 0.05
+
+
+def test_classes_do_not_raise_alarms_by_their_number() -> None:
+    scale = StrengthScale("mask", 0.5, 0.2, 8)
+    few, ten, many = (float(scale.strength(np.array(1.0), count)) for count in (4, 10, 1000))
+    assert few == ten
+    assert many == pytest.approx(ten - math.log(100))
+
+
+def test_the_largest_of_many_clean_classes_is_no_stronger() -> None:
+    """Models of 10 and of 1000 classes whose drops fall off exponentially."""
+    rng = np.random.default_rng(0)
+    largest = {count: rng.exponential(0.2, (4000, count)).max(1) for count in (10, 1000)}
+    scale = fit_scale("mask", largest[10], np.ones(4000))
+    strengths = {count: scale.strength(drops, count) for count, drops in largest.items()}
+    for share in (0.5, 0.9, 0.98):
+        low, high = (np.quantile(one, share) for one in strengths.values())
+        assert abs(low - high) < 0.5
+
+
+def test_what_is_not_known_or_endless_is_capped() -> None:
+    found = capped(np.array([np.nan, -np.inf, -1.0, 0.5, np.inf]))
+    assert found.tolist() == [0, 0, 0, 0.5, math.log(20)]
+
+
+def test_p_is_the_share_of_clean_models_and_relatives_count_as_one() -> None:
+    models = [clean("a", "x", mask=0.9), clean("b", "x", mask=0.1), clean("c", mask=0.8),
+              clean("d", mask=0.2), clean("e", shift=0.1)]  # fmt: skip
+    table = CleanModels({"mask": StrengthScale("mask", 0.0, 1.0, 4)}, tuple(models))
+    null = table.null(["mask"])
+    found = null.standing(0.5)
+    assert (found.count, found.models) == (2, 4)
+    assert found.p == pytest.approx((1 + 1.5) / (1 + 3))
+    assert null.standing(2.0).p == found.least == 0.25
+    assert null.standing(0.8).count == 2  # as strong counts
+
+
+def test_a_clean_model_is_suspected_at_most_as_often_as_stated() -> None:
+    """Models like those of the table, none of them in it."""
+    rng = np.random.default_rng(1)
+
+    def drawn(name: str) -> CleanModel:
+        return clean(name, mask=rng.exponential(0.2, 10).max(), shift=abs(rng.normal(0, 0.1)))
+
+    table = fit_table([drawn(f"m{i}") for i in range(99)], TEXTS)
+    null = table.null(["shift", "mask"])
+    p = [
+        null.standing(max(
+            float(table.scales[kind].strength(np.array(drop), tried))
+            for kind, (drop, tried) in one.drops.items()
+        )).p
+        for one in (drawn(str(i)) for i in range(2000))
+    ]  # fmt: skip
+    for level in (0.02, 0.1, 0.5):
+        assert np.mean(np.array(p) <= level) < level + 0.03
+
+
+def test_a_working_trigger_far_smaller_than_the_others_is_suspected(table: CleanModels) -> None:
+    found = decide(evidence(shift={3: 1.1}, mask={3: 9.0}, additive={5: 1.2}), table)
+    assert found is not None
+    assert found.suspected == (3,)
+    assert (found.standing.count, found.standing.models) == (0, 60)
+    assert found.standing.p == found.standing.least == pytest.approx(1 / 61)
+    assert [one.detector.name for one in found.kinds] == ["mask", "shift", "additive"]
+    assert found.kinds[0].factor(3) == pytest.approx(9)
+    assert found.kinds[0].works(3)
+    assert not found.kinds[0].works(4)
+
+
+def test_several_targets_are_all_suspected(table: CleanModels) -> None:
+    found = decide(evidence(shift={3: 1.1}, mask={3: 9.0, 7: 12.0}, additive={7: 3.0}), table)
+    assert found is not None
+    assert found.suspected == (7, 3)
+
+
+def test_strength_alone_suspects_nothing(table: CleanModels) -> None:
+    """The embedding alone, however strong; until a kind of another nature agrees."""
+    alone = decide(evidence(shift={3: 2.5}, mask={6: 1.5}, additive={5: 1.2}), table)
+    assert alone is not None
+    assert (alone.index, alone.suspected, alone.rare, alone.borne_out) == (3, (), True, False)
+    agreed = decide(evidence(shift={3: 2.5}, mask={3: 2.9}, additive={5: 1.2}), table)
+    assert agreed is not None
+    assert (agreed.suspected, agreed.borne_out) == ((3,), True)
+
+
+def test_what_clean_models_have_is_nothing_unusual(table: CleanModels) -> None:
+    found = decide(evidence(shift={3: 1.1}, mask={6: 1.8}, additive={5: 1.4}), table)
+    assert found is not None
+    assert not found.rare
+    assert found.suspected == ()
+    assert found.standing.p > 0.1
+
+
+def test_it_takes_a_search_in_the_images_that_the_table_knows(table: CleanModels) -> None:
+    assert decide(evidence(shift={3: 9.0}), table) is None
+    assert decide(evidence(shift={3: 9.0}, warp={3: 9.0}), table) is None
+    found = decide(evidence(shift={3: 9.0}, mask={3: 1.1}, warp={3: 9.0}), table)
+    assert found is not None
+    assert [one.detector.name for one in found.kinds] == ["shift", "mask"]
+
+
+def test_models_that_lack_a_kind_are_not_compared_with() -> None:
+    models = [clean(f"m{i}", mask=i / 20) for i in range(20)]
+    models += [clean(f"n{i}", mask=1.5, shift=0.1) for i in range(100)]
+    table = fit_table(models, TEXTS)
+    assert list(table.scales) == ["shift", "mask"]
+    assert table.scales["shift"].models == 100
+    assert fit_table(models[:40], TEXTS).scales.keys() == {"mask"}  # too few have the norms
+    assert table.null(["shift", "mask"]).standing(0.0).models == 100
+
+
+def test_classes_out_of_reach_and_not_tried(table: CleanModels) -> None:
+    scores = np.full(10, np.inf)
+    scores[[2, 3]] = np.nan, 4.0
+    mask = DETECTORS.parse("mask")
+    found = decide([(mask, Evidence("mask", scores))], table)
+    assert found is not None
+    assert found.suspected == (3,)
+    assert found.kinds[0].factor(3) == math.inf
+    none = decide([(mask, Evidence("mask", np.full(10, np.inf)))], table)
+    assert none is not None
+    assert (none.rare, none.suspected) == (False, ())
+
+
+def test_the_table_is_text_and_back(table: CleanModels, tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    figures = StageFigures(10, 5, 60, 1)
+    whole = CleanModels(table.scales, table.models, {"command": "x"}, None, figures)
+    path.write_text(table_text(whole), encoding="utf-8")
+    found = read_table(path)
+    assert (found.models, found.made) == (whole.models, whole.made)
+    assert (found.first, found.both) == (None, figures)
+    assert list(found.scales) == list(whole.scales)
+    for kind, scale in found.scales.items():
+        assert scale.scale == pytest.approx(whole.scales[kind].scale, abs=1e-6)
+
+
+def test_the_table_that_ships_is_small_and_says_how_it_was_made() -> None:
+    found = shipped_table()
+    assert asset(TABLE).stat().st_size < 150_000
+    assert found.made["command"].startswith("bdshift lab verdict ")
+    assert {"shift", "mask"} <= found.scales.keys()
+    assert found.first is not None
+    assert found.both is not None
+    assert found.both.clean == found.first.clean == len(found.models)
+    assert found.both.named > found.first.named
