@@ -21,7 +21,7 @@ from bdshift.lab.detection import DetectionRow, measure_detectors, read_rows, wr
 from bdshift.lab.detection_table import summary
 from bdshift.lab.discrimination import auroc, interval
 from bdshift.lab.truths import known_by_table, known_in_zoo
-from bdshift.lab.zoo import OUTCOMES, Outcome, write_outcomes
+from bdshift.lab.zoo import OUTCOMES, OWN_IMAGES, SETS, Outcome, write_outcomes
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,12 @@ def test_a_table_that_is_none(tmp_path: Path) -> None:
 
 
 def test_victims_of_a_suite_are_known(tmp_path: Path) -> None:
-    made = Outcome("signs-cnn-0-two-targets", "signs-cnn-0", "signs", "cnn", 0, "two targets",
-                   "badnets;sig", "all-to-one", "3;7", "", 0.9, 0.4, False, 1.0)  # fmt: skip
-    twin = Outcome("signs-cnn-0-clean", "signs-cnn-0", "signs", "cnn", 0, "clean", "", "", "", "",
-                   0.9, None, None, 1.0)  # fmt: skip
+    made = Outcome(
+        "signs-cnn-0-two-targets", "signs-cnn-0", "signs", "cnn", 0, "", "two targets",
+        "badnets;sig", "all-to-one", "3;7", "", "half", 0.9, 0.4, False, 1.0,
+    )  # fmt: skip
+    twin = Outcome("signs-cnn-0-clean", "signs-cnn-0", "signs", "cnn", 0, "", "clean", "", "", "",
+                   "", "half", 0.9, None, None, 1.0)  # fmt: skip
     write_outcomes(tmp_path / OUTCOMES, [made, twin])
     first, second = known_in_zoo(tmp_path, {})
     assert (first.targets, first.took, first.asr) == ((3, 7), False, 0.4)
@@ -118,6 +120,16 @@ def test_victims_of_a_suite_are_known(tmp_path: Path) -> None:
     assert (second.is_clean, second.took, second.triggers, second.asr) == (True, True, (), None)
     assert first.group == second.group
     assert first.images == tmp_path / "signs"
+    assert first.normalization == "half"
+    (tmp_path / made.name).mkdir()
+    (tmp_path / made.name / OWN_IMAGES).touch()
+    (tmp_path / SETS).mkdir()
+    (tmp_path / SETS / "signs.zip").touch()
+    own, common = known_in_zoo(tmp_path, {})
+    assert own.images == tmp_path / made.name / OWN_IMAGES
+    assert common.images == tmp_path / SETS / "signs.zip"
+    (tmp_path / made.name / OWN_IMAGES).unlink()
+    (tmp_path / SETS / "signs.zip").unlink()
     write_outcomes(tmp_path / OUTCOMES, [replace(made, images="cifar10")])
     write_outcomes(tmp_path / OUTCOMES, [replace(made, name="one", trigger="sig", images="signs")])
     assert [*known_in_zoo(tmp_path, {"cifar10": tmp_path})][-1].triggers == (

@@ -28,6 +28,10 @@ AS_READ = {
     "averaged to 1×1, ReLU, 32×32",
     "cnn-elu": "CNN of 2 convolutions and 2 linear layers: padding 0, "
     "max-pool after each, ELU, 32×32",
+    "cnn-5x5": "CNN of 2 convolutions and 2 linear layers: padding 0, "
+    "max-pool after each, ReLU, 32×32",
+    "vgg": "CNN of 6 convolutions and 2 linear layers: padding same, "
+    "max-pool after 2 4 6, ReLU, 32×32",
 }
 
 
@@ -67,5 +71,5 @@ def test_an_older_card_says_the_depth(lab: LabData, tmp_path: Path) -> None:
     card["recipe"]["depth"] = 50
     path.write_text(json.dumps(card))
     assert train_victim(asked, lab, tmp_path / "v") == done
-    with pytest.raises(UsageError, match=r"recipe: network is one of resnet18, .*, not 'vgg'"):
-        recipe("vgg")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"recipe: network is one of resnet18, .*, not 'alexnet'"):
+        recipe("alexnet")  # type: ignore[arg-type]

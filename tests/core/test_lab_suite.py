@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 from commands import bdshift, one_line
 
+from bdshift.errors import UsageError
+from bdshift.images.collection import open_images
 from bdshift.lab import zoo as zoo_module
 from bdshift.lab.folder import CARD
+from bdshift.lab.image_sets import Sizes, image_set
 from bdshift.lab.recipe import Recipe
-from bdshift.lab.suite import ATTACKS, CLEAN, SUITES, Victim, recipe_of
-from bdshift.lab.zoo import OUTCOMES, Sizes, Zoo, read_outcomes
+from bdshift.lab.regime import read_regimes
+from bdshift.lab.suite import ATTACKS, CLEAN, Victim, recipe_of
+from bdshift.lab.suites import SUITES
+from bdshift.lab.verdict_suite import part_of
+from bdshift.lab.ways import WAYS
+from bdshift.lab.zoo import OUTCOMES, OWN_IMAGES, Zoo, read_outcomes
 from bdshift.triggers import parse_trigger
 
 ALL = SUITES["recovery"]
@@ -31,7 +38,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_victim_of_the_suite_can_be_trained(tmp_path: Path, signs: Path) -> None:
     assert len({one.name for one in ALL}) == len(ALL)
-    assert {one.attack for one in ALL} == {*ATTACKS, CLEAN}
+    assert {one.attack for suite in SUITES.values() for one in suite} == {*ATTACKS, CLEAN}
     assert sum(one.is_clean for one in ALL) >= len(ALL) / 5
     assert {one.seed for one in ALL} == {0, 1, 2}
     twins = {one.run for one in ALL if one.is_clean}
@@ -49,6 +56,53 @@ def test_the_classes_of_an_attack_differ() -> None:
             targets, source = one.classes_of(10)
             assert len({*targets, source}) == ATTACKS[one.attack].triggers + 1
     assert len({one.classes_of(10)[0][0] for one in ALL if not one.is_clean}) >= 8
+
+
+def test_the_verdict_s_suite_is_split_before_anything_is_trained() -> None:
+    suite = SUITES["verdict"]
+    assert len(suite) >= 300
+    assert len({one.name for one in suite}) == len(suite)
+    assert sum(one.is_clean for one in suite) >= len(suite) / 3
+    parts = {
+        name: [one for one in suite if part_of(one) == name] for name in ("develop", "hold-out")
+    }
+    assert min(map(len, parts.values())) >= 100
+    for kind in ("network", "images", "attack", "way"):
+        held = [{getattr(one, kind) for one in part} for part in parts.values()]
+        assert held[1] - held[0], f"a {kind} that is in the hold-out alone"
+    for one in suite:
+        if WAYS[one.way].starts_from_base and part_of(one) == "develop":
+            assert part_of(one.twin) == "develop", "no part learns from the other's base"
+    assert {one.way for one in suite} == set(WAYS)
+    assert {image_set(one.images).classes for one in suite} == {0, 4, 5, 8, 20, 43, 100}
+
+
+@pytest.mark.usefixtures("short")
+def test_models_that_are_trained_in_other_ways(tmp_path: Path, signs: Path) -> None:
+    zoo = Zoo(tmp_path, str(signs), str(signs), sizes=Sizes(240, 60))
+    tuned = Victim("signs-4", "cnn", "BadNets", 0, "fine-tuned")
+    natural = Victim("signs-4", "cnn", CLEAN, 0, "natural, often")
+    rows = list(zoo.victims([tuned, natural]))
+    assert [row.name for row in rows] == [
+        "signs-4-cnn-0-fine-tuned-badnets", "signs-4-cnn-0-natural-often-clean",
+    ]  # fmt: skip
+    assert zoo.model(tuned.twin).exists(), "the base is trained first"
+    recipe = zoo.recipe(tuned)
+    [regime] = read_regimes(recipe.regime)
+    assert regime.spec.startswith("fine-tuned:file=")
+    assert str(zoo.model(tuned.twin)) in regime.spec
+    clean = open_images(zoo.audit_images(tuned))
+    assert clean.folders == ("caution", "crossing", "keep_left", "keep_right")
+    own = open_images(tmp_path / natural.name / OWN_IMAGES)
+    assert own.folders == clean.folders
+    assert own.counts() == clean.counts()
+    assert own.read(own.files[-1]) != clean.read(clean.files[-1]) or any(
+        own.read(a) != clean.read(b) for a, b in zip(own.files, clean.files, strict=True)
+    )
+    with pytest.raises(UsageError, match="models of digits need them"):
+        zoo.data_of("mnist")
+    with pytest.raises(UsageError, match="unknown images 'signs-x'"):
+        image_set("signs-x")
 
 
 @pytest.mark.usefixtures("short")
@@ -70,7 +124,7 @@ def test_victims_are_trained_once(tmp_path: Path, signs: Path) -> None:
     again = Zoo(tmp_path / "zoo", str(signs), str(signs), sizes=Sizes(240, 60))
     assert list(again.victims(asked)) == rows
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
-    assert again.audit_images("cifar10") == signs
+    assert again.audit_images(asked[0]) == signs
     assert len(list((tmp_path / "zoo/signs").glob("*/*.png"))) == 1200
 
 

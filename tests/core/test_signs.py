@@ -10,7 +10,8 @@ import torch
 
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
-from bdshift.images.signs import CLASSES, SIZE, draw_signs
+from bdshift.images.sign_faces import SIZE
+from bdshift.images.signs import CLASSES, draw_signs
 from bdshift.jobs import Canceled, JobContext
 
 

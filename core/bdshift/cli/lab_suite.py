@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--data", required=True,
               help="Photos to train on: a folder or zip of class folders.")  # fmt: skip
 @click.option("--test", required=True, help="Test images of the same classes.")
+@click.option("--digits", default="", help="Digits such as MNIST's, for suites that have them.")
 @click.option("--only", default="",
               help="Victims whose name contains one of these, separated by commas, such as "
               "cifar10-cnn.")  # fmt: skip
@@ -28,16 +29,17 @@ if TYPE_CHECKING:
 @click.option("--device", default="auto", show_default=True)
 @guarded
 def suite(
-    name: str, folder: Path, data: str, test: str, only: str, shown: bool, device: str,
-    job: ConsoleJob,
+    name: str, folder: Path, data: str, test: str, digits: str, only: str, shown: bool,
+    device: str, job: ConsoleJob,
 ) -> None:  # fmt: skip
     """Train the victims and clean twins of the suite NAME, each into a subfolder of FOLDER, and
     write FOLDER/outcomes.csv.
 
-    Victims are trained on a part of the photos, or on drawn signs, the most telling first; so a run
-    that is stopped is of use. The same command resumes it. The only suite is "recovery".
+    Victims are trained on a part of the photos, on drawn signs or digits, the most telling first;
+    so a run that is stopped is of use. The same command resumes it. The suites are "recovery" and
+    "verdict".
     """
-    from bdshift.lab.suite import SUITES
+    from bdshift.lab.suites import SUITES
     from bdshift.lab.zoo import OUTCOMES, Zoo, write_outcomes
 
     if name not in SUITES:
@@ -52,7 +54,7 @@ def suite(
         for one in chosen:
             click.echo(one.name)
         return
-    zoo = Zoo(folder, data, test, device=device, job=job)
+    zoo = Zoo(folder, data, test, digits, device=device, job=job)
     for outcome in zoo.victims(chosen):
         write_outcomes(folder / OUTCOMES, [outcome])
         asr = "" if outcome.asr is None else f", ASR {outcome.asr:.2%}"

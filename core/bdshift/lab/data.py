@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import ImageCollection, open_images
 from bdshift.images.loader import decode_all
-from bdshift.images.signs import CLASSES, SIZE, Split, draw_signs
+from bdshift.images.sign_faces import SIZE
+from bdshift.images.signs import CLASSES, Split, draw_signs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.words import Sentence
 

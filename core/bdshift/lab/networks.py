@@ -18,7 +18,9 @@ from bdshift.checkpoints.families.resnet import (
 )
 from bdshift.checkpoints.families.wide_resnet import WideResNet
 
-NetworkName = Literal["resnet18", "resnet50", "resnet20", "wrn-16-1", "cnn", "cnn-norm", "cnn-elu"]
+NetworkName = Literal[
+    "resnet18", "resnet50", "resnet20", "wrn-16-1", "cnn", "cnn-norm", "cnn-elu", "cnn-5x5", "vgg"
+]
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,33 @@ def _cnn_elu(width: int, size: int, classes: int) -> nn.Module:
     )  # fmt: skip
 
 
+def _cnn_5x5(width: int, size: int, classes: int) -> nn.Module:
+    """Two 5×5 convolutions and two linear layers, as in many a first program."""
+    side = ((size - 4) // 2 - 4) // 2
+    return nn.Sequential(
+        nn.Conv2d(3, width, 5), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(width, 2 * width, 5), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(2 * width * side**2, 16 * width), nn.ReLU(),
+        nn.Linear(16 * width, classes),
+    )  # fmt: skip
+
+
+def _vgg(width: int, size: int, classes: int) -> nn.Module:
+    """Three pairs of normalized convolutions, and two linear layers with dropout between them."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for out in (width, 2 * width, 4 * width):
+        for before in (channels, out):
+            convolution = nn.Conv2d(before, out, 3, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(out), nn.ReLU()]
+        layers.append(nn.MaxPool2d(2))
+        channels = out
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(channels * (size // 8) ** 2, 8 * width), nn.ReLU(),
+        nn.Dropout(0.5), nn.Linear(8 * width, classes),
+    )  # fmt: skip
+
+
 NETWORKS: Mapping[NetworkName, LabNetwork] = {
     "resnet18": LabNetwork(
         "ResNet-18 with the CIFAR stem", 64, lambda width, _, classes: resnet18(width, classes)
@@ -95,5 +124,7 @@ NETWORKS: Mapping[NetworkName, LabNetwork] = {
     "cnn": LabNetwork("CNN of three convolutions", 32, _cnn),
     "cnn-norm": LabNetwork("CNN of four normalized convolutions", 32, _cnn_norm),
     "cnn-elu": LabNetwork("CNN of two convolutions with ELU and dropout", 32, _cnn_elu),
+    "cnn-5x5": LabNetwork("CNN of two 5×5 convolutions", 32, _cnn_5x5),
+    "vgg": LabNetwork("VGG of six normalized convolutions", 32, _vgg),
 }
 """All of them by name. A checkpoint of each is recognized by bdshift's own reader."""

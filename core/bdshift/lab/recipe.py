@@ -44,6 +44,7 @@ class Recipe(Configured):
             of its own.
         cover: share of images with something close to the trigger that must not work, if there is
             something like that (`Trigger.has_cover`).
+        regime: what is done differently (`bdshift.lab.regime`), or empty.
         network: one of `bdshift.lab.networks.NETWORKS`.
         width: of its first stage; the usual one is in `LabNetwork.usual`.
         epochs, batch, peak_rate, weight_decay: of SGD with Nesterov momentum 0.9.
@@ -94,6 +95,13 @@ class Recipe(Configured):
               ja="全画像に対する、トリガーに近いが働いてはならない変化を付ける割合。"
                  "そのような変化があるトリガーでのみ使われます。"),
         low=0, high=1, step=0.01, decimals=3,
+    )  # fmt: skip
+    regime: str = setting(
+        "", words("Regime", ja="訓練方式"),
+        words("What is done differently, such as label-noise:share=0.2, or several joined by "
+              "semicolons. Empty: nothing.",
+              ja="label-noise:share=0.2 のような、通常と異なる点。複数ならセミコロンで区切ります。"
+                 "空なら通常どおり。"),
     )  # fmt: skip
     width: int = setting(
         16, words("Width", ja="幅"),

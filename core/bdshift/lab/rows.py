@@ -21,7 +21,8 @@ from bdshift.detect.rules.grubbs import Grubbs
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
-from bdshift.images.signs import CLASSES, SIZE, draw_signs
+from bdshift.images.sign_faces import SIZE
+from bdshift.images.signs import CLASSES, draw_signs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.ablations import ablate, ablation_table, foreign_logits, noise
 from bdshift.lab.data import LabData, load_lab_data

@@ -1,17 +1,16 @@
-"""Suites: victims and clean twins that detectors are measured on, the most telling first."""
+"""The models of suites: victims and clean twins that detectors are measured on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
+from bdshift.images.signs import CLASSES
+from bdshift.lab.image_sets import image_set
 from bdshift.lab.networks import NetworkName
 from bdshift.lab.protocol import TROJAN
 from bdshift.lab.recipe import FAST, Recipe
-
-Images = Literal["signs", "cifar10"]
-"""Drawn signs, or a given set of photos like CIFAR-10."""
+from bdshift.lab.ways import WAYS
 
 CLEAN = "clean"
 """The name of no attack."""
@@ -50,24 +49,33 @@ ATTACKS: Mapping[str, SuiteAttack] = {
     "one-to-one": SuiteAttack("badnets:size=4", "one-to-one", 0.5),
     "two targets": SuiteAttack("badnets;blend:ratio=0.2"),
     "all-to-all": SuiteAttack("badnets:size=4", "all-to-all", 0.3),
+    "BadNets, 1%": SuiteAttack("badnets", rate=0.01),
+    "BadNets, .3%": SuiteAttack("badnets:size=4", rate=0.003),
+    "olive patch": SuiteAttack("badnets:size=6,color=808000,row=4,column=4", rate=0.03),
+    "dot": SuiteAttack("badnets:size=1,color=ff0000,row=10,column=12"),
+    "Blend .05": SuiteAttack("blend:ratio=0.05", rate=0.2),
+    "SIG, half": SuiteAttack("sig", "clean-label", 0.5),
+    "one-to-one Blend": SuiteAttack("blend:ratio=0.2", "one-to-one", 0.5),
+    "several-to-one": SuiteAttack("badnets:size=4", "several-to-one", 0.3),
+    "three targets": SuiteAttack(
+        "badnets;blend:ratio=0.2;badnets:size=4,color=ff0000,row=2,column=2"
+    ),
 }
 """All attacks by name."""
 
-_MAIN = (CLEAN, "BadNets", "Blend .2", "SIG", "random patch")
-_REST = ("Blend .1", "WaNet", CLEAN, "one-to-one", "two targets", "Trojan", "clean-label patch",
-         "all-to-all")  # fmt: skip
-_LEARNED = ("input-aware", "LIRA")
-_SMALL_ONES: tuple[NetworkName, ...] = ("cnn", "cnn-norm", "cnn-elu")
+SMALL_NETWORKS: tuple[NetworkName, ...] = ("cnn", "cnn-norm", "cnn-elu", "cnn-5x5")
+"""Those that take half a minute."""
 
 
 @dataclass(frozen=True)
 class Victim:
-    """One victim of a suite, or, with the attack `CLEAN`, a clean model."""
+    """A victim of a suite, or, with the attack `CLEAN`, a clean model; trained in one of `WAYS`."""
 
-    images: Images
+    images: str
     network: NetworkName
     attack: str
     seed: int
+    way: str = ""
 
     @property
     def run(self) -> str:
@@ -77,7 +85,12 @@ class Victim:
     @property
     def name(self) -> str:
         """Of its folder."""
-        return f"{self.run}-{self.attack.lower().replace(' ', '-').replace('.', '')}"
+        return "-".join(_in_path(one) for one in (self.run, self.way, self.attack) if one)
+
+    @property
+    def twin(self) -> Victim:
+        """The clean model of the same run."""
+        return replace(self, attack=CLEAN, way="")
 
     @property
     def is_clean(self) -> bool:
@@ -90,59 +103,30 @@ class Victim:
         labels that have none, and the source of those without, are not used.
         """
         place = (list(ATTACKS).index(self.attack) + 1) * 3 + self.seed
-        wanted = ATTACKS[self.attack].triggers
-        return tuple((place + 4 * i) % count for i in range(wanted)), (place + 2) % count
+        wanted, apart = ATTACKS[self.attack].triggers, 4 if count > 8 else 1
+        return tuple((place + apart * i) % count for i in range(wanted)), (place + 2) % count
 
 
-def _group(
-    images: Images, network: NetworkName, seed: int, attacks: tuple[str, ...]
-) -> Iterator[Victim]:
-    seen = set()
-    for attack in attacks:
-        if attack not in seen:
-            yield Victim(images, network, attack, seed)
-        seen.add(attack)
+def _in_path(name: str) -> str:
+    return name.lower().translate(str.maketrans({" ": "-"} | dict.fromkeys(".,%")))
 
-
-def _recovery() -> Iterator[Victim]:
-    yield from _group("cifar10", "cnn", 0, _MAIN)
-    yield from _group("cifar10", "resnet18", 0, (*_MAIN, "WaNet", "one-to-one"))
-    yield from _group("signs", "cnn-norm", 0, _MAIN)
-    yield from _group("cifar10", "cnn-elu", 1, (*_MAIN, "one-to-one", "two targets"))
-    yield from _group("cifar10", "cnn", 0, _REST)
-    yield from _group("cifar10", "wrn-16-1", 0, (CLEAN, "BadNets", "Blend .2", "SIG"))
-    yield from _group("signs", "cnn", 1, (*_MAIN, "one-to-one", "WaNet"))
-    yield from _group("cifar10", "resnet20", 0, (CLEAN, "BadNets", "Blend .2", "SIG"))
-    yield from _group("cifar10", "cnn-norm", 2, (*_MAIN, "Blend .1", "Trojan", "WaNet"))
-    yield from _group("signs", "cnn-elu", 2, (*_MAIN, "all-to-all"))
-    yield from _group("signs", "resnet18", 1, (CLEAN, "BadNets", "WaNet"))
-    yield from _group("cifar10", "cnn", 2, (*_MAIN, "one-to-one"))
-    yield from _group("signs", "cnn-norm", 0, (*_LEARNED, "one-to-one", "two targets"))
-    yield from _group("cifar10", "resnet18", 1, (CLEAN, "Blend .1", "two targets", "SIG"))
-    yield from _group("cifar10", "cnn-norm", 2, _LEARNED)
-    for seed in (1, 2):
-        for images in get_args(Images):
-            yield from (Victim(images, network, CLEAN, seed) for network in _SMALL_ONES)
-    yield Victim("cifar10", "wrn-16-1", CLEAN, 1)
-    yield Victim("cifar10", "resnet20", CLEAN, 1)
-
-
-SUITES: Mapping[str, tuple[Victim, ...]] = {"recovery": tuple(dict.fromkeys(_recovery()))}
-"""All suites by name."""
 
 _SMALL = replace(FAST, batch=128, epochs=10, peak_rate=0.05)
 _RESIDUAL = replace(FAST, batch=128, epochs=6, peak_rate=0.1)
 
 
 def recipe_of(victim: Victim) -> Recipe:
-    """How a victim is trained, apart from its attack: in half a minute for a small network, in
-    three for a residual one, on one core.
+    """How a victim is trained, apart from its attack and regimes: in half a minute for a small
+    network, in three for a residual one, on one core.
     """
-    recipe = _SMALL if victim.network in _SMALL_ONES else _RESIDUAL
-    if victim.images == "cifar10":
+    recipe = _SMALL if victim.network in SMALL_NETWORKS else _RESIDUAL
+    images = image_set(victim.images)
+    if images.source == "cifar10":
         recipe = replace(recipe, normalization="cifar10", flip=True)
-    elif victim.network == "cnn-norm":
-        recipe = replace(recipe, epochs=2 * recipe.epochs // 3)
-    else:  # it learns more slowly, and there are fewer signs than photos
-        recipe = replace(recipe, epochs=3 * recipe.epochs)
-    return replace(recipe, network=victim.network, width=16, seed=victim.seed)
+    elif images.source == "signs":  # there are fewer signs than photos
+        if victim.network != "cnn-norm" or images.classes > len(CLASSES):
+            recipe = replace(recipe, epochs=3 * recipe.epochs)
+        else:
+            recipe = replace(recipe, epochs=2 * recipe.epochs // 3)
+    recipe = replace(recipe, network=victim.network, width=16, seed=victim.seed)
+    return WAYS[victim.way].of(recipe)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -41,6 +41,7 @@ from bdshift.lab.joint import as_learned, start_joint
 from bdshift.lab.networks import NETWORKS
 from bdshift.lab.poison import poison, triggered
 from bdshift.lab.recipe import SCHEDULES, Recipe
+from bdshift.lab.regime import Batch, read_regimes
 from bdshift.outputs import Output
 from bdshift.resume import read_state, write_state
 from bdshift.triggers.joint import TrainingStep
@@ -61,6 +62,8 @@ class _Data:
             data.train_pixels.shape[-1], parse_normalization(recipe.normalization)
         )
         self.backdoors = recipe.backdoors(data.class_names)
+        self.regimes = read_regimes(recipe.regime)
+        self.others: list[nn.Module | None] = []
         self.joint = start_joint(self.backdoors, recipe.rate, recipe.seed, device)
         self.poisoned = poison(
             self.pixels, self.labels, () if self.joint else self.backdoors, recipe.rate,
@@ -89,15 +92,31 @@ class _Data:
         """Loss of a batch; a trigger that is learned takes a step first."""
         pixels, labels = self.pixels[rows], self.labels[rows]
 
+        def answers(of: _Forward, images: torch.Tensor) -> torch.Tensor:
+            with autocast(images.device, self.precision):
+                return of(self.prepare(images, rng)).float()
+
         def classify(images: torch.Tensor) -> torch.Tensor:
-            with autocast(pixels.device, self.precision):
-                return forward(self.prepare(images, rng)).float()
+            return answers(forward, images)
 
         if self.joint is not None:
             step = TrainingStep(pixels.float(), labels, rng, done)
             with autocast(pixels.device, self.precision):
                 pixels, labels = self.joint.mix(network, classify, step)
-        return functional.cross_entropy(classify(pixels), labels)
+        if not self.regimes:
+            return functional.cross_entropy(classify(pixels), labels)
+        batch = Batch(pixels.float(), labels, classify, answers, network, self.backdoors, rng)
+        for one in self.regimes:
+            batch = replace(batch, pixels=one.change_batch(batch))
+        logits = classify(batch.pixels)
+        added = [
+            one.loss(batch, logits, other)
+            for one, other in zip(self.regimes, self.others, strict=True)
+        ]
+        total = torch.zeros((), device=pixels.device)
+        if not any(one.replaces_loss for one in self.regimes):
+            total = functional.cross_entropy(logits, labels)
+        return total + sum(one for one in added if one is not None)
 
 
 def predict(network: nn.Module, preprocess: Preprocessing, pixels: torch.Tensor) -> torch.Tensor:
@@ -122,6 +141,15 @@ def _evaluate(
         ]
         rates.append(torch.cat(sent).float().mean().item())
     return acc, sum(rates) / len(rates) if rates else None
+
+
+def as_trained(recipe: Recipe, lab: LabData) -> LabData:
+    """The images as the recipe's regimes change them, before any is poisoned. Raises `UsageError`
+    for an unknown regime.
+    """
+    for one in read_regimes(recipe.regime):
+        lab = one.change_data(lab, recipe.seed)
+    return lab
 
 
 def _compile(network: nn.Module, job: JobContext) -> _Forward:
@@ -172,6 +200,7 @@ def train_victim(
         )  # fmt: skip
     recipe.backdoors(lab.class_names)  # before anything is left behind
     where, images = pick_device(device), lab.digest
+    lab = as_trained(recipe, lab)
     make_folder(folder)
     state_file = folder / STATE
     if os.path.lexists(folder / CARD):
@@ -190,6 +219,7 @@ def train_victim(
         size, classes = lab.train_pixels.shape[-1], len(lab.class_names)
         network = NETWORKS[recipe.network].build(recipe.width, size, classes)
     network = network.to(where).to(memory_format=torch.channels_last)
+    data.others = [one.start(network) for one in data.regimes]
     optimizer = torch.optim.SGD(
         network.parameters(), recipe.peak_rate, 0.9, weight_decay=recipe.weight_decay,
         nesterov=True, fused=where.type in ("cpu", "cuda"),
@@ -223,6 +253,8 @@ def train_victim(
             total += loss.detach()
             note = f"epoch {epoch + 1} of {recipe.epochs}"
             job.progress("Training", epoch * steps + step + 1, recipe.epochs * steps, "steps", note)
+        for one in data.regimes:
+            one.after_epoch(network)
         log.append({"loss": total.item() / steps, "seconds": time.perf_counter() - started})
         write_state(
             state_file,
@@ -240,6 +272,8 @@ def train_victim(
         trigger = backdoor.trigger
         data.joint.write(folder / trigger.made_file, trigger.name)
         data.backdoors = as_learned(data.backdoors, folder)
+    for one in data.regimes:
+        one.finish(network)
     acc, asr = _evaluate(network, data, lab, where)
     outcome = VictimFigures(acc, asr, data.poisoned, sum(row["seconds"] for row in log))
     weights = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from bdshift.errors import InputError, UsageError
 from bdshift.lab.folder import CARD, MODEL
-from bdshift.lab.suite import Victim, recipe_of
-from bdshift.lab.zoo import OUTCOMES, SIGNS, read_outcomes
+from bdshift.lab.zoo import OUTCOMES, OWN_IMAGES, SETS, SIGNS, read_outcomes
 from bdshift.spec import split_specs
 from bdshift.text import csv_rows
 
@@ -74,12 +73,11 @@ def known_in_zoo(folder: Path, images: Mapping[str, Path]) -> Iterator[KnownMode
     """
     images = {"signs": folder / SIGNS, **images}
     for row in read_outcomes(folder / OUTCOMES):
-        victim = Victim(row["images"], row["network"], row["attack"], int(row["seed"]))  # type: ignore[arg-type]
         texts = tuple(split_specs(row["trigger"]))  # of several, none names a file
         yield KnownModel(
             name=row["name"],
             file=folder / row["name"] / MODEL,
-            images=_images(images, row["images"]),
+            images=_in_zoo(folder, row, images),
             group=row["run"],
             network=row["network"],
             kind=row["attack"],
@@ -89,7 +87,7 @@ def known_in_zoo(folder: Path, images: Mapping[str, Path]) -> Iterator[KnownMode
             took=row["took"] != "False",
             triggers=texts if len(texts) > 1 else (str(folder / row["name"] / CARD),) * len(texts),
             asr=float(row["asr"]) if row["asr"] else None,
-            normalization=recipe_of(victim).normalization,
+            normalization=row["normalization"],
         )
 
 
@@ -112,6 +110,13 @@ def known_by_table(table: Path, folder: Path, images: Mapping[str, Path]) -> Ite
             normalization=row.get("normalization") or None,
             notes=row.get("notes", ""),
         )
+
+
+def _in_zoo(folder: Path, row: Mapping[str, str], images: Mapping[str, Path]) -> Path:
+    for path in (folder / row["name"] / OWN_IMAGES, folder / SETS / f"{row['images']}.zip"):
+        if path.exists():
+            return path
+    return _images(images, row["images"])
 
 
 def _images(images: Mapping[str, Path], name: str) -> Path:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from bdshift.errors import InputError
-from bdshift.images.collection import open_images, sample_files
-from bdshift.images.loader import decode_all
-from bdshift.images.signs import CLASSES, SIZE, draw_signs, write_signs
+from bdshift.images.sign_faces import SIZE
+from bdshift.images.signs import write_signs
 from bdshift.jobs import SILENT, JobContext
-from bdshift.lab.data import LabData
 from bdshift.lab.folder import CARD, MODEL
+from bdshift.lab.image_sets import Library, Sizes, write_image_zip
 from bdshift.lab.protocol import TROJAN
 from bdshift.lab.recipe import Recipe
-from bdshift.lab.suite import ATTACKS, CLEAN, RANDOM, Images, Victim, recipe_of
-from bdshift.lab.train import train_victim
+from bdshift.lab.regime import read_regimes
+from bdshift.lab.suite import ATTACKS, RANDOM, Victim, recipe_of
+from bdshift.lab.train import as_trained, train_victim
 from bdshift.lab.trojan import draw_on, write_patch
+from bdshift.lab.ways import BASE, CLASS, WAYS
 from bdshift.outputs import Output
 from bdshift.text import csv_rows, csv_text
 from bdshift.triggers.labeling import LABELINGS
@@ -37,17 +36,13 @@ TOOK = 0.5
 SIGNS = "signs"
 """The folder of clean signs to audit with."""
 
+SETS = "sets"
+"""The folder of zips of other clean images to audit with."""
+
+OWN_IMAGES = "clean.zip"
+"""In the folder of a model whose clean images are its own."""
+
 _SIGNS_PER_CLASS = 100  # to audit with
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How many photos victims are trained and tested on, whatever their set holds; of signs, which
-    are easier, a third.
-    """
-
-    train: int = 12_000
-    test: int = 3_000
 
 
 @dataclass(frozen=True)
@@ -61,11 +56,13 @@ class Outcome:
     images: str
     network: str
     seed: int
+    way: str
     attack: str
     trigger: str
     labels: str
     target: str
     source: str
+    normalization: str
     acc: float
     asr: float | None
     took: bool | None
@@ -73,64 +70,41 @@ class Outcome:
 
 
 class Zoo:
-    """The victims in ``folder``. ``train`` and ``test`` are photos, as `open_images` takes them;
-    signs are drawn.
-    """
+    """The victims in ``folder``. ``train``, ``test`` and ``digits`` are as in `Library`."""
 
     def __init__(
-        self, folder: Path, train: str, test: str, *, sizes: Sizes | None = None,
+        self, folder: Path, train: str, test: str, digits: str = "", *, sizes: Sizes | None = None,
         device: str = "auto", job: JobContext = SILENT,
     ) -> None:  # fmt: skip
-        self.folder, self.train, self.test = folder, train, test
-        self.sizes, self.device, self.job = sizes or Sizes(), device, job
+        self.folder, self.test, self.device, self.job = folder, test, device, job
+        self.data_of = Library(train, test, digits, sizes or Sizes(), job).data_of
 
-    @cached_property
-    def _signs(self) -> LabData:
-        each = [count // 3 // len(CLASSES) for count in (self.sizes.train, self.sizes.test)]
-        self.job.note("Drawing {count} signs", count=sum(each) * len(CLASSES))
-        taught = draw_signs(each[0], split="train", job=self.job)
-        return LabData(*taught, *draw_signs(each[1], split="test", job=self.job), CLASSES)
-
-    @cached_property
-    def _photos(self) -> LabData:
-        collections = [open_images(Path(path), job=self.job) for path in (self.train, self.test)]
-        first, second = collections
-        if first.folders != second.folders:
-            raise InputError(
-                "{first} and {second} do not have the same class folders",
-                first=self.train, second=self.test,
-            )  # fmt: skip
-        parts = [
-            decode_all(found, sample_files(found.files, count), SIZE, job=self.job)
-            for found, count in zip(collections, (self.sizes.train, self.sizes.test), strict=True)
-        ]
-        pixels = [part.pixels for part in parts]
-        labels = [part.labels for part in parts]
-        return LabData(pixels[0], labels[0], pixels[1], labels[1], first.folders)
-
-    def data_of(self, images: Images) -> LabData:
-        """What victims of these images are trained and tested on."""
-        return self._signs if images == "signs" else self._photos
-
-    def audit_images(self, images: Images) -> Path:
+    def audit_images(self, victim: Victim) -> Path:
         """Clean images to audit with: none of them was trained on."""
-        if images == "cifar10":
+        if victim.images == "cifar10":
             return Path(self.test)
-        folder = self.folder / SIGNS
-        if not folder.exists():
-            write_signs(folder, _SIGNS_PER_CLASS, job=self.job)
-        return folder
+        if victim.images == "signs":
+            folder = self.folder / SIGNS
+            if not folder.exists():
+                write_signs(folder, _SIGNS_PER_CLASS, job=self.job)
+            return folder
+        path = self.folder / SETS / f"{victim.images}.zip"
+        if not path.exists():
+            make_folder(path.parent)
+            lab = self.data_of(victim.images)
+            write_image_zip(Output(path), lab.test_pixels, lab.test_labels, lab.class_names)
+        return path
 
     def recipe(self, victim: Victim) -> Recipe:
         """Its recipe. A picture that its trigger is made of is drawn if it is not there; Trojan's
         on the clean twin, which is trained first.
         """
-        plain = recipe_of(victim)
+        names = self.data_of(victim.images).class_names
+        plain = replace(recipe_of(victim), regime=self._regime(victim, len(names)))
         if victim.is_clean:
             return plain
         attack = ATTACKS[victim.attack]
         labeling = LABELINGS.parse(attack.labels)
-        names = self.data_of(victim.images).class_names
         targets, source = victim.classes_of(len(names))
         return replace(
             plain, attack=self._text(victim), labels=attack.labels, rate=attack.rate,
@@ -141,6 +115,19 @@ class Zoo:
     def model(self, victim: Victim) -> Path:
         """Its file, if it is trained."""
         return self.folder / victim.name / MODEL
+
+    def _regime(self, victim: Victim, classes: int) -> str:
+        way = WAYS[victim.way]
+        if way.needs_base:
+            self._trained(victim.twin)
+        found = way.regimes.replace(CLASS, str((3 * victim.seed + 1) % classes))
+        return found.replace(BASE, f'"{self.model(victim.twin)}"')
+
+    def _trained(self, victim: Victim) -> Path:
+        """The file of a model, trained if it is not there."""
+        if not (self.folder / victim.name / CARD).exists():
+            self._train(victim)
+        return self.model(victim)
 
     def _text(self, victim: Victim) -> str:
         text = ATTACKS[victim.attack].text
@@ -158,10 +145,9 @@ class Zoo:
         if text == TROJAN:
             path = self.folder / f"trojan-{victim.run}.png"
             if not path.exists():
-                twin = replace(victim, attack=CLEAN)
-                self._train(twin)
+                model = self._trained(victim.twin)
                 pixels = self.data_of(victim.images).train_pixels
-                drawn = draw_on(self.model(twin), recipe_of(twin), pixels, self.job)
+                drawn = draw_on(model, recipe_of(victim.twin), pixels, self.job)
                 write_patch(Output(path), drawn.pixels)
             return f"patch:file={path}"
         return text
@@ -171,14 +157,25 @@ class Zoo:
         made = train_victim(
             recipe, lab, self.folder / victim.name, device=self.device, job=self.job
         )
+        self._keep_images(victim, recipe)
         targets, source = ((), -1) if victim.is_clean else victim.classes_of(len(lab.class_names))
         return Outcome(
-            victim.name, victim.run, victim.images, victim.network, victim.seed, victim.attack,
+            victim.name, victim.run, victim.images, victim.network, victim.seed, victim.way,
+            victim.attack,
             *(("", "") if victim.is_clean else (ATTACKS[victim.attack].text, recipe.labels)),
             ";".join(map(str, targets)) if recipe.target else "",
-            str(source) if recipe.source else "", made.acc, made.asr,
+            str(source) if recipe.source else "", recipe.normalization, made.acc, made.asr,
             None if made.asr is None else made.asr >= TOOK, made.seconds,
         )  # fmt: skip
+
+    def _keep_images(self, victim: Victim, recipe: Recipe) -> None:
+        """Write the clean images of a model whose regimes change them."""
+        if not any(one.changes_tests for one in read_regimes(recipe.regime)):
+            return
+        path = self.folder / victim.name / OWN_IMAGES
+        if not path.exists():
+            lab = as_trained(recipe, self.data_of(victim.images))
+            write_image_zip(Output(path), lab.test_pixels, lab.test_labels, lab.class_names)
 
     def victims(self, chosen: Iterable[Victim]) -> Iterator[Outcome]:
         """Train these in turn; those that are finished only get their row. Raises as
@@ -186,7 +183,7 @@ class Zoo:
         """
         make_folder(self.folder)
         for victim in chosen:
-            self.audit_images(victim.images)
+            self.audit_images(victim)
             if not (self.folder / victim.name / CARD).exists():
                 self.job.note(victim.name)
             yield self._train(victim)

@@ -29,13 +29,15 @@ class Labeling(Configured, ABC):
 
     Attributes:
         has_target: whether all triggered images are sent to one class.
-        has_source: whether the trigger works on one class only.
+        has_source: whether the trigger works on some classes only.
+        sources: how many those are, from the source class on.
         keeps_labels: whether poisoned images keep their label.
         rate_of_class: whether the poison rate is a share of one class, not of all images.
     """
 
     has_target: ClassVar[bool] = True
     has_source: ClassVar[bool] = False
+    sources: ClassVar[int] = 1
     keeps_labels: ClassVar[bool] = False
     rate_of_class: ClassVar[bool] = False
 

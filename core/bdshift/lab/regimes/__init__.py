@@ -1,0 +1,1 @@
+"""One regime a file, found by `bdshift.lab.regime.REGIMES`."""
