@@ -22,6 +22,7 @@ from bdshift.detect.detector import Detector, Evidence, Subject
 from bdshift.detect.rule import Judgment, Rule
 from bdshift.jobs import JobContext
 from bdshift.recover.curve import measure_sizes
+from bdshift.recover.presence import own_images, presence
 from bdshift.recover.recovery import LEVELS
 from bdshift.recover.scene import scene_of
 from bdshift.recover.search import passes, search
@@ -29,6 +30,7 @@ from bdshift.setting import setting
 from bdshift.words import words
 
 _THUMBNAIL = 48  # largest side of a picture that is kept, in pixels
+_LOOKED_AT = 3  # classes whose own images are looked at
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,16 @@ class InvertedChanges:
         asr: success of the change as it was found, on those images, float64 (C,).
         pictures: what the changes look like, uint8 (C, 3, p, p).
         strengths: how much they do at every pixel, uint8 (C, p, p).
+        natural: share of the class's own clean images that look as if the change had been made to
+            them (`bdshift.recover.presence`), float64 (C,); NaN but for the classes with the
+            smallest changes. None in older audits.
     """
 
     sizes: NDArray[np.float64] = array("C", len(LEVELS))
     asr: NDArray[np.float64] = array("C")
     pictures: NDArray[np.uint8] = array("C", 3, "p", "p", dtype=np.uint8)
     strengths: NDArray[np.uint8] = array("C", "p", "p", dtype=np.uint8)
+    natural: NDArray[np.float64] | None = array("C", default=None)
 
     def __post_init__(self) -> None:
         freeze(self)
@@ -130,7 +136,16 @@ class InversionDetector(Detector, ABC):
             with torch.no_grad():
                 drawn = _small(kind.picture(found.params))
                 strong = _small(kind.strength(found.params)[:, None])[:, 0]
-        classes = len(subject.weight)
+            classes = len(subject.weight)
+            natural = np.full(classes, np.nan)
+            assert subject.collection is not None  # there is a scene
+            for place in _smallest([one.size for one in measured]):
+                target = measured[place].target
+                natural[target] = presence(
+                    kind, found.of(place),
+                    own_images(scene, subject.collection, subject.embedding, target),
+                    scene.pixels[scene.labels != target],
+                )  # fmt: skip
         sizes, asr = np.full((classes, len(LEVELS)), np.nan), np.full(classes, np.nan)
         pictures = np.zeros((classes, *drawn.shape[1:]), dtype=np.uint8)
         strengths = np.zeros((classes, *strong.shape[1:]), dtype=np.uint8)
@@ -140,8 +155,14 @@ class InversionDetector(Detector, ABC):
         return Evidence(
             self.spec, sizes[:, LEVELS.index(0.8)].copy(), seconds=time.perf_counter() - started,
             forwards=used.forwards + unused.forwards, backwards=used.backwards,
-            seed=subject.seed, record=InvertedChanges(sizes, asr, pictures, strengths),
+            seed=subject.seed, record=InvertedChanges(sizes, asr, pictures, strengths, natural),
         )  # fmt: skip
+
+
+def _smallest(sizes: list[float]) -> list[int]:
+    """Places of the smallest few that are finite."""
+    order = np.argsort(sizes, kind="stable")[:_LOOKED_AT].tolist()
+    return [one for one in order if np.isfinite(sizes[one])]
 
 
 def _small(pictures: torch.Tensor) -> NDArray[np.uint8]:
