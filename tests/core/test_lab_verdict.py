@@ -140,9 +140,6 @@ def test_the_command(rows: list[DetectionRow], tmp_path: Path) -> None:
     assert kept["badnets-1"]["outcome"] == "right"
     assert kept["badnets-1"]["suspected"].split(";")[0] == "1"
     assert (out / "calibration.svg").read_text(encoding="utf-8").count("<path") > 4
-    first = [(out / name).read_bytes() for name in ("verdict.md", "clean-models.json")]
-    bdshift(*given, "--out", out)
-    assert first == [(out / name).read_bytes() for name in ("verdict.md", "clean-models.json")]
 
 
 def test_what_cannot_be_used_is_refused(rows: list[DetectionRow], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-_DRAWS = 2000  # of the bootstrap
+_DRAWS = 1000  # of the bootstrap
 
 Numbers = NDArray[np.float64]
 Grouped = Sequence[tuple[str, float]]
@@ -47,15 +47,16 @@ def interval(
     groups = sorted({group for group, _ in (*positive, *negative)})
     if len(groups) < 2:
         return float("nan"), float("nan")
-    values = [
-        [np.array([value for own, value in some if own == group]) for group in groups]
-        for some in (positive, negative)
-    ]
+    places = {group: place for place, group in enumerate(groups)}
+    values = [np.array([value for _, value in some]) for some in (positive, negative)]
+    owners = [np.array([places[group] for group, _ in some], int) for some in (positive, negative)]
     rng = np.random.default_rng(0)
     found = []
     for _ in range(_DRAWS):
-        drawn = rng.integers(0, len(groups), len(groups))
-        found.append(figure(*(np.concatenate([kind[one] for one in drawn]) for kind in values)))
+        drawn = np.bincount(rng.integers(0, len(groups), len(groups)), minlength=len(groups))
+        found.append(
+            figure(*(np.repeat(v, drawn[own]) for v, own in zip(values, owners, strict=True)))
+        )
     kept = [one for one in found if not np.isnan(one)]
     low, high = np.quantile(kept, (0.025, 0.975)) if kept else (np.nan, np.nan)
     return float(low), float(high)

@@ -71,14 +71,14 @@ def verdicts(models: Sequence[JudgedModel], key: Key = lambda one: one.cluster) 
     is judged by the clean ones that do not share its ``key``; one that was held out, by all of
     them.
     """
-    clean = [one for one in models if one.is_clean and one.split == DEVELOP]
+    clean = [(key(one), one.as_clean()) for one in models if one.is_clean and one.split == DEVELOP]
     texts = detector_texts([one for one in models if one.split == DEVELOP])
     found = []
     tables: dict[str, CleanModels] = {}
     for model in models:
         own = "" if model.split == HOLD_OUT else key(model)
         if own not in tables:
-            rest = [one.as_clean() for one in clean if not own or key(one) != own]
+            rest = [one for other, one in clean if not own or other != own]
             tables[own] = fit_table(rest, texts)
         verdict = decide(model.found, tables[own])
         if verdict is not None:
