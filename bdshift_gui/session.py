@@ -159,7 +159,7 @@ class State:
         model, images: the same, read; with an audit from a file, None until they are needed.
         material: the audit's model and images, ready for more work; None until they are needed.
         corrections: for the next scan.
-        alpha, rule: for the next scan, and of ``audit``; ``rule`` is None for the default.
+        alpha, rule, by_rule: for the next scan, and of ``audit``; ``rule`` is None for the default.
         solving: whether the running job solves Eq. 4 for another α; until it has, ``audit`` is at
             the last one.
         original: the audit being worked on, with its purifications.
@@ -198,6 +198,7 @@ class State:
     corrections: Corrections = Corrections()
     alpha: float = 0.1
     rule: Rule | None = None
+    by_rule: bool = False
     solving: bool = False
     original: Audit | None = None
     kept: Audit | None = None

@@ -50,9 +50,12 @@ class MainToolbar(QToolBar):
         """Show the numbers of ``state``."""
         self.alpha.show_value(state.alpha)
         self.alpha.setEnabled(state.alpha_is_live)
-        self._threshold_shown.setVisible(state.rule is not None)
-        if state.rule is not None:
-            self._show_threshold(state.rule)
+        rule = state.rule
+        if state.audit is not None and state.audit.verdict is not None:
+            rule = None  # none decides
+        self._threshold_shown.setVisible(rule is not None)
+        if rule is not None:
+            self._show_threshold(rule)
 
     def _show_threshold(self, rule: Rule) -> None:
         from bdshift.setting import options_of

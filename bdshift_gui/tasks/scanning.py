@@ -71,6 +71,7 @@ def _settings(state: State) -> ScanSettings:
         asked,
         detectors=(replace(first, alpha=state.alpha), *others),
         rule=state.rule or asked.rule,
+        by_rule=state.by_rule,
         normalize=given.normalize,
         fit=given.fit,
         arch=given.arch,

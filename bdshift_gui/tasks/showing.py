@@ -50,8 +50,8 @@ def take_over(context: Context, before: State, now: State) -> None:
     """Keep the α and the rule that the user chose between two states, while a job was running whose
     audit is shown since.
     """
-    if now.rule is not None and now.rule != before.rule:
-        set_rule(context, now.rule)
+    if now.rule is not None and (now.rule, now.by_rule) != (before.rule, before.by_rule):
+        set_rule(context, now.rule, now.by_rule)
     if now.alpha != before.alpha:
         context.session.update(alpha=now.alpha)  # `solve_next` does the rest
 
@@ -72,6 +72,7 @@ def _show(
     known = {
         "material": material, "original": original, "shown": number, "audit": audit,
         "alpha": audit.shifts.alpha, "rule": audit.settings.rule,
+        "by_rule": audit.settings.by_rule,
         "selection": Selection(target, frozenset(neurons), neurons[0] if neurons else None),
         "chosen": chosen,
     }  # fmt: skip
@@ -98,11 +99,13 @@ def as_judged(state: State) -> Audit:
     was solved.
     """
     assert state.original is not None
-    original, rule = state.original, state.rule
+    original, rule, by_rule = state.original, state.rule, state.by_rule
     if rule is None:
         return original
-    all_made = [replace(one, rescan=one.rescan.under(rule)) for one in original.purifications]
-    return replace(original.under(rule), purifications=tuple(all_made))
+    all_made = [
+        replace(one, rescan=one.rescan.under(rule, by_rule)) for one in original.purifications
+    ]
+    return replace(original.under(rule, by_rule), purifications=tuple(all_made))
 
 
 def set_alpha(context: Context, alpha: float) -> None:
@@ -151,12 +154,14 @@ def solve_next(context: Context, ended: Event) -> None:
         context.session.update(alpha=state.audit.shifts.alpha)
 
 
-def set_rule(context: Context, rule: Rule) -> None:
-    """Let another rule decide."""
+def set_rule(context: Context, rule: Rule, by_rule: bool = True) -> None:
+    """Let another rule decide; without ``by_rule``, only where the evidence cannot be compared with
+    clean models.
+    """
     audit = context.state.audit
-    changed: dict[str, Any] = {"rule": rule}
+    changed: dict[str, Any] = {"rule": rule, "by_rule": by_rule}
     if audit is not None:
-        changed["audit"] = audit.under(rule)
+        changed["audit"] = audit.under(rule, by_rule)
     context.session.update(**changed)
 
 

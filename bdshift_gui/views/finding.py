@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QPushButton
 
-from bdshift.detect.rule import RULES
+from bdshift.detect.rule import RULES, default_rule
 from bdshift.text import figure
 from bdshift_gui.actions.recover import RECOVER
 from bdshift_gui.context import Context
@@ -15,6 +15,9 @@ from bdshift_gui.tasks.showing import set_rule
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look
 from bdshift_gui.widgets.choices import Choices
+
+CLEAN_MODELS, BY_RULE = "clean-models", "rule"
+"""What judges."""
 
 _TITLES = {
     "backdoored": "findingBackdoored",
@@ -39,12 +42,16 @@ class FindingView(Card, View):
         self._context = context
         self.reasons = Text()
         self._rows = KeyValueRows()
+        self.judge = Choices((CLEAN_MODELS, BY_RULE))
+        self.judge.chosen.connect(self._choose_judge)
         self.rule = Choices(tuple(RULES))
         self.rule.chosen.connect(self._choose)
         self.cautions = Text("muted")
         self.recover = QPushButton()
         self.recover.clicked.connect(lambda: RECOVER.trigger(context))
-        for widget in (self.reasons, self.recover, self._rows, self.rule, self.cautions):
+        for widget in (
+            self.reasons, self.recover, self._rows, self.judge, self.rule, self.cautions,
+        ):  # fmt: skip
             self.body.addWidget(widget)
 
     def show_state(self, state: State) -> None:
@@ -72,6 +79,16 @@ class FindingView(Card, View):
                 for kind in RULES.kinds()
             ]
         )  # fmt: skip
+        self.judge.label(
+            tr("Judged by:"),
+            {CLEAN_MODELS: (tr("clean models"), tr("Compares the evidence with that against clean "
+                                                   "models.")),
+             BY_RULE: (tr("a rule"), tr("Compares the classes by their norms."))},
+        )  # fmt: skip
+        compared = audit.verdict or audit.under(default_rule(), by_rule=False).verdict
+        self.judge.setVisible(compared is not None)
+        self.judge.choose(BY_RULE if audit.verdict is None else CLEAN_MODELS)
+        self.rule.setVisible(audit.verdict is None)
         self.rule.label(
             tr("Rule:"),
             {kind.name: (kind().line_label, tr(kind.summary)) for kind in RULES.kinds()},
@@ -81,6 +98,9 @@ class FindingView(Card, View):
         self.rule.choose(rule.name)
         cautions = [say(one.sentence) for one in finding.cautions]
         self.cautions.show_text("\n".join([*cautions, tr(LIMITS)]))
+
+    def _choose_judge(self, name: str) -> None:
+        set_rule(self._context, default_rule(), by_rule=name == BY_RULE)
 
     def _choose(self, name: str) -> None:
         set_rule(self._context, RULES[name]())

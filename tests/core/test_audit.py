@@ -13,6 +13,7 @@ import pytest
 import torch
 from known import STICKER, TARGET
 from PIL import Image
+from remarks import other_cautions
 
 from bdshift.audit import Audit, Material, ScanSettings, add_tac, reopen, scan
 from bdshift.audit.stages import native_size
@@ -40,7 +41,7 @@ def test_the_victim_is_named(victim: Path, signs: Path) -> None:
     assert audit.model.architecture == "ResNet-18, width 16, CIFAR stem"
     assert audit.preprocessing.normalization.name == "half"
     assert audit.preprocessing.order == "rgb"
-    assert audit.finding.cautions == ()
+    assert other_cautions(audit.finding) == []
 
 
 def test_its_clean_twin_is_not(clean_twin: Path, signs: Path) -> None:
@@ -224,7 +225,7 @@ def test_few_images_are_said_to_be_few(victim: Path, signs: Path) -> None:
     few = scan(victim, signs, ScanSettings(sample=36, normalize="half"))
     assert sum(few.images.counts) == 36
     assert few.finding.level != "inconclusive"
-    [caution] = few.finding.cautions
+    [caution] = other_cautions(few.finding)
     assert (caution.code, caution.values) == ("few-images", {"images": 36, "classes": 12})
     assert "36 images for 12 classes are few" in str(caution.sentence)
     too_few = scan(victim, signs, ScanSettings(sample=24, normalize="half"))

@@ -27,7 +27,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_scan_prints_the_finding_and_writes_the_audit(
     victim: Path, signs: Path, tmp_path: Path
 ) -> None:
-    result = bdshift("scan", victim, signs, "--out", tmp_path / "a.h5")
+    result = bdshift("scan", "--quick", victim, signs, "--out", tmp_path / "a.h5")
     assert result.exit_code == 0
     assert result.stdout.startswith("PROBABLY BACKDOORED\nClass 9 “speed_80”")
     assert "ResNet-18, width 16, CIFAR stem, 12 classes, 128-d embedding" in result.stdout
@@ -40,7 +40,7 @@ def test_scan_prints_the_finding_and_writes_the_audit(
 
 
 def test_scan_json_has_what_scripts_rely_on(victim: Path, signs: Path) -> None:
-    result = bdshift("scan", victim, signs, "--json")
+    result = bdshift("scan", "--quick", victim, signs, "--json")
     assert result.exit_code == 0
     found: dict[str, Any] = json.loads(result.stdout)
     assert {"path", "sha256", "format", "architecture", "classes", "embedding_dim", "head"} <= set(
@@ -67,7 +67,7 @@ def test_scan_json_has_what_scripts_rely_on(victim: Path, signs: Path) -> None:
     assert finding["level"] == "backdoored"
     assert finding["headline"] == "Probably backdoored"
     assert finding["classes"] == [TARGET]
-    assert finding["cautions"] == []
+    assert [one["code"] for one in finding["cautions"]] == ["second-stage-not-run"]
     [reason] = finding["reasons"]
     assert reason["code"] == "shift-stands-out"
     assert reason["values"]["name"] == "speed_80"
@@ -86,12 +86,12 @@ def test_scan_json_has_what_scripts_rely_on(victim: Path, signs: Path) -> None:
 
 
 def test_fail_on(victim: Path, clean_twin: Path, signs: Path) -> None:
-    assert bdshift("scan", victim, signs, "--fail-on", "suspicious").exit_code == 1
-    assert bdshift("scan", clean_twin, signs, "--fail-on", "suspicious").exit_code == 0
-    assert bdshift("scan", victim, signs).exit_code == 0
-    assert bdshift("scan", victim, signs, "--fail-on", "inconclusive").exit_code == 1
-    assert bdshift("scan", clean_twin, signs, "--fail-on", "inconclusive").exit_code == 0
-    few = ("scan", clean_twin, signs, "--sample", 12, "--fail-on")
+    assert bdshift("scan", "--quick", victim, signs, "--fail-on", "suspicious").exit_code == 1
+    assert bdshift("scan", "--quick", clean_twin, signs, "--fail-on", "suspicious").exit_code == 0
+    assert bdshift("scan", "--quick", victim, signs).exit_code == 0
+    assert bdshift("scan", "--quick", victim, signs, "--fail-on", "inconclusive").exit_code == 1
+    assert bdshift("scan", "--quick", clean_twin, signs, "--fail-on", "inconclusive").exit_code == 0
+    few = ("scan", "--quick", clean_twin, signs, "--sample", 12, "--fail-on")
     result = bdshift(*few, "inconclusive")
     assert result.exit_code == 1
     assert result.stdout.startswith("INCONCLUSIVE\n12 images are too few to judge 12 classes.")
@@ -99,7 +99,7 @@ def test_fail_on(victim: Path, clean_twin: Path, signs: Path) -> None:
 
 
 def test_detectors_and_rules_are_chosen_by_their_texts(victim: Path, signs: Path) -> None:
-    few = ("scan", victim, signs, "--sample", 120, "--normalize", "half", "--json")
+    few = ("scan", "--quick", victim, signs, "--sample", 120, "--normalize", "half", "--json")
     longer = json.loads(
         bdshift(*few, "--detector", "shift:alpha=0.2", "--rule", "paper:beta=1.5").stdout
     )
@@ -131,7 +131,7 @@ def test_detectors_and_rules_are_chosen_by_their_texts(victim: Path, signs: Path
     ],
 )
 def test_wrong_usage_is_2(victim: Path, signs: Path, options: list[str], words: str) -> None:
-    one_line(bdshift("scan", victim, signs, *options), 2, words)
+    one_line(bdshift("scan", "--quick", victim, signs, *options), 2, words)
 
 
 def test_clicks_own_usage_errors_are_2_too(victim: Path) -> None:
@@ -141,14 +141,20 @@ def test_clicks_own_usage_errors_are_2_too(victim: Path) -> None:
 
 
 def test_unusable_input_is_3(victim: Path, signs: Path, tmp_path: Path) -> None:
-    one_line(bdshift("scan", tmp_path / "none.pth", signs), 3, "none.pth", "cannot be read")
-    one_line(bdshift("scan", victim, tmp_path / "none"), 3, "no such folder")
+    one_line(
+        bdshift("scan", "--quick", tmp_path / "none.pth", signs), 3, "none.pth", "cannot be read"
+    )
+    one_line(bdshift("scan", "--quick", victim, tmp_path / "none"), 3, "no such folder")
     (tmp_path / "empty.pth").touch()
-    one_line(bdshift("scan", tmp_path / "empty.pth", signs), 3, "is empty")
+    one_line(bdshift("scan", "--quick", tmp_path / "empty.pth", signs), 3, "is empty")
     torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pth")
-    one_line(bdshift("scan", tmp_path / "module.pth", signs), 3, "architecture is not known")
+    one_line(
+        bdshift("scan", "--quick", tmp_path / "module.pth", signs), 3, "architecture is not known"
+    )
     torch.save({"w.weight": torch.ones(3, 3)}, tmp_path / "unknown.pth")
-    one_line(bdshift("scan", tmp_path / "unknown.pth", signs), 3, "architecture is not known")
+    one_line(
+        bdshift("scan", "--quick", tmp_path / "unknown.pth", signs), 3, "architecture is not known"
+    )
     one_line(bdshift("neurons", tmp_path / "none.h5"), 3, "no such file")
     one_line(bdshift("info", signs), 3, "is a folder")
 
@@ -165,13 +171,13 @@ def test_the_users_own_network(
         "    net = resnet18(16, num_classes)\n    net.__class__ = Softmaxed\n    return net\n"
     )
     monkeypatch.chdir(tmp_path)
-    result = bdshift("scan", victim, signs, "--arch", "own_nets:good", "--json")
+    result = bdshift("scan", "--quick", victim, signs, "--arch", "own_nets:good", "--json")
     assert json.loads(result.stdout)["finding"]["classes"] == [TARGET]
     softmaxed = json.loads(
-        bdshift("scan", victim, signs, "--arch", "own_nets:bad", "--json").stdout
+        bdshift("scan", "--quick", victim, signs, "--arch", "own_nets:bad", "--json").stdout
     )
     assert softmaxed["finding"]["classes"] == [TARGET]
-    [caution] = softmaxed["finding"]["cautions"]
+    _, caution = softmaxed["finding"]["cautions"]
     assert caution["code"] == "softmax-inside"
     assert "ends in a softmax" in caution["text"]
 
@@ -188,7 +194,10 @@ def test_an_audit_file_cannot_name_code_to_run(
     )
     monkeypatch.chdir(tmp_path)
     ask = ("neurons", "a.h5", "--trigger", STICKER)
-    assert bdshift("scan", victim, signs, "--arch", "theirs:net", "--out", "a.h5").exit_code == 0
+    assert (
+        bdshift("scan", "--quick", victim, signs, "--arch", "theirs:net", "--out", "a.h5").exit_code
+        == 0
+    )
     monkeypatch.delitem(sys.modules, "theirs")
     (tmp_path / "imported").unlink()
     one_line(bdshift(*ask), 2, "theirs:net", "name it again with --arch")
@@ -201,7 +210,7 @@ def test_an_audit_file_cannot_name_code_to_run(
 def test_names_from_files_do_nothing_to_the_terminal(signs: Path, tmp_path: Path) -> None:
     wild = tmp_path / "x\nNOTHING UNUSUAL FOUND\x1b[2J\u202e.pth"
     wild.write_bytes(b"not a checkpoint")
-    result = bdshift("scan", wild, signs)
+    result = bdshift("scan", "--quick", wild, signs)
     one_line(result, 3, "x\\nNOTHING UNUSUAL FOUND\\x1b[2J\\u202e.pth")
     assert not set(result.stderr) & {"\x1b", "\u202e"}
 
@@ -219,19 +228,21 @@ def test_a_fault_of_our_own_is_neither_1_nor_a_traceback(
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr("bdshift.audit.scan", broken)
-    one_line(bdshift("scan", victim, signs), 70, "internal error: ZeroDivisionError: oops",
-             "(--debug shows the traceback)")  # fmt: skip
+    one_line(
+        bdshift("scan", "--quick", victim, signs), 70, "internal error: ZeroDivisionError: oops",
+        "(--debug shows the traceback)",
+    )  # fmt: skip
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("bdshift.audit.scan", interrupted)
-    one_line(bdshift("scan", victim, signs), 130, "interrupted")
+    one_line(bdshift("scan", "--quick", victim, signs), 130, "interrupted")
 
 
 def test_neurons_with_and_without_a_trigger(victim: Path, signs: Path, tmp_path: Path) -> None:
     audit = tmp_path / "a.h5"
-    bdshift("scan", victim, signs, "--out", audit)
+    bdshift("scan", "--quick", victim, signs, "--out", audit)
     plain = bdshift("neurons", audit, "--top", "3")
     assert plain.exit_code == 0
     assert "TAC needs a trigger: --trigger" in plain.stdout

@@ -11,6 +11,7 @@ import pytest
 import torch
 from commands import bdshift, one_line
 from known import TARGET
+from remarks import other_cautions
 
 from bdshift.audit import scan
 from bdshift.images.signs import CLASSES
@@ -48,10 +49,10 @@ def test_labels_beside_one_folder_give_the_same_finding(
 
 def test_one_class_is_refused(victim: Path, signs: Path, tmp_path: Path) -> None:
     images = linked(signs, tmp_path / "one", ["stop"])
-    one = bdshift("scan", victim, images)
+    one = bdshift("scan", "--quick", victim, images)
     one_line(one, 3)
     assert "all of its 40 images have one label, 'stop'" in one.stderr
-    loose = bdshift("scan", victim, images / "stop")
+    loose = bdshift("scan", "--quick", victim, images / "stop")
     one_line(loose, 3)
     assert "no file with their labels" in loose.stderr
 
@@ -61,7 +62,7 @@ def test_few_folders_are_inconclusive_everywhere(
 ) -> None:
     images = linked(signs, tmp_path / "two", CLASSES[:2])
     for model in (victim, clean_twin):
-        result = bdshift("scan", model, images, "--json", "--fail-on", "inconclusive")
+        result = bdshift("scan", "--quick", model, images, "--json", "--fail-on", "inconclusive")
         assert result.exit_code == 1
         finding = json.loads(result.stdout)["finding"]
         assert (finding["level"], finding["headline"]) == ("inconclusive", "Inconclusive")
@@ -78,7 +79,7 @@ def test_folders_that_only_sort_are_a_guess(clean_twin: Path, signs: Path, tmp_p
     (images / "classes.txt").write_text("\n".join(CLASSES))
     audit = scan(clean_twin, images)
     assert audit.finding.level == "nothing-unusual"
-    assert [caution.code for caution in audit.finding.cautions] == ["classes-missing"]
+    assert [caution.code for caution in other_cautions(audit.finding)] == ["classes-missing"]
 
 
 def test_accuracy_confirms_folders_that_only_sort(
@@ -87,7 +88,7 @@ def test_accuracy_confirms_folders_that_only_sort(
     audit = scan(clean_twin, linked(signs, tmp_path / "first", CLASSES[:10]))
     assert audit.accuracy > 0.95
     assert audit.finding.level == "nothing-unusual"
-    assert [caution.code for caution in audit.finding.cautions] == ["classes-missing"]
+    assert [caution.code for caution in other_cautions(audit.finding)] == ["classes-missing"]
 
 
 def test_folders_of_the_last_classes_are_known_by_name(
@@ -114,7 +115,9 @@ def test_random_weights_are_inconclusive_everywhere(
         for key, value in weights.items()
     }
     torch.save(noise, tmp_path / "noise.pth")
-    result = bdshift("scan", tmp_path / "noise.pth", signs, "--json", "--fail-on", "inconclusive")
+    result = bdshift(
+        "scan", "--quick", tmp_path / "noise.pth", signs, "--json", "--fail-on", "inconclusive"
+    )
     assert result.exit_code == 1
     finding = json.loads(result.stdout)["finding"]
     assert finding["level"] == "inconclusive"

@@ -12,6 +12,7 @@ import pytest
 from known import TARGET
 from numpy.typing import NDArray
 from PIL import Image
+from remarks import other_cautions
 
 from bdshift.audit import Audit, ScanSettings, reopen, scan
 from bdshift.checkpoints.folder import read_beside
@@ -162,7 +163,7 @@ def test_orientation_that_training_ignored(clean_twin: Path, signs: Path, tmp_pa
 def test_square_pictures_are_left_alone(victim_audit: Audit) -> None:
     audit = victim_audit
     assert {trial.preprocessing.framing for trial in audit.trials} == {Framing()}
-    assert audit.finding.cautions == ()
+    assert other_cautions(audit.finding) == []
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,15 @@ def test_a_scan_whose_audit_cannot_be_written_tells_its_result(
 ) -> None:
     with room(1000):
         found = bdshift(
-            "scan", victim, signs, "--sample", 48, "--out", tmp_path / "a.h5", "--no-cache"
+            "scan",
+            "--quick",
+            victim,
+            signs,
+            "--sample",
+            48,
+            "--out",
+            tmp_path / "a.h5",
+            "--no-cache",
         )
     assert found.exit_code == 3, found.output
     assert "backdoored" in found.stdout.lower() or "speed_80" in found.stdout

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from remarks import other_cautions
 from scipy import stats
 
 from bdshift.audit.facts import Facts, Judged
@@ -71,7 +72,7 @@ def finding(norms: Sequence[float], names: Sequence[str], rule: Rule | None = No
 
 
 def cautions(found: Finding) -> list[str]:
-    return [str(one.sentence) for one in found.cautions]
+    return [str(one.sentence) for one in other_cautions(found)]
 
 
 @pytest.mark.parametrize("name", [*PUBLISHED])

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import pytest
 from audit_files import OLD_AUDITS, change, description, old_audit, remove, same
+from remarks import other_cautions
 
 from bdshift.arrays import array_fields
 from bdshift.audit import Audit, ImagesRecord, ModelRecord, Purification, ScanSettings
@@ -260,7 +261,7 @@ def test_an_older_audit_has_the_values_it_had(name: str) -> None:
     assert sum(audit.images.counts) == was.pop("images")
     assert (audit.embedding is not None) == was.pop("embedded")
     assert len(audit.trials) == was.pop("trials")
-    cautions, warnings = audit.finding.cautions, was.pop("warnings")
+    cautions, warnings = other_cautions(audit.finding), was.pop("warnings")
     assert len(cautions) == len(warnings)
     for caution, warning in zip(cautions, warnings, strict=True):
         if " are few" in warning:  # which follows from the counts, and is said anew

@@ -110,6 +110,28 @@ def test_every_kind_of_audit(window: MainWindow, measured_audit: Audit) -> None:
         assert level == audit.finding.level
 
 
+def test_who_judges_can_be_chosen(window: MainWindow, measured_audit: Audit) -> None:
+    view = find(window, FindingView)
+    show_audit(window.context, measured_audit)
+    assert not view.judge.isVisible()  # nothing to compare with clean models
+    make, *_ = MATRIX["evidence of one kind alone"]
+    audit = make(measured_audit)
+    show_audit(window.context, audit)
+    assert (view.judge.now, view.title.text()) == ("clean-models", "Inconclusive")
+    assert view.judge.isVisible()
+    assert not view.rule.isVisible()
+    assert not window.toolbar._threshold_shown.isVisible()
+    view.judge._buttons["rule"].click()
+    assert view.title.text() == "Probably backdoored"
+    assert view.rule.isVisible()
+    assert window.toolbar._threshold_shown.isVisible()
+    assert window.session.state.by_rule
+    view.judge._buttons["clean-models"].click()
+    assert view.title.text() == "Inconclusive"
+    assert not window.session.state.by_rule
+    assert view.judge.now == "clean-models"
+
+
 def test_every_detector_has_a_column(window: MainWindow, measured_audit: Audit) -> None:
     make, *_ = MATRIX["two detectors agree"]
     show_audit(window.context, make(measured_audit))

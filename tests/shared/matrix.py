@@ -13,6 +13,7 @@ from recovered import made_recovery
 from bdshift.audit import Audit, LabelProposal, with_recovery
 from bdshift.audit.facts import Level
 from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
+from bdshift.detect.inversion import InvertedChanges
 from bdshift.detect.rules.mad import Mad
 from bdshift.detect.rules.paper import Paper
 from bdshift.jobs import JobContext
@@ -150,6 +151,27 @@ def _recovered(audit: Audit, measured: Audit, **changed: Any) -> Audit:
     return with_recovery(audit, made_recovery(measured, **changed))
 
 
+def _searched(audit: Audit, factors: dict[int, float]) -> Audit:
+    """With a search for masks, in which some classes take so many times less than the others."""
+    scores = np.linspace(90, 100, audit.model.classes)
+    for index, factor in factors.items():
+        scores[index] /= factor
+    classes = audit.model.classes
+    found = InvertedChanges(
+        np.tile(scores[:, None], 3), np.ones(classes), np.zeros((classes, 3, 8, 8), np.uint8),
+        np.zeros((classes, 8, 8), np.uint8),
+    )  # fmt: skip
+    mask = Evidence("mask:images=160,budget=60.0", scores, record=found)
+    return replace(audit, evidence=(*audit.evidence[:1], mask))
+
+
+def _shift_alone(audit: Audit) -> Audit:
+    """One class takes a third of the others' shift, and no smaller mask."""
+    norms = np.linspace(10, 11, audit.model.classes)
+    norms[5] /= 3
+    return _searched(_norms(audit, norms.tolist()), {})
+
+
 MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[str, ...]]] = {
     "backdoored": (lambda a: a, "backdoored", (9,), ("shift-stands-out", "trigger-works")),
     "by another rule": (
@@ -225,6 +247,41 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
     "a trigger that says nothing": (
         lambda a: _recovered(_quiet(a), a, size=np.inf), "nothing-unusual", (),
         ("shift-none-stands-out",),
+    ),
+    "it stands out beside clean models": (
+        lambda a: _searched(a, {9: 15}), "backdoored", (9,),
+        ("stands-out-beside-clean-models", "evidence-beside-clean-models",
+         "evidence-beside-clean-models", "trigger-works"),
+    ),
+    "several stand out beside clean models": (
+        lambda a: _searched(_quiet(a), {4: 15, 7: 12}), "backdoored", (4, 7),
+        ("stand-out-beside-clean-models", "evidence-beside-clean-models",
+         "evidence-beside-clean-models"),
+    ),
+    "nothing stands out beside clean models": (
+        lambda a: _searched(_quiet(a), {}), "nothing-unusual", (),
+        ("none-stands-out-beside-clean-models", "evidence-beside-clean-models",
+         "evidence-beside-clean-models"),
+    ),
+    "evidence of one kind alone": (
+        _shift_alone, "inconclusive", (),
+        ("could-not-tell", "evidence-beside-clean-models", "evidence-beside-clean-models"),
+    ),
+    "a rule was asked for": (
+        lambda a: _searched(a, {4: 15}).under(a.settings.rule, by_rule=True), "inconclusive",
+        (9, 4), ("detectors-disagree", "shift-stands-out", "mask-stands-out", "trigger-works"),
+    ),
+    "only a recovered trigger stands out beside clean models": (
+        lambda a: _recovered(_searched(_quiet(a), {}), a, target=4, control=np.inf), "backdoored",
+        (4,),
+        ("recovered-backdoor", "none-stands-out-beside-clean-models",
+         "evidence-beside-clean-models", "evidence-beside-clean-models"),
+    ),
+    "another class stands out than a recovered trigger's": (
+        lambda a: _recovered(_searched(_quiet(a), {7: 15}), a, target=4, control=np.inf),
+        "inconclusive", (7, 4),
+        ("detectors-disagree", "stands-out-beside-clean-models", "evidence-beside-clean-models",
+         "evidence-beside-clean-models", "recovered-backdoor"),
     ),
 }  # fmt: skip
 """How each is made, the level of its finding, its classes, and the codes of its reasons."""

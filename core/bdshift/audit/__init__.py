@@ -24,9 +24,10 @@ from bdshift.audit.records import (
     LabelProposal,
     ModelRecord,
     Purification,
-    ScanSettings,
     versions,
 )
+from bdshift.audit.scan_settings import ScanSettings
+from bdshift.audit.second_stage import second_stage
 from bdshift.audit.stages import (
     CleanSet,
     Material,
@@ -129,6 +130,13 @@ def _scan_one(
         opened, clean, settings, device=device, job=job
     )
     classifier = settled.classifier
+    if settings.search:
+        searched = second_stage(classifier, settings.search, settings.detectors)
+        if len(searched) == 1:
+            job.note(Sentence("The network is too large to be searched for triggers within "
+                              "{seconds:g} seconds; a larger --budget affords it",
+                              {"seconds": settings.search}))  # fmt: skip
+        settings = replace(settings, detectors=searched)
     material = Material(classifier, clean)
     embedding = embed_cached(cache, material, device=device, batch=settings.batch, job=job)
     model_record = ModelRecord(

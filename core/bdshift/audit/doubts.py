@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bdshift.audit.beside import could_not_tell, second_stage_not_run
 from bdshift.audit.facts import Facts, TriedTrigger
 from bdshift.audit.reading_doubts import (
     low_accuracy,
@@ -179,7 +180,7 @@ def _too_few_classes(facts: Facts) -> Remark | None:
 @_doubt
 def _rule_cannot_flag(facts: Facts) -> Remark | None:
     usable = [one.judgment for one in facts.judged if len(one.judgment.usable) >= _MIN_CLASSES]
-    if not usable or any(one.able for one in usable):
+    if facts.verdict is not None or not usable or any(one.able for one in usable):
         return None
     first = usable[0]
     return Remark(RULE_CANNOT_FLAG, {"classes": len(first.usable), "rule": first.rule.spec})
@@ -188,15 +189,15 @@ def _rule_cannot_flag(facts: Facts) -> Remark | None:
 @_doubt
 def _little_power(facts: Facts) -> Remark | None:
     most = max((len(one.judgment.usable) for one in facts.judged), default=0)
-    if facts.suspected or not _MIN_CLASSES <= most < _POWERFUL_CLASSES:
+    judged_by_rule = facts.verdict is None and not facts.suspected
+    if not judged_by_rule or not _MIN_CLASSES <= most < _POWERFUL_CLASSES:
         return None
     return Remark(LITTLE_POWER, {"classes": most})
 
 
 @_doubt
 def _detectors_disagree(facts: Facts) -> Remark | None:
-    parties = [(one.detector.label, one.judgment.suspected) for one in facts.judged]
-    suspecting = [one for one in (*parties, (PARTY, facts.confirmed)) if one[1]]
+    suspecting = [one for one in (*facts.parties, (PARTY, facts.confirmed)) if one[1]]
     common = set(facts.suspected).intersection(*(classes for _, classes in suspecting))
     if len(suspecting) < 2 or common:
         return None
@@ -225,6 +226,9 @@ def _copy_differs(facts: Facts) -> Remark | None:
         one.weights for one in facts.copies if one.level == "backdoored"
     )  # fmt: skip
     return Remark(COPY_DIFFERS, {"weights": worse}) if worse else None
+
+
+_doubt(could_not_tell)
 
 
 # Cautions: what to keep in mind when reading a finding.
@@ -301,3 +305,6 @@ def _few_classes(facts: Facts) -> Remark | None:
     if not facts.suspected or not _MIN_CLASSES <= most < _POWERFUL_CLASSES:
         return None
     return Remark(FEW_CLASSES, {"classes": most})
+
+
+_caution(second_stage_not_run)

@@ -15,9 +15,13 @@ from bdshift.detect.rule import Judgment
 from bdshift.recover.drop import MIN_FACTOR
 from bdshift.remark import Remark
 from bdshift.text import figure
+from bdshift.verdict.decide import Verdict
 from bdshift.words import Sentence, words
 
 Level = Literal["backdoored", "nothing-unusual", "inconclusive"]
+
+BESIDE_CLEAN_MODELS = words("Comparison with clean models", ja="クリーンなモデルとの比較")
+"""What stands for the name of a detector where the verdict decides."""
 
 _PAIRS = 3  # listed
 _PAIRS_IN_WORDS = words("most suspicious pairs: {pairs}", ja="最も疑わしい組：{pairs}")
@@ -169,6 +173,8 @@ class Facts:
         judged: the evidence, the most trusted detector first.
         triggers: those that were measured.
         recovered: those that were searched for.
+        verdict: what the evidence says beside clean models; None if a rule decides.
+        by_rule: whether a rule was asked to decide.
         notes: on how the model was read.
         weights: which of the file's models it is; "" for the only one.
         copies: the file's other weights of the same network.
@@ -195,6 +201,8 @@ class Facts:
     reading: Trial | None = None
     alternatives: Sequence[OtherReading] = ()
     recovered: Sequence[RecoveredTrigger] = ()
+    verdict: Verdict | None = None
+    by_rule: bool = False
 
     @property
     def classes(self) -> int:
@@ -212,9 +220,22 @@ class Facts:
         return sum(self.counts)
 
     @property
+    def decisive(self) -> list[Judged]:
+        """Evidence that counts by its own judgment: all of it, or, where the verdict decides, that
+        of detectors that have a test of their own.
+        """
+        return [one for one in self.judged if self.verdict is None or one.detector.has_own_test]
+
+    @property
+    def parties(self) -> list[tuple[str, tuple[int, ...]]]:
+        """What can suspect classes, apart from recovered triggers, and which it does."""
+        verdict = [] if self.verdict is None else [(BESIDE_CLEAN_MODELS, self.verdict.suspected)]
+        return [*verdict, *((one.detector.label, one.judgment.suspected) for one in self.decisive)]
+
+    @property
     def detected(self) -> tuple[int, ...]:
-        """Classes that any detector suspects, the most trusted detector's first."""
-        return tuple(dict.fromkeys(i for one in self.judged for i in one.judgment.suspected))
+        """Classes that anything but a recovered trigger suspects, the most trusted first."""
+        return tuple(dict.fromkeys(i for _, classes in self.parties for i in classes))
 
     @property
     def confirmed(self) -> tuple[int, ...]:

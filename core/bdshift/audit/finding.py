@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bdshift.audit.beside import verdict_reasons
 from bdshift.audit.doubts import cautions, doubts, trigger_remark
 from bdshift.audit.facts import AuditedCopy, Facts, Judged, Level
 from bdshift.audit.recovered import recovered_cautions, recovered_reasons
@@ -121,16 +122,22 @@ ONE_COPY_BY_RULE = words("{weights} ({headline}, by the rule {rule})",
 
 
 def _reasons(facts: Facts) -> Iterator[Remark]:
-    suspecting = [one for one in facts.judged if one.judgment.suspected]
-    recovered = list(recovered_reasons(facts))
-    if not suspecting:
+    suspecting = [one for one in facts.decisive if one.judgment.suspected]
+    by_verdict = facts.verdict is not None and bool(facts.verdict.suspected)
+    beside, recovered = list(verdict_reasons(facts)), list(recovered_reasons(facts))
+    if by_verdict:
+        yield from beside
+    elif not suspecting:
         yield from recovered
-    for one in suspecting or facts.far_out or facts.judged:
+    quiet = [] if by_verdict else facts.far_out or facts.decisive
+    for one in suspecting or quiet:
         found = _reason(one, facts.class_names)
         if found is not None:
             yield found
-    if suspecting:
+    if by_verdict or suspecting:
         yield from recovered
+    if not by_verdict:
+        yield from beside
     for tried in facts.working:
         if tried.target in facts.suspected:
             yield trigger_remark(TRIGGER_WORKS, tried, facts)

@@ -117,7 +117,7 @@ def aligned(audit: Audit, *, job: JobContext = SILENT) -> Audit:
 def _aligned(rescan: Audit, audit: Audit, job: JobContext) -> Audit:
     if rescan.shifts.alpha != audit.shifts.alpha and rescan.embedding is not None:
         rescan = at_alpha(rescan, audit.shifts.alpha, job=job)
-    return rescan.under(audit.settings.rule)
+    return rescan.under(audit.settings.rule, audit.settings.by_rule)
 
 
 def at_alpha(audit: Audit, alpha: float, *, job: JobContext = SILENT) -> Audit:

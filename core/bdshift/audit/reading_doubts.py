@@ -143,7 +143,8 @@ def networks_disagree(facts: Facts) -> Remark | None:
     """Something stands out in one network and not, or something else, in another one."""
     if not facts.judged:
         return None
-    own = facts.judged[0].judgment.suspected
+    first = facts.judged[0]
+    own = first.detector.judge(first.evidence.scores, first.judgment.rule).suspected
     for other in facts.alternatives:
         if set(own) & set(other.suspected) or not (own or other.suspected):
             continue

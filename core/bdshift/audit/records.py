@@ -4,6 +4,7 @@ session needs, without the model or the images.
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,16 +22,14 @@ from bdshift.arrays import array
 from bdshift.audit.facts import AuditedCopy, Facts, Judged, OtherReading, TriedTrigger
 from bdshift.audit.finding import Finding, conclude
 from bdshift.audit.recovered import fact_of
+from bdshift.audit.scan_settings import ScanSettings
 from bdshift.checkpoints.entrant import Trial
-from bdshift.checkpoints.users_own import Architecture
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
-from bdshift.detect.detectors.embedding_shift import EmbeddingShift
-from bdshift.detect.rule import Judgment, Rule, default_rule
-from bdshift.errors import InputError, UsageError
+from bdshift.detect.rule import Judgment, Rule
+from bdshift.errors import InputError
 from bdshift.files import KeptPath
 from bdshift.images.collection import Skipped
-from bdshift.images.framing import check_fit
-from bdshift.images.preprocessing import Preprocessing, parse_normalization
+from bdshift.images.preprocessing import Preprocessing
 from bdshift.measure import Measured
 from bdshift.neurons.tac import Tac
 from bdshift.purify import Purified
@@ -39,60 +38,9 @@ from bdshift.remark import Remark
 from bdshift.shift.embed import Embedding, Precision
 from bdshift.shift.result import Shifts
 from bdshift.triggers.attacks.recovered import is_recovered
+from bdshift.verdict.clean_models import shipped_table
+from bdshift.verdict.decide import Verdict, decide
 from bdshift.words import Sentence
-
-DEFAULT_SAMPLE = 2500
-
-
-@dataclass(frozen=True)
-class ScanSettings:
-    """What a user may choose.
-
-    Raises `UsageError` for a value that makes no sense.
-
-    Attributes:
-        detectors: those that look for a backdoor; the embedding shift is always the first.
-        rule: the one that judges what they find.
-        sample: count (int) or share (float) of the images, stratified; None for all.
-        normalize: a name or mean/std; None to try all known.
-        fit: how pictures become squares (`bdshift.images.framing`); None to try all ways.
-        arch: one of the architectures that fit, by name, or the user's own (`OwnNetwork`; as text
-            once it was in an audit file); None to let clean accuracy decide.
-        weights: which model in a file that holds several, such as "netC"; None for the usual one.
-        labels: a class-name file, or the class index of each folder's name.
-        device: "auto", "cpu", "cuda", …
-        batch: images at a time; None to choose by the work that one takes.
-        seed: of the sample, and of the detectors.
-        unknown_detectors: texts of those that another version asked, in its audit file.
-    """
-
-    detectors: tuple[Detector, ...] = (EmbeddingShift(),)
-    rule: Rule = field(default_factory=default_rule)
-    sample: int | float | None = DEFAULT_SAMPLE
-    normalize: str | None = None
-    fit: str | None = None
-    arch: Architecture | None = None
-    weights: str | None = None
-    labels: Path | KeptPath | dict[str, int] | None = None
-    device: str = "auto"
-    batch: int | None = None
-    seed: int = 0
-    unknown_detectors: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.detectors or not isinstance(self.detectors[0], EmbeddingShift):
-            raise UsageError("the first detector is the embedding shift")
-        names = [one.name for one in self.detectors]
-        if len(set(names)) < len(names):
-            raise UsageError("a detector is named twice: {names}", names=tuple(names))
-        if self.normalize is not None:
-            parse_normalization(self.normalize)
-        if self.fit is not None:
-            check_fit(self.fit)
-        if self.seed < 0:
-            raise UsageError("the seed must not be negative, but is {seed}", seed=self.seed)
-        if self.batch is not None and self.batch < 1:
-            raise UsageError("the batch size must be at least 1, not {count}", count=self.batch)
 
 
 @dataclass(frozen=True)
@@ -290,23 +238,43 @@ class Audit:
         return shifts
 
     @cached_property
+    def _known(self) -> list[tuple[Detector, Evidence]]:
+        """The evidence of detectors that this version knows."""
+        return [
+            (DETECTORS.parse(evidence.detector, strict=False), evidence)
+            for evidence in self.evidence
+            if evidence.name in DETECTORS
+        ]
+
+    @cached_property
+    def verdict(self) -> Verdict | None:
+        """What the evidence says beside clean models; None if there is nothing to compare, or a
+        rule is to decide.
+        """
+        return None if self.settings.decides_by_rule else decide(self._known, shipped_table())
+
+    @cached_property
     def judged(self) -> tuple[Judged, ...]:
-        """Each detector's evidence, and the rule's judgment of it. Evidence from a detector that
-        this version does not know is left out.
+        """Each detector's evidence, and its judgment: by the verdict, if there is one, unless it
+        has a test of its own; else by the rule. Evidence from a detector that this version does not
+        know is left out.
         """
         found = []
-        for evidence in self.evidence:
-            if evidence.name in DETECTORS:
-                detector = DETECTORS.parse(evidence.detector, strict=False)
-                judgment = detector.judge_evidence(evidence, self.settings.rule)
-                found.append(Judged(detector, evidence, judgment))
+        for detector, evidence in self._known:
+            judgment = detector.judge_evidence(evidence, self.settings.rule)
+            if self.verdict is not None and not detector.has_own_test:
+                suspected = self.verdict.suspected_by(detector.name)
+                judgment = replace(judgment, flagged=suspected, suspected=suspected, line=math.nan)
+            found.append(Judged(detector, evidence, judgment))
         return tuple(found)
 
-    def under(self, rule: Rule) -> Audit:
-        """The audit, judged by a rule; itself if that is its own."""
-        if self.settings.rule == rule:
-            return self
-        return replace(self, settings=replace(self.settings, rule=rule))
+    def under(self, rule: Rule, by_rule: bool | None = None) -> Audit:
+        """The audit, judged by a rule, and with another ``by_rule`` if one is given; itself if they
+        are its own.
+        """
+        by_rule = self.settings.by_rule if by_rule is None else by_rule
+        changed = replace(self.settings, rule=rule, by_rule=by_rule)
+        return self if changed == self.settings else replace(self, settings=changed)
 
     @property
     def judgment(self) -> Judgment:
@@ -346,14 +314,19 @@ class Audit:
                 reading=self.trials[0],
                 alternatives=self.other_readings,
                 recovered=[fact_of(one) for one in self.recoveries],
+                verdict=self.verdict,
+                by_rule=self.settings.decides_by_rule,
             )
         )
 
     @property
     def most_suspicious(self) -> int:
-        """The class to look at first: the first flagged, else the one with the shortest shift."""
-        flagged = self.finding.classes
-        return flagged[0] if flagged else int(self.shifts.l2.argmin())
+        """The class to look at first: the first flagged, else the one with the strongest evidence
+        beside clean models, or with the shortest shift.
+        """
+        if self.finding.classes:
+            return self.finding.classes[0]
+        return int(self.shifts.l2.argmin()) if self.verdict is None else self.verdict.index
 
     def tac_of(self, target: int | None, trigger: str | None = None) -> Tac | None:
         """TAC for a class, if measured; under ``trigger`` if given, else the last one measured, or,

@@ -20,9 +20,9 @@ from bdshift.audit.records import (
     ImagesRecord,
     LabelProposal,
     ModelRecord,
-    ScanSettings,
     versions,
 )
+from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.trial_images import TrialImages
 from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.contest import TrialSet

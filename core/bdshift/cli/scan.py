@@ -71,6 +71,10 @@ def pick_detectors(
 @shift_option("solver")
 @detector_option
 @rule_option
+@click.option("--quick", is_flag=True, help="Judge the embedding alone; search for no triggers.")
+@click.option("--budget", default=60.0, show_default=True,
+              help="Seconds, about, for searches in the images: how many kinds are tried "
+              "follows from it. Without --detector and --rule only.")  # fmt: skip
 @click.option("--sample", default="2500", show_default=True, help="Count, share (5%) or all.")
 @click.option("--normalize", help="A known name, or mean/std; default: try all known.")
 @click.option(
@@ -101,6 +105,8 @@ def command(
     solver: str | None,
     detector_texts: tuple[str, ...],
     rule_text: str | None,
+    quick: bool,
+    budget: float,
     sample: str,
     embeddings: bool,
     cache: bool,
@@ -109,6 +115,9 @@ def command(
     **options: object,
 ) -> None:
     """Audit the checkpoint MODEL with IMAGES, a folder or zip with one folder for each class.
+
+    Triggers are searched for in the images, too, and the evidence is compared with that against
+    clean models, unless with --quick, or if detectors or a rule are named.
 
     If interrupted, the same command with --out goes on after the last finished detector.
     """
@@ -131,11 +140,13 @@ def command(
     settings = ScanSettings(
         detectors=pick_detectors(detector_texts, alpha, solver),
         rule=RULES.parse(rule_text) if rule_text else default_rule(),
+        by_rule=bool(rule_text),
+        search=0.0 if quick or detector_texts or rule_text else budget,
         sample=parse_sample(sample),
         **options,  # type: ignore[arg-type]
     )
     state = None
-    if output is not None and len(settings.detectors) > 1:
+    if output is not None and (settings.search or len(settings.detectors) > 1):
         state = state_beside(output.path, "scan", job)
     audit = run(
         model, images, settings, cache=EmbeddingCache() if cache else None,

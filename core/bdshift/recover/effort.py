@@ -11,7 +11,8 @@ from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.footprint import work_per_image
 
 _SPEED = 6e10  # multiply-adds per second: two cores of a CPU; a GPU is many times as fast
-_LEAST_CLASSES = 8
+LEAST_CLASSES = 8
+"""That are compared, whatever the budget."""
 
 
 def affordable_passes(classifier: Classifier, seconds: float) -> float:
@@ -28,7 +29,7 @@ def shortlist(most: float, norms: NDArray[np.float64], seed: int) -> list[int]:
     classes = len(norms)
     if most >= classes:
         return list(range(classes))
-    count = min(classes, max(_LEAST_CLASSES, int(most)))
+    count = min(classes, max(LEAST_CLASSES, int(most)))
     order = np.argsort(norms, kind="stable")
     first = order[: count // 2]
     others = np.random.default_rng(seed).permutation(order[count // 2 :])[: count - count // 2]

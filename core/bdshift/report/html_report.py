@@ -18,6 +18,7 @@ from markupsafe import Markup
 from bdshift.assets import asset
 from bdshift.audit.comparison import Comparison, compare
 from bdshift.audit.elsewhere import suspected_elsewhere
+from bdshift.audit.facts import BESIDE_CLEAN_MODELS
 from bdshift.audit.finding import LIMITS, Finding
 from bdshift.audit.records import Audit, Purification
 from bdshift.detect.rule import RULES, z_scores
@@ -274,7 +275,8 @@ def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
                         solver=audit.shifts.solver, alpha=audit.shifts.alpha,
                         kkt=audit.shifts.kkt_max)),
         *_other_evidence(audit, t, language),
-        (t("rule"), f"{t(rule.label)}, {rule.line_label}"),
+        (t("rule"), f"{t(rule.label)}, {rule.line_label}" if audit.verdict is None
+                    else f"{t(BESIDE_CLEAN_MODELS)}, p = {audit.verdict.limit:.2g}"),
         (t("versions"), ", ".join(f"{name} {value}" for name, value in audit.versions.items())),
     ]  # fmt: skip
     if audit.purifications:

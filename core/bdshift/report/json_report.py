@@ -24,6 +24,7 @@ from bdshift.neurons.tac import Tac
 from bdshift.remark import Remark
 from bdshift.report.pairs_json import pairs_json
 from bdshift.report.recovery_json import recovery_json
+from bdshift.report.verdict_json import verdict_json
 from bdshift.text import json_number
 
 
@@ -154,6 +155,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
         },
         "clean_accuracy": audit.accuracy,
         "rule": audit.settings.rule.spec,
+        "verdict": verdict_json(audit.verdict),
         "evidence": [_evidence(one) for one in audit.judged],
         "recoveries": [recovery_json(audit, one) for one in audit.recoveries],
         "shift": {

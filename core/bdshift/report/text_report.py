@@ -11,6 +11,7 @@ import numpy as np
 
 from bdshift.audit import Audit
 from bdshift.audit.elsewhere import suspected_elsewhere
+from bdshift.audit.facts import BESIDE_CLEAN_MODELS
 from bdshift.audit.finding import LIMITS
 from bdshift.audit.rankings import method_rankings
 from bdshift.detect.rule import RULES
@@ -104,9 +105,16 @@ def audit_text(audit: Audit) -> str:
         lines += ["", "The order that explains the predictions, as a class-name file (--labels):"]
         order = sorted(audit.proposal.of_folder.items(), key=lambda item: item[1])
         lines += json.dumps(dict(order), ensure_ascii=False, indent=1).splitlines()
-    rule = audit.settings.rule
-    lines += ["", *wrapped(f"Rule: {rule.label}, threshold {rule.line_label}. {LIMITS}")]
+    lines += ["", *wrapped(f"{_judge(audit)}. {LIMITS}")]
     return joined(lines)
+
+
+def _judge(audit: Audit) -> str:
+    """What decided, and its threshold."""
+    rule = audit.settings.rule
+    if audit.verdict is None:
+        return f"Rule: {rule.label}, threshold {rule.line_label}"
+    return f"{BESIDE_CLEAN_MODELS}: a class is suspected up to p = {audit.verdict.limit:.2g}"
 
 
 def _arithmetic(audit: Audit) -> str:

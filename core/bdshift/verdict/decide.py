@@ -85,6 +85,13 @@ class Verdict:
     limit: float
     suspected: tuple[int, ...]
 
+    def suspected_by(self, name: str) -> tuple[int, ...]:
+        """Those of the suspected classes that one kind of evidence speaks against."""
+        return tuple(
+            index for index in self.suspected for one in self.kinds
+            if one.detector.name == name and one.strengths[index] >= _AGREES
+        )  # fmt: skip
+
     @property
     def rare(self) -> bool:
         """Whether too few clean models have such evidence to pass over it."""

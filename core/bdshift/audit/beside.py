@@ -1,0 +1,173 @@
+"""What a comparison with clean models says, in words: reasons and a doubt of the finding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from bdshift.audit.facts import Facts
+from bdshift.detect.inversion import InversionDetector
+from bdshift.recover.drop import MIN_FACTOR
+from bdshift.remark import Remark, code
+from bdshift.verdict.clean_models import Standing, shipped_table
+from bdshift.verdict.decide import KindStanding, Verdict
+from bdshift.words import Sentence, words
+
+_MAX_CLASSES = 5  # named
+
+STANDS_OUT = code(
+    "stands-out-beside-clean-models",
+    words("Class {index} “{name}” stands out as hardly any class of a clean model does: "
+          "{standing}.",
+          ja="クラス {index}「{name}」は、クリーンなモデルのクラスにはまず見られないほど"
+             "際立っています：{standing}。"),
+)  # fmt: skip
+STAND_OUT = code(
+    "stand-out-beside-clean-models",
+    words("{count:|class stands|classes stand} out as hardly any class of a clean model does: "
+          "{classes}. For the first: {standing}.",
+          ja="{count} クラスが、クリーンなモデルのクラスにはまず見られないほど"
+             "際立っています：{classes}。最初のクラスについて：{standing}。"),
+)  # fmt: skip
+NONE_STANDS_OUT = code(
+    "none-stands-out-beside-clean-models",
+    words("No class stands out beside clean models. For class {index} “{name}”, the most "
+          "suspicious: {standing}.",
+          ja="クリーンなモデルと比べて際立つクラスはありません。最も疑わしいクラス {index}"
+             "「{name}」について：{standing}。"),
+)  # fmt: skip
+SOME_EVIDENCE = code(
+    "some-evidence-beside-clean-models",
+    words("For class {index} “{name}”, the most suspicious beside clean models: {standing}.",
+          ja="クリーンなモデルと比べて最も疑わしいクラス {index}「{name}」について：{standing}。"),
+)  # fmt: skip
+COULD_NOT_TELL = code(
+    "could-not-tell",
+    words("Could not tell. For class {index} “{name}”, the most suspicious: {standing}{but}. More "
+          "clean images, a larger budget, or a search for its trigger (bdshift recover) may settle "
+          "it.",
+          ja="判定できませんでした。最も疑わしいクラス {index}「{name}」について：{standing}{but}。"
+             "クリーン画像や予算を増やすか、トリガーを探索する（bdshift recover）と、"
+             "はっきりする可能性があります。"),
+)  # fmt: skip
+STANDING = words(
+    "of {models:|clean model|clean models} whose truth is known, {count} {count:~|has|have} "
+    "evidence as strong (p = {p:.2g}{least})",
+    ja="真偽が分かっているクリーンなモデル {models} 個のうち {count} 個に、同程度以上の証拠が"
+       "あります（p = {p:.2g}{least}）",
+)  # fmt: skip
+LEAST_P = words(", the least that so many allow", ja="、このモデル数での最小値")
+NOT_RARE_ENOUGH = words(", where {limit:.2g} would make it a suspect",
+                        ja="（{limit:.2g} 以下で疑います）")  # fmt: skip
+NOT_BORNE_OUT = words(
+    ", but it is evidence of one kind, and no trigger was found that is {factor:g} times smaller "
+    "than for other classes",
+    ja="。ただし証拠は 1 種類だけで、ほかのクラスの {factor:g} 分の 1 以下のトリガーも"
+       "見つかっていません",
+)  # fmt: skip
+
+EVIDENCE = code(
+    "evidence-beside-clean-models",
+    words("{detector}: class {index} “{name}” differs from the others by a factor of "
+          "{factor:#.3g}; of {models:|clean model|clean models}, {count} {count:~|shows|show} as "
+          "much.",
+          ja="{detector}：クラス {index}「{name}」はほかのクラスと {factor:#.3g} 倍違います。"
+             "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
+)  # fmt: skip
+ONLY_ONE_REACHED = code(
+    "only-one-class-reached",
+    words("{detector}: class {index} “{name}” is the only one that is reached; of {models:|clean "
+          "model|clean models}, {count} {count:~|shows|show} as much.",
+          ja="{detector}：届くのはクラス {index}「{name}」だけです。"
+             "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
+)  # fmt: skip
+NONE_REACHED = code(
+    "no-class-reached",
+    words("{detector}: no class is reached.", ja="{detector}：届くクラスはありません。"),
+)
+
+SECOND_STAGE_NOT_RUN = code(
+    "second-stage-not-run",
+    words("Only the embedding was judged. On models whose truth is known, searches for triggers in "
+          "the images find {both} of {victims:|backdoor|backdoors} instead of {first}, with "
+          "{both_alarms} instead of {first_alarms} false alarms on {clean:|clean model|clean "
+          "models}: bdshift scan without --quick.",
+          ja="埋め込みだけで判定しました。真偽が分かっているモデルでは、画像でトリガーを探索すると、"
+             "バックドア {victims} 個のうち見つかるのは {first} 個から {both} 個に、"
+             "クリーンなモデル {clean} 個での誤検出は {first_alarms} 個から {both_alarms} 個に"
+             "なります。--quick を付けない bdshift scan が探索します。"),
+)  # fmt: skip
+
+
+def verdict_reasons(facts: Facts) -> Iterator[Remark]:
+    """The verdict, and each kind of evidence behind it, the strongest first."""
+    found = facts.verdict
+    if found is None:
+        return
+    if found.suspected or facts.suspected or not found.rare:
+        yield _statement(found, facts)
+    for one in found.kinds:
+        yield _kind(one, facts)
+
+
+def could_not_tell(facts: Facts) -> Remark | None:
+    """The doubt, if the evidence is neither enough nor what clean models have."""
+    found = facts.verdict
+    if found is None or facts.suspected or not found.rare:
+        return None
+    but = Sentence(NOT_RARE_ENOUGH, {"limit": found.limit})
+    if found.standing.p <= found.limit:
+        but = Sentence(NOT_BORNE_OUT, {"factor": MIN_FACTOR})
+    return Remark(COULD_NOT_TELL, {**_of_class(found, found.index, facts), "but": but})
+
+
+def second_stage_not_run(facts: Facts) -> Remark | None:
+    """How much surer the searches would make it, if they were not run and no rule was asked for."""
+    table = shipped_table()
+    searched = any(isinstance(one.detector, InversionDetector) for one in facts.judged)
+    if facts.by_rule or searched or facts.recovered or table.first is None or table.both is None:
+        return None
+    return Remark(
+        SECOND_STAGE_NOT_RUN,
+        {"victims": table.both.victims, "first": table.first.named, "both": table.both.named,
+         "clean": table.both.clean, "first_alarms": table.first.alarms,
+         "both_alarms": table.both.alarms},
+    )  # fmt: skip
+
+
+def _statement(found: Verdict, facts: Facts) -> Remark:
+    if len(found.suspected) > 1:
+        listed = [f"{i} “{facts.class_names[i]}”" for i in found.suspected[:_MAX_CLASSES]]
+        classes = (*listed, *(("…",) if len(found.suspected) > _MAX_CLASSES else ()))
+        count, standing = len(found.suspected), in_words(found.standing)
+        return Remark(STAND_OUT, {"count": count, "classes": classes, "standing": standing})
+    if found.suspected:
+        return Remark(STANDS_OUT, _of_class(found, found.suspected[0], facts))
+    name = SOME_EVIDENCE if found.rare else NONE_STANDS_OUT
+    return Remark(name, _of_class(found, found.index, facts))
+
+
+def _of_class(found: Verdict, index: int, facts: Facts) -> dict[str, object]:
+    return {
+        "index": index, "name": facts.class_names[index], "standing": in_words(found.standing),
+        "p": found.standing.p,
+    }  # fmt: skip
+
+
+def in_words(standing: Standing) -> Sentence:
+    """How many clean models have as much."""
+    least = Sentence(LEAST_P) if standing.p <= standing.least else ""
+    values = {"models": standing.models, "count": standing.count, "p": standing.p}
+    return Sentence(STANDING, {**values, "least": least})
+
+
+def _kind(one: KindStanding, facts: Facts) -> Remark:
+    index = one.index
+    values = {
+        "detector": Sentence(one.detector.label), "index": index,
+        "name": facts.class_names[index], "factor": one.factor(index),
+        "models": one.standing.models, "count": one.standing.count,
+    }  # fmt: skip
+    if math.isnan(one.drops[index]):
+        return Remark(NONE_REACHED, {"detector": values["detector"]})
+    return Remark(ONLY_ONE_REACHED if math.isinf(one.drops[index]) else EVIDENCE, values)

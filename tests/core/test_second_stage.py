@@ -1,0 +1,121 @@
+"""The second stage of a scan: searches in the images, and what the finding makes of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import bdshift, one_line
+from quick import shorten_searches
+
+from bdshift.audit import Audit, ScanSettings, reopen_model, scan
+from bdshift.audit.second_stage import second_stage
+from bdshift.changes import CHANGES
+from bdshift.checkpoints.classifier import Classifier
+from bdshift.detect.detector import DETECTORS
+from bdshift.detect.detectors.embedding_shift import EmbeddingShift
+from bdshift.detect.inversion import InversionDetector
+from bdshift.errors import UsageError
+from bdshift.recover.effort import affordable_passes
+from bdshift.recover.search import passes
+from bdshift.store import load_audit
+from bdshift.verdict.clean_models import shipped_table
+
+FIRST = (EmbeddingShift(),)
+FEW = "--sample", 120, "--normalize", "half"
+
+
+@pytest.fixture
+def network(victim_audit: Audit) -> Classifier:
+    return reopen_model(victim_audit)
+
+
+def test_a_budget_affords_kinds_in_their_order(network: Classifier) -> None:
+    every = [one for one in DETECTORS if one in shipped_table().scales]
+    kinds = [one for one in every if issubclass(DETECTORS[one], InversionDetector)]
+    found = {
+        seconds: [one.name for one in second_stage(network, seconds, FIRST)]
+        for seconds in (0.1, 60.0, 10_000.0)
+    }
+    assert found[0.1] == ["shift"]
+    assert found[10_000.0] == ["shift", *kinds]
+    assert found[60.0] == found[10_000.0][: len(found[60.0])]
+    assert len(found[60.0]) > 1
+
+
+def test_what_a_budget_affords_is_run_for_all_classes(network: Classifier) -> None:
+    found = second_stage(network, 10_000.0, FIRST)
+    for one in found[1:]:
+        assert isinstance(one, InversionDetector)
+        each = passes(CHANGES.parse(one.change), 1)
+        assert affordable_passes(network, one.budget) >= network.classes * each
+
+
+def test_what_was_asked_for_is_not_run_twice(network: Classifier) -> None:
+    asked = (*FIRST, DETECTORS.parse("mask:images=40"))
+    found = second_stage(network, 10_000.0, asked)
+    assert found[:2] == asked
+    assert [one.name for one in found].count("mask") == 1
+
+
+def test_a_budget_is_no_nonsense() -> None:
+    for seconds in (-1.0, float("inf"), float("nan")):
+        with pytest.raises(UsageError, match="budget"):
+            ScanSettings(search=seconds)
+
+
+def test_the_library_runs_the_first_stage(victim: Path, signs: Path) -> None:
+    audit = scan(victim, signs, ScanSettings(sample=120, normalize="half"))
+    assert [one.name for one in audit.evidence] == ["shift"]
+    assert audit.verdict is None
+    assert "second-stage-not-run" in {one.code for one in audit.finding.cautions}
+    asked = audit.under(audit.settings.rule, by_rule=True)
+    assert "second-stage-not-run" not in {one.code for one in asked.finding.cautions}
+
+
+def test_the_command_searches(
+    victim: Path, signs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten_searches(monkeypatch)
+    out = tmp_path / "a.h5"
+    found = bdshift("scan", victim, signs, *FEW, "--json", "--out", out)
+    assert found.exit_code == 0, found.output
+    told = json.loads(found.stdout)
+    assert [one["detector"].partition(":")[0] for one in told["evidence"]][:2] == ["shift", "mask"]
+    kinds = {one["detector"].partition(":")[0]: one for one in told["verdict"]["kinds"]}
+    assert {"shift", "mask"} <= kinds.keys()
+    assert kinds["shift"]["class"] == 9
+    assert len(kinds["shift"]["strengths"]) == 12
+    assert 0 < told["verdict"]["p"] <= 1
+    kept = load_audit(out)
+    assert kept.verdict is not None
+    assert kept.verdict.standing.p == told["verdict"]["p"]
+    assert "second-stage-not-run" not in {one.code for one in kept.finding.cautions}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]  # no state is left
+
+
+@pytest.mark.parametrize(
+    "given", [("--quick",), ("--rule", "grubbs"), ("--detector", "pairs"), ("--budget", "0.1")]
+)
+def test_when_it_does_not(victim: Path, signs: Path, given: tuple[str, ...]) -> None:
+    found = bdshift("scan", victim, signs, *FEW, "--json", *given)
+    told = json.loads(found.stdout)
+    assert told["verdict"] is None
+    assert not {one["detector"].partition(":")[0] for one in told["evidence"]} & {"mask"}
+    assert ("too large to be searched" in found.stderr) == ("--budget" in given)
+
+
+def test_a_rule_that_is_asked_for_decides(
+    victim: Path, signs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten_searches(monkeypatch)
+    out = tmp_path / "a.h5"
+    given = ("scan", victim, signs, *FEW, "--detector", "mask:images=8", "--out", out)
+    assert bdshift(*given).exit_code == 0
+    assert load_audit(out).verdict is not None
+    assert bdshift(*given, "--rule", "grubbs", "--overwrite").exit_code == 0
+    by_rule = load_audit(out)
+    assert by_rule.verdict is None
+    assert by_rule.settings.by_rule
+    one_line(bdshift("scan", victim, signs, "--budget", -1), 2, "the budget must be")
