@@ -135,7 +135,7 @@ def compared(models: Sequence[JudgedModel]) -> None:
         for name, form in FORMS.items():
             if by != "cluster" and name.endswith("alone"):
                 continue
-            found = {}
+            found: dict[str, NDArray[np.float64]] = {}
             for group in sorted({key(one) for one in models}):
                 score = form([one for one in models if key(one) != group])
                 found |= {one.name: score(one) for one in models if key(one) == group}
