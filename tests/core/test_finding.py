@@ -143,6 +143,13 @@ def test_poor_accuracy_goes_by_the_number_of_classes(
     assert is_poor(accuracy, classes) is poor
 
 
+def test_a_natural_trigger_is_called_one(measured_audit: Audit) -> None:
+    make, *_ = MATRIX["a natural trigger"]
+    [caution] = [c for c in make(measured_audit).finding.cautions if c.code == "natural-trigger"]
+    assert (caution.values["index"], caution.values["share"]) == (4, 0.6)
+    assert "60% of the clean images of class 4 “no_entry”" in str(caution.sentence)
+
+
 def test_remarks_of_the_reader_are_cautions(measured_audit: Audit) -> None:
     from bdshift.remark import AS_WRITTEN, Remark
 

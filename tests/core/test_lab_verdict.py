@@ -68,6 +68,16 @@ def test_rows_become_models(rows: list[DetectionRow]) -> None:
     assert (named["badnets-1"].split, named["badnets-0"].split) == (HOLD_OUT, "develop")
 
 
+def test_what_is_natural_is_left_out_of_the_table(rows: list[DetectionRow]) -> None:
+    [plain, *_] = judged_models(rows)
+    _, mask = plain.found
+    lowest = int(mask[1].scores.argmin())
+    shares = ";".join("0.5" if i == lowest else "nan" for i in range(CLASSES))
+    [marked, *_] = judged_models([rows[0], replace(rows[1], natural=shares), *rows[2:]])
+    assert marked.as_clean().drops["mask"][0] < plain.as_clean().drops["mask"][0]
+    assert marked.as_clean().drops["shift"] == plain.as_clean().drops["shift"]
+
+
 def test_a_model_is_judged_without_its_relatives(rows: list[DetectionRow]) -> None:
     models = judged_models(rows, {"badnets-1": HOLD_OUT})
     said = {one.model.name: one for one in verdicts(models)}

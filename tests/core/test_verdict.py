@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from bdshift.assets import asset
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
+from bdshift.detect.inversion import InvertedChanges
 from bdshift.verdict.clean_models import (
     TABLE,
     CleanModel,
@@ -186,6 +188,21 @@ def test_classes_out_of_reach_and_not_tried(table: CleanModels) -> None:
     none = decide([(mask, Evidence("mask", np.full(10, np.inf)))], table)
     assert none is not None
     assert (none.rare, none.suspected) == (False, ())
+
+
+def test_what_a_class_carries_by_nature_does_not_count(table: CleanModels) -> None:
+    found = evidence(shift={3: 1.1}, mask={3: 9.0, 6: 1.5}, additive={5: 1.2})
+    natural = np.full(10, np.nan)
+    natural[[3, 6]] = 0.4, 0.1
+    empty = np.zeros((10, 3, 1, 1), np.uint8)
+    record = InvertedChanges(np.ones((10, 3)), np.ones(10), empty, empty[:, 0], natural)
+    found[1] = found[1][0], replace(found[1][1], record=record)
+    verdict = decide(found, table)
+    assert verdict is not None
+    assert (verdict.suspected, verdict.rare) == ((), False)
+    mask = next(one for one in verdict.kinds if one.detector.name == "mask")
+    assert mask.natural == ((3, 0.4),)
+    assert mask.index == 6
 
 
 def test_the_table_is_text_and_back(table: CleanModels, tmp_path: Path) -> None:

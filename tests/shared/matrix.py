@@ -151,15 +151,22 @@ def _recovered(audit: Audit, measured: Audit, **changed: Any) -> Audit:
     return with_recovery(audit, made_recovery(measured, **changed))
 
 
-def _searched(audit: Audit, factors: dict[int, float]) -> Audit:
-    """With a search for masks, in which some classes take so many times less than the others."""
+def _searched(
+    audit: Audit, factors: dict[int, float], natural: dict[int, float] | None = None
+) -> Audit:
+    """With a search for masks, in which some classes take so many times less than the others, and
+    such shares of the images of some carry them by nature.
+    """
     scores = np.linspace(90, 100, audit.model.classes)
     for index, factor in factors.items():
         scores[index] /= factor
     classes = audit.model.classes
+    shares = np.full(classes, np.nan)
+    for index, share in (natural or {}).items():
+        shares[index] = share
     found = InvertedChanges(
         np.tile(scores[:, None], 3), np.ones(classes), np.zeros((classes, 3, 8, 8), np.uint8),
-        np.zeros((classes, 8, 8), np.uint8),
+        np.zeros((classes, 8, 8), np.uint8), shares,
     )  # fmt: skip
     mask = Evidence("mask:images=160,budget=60.0", scores, record=found)
     return replace(audit, evidence=(*audit.evidence[:1], mask))
@@ -260,6 +267,11 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
     ),
     "nothing stands out beside clean models": (
         lambda a: _searched(_quiet(a), {}), "nothing-unusual", (),
+        ("none-stands-out-beside-clean-models", "evidence-beside-clean-models",
+         "evidence-beside-clean-models"),
+    ),
+    "a natural trigger": (
+        lambda a: _searched(_quiet(a), {4: 15}, {4: 0.6}), "nothing-unusual", (),
         ("none-stands-out-beside-clean-models", "evidence-beside-clean-models",
          "evidence-beside-clean-models"),
     ),

@@ -86,6 +86,15 @@ NONE_REACHED = code(
     words("{detector}: no class is reached.", ja="{detector}：届くクラスはありません。"),
 )
 
+NATURAL = code(
+    "natural-trigger",
+    words("{detector}: {share:.0%} of the clean images of class {index} “{name}” look as if the "
+          "change to it had been made to them. It goes with the class by nature, and does not "
+          "count.",
+          ja="{detector}：クラス {index}「{name}」のクリーン画像の {share:.0%} は、"
+             "このクラスへの変化が既に加わったように見えます。"
+             "元々このクラスに伴う特徴なので、証拠に数えません。"),
+)  # fmt: skip
 SECOND_STAGE_NOT_RUN = code(
     "second-stage-not-run",
     words("Only the embedding was judged. On models whose truth is known, searches for triggers in "
@@ -119,6 +128,14 @@ def could_not_tell(facts: Facts) -> Remark | None:
     if found.standing.p <= found.limit:
         but = Sentence(NOT_BORNE_OUT, {"factor": MIN_FACTOR})
     return Remark(COULD_NOT_TELL, {**_of_class(found, found.index, facts), "but": but})
+
+
+def natural_triggers(facts: Facts) -> Iterator[Remark]:
+    """Changes that do not count, because a class's own images carry them."""
+    for one in facts.verdict.kinds if facts.verdict is not None else ():
+        for index, share in one.natural:
+            values = {"detector": Sentence(one.detector.label), "share": share}
+            yield Remark(NATURAL, {**values, "index": index, "name": facts.class_names[index]})
 
 
 def second_stage_not_run(facts: Facts) -> Remark | None:

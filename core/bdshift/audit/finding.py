@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bdshift.audit.beside import verdict_reasons
+from bdshift.audit.beside import natural_triggers, verdict_reasons
 from bdshift.audit.doubts import cautions, doubts, trigger_remark
 from bdshift.audit.facts import AuditedCopy, Facts, Judged, Level
 from bdshift.audit.recovered import recovered_cautions, recovered_reasons
@@ -92,7 +92,13 @@ def conclude(facts: Facts) -> Finding:
         level,
         facts.suspected,
         (*doubtful, *_reasons(facts)),
-        (*recovered_cautions(facts), *cautions(facts), *own, *facts.notes),
+        (
+            *recovered_cautions(facts),
+            *natural_triggers(facts),
+            *cautions(facts),
+            *own,
+            *facts.notes,
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from bdshift.recover.drop import drops, ranks
 from bdshift.store.read import load_audit
 from bdshift.store.write import save_audit
 from bdshift.text import csv_rows, csv_text
+from bdshift.verdict.counted import natural_of
 from bdshift.writing import make_folder
 
 
@@ -43,6 +44,9 @@ class DetectionRow:
         scores: of all classes, joined by semicolons.
         seconds, forwards, backwards, seed: as in `Evidence`.
         versions: of what it was made with.
+        natural: of a search for changes, for all classes, the share of the class's own images that
+            look as if the change had been made to them, joined by semicolons; empty in older
+            tables.
     """
 
     model: str
@@ -67,6 +71,7 @@ class DetectionRow:
     forwards: str = ""
     backwards: str = ""
     versions: str = ""
+    natural: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -75,6 +80,7 @@ class DetectionRow:
 
 
 COLUMNS = tuple(field.name for field in fields(DetectionRow))
+_NEEDED = {field.name for field in fields(DetectionRow) if field.default is MISSING}
 
 
 def measure_detectors(
@@ -175,6 +181,7 @@ def _said(model: KnownModel, detector: Detector, found: Evidence) -> dict[str, s
         "seconds": f"{found.seconds:.2f}",
         "forwards": str(found.forwards),
         "backwards": str(found.backwards),
+        "natural": "" if (natural := natural_of(found)) is None else _joined(map(_number, natural)),
     }
 
 
@@ -207,7 +214,7 @@ def read_rows(path: Path) -> list[DetectionRow]:
     if not path.exists():
         return []
     found = csv_rows(path.read_text(encoding="utf-8"))
-    if any(set(row) != set(COLUMNS) for row in found):
+    if any(not _NEEDED <= set(row) <= set(COLUMNS) for row in found):
         raise InputError("{path}: holds something else than rows of detectors", path=path)
     return [DetectionRow(**row) for row in found]
 

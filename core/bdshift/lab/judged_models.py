@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
+from bdshift.detect.inversion import InvertedChanges
 from bdshift.errors import InputError
 from bdshift.lab.detection import DetectionRow
 from bdshift.lab.truths import CLEAN_KINDS
-from bdshift.recover.drop import drops
+from bdshift.recover.recovery import LEVELS
 from bdshift.text import csv_rows
 from bdshift.verdict.clean_models import CleanModel
+from bdshift.verdict.counted import counted_drops
 from bdshift.verdict.decide import compared
 from bdshift.verdict.strength import capped
 
@@ -62,9 +65,8 @@ class JudgedModel:
         """What the table of clean models keeps of it."""
         largest = {}
         for detector, evidence in self.found:
-            scores = evidence.scores
-            weighed = capped(drops(scores, low_is_suspicious=detector.low_is_suspicious))
-            largest[detector.name] = round(float(weighed.max()), 4), compared(scores)
+            weighed = capped(counted_drops(detector, evidence))
+            largest[detector.name] = round(float(weighed.max()), 4), compared(evidence.scores)
         return CleanModel(self.name, self.cluster, self.network, self.classes, largest)
 
 
@@ -139,4 +141,17 @@ def _model(rows: Sequence[DetectionRow], split: Mapping[str, str]) -> JudgedMode
 
 
 def _evidence(row: DetectionRow) -> Evidence:
-    return Evidence(row.detector, np.array([float(one) for one in row.scores.split(";")]))
+    scores, natural = _numbers(row.scores), _numbers(row.natural)
+    if not len(natural):
+        return Evidence(row.detector, scores)
+    classes = len(scores)
+    nothing = np.zeros((classes, 3, 1, 1), np.uint8)
+    found = InvertedChanges(
+        np.full((classes, len(LEVELS)), np.nan), np.full(classes, np.nan), nothing, nothing[:, 0],
+        natural,
+    )  # fmt: skip
+    return Evidence(row.detector, scores, record=found)
+
+
+def _numbers(text: str) -> NDArray[np.float64]:
+    return np.array([float(one) for one in text.split(";") if one])

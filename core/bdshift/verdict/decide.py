@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from bdshift.detect.detector import Detector, Evidence
 from bdshift.detect.inversion import InversionDetector
-from bdshift.recover.drop import MIN_FACTOR, drops
+from bdshift.recover.drop import MIN_FACTOR
 from bdshift.verdict.clean_models import CleanModels, Standing
+from bdshift.verdict.counted import NATURAL_SHARE, counted_drops, natural_of
 from bdshift.verdict.strength import capped
 
 SUSPECTED_P = 0.02
@@ -38,14 +39,16 @@ class KindStanding:
 
     Attributes:
         detector: what gave the evidence.
-        drops: of every class, float64 (C,); infinite if no other class is reached, NaN if nothing
-            is known.
+        drops: of every class, float64 (C,), as they count: infinite if no other class is reached,
+            NaN if nothing is known, or if the class's own images carry the change.
+        natural: classes of which they do, with the share of those images.
         strengths: of every class, float64 (C,).
         standing: of the strongest, for this kind alone.
     """
 
     detector: Detector
     drops: NDArray[np.float64]
+    natural: tuple[tuple[int, float], ...]
     strengths: NDArray[np.float64]
     standing: Standing
 
@@ -108,7 +111,7 @@ def decide(found: Sequence[tuple[Detector, Evidence]], table: CleanModels) -> Ve
     search in the images, or the table has no clean model with all of these kinds.
     """
     kinds = [
-        _stands(detector, evidence.scores, table)
+        _stands(detector, evidence, table)
         for detector, evidence in found
         if detector.name in table.scales
     ]
@@ -129,11 +132,13 @@ def decide(found: Sequence[tuple[Detector, Evidence]], table: CleanModels) -> Ve
     return Verdict(tuple(strongest), order[0], standing, limit, suspected)
 
 
-def _stands(detector: Detector, scores: NDArray[np.float64], table: CleanModels) -> KindStanding:
-    found = drops(scores, low_is_suspicious=detector.low_is_suspicious)
-    strengths = table.scales[detector.name].strength(capped(found), compared(scores))
+def _stands(detector: Detector, evidence: Evidence, table: CleanModels) -> KindStanding:
+    found, natural = counted_drops(detector, evidence), natural_of(evidence)
+    own = np.flatnonzero(natural >= NATURAL_SHARE).tolist() if natural is not None else []
+    strengths = table.scales[detector.name].strength(capped(found), compared(evidence.scores))
     standing = table.null([detector.name]).standing(float(strengths.max()))
-    return KindStanding(detector, found, strengths, standing)
+    shares = tuple((one, float(natural[one])) for one in own if natural is not None)
+    return KindStanding(detector, found, shares, strengths, standing)
 
 
 def compared(scores: NDArray[np.float64]) -> int:
