@@ -32,6 +32,7 @@ from bdshift.report.pairs_svg import MAX_DRAWN, draw_pairs
 from bdshift.report.pictures import picture_uri
 from bdshift.report.recovered_section import recovered_parts
 from bdshift.report.svg import draw_bars, draw_scatter
+from bdshift.report.verdict_section import verdict_part
 from bdshift.text import figure, one_line
 from bdshift.words import LANGUAGES, Language, Sentence, translate
 
@@ -74,6 +75,7 @@ def html_report(audit: Audit, language: Language = "en", run: int | None = None)
         level=finding.level, headline=finding.headline.render(language),
         reasons=[one.sentence.render(language) for one in finding.reasons],
         cautions=[one.sentence.render(language) for one in finding.cautions],
+        verdict=verdict_part(audit, language),
         summary=audit.judged[0].detector.summary, bars=_bars(audit, t),
         elsewhere="" if elsewhere is None else elsewhere.render(language),
         columns=_columns(audit), classes=shown, more_classes=audit.model.classes - len(shown),

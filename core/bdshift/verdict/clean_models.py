@@ -23,6 +23,7 @@ TABLE = "verdict/clean-models.json"
 """Name of the table among the assets."""
 
 _MAX_VALUES = 200_000
+_COMPARED = -3.0, 6.0  # strengths that tell models apart: below and above, all are alike
 _LEAST_SHARE = 0.8  # of the clean models that a kind must have been measured on
 
 
@@ -105,12 +106,26 @@ class CleanModels:
         weights = cluster_weights([one.cluster for one in known])
         return CleanStrengths(np.array([self._strongest(one, kinds) for one in known]), weights)
 
+    def most_similar(self, strongest: Mapping[str, float], count: int = 3) -> list[CleanModel]:
+        """The clean models whose strongest evidence of every kind is most like ``strongest``, by
+        kind.
+        """
+        known = [one for one in self.models if strongest.keys() <= one.drops.keys()]
+        kinds = list(strongest)
+        own = np.clip([strongest[kind] for kind in kinds], *_COMPARED)
+        away = [
+            float(np.abs(np.clip([self._strength(one, kind) for kind in kinds], *_COMPARED) - own)
+                  .sum())
+            for one in known
+        ]  # fmt: skip
+        return [known[place] for place in np.argsort(away, kind="stable")[:count]]
+
     def _strongest(self, model: CleanModel, kinds: Sequence[str]) -> float:
-        found = []
-        for kind in kinds:
-            drop, tried = model.drops[kind]
-            found.append(float(self.scales[kind].strength(np.array(drop), tried)))
-        return max(found)
+        return max(self._strength(model, kind) for kind in kinds)
+
+    def _strength(self, model: CleanModel, kind: str) -> float:
+        drop, tried = model.drops[kind]
+        return float(self.scales[kind].strength(np.array(drop), tried))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,68 @@
+"""What reports show of the comparison with clean models."""
+
+from __future__ import annotations
+
+import html
+import json
+
+import pytest
+from matrix import MATRIX
+
+from bdshift.audit import Audit
+from bdshift.report.html_report import html_report
+from bdshift.report.json_report import audit_json
+from bdshift.report.text_report import audit_text
+from bdshift.verdict.clean_models import shipped_table
+
+
+@pytest.fixture
+def compared(measured_audit: Audit) -> Audit:
+    make, *_ = MATRIX["it stands out beside clean models"]
+    return make(measured_audit)
+
+
+def test_the_page_shows_every_kind(compared: Audit) -> None:
+    page = html.unescape(html_report(compared))
+    section = page.partition("Beside clean models")[2].partition("<h2>")[0]
+    models = shipped_table().null(["shift", "mask"]).standing(0.0).models
+    assert section.count("<tr>") == 4  # a head, all kinds, two of them
+    assert f"<td>0 of {models}</td>" in section
+    assert "<td>Mask and pattern</td><td>speed_80</td><td>factor of 1" in section
+    assert section.count("<circle") == 3 * models
+    assert section.count("<path") == 3
+    assert "most similar evidence: " in section
+    japanese = html.unescape(html_report(compared, "ja"))
+    assert "クリーンなモデルとの比較" in japanese
+    assert f"{models} 個中 0 個" in japanese
+
+
+def test_without_a_comparison_there_is_no_section(measured_audit: Audit) -> None:
+    assert "Beside clean models" not in html_report(measured_audit)
+
+
+def test_the_json_has_all_of_it(compared: Audit) -> None:
+    told = json.loads(json.dumps(audit_json(compared), allow_nan=False))["verdict"]
+    verdict = compared.verdict
+    assert verdict is not None
+    assert (told["class"], told["suspected"], told["as_strong"]) == (9, [9], 0)
+    assert told["p"] == verdict.standing.p <= told["p_limit"]
+    assert [one["detector"].partition(":")[0] for one in told["kinds"]] == ["mask", "shift"]
+    assert told["kinds"][0]["factor"] > 10
+    by_rule = compared.under(compared.settings.rule, by_rule=True)
+    assert audit_json(by_rule)["verdict"] is None
+
+
+def test_the_text_says_what_decided(compared: Audit) -> None:
+    assert "Comparison with clean models: a class is suspected up to p = " in audit_text(compared)
+    by_rule = compared.under(compared.settings.rule, by_rule=True)
+    assert "Rule: Grubbs test, threshold p = 0.05" in audit_text(by_rule)
+
+
+def test_the_most_similar_models_are_themselves() -> None:
+    table = shipped_table()
+    one = table.models[3]
+    strongest = {
+        kind: float(scale.strength(one.drops[kind][0], one.drops[kind][1]))  # type: ignore[arg-type]
+        for kind, scale in table.scales.items()
+    }
+    assert table.most_similar(strongest, 1) == [one]
