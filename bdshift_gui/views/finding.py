@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QPushButton
 from bdshift.detect.rule import RULES, default_rule
 from bdshift.text import figure
 from bdshift_gui.actions.recover import RECOVER
+from bdshift_gui.actions.search import SEARCH
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.plain import set_tip
@@ -47,10 +48,13 @@ class FindingView(Card, View):
         self.rule = Choices(tuple(RULES))
         self.rule.chosen.connect(self._choose)
         self.cautions = Text("muted")
+        self.search = QPushButton()
+        self.search.clicked.connect(lambda: SEARCH.trigger(context))
         self.recover = QPushButton()
         self.recover.clicked.connect(lambda: RECOVER.trigger(context))
         for widget in (
-            self.reasons, self.recover, self._rows, self.judge, self.rule, self.cautions,
+            self.reasons, self.search, self.recover, self._rows, self.judge, self.rule,
+            self.cautions,
         ):  # fmt: skip
             self.body.addWidget(widget)
 
@@ -67,6 +71,10 @@ class FindingView(Card, View):
         look(self, _FRAMES[finding.level])
         self.title.show_text(say(finding.headline))
         self.reasons.show_text("\n".join(say(one.sentence) for one in finding.reasons))
+        self.search.setVisible(not audit.is_searched)
+        self.search.setText(tr(SEARCH.text))
+        self.search.setEnabled(SEARCH.enabled(state))
+        set_tip(self.search, tr(SEARCH.tip))
         look(self.recover, "" if state.recoveries else "primary")  # the next step, until taken
         self.recover.setText(tr(RECOVER.text))
         self.recover.setEnabled(RECOVER.enabled(state))

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 
 import pyqtgraph as pg
 import pytest
-from driving import do, find
+from driving import do, find, wait_well
 from matrix import MATRIX, Lengths, second_detector
+from pytestqt.qtbot import QtBot
+from quick import shorten_searches
 
 from bdshift.audit import Audit
 from bdshift.audit.facts import Judged
 from bdshift.audit.finding import LIMITS
 from bdshift.words import Language, translate
+from bdshift_gui.actions.search import SEARCH
 from bdshift_gui.main_window import MainWindow
-from bdshift_gui.tasks.showing import show_audit
+from bdshift_gui.tasks.showing import set_alpha, show_audit
 from bdshift_gui.views.classes import ClassView
 from bdshift_gui.views.finding import FindingView
 from bdshift_gui.views.inspector import InspectorView
@@ -130,6 +133,28 @@ def test_who_judges_can_be_chosen(window: MainWindow, measured_audit: Audit) -> 
     assert view.title.text() == "Inconclusive"
     assert not window.session.state.by_rule
     assert view.judge.now == "clean-models"
+
+
+def test_searches_can_be_added(
+    opened: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten_searches(monkeypatch)
+    view, session = find(opened, FindingView), opened.session
+    assert view.search.isVisible()
+    alpha = session.state.alpha
+    set_alpha(opened.context, 0.2)
+    view.search.click()
+    wait_well(qtbot, opened)
+    found = session.state.audit
+    assert found is not None
+    assert session.state.original is not None
+    assert found.verdict is not None
+    assert found.shifts.alpha == 0.2
+    assert session.state.original.shifts.alpha == alpha
+    assert session.state.original.is_searched
+    assert not view.search.isVisible()
+    assert view.judge.now == "clean-models"
+    assert not SEARCH.enabled(session.state)
 
 
 def test_every_detector_has_a_column(window: MainWindow, measured_audit: Audit) -> None:

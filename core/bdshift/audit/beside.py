@@ -100,11 +100,12 @@ SECOND_STAGE_NOT_RUN = code(
     words("Only the embedding was judged. On models whose truth is known, searches for triggers in "
           "the images find {both} of {victims:|backdoor|backdoors} instead of {first}, with "
           "{both_alarms} instead of {first_alarms} false alarms on {clean:|clean model|clean "
-          "models}: bdshift scan without --quick.",
+          "models}: bdshift scan without --quick, or in the window “Compare with clean models”.",
           ja="埋め込みだけで判定しました。真偽が分かっているモデルでは、画像でトリガーを探索すると、"
              "バックドア {victims} 個のうち見つかるのは {first} 個から {both} 個に、"
              "クリーンなモデル {clean} 個での誤検出は {first_alarms} 個から {both_alarms} 個に"
-             "なります。--quick を付けない bdshift scan が探索します。"),
+             "なります。--quick を付けない bdshift scan か、"
+             "ウィンドウの「クリーンなモデルと比較」が探索します。"),
 )  # fmt: skip
 
 

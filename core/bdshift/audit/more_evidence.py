@@ -1,11 +1,14 @@
-"""One more detector for an audit that is there already."""
+"""More detectors for an audit that is there already."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from bdshift.audit.records import Audit
+from bdshift.audit.second_stage import second_stage
+from bdshift.audit.stages import Material
 from bdshift.detect.detector import Detector, Evidence, Subject
+from bdshift.devices import pick_device
 from bdshift.errors import UsageError
 from bdshift.jobs import SILENT, JobContext
 
@@ -19,6 +22,36 @@ def look_further(audit: Audit, detector: Detector, *, job: JobContext = SILENT) 
         raise UsageError("the audit was saved without embeddings; scan again")
     names, seed = audit.images.class_names, audit.settings.seed
     return detector.detect(Subject(audit.embedding, audit.model.weight, names, seed=seed), job)
+
+
+def search_further(
+    audit: Audit,
+    material: Material,
+    seconds: float,
+    *,
+    device: str = "auto",
+    job: JobContext = SILENT,
+) -> list[tuple[Detector, Evidence]]:
+    """What the second stage of a scan finds (`bdshift.audit.second_stage`), for an audit that had
+    none: each detector that ``seconds`` afford, and its evidence.
+
+    Raises `UsageError` if the audit was saved without embeddings or the network is too large.
+    """
+    if audit.embedding is None:
+        raise UsageError("the audit was saved without embeddings; scan again")
+    asked = audit.settings.detectors
+    more = second_stage(material.classifier, seconds, asked)[len(asked) :]
+    if not more:
+        raise UsageError(
+            "the network is too large to be searched for triggers within {seconds:g} seconds",
+            seconds=seconds,
+        )
+    clean = material.clean
+    subject = Subject(
+        audit.embedding, audit.model.weight, audit.images.class_names, material.classifier,
+        clean.collection, clean.files, pick_device(device), audit.settings.seed,
+    )  # fmt: skip
+    return [(one, one.detect(subject, job)) for one in more]
 
 
 def with_evidence(audit: Audit, detector: Detector, evidence: Evidence) -> Audit:

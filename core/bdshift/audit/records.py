@@ -25,6 +25,7 @@ from bdshift.audit.recovered import fact_of
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.checkpoints.entrant import Trial
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
+from bdshift.detect.inversion import InversionDetector
 from bdshift.detect.rule import Judgment, Rule
 from bdshift.errors import InputError
 from bdshift.files import KeptPath
@@ -252,6 +253,11 @@ class Audit:
         rule is to decide.
         """
         return None if self.settings.decides_by_rule else decide(self._known, shipped_table())
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether changes of the images were searched for, for every class."""
+        return any(isinstance(detector, InversionDetector) for detector, _ in self._known)
 
     @cached_property
     def judged(self) -> tuple[Judged, ...]:

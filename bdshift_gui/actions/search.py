@@ -1,0 +1,29 @@
+"""Search for triggers of every class, and compare the evidence with clean models."""
+
+from __future__ import annotations
+
+from bdshift.words import words
+from bdshift_gui.action import Action, action
+from bdshift_gui.session import State
+from bdshift_gui.tasks import searching
+
+
+def _not_searched(state: State) -> bool:
+    """Enabled with an audit of the original model that has embeddings and no searches."""
+    audit = state.audit
+    if audit is None or audit.embedding is None or state.shown or state.busy:
+        return False
+    return not audit.is_searched
+
+
+SEARCH = action(
+    Action(
+        "search",
+        words("Compare with clean models", ja="クリーンなモデルと比較"),
+        words("Search for small changes of the images that send them to each class, and compare "
+              "what is found with clean models. It takes about a minute.",
+              ja="画像を各クラスに送る小さな変化を探し、結果をクリーンなモデルと比べます。"
+                 "1 分ほどかかります。"),
+        "neurons", 7, lambda context: searching.search(context), _not_searched,
+    )
+)  # fmt: skip
