@@ -13,7 +13,7 @@ from commands import bdshift, one_line
 from bdshift.errors import InputError
 from bdshift.lab.detection import DetectionRow, write_rows
 from bdshift.lab.discrimination import found_at
-from bdshift.lab.judged_models import HOLD_OUT, judged_models, read_split
+from bdshift.lab.judged_models import HOLD_OUT, judged_models, read_split, suite_split
 from bdshift.lab.judging import by_kind, by_rule, figures_of, rules, table_of, verdicts
 from bdshift.lab.verdict_page import outcome
 from bdshift.verdict.clean_models import read_table
@@ -150,6 +150,13 @@ def test_the_command(rows: list[DetectionRow], tmp_path: Path) -> None:
     assert kept["badnets-1"]["outcome"] == "right"
     assert kept["badnets-1"]["suspected"].split(";")[0] == "1"
     assert (out / "calibration.svg").read_text(encoding="utf-8").count("<path") > 4
+
+
+def test_the_suite_says_what_is_held_out() -> None:
+    split = suite_split()
+    assert split["cifar10-vgg-10-clean"] == HOLD_OUT
+    assert split["cifar10-cnn-norm-10-clean"] == "develop"
+    assert 0.3 < list(split.values()).count(HOLD_OUT) / len(split) < 0.4
 
 
 def test_what_cannot_be_used_is_refused(rows: list[DetectionRow], tmp_path: Path) -> None:

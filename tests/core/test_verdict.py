@@ -167,6 +167,13 @@ def test_it_takes_a_search_in_the_images_that_the_table_knows(table: CleanModels
     assert [one.detector.name for one in found.kinds] == ["shift", "mask"]
 
 
+def test_a_few_clean_models_are_not_enough() -> None:
+    strange = evidence(shift={3: 9.0}, mask={3: 9.0})
+    for count, enough in ((8, False), (9, True)):
+        models = [clean(f"m{i}", shift=0.1, mask=i / 20) for i in range(count)]
+        assert (decide(strange, fit_table(models, TEXTS)) is not None) == enough
+
+
 def test_models_that_lack_a_kind_are_not_compared_with() -> None:
     models = [clean(f"m{i}", mask=i / 20) for i in range(20)]
     models += [clean(f"n{i}", mask=1.5, shift=0.1) for i in range(100)]

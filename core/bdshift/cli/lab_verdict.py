@@ -14,8 +14,8 @@ from bdshift.errors import UsageError
 @click.command()
 @click.argument("rows", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--split", "split_file", type=click.Path(path_type=Path),
-              help="A CSV with the columns model and split: develop or hold-out. By default all "
-              "are to develop on.")  # fmt: skip
+              help="A CSV with the columns model and split: develop or hold-out. By default as the "
+              "suite verdict says of its models; all others are to develop on.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True,
               help="A folder for the page, the table, the drawing and the rows.")  # fmt: skip
 @guarded
@@ -31,7 +31,7 @@ def verdict(rows: tuple[Path, ...], split_file: Path | None, out: Path, job: Con
 
     from bdshift.audit.records import versions
     from bdshift.lab.detection import read_rows
-    from bdshift.lab.judged_models import judged_models, read_split
+    from bdshift.lab.judged_models import judged_models, read_split, suite_split
     from bdshift.lab.judging import table_of
     from bdshift.lab.verdict_page import calibration, page, verdict_rows
     from bdshift.outputs import Output
@@ -39,7 +39,7 @@ def verdict(rows: tuple[Path, ...], split_file: Path | None, out: Path, job: Con
     from bdshift.writing import make_folder
 
     require_folder(out)
-    split = {} if split_file is None else read_split(split_file)
+    split = suite_split() if split_file is None else read_split(split_file)
     models = judged_models((row for path in rows for row in read_rows(path)), split)
     if not any(one.is_clean for one in models):
         raise UsageError("there are no clean models in these rows to compare with")

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from bdshift.detect.inversion import InvertedChanges
 from bdshift.errors import InputError
 from bdshift.lab.detection import DetectionRow
 from bdshift.lab.truths import CLEAN_KINDS
+from bdshift.lab.verdict_suite import Part, part_of, verdict_models
 from bdshift.recover.recovery import LEVELS
 from bdshift.text import csv_rows
 from bdshift.verdict.clean_models import CleanModel
@@ -24,7 +26,7 @@ from bdshift.verdict.counted import counted_drops
 from bdshift.verdict.decide import compared
 from bdshift.verdict.strength import capped
 
-DEVELOP, HOLD_OUT = "develop", "hold-out"
+DEVELOP, HOLD_OUT = get_args(Part)
 ALL_TO_ONE = "all to one"
 
 _SETTINGS = {"one-to-one": "one class to another", "all-to-all": "all to all"}
@@ -94,6 +96,11 @@ def detector_texts(models: Sequence[JudgedModel]) -> dict[str, str]:
     """The detectors that anything was measured with, in their order, with their settings."""
     texts = {detector.name: detector.spec for one in models for detector, _ in one.found}
     return {name: texts[name] for name in DETECTORS if name in texts}
+
+
+def suite_split() -> dict[str, str]:
+    """Which models of the suite "verdict" are for what."""
+    return {one.name: part_of(one) for one in verdict_models()}
 
 
 def read_split(path: Path) -> dict[str, str]:

@@ -108,7 +108,8 @@ class Verdict:
 
 def decide(found: Sequence[tuple[Detector, Evidence]], table: CleanModels) -> Verdict | None:
     """The verdict on evidence of the kinds that the table has; None if none of it comes from a
-    search in the images, or the table has no clean model with all of these kinds.
+    search in the images, or the table has too few clean models with all of these kinds to conclude
+    anything.
     """
     kinds = [
         _stands(detector, evidence, table)
@@ -121,7 +122,7 @@ def decide(found: Sequence[tuple[Detector, Evidence]], table: CleanModels) -> Ve
     order = np.argsort(-strengths, kind="stable").tolist()
     null = table.null([one.detector.name for one in kinds])
     standing = null.standing(float(strengths[order[0]]))
-    if not standing.models:
+    if standing.least > UNSURE_P:
         return None
     limit = max(SUSPECTED_P, standing.least)
     suspected = tuple(
