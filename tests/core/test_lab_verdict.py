@@ -159,6 +159,15 @@ def test_the_suite_says_what_is_held_out() -> None:
     assert 0.3 < list(split.values()).count(HOLD_OUT) / len(split) < 0.4
 
 
+def test_what_shares_no_weights_counts_for_itself(rows: list[DetectionRow]) -> None:
+    names = ["cifar10-cnn-norm-10-clean", "cifar10-cnn-norm-10-pruned-clean",
+             "cifar10-cnn-norm-10-imbalanced-clean"]  # fmt: skip
+    made = [replace(row, model=name, group="one run") for name in names for row in rows[:2]]
+    base, pruned, imbalanced = (one.as_clean().cluster for one in judged_models(made))
+    assert base == pruned == "one run"
+    assert imbalanced == names[2]
+
+
 def test_what_cannot_be_used_is_refused(rows: list[DetectionRow], tmp_path: Path) -> None:
     split = tmp_path / "split.csv"
     split.write_text("model,split\na,test\n")

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -17,8 +18,10 @@ from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.inversion import InvertedChanges
 from bdshift.errors import InputError
 from bdshift.lab.detection import DetectionRow
+from bdshift.lab.suites import SUITES
 from bdshift.lab.truths import CLEAN_KINDS
 from bdshift.lab.verdict_suite import Part, part_of, verdict_models
+from bdshift.lab.ways import WAYS
 from bdshift.recover.recovery import LEVELS
 from bdshift.text import csv_rows
 from bdshift.verdict.clean_models import CleanModel
@@ -69,7 +72,19 @@ class JudgedModel:
         for detector, evidence in self.found:
             weighed = capped(counted_drops(detector, evidence))
             largest[detector.name] = round(float(weighed.max()), 4), compared(evidence.scores)
-        return CleanModel(self.name, self.cluster, self.network, self.classes, largest)
+        kin = self.name if self.name in _trained_alone() else self.cluster
+        return CleanModel(self.name, kin, self.network, self.classes, largest)
+
+
+@cache
+def _trained_alone() -> frozenset[str]:
+    """Names of a suite's models that share images, network and seed with others, but no weights:
+    they were trained in a way of their own, from the start.
+    """
+    return frozenset(
+        one.name for suite in SUITES.values() for one in suite
+        if one.way and not WAYS[one.way].starts_from_base
+    )  # fmt: skip
 
 
 def judged_models(
