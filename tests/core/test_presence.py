@@ -30,8 +30,8 @@ def test_images_that_were_changed_are_recognized(name: str) -> None:
 def test_where_nothing_can_be_said() -> None:
     kind = CHANGES.parse("mask")
     params = kind.scout(torch.tensor([3]), 16, 0)
-    own = images(5, 1)
-    assert math.isnan(presence(kind, params, own[:0], own))
+    own = images(10, 1)
+    assert math.isnan(presence(kind, params, own[:9], own))
     assert math.isnan(presence(kind, params, own, own[:0]))
     same = {key: value[:1] for key, value in params.items()}
     black = torch.zeros_like(own)

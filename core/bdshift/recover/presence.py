@@ -16,19 +16,20 @@ from bdshift.shift.embed import Embedding
 OWN_IMAGES = 200
 """Most images of a class that are looked at."""
 
+_ENOUGH_OWN = 10  # images of a class: of fewer, two or three that look alike are a large share
 _MUCH = 0.5  # of what the change does to an image
 _RARE = 0.99  # share of the other classes' images that have less
 
 
 def presence(kind: ChangeKind, params: Params, own: torch.Tensor, others: torch.Tensor) -> float:
     """Share of the images ``own``, float32 (n, 3, s, s) in [0, 1], that look as if one change had
-    been made to them. NaN without images, or for a change that does nothing on average.
+    been made to them. NaN for fewer than ten images, or for a change that does nothing on average.
 
     How much an image looks like that is its deviation from the mean of the images ``others`` along
     what the change does to those on average, 1 being all of it. It counts from half, if fewer than
     one in a hundred of the others has as much.
     """
-    if not len(own) or not len(others):
+    if len(own) < _ENOUGH_OWN or not len(others):
         return float("nan")
     with torch.no_grad():
         does = (kind.changed(params, others)[0] - others).mean(0)
