@@ -51,7 +51,7 @@ COULD_NOT_TELL = code(
              "はっきりする可能性があります。"),
 )  # fmt: skip
 STANDING = words(
-    "of {models:|clean model|clean models} whose truth is known, {count} {count:~|has|have} "
+    "{count} of {models:|clean model|clean models} whose truth is known {count:~|has|have} "
     "evidence as strong (p = {p:.2g}{least})",
     ja="真偽が分かっているクリーンなモデル {models} 個のうち {count} 個に、同程度以上の証拠が"
        "あります（p = {p:.2g}{least}）",
@@ -68,16 +68,17 @@ NOT_BORNE_OUT = words(
 
 EVIDENCE = code(
     "evidence-beside-clean-models",
-    words("{detector}: class {index} “{name}” differs from the others by a factor of "
-          "{factor:#.3g}; of {models:|clean model|clean models}, {count} {count:~|shows|show} as "
+    words("{detector}: class {index} “{name}” is {factor:#.3g} times as easy to reach as the "
+          "others (median); {count} of {models:|clean model|clean models} {count:~|shows|show} as "
           "much.",
-          ja="{detector}：クラス {index}「{name}」はほかのクラスと {factor:#.3g} 倍違います。"
+          ja="{detector}：クラス {index}「{name}」はほかのクラス（中央値）より {factor:#.3g} 倍"
+             "届きやすくなっています。"
              "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
 )  # fmt: skip
 ONLY_ONE_REACHED = code(
     "only-one-class-reached",
-    words("{detector}: class {index} “{name}” is the only one that is reached; of {models:|clean "
-          "model|clean models}, {count} {count:~|shows|show} as much.",
+    words("{detector}: class {index} “{name}” is the only one that is reached; {count} of "
+          "{models:|clean model|clean models} {count:~|shows|show} as much.",
           ja="{detector}：届くのはクラス {index}「{name}」だけです。"
              "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
 )  # fmt: skip

@@ -72,7 +72,6 @@ class InversionDetector(Detector, ABC):
     """Name of the kind of change."""
 
     record = InvertedChanges
-    score_label = words("size", ja="大きさ")
     score_help = words(
         "Smallest change found that sends 80% of unused images of other classes to this one.",
         ja="探索に使わなかった他クラスの画像の 80% をこのクラスへ送る、見つかった最小の変化。",

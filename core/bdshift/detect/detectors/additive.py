@@ -23,4 +23,5 @@ class AdditiveInversion(InversionDetector):
         ja="画像に加えるとそのクラスへ送る、最も弱い模様。",
     )
     place = 32
+    score_label = words("pattern size", ja="パターンの大きさ")
     unit = words("L2 of the change", ja="変化の L2")

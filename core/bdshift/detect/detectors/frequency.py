@@ -23,4 +23,5 @@ class FrequencyInversion(InversionDetector):
         ja="画像に加えるとそのクラスへ送る、最も少なく弱い波。",
     )
     place = 34
+    score_label = words("wave size", ja="波の大きさ")
     unit = words("L1 of the DCT coefficients", ja="DCT 係数の L1")

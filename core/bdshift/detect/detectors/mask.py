@@ -23,4 +23,5 @@ class MaskInversion(InversionDetector):
         ja="模様で覆うと画像をそのクラスへ送る、最小のピクセル数。",
     )
     place = 30
+    score_label = words("mask size", ja="マスクの大きさ")
     unit = words("pixels covered", ja="覆うピクセル数")

@@ -23,4 +23,5 @@ class PixelsInversion(InversionDetector):
         ja="明るく、または暗くすると画像をそのクラスへ送る、最小のピクセル数。",
     )
     place = 42
+    score_label = words("changed pixels", ja="変化したピクセル")
     unit = words("pixels changed", ja="変化したピクセル数")

@@ -23,4 +23,5 @@ class WarpInversion(InversionDetector):
         ja="画像をそのクラスへ送る、最も小さい滑らかな歪み。",
     )
     place = 40
+    score_label = words("warp size", ja="歪みの大きさ")
     unit = words("pixels moved", ja="移動量（ピクセル）")
