@@ -38,15 +38,15 @@ def test_a_budget_affords_kinds_in_their_order(network: Classifier) -> None:
         seconds: [one.name for one in second_stage(network, seconds, FIRST)]
         for seconds in (0.1, 60.0, 10_000.0)
     }
-    assert found[0.1] == ["shift"]
-    assert found[10_000.0] == ["shift", *kinds]
+    assert found[0.1] == ["shift", "pairs"]
+    assert found[10_000.0] == ["shift", "pairs", *kinds]
     assert found[60.0] == found[10_000.0][: len(found[60.0])]
-    assert len(found[60.0]) > 1
+    assert len(found[60.0]) > 2
 
 
 def test_what_a_budget_affords_is_run_for_all_classes(network: Classifier) -> None:
     found = second_stage(network, 10_000.0, FIRST)
-    for one in found[1:]:
+    for one in found[2:]:
         assert isinstance(one, InversionDetector)
         each = passes(CHANGES.parse(one.change), 1)
         assert affordable_passes(network, one.budget) >= network.classes * each
@@ -82,7 +82,11 @@ def test_the_command_searches(
     found = bdshift("scan", victim, signs, *FEW, "--json", "--out", out)
     assert found.exit_code == 0, found.output
     told = json.loads(found.stdout)
-    assert [one["detector"].partition(":")[0] for one in told["evidence"]][:2] == ["shift", "mask"]
+    assert [one["detector"].partition(":")[0] for one in told["evidence"]][:3] == [
+        "shift",
+        "pairs",
+        "mask",
+    ]
     kinds = {one["detector"].partition(":")[0]: one for one in told["verdict"]["kinds"]}
     assert {"shift", "mask"} <= kinds.keys()
     assert kinds["shift"]["class"] == 9
