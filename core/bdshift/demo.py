@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from bdshift.assets import asset
-from bdshift.audit import Audit, add_tac, scan_opened
+from bdshift.audit import Audit, ScanSettings, add_tac, scan_opened
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
@@ -50,12 +50,13 @@ def is_of_demo(path: Path) -> bool:
     return found == hashlib.sha256(asset("demo/victim.pth").read_bytes()).hexdigest()
 
 
-def audit_victim(folder: Path, job: JobContext = SILENT) -> Audit:
+def audit_victim(folder: Path, job: JobContext = SILENT, *, budget: float = 0.0) -> Audit:
     """The audit of the backdoored model, with TAC under the trigger that its card names; everything
-    it needs is put into ``folder``.
+    it needs is put into ``folder``. ``budget`` is that of `ScanSettings.search`.
     """
     model, images = prepare(folder, job)
-    audit, material = scan_opened(open_checkpoint(model, job=job), open_images(images), job=job)
+    opened, asked = open_checkpoint(model, job=job), ScanSettings(search=budget)
+    audit, material = scan_opened(opened, open_images(images), asked, job=job)
     recipe = json.loads(asset("demo/victim.json").read_text(encoding="utf-8"))["recipe"]
     target = audit.images.class_names.index(recipe["target"])
     return add_tac(audit, material, parse_trigger(recipe["attack"]), target, job=job)

@@ -300,10 +300,11 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.exit_code == 0, result.stderr
     assert "PROBABLY BACKDOORED" in result.stdout
     assert "“speed_80”" in result.stdout
+    assert "Mask and pattern: class 9" in result.stdout
     assert "TAC" in result.stdout
     assert str(tmp_path / "demo" / "victim.h5") in result.stdout
     before = (tmp_path / "demo" / "clean" / "stop" / "0000.png").stat().st_mtime_ns
-    assert bdshift("demo", "--out", tmp_path / "demo").exit_code == 0
+    assert bdshift("demo", "--quick", "--out", tmp_path / "demo").exit_code == 0
     assert (tmp_path / "demo" / "clean" / "stop" / "0000.png").stat().st_mtime_ns == before
 
 

@@ -16,13 +16,15 @@ from bdshift.outputs import Output
     "--out", "folder", default="bdshift-demo", show_default=True, type=click.Path(path_type=Path),
     help="Folder for the models, the images and the audit file.",
 )  # fmt: skip
+@click.option("--quick", is_flag=True, help="Judge the embedding alone; search for no triggers.")
 @guarded
-def command(folder: Path, job: ConsoleJob) -> None:
+def command(folder: Path, quick: bool, job: ConsoleJob) -> None:
     """Audit the bundled backdoored traffic-sign model, and show the neurons its trigger moves.
 
     The model reads a sign with a small yellow sticker as a speed limit of 80. What was added to the
     audit file of an earlier demo is kept.
     """
+    from bdshift.audit.recovering import DEFAULT_BUDGET
     from bdshift.demo import audit_victim, is_of_demo
     from bdshift.report.text_report import audit_text, neurons_text
     from bdshift.store import save_merged
@@ -31,7 +33,7 @@ def command(folder: Path, job: ConsoleJob) -> None:
     if folder.is_dir():
         output = replace(output, overwrite=is_of_demo(output.path))
         output.check()
-    audit = audit_victim(folder, job)
+    audit = audit_victim(folder, job, budget=0.0 if quick else DEFAULT_BUDGET)
     [tac] = audit.tac
     save_merged(audit, output, job=job)
     job.close()
