@@ -131,7 +131,8 @@ def _reasons(facts: Facts) -> Iterator[Remark]:
     suspecting = [one for one in facts.decisive if one.judgment.suspected]
     by_verdict = facts.verdict is not None and bool(facts.verdict.suspected)
     beside, recovered = list(verdict_reasons(facts)), list(recovered_reasons(facts))
-    if by_verdict:
+    is_first = by_verdict or not (suspecting or recovered)
+    if is_first:
         yield from beside
     elif not suspecting:
         yield from recovered
@@ -142,7 +143,7 @@ def _reasons(facts: Facts) -> Iterator[Remark]:
             yield found
     if by_verdict or suspecting:
         yield from recovered
-    if not by_verdict:
+    if not is_first:
         yield from beside
     for tried in facts.working:
         if tried.target in facts.suspected:
