@@ -70,12 +70,14 @@ class FindingView(Card, View):
         look(self.title, _TITLES[finding.level])
         look(self, _FRAMES[finding.level])
         self.title.show_text(say(finding.headline))
-        self.reasons.show_text("\n".join(say(one.sentence) for one in finding.reasons))
+        self.reasons.show_text("\n\n".join(say(one.sentence) for one in finding.reasons))
         self.search.setVisible(not audit.is_searched)
+        first = not audit.is_searched and not finding.suspected
+        look(self.search, "primary" if first else "")  # the next step, until taken
         self.search.setText(tr(SEARCH.text))
         self.search.setEnabled(SEARCH.enabled(state))
         set_tip(self.search, tr(SEARCH.tip))
-        look(self.recover, "" if state.recoveries else "primary")  # the next step, until taken
+        look(self.recover, "" if first or state.recoveries else "primary")
         self.recover.setText(tr(RECOVER.text))
         self.recover.setEnabled(RECOVER.enabled(state))
         set_tip(self.recover, tr(RECOVER.tip))

@@ -73,9 +73,12 @@ class PairsView(PlotCard, View):
         self.view.scene().sigMouseMoved.connect(self._moved)
 
     def comes_up(self, state: State) -> bool:
-        """Once pairs were looked at."""
-        return state.audit is not None and any(
-            isinstance(one.record, ClassPairs) for one in state.audit.evidence
+        """Once pairs were looked at; of a scan that looks at everything, if one stands out."""
+        audit = state.audit
+        return audit is not None and any(
+            isinstance(one.evidence.record, ClassPairs)
+            and bool(one.judgment.suspected or not audit.is_searched)
+            for one in audit.judged
         )
 
     def show_state(self, state: State) -> None:

@@ -14,6 +14,7 @@ from quick import shorten_searches
 from bdshift.audit import Audit
 from bdshift.audit.facts import Judged
 from bdshift.audit.finding import LIMITS
+from bdshift.detect.detectors.pairs import Pairs
 from bdshift.words import Language, translate
 from bdshift_gui.actions.search import SEARCH
 from bdshift_gui.main_window import MainWindow
@@ -35,7 +36,7 @@ def says(window: MainWindow, audit: Audit, language: Language) -> None:
     finding, view = audit.finding, find(window, FindingView)
     assert view.title.text() == finding.headline.render(language)
     reasons = [one.sentence.render(language) for one in finding.reasons]
-    assert view.reasons.text() == "\n".join(map(_breakable, reasons))
+    assert view.reasons.text() == "\n\n".join(map(_breakable, reasons))
     cautions = [one.sentence.render(language) for one in finding.cautions]
     limits = translate(LIMITS, language)
     assert view.cautions.text() == "\n".join(map(_breakable, [*cautions, limits]))
@@ -141,6 +142,7 @@ def test_searches_can_be_added(
     shorten_searches(monkeypatch)
     view, session = find(opened, FindingView), opened.session
     assert view.search.isVisible()
+    assert (view.search.objectName(), view.recover.objectName()) == ("", "primary")
     alpha = session.state.alpha
     set_alpha(opened.context, 0.2)
     view.search.click()
@@ -153,6 +155,8 @@ def test_searches_can_be_added(
     assert session.state.original.shifts.alpha == alpha
     assert session.state.original.is_searched
     assert not view.search.isVisible()
+    assert any(one.name == Pairs.name for one in found.evidence)
+    assert opened.work.docks["pairs"].isHidden(), "no pair stands out"
     assert view.judge.now == "clean-models"
     assert not SEARCH.enabled(session.state)
 
