@@ -1,5 +1,5 @@
-"""Scans files whose truth is known, and writes a row for each: read or refused, as what, with which
-accuracy, and the verdict beside the truth.
+"""Scans files whose truth is known, as the command does, and writes a row for each: read or
+refused, as what, with which accuracy, and the verdict beside the truth.
 
     python tools/real_files.py TRUTH.tsv FOLDER OUT.csv cifar10=test.zip mnist=mnist/test.zip
 
@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from bdshift.audit import Audit, ScanSettings, scan
+from bdshift.audit.recovering import DEFAULT_BUDGET
 from bdshift.errors import BdshiftError
 from bdshift.lab.truths import known_by_table
 
@@ -23,20 +24,21 @@ _KNOWN_ACCURACY = re.compile(r"ACC (\.\d+)")
 _SAMPLE = 2000
 COLUMNS = (
     "file", "kind", "target", "outcome", "network", "normalization", "accuracy", "known accuracy",
-    "verdict", "suspected", "codes", "seconds",
+    "verdict", "p", "suspected", "codes", "seconds",
 )  # fmt: skip
 
 
 def row_of(audit: Audit) -> dict[str, object]:
     """What a scan found."""
     chosen = audit.preprocessing
-    finding = audit.finding
+    finding, verdict = audit.finding, audit.verdict
     return {
         "outcome": "read",
         "network": audit.model.architecture,
         "normalization": chosen.normalization.name,
         "accuracy": f"{audit.accuracy:.4f}",
         "verdict": finding.level,
+        "p": "" if verdict is None else f"{verdict.standing.p:.3f}",
         "suspected": " ".join(map(str, finding.suspected)),
         "codes": " ".join(one.code for one in (*finding.reasons, *finding.cautions)),
     }
@@ -46,7 +48,7 @@ def scanned(path: Path, images: Path) -> dict[str, object]:
     """A row for a file, also if it is refused."""
     started = time.perf_counter()
     try:
-        found = row_of(scan(path, images, ScanSettings(sample=_SAMPLE)))
+        found = row_of(scan(path, images, ScanSettings(sample=_SAMPLE, search=DEFAULT_BUDGET)))
     except BdshiftError as error:
         found = {"outcome": f"refused: {str(error).replace(str(path), path.name)}"}
     return found | {"seconds": f"{time.perf_counter() - started:.0f}"}

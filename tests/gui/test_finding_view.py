@@ -156,6 +156,7 @@ def test_searches_can_be_added(
     assert session.state.original.is_searched
     assert not view.search.isVisible()
     assert any(one.name == Pairs.name for one in found.evidence)
+    assert opened.work is not None
     assert opened.work.docks["pairs"].isHidden(), "no pair stands out"
     assert view.judge.now == "clean-models"
     assert not SEARCH.enabled(session.state)

@@ -77,6 +77,7 @@ def _option(one: Option, *more: str, default: object = None) -> click.Option:
 @cache
 def _recipe_options() -> tuple[click.Option, ...]:
     from bdshift.lab.recipe import RECIPES, Recipe
+    from bdshift.lab.regime import REGIMES
     from bdshift.setting import options_of
     from bdshift.triggers import TRIGGERS
     from bdshift.triggers.labeling import LABELINGS
@@ -87,7 +88,9 @@ def _recipe_options() -> tuple[click.Option, ...]:
             show_default=True, help="Defaults of the options below.",
         )
     ]  # fmt: skip
-    members: dict[str, Registry[Any]] = {"attack": TRIGGERS, "labels": LABELINGS}
+    members: dict[str, Registry[Any]] = {
+        "attack": TRIGGERS, "labels": LABELINGS, "regime": REGIMES,
+    }  # fmt: skip
     for one in options_of(Recipe):
         text = [listed(members[one.name])] if one.name in members else []
         if one.default not in ("", False):

@@ -18,8 +18,10 @@ from bdshift.errors import UsageError
 def command(kinds: tuple[str, ...], markdown: bool, as_json: bool, job: ConsoleJob) -> None:
     """List everything that can be chosen by name, with its settings, defaults and ranges.
 
-    KIND is detectors, rules, methods, triggers, labelings, changes or formats; by default all.
+    KIND is detectors, rules, methods, triggers, labelings, changes, formats or regimes; by default
+    all.
     """
+    from bdshift.lab.regime import REGIMES
     from bdshift.report.settings_page import (
         REGISTRIES,
         settings_json,
@@ -27,10 +29,11 @@ def command(kinds: tuple[str, ...], markdown: bool, as_json: bool, job: ConsoleJ
         settings_text,
     )
 
+    every = {**REGISTRIES, "regimes": REGIMES}
     for one in kinds:
-        if one not in REGISTRIES:
-            raise UsageError("{name} is not one of {names}", name=one, names=tuple(REGISTRIES))
-    chosen = {name: one for name, one in REGISTRIES.items() if not kinds or name in kinds}
+        if one not in every:
+            raise UsageError("{name} is not one of {names}", name=one, names=tuple(every))
+    chosen = {name: one for name, one in every.items() if not kinds or name in kinds}
     job.close()
     if as_json:
         click.echo(json.dumps(settings_json(chosen), indent=2))
