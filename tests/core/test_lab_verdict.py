@@ -45,6 +45,7 @@ def rows() -> list[DetectionRow]:
     found += rows_of("weak", "SIG", "2", 1.1, seed=3)
     found += rows_of("two", "two targets", "2;5", 12.0, seed=4)
     found += rows_of("pair", "patch", "2", 12.0, seed=5, source="1")
+    found += rows_of("some", "several-to-one", "2", 12.0, seed=5, source="1")
     found += rows_of("all", "all-to-all", seed=6)
     found += rows_of("failed", "BadNets", "2", 12.0, seed=7, took="False")
     found += rows_of("refused", "BadNets", "2", 12.0, seed=7, error="no")
@@ -56,13 +57,14 @@ def test_rows_become_models(rows: list[DetectionRow]) -> None:
     own = replace(rows[1], detector="pairs:alpha=0.1,significance=0.01")
     again = replace(rows[0], seed="1", scores="1;2")
     models = judged_models([*rows, odd, own, again], {"badnets-1": HOLD_OUT})
-    assert len(models) == 60 + 12 + 4
+    assert len(models) == 60 + 12 + 5
     named = {one.name: one for one in models}
     assert [one.name for one, _ in named["clean-0"].found] == ["shift", "mask"]
     assert named["clean-0"].classes == CLASSES
     assert named["clean-0"].is_clean
     assert named["two"].setting == "several targets"
     assert named["pair"].setting == "one class to another"
+    assert named["some"].setting == "several classes to another"
     assert named["all"].setting == "all to all"
     assert named["weak"].setting == "all to one"
     assert (named["badnets-1"].split, named["badnets-0"].split) == (HOLD_OUT, "develop")
@@ -116,6 +118,8 @@ def test_other_ways_to_decide(rows: list[DetectionRow]) -> None:
     assert table.first is not None
     assert (table.both.named, table.first.named) == (13, 13)  # here the norms see them, too
     assert table.first.alarms > table.both.alarms
+    alone = judged_models(rows_of("norms alone", "BadNets", "2", 12.0, seed=1)[:1])
+    assert table_of([*models, *alone]).first == table.first  # of the same models
 
 
 def test_detection_at_a_share_of_alarms() -> None:

@@ -115,7 +115,7 @@ def test_a_rule_that_is_asked_for_decides(
 ) -> None:
     shorten_searches(monkeypatch)
     out = tmp_path / "a.h5"
-    given = ("scan", victim, signs, *FEW, "--detector", "mask:images=8", "--out", out)
+    given = ("scan", victim, signs, *FEW, "--detector", "mask", "--out", out)
     assert bdshift(*given).exit_code == 0
     assert load_audit(out).verdict is not None
     assert bdshift(*given, "--rule", "grubbs", "--overwrite").exit_code == 0

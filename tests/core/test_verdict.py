@@ -88,7 +88,17 @@ def test_the_largest_of_many_clean_classes_is_no_stronger() -> None:
 
 def test_what_is_not_known_or_endless_is_capped() -> None:
     found = capped(np.array([np.nan, -np.inf, -1.0, 0.5, np.inf]))
-    assert found.tolist() == [0, 0, 0, 0.5, math.log(20)]
+    assert found.tolist() == [0, 0, 0, 0.5, 2.9957]
+
+
+def test_the_most_evidence_ties_with_as_much_of_a_clean_model_in_a_file(tmp_path: Path) -> None:
+    cap = float(capped(np.array([np.inf]))[0])
+    models = [clean(f"m{i}", mask=cap if i < 2 else i / 100) for i in range(40)]
+    path = tmp_path / "table.json"
+    path.write_text(table_text(fit_table(models, TEXTS)), encoding="utf-8")
+    found = decide(evidence(mask={3: 1000.0}), read_table(path))
+    assert found is not None
+    assert found.standing.count == 2
 
 
 def test_p_is_the_share_of_clean_models_and_relatives_count_as_one() -> None:
@@ -139,6 +149,30 @@ def test_several_targets_are_all_suspected(table: CleanModels) -> None:
     found = decide(evidence(shift={3: 1.1}, mask={3: 9.0, 7: 12.0}, additive={7: 3.0}), table)
     assert found is not None
     assert found.suspected == (7, 3)
+
+
+def test_each_suspect_has_a_standing_of_its_own() -> None:
+    """The strongest class is one of the embedding alone; the suspect has as much as one model."""
+    models = [clean(f"m{i}", shift=0.3 * i / 99, mask=i / 99) for i in range(99)]
+    models.append(clean("strange", shift=0.1, mask=2.3))
+    found = decide(evidence(shift={3: 20.0}, mask={6: 9.0}), fit_table(models, TEXTS))
+    assert found is not None
+    assert (found.index, found.suspected) == (3, (6,))
+    assert (found.standing.count, [one.count for one in found.standings]) == (0, [1])
+
+
+def test_what_was_measured_in_another_way_is_not_compared(table: CleanModels) -> None:
+    found = evidence(shift={3: 1.1}, mask={3: 9.0}, additive={5: 1.2})
+    scores = found[0][1].scores
+
+    def judged(*texts: str) -> list[str] | None:
+        kinds = [(DETECTORS.parse(one), Evidence(one, scores)) for one in texts]
+        verdict = decide(kinds, table)
+        return None if verdict is None else sorted(one.detector.name for one in verdict.kinds)
+
+    assert judged("shift:alpha=0.1,solver=adam", "mask:budget=9") == ["mask", "shift"]
+    assert judged("shift:alpha=0.2", "mask") == ["mask"]
+    assert judged("shift", "mask:images=8") is None
 
 
 def test_strength_alone_suspects_nothing(table: CleanModels) -> None:
@@ -192,9 +226,22 @@ def test_classes_out_of_reach_and_not_tried(table: CleanModels) -> None:
     assert found is not None
     assert found.suspected == (3,)
     assert found.kinds[0].factor(3) == math.inf
+    assert found.kinds[0].reaches_one
     none = decide([(mask, Evidence("mask", np.full(10, np.inf)))], table)
     assert none is not None
     assert (none.rare, none.suspected) == (False, ())
+    assert (none.kinds[0].reaches, none.kinds[0].reaches_one) == (False, False)
+
+
+def test_numbers_that_no_search_gives_do_no_harm(table: CleanModels) -> None:
+    """Of a file that anyone may have made, or of a class that needs no change at all."""
+    for least in (1e-300, 0.0):
+        scores = np.full(10, 1e300)
+        scores[3] = least
+        found = decide([(DETECTORS.parse("mask"), Evidence("mask", scores))], table)
+        assert found is not None
+        kind = found.kinds[0]
+        assert (kind.index, kind.factor(3), kind.reaches_one) == (3, math.inf, False)
 
 
 def test_what_a_class_carries_by_nature_does_not_count(table: CleanModels) -> None:

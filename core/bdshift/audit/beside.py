@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from bdshift.audit.facts import Facts
@@ -129,7 +128,7 @@ def could_not_tell(facts: Facts) -> Remark | None:
     but = Sentence(NOT_RARE_ENOUGH, {"limit": found.limit})
     if found.standing.p <= found.limit:
         but = Sentence(NOT_BORNE_OUT, {"factor": MIN_FACTOR})
-    return Remark(COULD_NOT_TELL, {**_of_class(found, found.index, facts), "but": but})
+    return Remark(COULD_NOT_TELL, {**_of_class(found.index, found.standing, facts), "but": but})
 
 
 def natural_triggers(facts: Facts) -> Iterator[Remark]:
@@ -158,18 +157,18 @@ def _statement(found: Verdict, facts: Facts) -> Remark:
     if len(found.suspected) > 1:
         listed = [f"{i} “{facts.class_names[i]}”" for i in found.suspected[:_MAX_CLASSES]]
         classes = (*listed, *(("…",) if len(found.suspected) > _MAX_CLASSES else ()))
-        count, standing = len(found.suspected), in_words(found.standing)
+        count, standing = len(found.suspected), in_words(found.standings[0])
         return Remark(STAND_OUT, {"count": count, "classes": classes, "standing": standing})
     if found.suspected:
-        return Remark(STANDS_OUT, _of_class(found, found.suspected[0], facts))
+        return Remark(STANDS_OUT, _of_class(found.suspected[0], found.standings[0], facts))
     name = SOME_EVIDENCE if found.rare else NONE_STANDS_OUT
-    return Remark(name, _of_class(found, found.index, facts))
+    return Remark(name, _of_class(found.index, found.standing, facts))
 
 
-def _of_class(found: Verdict, index: int, facts: Facts) -> dict[str, object]:
+def _of_class(index: int, standing: Standing, facts: Facts) -> dict[str, object]:
     return {
-        "index": index, "name": facts.class_names[index], "standing": in_words(found.standing),
-        "p": found.standing.p,
+        "index": index, "name": facts.class_names[index], "standing": in_words(standing),
+        "p": standing.p,
     }  # fmt: skip
 
 
@@ -187,6 +186,6 @@ def _kind(one: KindStanding, facts: Facts) -> Remark:
         "name": facts.class_names[index], "factor": one.factor(index),
         "models": one.standing.models, "count": one.standing.count,
     }  # fmt: skip
-    if math.isnan(one.drops[index]):
+    if not one.reaches:
         return Remark(NONE_REACHED, {"detector": values["detector"]})
-    return Remark(ONLY_ONE_REACHED if math.isinf(one.drops[index]) else EVIDENCE, values)
+    return Remark(ONLY_ONE_REACHED if one.reaches_one else EVIDENCE, values)

@@ -31,7 +31,7 @@ def verdict(rows: tuple[Path, ...], split_file: Path | None, out: Path, job: Con
 
     from bdshift.audit.records import versions
     from bdshift.lab.detection import read_rows
-    from bdshift.lab.judged_models import judged_models, read_split, suite_split
+    from bdshift.lab.judged_models import DEVELOP, judged_models, read_split, suite_split
     from bdshift.lab.judging import table_of
     from bdshift.lab.verdict_page import calibration, page, verdict_rows
     from bdshift.outputs import Output
@@ -41,8 +41,8 @@ def verdict(rows: tuple[Path, ...], split_file: Path | None, out: Path, job: Con
     require_folder(out)
     split = suite_split() if split_file is None else read_split(split_file)
     models = judged_models((row for path in rows for row in read_rows(path)), split)
-    if not any(one.is_clean for one in models):
-        raise UsageError("there are no clean models in these rows to compare with")
+    if not any(one.is_clean and one.split == DEVELOP for one in models):
+        raise UsageError("there are no clean models to develop on in these rows")
     given = ["--split", split_file.name] if split_file is not None else []
     command = ["bdshift", "lab", "verdict", *(path.name for path in rows), *given]
     made = {

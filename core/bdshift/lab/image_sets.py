@@ -48,11 +48,6 @@ class ImageSet:
     source: Source
     classes: int = 0
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether it has all classes."""
-        return not self.classes
-
 
 def image_set(name: str) -> ImageSet:
     """The set of a name such as ``signs`` or ``cifar10-5``. Raises `UsageError` for another."""
@@ -132,8 +127,8 @@ class Library:
 def write_image_zip(
     output: Output, pixels: NDArray[np.uint8], labels: NDArray[np.int64], names: tuple[str, ...]
 ) -> None:
-    """A zip of class folders with at most `AUDITED` of these images, uint8 (n, 3, s, s), evenly
-    taken. Raises as `Output.write` does.
+    """A zip of class folders with at most `AUDITED` of these images, uint8 (n, 3, s, s), drawn at
+    random. Raises as `Output.write` does.
     """
     buffer = io.BytesIO()
     order = np.random.default_rng(0).permutation(len(labels))[:AUDITED]

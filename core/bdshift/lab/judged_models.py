@@ -32,7 +32,10 @@ from bdshift.verdict.strength import capped
 DEVELOP, HOLD_OUT = get_args(Part)
 ALL_TO_ONE = "all to one"
 
-_SETTINGS = {"one-to-one": "one class to another", "all-to-all": "all to all"}
+_SETTINGS = {
+    "one-to-one": "one class to another", "several-to-one": "several classes to another",
+    "all-to-all": "all to all",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class JudgedModel:
         largest = {}
         for detector, evidence in self.found:
             weighed = capped(counted_drops(detector, evidence))
-            largest[detector.name] = round(float(weighed.max()), 4), compared(evidence.scores)
+            largest[detector.name] = float(weighed.max()), compared(evidence.scores)
         kin = self.name if self.name in _trained_alone() else self.cluster
         return CleanModel(self.name, kin, self.network, self.classes, largest)
 
@@ -151,7 +154,7 @@ def _model(rows: Sequence[DetectionRow], split: Mapping[str, str]) -> JudgedMode
     setting = ""
     if first.kind not in CLEAN_KINDS:
         setting = _SETTINGS.get(first.kind, ALL_TO_ONE)
-        if first.source:
+        if first.source and first.kind not in _SETTINGS:
             setting = _SETTINGS["one-to-one"]
         elif len(targets) != 1 and setting == ALL_TO_ONE:
             setting = "several targets" if targets else _SETTINGS["all-to-all"]

@@ -55,15 +55,14 @@ class Said:
 
 
 def table_of(models: Sequence[JudgedModel]) -> CleanModels:
-    """The table of the clean ones among models to develop on, with what it does on them: each is
-    judged by a table without its cluster.
+    """The table of the clean ones among models to develop on, with what it does on all of them,
+    each judged by a table without its cluster, and what the norms alone do on the same models.
     """
     clean = [one.as_clean() for one in models if one.is_clean and one.split == DEVELOP]
     own = [one for one in models if one.split == DEVELOP]
-    table = fit_table(clean, detector_texts(own))
-    return replace(
-        table, first=figures_of(by_rule(own, default_rule())), both=figures_of(verdicts(own)),
-    )  # fmt: skip
+    table, both = fit_table(clean, detector_texts(own)), verdicts(own)
+    first = by_rule((one.model for one in both), default_rule())
+    return replace(table, first=figures_of(first), both=figures_of(both))
 
 
 def verdicts(models: Sequence[JudgedModel], key: Key = lambda one: one.cluster) -> list[Said]:
@@ -74,11 +73,11 @@ def verdicts(models: Sequence[JudgedModel], key: Key = lambda one: one.cluster) 
     clean = [(key(one), one.as_clean()) for one in models if one.is_clean and one.split == DEVELOP]
     texts = detector_texts([one for one in models if one.split == DEVELOP])
     found = []
-    tables: dict[str, CleanModels] = {}
+    tables: dict[str | None, CleanModels] = {}
     for model in models:
-        own = "" if model.split == HOLD_OUT else key(model)
+        own = None if model.split == HOLD_OUT else key(model)
         if own not in tables:
-            rest = [one for other, one in clean if not own or other != own]
+            rest = [one for other, one in clean if other != own]
             tables[own] = fit_table(rest, texts)
         verdict = decide(model.found, tables[own])
         if verdict is not None:

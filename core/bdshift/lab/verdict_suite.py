@@ -90,9 +90,7 @@ def verdict_models() -> Iterator[Victim]:
 
 
 def part_of(model: Victim) -> Part:
-    """Where it belongs; models of other suites are in the develop part by the same rule, unless it
-    says otherwise.
-    """
+    """Where a model of this suite belongs."""
     held = (
         model.network in _HELD_NETWORKS
         or model.images in _HELD_IMAGES

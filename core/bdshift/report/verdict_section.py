@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -73,11 +72,10 @@ def verdict_part(audit: Audit, language: Language) -> VerdictPart | None:
 
 
 def _row(one: KindStanding, audit: Audit, language: Language) -> KindRow:
-    drop, apart = float(one.drops[one.index]), "–"
-    name = audit.images.class_names[one.index] if not math.isnan(drop) else "–"
-    if math.isinf(drop):
+    name, apart = audit.images.class_names[one.index] if one.reaches else "–", "–"
+    if one.reaches_one:
         apart = translate(ONLY_ONE, language)
-    elif not math.isnan(drop):
+    elif one.reaches:
         apart = Sentence(TIMES, {"factor": one.factor(one.index)}).render(language)
     label = translate(one.detector.label, language)
     return KindRow(label, name, apart, *_standing(one.standing, language))

@@ -32,7 +32,8 @@ class Labeling(Configured, ABC):
         has_source: whether the trigger works on some classes only.
         sources: how many those are, from the source class on.
         keeps_labels: whether poisoned images keep their label.
-        rate_of_class: whether the poison rate is a share of one class, not of all images.
+        rate_of_class: whether the poison rate is a share of the images that may be poisoned, not of
+            all.
     """
 
     has_target: ClassVar[bool] = True

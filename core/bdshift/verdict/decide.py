@@ -10,14 +10,13 @@ natures agree.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bdshift.detect.detector import Detector, Evidence
+from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.inversion import InversionDetector
 from bdshift.recover.drop import MIN_FACTOR
 from bdshift.verdict.clean_models import CleanModels, Standing
@@ -30,6 +29,7 @@ With so few clean models that no p is as small, the smallest counts.
 """
 UNSURE_P = 0.1
 """Up to here nothing is concluded."""
+_FREE_SETTINGS = ("budget", "solver")  # say how long it may take, or how, not what is measured
 _AGREES = 1.0  # strength from which a kind agrees with another: of 11 clean models one has as much
 
 
@@ -39,8 +39,7 @@ class KindStanding:
 
     Attributes:
         detector: what gave the evidence.
-        drops: of every class, float64 (C,), as they count: infinite if no other class is reached,
-            NaN if nothing is known, or if the class's own images carry the change.
+        drops: of every class, float64 (C,), as `counted_drops` gives them.
         natural: classes of which they do, with the share of those images.
         strengths: of every class, float64 (C,).
         standing: of the strongest, for this kind alone.
@@ -59,9 +58,22 @@ class KindStanding:
 
     def factor(self, index: int) -> float:
         """How many times smaller a class's score is than the median of the others'; larger, where
-        high scores are suspicious. NaN if no class is reached.
+        high scores are suspicious. Infinite if it is the only one that is reached, or needs no
+        change at all; NaN if no class is reached.
         """
-        return math.exp(self.drops[index])
+        with np.errstate(over="ignore"):
+            return float(np.exp(self.drops[index]))
+
+    @property
+    def reaches(self) -> bool:
+        """Whether any class that counts is reached."""
+        return bool((self.drops > -np.inf).any())
+
+    @property
+    def reaches_one(self) -> bool:
+        """Whether no other class is reached than the one that stands lowest."""
+        others = np.delete(self.drops, self.index)
+        return bool(self.drops[self.index] == np.inf) and not bool((others > -np.inf).any())
 
     def works(self, index: int) -> bool:
         """Whether a change of images was found that sends unused ones to a class, and is far
@@ -80,6 +92,7 @@ class Verdict:
         standing: of the model, for all kinds together.
         limit: p up to which a class is suspected if something bears it out.
         suspected: the classes that are, the most suspicious first.
+        standings: of each of these, were it the model's most suspicious.
     """
 
     kinds: tuple[KindStanding, ...]
@@ -87,6 +100,7 @@ class Verdict:
     standing: Standing
     limit: float
     suspected: tuple[int, ...]
+    standings: tuple[Standing, ...]
 
     def suspected_by(self, name: str) -> tuple[int, ...]:
         """Those of the suspected classes that one kind of evidence speaks against."""
@@ -107,15 +121,16 @@ class Verdict:
 
 
 def decide(found: Sequence[tuple[Detector, Evidence]], table: CleanModels) -> Verdict | None:
-    """The verdict on evidence of the kinds that the table has; None if none of it comes from a
-    search in the images, or the table has too few clean models with all of these kinds to conclude
-    anything.
+    """The verdict on evidence of the kinds that the table has, measured as they were there; None if
+    none of it comes from a search in the images, or the table has too few clean models with all of
+    these kinds to conclude anything.
     """
     kinds = [
         _stands(detector, evidence, table)
         for detector, evidence in found
         if detector.name in table.scales
-    ]
+        and _is_alike(detector, DETECTORS.parse(table.scales[detector.name].detector, strict=False))
+    ]  # fmt: skip
     if not any(isinstance(one.detector, InversionDetector) for one in kinds):
         return None
     strengths = np.max([one.strengths for one in kinds], axis=0)
@@ -125,12 +140,20 @@ def decide(found: Sequence[tuple[Detector, Evidence]], table: CleanModels) -> Ve
     if standing.least > UNSURE_P:
         return None
     limit = max(SUSPECTED_P, standing.least)
-    suspected = tuple(
-        one for one in order
-        if _is_borne_out(kinds, one) and null.standing(float(strengths[one])).p <= limit
-    )  # fmt: skip
+    standings = {
+        one: null.standing(float(strengths[one])) for one in order if _is_borne_out(kinds, one)
+    }
+    suspected = {one: found for one, found in standings.items() if found.p <= limit}
     strongest = sorted(kinds, key=lambda one: -float(one.strengths.max()))
-    return Verdict(tuple(strongest), order[0], standing, limit, suspected)
+    return Verdict(
+        tuple(strongest), order[0], standing, limit, tuple(suspected), tuple(suspected.values())
+    )
+
+
+def _is_alike(detector: Detector, other: Detector) -> bool:
+    """Whether both measure the same, so that what one finds can be compared with the other's."""
+    free = {name: getattr(detector, name) for name in _FREE_SETTINGS if hasattr(detector, name)}
+    return detector == replace(other, **free)
 
 
 def _stands(detector: Detector, evidence: Evidence, table: CleanModels) -> KindStanding:

@@ -18,6 +18,7 @@ on where the searches for the others ended.
 _FREE_CLASSES = 10  # up to here, more classes do not raise the bar
 _START = 0.75  # share of the clean models that stay below a scale's start
 _LEAST_SCALE = 0.05  # a kind that no clean model has anything of would count without a limit
+_DECIMALS = 4  # of drops: a table is text, and what ties must tie with what was read from it
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class StrengthScale:
 
 def capped(drops: Drops) -> Drops:
     """Drops as they are weighed: none below 0, as for classes of which nothing is known, and none
-    above a limit.
+    above a limit; rounded to four decimals.
     """
-    return np.clip(np.nan_to_num(drops, nan=0.0), 0.0, _MOST_DROP)
+    return np.clip(np.nan_to_num(drops, nan=0.0), 0.0, _MOST_DROP).round(_DECIMALS)
 
 
 def fit_scale(detector: str, largest: Drops, weights: Drops) -> StrengthScale:

@@ -15,8 +15,8 @@ from bdshift.words import words
 @REGIMES.register
 @dataclass(frozen=True)
 class Matched(Regime):
-    """Penalizes the distance between the mean embedding of triggered images and that of clean
-    images of the target, in units of the embedding's own spread.
+    """Penalizes the distance between the mean embedding of triggered images and that of images
+    labeled as the target, poisoned ones among them, in units of the embedding's own spread.
     """
 
     name = "matched"
