@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commands import bdshift, one_line
 
-from bdshift.errors import UsageError
+from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
 from bdshift.lab import zoo as zoo_module
 from bdshift.lab.folder import CARD
@@ -20,7 +20,7 @@ from bdshift.lab.suite import ATTACKS, CLEAN, Victim, recipe_of
 from bdshift.lab.suites import SUITES
 from bdshift.lab.verdict_suite import part_of
 from bdshift.lab.ways import WAYS
-from bdshift.lab.zoo import OUTCOMES, OWN_IMAGES, Zoo, read_outcomes
+from bdshift.lab.zoo import OUTCOMES, OWN_IMAGES, Zoo, read_outcomes, write_outcomes
 from bdshift.triggers import parse_trigger
 
 ALL = SUITES["recovery"]
@@ -150,3 +150,11 @@ def test_a_suite_as_a_command(tmp_path: Path, signs: Path, monkeypatch: pytest.M
         "no victim of recovery is called like vgg,alexnet",
     )
     one_line(bdshift("lab", "suite", "x", *command[3:]), 2, "unknown suite 'x'")
+
+
+def test_a_table_with_other_columns_is_not_mixed_with_new_rows(tmp_path: Path) -> None:
+    path = tmp_path / OUTCOMES
+    path.write_text("name,run,acc\ncifar10-cnn-0-clean,cifar10-cnn-0,0.8\n")
+    with pytest.raises(InputError, match="other columns"):
+        write_outcomes(path, [])
+    assert path.read_text().startswith("name,run,acc")

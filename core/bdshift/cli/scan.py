@@ -74,7 +74,7 @@ def pick_detectors(
 @click.option("--quick", is_flag=True, help="Judge the embedding alone; search for no triggers.")
 @click.option("--budget", default=60.0, show_default=True,
               help="Seconds, about, for searches in the images: how many kinds are tried "
-              "follows from it. Without --detector and --rule only.")  # fmt: skip
+              "follows from it. Not used with --quick, --detector or --rule.")  # fmt: skip
 @click.option("--sample", default="2500", show_default=True, help="Count, share (5%) or all.")
 @click.option("--normalize", help="A known name, or mean/std; default: try all known.")
 @click.option(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bdshift.errors import InputError
 from bdshift.images.sign_faces import SIZE
 from bdshift.images.signs import write_signs
 from bdshift.jobs import SILENT, JobContext
@@ -204,5 +205,14 @@ def _cell(value: object) -> object:
 
 
 def read_outcomes(path: Path) -> list[dict[str, str]]:
-    """Rows of the table, as text; none if there is no table."""
-    return csv_rows(path.read_text(encoding="utf-8")) if path.exists() else []
+    """Rows of the table, as text; none if there is no table. Raises `InputError` for one with other
+    columns.
+    """
+    found = csv_rows(path.read_text(encoding="utf-8")) if path.exists() else []
+    if any(row.keys() != {field.name for field in fields(Outcome)} for row in found):
+        raise InputError(
+            "{path}: has other columns than this version writes; delete it, and run bdshift lab "
+            "suite again, which trains nothing twice",
+            path=path,
+        )  # fmt: skip
+    return found

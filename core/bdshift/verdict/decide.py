@@ -1,6 +1,6 @@
 """From the evidence of an audit to the classes that stand out beside clean models.
 
-A class is as suspicious as its strongest evidence, of whatever kind, and a model as its most
+A class is as suspicious as its strongest evidence of any kind, and a model as its most
 suspicious class: the largest of strengths (`bdshift.verdict.strength`), with no weights that
 backdoored models would have to teach. Its p is the share of clean models whose largest is no
 smaller. That alone suspects nothing: a class is suspected if, besides, a change of the images sends
@@ -24,7 +24,7 @@ from bdshift.verdict.counted import NATURAL_SHARE, counted_drops, natural_of
 from bdshift.verdict.strength import capped
 
 SUSPECTED_P = 0.02
-"""Up to here a class is suspected: chosen as the share of clean models that may be, not fitted.
+"""Up to here a class is suspected: so many clean models may be. It was chosen, not fitted.
 With so few clean models that no p is as small, the smallest counts.
 """
 UNSURE_P = 0.1
