@@ -144,6 +144,8 @@ def main(out: Path, demo: Path) -> None:
     camera.wait(seconds=2.5)
     camera.take("loading")
     camera.idle()
+    camera.do("search")
+    camera.idle()
     camera.take("backdoored")
     neurons(camera)
     camera.do("dark")
@@ -160,6 +162,8 @@ def main(out: Path, demo: Path) -> None:
     camera.open(demo / "clean")
     camera.take("opened")
     camera.do("scan")
+    camera.idle()
+    camera.do("search")
     camera.idle()
     camera.take("clean")
     inconclusive(camera)
@@ -261,11 +265,13 @@ def recoveries(camera: Camera) -> None:
     camera.take("recovered")
     camera.do("dark", "ja")
     camera.take("recovered-dark-japanese")
-    camera.do("light", "en", "close_recovery", "look_at_pairs")
-    camera.idle()
+    camera.do("light", "en", "close_recovery")
+    assert window.work is not None
+    window.work.docks["pairs"].show()
     worth = camera.view(PairsView).worth
     worth.activated.emit(1)
     camera.take("pairs")
+    window.work.docks["pairs"].hide()
     show_audit(window.context, audit, material)
 
 
