@@ -143,6 +143,9 @@ def test_a_working_trigger_far_smaller_than_the_others_is_suspected(table: Clean
     assert found.kinds[0].factor(3) == pytest.approx(9)
     assert found.kinds[0].works(3)
     assert not found.kinds[0].works(4)
+    assert found.suspected_by("mask") == (3,)
+    assert found.suspected_by("shift") == (3,), "it stands lowest there, too, if not by much"
+    assert found.suspected_by("additive") == ()
 
 
 def test_several_targets_are_all_suspected(table: CleanModels) -> None:

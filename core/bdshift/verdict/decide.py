@@ -103,10 +103,13 @@ class Verdict:
     standings: tuple[Standing, ...]
 
     def suspected_by(self, name: str) -> tuple[int, ...]:
-        """Those of the suspected classes that one kind of evidence speaks against."""
+        """Those of the suspected classes that one kind of evidence speaks against: by its strength,
+        or because that class stands lowest there.
+        """
         return tuple(
             index for index in self.suspected for one in self.kinds
-            if one.detector.name == name and one.strengths[index] >= _AGREES
+            if one.detector.name == name
+            and (one.strengths[index] >= _AGREES or (one.reaches and one.index == index))
         )  # fmt: skip
 
     @property
