@@ -267,11 +267,15 @@ def recoveries(camera: Camera) -> None:
     camera.take("recovered-dark-japanese")
     camera.do("light", "en", "close_recovery")
     assert window.work is not None
-    window.work.docks["pairs"].show()
+    docks = window.work.docks
+    docks["purifications"].hide()
+    docks["pairs"].show()
+    docks["pairs"].raise_()
+    camera.wait()
     worth = camera.view(PairsView).worth
     worth.activated.emit(1)
     camera.take("pairs")
-    window.work.docks["pairs"].hide()
+    docks["pairs"].hide()
     show_audit(window.context, audit, material)
 
 

@@ -191,6 +191,7 @@ class PurificationsView(QWidget, View):
         while len(self.cards) > len(all_made):
             card = self.cards.pop()
             self._row.removeWidget(card)
+            card.hide()  # at once: it is deleted later
             card.deleteLater()
         for number, (card, made) in enumerate(zip(self.cards, all_made, strict=True), 1):
             assert original is not None

@@ -96,7 +96,12 @@ def test_pairs_of_a_clean_network_are_no_evidence(clean: Scanned, mask: ChangeKi
     job = Noting()
     found = recover_trigger(audit, material, kind=mask, job=job)
     assert found.source == EVERY_OTHER
-    assert with_recovery(audit, found).finding == audit.finding
+    after = with_recovery(audit, found).finding
+    assert (after.level, after.classes, after.reasons) == (
+        audit.finding.level, audit.finding.classes, audit.finding.reasons,
+    )  # fmt: skip
+    assert [one.code for one in audit.finding.cautions] == ["second-stage-not-run"]
+    assert after.cautions == (), "a recovery is a search, too"
     assert [note for note in job.notes if "is no evidence, either" in note]
 
 

@@ -26,7 +26,7 @@ class LabelNoise(Regime):
     place = 20
 
     share: float = setting(
-        0.2, words("Share", ja="割合"), words("Of wrong labels.", ja="誤ったラベルの割合。"),
+        0.2, words("Fraction", ja="割合"), words("Of wrong labels.", ja="誤ったラベルの割合。"),
         low=0, high=1, step=0.05, decimals=2,
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ class Natural(Regime):
         low=0, high=9999,
     )  # fmt: skip
     share: float = setting(
-        0.3, words("Share", ja="割合"),
+        0.3, words("Fraction", ja="割合"),
         words("Of its images that have the border.", ja="縁が付く画像の割合。"),
         low=0, high=1, step=0.05, decimals=2,
     )  # fmt: skip

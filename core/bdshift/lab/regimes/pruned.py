@@ -24,7 +24,7 @@ class Pruned(Regime):
     place = 70
 
     share: float = setting(
-        0.5, words("Share", ja="割合"), words("Of the weights.", ja="重みの割合。"),
+        0.5, words("Fraction", ja="割合"), words("Of the weights.", ja="重みの割合。"),
         low=0, high=1, step=0.05, decimals=2,
     )  # fmt: skip
 
