@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from bdshift.audit import Audit, Material
     from bdshift.detect.detector import Detector, Evidence
 
-SECONDS = 60.0
-"""About, on two cores."""
-
 
 def search(context: Context) -> None:
     """Search the original model, and add what was found to its audit."""
@@ -27,9 +24,11 @@ def search(context: Context) -> None:
 
     def run(job: JobContext) -> tuple[list[tuple[Detector, Evidence]], Material]:
         from bdshift.audit.more_evidence import search_further
+        from bdshift.audit.recovering import DEFAULT_BUDGET
 
         material = ready(job)
-        return search_further(audit, material, SECONDS, device=device, job=job), material
+        found = search_further(audit, material, DEFAULT_BUDGET, device=device, job=job)
+        return found, material
 
     def done(found: tuple[list[tuple[Detector, Evidence]], Material]) -> None:
         from bdshift.audit.more_evidence import with_evidence

@@ -40,7 +40,7 @@ from bdshift.audit.stages import (
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
 from bdshift.checkpoints.recognize import named
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
-from bdshift.detect.inversion import InversionDetector
+from bdshift.detect.inversion import has_search
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.files import KeptPath
@@ -133,7 +133,7 @@ def _scan_one(
     classifier = settled.classifier
     if settings.search:
         searched = second_stage(classifier, settings.search, settings.detectors)
-        if not any(isinstance(one, InversionDetector) for one in searched):
+        if not has_search(searched):
             job.note(Sentence("The network is too large to be searched for triggers within "
                               "{seconds:g} seconds; a larger --budget affords it",
                               {"seconds": settings.search}))  # fmt: skip

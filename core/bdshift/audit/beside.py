@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bdshift.audit.facts import Facts
-from bdshift.detect.inversion import InversionDetector
+from bdshift.detect.inversion import has_search
 from bdshift.recover.drop import MIN_FACTOR
 from bdshift.remark import Remark, code
 from bdshift.verdict.clean_models import Standing, shipped_table
@@ -142,7 +142,7 @@ def natural_triggers(facts: Facts) -> Iterator[Remark]:
 def second_stage_not_run(facts: Facts) -> Remark | None:
     """How much surer the searches would make it, if they were not run and no rule was asked for."""
     table = shipped_table()
-    searched = any(isinstance(one.detector, InversionDetector) for one in facts.judged)
+    searched = has_search(one.detector for one in facts.judged)
     if facts.by_rule or searched or facts.recovered or table.first is None or table.both is None:
         return None
     return Remark(

@@ -8,7 +8,7 @@ from bdshift.audit.records import Audit
 from bdshift.audit.second_stage import second_stage
 from bdshift.audit.stages import Material
 from bdshift.detect.detector import Detector, Evidence, Subject
-from bdshift.detect.inversion import InversionDetector
+from bdshift.detect.inversion import has_search
 from bdshift.devices import pick_device
 from bdshift.errors import UsageError
 from bdshift.jobs import SILENT, JobContext
@@ -42,7 +42,7 @@ def search_further(
         raise UsageError("the audit was saved without embeddings; scan again")
     asked = audit.settings.detectors
     more = second_stage(material.classifier, seconds, asked)[len(asked) :]
-    if not any(isinstance(one, InversionDetector) for one in more):
+    if not has_search(more):
         raise UsageError(
             "the network is too large to be searched for triggers within {seconds:g} seconds",
             seconds=seconds,

@@ -25,7 +25,7 @@ from bdshift.audit.recovered import fact_of
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.checkpoints.entrant import Trial
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
-from bdshift.detect.inversion import InversionDetector
+from bdshift.detect.inversion import has_search
 from bdshift.detect.rule import Judgment, Rule
 from bdshift.errors import InputError
 from bdshift.files import KeptPath
@@ -257,7 +257,7 @@ class Audit:
     @property
     def is_searched(self) -> bool:
         """Whether changes of the images were searched for, for every class."""
-        return any(isinstance(detector, InversionDetector) for detector, _ in self._known)
+        return has_search(detector for detector, _ in self._known)
 
     @cached_property
     def judged(self) -> tuple[Judged, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -156,6 +157,11 @@ class InversionDetector(Detector, ABC):
             forwards=used.forwards + unused.forwards, backwards=used.backwards,
             seed=subject.seed, record=InvertedChanges(sizes, asr, pictures, strengths, natural),
         )  # fmt: skip
+
+
+def has_search(detectors: Iterable[Detector]) -> bool:
+    """Whether one of them searches the images for changes, for every class."""
+    return any(isinstance(one, InversionDetector) for one in detectors)
 
 
 def _smallest(sizes: list[float]) -> list[int]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
-from bdshift.detect.inversion import InversionDetector
+from bdshift.detect.inversion import InversionDetector, has_search
 from bdshift.recover.drop import MIN_FACTOR
 from bdshift.verdict.clean_models import CleanModels, Standing
 from bdshift.verdict.counted import NATURAL_SHARE, counted_drops, natural_of
@@ -134,7 +134,7 @@ def decide(found: Sequence[tuple[Detector, Evidence]], table: CleanModels) -> Ve
         if detector.name in table.scales
         and _is_alike(detector, DETECTORS.parse(table.scales[detector.name].detector, strict=False))
     ]  # fmt: skip
-    if not any(isinstance(one.detector, InversionDetector) for one in kinds):
+    if not has_search(one.detector for one in kinds):
         return None
     strengths = np.max([one.strengths for one in kinds], axis=0)
     order = np.argsort(-strengths, kind="stable").tolist()
