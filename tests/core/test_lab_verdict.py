@@ -141,6 +141,7 @@ def test_the_command(rows: list[DetectionRow], tmp_path: Path) -> None:
     assert bdshift(*given, "--out", out).exit_code == 0
     table = read_table(out / "clean-models.json")
     assert len(table.models) == 58
+    assert [len(one) for one in (table.calibration.left_out, table.calibration.held_out)] == [58, 2]
     assert table.made["command"] == "bdshift lab verdict a.csv b.csv --split split.csv"
     page = (out / "verdict.md").read_text(encoding="utf-8")
     assert page.index("## develop") < page.index("## hold-out")
@@ -153,6 +154,12 @@ def test_the_command(rows: list[DetectionRow], tmp_path: Path) -> None:
     assert kept["badnets-1"]["split"] == "hold-out"
     assert kept["badnets-1"]["outcome"] == "right"
     assert kept["badnets-1"]["suspected"].split(";")[0] == "1"
+    left_out = sorted(
+        float(row["p"])
+        for row in kept.values()
+        if (row["kind"], row["split"]) == ("clean", "develop")
+    )
+    assert left_out == list(table.calibration.left_out), "the curve is of the verdicts beside it"
     assert (out / "calibration.svg").read_text(encoding="utf-8").count("<path") > 4
 
 

@@ -13,6 +13,13 @@ import pytest
 from bdshift.assets import asset
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.inversion import InvertedChanges
+from bdshift.verdict.calibration import (
+    ROUND_LEVELS,
+    Calibration,
+    calibrated,
+    count_up_to,
+    share_curve,
+)
 from bdshift.verdict.clean_models import (
     TABLE,
     CleanModel,
@@ -265,14 +272,24 @@ def test_what_a_class_carries_by_nature_does_not_count(table: CleanModels) -> No
 def test_the_table_is_text_and_back(table: CleanModels, tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     figures = StageFigures(10, 5, 60, 1)
-    whole = CleanModels(table.scales, table.models, {"command": "x"}, None, figures)
+    known = Calibration((0.05, 0.5), (1.0,))
+    whole = CleanModels(table.scales, table.models, {"command": "x"}, None, figures, known)
     path.write_text(table_text(whole), encoding="utf-8")
     found = read_table(path)
     assert (found.models, found.made) == (whole.models, whole.made)
-    assert (found.first, found.both) == (None, figures)
+    assert (found.first, found.both, found.calibration) == (None, figures, known)
     assert list(found.scales) == list(whole.scales)
     for kind, scale in found.scales.items():
         assert scale.scale == pytest.approx(whole.scales[kind].scale, abs=1e-6)
+
+
+def test_how_right_p_is_is_kept_in_order_and_drawn_in_steps() -> None:
+    found = calibrated([0.5, 0.02777, 0.1], [])
+    assert found == Calibration((0.0278, 0.1, 0.5), ())
+    assert [count_up_to(found.left_out, one) for one in (0.02, *ROUND_LEVELS, 1)] == [0, 1, 2, 3]
+    curve = share_curve([0.5, 0.1])
+    assert curve == [(0, 0), (0.1, 0), (0.1, 0.5), (0.5, 0.5), (0.5, 1), (1, 1)]
+    assert share_curve([]) == [(0, 0), (1, 0)]
 
 
 def test_the_table_that_ships_is_small_and_says_how_it_was_made() -> None:
@@ -284,3 +301,5 @@ def test_the_table_that_ships_is_small_and_says_how_it_was_made() -> None:
     assert found.both is not None
     assert found.both.clean == found.first.clean == len(found.models)
     assert found.both.named > found.first.named
+    assert len(found.calibration.left_out) == found.both.clean
+    assert 0 < found.calibration.left_out[0] <= ROUND_LEVELS[0], "too few to judge anything"

@@ -18,6 +18,7 @@ from bdshift.lab.judged_models import (
     detector_texts,
 )
 from bdshift.recover.drop import drops
+from bdshift.verdict.calibration import calibrated
 from bdshift.verdict.clean_models import CleanModels, StageFigures, fit_table
 from bdshift.verdict.decide import Verdict, decide
 
@@ -44,6 +45,12 @@ class Said:
     verdict: Verdict | None = None
 
     @property
+    def p(self) -> float:
+        """Of the model; of a verdict alone."""
+        assert self.verdict is not None
+        return self.verdict.standing.p
+
+    @property
     def names_target(self) -> bool:
         """Whether the most suspicious class is a target."""
         return self.index in self.model.targets
@@ -60,9 +67,14 @@ def table_of(models: Sequence[JudgedModel]) -> CleanModels:
     """
     clean = [one.as_clean() for one in models if one.is_clean and one.split == DEVELOP]
     own = [one for one in models if one.split == DEVELOP]
-    table, both = fit_table(clean, detector_texts(own)), verdicts(own)
+    table, said = fit_table(clean, detector_texts(own)), verdicts(models)
+    both = [one for one in said if one.model.split == DEVELOP]
     first = by_rule((one.model for one in both), default_rule())
-    return replace(table, first=figures_of(first), both=figures_of(both))
+    left_out, held_out = (p_of_clean(said, split) for split in (DEVELOP, HOLD_OUT))
+    return replace(
+        table, first=figures_of(first), both=figures_of(both),
+        calibration=calibrated(left_out, held_out),
+    )  # fmt: skip
 
 
 def verdicts(models: Sequence[JudgedModel], key: Key = lambda one: one.cluster) -> list[Said]:
@@ -84,6 +96,11 @@ def verdicts(models: Sequence[JudgedModel], key: Key = lambda one: one.cluster) 
             strongest = float(verdict.kinds[0].strengths.max())
             found.append(Said(model, strongest, verdict.index, verdict.suspected, verdict))
     return found
+
+
+def p_of_clean(said: Iterable[Said], split: str) -> list[float]:
+    """P of the clean models of a split."""
+    return [one.p for one in said if one.model.is_clean and one.model.split == split]
 
 
 def by_kind(models: Iterable[JudgedModel], kind: str) -> list[Said]:

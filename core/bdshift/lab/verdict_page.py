@@ -11,6 +11,7 @@ from bdshift.lab.judged_models import ALL_TO_ONE, DEVELOP, HOLD_OUT, JudgedModel
 from bdshift.lab.judging import Key, Said, by_kind, by_rule, rules, verdicts
 from bdshift.lab.svg import Panel, draw
 from bdshift.text import csv_text, figure, joined
+from bdshift.verdict.calibration import share_curve
 from bdshift.verdict.clean_models import CleanModels
 
 _ALARMS = (0.01, 0.05)  # shares of clean models
@@ -45,7 +46,7 @@ def calibration(models: Sequence[JudgedModel]) -> str:
             ("backdoored", [one for one in said if not one.model.is_clean]),
         ):
             if some:
-                lines.append((name, _steps([_p(one) for one in some])))
+                lines.append((name, share_curve([one.p for one in some])))
         if said:
             panels.append(Panel(split, "p", "share of models", lines, span=(0.0, 1.0)))
     return draw(panels)
@@ -197,18 +198,5 @@ def _missed(said: Iterable[Said]) -> Iterator[str]:
         )
         yield (
             f"| {one.model.name} | {one.model.attack} | {targets} | {fate} | {one.index} | "
-            f"{_p(one):.3f} | {evidence} |"
+            f"{one.p:.3f} | {evidence} |"
         )
-
-
-def _p(said: Said) -> float:
-    assert said.verdict is not None
-    return said.verdict.standing.p
-
-
-def _steps(values: Sequence[float]) -> list[tuple[float, float]]:
-    """The share of values up to each x, as a line."""
-    points, below = [(0.0, 0.0)], 0.0
-    for place, value in enumerate(sorted(values), 1):
-        points += [(value, below), (value, below := place / len(values))]
-    return [*points, (1.0, 1.0)]

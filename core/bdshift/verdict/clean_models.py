@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bdshift.assets import asset
 from bdshift.json_data import parse_json
+from bdshift.verdict.calibration import Calibration
 from bdshift.verdict.strength import StrengthScale, fit_scale
 
 TABLE = "verdict/clean-models.json"
@@ -92,6 +93,7 @@ class CleanModels:
         made: how: command, seed, versions.
         first, both: what the norms alone do under the default rule, and what this table does; None
             if it was not measured.
+        calibration: how right p is, of clean models that such a table was not fitted on.
     """
 
     scales: Mapping[str, StrengthScale]
@@ -99,6 +101,7 @@ class CleanModels:
     made: Mapping[str, str] = field(default_factory=dict)
     first: StageFigures | None = None
     both: StageFigures | None = None
+    calibration: Calibration = Calibration()
 
     def null(self, kinds: Sequence[str]) -> CleanStrengths:
         """The strongest evidence of these kinds against each clean model of which all are known."""
@@ -169,6 +172,7 @@ def table_text(table: CleanModels) -> str:
         "made": dict(table.made),
         "first": None if table.first is None else asdict(table.first),
         "both": None if table.both is None else asdict(table.both),
+        "calibration": asdict(table.calibration),
     }
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in parts.items()]
     scales = (json.dumps({"kind": kind, **_rounded(one)}) for kind, one in table.scales.items())
@@ -193,6 +197,7 @@ def read_table(path: Path) -> CleanModels:
         {kind: StrengthScale(**rest) for kind, rest in _by_kind(found["scales"])},
         tuple(_model(one) for one in found["models"]),
         found["made"], first, both,
+        Calibration(**{key: tuple(values) for key, values in found["calibration"].items()}),
     )  # fmt: skip
 
 
