@@ -18,12 +18,13 @@ from bdshift.checkpoints.export import EXPORT_FORMS
 from bdshift.detect.detector import DETECTORS, Subject
 from bdshift.detect.rule import RULES
 from bdshift.jobs import SILENT
+from bdshift.lab.condition import CONDITIONS
 from bdshift.lab.regime import REGIMES
 from bdshift.registry import Registry
 from bdshift.remark import codes
 from bdshift.triggers.labeling import LABELINGS, Roles
 
-REGISTRIES: list[Registry[Any]] = [RULES, DETECTORS, EXPORT_FORMS, LABELINGS, REGIMES]
+REGISTRIES: list[Registry[Any]] = [RULES, DETECTORS, EXPORT_FORMS, LABELINGS, REGIMES, CONDITIONS]
 MEMBERS = [
     pytest.param(registry, name, id=f"{registry.noun} {name}")
     for registry in REGISTRIES

@@ -151,7 +151,7 @@ def _recovered(audit: Audit, measured: Audit, **changed: Any) -> Audit:
     return with_recovery(audit, made_recovery(measured, **changed))
 
 
-def _searched(
+def searched(
     audit: Audit, factors: dict[int, float], natural: dict[int, float] | None = None
 ) -> Audit:
     """With a search for masks, in which some classes take so many times less than the others, and
@@ -176,7 +176,7 @@ def _shift_alone(audit: Audit) -> Audit:
     """One class takes a third of the others' shift, and no smaller mask."""
     norms = np.linspace(10, 11, audit.model.classes)
     norms[5] /= 3
-    return _searched(_norms(audit, norms.tolist()), {})
+    return searched(_norms(audit, norms.tolist()), {})
 
 
 MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[str, ...]]] = {
@@ -256,22 +256,22 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
         ("shift-none-stands-out",),
     ),
     "it stands out beside clean models": (
-        lambda a: _searched(a, {9: 15}), "backdoored", (9,),
+        lambda a: searched(a, {9: 15}), "backdoored", (9,),
         ("stands-out-beside-clean-models", "evidence-beside-clean-models",
          "evidence-beside-clean-models", "trigger-works"),
     ),
     "several stand out beside clean models": (
-        lambda a: _searched(_quiet(a), {4: 15, 7: 12}), "backdoored", (4, 7),
+        lambda a: searched(_quiet(a), {4: 15, 7: 12}), "backdoored", (4, 7),
         ("stand-out-beside-clean-models", "evidence-beside-clean-models",
          "evidence-beside-clean-models"),
     ),
     "nothing stands out beside clean models": (
-        lambda a: _searched(_quiet(a), {}), "nothing-unusual", (),
+        lambda a: searched(_quiet(a), {}), "nothing-unusual", (),
         ("none-stands-out-beside-clean-models", "evidence-beside-clean-models",
          "evidence-beside-clean-models"),
     ),
     "a natural trigger": (
-        lambda a: _searched(_quiet(a), {4: 15}, {4: 0.6}), "nothing-unusual", (),
+        lambda a: searched(_quiet(a), {4: 15}, {4: 0.6}), "nothing-unusual", (),
         ("none-stands-out-beside-clean-models", "evidence-beside-clean-models",
          "evidence-beside-clean-models"),
     ),
@@ -280,17 +280,17 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
         ("could-not-tell", "evidence-beside-clean-models", "evidence-beside-clean-models"),
     ),
     "a rule was asked for": (
-        lambda a: _searched(a, {4: 15}).under(a.settings.rule, by_rule=True), "inconclusive",
+        lambda a: searched(a, {4: 15}).under(a.settings.rule, by_rule=True), "inconclusive",
         (9, 4), ("detectors-disagree", "shift-stands-out", "mask-stands-out", "trigger-works"),
     ),
     "only a recovered trigger stands out beside clean models": (
-        lambda a: _recovered(_searched(_quiet(a), {}), a, target=4, control=np.inf), "backdoored",
+        lambda a: _recovered(searched(_quiet(a), {}), a, target=4, control=np.inf), "backdoored",
         (4,),
         ("recovered-backdoor", "none-stands-out-beside-clean-models",
          "evidence-beside-clean-models", "evidence-beside-clean-models"),
     ),
     "another class stands out than a recovered trigger's": (
-        lambda a: _recovered(_searched(_quiet(a), {7: 15}), a, target=4, control=np.inf),
+        lambda a: _recovered(searched(_quiet(a), {7: 15}), a, target=4, control=np.inf),
         "inconclusive", (7, 4),
         ("detectors-disagree", "stands-out-beside-clean-models", "evidence-beside-clean-models",
          "evidence-beside-clean-models", "recovered-backdoor"),

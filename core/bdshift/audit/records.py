@@ -297,33 +297,36 @@ class Audit:
         )
 
     @cached_property
+    def facts(self) -> Facts:
+        """Everything that the finding depends on."""
+        return Facts(
+            class_names=self.images.class_names,
+            counts=self.images.counts,
+            accuracy=self.accuracy,
+            order_guessed=self.images.order_guessed,
+            explained=None if self.proposal is None else self.proposal.accuracy,
+            judged=self.judged,
+            triggers=[
+                TriedTrigger(one.trigger, one.target, one.asr)
+                for one in self.tac
+                if not is_recovered(one.trigger)  # some change sends images to any class
+            ],
+            notes=self.notes,
+            weights=self.model.weights,
+            copies=self.copies,
+            unknown=[one.name for one in self.evidence if one.name not in DETECTORS],
+            left_out=self.left_out,
+            reading=self.trials[0],
+            alternatives=self.other_readings,
+            recovered=[fact_of(one) for one in self.recoveries],
+            verdict=self.verdict,
+            by_rule=self.settings.decides_by_rule,
+        )
+
+    @cached_property
     def finding(self) -> Finding:
         """What the audit means."""
-        return conclude(
-            Facts(
-                class_names=self.images.class_names,
-                counts=self.images.counts,
-                accuracy=self.accuracy,
-                order_guessed=self.images.order_guessed,
-                explained=None if self.proposal is None else self.proposal.accuracy,
-                judged=self.judged,
-                triggers=[
-                    TriedTrigger(one.trigger, one.target, one.asr)
-                    for one in self.tac
-                    if not is_recovered(one.trigger)  # some change sends images to any class
-                ],
-                notes=self.notes,
-                weights=self.model.weights,
-                copies=self.copies,
-                unknown=[one.name for one in self.evidence if one.name not in DETECTORS],
-                left_out=self.left_out,
-                reading=self.trials[0],
-                alternatives=self.other_readings,
-                recovered=[fact_of(one) for one in self.recoveries],
-                verdict=self.verdict,
-                by_rule=self.settings.decides_by_rule,
-            )
-        )
+        return conclude(self.facts)
 
     @property
     def most_suspicious(self) -> int:

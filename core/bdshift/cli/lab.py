@@ -14,7 +14,7 @@ import click
 
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.cli.explained import listed
-from bdshift.cli.lab_suite import detectors, recoveries, suite
+from bdshift.cli.lab_suite import detectors, recoveries, robustness, suite
 from bdshift.cli.lab_verdict import verdict
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
@@ -29,7 +29,7 @@ def command() -> None:
     """Make images and victims whose truth is known."""
 
 
-for more in (suite, detectors, recoveries, verdict):
+for more in (suite, detectors, recoveries, robustness, verdict):
     command.add_command(more)
 
 

@@ -1,4 +1,6 @@
-"""``bdshift lab suite``, ``detectors``, ``recoveries``: many victims, and what is seen of them."""
+"""``bdshift lab suite``, ``detectors``, ``recoveries``, ``robustness``: many victims, and what is
+seen of them.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,6 @@ def _of_known(function: Callable[..., None]) -> Callable[..., None]:
     """Options of commands that go through models whose truth is known."""
     for option in (
         click.option("--seed", default=0, show_default=True),
-        click.option("--sample", default=1000, show_default=True, help="Clean images of an audit."),
         click.option("--only", default="",
                      help="Models whose name contains one of these, separated by commas."),
         click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab/audits"),
@@ -85,8 +86,13 @@ def _of_known(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
+_SAMPLE = click.option("--sample", default=1000, show_default=True,
+                       help="Clean images of an audit.")  # fmt: skip
+
+
 @click.command()
 @_of_known
+@_SAMPLE
 @click.option("--detector", "texts", multiple=True,
               help="As text, such as shift:alpha=0.2; default: all as they are.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True)
@@ -125,6 +131,7 @@ def detectors(
 
 @click.command()
 @_of_known
+@_SAMPLE
 @guarded
 def recoveries(
     rows: Path, zoos: tuple[Path, ...], tables: tuple[Path, ...], named: tuple[str, ...],
@@ -150,12 +157,62 @@ def recoveries(
     click.echo(f"{rows}: {len(done)} recoveries")
 
 
+@click.command()
+@_of_known
+@click.option("--condition", "texts", multiple=True,
+              help="As text, such as number:images=50; default: about twenty.")  # fmt: skip
+@click.option("--others", multiple=True, metavar="NAME=PATH",
+              help="Other images of the same classes, for the condition other-images.")  # fmt: skip
+@click.option("--budget", default=None, type=float,
+              help="Seconds for the searches, as for bdshift scan.")  # fmt: skip
+@guarded
+def robustness(
+    rows: Path, zoos: tuple[Path, ...], tables: tuple[Path, ...], named: tuple[str, ...],
+    texts: tuple[str, ...], others: tuple[str, ...], work: Path, only: str, seed: int,
+    budget: float | None, job: ConsoleJob,
+) -> None:  # fmt: skip
+    """Scan models whose truth is known with images that are fewer, worse or wrongly labeled: ROWS,
+    a CSV, gets a row for each model and condition, and a page beside it counts by condition what
+    was named, what not, and where the scan could not tell.
+
+    If interrupted, the same command resumes: existing rows are not computed again.
+    """
+    from bdshift.audit import ScanSettings
+    from bdshift.audit.recovering import DEFAULT_BUDGET
+    from bdshift.lab.condition import CONDITIONS
+    from bdshift.lab.robustness import (
+        measure_robustness,
+        read_robustness,
+        usual_conditions,
+        write_robustness,
+    )
+    from bdshift.lab.robustness_page import outcome, page
+    from bdshift.outputs import Output
+
+    asked = [CONDITIONS.parse(text) for text in texts] or usual_conditions()
+    known = _known(zoos, tables, named, only)
+    usual, more = _paths(named), _paths(others)
+    beside = {usual[name]: path for name, path in more.items() if name in usual}
+    done = read_robustness(rows)
+    settings = ScanSettings(search=DEFAULT_BUDGET if budget is None else budget, seed=seed)
+    for row in measure_robustness(
+        known, asked, work, tuple(done), others=beside, settings=settings, job=job
+    ):
+        done.append(row)
+        write_robustness(rows, done)
+        job.note("{row}", row=f"{outcome(row)}, accuracy {row.accuracy or '-'}, p {row.p or '-'}")
+    written = rows.with_suffix(".md")
+    Output(written, overwrite=True).write_text(page(done))
+    job.close()
+    click.echo(f"{written}")
+
+
 def _known(
     zoos: tuple[Path, ...], tables: tuple[Path, ...], named: tuple[str, ...], only: str
 ) -> list[KnownModel]:
     from bdshift.lab.truths import known_by_table, known_in_zoo
 
-    images = {name: Path(path) for name, _, path in (one.partition("=") for one in named)}
+    images = _paths(named)
     found = [one for zoo in zoos for one in known_in_zoo(zoo, images)]
     found += [one for table in tables for one in known_by_table(table, table.parent, images)]
     parts = _parts(only)
@@ -163,6 +220,11 @@ def _known(
     if not found:
         raise UsageError("there are no models; name some with --zoo or --truth")
     return found
+
+
+def _paths(named: tuple[str, ...]) -> dict[str, Path]:
+    """From texts such as NAME=PATH."""
+    return {name: Path(path) for name, _, path in (one.partition("=") for one in named)}
 
 
 def _parts(only: str) -> list[str]:

@@ -18,9 +18,10 @@ from bdshift.errors import UsageError
 def command(kinds: tuple[str, ...], markdown: bool, as_json: bool, job: ConsoleJob) -> None:
     """List everything that can be chosen by name, with its settings, defaults and ranges.
 
-    KIND is detectors, rules, methods, triggers, labelings, changes, formats or regimes; by default
-    all.
+    KIND is detectors, rules, methods, triggers, labelings, changes, formats, regimes or
+    conditions; by default all.
     """
+    from bdshift.lab.condition import CONDITIONS
     from bdshift.lab.regime import REGIMES
     from bdshift.report.settings_page import (
         REGISTRIES,
@@ -29,7 +30,7 @@ def command(kinds: tuple[str, ...], markdown: bool, as_json: bool, job: ConsoleJ
         settings_text,
     )
 
-    every = {**REGISTRIES, "regimes": REGIMES}
+    every = {**REGISTRIES, "regimes": REGIMES, "conditions": CONDITIONS}
     for one in kinds:
         if one not in every:
             raise UsageError("{name} is not one of {names}", name=one, names=tuple(every))

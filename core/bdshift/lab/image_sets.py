@@ -125,13 +125,14 @@ class Library:
 
 
 def write_image_zip(
-    output: Output, pixels: NDArray[np.uint8], labels: NDArray[np.int64], names: tuple[str, ...]
-) -> None:
-    """A zip of class folders with at most `AUDITED` of these images, uint8 (n, 3, s, s), drawn at
-    random. Raises as `Output.write` does.
+    output: Output, pixels: NDArray[np.uint8], labels: NDArray[np.int64], names: tuple[str, ...],
+    *, most: int | None = AUDITED,
+) -> None:  # fmt: skip
+    """A zip of class folders with these images, uint8 (n, 3, s, s); of more than ``most``, so many,
+    drawn at random. Raises as `Output.write` does.
     """
     buffer = io.BytesIO()
-    order = np.random.default_rng(0).permutation(len(labels))[:AUDITED]
+    order = np.random.default_rng(0).permutation(len(labels))[:most]
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for row in sorted(order.tolist()):
             picture = io.BytesIO()

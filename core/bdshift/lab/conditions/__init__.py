@@ -1,0 +1,1 @@
+"""One condition a file, found by `bdshift.lab.condition.CONDITIONS`."""
