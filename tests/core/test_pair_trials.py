@@ -14,14 +14,15 @@ import pytest
 from checker_network import Scanned, scan_cells
 
 from bdshift.audit import with_recovery
-from bdshift.audit.facts import MIN_FACTOR_OF_PAIR
-from bdshift.audit.pair_trials import _LEAST_IMAGES, _merits, _searches, most_one_sided
+from bdshift.audit.pair_trials import _LEAST_IMAGES, _searches, most_one_sided
 from bdshift.audit.recovering import recover_trigger
 from bdshift.audit.recovery_ground import CONTROLS, EVERY_OTHER, Ground, ground_of
 from bdshift.changes import CHANGES, ChangeKind
 from bdshift.detect.rule import RULES
 from bdshift.devices import pick_device
 from bdshift.jobs import SILENT, Event, JobContext, Note
+from bdshift.recover.drop import MIN_FACTOR_OF_PAIR
+from bdshift.recover.pair_merits import pair_merits
 from bdshift.recover.search import passes
 
 SOURCE, TARGET = 1, 3
@@ -110,14 +111,14 @@ def test_likeness_is_no_evidence() -> None:
     np.fill_diagonal(sizes, np.nan)
     sizes[0, 1] = sizes[1, 0] = 4  # alike
     sizes[2, 3] = 12
-    merits = _merits(sizes)
+    merits = pair_merits(sizes)
     assert divmod(int(merits.argmax()), 4) == (2, 3)
     assert merits[2, 3] == pytest.approx(math.log(40 / 12))
     assert merits[0, 1] == merits[1, 0] == 0
     sizes[2, 3] = np.inf
-    assert _merits(sizes)[2, 3] == -np.inf
+    assert pair_merits(sizes)[2, 3] == -np.inf
     sizes[2, 3], sizes[3, 2] = 12, np.nan
-    assert _merits(sizes)[2, 3] == -np.inf, "nothing is known of the other way"
+    assert pair_merits(sizes)[2, 3] == -np.inf, "nothing is known of the other way"
 
 
 def _ground(victim: Scanned, resume: Path | None = None) -> Ground:

@@ -16,11 +16,11 @@ from matrix import MATRIX
 from recovered import made_recovery
 
 from bdshift.audit import Audit, with_recovery, with_tac
-from bdshift.audit.facts import MIN_FACTOR_OF_PAIR, RecoveredTrigger
+from bdshift.audit.facts import RecoveredTrigger
 from bdshift.audit.recovered import compared, fact_of
 from bdshift.errors import InputError
 from bdshift.outputs import Output
-from bdshift.recover.drop import MIN_FACTOR
+from bdshift.recover.drop import MIN_FACTOR, MIN_FACTOR_OF_PAIR
 from bdshift.recover.recovery import SizeOf
 from bdshift.store import load_audit, save_audit, save_merged
 from bdshift.words import Sentence

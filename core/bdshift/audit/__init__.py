@@ -40,7 +40,7 @@ from bdshift.audit.stages import (
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
 from bdshift.checkpoints.recognize import named
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
-from bdshift.detect.inversion import has_search
+from bdshift.detect.image_search import has_search
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.files import KeptPath

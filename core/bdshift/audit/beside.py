@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bdshift.audit.facts import Facts
-from bdshift.detect.inversion import has_search
+from bdshift.detect.image_search import has_search
 from bdshift.recover.drop import MIN_FACTOR
 from bdshift.remark import Remark, code
 from bdshift.verdict.clean_models import Standing, shipped_table

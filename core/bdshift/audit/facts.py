@@ -12,7 +12,7 @@ import numpy as np
 from bdshift.checkpoints.entrant import Trial
 from bdshift.detect.detector import Detector, Evidence
 from bdshift.detect.rule import Judgment
-from bdshift.recover.drop import MIN_FACTOR
+from bdshift.recover.drop import MIN_FACTOR, MIN_FACTOR_OF_PAIR
 from bdshift.remark import Remark
 from bdshift.text import figure
 from bdshift.verdict.decide import Verdict
@@ -27,11 +27,6 @@ _PAIRS = 3  # listed
 _PAIRS_IN_WORDS = words("most suspicious pairs: {pairs}", ja="最も疑わしい組：{pairs}")
 WORKING_ASR = 0.8
 """Attack success from which a trigger counts as working."""
-MIN_FACTOR_OF_PAIR = 5.0
-"""`MIN_FACTOR` for one that sends images of a single class, for the other way, too. Of C classes
-there are about C² pairs, and the largest of C² chance deviations, on a log scale, is about √2 times
-the largest of C: 3 to the power of √2, rounded up.
-"""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from bdshift.audit.records import Audit
 from bdshift.audit.second_stage import second_stage
 from bdshift.audit.stages import Material
 from bdshift.detect.detector import Detector, Evidence, Subject
-from bdshift.detect.inversion import has_search
+from bdshift.detect.image_search import has_search
 from bdshift.devices import pick_device
 from bdshift.errors import UsageError
 from bdshift.jobs import SILENT, JobContext

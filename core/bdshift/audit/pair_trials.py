@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from bdshift.audit.recovery_ground import CONTROLS, Ground
 from bdshift.changes import ChangeKind
-from bdshift.recover.drop import drops
+from bdshift.recover.pair_merits import pair_merits
 from bdshift.recover.search import passes
 from bdshift.recover.tried import Tried
 from bdshift.shift.pair_map import residual, suspicious_pairs
@@ -39,7 +39,7 @@ def most_one_sided(ground: Ground, target: int | None, kind: ChangeKind) -> tupl
     sizes = np.full((classes, classes), np.nan)
     for source, targets in _searches(ground, target, kind).items():
         sizes[source, targets] = _sizes(ground, kind, source, targets)
-    merits = _merits(sizes)
+    merits = pair_merits(sizes)
     if target is not None:
         merits[:, np.arange(classes) != target] = -np.inf
     source, best = (int(i) for i in np.unravel_index(merits.argmax(), merits.shape))
@@ -97,14 +97,3 @@ def _sizes(
             tried = Tried(kind, found, (), seconds, used.forwards, used.backwards)
         ground.finished.keep(tried, "pairs", source, targets)
     return tried.found.size.double().cpu().numpy()
-
-
-def _merits(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much smaller than both each pair's change is, as a log ratio, float64 (C, C); −infinite
-    where that is not known.
-    """
-    beside = np.stack([drops(row) for row in sizes])
-    with np.errstate(invalid="ignore"):
-        other_way = np.log(sizes.T) - np.log(sizes)
-    found = np.minimum(beside, other_way)  # NaN if either is
-    return np.where(np.isnan(found), -np.inf, found)

@@ -25,7 +25,7 @@ from bdshift.audit.recovered import fact_of
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.checkpoints.entrant import Trial
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
-from bdshift.detect.inversion import has_search
+from bdshift.detect.image_search import has_search
 from bdshift.detect.rule import Judgment, Rule
 from bdshift.errors import InputError
 from bdshift.files import KeptPath

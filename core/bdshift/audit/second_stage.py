@@ -8,13 +8,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bdshift.changes import CHANGES
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.detect.detector import DETECTORS, Detector
 from bdshift.detect.detectors.pairs import Pairs
-from bdshift.detect.inversion import InversionDetector
+from bdshift.detect.image_search import ImageSearch
 from bdshift.recover.effort import LEAST_CLASSES, affordable_passes
-from bdshift.recover.search import passes
 from bdshift.verdict.clean_models import shipped_table
 
 _MAX_CLASSES_OF_PAIRS = 100  # of more, there are too many pairs for a few seconds
@@ -35,22 +33,19 @@ def second_stage(
         asked = (*asked, Pairs(significance=_SIGNIFICANCE))
     kinds = [
         kind() for kind in DETECTORS.kinds()
-        if issubclass(kind, InversionDetector) and kind.name in shipped_table().scales
+        if issubclass(kind, ImageSearch) and kind.name in shipped_table().scales
         and kind.name not in named
     ]  # fmt: skip
-    most = affordable_passes(classifier, seconds)
+    most, classes = affordable_passes(classifier, seconds), classifier.classes
     for count in range(len(kinds), 0, -1):
-        if sum(_work(one, classifier.classes) for one in kinds[:count]) <= most:
-            return (*asked, *(_with_all(one, classifier, seconds / most) for one in kinds[:count]))
-    if kinds and _work(kinds[0], min(LEAST_CLASSES, classifier.classes)) <= most:
-        return (*asked, replace(kinds[0], budget=seconds))
+        works = [one.work(classes) for one in kinds[:count]]
+        if sum(works) <= most:
+            budgets = [math.ceil(work * seconds / most) for work in works]
+            return (*asked, *map(_within, kinds, budgets))
+    if kinds and kinds[0].work(min(LEAST_CLASSES, classes)) <= most:
+        return (*asked, _within(kinds[0], seconds))
     return tuple(asked)
 
 
-def _work(detector: InversionDetector, classes: int) -> int:
-    return passes(CHANGES.parse(detector.change), classes)
-
-
-def _with_all(detector: InversionDetector, classifier: Classifier, each: float) -> Detector:
-    """The detector with a budget that reaches all classes; ``each`` is the seconds of a pass."""
-    return replace(detector, budget=math.ceil(_work(detector, 1) * classifier.classes * each))
+def _within(detector: ImageSearch, seconds: float) -> ImageSearch:
+    return replace(detector, budget=seconds)

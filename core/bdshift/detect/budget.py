@@ -26,12 +26,12 @@ def budget_setting() -> Any:
 
 
 def classes_to_try(
-    subject: Subject, scene: Scene, passes: int, seconds: float, job: JobContext
+    subject: Subject, scene: Scene, each: int, seconds: float, job: JobContext, *, fixed: int = 0
 ) -> list[int]:
-    """All classes, or those that ``seconds`` reach if each one takes ``passes`` images through the
-    network and back (`bdshift.recover.effort.shortlist`).
+    """All classes, or those that ``seconds`` reach if each one takes ``each`` images through the
+    network and back, and all of them together ``fixed`` more (`bdshift.recover.effort.shortlist`).
     """
     logits = subject.embedding.logits
     norms = solve(logits, subject.weight, device=subject.device, job=job).l2
-    most = affordable_passes(scene.classifier, seconds) / passes
+    most = (affordable_passes(scene.classifier, seconds) - fixed) / each
     return shortlist(most, norms, subject.seed)

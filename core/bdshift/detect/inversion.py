@@ -1,36 +1,30 @@
 """What detectors that look for a small change of the images have in common: for every class the
-smallest change of one kind that sends clean images there. A backdoor is a small change that sends
-all images to its class.
+smallest change of one kind that sends clean images there.
 """
 
 from __future__ import annotations
 
 import time
 from abc import ABC
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from bdshift.arrays import array, freeze
-from bdshift.changes import CHANGES, as_bytes
-from bdshift.detect.budget import budget_setting, classes_to_try
-from bdshift.detect.detector import Detector, Evidence, Subject
-from bdshift.detect.rule import Judgment, Rule
+from bdshift.changes import CHANGES
+from bdshift.detect.budget import classes_to_try
+from bdshift.detect.detector import Evidence, Subject
+from bdshift.detect.image_search import ImageSearch, small
 from bdshift.jobs import JobContext
 from bdshift.recover.curve import measure_sizes
 from bdshift.recover.presence import own_images, presence
 from bdshift.recover.recovery import LEVELS
 from bdshift.recover.scene import scene_of
 from bdshift.recover.search import passes, search
-from bdshift.setting import setting
 from bdshift.words import words
 
-_THUMBNAIL = 48  # largest side of a picture that is kept, in pixels
 _LOOKED_AT = 3  # classes whose own images are looked at
 
 
@@ -61,16 +55,10 @@ class InvertedChanges:
 
 
 @dataclass(frozen=True)
-class InversionDetector(Detector, ABC):
-    """A detector whose scores are sizes, at a success of 0.8 on images that were not used.
-
-    Attributes:
-        images: number of clean images, half of them for the search and half to measure on.
-        budget: seconds, about; with many classes it decides how many are tried.
+class InversionDetector(ImageSearch, ABC):
+    """A detector whose scores are sizes, at a success of 0.8 on images that were not used. With
+    many classes, the budget decides how many are tried.
     """
-
-    change: ClassVar[str]
-    """Name of the kind of change."""
 
     record = InvertedChanges
     score_help = words(
@@ -106,19 +94,9 @@ class InversionDetector(Detector, ABC):
            "他の最大は {other:#.3g}。",
     )  # fmt: skip
 
-    images: int = setting(
-        160, words("Images", ja="画像数"),
-        words("Half of them are searched on, half are measured on.",
-              ja="半分を探索に、半分を測定に使います。"),
-        low=8, high=10_000,
-    )  # fmt: skip
-    budget: float = budget_setting()
-
-    def judge(self, scores: NDArray[np.float64], rule: Rule) -> Judgment:
-        """On the logarithms: sizes are compared by their ratios."""
-        with np.errstate(divide="ignore"):
-            found = super().judge(np.log(scores), rule)
-        return replace(found, line=float(np.exp(found.line)))
+    def work(self, classes: int) -> int:
+        """See `ImageSearch`."""
+        return passes(CHANGES.parse(self.change), classes)
 
     def detect(self, subject: Subject, job: JobContext) -> Evidence:
         """Search for all classes at once, then measure on the other images."""
@@ -129,13 +107,15 @@ class InversionDetector(Detector, ABC):
             seed=subject.seed, device=subject.device, job=job,
         ) as scene:  # fmt: skip
             used, unused = scene.halves()
-            tried = classes_to_try(subject, used, passes(kind, 1), self.budget, job)
+            fixed = self.work(0)
+            each = self.work(1) - fixed
+            tried = classes_to_try(subject, used, each, self.budget, job, fixed=fixed)
             targets = torch.tensor(tried, device=scene.device)
             found = search(kind, used, targets, seed=subject.seed)
             measured = measure_sizes(kind, unused, found)
             with torch.no_grad():
-                drawn = _small(kind.picture(found.params))
-                strong = _small(kind.strength(found.params)[:, None])[:, 0]
+                drawn = small(kind.picture(found.params))
+                strong = small(kind.strength(found.params)[:, None])[:, 0]
             classes = len(subject.weight)
             natural = np.full(classes, np.nan)
             assert subject.collection is not None  # there is a scene
@@ -159,20 +139,7 @@ class InversionDetector(Detector, ABC):
         )  # fmt: skip
 
 
-def has_search(detectors: Iterable[Detector]) -> bool:
-    """Whether one of them searches the images for changes, for every class."""
-    return any(isinstance(one, InversionDetector) for one in detectors)
-
-
 def _smallest(sizes: list[float]) -> list[int]:
     """Places of the smallest few that are finite."""
     order = np.argsort(sizes, kind="stable")[:_LOOKED_AT].tolist()
     return [one for one in order if np.isfinite(sizes[one])]
-
-
-def _small(pictures: torch.Tensor) -> NDArray[np.uint8]:
-    """Pictures (n, k, s, s) in [0, 1] as thumbnails, uint8."""
-    side = pictures.shape[-1]
-    if side > _THUMBNAIL:
-        pictures = functional.interpolate(pictures, (_THUMBNAIL, _THUMBNAIL), mode="area")
-    return as_bytes(pictures)

@@ -7,6 +7,11 @@ from numpy.typing import NDArray
 
 MIN_FACTOR = 3.0
 """How many times smaller than other classes' a change of images must be to count as evidence."""
+MIN_FACTOR_OF_PAIR = 5.0
+"""`MIN_FACTOR` for one that sends images of a single class, for the other way, too. Of C classes
+there are about C² pairs, and the largest of C² chance deviations, on a log scale, is about √2 times
+the largest of C: 3 to the power of √2, rounded up.
+"""
 
 
 def typical(sizes: NDArray[np.float64]) -> float:

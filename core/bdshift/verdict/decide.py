@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
-from bdshift.detect.inversion import InversionDetector, has_search
-from bdshift.recover.drop import MIN_FACTOR
+from bdshift.detect.image_search import ImageSearch, has_search
 from bdshift.verdict.clean_models import CleanModels, Standing
 from bdshift.verdict.counted import NATURAL_SHARE, counted_drops, natural_of
 from bdshift.verdict.strength import capped
@@ -79,7 +78,8 @@ class KindStanding:
         """Whether a change of images was found that sends unused ones to a class, and is far
         smaller than for other classes.
         """
-        return isinstance(self.detector, InversionDetector) and self.factor(index) >= MIN_FACTOR
+        one = self.detector
+        return isinstance(one, ImageSearch) and self.factor(index) >= one.enough
 
 
 @dataclass(frozen=True)
