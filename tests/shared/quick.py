@@ -14,6 +14,7 @@ _QUICK = {
     "depth": "depth:steps=4",
     "frequency": "frequency:images=8",
     "mask": "mask:images=8",
+    "pair-mask": "pair-mask:images=10",
     "pixels": "pixels:images=8",
     "warp": "warp:images=8",
     "decree": "decree:rounds=2,images=16",

@@ -74,6 +74,15 @@ EVIDENCE = code(
              "届きやすくなっています。"
              "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
 )  # fmt: skip
+EVIDENCE_OF_PAIR = code(
+    "evidence-of-a-pair-beside-clean-models",
+    words("{detector}: from class {source} “{from_name}” to class {index} “{name}” the change is "
+          "at least {factor:#.3g} times smaller than to other classes and than the other way; "
+          "{count} of {models:|clean model|clean models} {count:~|shows|show} as much.",
+          ja="{detector}：クラス {source}「{from_name}」からクラス {index}「{name}」への変化は、"
+             "他クラスへの変化や逆方向の変化に比べて {factor:#.3g} 分の 1 以下です。"
+             "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
+)  # fmt: skip
 ONLY_ONE_REACHED = code(
     "only-one-class-reached",
     words("{detector}: class {index} “{name}” is the only one that is reached; {count} of "
@@ -188,4 +197,7 @@ def _kind(one: KindStanding, facts: Facts) -> Remark:
     }  # fmt: skip
     if not one.reaches:
         return Remark(NONE_REACHED, {"detector": values["detector"]})
+    if one.source >= 0:
+        names = {"source": one.source, "from_name": facts.class_names[one.source]}
+        return Remark(EVIDENCE_OF_PAIR, {**values, **names})
     return Remark(ONLY_ONE_REACHED if one.reaches_one else EVIDENCE, values)

@@ -40,6 +40,7 @@ from bdshift.recover.presence import own_images, presence
 from bdshift.recover.recovery import LEVELS
 from bdshift.recover.scene import scene_of
 from bdshift.recover.search import passes
+from bdshift.remark import Remark, code
 from bdshift.setting import setting
 from bdshift.shift.embed import Embedding
 from bdshift.shift.pair_map import residual, suspicious_pairs
@@ -51,6 +52,14 @@ _PAIRS = 8  # that are tried
 _COMPARED = 3  # of them, the most one-sided, with other targets of the same source
 _CONTROLS = 4  # of those
 _LEAST_IMAGES = 10  # of a source: five to search on, and five to measure on
+
+TOO_FEW_FOR_PAIRS = code(
+    "too-few-images-for-pairs",
+    words("No two classes have {count} images each, so that no pair of classes was searched for a "
+          "change of its own.",
+          ja="それぞれ {count} 枚以上の画像がある 2 クラスがないため、"
+             "クラスの組ごとの変化は探索しませんでした。"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,26 +132,25 @@ class PairInversion(ImageSearch, ABC):
         return scouting * (2 * pairs + compared) + each * (2 * pairs + _CONTROLS * compared)
 
     def detect(self, subject: Subject, job: JobContext) -> Evidence:
-        """Search along the most suspicious pairs and back, then compare the most one-sided.
-
-        Raises `InputError` besides if no two classes have enough images.
+        """Search along the most suspicious pairs and back, then compare the most one-sided. Scores
+        are NaN if no two classes have enough images.
         """
-        started, classes = time.perf_counter(), len(subject.weight)
+        started = time.perf_counter()
         pairs = self._pairs(subject, job)
-        involved = sorted({one for pair in pairs for one in pair})
+        classes = sorted({one for pair in pairs for one in pair} or {subject.embedding.labels[0]})
         with scene_of(
-            subject.classifier, subject.collection, _of_classes(subject.embedding, involved),
-            self.images * len(involved), seed=subject.seed, device=subject.device, job=job,
+            subject.classifier, subject.collection, _of_classes(subject.embedding, classes),
+            self.images * len(classes), seed=subject.seed, device=subject.device, job=job,
         ) as scene:  # fmt: skip
             kind = CHANGES.parse(self.change)
             searched = PairSearch(kind, scene, self.images, subject.class_names, subject.seed)
             searched.run([*pairs, *((j, i) for i, j in pairs)])
             compared = _most_one_sided(pairs, searched.size_table())
-            searched.run(_controls(compared, classes, subject.seed))
+            searched.run(_controls(compared, len(subject.weight), subject.seed))
             best = _best(compared, searched.size_table())
             record = _record(searched, subject, pairs, best)
             forwards, backwards = scene.forwards, scene.backwards
-        scores = np.ones(classes)
+        scores = np.full(len(subject.weight), 1.0 if best else np.nan)
         for target, (_, merit) in best.items():
             scores[target] = math.exp(-max(0.0, merit))
         return Evidence(
@@ -161,14 +169,8 @@ class PairInversion(ImageSearch, ABC):
             (i, j) for i, j in suspicious_pairs(residual(norms.norm)) if shown[i] and shown[j]
         )
         most = affordable_passes(subject.classifier, self.budget)
-        found = list(islice(usable, max(n for n in range(1, _PAIRS + 1)
-                                        if n == 1 or self._work(n) <= most)))  # fmt: skip
-        if not found:
-            raise InputError(
-                "to compare pairs of classes, two of them need {count} images each",
-                count=_LEAST_IMAGES,
-            )
-        return found
+        count = sum(self._work(n) <= most for n in range(2, _PAIRS + 1))
+        return list(islice(usable, 1 + count))
 
     def judge_evidence(self, evidence: Evidence, rule: Rule) -> Judgment:
         """By how much smaller a change has to be than its controls, not by the rule: most classes
@@ -192,8 +194,13 @@ class PairInversion(ImageSearch, ABC):
         names = {"source": class_names[source], "target": class_names[target]}
         return {
             "pair": Sentence(ARROW, names), "factor": figure(factor, "#.3g"), "enough": self.enough,
-            "source": source,
         }  # fmt: skip
+
+    def cautions(self, evidence: Evidence, class_names: Sequence[str]) -> tuple[Remark, ...]:
+        """Too few images of any two classes."""
+        if not np.isnan(evidence.scores).all():
+            return ()
+        return (Remark(TOO_FEW_FOR_PAIRS, {"count": _LEAST_IMAGES}),)
 
 
 def most_suspicious_pair(evidence: Evidence, target: int | None = None) -> Pair | None:
@@ -220,13 +227,16 @@ def _of_classes(embedding: Embedding, classes: Sequence[int]) -> Embedding:
 
 
 def _most_one_sided(pairs: Sequence[Pair], sizes: NDArray[np.float64]) -> list[Pair]:
-    """The pairs whose change is smallest beside the one back."""
+    """Those of the pairs that were searched for both ways whose change is smallest beside the one
+    back.
+    """
+    known = [pair for pair in pairs if not np.isnan((sizes[pair], sizes[pair[::-1]])).any()]
 
     def order(pair: Pair) -> float:
         there, back = sizes[pair], sizes[pair[::-1]]
         return math.inf if math.isinf(there) else there / back
 
-    return sorted(pairs, key=order)[:_COMPARED]
+    return sorted(known, key=order)[:_COMPARED]
 
 
 def _controls(compared: Sequence[Pair], classes: int, seed: int) -> list[Pair]:
@@ -270,8 +280,8 @@ def _record(
         others = scene.pixels[scene.labels != target]
         natural[target] = presence(kind, params, own, others)
     table = searched.size_table()
-    both = np.array([(table[i, j], table[j, i]) for i, j in pairs])
+    both = np.array([(table[i, j], table[j, i]) for i, j in pairs]).reshape(-1, 2)
     return PairChanges(
         sizes=sizes, asr=asr, pictures=pictures, strengths=strengths, natural=natural,
-        sources=sources, pairs=np.array(pairs, dtype=np.int64), pair_sizes=both,
+        sources=sources, pairs=np.array(pairs, dtype=np.int64).reshape(-1, 2), pair_sizes=both,
     )  # fmt: skip

@@ -16,6 +16,8 @@ from bdshift.recover.scene import Scene
 from bdshift.recover.search import search
 from bdshift.words import Sentence
 
+_LEAST_IMAGES = 2  # of a source: one to search on, and one to measure on
+
 Pair = tuple[int, int]
 """Source and target."""
 
@@ -43,7 +45,9 @@ class PairSearch:
     sizes: dict[Pair, SizeOf] = field(default_factory=dict)
 
     def run(self, pairs: Iterable[Pair]) -> None:
-        """Search along these pairs, those from one source together, unless that has been done."""
+        """Search along these pairs, those from one source together, unless that has been done, or
+        there are too few images of the source.
+        """
         targets: dict[int, set[int]] = {}
         for source, target in pairs:
             if (source, target) not in self.sizes:
@@ -53,6 +57,8 @@ class PairSearch:
 
     def _from(self, source: int, targets: list[int]) -> None:
         rows = torch.nonzero(self.scene.labels == source)[: self.images, 0]
+        if len(rows) < _LEAST_IMAGES:
+            return
         used, unused = self.scene.part(rows).halves()
         name = self.class_names[source]
         stage = Sentence("Comparing pairs of classes: from {source}", {"source": name})

@@ -23,6 +23,7 @@ def verdict_json(verdict: Verdict | None) -> dict[str, Any] | None:
             {
                 "detector": one.detector.spec,
                 "class": one.index,
+                "source": None if one.source < 0 else one.source,
                 "factor": json_number(one.factor(one.index)),
                 "strengths": one.strengths.tolist(),
                 **_standing(one.standing),

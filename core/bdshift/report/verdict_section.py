@@ -72,7 +72,10 @@ def verdict_part(audit: Audit, language: Language) -> VerdictPart | None:
 
 
 def _row(one: KindStanding, audit: Audit, language: Language) -> KindRow:
-    name, apart = audit.images.class_names[one.index] if one.reaches else "–", "–"
+    names = audit.images.class_names
+    name, apart = names[one.index] if one.reaches else "–", "–"
+    if one.reaches and one.source >= 0:
+        name = f"{names[one.source]} → {name}"
     if one.reaches_one:
         apart = translate(ONLY_ONE, language)
     elif one.reaches:

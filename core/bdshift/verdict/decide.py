@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.image_search import ImageSearch, has_search
+from bdshift.detect.pair_inversion import most_suspicious_pair
 from bdshift.verdict.clean_models import CleanModels, Standing
 from bdshift.verdict.counted import NATURAL_SHARE, counted_drops, natural_of
 from bdshift.verdict.strength import capped
@@ -42,6 +43,7 @@ class KindStanding:
         natural: classes of which they do, with the share of those images.
         strengths: of every class, float64 (C,).
         standing: of the strongest, for this kind alone.
+        source: the only class that the change to the class that stands lowest is for; −1 for all.
     """
 
     detector: Detector
@@ -49,11 +51,12 @@ class KindStanding:
     natural: tuple[tuple[int, float], ...]
     strengths: NDArray[np.float64]
     standing: Standing
+    source: int
 
     @property
     def index(self) -> int:
         """The class that stands lowest."""
-        return int(np.argmax(np.where(np.isnan(self.drops), -np.inf, self.drops)))
+        return _lowest(self.drops)
 
     def factor(self, index: int) -> float:
         """How many times smaller a class's score is than the median of the others'; larger, where
@@ -132,6 +135,7 @@ def decide(found: Sequence[tuple[Detector, Evidence]], table: CleanModels) -> Ve
         _stands(detector, evidence, table)
         for detector, evidence in found
         if detector.name in table.scales
+        and not np.isnan(evidence.scores).all()
         and _is_alike(detector, DETECTORS.parse(table.scales[detector.name].detector, strict=False))
     ]  # fmt: skip
     if not has_search(one.detector for one in kinds):
@@ -165,7 +169,13 @@ def _stands(detector: Detector, evidence: Evidence, table: CleanModels) -> KindS
     strengths = table.scales[detector.name].strength(capped(found), compared(evidence.scores))
     standing = table.null([detector.name]).standing(float(strengths.max()))
     shares = tuple((one, float(natural[one])) for one in own if natural is not None)
-    return KindStanding(detector, found, shares, strengths, standing)
+    pair = most_suspicious_pair(evidence, _lowest(found))
+    source = -1 if pair is None else pair[0]
+    return KindStanding(detector, found, shares, strengths, standing, source)
+
+
+def _lowest(drops: NDArray[np.float64]) -> int:
+    return int(np.argmax(np.where(np.isnan(drops), -np.inf, drops)))
 
 
 def compared(scores: NDArray[np.float64]) -> int:
