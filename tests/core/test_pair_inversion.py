@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from checker_network import Scanned, scan_cells
+from checker_network import Scanned, scan_cells, subject_of
 
 from bdshift.changes import CHANGES
-from bdshift.detect.detector import DETECTORS, Detector, Subject
+from bdshift.detect.detector import DETECTORS, Detector
 from bdshift.detect.image_search import ImageSearch
 from bdshift.detect.pair_inversion import PairChanges, most_suspicious_pair
 from bdshift.detect.rule import default_rule
@@ -41,17 +41,8 @@ def detector(monkeypatch: pytest.MonkeyPatch) -> Detector:
     return DETECTORS.parse("pair-mask:images=20")
 
 
-def _subject(scanned: Scanned) -> Subject:
-    audit, material = scanned
-    assert audit.embedding is not None
-    return Subject(
-        audit.embedding, audit.model.weight, audit.images.class_names, material.classifier,
-        material.clean.collection, material.clean.files,
-    )  # fmt: skip
-
-
 def test_it_names_source_and_target(victim: Scanned, detector: Detector) -> None:
-    subject = _subject(victim)
+    subject = subject_of(victim)
     found = detector.detect(subject, SILENT)
     assert int(found.scores.argmin()) == TARGET
     assert found.scores[TARGET] < 1 / MIN_FACTOR_OF_PAIR
@@ -74,7 +65,7 @@ def test_it_names_source_and_target(victim: Scanned, detector: Detector) -> None
 
 
 def test_a_clean_network_has_no_such_pair(clean: Scanned, detector: Detector) -> None:
-    found = detector.detect(_subject(clean), SILENT)
+    found = detector.detect(subject_of(clean), SILENT)
     assert found.scores.min() > 1 / MIN_FACTOR_OF_PAIR
     assert (found.scores <= 1).all(), "1 is no smaller than the controls"
     assert detector.judge_evidence(found, default_rule()).suspected == ()
@@ -83,14 +74,14 @@ def test_a_clean_network_has_no_such_pair(clean: Scanned, detector: Detector) ->
 def test_the_budget_decides_how_many_pairs_are_tried(victim: Scanned, detector: Detector) -> None:
     assert isinstance(detector, ImageSearch)
     assert detector.work(2) < detector.work(3) < detector.work(4) == detector.work(1000)
-    subject = _subject(victim)
+    subject = subject_of(victim)
     few = replace(detector, budget=1e-9).detect(subject, SILENT).record
     assert len(few.pairs) == 1
     assert len(detector.detect(subject, SILENT).record.pairs) == 8
 
 
 def test_pairs_need_images_of_two_classes(victim: Scanned, detector: Detector) -> None:
-    subject = _subject(victim)
+    subject = subject_of(victim)
     one = subject.embedding
     rows = np.concatenate([np.flatnonzero(one.labels == k)[:9] for k in range(CLASSES)])
     few = replace(

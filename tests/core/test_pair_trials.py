@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checker_network import Scanned, scan_cells
+from checker_network import Scanned, scan_cells, subject_of
 
 from bdshift.audit import with_recovery
+from bdshift.audit.more_evidence import with_evidence
 from bdshift.audit.pair_trials import _LEAST_IMAGES, _searches, most_one_sided
 from bdshift.audit.recovering import recover_trigger
 from bdshift.audit.recovery_ground import CONTROLS, EVERY_OTHER, Ground, ground_of
 from bdshift.changes import CHANGES, ChangeKind
+from bdshift.detect.detector import DETECTORS
 from bdshift.detect.rule import RULES
 from bdshift.devices import pick_device
 from bdshift.jobs import SILENT, Event, JobContext, Note
@@ -104,6 +106,20 @@ def test_pairs_of_a_clean_network_are_no_evidence(clean: Scanned, mask: ChangeKi
     assert [one.code for one in audit.finding.cautions] == ["second-stage-not-run"]
     assert after.cautions == (), "a recovery is a search, too"
     assert [note for note in job.notes if "is no evidence, either" in note]
+
+
+def test_a_pair_that_the_scan_found_is_not_searched_for_again(
+    victim: Scanned, mask: ChangeKind
+) -> None:
+    audit, material = victim
+    detector = DETECTORS.parse("pair-mask:images=20")
+    named = with_evidence(audit, detector, detector.detect(subject_of(victim), SILENT))
+    ground = ground_of(named, material, None, None, 0, pick_device("cpu"), SILENT)
+    left = ground.left = 1e9
+    assert most_one_sided(ground, None, mask) == (SOURCE, TARGET)
+    assert most_one_sided(ground, TARGET, mask) == (SOURCE, TARGET)
+    assert ground.left == left
+    assert _searches(ground, 0, mask), "of another target nothing is known"
 
 
 def test_likeness_is_no_evidence() -> None:

@@ -118,6 +118,16 @@ def scan_cells(folder: Path, make: str, *, classes: int = 5, images: int = 40) -
     return scan_opened(opened, open_images(folder / "images"), settings)
 
 
+def subject_of(scanned: Scanned) -> Subject:
+    """What a detector gets in that scan."""
+    audit, material = scanned
+    assert audit.embedding is not None
+    return Subject(
+        audit.embedding, audit.model.weight, audit.images.class_names, material.classifier,
+        material.clean.collection, material.clean.files,
+    )  # fmt: skip
+
+
 def planted_subject(
     folder: Path, *, classes: int = 4, target: int | None = 2, images: int = 12, **more: Any
 ) -> Subject:

@@ -4,7 +4,8 @@ An attack on a single class shows neither in the embedding shift nor, if its tri
 classes, in a change that has to work for all of them. So changes are searched for on images of one
 class at a time, toward many targets in one graph: for all pairs of classes if the budget allows it,
 else for those that are the most suspicious in the embedding, each with control classes and with the
-other way. A pair is as suspicious as its change is smaller than both.
+other way. A pair is as suspicious as its change is smaller than both. An audit whose scan has
+searched along pairs and found one (`bdshift.detect.pair_inversion`) needs none of this.
 
 Sizes are those at which changes worked in the search. The unused images play no part, so that what
 is measured on them afterward has not been chosen by them.
@@ -18,8 +19,11 @@ from collections.abc import Collection, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from bdshift.audit.records import Audit
 from bdshift.audit.recovery_ground import CONTROLS, Ground
 from bdshift.changes import ChangeKind
+from bdshift.detect.image_search import ImageSearch
+from bdshift.detect.pair_inversion import most_suspicious_pair
 from bdshift.recover.pair_merits import pair_merits
 from bdshift.recover.search import passes
 from bdshift.recover.tried import Tried
@@ -33,8 +37,12 @@ _LEAST_IMAGES = 20  # of a class: ten to search on, and ten to measure on
 def most_one_sided(ground: Ground, target: int | None, kind: ChangeKind) -> tuple[int, int] | None:
     """The pair (source, target) whose change is smallest beside those to the source's other
     targets and the one the other way; None if the budget reaches no pair, or none is smaller than
-    both. With a target, only pairs that lead to it.
+    both. With a target, only pairs that lead to it. The one that the audit's evidence names is
+    taken as it is.
     """
+    named = _named(ground.audit, target)
+    if named is not None:
+        return named
     classes = ground.audit.model.classes
     sizes = np.full((classes, classes), np.nan)
     for source, targets in _searches(ground, target, kind).items():
@@ -44,6 +52,17 @@ def most_one_sided(ground: Ground, target: int | None, kind: ChangeKind) -> tupl
         merits[:, np.arange(classes) != target] = -np.inf
     source, best = (int(i) for i in np.unravel_index(merits.argmax(), merits.shape))
     return (source, best) if merits[source, best] > 0 else None
+
+
+def _named(audit: Audit, target: int | None) -> tuple[int, int] | None:
+    """The pair that a search along pairs found to be evidence."""
+    for one in audit.judged:
+        pair, detector = most_suspicious_pair(one.evidence, target), one.detector
+        if pair is None or not isinstance(detector, ImageSearch):
+            continue
+        if one.evidence.scores[pair[1]] * detector.enough <= 1:
+            return pair
+    return None
 
 
 def _searches(ground: Ground, target: int | None, kind: ChangeKind) -> dict[int, list[int]]:
