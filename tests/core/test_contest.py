@@ -262,9 +262,12 @@ def test_low_accuracy_is_explained_by_what_the_norms_remember(measured_audit: Au
     assert "reading-doubtful" in strange[1]
     scale = _codes(_weak(measured_audit, 0.7, norms=0.1, mismatch=2.0))
     assert "reading-doubtful" in scale[1]
-    weak = _codes(_weak(measured_audit, 0.61, norms=0.02, mismatch=0.01))
+    weak = _codes(_weak(measured_audit, 0.61, norms=0.02, mismatch=0.01, confidence=0.7))
     assert weak[0] == "backdoored"
     assert "weak-network" in weak[2]
+    sure = _codes(_weak(measured_audit, 0.61, norms=0.02, mismatch=0.01, confidence=0.95))
+    assert (sure[0], "weak-network" in sure[2]) == ("backdoored", False)
+    assert "labels-doubtful" in sure[2]
     unknown = _weak(measured_audit, 0.61, norms=None, mismatch=None, confidence=0.97)
     assert _codes(unknown)[0] == "backdoored"
     assert "low-accuracy" in _codes(unknown)[2]

@@ -10,6 +10,11 @@ from collections.abc import Callable
 
 from bdshift.audit.beside import could_not_tell, second_stage_not_run
 from bdshift.audit.facts import Facts, TriedTrigger
+from bdshift.audit.image_doubts import (
+    suspect_with_few_images,
+    suspect_without_images,
+    too_few_to_measure,
+)
 from bdshift.audit.reading_doubts import (
     low_accuracy,
     networks_disagree,
@@ -155,9 +160,14 @@ def _too_few_images(facts: Facts) -> Remark | None:
 
 
 @_doubt
+def _too_few_to_measure(facts: Facts) -> Remark | None:
+    return None if _too_few_images(facts) else too_few_to_measure(facts)
+
+
+@_doubt
 def _most_classes_missing(facts: Facts) -> Remark | None:
-    present = sum(count > 0 for count in facts.counts)
-    if present >= _MIN_SHARE_OF_CLASSES * facts.classes:
+    present, least = sum(count > 0 for count in facts.counts), min(_MIN_CLASSES, facts.classes)
+    if present >= max(least, _MIN_SHARE_OF_CLASSES * facts.classes):
         return None
     return Remark(MOST_CLASSES_MISSING, {"present": present, "classes": facts.classes})
 
@@ -228,6 +238,7 @@ def _copy_differs(facts: Facts) -> Remark | None:
     return Remark(COPY_DIFFERS, {"weights": worse}) if worse else None
 
 
+_doubt(suspect_without_images)
 _doubt(could_not_tell)
 
 
@@ -241,8 +252,10 @@ FEW_IMAGES = code(
 )  # fmt: skip
 CLASSES_MISSING = code(
     "classes-missing",
-    words("{missing} of {classes:|class|classes} {missing:~|has|have} no images.",
-          ja="{classes} クラス中 {missing} クラスに画像がありません。"),
+    words("{missing} of {classes:|class|classes} {missing:~|has|have} no images. A trigger that "
+          "works on images of {missing:~|that class|those classes} alone cannot be found.",
+          ja="{classes} クラス中 {missing} クラスに画像がありません。"
+             "そのクラスの画像だけに効くトリガーは見つかりません。"),
 )  # fmt: skip
 FEW_CLASSES = code(
     "few-classes",
@@ -297,6 +310,9 @@ def _classes_missing(facts: Facts) -> Remark | None:
     if not missing or _most_classes_missing(facts) is not None:
         return None
     return Remark(CLASSES_MISSING, {"missing": missing, "classes": facts.classes})
+
+
+_caution(suspect_with_few_images)
 
 
 @_caution

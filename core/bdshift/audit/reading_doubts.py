@@ -83,13 +83,25 @@ WEAK_NETWORK = code(
              "バッチ正規化の統計と合っているため（不一致度 {mismatch:.2f}）、読み方は訓練時と同じ"
              "で、ネットワーク自体が弱いだけと考えられます。"),
 )  # fmt: skip
+LABELS_DOUBTFUL = code(
+    "labels-doubtful",
+    words("Clean accuracy, {accuracy:.1%}, is low for {classes:|class|classes}, although these "
+          "images match the statistics in the network's batch norms (mismatch {mismatch:.2f}) and "
+          "the network is {confidence:.0%} confident on average. Either some of the labels are "
+          "wrong, or the network is overfitted.",
+          ja="クリーン正解率 {accuracy:.1%} は {classes} クラスとしては低い値ですが、画像は"
+             "バッチ正規化の統計と合い（不一致度 {mismatch:.2f}）、ネットワークの確信度も平均 "
+             "{confidence:.0%} あります。ラベルの一部が誤っているか、ネットワークが過学習して"
+             "います。"),
+)  # fmt: skip
 LOW_ACCURACY = code(
     "low-accuracy",
     words("Clean accuracy, {accuracy:.1%}, is low for {classes:|class|classes}{confident}. Either "
-          "the network is weak, or the images or the network are read wrongly; it has no batch "
-          "norms, whose statistics would tell.",
+          "the network is weak, or some labels are wrong, or the images or the network are read "
+          "wrongly; it has no batch norms, whose statistics would tell.",
           ja="クリーン正解率 {accuracy:.1%} は {classes} クラスとしては低い値です{confident}。"
-             "ネットワークが弱いか、画像やネットワークの読み方が誤っています。どちらかを示す"
+             "ネットワークが弱い、ラベルの一部が誤っている、画像やネットワークの読み方が誤っている、"
+             "のいずれかです。どれかを示す"
              "バッチ正規化の統計はありません。"),
 )  # fmt: skip
 _CONFIDENT = words(", although the network is {confidence:.0%} confident on average",
@@ -181,10 +193,13 @@ def low_accuracy(facts: Facts) -> Remark | None:
     if trial is None or trial.confidence is None or not _is_only_low(facts):
         return None
     values = {"accuracy": facts.accuracy, "classes": facts.classes}
+    over = trial.confidence - facts.accuracy > _OVERCONFIDENT
     if found is None:
-        over = trial.confidence - facts.accuracy > _OVERCONFIDENT
         sure = Sentence(_CONFIDENT, {"confidence": trial.confidence}) if over else ""
         return Remark(LOW_ACCURACY, values | {"confident": sure})
     if found[0] > found[1]:
         return None if reading_is_doubtful(facts) else _statistics_differ(facts)
-    return Remark(WEAK_NETWORK, values | {"mismatch": found[0]})
+    values["mismatch"] = found[0]
+    if over:
+        return Remark(LABELS_DOUBTFUL, values | {"confidence": trial.confidence})
+    return Remark(WEAK_NETWORK, values)

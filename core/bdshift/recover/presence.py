@@ -16,7 +16,11 @@ from bdshift.shift.embed import Embedding
 OWN_IMAGES = 200
 """Most images of a class that are looked at."""
 
-_ENOUGH_OWN = 10  # images of a class: of fewer, two or three that look alike are a large share
+ENOUGH_OWN = 10
+"""Images of a class from which on they are looked at: of fewer, two or three that look alike are a
+large share.
+"""
+
 _MUCH = 0.5  # of what the change does to an image
 _RARE = 0.99  # share of the other classes' images that have less
 
@@ -29,7 +33,7 @@ def presence(kind: ChangeKind, params: Params, own: torch.Tensor, others: torch.
     what the change does to those on average, 1 being all of it. It counts from half, if fewer than
     one in a hundred of the others has as much.
     """
-    if len(own) < _ENOUGH_OWN or not len(others):
+    if len(own) < ENOUGH_OWN or not len(others):
         return float("nan")
     with torch.no_grad():
         does = (kind.changed(params, others)[0] - others).mean(0)
