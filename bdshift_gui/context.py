@@ -76,6 +76,7 @@ class Context:
         done: Callable[[Any], None],
         *,
         keeps: bool = False,
+        gives_way: bool = False,
         queued: bool = False,
     ) -> None:
         """Start a job, like `JobController.start`; ``name`` is a template of `bdshift.words`, or a
@@ -84,12 +85,15 @@ class Context:
         """
         if not queued:
             self.session.update(failure=None)
-        self.jobs.start(as_sentence(name, {}), run, done, keeps=keeps)
+        self.jobs.start(as_sentence(name, {}), run, done, keeps=keeps, gives_way=gives_way)
 
     def cancel(self) -> None:
-        """Ask the running job to stop, and drop those that are queued."""
-        job = self.state.job
+        """Ask the running job to stop, and drop those that are queued. One that gives way would
+        only go on after them; it is dropped when it is the one that runs.
+        """
+        job, to_search = self.state.job, self.state.to_search
         if job is not None:
             job = replace(job, cancels=job.cancels + 1)
-        self.session.update(job=job, waiting=(), to_open=())
+            to_search = to_search and not job.gives_way
+        self.session.update(job=job, waiting=(), to_open=(), to_search=to_search)
         self.jobs.cancel()

@@ -21,6 +21,7 @@ from bdshift_gui.jobs.events import (
 from bdshift_gui.session import RunningJob
 from bdshift_gui.tasks.opening import open_next
 from bdshift_gui.tasks.purifying import purify_next
+from bdshift_gui.tasks.searching import search_next
 from bdshift_gui.tasks.showing import solve_next
 from bdshift_gui.widgets.job_bar import JobBar
 
@@ -40,8 +41,11 @@ class Listener(QObject):
 
     @Slot(object)
     def _started(self, job: Job) -> None:
-        running = RunningJob(job.id, job.name, job.keeps)
-        self._context.session.update(job=running, message=None, log=self._log(job.name))
+        running = RunningJob(job.id, job.name, job.keeps, gives_way=job.gives_way)
+        log = self._context.state.log
+        if self._context.state.job is not None:  # it gave way
+            log = (*log, Sentence("  {note}", {"note": Sentence("interrupted")}))
+        self._context.session.update(job=running, message=None, log=(*log, job.name))
 
     @Slot(object)
     def _happened(self, event: Event) -> None:
@@ -66,6 +70,8 @@ class Listener(QObject):
         if state.recovering is not None and not isinstance(event, Finished):
             shown = state.recovery or None  # what the search showed is not kept
             parts |= {"glimpse": None, "recovery": shown}
+        if job is not None and job.gives_way:
+            parts["to_search"] = False
         if isinstance(event, Failed):
             parts |= {"failure": event, "log": self._log(Sentence(event.details))}
         elif isinstance(event, Stopped):
@@ -79,3 +85,4 @@ class Listener(QObject):
         solve_next(self._context, event)
         open_next(self._context)
         purify_next(self._context)
+        search_next(self._context)

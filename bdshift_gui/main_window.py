@@ -62,7 +62,9 @@ class MainWindow(QMainWindow):
             self.session, SelectionChanger(self.session), self.jobs, self.quick, settings,
             Ask(self), self, demo_folder,
         )  # fmt: skip
-        self.session.update(scheme=settings.scheme, language=i18n.preferred(settings))
+        self.session.update(
+            scheme=settings.scheme, language=i18n.preferred(settings), compares=settings.compares
+        )
         self.actions_ = Actions(self.context, self)
         self.setAcceptDrops(True)
         self.resize(_SIZE)
@@ -171,7 +173,7 @@ class MainWindow(QMainWindow):
         self.toolbar.show_state(state)
         self.actions_.show_state(state)
         self.job_bar.show_state(state)
-        self.message.setText("" if state.busy else _said_last(state))
+        self.message.setText("" if state.job or state.busy else _said_last(state))
         self.machine.show_device(state.audit.device if state.audit is not None else "")
 
     def restyle(self) -> None:

@@ -136,12 +136,14 @@ class RunningJob:
         name: what it does.
         keeps: whether, canceled once, it keeps what it has so far.
         cancels: how often it was asked to stop.
+        gives_way: whether another job may be started, which ends this one.
     """
 
     id: int
     name: Sentence
     keeps: bool = False
     cancels: int = 0
+    gives_way: bool = False
 
     @property
     def can_cancel(self) -> bool:
@@ -175,6 +177,8 @@ class State:
         steps: the steps of the running purification.
         purifying: the purification that is running.
         waiting: purifications that are queued.
+        to_search: whether the audit is to be searched for triggers, to compare it with clean
+            models. The search runs whenever no other job does, until it is finished or canceled.
         recovering: the search for a trigger that is running.
         glimpse: what that, or the last one of this audit, has found.
         recovery: the recovered trigger that is shown instead of the plots, from 1; 0 for what the
@@ -188,6 +192,7 @@ class State:
         recent: recent audit files.
         can_undo, can_redo: whether a change to the selection can be undone or redone.
         scheme, language: of the window.
+        compares: whether every scan is followed by such a search.
     """
 
     model_path: Path | KeptPath | None = None
@@ -213,6 +218,7 @@ class State:
     steps: tuple[Figures, ...] = ()
     purifying: PurificationRequest | None = None
     waiting: tuple[PurificationRequest, ...] = ()
+    to_search: bool = False
     recovering: RecoveryRequest | None = None
     glimpse: Glimpse | None = None
     recovery: int | None = None
@@ -227,11 +233,15 @@ class State:
     can_redo: bool = False
     scheme: Scheme = "system"
     language: Language = "en"
+    compares: bool = True
 
     @property
     def busy(self) -> bool:
-        """Whether a job is running, or the next one of a queue is about to."""
-        return self.job is not None or bool(self.waiting or self.to_open)
+        """Whether a job is running that gives way to no other, or the next one of a queue is about
+        to.
+        """
+        running = self.job is not None and not self.job.gives_way
+        return running or bool(self.waiting or self.to_open)
 
     @property
     def can_cancel(self) -> bool:
@@ -242,6 +252,20 @@ class State:
     def modified(self) -> bool:
         """Whether there is an unsaved audit."""
         return self.original is not None and self.original is not self.kept
+
+    def goes_on_from(self, before: State) -> bool:
+        """Whether this is still about the audit that it was about ``before``: evidence may have
+        been added since, but no purification and no recovered trigger.
+        """
+        now, then = self.original, before.original
+        return now is then or (
+            now is not None
+            and then is not None
+            and now.model is then.model
+            and now.images is then.images
+            and now.purifications is then.purifications
+            and now.recoveries is then.recoveries
+        )
 
     @property
     def purifications(self) -> tuple[Purification, ...]:
@@ -287,7 +311,8 @@ WITHOUT_AUDIT: Mapping[str, Any] = {
     **dict.fromkeys(
         ("material", "original", "audit", "tac", "cut", "maps", "comparing", "glimpse", "recovery")
     ),
-    "shown": 0, "chosen": 0, "steps": (), "waiting": (), "selection": Selection(),
+    "shown": 0, "chosen": 0, "steps": (), "waiting": (), "to_search": False,
+    "selection": Selection(),
 }  # fmt: skip
 """The parts of the state that go with an audit, as they are without one."""
 

@@ -44,6 +44,15 @@ class Settings:
         self._store.setValue("language", value)
 
     @property
+    def compares(self) -> bool:
+        """Whether every scan is followed by a comparison with clean models."""
+        return str(self._store.value("compares", "yes")) != "no"
+
+    @compares.setter
+    def compares(self, value: bool) -> None:
+        self._store.setValue("compares", "yes" if value else "no")
+
+    @property
     def recent(self) -> list[Path]:
         """Audit files opened or saved last, newest first."""
         try:

@@ -67,8 +67,13 @@ class Camera:
             time.sleep(0.01)
 
     def idle(self) -> None:
-        """Wait until no job is running."""
-        self.wait(lambda: not self.window.session.state.busy and self.window.quick.idle)
+        """Wait until no job is running, and none is about to."""
+
+        def over() -> bool:
+            state = self.window.session.state
+            return not (state.job or state.busy or state.to_search) and self.window.quick.idle
+
+        self.wait(over)
 
     def do(self, *keys: str) -> None:
         """Run actions, by key."""
@@ -144,8 +149,6 @@ def main(out: Path, demo: Path) -> None:
     camera.wait(seconds=2.5)
     camera.take("loading")
     camera.idle()
-    camera.do("search")
-    camera.idle()
     camera.take("backdoored")
     neurons(camera)
     camera.do("dark")
@@ -162,8 +165,6 @@ def main(out: Path, demo: Path) -> None:
     camera.open(demo / "clean")
     camera.take("opened")
     camera.do("scan")
-    camera.idle()
-    camera.do("search")
     camera.idle()
     camera.take("clean")
     inconclusive(camera)

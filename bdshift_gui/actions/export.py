@@ -37,7 +37,7 @@ def _model(context: Context) -> None:
         question = tr("{name} exists. Replace it?", name=beside.name)
         if exists and not context.ask.confirm(question):
             return
-        if not context.state.busy and context.state.original is asked.original:
+        if not context.state.busy and context.state.goes_on_from(asked):
             writing.export_purified(context, asked.chosen, path, form)
 
     context.quick.ask("export", beside.exists, export)

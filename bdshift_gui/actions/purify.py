@@ -27,7 +27,7 @@ def _purify(context: Context) -> None:
         from bdshift_gui.dialogs.purify import PurifyDialog
 
         def is_current() -> bool:
-            return not context.state.busy and context.state.original is original
+            return not context.state.busy and context.state.goes_on_from(state)
 
         def start(requests: tuple[PurificationRequest, ...]) -> None:
             if is_current():

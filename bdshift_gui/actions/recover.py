@@ -23,7 +23,7 @@ def _recover(context: Context) -> None:
     asked = context.state
 
     def start(request: RecoveryRequest) -> None:
-        if not context.state.busy and context.state.original is asked.original:
+        if not context.state.busy and context.state.goes_on_from(asked):
             recovering.recover(context, request)
 
     dialog = RecoverDialog(context)
@@ -40,7 +40,7 @@ def _save(context: Context) -> None:
     asked = context.state
     number = _number(asked)
     path = context.ask.where(tr("Save the trigger"), "trigger" + _SUFFIX, (_SUFFIX,))
-    if path is not None and not context.state.busy and context.state.original is asked.original:
+    if path is not None and not context.state.busy and context.state.goes_on_from(asked):
         writing.save_trigger(context, number, path)
 
 
@@ -49,7 +49,7 @@ def _remove(context: Context) -> None:
     assert state.original is not None
     name = state.original.images.class_names[state.recoveries[number - 1].target]
     asked = tr("Remove the recovered trigger for “{name}” from the audit?", name=name)
-    if context.ask.confirm(asked) and context.state.original is state.original:
+    if context.ask.confirm(asked) and context.state.goes_on_from(state):
         recovering.remove(context, number)
 
 

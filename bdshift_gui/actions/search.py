@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bdshift.words import words
-from bdshift_gui.action import Action, action
+from bdshift_gui.action import Action, action, always
+from bdshift_gui.context import Context
 from bdshift_gui.session import State
 from bdshift_gui.tasks import searching
 
@@ -13,7 +14,13 @@ def _not_searched(state: State) -> bool:
     audit = state.audit
     if audit is None or audit.embedding is None or state.shown or state.busy:
         return False
-    return not audit.is_searched
+    return not audit.is_searched and not state.to_search
+
+
+def _after_scans(context: Context) -> None:
+    compares = not context.state.compares
+    context.settings.compares = compares
+    context.session.update(compares=compares)
 
 
 SEARCH = action(
@@ -25,5 +32,15 @@ SEARCH = action(
               ja="画像を各クラスに送る小さな変化を探し、結果をクリーンなモデルと比べます。"
                  "1 分ほどかかります。"),
         "neurons", 7, lambda context: searching.search(context), _not_searched,
+    )
+)  # fmt: skip
+action(
+    Action(
+        "search_after_scans",
+        words("Compare after every scan", ja="スキャンのたびに比較"),
+        words("Compare every scan with clean models by itself. Anything else that you start goes "
+              "first.",
+              ja="スキャンのたびに自動でクリーンなモデルと比べます。ほかの操作が優先されます。"),
+        "neurons", 7, _after_scans, always, checked=lambda state: state.compares,
     )
 )  # fmt: skip

@@ -14,7 +14,7 @@ def _trigger(context: Context) -> None:
     asked = context.state
 
     def measure(trigger: str) -> None:
-        if not context.state.busy and context.state.original is asked.original:
+        if not context.state.busy and context.state.goes_on_from(asked):
             measure_tac(context, trigger)
 
     dialog = TriggerDialog(context)

@@ -51,12 +51,16 @@ class JobController(QObject):
         done: Callable[[Any], None],
         *,
         keeps: bool = False,
+        gives_way: bool = False,
     ) -> None:
         """Start a job; ``done`` gets its result, on the GUI thread. If the job ``keeps`` what it
-        has so far, ``done`` gets that even after a cancel. Only when none is running.
+        has so far, ``done`` gets that even after a cancel. Only when none is running, or one that
+        ``gives_way``: that is canceled and forgotten, and the worker begins once it has stopped.
         """
-        assert self._job is None, "one job at a time: the actions are off while one runs"
-        self._job = Job(next(self._numbers), name, run, keeps)
+        if self._job is not None:
+            assert self._job.gives_way, "one job at a time: the actions are off while one runs"
+            self.cancel()
+        self._job = Job(next(self._numbers), name, run, keeps, gives_way)
         self._context = WindowJob(self._worker, self._job.id)
         self._done = done
         self.started.emit(self._job)

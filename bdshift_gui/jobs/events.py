@@ -30,13 +30,15 @@ def sentence_of(error: BaseException) -> Sentence:
 @dataclass(frozen=True)
 class Job:
     """A unit of work: ``run`` is called on the worker with the job's context. What it returns after
-    a cancel counts only if it ``keeps`` what it has so far.
+    a cancel counts only if it ``keeps`` what it has so far. One that ``gives_way`` is canceled when
+    another is started.
     """
 
     id: int
     name: Sentence
     run: Callable[[JobContext], Any]
     keeps: bool = False
+    gives_way: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.session import Corrections, OpenImages, OpenModel, State
 from bdshift_gui.tasks.opening import read_images, read_model, show_other
+from bdshift_gui.tasks.searching import follow_scan
 from bdshift_gui.tasks.showing import show_audit, take_over
 
 if TYPE_CHECKING:
@@ -54,22 +55,27 @@ def scan(context: Context) -> None:
         context.session.update(model=found.model, images=found.images, pending=kept)
         show_audit(context, found.audit, found.material)
         take_over(context, state, now)
+        follow_scan(context, again=state.original is not None and state.original.is_searched)
 
     context.start(Sentence("Scanning"), run, done)
 
 
 def _settings(state: State) -> ScanSettings:
-    """What the audit was asked, or the defaults without one, with what is set in the window."""
+    """What the audit was asked, or the defaults without one, with what is set in the window. The
+    second stage is left to the search that follows.
+    """
     from bdshift.audit import ScanSettings
+    from bdshift.audit.second_stage import first_stage
     from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 
     asked = ScanSettings() if state.original is None else state.original.settings
-    first, *others = asked.detectors
+    first, *others = first_stage(asked.detectors) if asked.search else asked.detectors
     assert isinstance(first, EmbeddingShift)
     given = state.corrections
     return replace(
         asked,
         detectors=(replace(first, alpha=state.alpha), *others),
+        search=0.0,
         rule=state.rule or asked.rule,
         by_rule=state.by_rule,
         normalize=given.normalize,
@@ -115,6 +121,7 @@ def demo(context: Context) -> None:
 
     def done(audit: Audit) -> None:
         show_other(context, audit, kept=True)
+        follow_scan(context)
 
     context.start(Sentence("Scanning the demo"), run, done)
 
@@ -137,5 +144,6 @@ def try_attack(context: Context, recipe: Recipe, images: Path | None, folder: Pa
 
     def done(audit: Audit) -> None:
         show_other(context, audit, kept=False)
+        follow_scan(context)
 
     context.start(Sentence("Training a victim"), run, done)

@@ -1,9 +1,16 @@
-"""Runs the second stage of a scan: searches for triggers in the images, for every class."""
+"""Runs the second stage of a scan: searches for triggers in the images, for every class.
+
+It follows a scan by itself, and takes a minute, so nothing that the user starts has to wait for it:
+the search is canceled, and starts again when the other job has ended. Kinds of changes that it has
+finished are kept, so that at most the one that was interrupted is searched for again.
+"""
 
 from __future__ import annotations
 
-from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer
 
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
@@ -16,36 +23,85 @@ if TYPE_CHECKING:
     from bdshift.detect.detector import Detector, Evidence
 
 
+def follow_scan(context: Context, *, again: bool = False) -> None:
+    """Let a search follow a scan, as in the command, if the user has not turned that off; or if the
+    audit before it was searched, too, and is scanned ``again``.
+    """
+    state = context.state
+    if not (state.compares or again) or state.audit is None:
+        return
+    if not state.audit.is_searched and not state.audit.settings.decides_by_rule:
+        context.session.update(to_search=True)
+
+
 def search(context: Context) -> None:
-    """Search the original model, and add what was found to its audit."""
+    """Search the original model, now or as soon as no other job runs."""
+    context.session.update(to_search=True)
+    _search(context, queued=False)
+
+
+def search_next(context: Context) -> None:
+    """After a job has ended: search if that is still to be done, once all slots have run."""
+    if context.state.to_search:
+        QTimer.singleShot(0, context.session, lambda: _next(context))
+
+
+def _next(context: Context) -> None:
+    state = context.state
+    if state.to_search and state.job is None and not state.busy:
+        _search(context, queued=True)
+
+
+def _search(context: Context, *, queued: bool) -> None:
+    """Search, and add what was found to the audit."""
     state = context.state
     audit, ready = as_shown(state), material_of(state)
     device = state.corrections.device or "auto"
 
-    def run(job: JobContext) -> tuple[list[tuple[Detector, Evidence]], Material]:
+    def run(job: JobContext) -> tuple[list[tuple[Detector, Evidence]], Material, Path]:
         from bdshift.audit.more_evidence import search_further
         from bdshift.audit.recovering import DEFAULT_BUDGET
+        from bdshift.store.finished import FinishedEvidence, last_scan
 
-        material = ready(job)
-        found = search_further(audit, material, DEFAULT_BUDGET, device=device, job=job)
-        return found, material
+        material, resume = ready(job), last_scan()
+        finished = FinishedEvidence(resume, job)
+        found = search_further(
+            audit, material, DEFAULT_BUDGET, device=device, finished=finished, job=job
+        )
+        return found, material, resume
 
-    def done(found: tuple[list[tuple[Detector, Evidence]], Material]) -> None:
-        from bdshift.audit.more_evidence import with_evidence
+    def done(found: tuple[list[tuple[Detector, Evidence]], Material, Path]) -> None:
+        from bdshift.audit.more_evidence import with_search
+        from bdshift.audit.recovering import DEFAULT_BUDGET
+        from bdshift.audit.second_stage import too_large
+        from bdshift.detect.image_search import has_search
 
-        more, material = found
+        more, material, resume = found
         now = context.state
         assert now.original is not None
         assert now.audit is not None
 
         def added(to: Audit) -> Audit:
-            return reduce(lambda one, new: with_evidence(one, *new), more, to)
+            return with_search(to, more, DEFAULT_BUDGET)
 
         original, shown = added(now.original), now.audit
         if shown is now.original:
             shown = original
         elif not now.shown:  # the same at another α or under another rule
             shown = added(shown)
-        context.session.update(original=original, audit=shown, material=material)
+        context.session.update(
+            original=original, audit=shown, material=material, to_search=False,
+            pending=(*now.pending, resume),
+        )  # fmt: skip
+        if now.kept is now.original and _is_demo(context):
+            context.session.update(kept=original)
+        if not has_search(detector for detector, _ in more):
+            context.session.update(message=too_large(DEFAULT_BUDGET))
 
-    context.start(Sentence("Searching for triggers"), run, done)
+    context.start(Sentence("Searching for triggers"), run, done, gives_way=True, queued=queued)
+
+
+def _is_demo(context: Context) -> bool:
+    """Whether the audit is that of the demo, which can be made again at a click."""
+    path = context.state.model_path
+    return isinstance(path, Path) and path.parent == context.demo_folder

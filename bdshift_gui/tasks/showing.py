@@ -31,6 +31,7 @@ def show_side(context: Context, number: int) -> None:
     wanted = original.most_suspicious if target is None else target
     if original is state.original:
         _show(context, original, number, wanted, state.material, state.chosen)
+        context.session.update(to_search=state.to_search)
         return
 
     def run(job: JobContext) -> Audit:
@@ -41,6 +42,7 @@ def show_side(context: Context, number: int) -> None:
     def done(found: Audit) -> None:
         now = context.state
         _show(context, found, number, wanted, state.material, state.chosen)
+        context.session.update(to_search=now.to_search)
         take_over(context, state, now)
 
     context.start(Sentence("Solving the shifts"), run, done)
@@ -137,7 +139,7 @@ def _solve(context: Context) -> None:
 
     if state.shift_is_quick:
         done(run(SILENT))
-    elif state.job is None:
+    elif not state.busy:
         context.session.update(solving=True)
         context.start(Sentence("Solving the shifts"), run, done)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtWidgets import QPushButton
 
 from bdshift.detect.rule import RULES, default_rule
 from bdshift.text import figure
+from bdshift.words import Sentence
 from bdshift_gui.actions.recover import RECOVER
 from bdshift_gui.actions.search import SEARCH
 from bdshift_gui.context import Context
@@ -16,6 +19,9 @@ from bdshift_gui.tasks.showing import set_rule
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look
 from bdshift_gui.widgets.choices import Choices
+
+if TYPE_CHECKING:
+    from bdshift.audit.finding import Finding
 
 CLEAN_MODELS, BY_RULE = "clean-models", "rule"
 """What judges."""
@@ -36,12 +42,12 @@ class FindingView(Card, View):
     key = "finding"
     area = "cards"
     place = 10
-    reads = ("audit", "original", "job", "waiting")
+    reads = ("audit", "original", "job", "waiting", "to_search")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
-        self.reasons = Text()
+        self.reasons, self.running = Text(), Text("muted")
         self._rows = KeyValueRows()
         self.judge = Choices((CLEAN_MODELS, BY_RULE))
         self.judge.chosen.connect(self._choose_judge)
@@ -53,8 +59,8 @@ class FindingView(Card, View):
         self.recover = QPushButton()
         self.recover.clicked.connect(lambda: RECOVER.trigger(context))
         for widget in (
-            self.reasons, self.search, self.recover, self._rows, self.judge, self.rule,
-            self.cautions,
+            self.reasons, self.running, self.search, self.recover, self._rows, self.judge,
+            self.rule, self.cautions,
         ):  # fmt: skip
             self.body.addWidget(widget)
 
@@ -71,8 +77,10 @@ class FindingView(Card, View):
         look(self, _FRAMES[finding.level])
         self.title.show_text(say(finding.headline))
         self.reasons.show_text("\n\n".join(say(one.sentence) for one in finding.reasons))
-        self.search.setVisible(not audit.is_searched)
-        first = not audit.is_searched and not finding.suspected
+        cautions = self._show_running(state, finding)
+        waits = not audit.is_searched and not state.to_search
+        self.search.setVisible(waits)
+        first = waits and not finding.suspected
         look(self.search, "primary" if first else "")  # the next step, until taken
         self.search.setText(tr(SEARCH.text))
         self.search.setEnabled(SEARCH.enabled(state))
@@ -106,8 +114,22 @@ class FindingView(Card, View):
         rule = audit.settings.rule
         self.rule.label_one(rule.name, rule.line_label)
         self.rule.choose(rule.name)
-        cautions = [say(one.sentence) for one in finding.cautions]
         self.cautions.show_text("\n".join([*cautions, tr(LIMITS)]))
+
+    def _show_running(self, state: State, finding: Finding) -> list[str]:
+        """Say that the comparison runs, instead of the caution that it did not; return the others,
+        in words.
+        """
+        from bdshift.audit.beside import SECOND_STAGE_NOT_RUN, SECOND_STAGE_RUNS
+
+        left, runs = [], ""
+        for one in finding.cautions:
+            if one.code == SECOND_STAGE_NOT_RUN and state.to_search:
+                runs = say(Sentence(SECOND_STAGE_RUNS, one.values))
+            else:
+                left.append(say(one.sentence))
+        self.running.show_text(runs)
+        return left
 
     def _choose_judge(self, name: str) -> None:
         set_rule(self._context, default_rule(), by_rule=name == BY_RULE)

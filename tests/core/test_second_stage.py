@@ -10,7 +10,7 @@ from commands import bdshift, one_line
 from quick import shorten_searches
 
 from bdshift.audit import Audit, ScanSettings, reopen_model, scan
-from bdshift.audit.second_stage import second_stage
+from bdshift.audit.second_stage import first_stage, second_stage
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.detect.detector import DETECTORS
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
@@ -54,6 +54,12 @@ def test_what_was_asked_for_is_not_run_twice(network: Classifier) -> None:
     found = second_stage(network, 10_000.0, asked)
     assert found[:2] == asked
     assert [one.name for one in found].count("mask") == 1
+
+
+def test_what_a_second_stage_adds_is_not_of_the_first(network: Classifier) -> None:
+    asked = (*FIRST, DETECTORS.parse("pairs"), DETECTORS.parse("depth"))
+    assert first_stage(second_stage(network, 10_000.0, asked)) == asked
+    assert first_stage(second_stage(network, 10_000.0, FIRST)) == FIRST
 
 
 def test_a_budget_is_no_nonsense() -> None:

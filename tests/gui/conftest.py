@@ -72,11 +72,13 @@ def window(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[MainWindow]:
-    """A fresh window in English and light colors; its thread must end with it."""
+    """A fresh window in English and light colors, in which no search follows a scan; its thread
+    must end with it.
+    """
     qapp.setStyle("Fusion")
     load_fonts()
     settings = Settings(fresh=True)
-    settings.language, settings.scheme = "en", "light"
+    settings.language, settings.scheme, settings.compares = "en", "light", False
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     found = MainWindow(settings, tmp_path / "demo")
     monkeypatch.setattr(found.context.ask, "save_first", lambda _: "discard")  # no user to ask

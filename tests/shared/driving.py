@@ -28,7 +28,12 @@ PATIENCE = 120_000  # milliseconds
 
 def wait(qtbot: QtBot, window: MainWindow) -> None:
     """Wait until nothing is running or queued, on the worker or in the quick pool."""
-    qtbot.waitUntil(lambda: not window.session.state.busy and window.quick.idle, timeout=PATIENCE)
+
+    def over() -> bool:
+        state = window.session.state
+        return not (state.job or state.busy or state.to_search) and window.quick.idle
+
+    qtbot.waitUntil(over, timeout=PATIENCE)
 
 
 def wait_well(qtbot: QtBot, window: MainWindow) -> None:

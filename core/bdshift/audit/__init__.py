@@ -27,7 +27,7 @@ from bdshift.audit.records import (
     versions,
 )
 from bdshift.audit.scan_settings import ScanSettings
-from bdshift.audit.second_stage import second_stage
+from bdshift.audit.second_stage import second_stage, too_large
 from bdshift.audit.stages import (
     CleanSet,
     Material,
@@ -134,9 +134,7 @@ def _scan_one(
     if settings.search:
         searched = second_stage(classifier, settings.search, settings.detectors)
         if not has_search(searched):
-            job.note(Sentence("The network is too large to be searched for triggers within "
-                              "{seconds:g} seconds; a larger --budget affords it",
-                              {"seconds": settings.search}))  # fmt: skip
+            job.note(too_large(settings.search))
         settings = replace(settings, detectors=searched)
     material = Material(classifier, clean)
     embedding = embed_cached(cache, material, device=device, batch=settings.batch, job=job)

@@ -117,6 +117,18 @@ SECOND_STAGE_NOT_RUN = code(
              "ウィンドウの「クリーンなモデルと比較」が探索します。"),
 )  # fmt: skip
 
+SECOND_STAGE_RUNS = words(
+    "So far only the embedding was judged. Triggers are being searched for in the images, to "
+    "compare the evidence with that against clean models. On models whose truth is known, that "
+    "finds {both} of {victims:|backdoor|backdoors} instead of {first}, with {both_alarms} instead "
+    "of {first_alarms} false alarms on {clean:|clean model|clean models}.",
+    ja="ここまでは埋め込みだけの判定です。クリーンなモデルと証拠を比べるため、"
+       "画像でトリガーを探索しています。真偽が分かっているモデルでは、これにより"
+       "バックドア {victims} 個のうち見つかるのは {first} 個から {both} 個に、"
+       "クリーンなモデル {clean} 個での誤検出は {first_alarms} 個から {both_alarms} 個になります。",
+)  # fmt: skip
+"""Instead of the caution that it was not run, with the same values, while it is."""
+
 
 def verdict_reasons(facts: Facts) -> Iterator[Remark]:
     """The verdict, and each kind of evidence behind it, the strongest first."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+from bdshift.audit.finished import FinishedDetectors, find_evidence
 from bdshift.audit.records import Audit
-from bdshift.audit.second_stage import second_stage
+from bdshift.audit.second_stage import second_stage, too_large
 from bdshift.audit.stages import Material
 from bdshift.detect.detector import Detector, Evidence, Subject
 from bdshift.detect.image_search import has_search
@@ -31,28 +33,34 @@ def search_further(
     seconds: float,
     *,
     device: str = "auto",
+    finished: FinishedDetectors | None = None,
     job: JobContext = SILENT,
 ) -> list[tuple[Detector, Evidence]]:
     """What the second stage of a scan finds (`bdshift.audit.second_stage`), for an audit that had
-    none: each detector that ``seconds`` afford, and its evidence.
+    none: each detector that ``seconds`` afford, and its evidence. If no search of the images is
+    among them, ``job`` is told. What was ``finished`` is not searched for again.
 
-    Raises `UsageError` if the audit was saved without embeddings or the network is too large.
+    Raises `UsageError` if the audit was saved without embeddings.
     """
     if audit.embedding is None:
         raise UsageError("the audit was saved without embeddings; scan again")
     asked = audit.settings.detectors
     more = second_stage(material.classifier, seconds, asked)[len(asked) :]
     if not has_search(more):
-        raise UsageError(
-            "the network is too large to be searched for triggers within {seconds:g} seconds",
-            seconds=seconds,
-        )
+        job.note(too_large(seconds))
     clean = material.clean
     subject = Subject(
         audit.embedding, audit.model.weight, audit.images.class_names, material.classifier,
         clean.collection, clean.files, pick_device(device), audit.settings.seed,
     )  # fmt: skip
-    return [(one, one.detect(subject, job)) for one in more]
+    return list(zip(more, find_evidence(subject, more, audit.model, finished, job), strict=True))
+
+
+def with_search(audit: Audit, found: Iterable[tuple[Detector, Evidence]], seconds: float) -> Audit:
+    """The audit as if its scan had had a second stage of ``seconds``, which ``found`` this."""
+    for detector, evidence in found:
+        audit = with_evidence(audit, detector, evidence)
+    return replace(audit, settings=replace(audit.settings, search=seconds))
 
 
 def with_evidence(audit: Audit, detector: Detector, evidence: Evidence) -> Audit:

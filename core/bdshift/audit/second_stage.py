@@ -14,10 +14,20 @@ from bdshift.detect.detectors.pairs import Pairs
 from bdshift.detect.image_search import ImageSearch
 from bdshift.recover.effort import LEAST_CLASSES, affordable_passes
 from bdshift.verdict.clean_models import shipped_table
+from bdshift.words import Sentence
 
 _MAX_CLASSES_OF_PAIRS = 100  # of more, there are too many pairs for a few seconds
 _SIGNIFICANCE = 0.005
 """Of the test for a map of all classes, half of the usual: it comes besides the verdict."""
+
+
+def too_large(seconds: float) -> Sentence:
+    """What is said if no search fits into a budget."""
+    return Sentence(
+        "The network is too large to be searched for triggers within {seconds:g} seconds; bdshift "
+        "scan with a larger --budget affords it",
+        {"seconds": seconds},
+    )
 
 
 def second_stage(
@@ -45,6 +55,16 @@ def second_stage(
     if kinds and kinds[0].work(min(LEAST_CLASSES, classes)) <= most:
         return (*asked, _within(kinds[0], seconds))
     return tuple(asked)
+
+
+def first_stage(detectors: Sequence[Detector]) -> tuple[Detector, ...]:
+    """``detectors`` without those that a second stage adds."""
+    scales = shipped_table().scales
+    return tuple(
+        one for one in detectors
+        if not (isinstance(one, ImageSearch) and one.name in scales)
+        and one != Pairs(significance=_SIGNIFICANCE)
+    )  # fmt: skip
 
 
 def _within(detector: ImageSearch, seconds: float) -> ImageSearch:
