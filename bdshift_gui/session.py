@@ -183,6 +183,7 @@ class State:
         glimpse: what that, or the last one of this audit, has found.
         recovery: the recovered trigger that is shown instead of the plots, from 1; 0 for what the
             running search finds; None for neither.
+        evidence: whether the evidence beside clean models is shown instead of the plots.
         to_open: files that are queued.
         pending: resume states of what is in no file yet.
         failure: the last error, until the user starts something else.
@@ -222,6 +223,7 @@ class State:
     recovering: RecoveryRequest | None = None
     glimpse: Glimpse | None = None
     recovery: int | None = None
+    evidence: bool = False
     to_open: tuple[Path, ...] = ()
     pending: tuple[Path, ...] = ()
     failure: Failed | None = None
@@ -312,7 +314,7 @@ WITHOUT_AUDIT: Mapping[str, Any] = {
         ("material", "original", "audit", "tac", "cut", "maps", "comparing", "glimpse", "recovery")
     ),
     "shown": 0, "chosen": 0, "steps": (), "waiting": (), "to_search": False,
-    "selection": Selection(),
+    "evidence": False, "selection": Selection(),
 }  # fmt: skip
 """The parts of the state that go with an audit, as they are without one."""
 

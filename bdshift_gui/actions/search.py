@@ -1,4 +1,4 @@
-"""Search for triggers of every class, and compare the evidence with clean models."""
+"""Search for triggers of every class, compare the evidence with clean models, and look at it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ def _after_scans(context: Context) -> None:
     context.session.update(compares=compares)
 
 
+def _has_evidence(state: State) -> bool:
+    return state.audit is not None and state.audit.verdict is not None
+
+
+def _show(context: Context) -> None:
+    context.session.update(evidence=True, comparing=None, recovery=None)
+
+
 SEARCH = action(
     Action(
         "search",
@@ -42,5 +50,21 @@ action(
               "first.",
               ja="スキャンのたびに自動でクリーンなモデルと比べます。ほかの操作が優先されます。"),
         "neurons", 7, _after_scans, always, checked=lambda state: state.compares,
+    )
+)  # fmt: skip
+SHOW_EVIDENCE = action(
+    Action(
+        "show_evidence", words("Show the evidence", ja="証拠を表示"),
+        words("Show each kind of evidence beside that of clean models, and how right p is.",
+              ja="証拠を種類ごとにクリーンなモデルと並べ、p の正しさとともに表示します。"),
+        "neurons", 7, _show, _has_evidence, "Ctrl+Shift+E",
+    )
+)  # fmt: skip
+CLOSE_EVIDENCE = action(
+    Action(
+        "close_evidence", words("Back to the plots", ja="プロットに戻る"),
+        words("Close the page of the evidence.", ja="証拠のページを閉じます。"),
+        "neurons", 7, lambda context: context.session.update(evidence=False),
+        lambda state: state.evidence,
     )
 )  # fmt: skip

@@ -10,7 +10,7 @@ from bdshift.detect.rule import RULES, default_rule
 from bdshift.text import figure
 from bdshift.words import Sentence
 from bdshift_gui.actions.recover import RECOVER
-from bdshift_gui.actions.search import SEARCH
+from bdshift_gui.actions.search import SEARCH, SHOW_EVIDENCE
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.plain import set_tip
@@ -56,11 +56,13 @@ class FindingView(Card, View):
         self.cautions = Text("muted")
         self.search = QPushButton()
         self.search.clicked.connect(lambda: SEARCH.trigger(context))
+        self.evidence = QPushButton()
+        self.evidence.clicked.connect(lambda: SHOW_EVIDENCE.trigger(context))
         self.recover = QPushButton()
         self.recover.clicked.connect(lambda: RECOVER.trigger(context))
         for widget in (
-            self.reasons, self.running, self.search, self.recover, self._rows, self.judge,
-            self.rule, self.cautions,
+            self.reasons, self.running, self.search, self.evidence, self.recover, self._rows,
+            self.judge, self.rule, self.cautions,
         ):  # fmt: skip
             self.body.addWidget(widget)
 
@@ -85,6 +87,9 @@ class FindingView(Card, View):
         self.search.setText(tr(SEARCH.text))
         self.search.setEnabled(SEARCH.enabled(state))
         set_tip(self.search, tr(SEARCH.tip))
+        self.evidence.setVisible(SHOW_EVIDENCE.enabled(state))
+        self.evidence.setText(tr(SHOW_EVIDENCE.text))
+        set_tip(self.evidence, tr(SHOW_EVIDENCE.tip))
         look(self.recover, "" if first or state.recoveries else "primary")
         self.recover.setText(tr(RECOVER.text))
         self.recover.setEnabled(RECOVER.enabled(state))

@@ -12,6 +12,8 @@ from bdshift.audit import Audit
 from bdshift.report.html_report import html_report
 from bdshift.report.json_report import audit_json
 from bdshift.report.text_report import audit_text
+from bdshift.report.verdict_rows import HEADS, evidence_rows, how_right
+from bdshift.verdict.calibration import Calibration
 from bdshift.verdict.clean_models import shipped_table
 
 
@@ -29,11 +31,45 @@ def test_the_page_shows_every_kind(compared: Audit) -> None:
     assert f"<td>0 of {models}</td>" in section
     assert "<td>Mask and pattern</td><td>speed_80</td><td>factor of 1" in section
     assert section.count("<circle") == 3 * models
-    assert section.count("<path") == 3
+    assert section.count(' fill="var(--red)"/>') == 3, "a diamond for each"
+    known = shipped_table().calibration
+    assert how_right(known, "en") in section
+    assert section.count("l6 6l") == 3
+    drawn = 2 + bool(known.left_out) + bool(known.held_out)
+    assert section.count('fill="none"') == 2 * drawn + 1, "each with its legend, and the axes"
     assert "most similar evidence: " in section
     japanese = html.unescape(html_report(compared, "ja"))
     assert "クリーンなモデルとの比較" in japanese
     assert f"{models} 個中 0 個" in japanese
+
+
+def test_a_row_says_what_a_person_asks(compared: Audit, measured_audit: Audit) -> None:
+    verdict = compared.verdict
+    assert verdict is not None
+    every, *kinds = (one.cells for one in evidence_rows(compared, verdict, "en"))
+    assert {len(one) for one in (every, *kinds)} == {len(HEADS)}
+    assert every[:5] == ("all kinds together", "speed_80", "", "", "")
+    mask = next(one for one in kinds if one[0] == "Mask and pattern")
+    assert mask[3].endswith("%")
+    assert next(one for one in kinds if one[0] != mask[0])[3:5] == ("–", "–")
+    make, *_ = MATRIX["a natural trigger"]
+    natural = make(measured_audit)
+    assert natural.verdict is not None
+    [own] = [
+        one.cells[4] for one in evidence_rows(natural, natural.verdict, "en")
+        if one.cells[0] == mask[0]
+    ]  # fmt: skip
+    assert "60%, not counted" in own
+
+
+def test_how_right_p_is_is_said_with_its_counts() -> None:
+    known = Calibration((0.02, 0.05, 0.0501, 0.1, *[0.5] * 16), (0.04, 0.7))
+    said = how_right(known, "en")
+    assert "Of 20 clean models that were left out of the table in turn" in said
+    assert "2 (10%) got p ≤ 0.05 and 4 (20%) got p ≤ 0.1" in said
+    assert said.endswith("Of 2 others that were never in it: 1 and 1.")
+    assert how_right(Calibration((0.5,)), "en").count("Of ") == 1
+    assert how_right(Calibration(), "ja") == ""
 
 
 def test_without_a_comparison_there_is_no_section(measured_audit: Audit) -> None:
