@@ -1,10 +1,13 @@
-"""Search for triggers of every class, compare the evidence with clean models, and look at it."""
+"""Search for triggers of every class, compare the evidence with clean models, those whose truth is
+known or one of the user's, and look at it.
+"""
 
 from __future__ import annotations
 
 from bdshift.words import words
 from bdshift_gui.action import Action, action, always
 from bdshift_gui.context import Context
+from bdshift_gui.i18n import tr
 from bdshift_gui.session import State
 from bdshift_gui.tasks import searching
 
@@ -29,6 +32,17 @@ def _has_evidence(state: State) -> bool:
 
 def _show(context: Context) -> None:
     context.session.update(evidence=True, comparing=None, recovery=None)
+
+
+def _is_searched(state: State) -> bool:
+    """Enabled with an audit of the original model that was searched."""
+    return state.audit is not None and state.audit.is_searched and not (state.shown or state.busy)
+
+
+def _compare_with(context: Context) -> None:
+    path = context.ask.file(tr("Choose a clean model of the same task"))
+    if path is not None and _is_searched(context.state):
+        searching.compare_with(context, path)
 
 
 SEARCH = action(
@@ -66,5 +80,16 @@ CLOSE_EVIDENCE = action(
         words("Close the page of the evidence.", ja="証拠のページを閉じます。"),
         "neurons", 7, lambda context: context.session.update(evidence=False),
         lambda state: state.evidence,
+    )
+)  # fmt: skip
+REFERENCE = action(
+    Action(
+        "reference",
+        words("Compare with a clean model…", ja="クリーンなモデルと比べる…"),
+        words("Search a model of the same task that you know to be clean in the same way. What is "
+              "easy to reach there, too, is no evidence.",
+              ja="クリーンと分かっている同じタスクのモデルを同じ方法で調べます。"
+                 "そこでも届きやすいクラスは、証拠に数えません。"),
+        "neurons", 8, _compare_with, _is_searched,
     )
 )  # fmt: skip

@@ -105,3 +105,32 @@ def _is_demo(context: Context) -> bool:
     """Whether the audit is that of the demo, which can be made again at a click."""
     path = context.state.model_path
     return isinstance(path, Path) and path.parent == context.demo_folder
+
+
+def compare_with(context: Context, path: Path) -> None:
+    """Search a model that is known to be clean as the original was, and compare with it."""
+    state = context.state
+    audit, ready = as_shown(state), material_of(state)
+    given = state.corrections
+
+    def run(job: JobContext) -> tuple[Audit, Material]:
+        from bdshift.audit.reference import add_reference
+
+        material = ready(job)
+        device = given.device or "auto"
+        made = add_reference(audit, material, path, arch=given.arch, device=device, job=job)
+        return made, material
+
+    def done(found: tuple[Audit, Material]) -> None:
+        from bdshift.audit.reference import with_reference
+
+        made, material = found
+        now = context.state
+        assert now.original is not None
+        assert now.audit is not None
+        original = with_reference(now.original, made.reference)
+        same = now.audit is now.original
+        shown = original if same else with_reference(now.audit, made.reference)
+        context.session.update(original=original, audit=shown, material=material)
+
+    context.start(Sentence("Searching the reference"), run, done)

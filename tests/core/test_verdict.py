@@ -13,6 +13,7 @@ import pytest
 from bdshift.assets import asset
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.inversion import InvertedChanges
+from bdshift.verdict.beyond import explained_drops
 from bdshift.verdict.calibration import (
     ROUND_LEVELS,
     Calibration,
@@ -303,3 +304,48 @@ def test_the_table_that_ships_is_small_and_says_how_it_was_made() -> None:
     assert found.both.named > found.first.named
     assert len(found.calibration.left_out) == found.both.clean
     assert 0 < found.calibration.left_out[0] <= ROUND_LEVELS[0], "too few to judge anything"
+
+
+def test_a_reference_takes_off_what_it_has(table: CleanModels) -> None:
+    given = evidence(shift={3: 1.1}, mask={3: 9.0, 6: 1.5})
+    explained = np.zeros(10)
+    explained[3] = math.log(6)
+    found = decide(given, table, {"mask": explained})
+    assert found is not None
+    mask = next(one for one in found.kinds if one.detector.name == "mask")
+    assert mask.factor(3) == pytest.approx(9)
+    assert mask.of_reference(3) == pytest.approx(6)
+    assert mask.drops[3] == pytest.approx(math.log(1.5), abs=1e-4)
+    assert not mask.works(3), "the reference's own is no evidence"
+    assert (found.suspected, found.rare) == ((), False)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_reference_never_makes_a_class_more_suspicious(table: CleanModels, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, other = rng.lognormal(size=(2, 10))
+    scores[rng.integers(10)], other[rng.integers(10)] = rng.choice([np.inf, np.nan, 0.0], 2)
+    mask = DETECTORS.parse("mask")
+    found = [(mask, Evidence("mask", scores))]
+    alone = decide(found, table)
+    beside = decide(found, table, {"mask": explained_drops(mask, Evidence("mask", other))})
+    assert alone is not None
+    assert beside is not None
+    assert (beside.kinds[0].strengths <= alone.kinds[0].strengths + 1e-9).all()
+    assert beside.standing.p >= alone.standing.p
+    assert set(beside.suspected) <= set(alone.suspected)
+    itself = decide(found, table, {"mask": explained_drops(*found[0])})
+    assert itself is not None
+    assert not itself.suspected
+
+
+def test_a_class_that_only_one_model_reaches(table: CleanModels) -> None:
+    scores = np.full(10, np.inf)
+    scores[3] = 4.0
+    mask = DETECTORS.parse("mask")
+    found = [(mask, Evidence("mask", scores))]
+    for others, suspected in ((np.full(10, 5.0), (3,)), (scores, ())):
+        explained = explained_drops(mask, Evidence("mask", others))
+        verdict = decide(found, table, {"mask": explained})
+        assert verdict is not None
+        assert verdict.suspected == suspected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pyqtgraph as pg
 import pytest
@@ -14,10 +15,12 @@ from quick import shorten_searches
 from bdshift.audit import Audit
 from bdshift.audit.facts import Judged
 from bdshift.audit.finding import LIMITS
+from bdshift.audit.reference import with_reference
 from bdshift.detect.detectors.pairs import Pairs
 from bdshift.words import Language, translate
-from bdshift_gui.actions.search import SEARCH
+from bdshift_gui.actions.search import REFERENCE, SEARCH
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.tasks import searching
 from bdshift_gui.tasks.showing import set_alpha, show_audit
 from bdshift_gui.views.classes import ClassView
 from bdshift_gui.views.finding import FindingView
@@ -160,6 +163,35 @@ def test_searches_can_be_added(
     assert opened.work.docks["pairs"].isHidden(), "no pair stands out"
     assert view.judge.now == "clean-models"
     assert not SEARCH.enabled(session.state)
+
+
+def test_a_clean_model_can_be_compared_with(
+    window: MainWindow, qtbot: QtBot, measured_audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Path, object]] = []
+    make, *_ = MATRIX["a reference explains it"]
+    made = make(measured_audit)
+
+    def add(audit: Audit, material: object, path: Path, **given: object) -> Audit:
+        asked.append((path, material))
+        return with_reference(audit, made.reference)
+
+    monkeypatch.setattr("bdshift.audit.reference.add_reference", add)
+    monkeypatch.setattr(searching, "material_of", lambda state: lambda job: state.material)
+    show_audit(window.context, measured_audit)
+    assert not REFERENCE.enabled(window.session.state), "nothing was searched for"
+    show_audit(window.context, with_reference(made, None))
+    view = find(window, FindingView)
+    assert view.title.text() == "Probably backdoored"
+    window.context.ask.file = lambda title, filters="": Path("twin.pth")  # type: ignore[method-assign]
+    REFERENCE.trigger(window.context)
+    wait_well(qtbot, window)
+    assert [path for path, _ in asked] == [Path("twin.pth")]
+    state = window.session.state
+    assert state.original is not None
+    assert state.audit is state.original
+    assert state.original.reference is made.reference
+    says(window, made, "en")
 
 
 def test_every_detector_has_a_column(window: MainWindow, measured_audit: Audit) -> None:

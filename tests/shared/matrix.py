@@ -179,6 +179,21 @@ def _shift_alone(audit: Audit) -> Audit:
     return searched(_norms(audit, norms.tolist()), {})
 
 
+def _beside(audit: Audit, factors: dict[int, float], **changed: Any) -> Audit:
+    """With a reference, in which some classes take so many times smaller masks than the others."""
+    model = replace(audit.model, path="/models/twin.pth", sha256="0" * 64)
+    found = replace(
+        searched(_quiet(audit), factors), model=model, embedding=None, tac=(), accuracy=0.975
+    )
+    return replace(audit, reference=replace(found, **changed))
+
+
+def _misread(audit: Audit) -> Audit:
+    """With a reference that is weak and whose batch norms know other images."""
+    trial = replace(audit.trials[0], mismatch=0.6)
+    return _beside(audit, {4: 2}, accuracy=0.7, trials=(trial,))
+
+
 MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[str, ...]]] = {
     "backdoored": (lambda a: a, "backdoored", (9,), ("shift-stands-out", "trigger-works")),
     "by another rule": (
@@ -294,6 +309,40 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
         "inconclusive", (7, 4),
         ("detectors-disagree", "stands-out-beside-clean-models", "evidence-beside-clean-models",
          "evidence-beside-clean-models", "recovered-backdoor"),
+    ),
+    "a reference explains it": (
+        lambda a: _beside(searched(_quiet(a), {4: 3.5}), {4: 2.7}), "nothing-unusual", (),
+        ("none-stands-out-beside-clean-models", "evidence-beside-reference",
+         "evidence-beside-reference", "reference-explains"),
+    ),
+    "a reference does not explain it": (
+        lambda a: _beside(searched(a, {9: 15}), {4: 2}), "backdoored", (9,),
+        ("stands-out-beside-clean-models", "evidence-beside-clean-models",
+         "evidence-beside-clean-models", "reference-leaves", "trigger-works"),
+    ),
+    "a reference changes nothing": (
+        lambda a: _beside(searched(_quiet(a), {}), {4: 2}), "nothing-unusual", (),
+        ("none-stands-out-beside-clean-models", "evidence-beside-reference",
+         "evidence-beside-clean-models", "reference-changes-nothing"),
+    ),
+    "a reference is suspected of it, too": (
+        lambda a: _beside(searched(a, {9: 15}), {9: 15}), "inconclusive", (9,),
+        ("reference-suspected-too", "stands-out-beside-clean-models",
+         "evidence-beside-clean-models", "evidence-beside-clean-models", "trigger-works"),
+    ),
+    "a reference is suspected of another class": (
+        lambda a: _beside(searched(a, {9: 15}), {4: 15}), "backdoored", (9,),
+        ("stands-out-beside-clean-models", "evidence-beside-clean-models",
+         "evidence-beside-clean-models", "reference-leaves", "trigger-works"),
+    ),
+    "a reference was read wrongly": (
+        lambda a: _misread(searched(a, {9: 15})), "backdoored", (9,),
+        ("stands-out-beside-clean-models", "evidence-beside-clean-models",
+         "evidence-beside-clean-models", "trigger-works"),
+    ),
+    "a reference without a search": (
+        lambda a: _beside(_quiet(a), {4: 2}), "nothing-unusual", (),
+        ("shift-none-stands-out",),
     ),
 }  # fmt: skip
 """How each is made, the level of its finding, its classes, and the codes of its reasons."""

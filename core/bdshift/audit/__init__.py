@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from bdshift.audit.copies import copies_of, most_serious
+from bdshift.audit.copies import Audited, copies_of, most_serious
 from bdshift.audit.finished import FinishedDetectors
-from bdshift.audit.reading_notes import reading_notes
+from bdshift.audit.one_model import Machinery, ReadModel, examine_model, read_with_images
 from bdshift.audit.records import (
     Audit,
     ImagesRecord,
@@ -26,17 +26,15 @@ from bdshift.audit.records import (
     Purification,
     versions,
 )
-from bdshift.audit.scan_settings import ScanSettings
-from bdshift.audit.second_stage import second_stage, too_large
-from bdshift.audit.stages import (
-    CleanSet,
-    Material,
-    choose_preprocessing,
-    embed_cached,
-    examine,
-    examine_alternative,
-    open_clean_set,
+from bdshift.audit.reference import (
+    open_reference,
+    read_reference,
+    require_searches,
+    with_reference,
+    with_reference_read,
 )
+from bdshift.audit.scan_settings import ScanSettings
+from bdshift.audit.stages import CleanSet, Material, embed_cached, open_clean_set
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
 from bdshift.checkpoints.recognize import named
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
@@ -47,10 +45,8 @@ from bdshift.files import KeptPath
 from bdshift.images.collection import ImageCollection, open_images
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
-from bdshift.neurons.what_if import accuracy_by_class
 from bdshift.recover.recovery import Recovery
 from bdshift.shift.cache import EmbeddingCache
-from bdshift.shift.embed import Embedding
 from bdshift.triggers import Trigger
 from bdshift.words import Sentence
 
@@ -68,9 +64,11 @@ def scan(
     *,
     cache: EmbeddingCache | None = None,
     finished: FinishedDetectors | None = None,
+    reference: str | Path | None = None,
     job: JobContext = SILENT,
 ) -> Audit:
-    """Audit a checkpoint with a clean set, from start to finish.
+    """Audit a checkpoint with a clean set, from start to finish; with a ``reference``, beside a
+    checkpoint of the same task that is known to be clean (`bdshift.audit.reference`).
 
     With a ``cache``, embeddings computed earlier are taken from it; what detectors found is taken
     from ``finished`` and kept there, so that a scan that was interrupted goes on after them.
@@ -82,7 +80,12 @@ def scan(
     pick_device(settings.device)
     collection = open_images(images, job=job)  # before the model: a wrong path is reported at once
     opened = open_checkpoint(model, arch=settings.arch, weights=settings.weights, job=job)
-    return scan_opened(opened, collection, settings, cache=cache, finished=finished, job=job)[0]
+    beside = None
+    if reference is not None:
+        beside = open_reference(reference, opened, settings.arch, job)
+    return scan_opened(
+        opened, collection, settings, cache=cache, finished=finished, reference=beside, job=job
+    )[0]
 
 
 def scan_opened(
@@ -92,91 +95,46 @@ def scan_opened(
     *,
     cache: EmbeddingCache | None = None,
     finished: FinishedDetectors | None = None,
+    reference: Opened | None = None,
     job: JobContext = SILENT,
 ) -> tuple[Audit, Material]:
     """Audit a checkpoint and images that are open, as `scan` does; of several weights of one
     network, those with the most serious finding. Raises as `scan`.
     """
     settings = settings or ScanSettings()
+    if reference is not None:
+        searches = bool(settings.search) or has_search(settings.detectors)
+        require_searches(searches and not settings.decides_by_rule)
     for note in collection.notes:
         job.note(note)
-    audited = [_scan_one(opened, collection, settings, cache, finished, job)]
+    on = Machinery(pick_device(settings.device), cache, finished)
+
+    def read(one: Opened) -> ReadModel:
+        clean = open_clean_set(collection, one.classes, settings, one.class_names, one.file.path)
+        return read_with_images(one, clean, settings, on, job)
+
+    def examined(one: ReadModel) -> Audited:
+        return examine_model(one, settings, on, job), one.material
+
+    first, beside = read(opened), None
+    if reference is not None:  # before anything is searched for: one that does not fit is an error
+        beside = read_reference(reference, first.material.clean, settings, first, on, job)
+    audited = [examined(first)]
     for other in copies_of(opened, settings.arch):
         job.note(Sentence("The file holds other weights of this network, {weights}: auditing them",
                           {"weights": other.state.layout.weights}))  # fmt: skip
         try:
-            audited.append(_scan_one(other, collection, settings, cache, finished, job))
+            audited.append(examined(read(other)))
         except InputError as error:
             raise InputError(
                 "{reason} (with the weights {weights}; to audit only the others, name them with "
                 "--weights)",
                 reason=error.sentence, weights=other.state.layout.weights,
             ) from error  # fmt: skip
+    if beside is not None:
+        made = with_reference_read(*audited[0], beside, on, job).reference
+        audited = [(with_reference(audit, made), material) for audit, material in audited]
     return most_serious(audited)
-
-
-def _scan_one(
-    opened: Opened,
-    collection: ImageCollection,
-    settings: ScanSettings,
-    cache: EmbeddingCache | None,
-    finished: FinishedDetectors | None,
-    job: JobContext,
-) -> tuple[Audit, Material]:
-    device = pick_device(settings.device)
-    clean = open_clean_set(
-        collection, opened.classes, settings, opened.class_names, opened.file.path
-    )
-    settled, proposal, framing = choose_preprocessing(
-        opened, clean, settings, device=device, job=job
-    )
-    classifier = settled.classifier
-    if settings.search:
-        searched = second_stage(classifier, settings.search, settings.detectors)
-        if not has_search(searched):
-            job.note(too_large(settings.search))
-        settings = replace(settings, detectors=searched)
-    material = Material(classifier, clean)
-    embedding = embed_cached(cache, material, device=device, batch=settings.batch, job=job)
-    model_record = ModelRecord(
-        path=str(classifier.path.absolute()),
-        sha256=classifier.sha256,
-        container=classifier.layout.container,
-        architecture=classifier.architecture,
-        head=classifier.head_name,
-        users_own=opened.from_user,
-        weights=opened.state.layout.weights,
-        weight=classifier.weight.cpu().numpy(),
-        bias=classifier.bias.cpu().numpy(),
-    )
-    images_record = ImagesRecord(
-        path=str(clean.collection.path.absolute()),
-        sha256=embedding.images_hash,
-        available=len(clean.collection.files),
-        counts=tuple(np.bincount(embedding.labels, minlength=opened.classes).tolist()),
-        class_names=clean.class_map.names,
-        label_source=clean.class_map.source,
-        order_guessed=clean.class_map.guessed and not _confirms_the_order(embedding),
-        skipped=clean.collection.skipped + embedding.skipped,
-    )
-    audit = examine(
-        model_record, images_record, settings, settled.ranking, embedding, material,
-        proposal=proposal, notes=[*framing, *reading_notes(opened, classifier)],
-        finished=finished, device=device, job=job,
-    )  # fmt: skip
-    others = [
-        examine_alternative(one, material, audit, device=device, cache=cache, job=job)
-        for one in settled.alternatives
-    ]
-    return replace(audit, alternatives=tuple(others)), material
-
-
-def _confirms_the_order(embedding: Embedding) -> bool:
-    """Whether the network recognizes most images of every class: where folders were given to the
-    wrong classes, it would recognize next to none of those.
-    """
-    by_class = accuracy_by_class(embedding.logits, embedding.labels, embedding.logits.shape[1])
-    return bool((by_class[np.unique(embedding.labels)] > 0.5).all())
 
 
 def reopen_model(

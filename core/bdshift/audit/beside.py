@@ -43,10 +43,11 @@ SOME_EVIDENCE = code(
 COULD_NOT_TELL = code(
     "could-not-tell",
     words("Could not tell. For class {index} “{name}”, the most suspicious: {standing}{but}. More "
-          "clean images, a larger budget, or a search for its trigger (bdshift recover) may settle "
-          "it.",
+          "clean images, a larger budget, a clean model of the same task to compare with "
+          "(--reference), or a search for its trigger (bdshift recover) may settle it.",
           ja="判定できませんでした。最も疑わしいクラス {index}「{name}」について：{standing}{but}。"
-             "クリーン画像や予算を増やすか、トリガーを探索する（bdshift recover）と、"
+             "クリーン画像や予算を増やす、同じタスクのクリーンなモデルと比べる（--reference）、"
+             "トリガーを探索する（bdshift recover）のいずれかで、"
              "はっきりする可能性があります。"),
 )  # fmt: skip
 STANDING = words(
@@ -82,6 +83,15 @@ EVIDENCE_OF_PAIR = code(
           ja="{detector}：クラス {source}「{from_name}」からクラス {index}「{name}」への変化は、"
              "他クラスへの変化や逆方向の変化に比べて {factor:#.3g} 分の 1 以下です。"
              "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
+)  # fmt: skip
+EVIDENCE_AND_REFERENCE = code(
+    "evidence-beside-reference",
+    words("{detector}: class {index} “{name}” is {factor:#.3g} times as easy to reach as the "
+          "others (median), and {of_reference:#.3g} times in the reference; {count} of "
+          "{models:|clean model|clean models} {count:~|shows|show} as much as is left of it.",
+          ja="{detector}：クラス {index}「{name}」はほかのクラス（中央値）より {factor:#.3g} 倍"
+             "届きやすくなっています。参照モデルでは {of_reference:#.3g} 倍です。"
+             "クリーンなモデル {models} 個のうち {count} 個が、差し引いた残りと同程度以上です。"),
 )  # fmt: skip
 ONLY_ONE_REACHED = code(
     "only-one-class-reached",
@@ -212,4 +222,7 @@ def _kind(one: KindStanding, facts: Facts) -> Remark:
     if one.source >= 0:
         names = {"source": one.source, "from_name": facts.class_names[one.source]}
         return Remark(EVIDENCE_OF_PAIR, {**values, **names})
+    if one.explained[index] > 0:
+        of_reference = one.of_reference(index)
+        return Remark(EVIDENCE_AND_REFERENCE, {**values, "of_reference": of_reference})
     return Remark(ONLY_ONE_REACHED if one.reaches_one else EVIDENCE, values)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bdshift.audit.beside import could_not_tell, second_stage_not_run
+from bdshift.audit.beside_reference import reference_suspected_too
 from bdshift.audit.facts import Facts, TriedTrigger
 from bdshift.audit.image_doubts import (
     suspect_with_few_images,
@@ -16,6 +17,8 @@ from bdshift.audit.image_doubts import (
     too_few_to_measure,
 )
 from bdshift.audit.reading_doubts import (
+    POOR_ACCURACY,
+    READING_DOUBTFUL,
     low_accuracy,
     networks_disagree,
     other_networks,
@@ -137,6 +140,8 @@ COPY_DIFFERS = code(
     words("Other weights of this network in the file, {weights}, have a more serious finding.",
           ja="ファイル内の同じネットワークの別の重み {weights} には、より深刻な判定が出ています。"),
 )  # fmt: skip
+MISREAD = frozenset({LABEL_ORDER, POOR_ACCURACY, READING_DOUBTFUL})
+"""Codes of doubts whether a model was read as it should be."""
 
 
 @_doubt
@@ -239,6 +244,7 @@ def _copy_differs(facts: Facts) -> Remark | None:
 
 
 _doubt(suspect_without_images)
+_doubt(reference_suspected_too)
 _doubt(could_not_tell)
 
 

@@ -156,6 +156,25 @@ class OtherReading:
 
 
 @dataclass(frozen=True)
+class ReferenceFacts:
+    """A model that is known to be clean and was examined as this one.
+
+    Attributes:
+        name: of its file.
+        architecture: of its network.
+        accuracy: on the clean images.
+        suspected: classes that its own evidence suspects; it explains nothing of them.
+        misread: why it was probably read wrongly, so that it explains nothing at all; None if not.
+    """
+
+    name: str
+    architecture: str
+    accuracy: float
+    suspected: tuple[int, ...] = ()
+    misread: Remark | None = None
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything a finding depends on.
 
@@ -169,6 +188,8 @@ class Facts:
         triggers: those that were measured.
         recovered: those that were searched for.
         verdict: what the evidence says beside clean models; None if a rule decides.
+        verdict_alone: what it would say without the reference.
+        reference: the model that it was compared with; None without one.
         by_rule: whether a rule was asked to decide.
         notes: on how the model was read.
         weights: which of the file's models it is; "" for the only one.
@@ -197,6 +218,8 @@ class Facts:
     alternatives: Sequence[OtherReading] = ()
     recovered: Sequence[RecoveredTrigger] = ()
     verdict: Verdict | None = None
+    verdict_alone: Verdict | None = None
+    reference: ReferenceFacts | None = None
     by_rule: bool = False
 
     @property

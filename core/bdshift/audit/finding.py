@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bdshift.audit.beside import natural_triggers, verdict_reasons
+from bdshift.audit.beside_reference import reference_cautions, reference_reasons
 from bdshift.audit.doubts import cautions, doubts, trigger_remark
 from bdshift.audit.facts import AuditedCopy, Facts, Judged, Level
 from bdshift.audit.recovered import recovered_cautions, recovered_reasons
@@ -95,6 +96,7 @@ def conclude(facts: Facts) -> Finding:
         (
             *recovered_cautions(facts),
             *natural_triggers(facts),
+            *reference_cautions(facts),
             *cautions(facts),
             *own,
             *facts.notes,
@@ -130,7 +132,8 @@ ONE_COPY_BY_RULE = words("{weights} ({headline}, by the rule {rule})",
 def _reasons(facts: Facts) -> Iterator[Remark]:
     suspecting = [one for one in facts.decisive if one.judgment.suspected]
     by_verdict = facts.verdict is not None and bool(facts.verdict.suspected)
-    beside, recovered = list(verdict_reasons(facts)), list(recovered_reasons(facts))
+    beside = [*verdict_reasons(facts), *reference_reasons(facts)]
+    recovered = list(recovered_reasons(facts))
     is_first = by_verdict or not (suspecting or recovered)
     if is_first:
         yield from beside

@@ -144,7 +144,7 @@ def _read_test(audit: Audit, path: Path, read: partial[LabeledImages]) -> Labele
 def rescan(
     audit: Audit, purified: Material, *, device: str = "auto", job: JobContext = SILENT
 ) -> Audit:
-    """The audit of a purified model, with the images and settings of ``audit``.
+    """The audit of a purified model, with the images, settings and reference of ``audit``.
 
     Its path and SHA-256 stay those of the model that was purified.
     """
@@ -158,7 +158,8 @@ def rescan(
         weight=purified.classifier.weight.cpu().numpy(),
         bias=purified.classifier.bias.cpu().numpy(),
     )
-    return examine(
+    again = examine(
         model, audit.images, audit.settings, audit.trials, embedding, purified, device=where,
         job=job,
     )  # fmt: skip
+    return replace(again, reference=audit.reference)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from bdshift._version import __version__
 from bdshift.arrays import array
+from bdshift.audit.explained import explained_by, facts_of
 from bdshift.audit.facts import AuditedCopy, Facts, Judged, OtherReading, TriedTrigger
 from bdshift.audit.finding import Finding, conclude
 from bdshift.audit.recovered import fact_of
@@ -39,6 +40,7 @@ from bdshift.remark import Remark
 from bdshift.shift.embed import Embedding, Precision
 from bdshift.shift.result import Shifts
 from bdshift.triggers.attacks.recovered import is_recovered
+from bdshift.verdict.beyond import Explained
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.verdict.decide import Verdict, decide
 from bdshift.words import Sentence
@@ -179,6 +181,8 @@ class Audit:
         purifications: of the model so far, none overwritten.
         alternatives: other networks that the images do not rule out, the most plausible first.
         recoveries: triggers that were searched for, each for one class.
+        reference: the audit, without embedding, of a model that is known to be clean, by the same
+            detectors with the same images; None if there is none.
         versions: software that the result depends on.
         unknown: what else an audit file held, perhaps put there by a newer version.
         left_out: places of what it held that cannot be kept.
@@ -201,6 +205,7 @@ class Audit:
     purifications: tuple[Purification, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     recoveries: tuple[Recovery, ...] = ()
+    reference: Audit | None = None
     versions: dict[str, str] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
@@ -249,10 +254,21 @@ class Audit:
 
     @cached_property
     def verdict(self) -> Verdict | None:
-        """What the evidence says beside clean models; None if there is nothing to compare, or a
-        rule is to decide.
+        """What the evidence says beside clean models, less what a reference explains; None if there
+        is nothing to compare, or a rule is to decide.
         """
-        return None if self.settings.decides_by_rule else decide(self._known, shipped_table())
+        reference = self.reference
+        return self._decided({} if reference is None else explained_by(reference, self._known))
+
+    @cached_property
+    def verdict_alone(self) -> Verdict | None:
+        """The same as if there were no reference."""
+        return self.verdict if self.reference is None else self._decided({})
+
+    def _decided(self, explained: Explained) -> Verdict | None:
+        if self.settings.decides_by_rule:
+            return None
+        return decide(self._known, shipped_table(), explained)
 
     @property
     def is_searched(self) -> bool:
@@ -320,6 +336,8 @@ class Audit:
             alternatives=self.other_readings,
             recovered=[fact_of(one) for one in self.recoveries],
             verdict=self.verdict,
+            verdict_alone=self.verdict_alone,
+            reference=None if self.reference is None else facts_of(self.reference),
             by_rule=self.settings.decides_by_rule,
         )
 

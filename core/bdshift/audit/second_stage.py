@@ -69,3 +69,20 @@ def first_stage(detectors: Sequence[Detector]) -> tuple[Detector, ...]:
 
 def _within(detector: ImageSearch, seconds: float) -> ImageSearch:
     return replace(detector, budget=seconds)
+
+
+def reaching_as_many(
+    detectors: Sequence[Detector], classifier: Classifier, other: Classifier
+) -> tuple[Detector, ...]:
+    """``detectors`` with budgets that are large enough to try all of ``other``, where those that
+    they have are for ``classifier``.
+    """
+    found = []
+    for one in detectors:
+        if isinstance(one, ImageSearch):
+            work = one.work(classifier.classes)
+            if work <= affordable_passes(classifier, one.budget):
+                wide = math.ceil(work / affordable_passes(other, 1.0))
+                one = _within(one, max(one.budget, wide))
+        found.append(one)
+    return tuple(found)

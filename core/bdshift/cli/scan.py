@@ -75,6 +75,9 @@ def pick_detectors(
 @click.option("--budget", default=60.0, show_default=True,
               help="Seconds, about, for searches in the images: how many kinds are tried "
               "follows from it. Not used with --quick, --detector or --rule.")  # fmt: skip
+@click.option("--reference", metavar="MODEL", type=click.Path(path_type=Path),
+              help="A model of the same classes that is known to be clean: what is easy to reach "
+              "there, too, is no evidence.")  # fmt: skip
 @click.option("--sample", default="2500", show_default=True, help="Count, share (5%) or all.")
 @click.option("--normalize", help="A known name, or mean/std; default: try all known.")
 @click.option(
@@ -107,6 +110,7 @@ def command(
     rule_text: str | None,
     quick: bool,
     budget: float,
+    reference: Path | None,
     sample: str,
     embeddings: bool,
     cache: bool,
@@ -119,10 +123,13 @@ def command(
     Triggers are searched for in the images, too, and the evidence is compared with that against
     clean models, unless with --quick, or if detectors or a rule are named.
 
+    With --reference, that model is searched in the same way, which takes as long again.
+
     If interrupted, the same command with --out goes on after the last finished detector.
     """
     labels = options["labels"]
-    inputs = (model, images, *([labels] if isinstance(labels, Path) else ()))
+    others = (one for one in (labels, reference) if isinstance(one, Path))
+    inputs = (model, images, *others)
     output = None if out is None else Output(out, overwrite, inputs)
     if output is not None:
         require_folder(output.path)
@@ -150,7 +157,7 @@ def command(
         state = state_beside(output.path, "scan", job)
     audit = run(
         model, images, settings, cache=EmbeddingCache() if cache else None,
-        finished=FinishedEvidence(state, job) if state else None, job=job,
+        finished=FinishedEvidence(state, job) if state else None, reference=reference, job=job,
     )  # fmt: skip
     job.close()
     click.echo(json.dumps(audit_json(audit), indent=2) if as_json else audit_text(audit))

@@ -281,6 +281,10 @@ def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
                     else f"{t(BESIDE_CLEAN_MODELS)}, p = {audit.verdict.limit:.2g}"),
         (t("versions"), ", ".join(f"{name} {value}" for name, value in audit.versions.items())),
     ]  # fmt: skip
+    if (beside := audit.reference) is not None:
+        facts.append((t("reference"), t("{model}, {accuracy} clean accuracy (SHA-256 {sha256})",
+                                        model=beside.model.path, sha256=beside.model.sha256,
+                                        accuracy=f"{beside.accuracy:.2%}")))  # fmt: skip
     if audit.purifications:
         made = "; ".join(one.result.method for one in audit.purifications)
         facts.append((t("purifications"), made))

@@ -92,6 +92,22 @@ def _numbers(values: np.ndarray) -> list[Any]:
     return [json_number(value) for value in values.tolist()]
 
 
+def _reference(audit: Audit | None) -> dict[str, Any] | None:
+    """The model that is said to be clean; None without one."""
+    if audit is None:
+        return None
+    return {
+        "path": audit.model.path,
+        "sha256": audit.model.sha256,
+        "architecture": audit.model.architecture,
+        "normalization": audit.preprocessing.normalization.name,
+        "order": audit.preprocessing.order,
+        "clean_accuracy": audit.accuracy,
+        "finding": finding_json(audit.finding),
+        "evidence": [_evidence(one) for one in audit.judged],
+    }
+
+
 def _evidence(found: Judged) -> dict[str, Any]:
     evidence, judgment = found.evidence, found.judgment
     return {
@@ -156,6 +172,10 @@ def audit_json(audit: Audit) -> dict[str, Any]:
         "clean_accuracy": audit.accuracy,
         "rule": audit.settings.rule.spec,
         "verdict": verdict_json(audit.verdict),
+        "verdict_without_reference": None
+        if audit.reference is None
+        else verdict_json(audit.verdict_alone),
+        "reference": _reference(audit.reference),
         "evidence": [_evidence(one) for one in audit.judged],
         "recoveries": [recovery_json(audit, one) for one in audit.recoveries],
         "shift": {

@@ -15,6 +15,7 @@ from bdshift.audit.facts import BESIDE_CLEAN_MODELS
 from bdshift.audit.finding import LIMITS
 from bdshift.audit.rankings import method_rankings
 from bdshift.detect.rule import RULES
+from bdshift.files import KeptPath
 from bdshift.images.framing import USUAL
 from bdshift.neurons.rankings import agreement, compare_with_tac, cosine, data_free_direction
 from bdshift.neurons.tac import Tac
@@ -84,6 +85,8 @@ def audit_text(audit: Audit) -> str:
             "        ",
         ),
     ]
+    if audit.reference is not None:
+        lines += _reference(audit.reference)
     for one in audit.judged[1:]:
         lines += wrapped(f"{one.detector.label}: {one.evidence.cost}", "also    ")
         if (pairs := one.pairs(images.class_names)) is not None:
@@ -107,6 +110,19 @@ def audit_text(audit: Audit) -> str:
         lines += json.dumps(dict(order), ensure_ascii=False, indent=1).splitlines()
     lines += ["", *wrapped(f"{_judge(audit)}. {LIMITS}")]
     return joined(lines)
+
+
+def _reference(audit: Audit) -> list[str]:
+    """Which model is the reference."""
+    model, norm = audit.model, audit.preprocessing.normalization
+    return [
+        *wrapped(
+            f"{KeptPath(model.path).name}, {model.architecture}, normalization {norm.name}: "
+            f"{audit.accuracy:.1%} clean accuracy",
+            "beside  ",
+        ),
+        f"        SHA-256 {model.sha256}",
+    ]
 
 
 def _judge(audit: Audit) -> str:

@@ -25,6 +25,7 @@ def verdict_json(verdict: Verdict | None) -> dict[str, Any] | None:
                 "class": one.index,
                 "source": None if one.source < 0 else one.source,
                 "factor": json_number(one.factor(one.index)),
+                "factor_of_reference": json_number(one.of_reference(one.index)),
                 "strengths": one.strengths.tolist(),
                 **_standing(one.standing),
             }

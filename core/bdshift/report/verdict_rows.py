@@ -45,6 +45,9 @@ HEADS: tuple[tuple[str, str], ...] = (
 ALL_KINDS = words("all kinds together", ja="全種類の合計")
 ONLY_ONE = words("the only one reached", ja="届く唯一のクラス")
 TIMES = words("factor of {factor:#.3g}", ja="{factor:#.3g} 倍")
+TIMES_AND_REFERENCE = words("factor of {factor:#.3g}, {of_reference:#.3g} in the reference",
+                            ja="{factor:#.3g} 倍、参照モデルでは {of_reference:#.3g} 倍"
+                            )  # fmt: skip
 AS_MUCH = words("{count} of {models}", ja="{models} 個中 {count} 個")
 NOT_COUNTED = words("{name}: {share:.0%}, not counted", ja="{name}：{share:.0%}（数えません）")
 DOTS = words(
@@ -152,7 +155,10 @@ def _cells(
         record = evidence.record
         works = _share(record.asr if isinstance(record, InvertedChanges) else None, one.index)
         natural = _share(natural_of(evidence), one.index)
-    if one.reaches_one:
+    if one.explained[one.index] > 0:
+        values = {"factor": one.factor(one.index), "of_reference": one.of_reference(one.index)}
+        apart = Sentence(TIMES_AND_REFERENCE, values).render(language)
+    elif one.reaches_one:
         apart = translate(ONLY_ONE, language)
     left = [
         Sentence(NOT_COUNTED, {"name": names[index], "share": share}).render(language)

@@ -28,7 +28,8 @@ def last_scan() -> Path:
 
 class FinishedEvidence:
     """Evidence in a state file, so that a scan that was interrupted goes on after the last detector
-    that it finished. What belongs to another model is dropped.
+    that it finished. What belongs to other models than the last two (such as one and its
+    reference) is dropped.
 
     A scan does not fail because of it: what cannot be read is computed again, and what cannot be
     written is not kept.
@@ -59,7 +60,9 @@ class FinishedEvidence:
     def keep(self, identity: dict[str, Any], evidence: Evidence) -> None:
         """Remember one more."""
         content = np.frombuffer(pack_evidence(evidence), np.uint8)
-        held = [one for one in self._held if one["identity"]["model"] == identity["model"]]
+        models = [one["identity"]["model"] for one in self._held]
+        kept = {identity["model"], *[one for one in models if one != identity["model"]][-1:]}
+        held = [one for one in self._held if one["identity"]["model"] in kept]
         held.append({
             "identity": identity, "detector": evidence.detector,
             "evidence": torch.from_numpy(content.copy()),

@@ -15,6 +15,7 @@ import torch
 
 from bdshift.arrays import array_fields
 from bdshift.audit import Audit, ImagesRecord, ModelRecord, Purification, ScanSettings
+from bdshift.audit.reference import check_reference
 from bdshift.checkpoints.users_own import OwnNetwork
 from bdshift.detect.detector import DETECTORS, Evidence
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
@@ -98,14 +99,20 @@ class _Audits:
         if text.ndim != 1 or text.dtype != np.uint8 or text.chunks:
             raise ValueError("its description is not text, or compressed")
         found = migrate(parse_json(text[()].tobytes(), _MAX_VALUES), schema)
-        made = found.pop("purifications", [])
+        made, beside = found.pop("purifications", []), found.pop("reference", None)
         audit = self._audit("", found)
-        sizes = dict(self._reader.sizes)
+        if beside is not None:
+            audit = replace(audit, reference=self._reference(beside, audit))
         purifications = tuple(self._purification(i, row, audit) for i, row in enumerate(made))
-        self._reader.sizes = sizes
         kept, left = self._datasets.unread()
         unknown = {**self._reader.unknown, **kept}
         return replace(audit, purifications=purifications, unknown=unknown, left_out=left)
+
+    def _reference(self, row: dict[str, Any], audit: Audit) -> Audit:
+        """The reference of ``audit``. Raises `InputError` if it is none for it."""
+        reference = self._audit("reference/", row)
+        check_reference(audit, reference)
+        return reference
 
     def _audit(self, at: str, found: dict[str, Any]) -> Audit:
         """An audit without its purifications, whose arrays are under ``at``."""
@@ -130,8 +137,8 @@ class _Audits:
         audit: Audit = reader.build(
             Audit, found, at, model=model, images=images,
             settings=self._settings(f"{at}settings/", found["settings"]), embedding=embedding,
-            evidence=evidence, tac=tac, recoveries=recoveries, purifications=(), unknown={},
-            left_out=(),
+            evidence=evidence, tac=tac, recoveries=recoveries, purifications=(), reference=None,
+            unknown={}, left_out=(),
         )  # fmt: skip
         if any(len(one) != classes for one in (images.counts, images.class_names)):
             _unfit()
@@ -228,7 +235,7 @@ class _Audits:
         at, rescan = f"purifications/{number}/", row.pop("rescan")
         if rescan.pop("purifications", []):
             raise ValueError("a purification of a purified model")
-        again = self._audit(f"{at}rescan/", rescan)
+        again = replace(self._audit(f"{at}rescan/", rescan), reference=audit.reference)
         told = row.pop("result")
         weights = self._weights(f"{at}result/weights/", told.pop("weights", None))
         result: Purified = self._reader.build(Purified, told, f"{at}result/", weights=weights)

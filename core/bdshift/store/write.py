@@ -28,7 +28,8 @@ from bdshift.store.schema import FORMAT, SCHEMA, TEXT, TRIGGERED_ARRAYS
 from bdshift.store.typed import plain, unescaped
 
 _OWN_PLACES = (
-    "embedding", "evidence", "tac", "recoveries", "purifications", "unknown", "left_out",
+    "embedding", "evidence", "tac", "recoveries", "purifications", "reference", "unknown",
+    "left_out",
 )  # fmt: skip
 
 
@@ -126,6 +127,8 @@ def _save(audit: Audit, output: Output, embeddings: bool) -> None:
 def _write(file: h5py.File, audit: Audit, embeddings: bool) -> None:
     file.attrs["format"], file.attrs["schema"] = np.bytes_(FORMAT), SCHEMA
     described = _described(audit)
+    if audit.reference is not None:
+        _write_audit(file.create_group("reference"), audit.reference, embeddings=False)
     for place, value in audit.unknown.items():
         if not isinstance(value, np.ndarray):
             _put(described, place, value)
@@ -206,6 +209,7 @@ def _described(audit: Audit) -> dict[str, Any]:
         "evidence": {one.name: describe_evidence(one) for one in audit.evidence},
         "tac": [plain(tac, without=("triggered",)) for tac in audit.tac],
         "recoveries": [describe_recovery(one) for one in audit.recoveries],
+        "reference": None if audit.reference is None else _described(audit.reference),
         "purifications": [
             {
                 **plain(made, without=("result", "rescan")),
@@ -213,7 +217,7 @@ def _described(audit: Audit) -> dict[str, Any]:
                     **plain(made.result, without=("weights",)),
                     "weights": None if made.result.weights is None else list(made.result.weights),
                 },
-                "rescan": _described(made.rescan),
+                "rescan": _described(replace(made.rescan, reference=None)),  # the audit has it
             }
             for made in audit.purifications
         ],

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.image_search import ImageSearch, has_search
 from bdshift.detect.pair_inversion import most_suspicious_pair
+from bdshift.verdict.beyond import Explained, beyond
 from bdshift.verdict.clean_models import CleanModels, Standing
 from bdshift.verdict.counted import NATURAL_SHARE, counted_drops, natural_of
 from bdshift.verdict.strength import capped
@@ -32,6 +35,8 @@ UNSURE_P = 0.1
 _FREE_SETTINGS = ("budget", "solver")  # say how long it may take, or how, not what is measured
 _AGREES = 1.0  # strength from which a kind agrees with another: of 11 clean models one has as much
 
+_NOTHING: Explained = MappingProxyType({})
+
 
 @dataclass(frozen=True)
 class KindStanding:
@@ -39,19 +44,26 @@ class KindStanding:
 
     Attributes:
         detector: what gave the evidence.
-        drops: of every class, float64 (C,), as `counted_drops` gives them.
-        natural: classes of which they do, with the share of those images.
+        own: drop of every class, float64 (C,), as `counted_drops` gives it.
+        explained: how much of it a reference has, too, float64 (C,), from 0.
+        natural: classes whose own images carry the change, with the share of those images.
         strengths: of every class, float64 (C,).
         standing: of the strongest, for this kind alone.
         source: the only class that the change to the class that stands lowest is for; −1 for all.
     """
 
     detector: Detector
-    drops: NDArray[np.float64]
+    own: NDArray[np.float64]
+    explained: NDArray[np.float64]
     natural: tuple[tuple[int, float], ...]
     strengths: NDArray[np.float64]
     standing: Standing
     source: int
+
+    @cached_property
+    def drops(self) -> NDArray[np.float64]:
+        """What counts of every class, float64 (C,): its drop less what is explained of it."""
+        return beyond(self.own, self.explained)
 
     @property
     def index(self) -> int:
@@ -61,10 +73,13 @@ class KindStanding:
     def factor(self, index: int) -> float:
         """How many times smaller a class's score is than the median of the others'; larger, where
         high scores are suspicious. Infinite if it is the only one that is reached, or needs no
-        change at all; NaN if no class is reached.
+        change at all; NaN if no class is reached. What a reference explains is not taken off.
         """
-        with np.errstate(over="ignore"):
-            return float(np.exp(self.drops[index]))
+        return _times(self.own[index])
+
+    def of_reference(self, index: int) -> float:
+        """How many times that is in the reference; 1 if it is no more than once, or without one."""
+        return _times(self.explained[index])
 
     @property
     def reaches(self) -> bool:
@@ -75,14 +90,14 @@ class KindStanding:
     def reaches_one(self) -> bool:
         """Whether no other class is reached than the one that stands lowest."""
         others = np.delete(self.drops, self.index)
-        return bool(self.drops[self.index] == np.inf) and not bool((others > -np.inf).any())
+        return bool(self.own[self.index] == np.inf) and not bool((others > -np.inf).any())
 
     def works(self, index: int) -> bool:
         """Whether a change of images was found that sends unused ones to a class, and is far
-        smaller than for other classes.
+        smaller than for other classes, more than a reference explains.
         """
         one = self.detector
-        return isinstance(one, ImageSearch) and self.factor(index) >= one.enough
+        return isinstance(one, ImageSearch) and _times(self.drops[index]) >= one.enough
 
 
 @dataclass(frozen=True)
@@ -126,17 +141,19 @@ class Verdict:
         return _is_borne_out(self.kinds, self.index)
 
 
-def decide(found: Sequence[tuple[Detector, Evidence]], table: CleanModels) -> Verdict | None:
-    """The verdict on evidence of the kinds that the table has, measured as they were there; None if
-    none of it comes from a search in the images, or the table has too few clean models with all of
-    these kinds to conclude anything.
+def decide(
+    found: Sequence[tuple[Detector, Evidence]], table: CleanModels, explained: Explained = _NOTHING
+) -> Verdict | None:
+    """The verdict on evidence of the kinds that the table has, measured as they were there, and on
+    what of it is not ``explained`` by a reference; None if none of it comes from a search in the
+    images, or the table has too few clean models with all of these kinds to conclude anything.
     """
     kinds = [
-        _stands(detector, evidence, table)
+        _stands(detector, evidence, table, explained)
         for detector, evidence in found
         if detector.name in table.scales
         and not np.isnan(evidence.scores).all()
-        and _is_alike(detector, DETECTORS.parse(table.scales[detector.name].detector, strict=False))
+        and is_alike(detector, DETECTORS.parse(table.scales[detector.name].detector, strict=False))
     ]  # fmt: skip
     if not has_search(one.detector for one in kinds):
         return None
@@ -157,21 +174,25 @@ def decide(found: Sequence[tuple[Detector, Evidence]], table: CleanModels) -> Ve
     )
 
 
-def _is_alike(detector: Detector, other: Detector) -> bool:
+def is_alike(detector: Detector, other: Detector) -> bool:
     """Whether both measure the same, so that what one finds can be compared with the other's."""
     free = {name: getattr(detector, name) for name in _FREE_SETTINGS if hasattr(detector, name)}
     return detector == replace(other, **free)
 
 
-def _stands(detector: Detector, evidence: Evidence, table: CleanModels) -> KindStanding:
+def _stands(
+    detector: Detector, evidence: Evidence, table: CleanModels, explained: Explained
+) -> KindStanding:
     found, natural = counted_drops(detector, evidence), natural_of(evidence)
     own = np.flatnonzero(natural >= NATURAL_SHARE).tolist() if natural is not None else []
-    strengths = table.scales[detector.name].strength(capped(found), compared(evidence.scores))
+    known = explained.get(detector.name, np.zeros(len(found)))
+    left = capped(beyond(found, known))
+    strengths = table.scales[detector.name].strength(left, compared(evidence.scores))
     standing = table.null([detector.name]).standing(float(strengths.max()))
     shares = tuple((one, float(natural[one])) for one in own if natural is not None)
-    pair = most_suspicious_pair(evidence, _lowest(found))
+    pair = most_suspicious_pair(evidence, _lowest(beyond(found, known)))
     source = -1 if pair is None else pair[0]
-    return KindStanding(detector, found, shares, strengths, standing, source)
+    return KindStanding(detector, found, known, shares, strengths, standing, source)
 
 
 def _lowest(drops: NDArray[np.float64]) -> int:
@@ -181,6 +202,11 @@ def _lowest(drops: NDArray[np.float64]) -> int:
 def compared(scores: NDArray[np.float64]) -> int:
     """How many classes there are scores of, those out of reach among them."""
     return int((~np.isnan(scores)).sum())
+
+
+def _times(drop: float) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.exp(drop))
 
 
 def _is_borne_out(kinds: Sequence[KindStanding], index: int) -> bool:

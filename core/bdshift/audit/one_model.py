@@ -1,0 +1,134 @@
+"""One model of a scan: first read as the images say that it must be, then examined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+
+from bdshift.audit.finished import FinishedDetectors
+from bdshift.audit.reading_notes import reading_notes
+from bdshift.audit.records import Audit, ImagesRecord, LabelProposal, ModelRecord
+from bdshift.audit.scan_settings import ScanSettings
+from bdshift.audit.second_stage import second_stage, too_large
+from bdshift.audit.stages import (
+    CleanSet,
+    Material,
+    choose_preprocessing,
+    embed_cached,
+    examine,
+    examine_alternative,
+)
+from bdshift.checkpoints.classifier import Opened
+from bdshift.checkpoints.settle import Settled
+from bdshift.detect.image_search import has_search
+from bdshift.images.preprocessing import Preprocessing
+from bdshift.jobs import JobContext
+from bdshift.neurons.what_if import accuracy_by_class
+from bdshift.remark import Remark
+from bdshift.shift.cache import EmbeddingCache
+from bdshift.shift.embed import Embedding
+
+
+@dataclass(frozen=True)
+class Machinery:
+    """What a scan runs on: where, and what is kept of earlier runs."""
+
+    device: torch.device
+    cache: EmbeddingCache | None = None
+    finished: FinishedDetectors | None = None
+
+
+@dataclass(frozen=True)
+class ReadModel:
+    """A model whose network and preprocessing are settled, and its pass over the clean images."""
+
+    model: ModelRecord
+    images: ImagesRecord
+    material: Material
+    settled: Settled
+    embedding: Embedding
+    proposal: LabelProposal | None
+    notes: tuple[Remark, ...]
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The chosen one."""
+        return self.settled.classifier.preprocessing
+
+    @property
+    def accuracy(self) -> float:
+        """Clean accuracy."""
+        return self.embedding.accuracy
+
+
+def read_with_images(
+    opened: Opened, clean: CleanSet, settings: ScanSettings, on: Machinery, job: JobContext
+) -> ReadModel:
+    """Choose network and preprocessing, and embed the clean images.
+
+    Raises `InputError` as `choose_preprocessing` does.
+    """
+    settled, proposal, framing = choose_preprocessing(
+        opened, clean, settings, device=on.device, job=job
+    )
+    classifier = settled.classifier
+    material = Material(classifier, clean)
+    embedding = embed_cached(on.cache, material, device=on.device, batch=settings.batch, job=job)
+    model = ModelRecord(
+        path=str(classifier.path.absolute()),
+        sha256=classifier.sha256,
+        container=classifier.layout.container,
+        architecture=classifier.architecture,
+        head=classifier.head_name,
+        users_own=opened.from_user,
+        weights=opened.state.layout.weights,
+        weight=classifier.weight.cpu().numpy(),
+        bias=classifier.bias.cpu().numpy(),
+    )
+    images = ImagesRecord(
+        path=str(clean.collection.path.absolute()),
+        sha256=embedding.images_hash,
+        available=len(clean.collection.files),
+        counts=tuple(np.bincount(embedding.labels, minlength=opened.classes).tolist()),
+        class_names=clean.class_map.names,
+        label_source=clean.class_map.source,
+        order_guessed=clean.class_map.guessed and not _confirms_the_order(embedding),
+        skipped=clean.collection.skipped + embedding.skipped,
+    )
+    notes = (*framing, *reading_notes(opened, classifier))
+    return ReadModel(model, images, material, settled, embedding, proposal, notes)
+
+
+def examine_model(read: ReadModel, settings: ScanSettings, on: Machinery, job: JobContext) -> Audit:
+    """The audit of a model: by the detectors asked for and those that its second stage affords."""
+    classifier = read.settled.classifier
+    if settings.search:
+        searched = second_stage(classifier, settings.search, settings.detectors)
+        if not has_search(searched):
+            job.note(too_large(settings.search))
+        settings = replace(settings, detectors=searched)
+    audit = examine_alone(read, settings, on, job)
+    other = partial(
+        examine_alternative, material=read.material, audit=audit, device=on.device,
+        cache=on.cache, job=job,
+    )  # fmt: skip
+    return replace(audit, alternatives=tuple(map(other, read.settled.alternatives)))
+
+
+def examine_alone(read: ReadModel, settings: ScanSettings, on: Machinery, job: JobContext) -> Audit:
+    """The audit by the detectors asked for alone, of the chosen network alone."""
+    return examine(
+        read.model, read.images, settings, read.settled.ranking, read.embedding, read.material,
+        proposal=read.proposal, notes=read.notes, finished=on.finished, device=on.device, job=job,
+    )  # fmt: skip
+
+
+def _confirms_the_order(embedding: Embedding) -> bool:
+    """Whether the network recognizes most images of every class: where folders were given to the
+    wrong classes, it would recognize next to none of those.
+    """
+    by_class = accuracy_by_class(embedding.logits, embedding.labels, embedding.logits.shape[1])
+    return bool((by_class[np.unique(embedding.labels)] > 0.5).all())

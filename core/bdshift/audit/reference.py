@@ -1,0 +1,162 @@
+"""A reference: a model of the same task that is known to be clean. It is examined as the model was,
+with the same images, and what its classes have, too, is no evidence against those of the model.
+
+That it is clean is the user's word. What its own evidence suspects explains nothing
+(`Audit.explains`), and whoever reads the finding is told (`bdshift.audit.beside_reference`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from bdshift.audit.one_model import Machinery, ReadModel, examine_alone, read_with_images
+from bdshift.audit.reading_doubts import is_poor
+from bdshift.audit.records import Audit, ImagesRecord, ModelRecord
+from bdshift.audit.scan_settings import ScanSettings
+from bdshift.audit.second_stage import reaching_as_many
+from bdshift.audit.stages import CleanSet, Material
+from bdshift.checkpoints.classifier import Opened, open_checkpoint
+from bdshift.checkpoints.users_own import Architecture, OwnNetwork
+from bdshift.devices import pick_device
+from bdshift.errors import InputError, UsageError
+from bdshift.images.preprocessing import Preprocessing
+from bdshift.jobs import SILENT, JobContext
+
+
+class _Read(Protocol):
+    """A model that was read with images: of an audit, or of a scan before it has one."""
+
+    @property
+    def model(self) -> ModelRecord:
+        """Which it is."""
+
+    @property
+    def images(self) -> ImagesRecord:
+        """Which images."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How they were read."""
+
+
+def open_reference(
+    path: str | Path, opened: Opened, arch: Architecture | None, job: JobContext
+) -> Opened:
+    """Open a reference for the model ``opened``; ``arch`` is the user's own network, if the model
+    is one, which the reference then has to be, too.
+
+    Raises `InputError` if it is the same file or has another number of classes.
+    """
+    own = arch if isinstance(arch, OwnNetwork) else None
+    found = open_checkpoint(path, arch=own, job=job)
+    _check(found.file.path, found.file.sha256, found.classes, opened.file.sha256, opened.classes)
+    return found
+
+
+def read_reference(
+    opened: Opened,
+    clean: CleanSet,
+    settings: ScanSettings,
+    model: _Read,
+    on: Machinery,
+    job: JobContext,
+) -> ReadModel:
+    """Read a reference for ``model`` with the same images; its network and preprocessing are
+    settled by themselves.
+
+    Raises `InputError` if it does not fit the model (`check_reference`), or is hardly right.
+    """
+    alone = replace(settings, normalize=None, fit=None, weights=None, arch=None)
+    read = read_with_images(opened, clean, alone, on, job)
+    if is_poor(read.accuracy, read.model.classes):
+        raise InputError(
+            "{path}: classifies only {accuracy:.1%} of the images as labeled, so it is no "
+            "reference: choose a model that was trained on these classes, in this order",
+            path=opened.file.path, accuracy=read.accuracy,
+        )  # fmt: skip
+    check_reference(model, read)
+    return read
+
+
+def check_reference(model: _Read, reference: _Read) -> None:
+    """Raise `InputError` unless both are different models of the same classes and input size that
+    were read with the same images.
+    """
+    own, other = model.model, reference.model
+    path = Path(other.path)
+    _check(path, other.sha256, other.classes, own.sha256, own.classes)
+    sizes = model.preprocessing.size, reference.preprocessing.size
+    if sizes[0] != sizes[1]:
+        raise InputError(
+            "{path}: takes images of {other} pixels, the model of {own}; a reference needs the "
+            "same size",
+            path=path, other=sizes[1], own=sizes[0],
+        )  # fmt: skip
+    if model.images.sha256 != reference.images.sha256:
+        raise InputError("{path}: was examined with other images than the model", path=path)
+
+
+def _check(path: Path, sha256: str, classes: int, own_sha256: str, own_classes: int) -> None:
+    if sha256 == own_sha256:
+        raise InputError("{path}: is the model itself, which is no reference for it", path=path)
+    if classes != own_classes:
+        raise InputError(
+            "{path}: has {other:|class|classes}, the model has {own}; a reference needs the same "
+            "classes",
+            path=path, other=classes, own=own_classes,
+        )  # fmt: skip
+
+
+def require_searches(searched: bool) -> None:
+    """Raise `UsageError` where nothing is ``searched`` for that could be compared."""
+    if not searched:
+        raise UsageError(
+            "a reference is compared by searches for triggers in the images; leave out --quick, "
+            "and a rule or detectors that do without"
+        )
+
+
+def with_reference_read(
+    audit: Audit, material: Material, read: ReadModel, on: Machinery, job: JobContext
+) -> Audit:
+    """The audit beside a reference that was read: by the same detectors, for as many classes."""
+    used = [one.detector for one in audit.judged]
+    detectors = reaching_as_many(used, material.classifier, read.settled.classifier)
+    asked = replace(audit.settings, detectors=detectors, search=0.0, unknown_detectors=())
+    found = examine_alone(read, asked, on, job)
+    return with_reference(audit, replace(found, embedding=None))
+
+
+def with_reference(audit: Audit, reference: Audit | None) -> Audit:
+    """The audit, and those of its purified models, beside a reference."""
+    made = tuple(
+        replace(one, rescan=replace(one.rescan, reference=reference)) for one in audit.purifications
+    )
+    return replace(audit, reference=reference, purifications=made)
+
+
+def add_reference(
+    audit: Audit,
+    material: Material,
+    path: str | Path,
+    *,
+    arch: Architecture | None = None,
+    device: str = "auto",
+    job: JobContext = SILENT,
+) -> Audit:
+    """The audit of ``material``, compared with a reference; an earlier one is replaced.
+
+    Raises `InputError` if it is none for this model, `UsageError` if triggers were not searched for
+    in the images, so that nothing could be compared.
+    """
+    require_searches(audit.is_searched)
+    on, classifier = Machinery(pick_device(device)), material.classifier
+    own = arch if isinstance(arch, OwnNetwork) else None
+    opened = open_checkpoint(path, arch=own, job=job)
+    _check(
+        opened.file.path, opened.file.sha256, opened.classes, classifier.sha256, classifier.classes
+    )
+    read = read_reference(opened, material.clean, audit.settings, audit, on, job)
+    return with_reference_read(audit, material, read, on, job)
