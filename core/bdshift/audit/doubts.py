@@ -16,6 +16,7 @@ from bdshift.audit.image_doubts import (
     suspect_without_images,
     too_few_to_measure,
 )
+from bdshift.audit.preprocessing_doubts import hangs_on_preprocessing, several_preprocessings
 from bdshift.audit.reading_doubts import (
     POOR_ACCURACY,
     READING_DOUBTFUL,
@@ -154,6 +155,7 @@ def _order_of_labels(facts: Facts) -> Remark | None:
 _doubt(poor_accuracy)
 _doubt(reading_is_doubtful)
 _doubt(networks_disagree)
+_doubt(hangs_on_preprocessing)
 
 
 @_doubt
@@ -283,6 +285,7 @@ PARTS_LEFT_OUT = code(
 
 
 _caution(other_networks)
+_caution(several_preprocessings)
 _caution(low_accuracy)
 
 

@@ -175,6 +175,26 @@ class ReferenceFacts:
 
 
 @dataclass(frozen=True)
+class ReadingFacts:
+    """The model under another preprocessing that the images do not rule out.
+
+    Attributes:
+        preprocessing: in words.
+        accuracy: on the clean images.
+        searched: whether triggers were searched for under it, too.
+        level, suspected: of its own finding, by what was run under it.
+        by_norms: classes that the rule suspects by their norms alone.
+    """
+
+    preprocessing: str
+    accuracy: float
+    searched: bool
+    level: Level
+    suspected: tuple[int, ...]
+    by_norms: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything a finding depends on.
 
@@ -190,6 +210,8 @@ class Facts:
         verdict: what the evidence says beside clean models; None if a rule decides.
         verdict_alone: what it would say without the reference.
         reference: the model that it was compared with; None without one.
+        preprocessing: the chosen one, in words.
+        readings: what the model is under others that the images do not rule out.
         by_rule: whether a rule was asked to decide.
         notes: on how the model was read.
         weights: which of the file's models it is; "" for the only one.
@@ -220,6 +242,8 @@ class Facts:
     verdict: Verdict | None = None
     verdict_alone: Verdict | None = None
     reference: ReferenceFacts | None = None
+    preprocessing: str = ""
+    readings: Sequence[ReadingFacts] = ()
     by_rule: bool = False
 
     @property

@@ -117,7 +117,10 @@ def framed(settled: Settled, framing: Framing) -> Settled:
         one.with_preprocessing(replace(one.preprocessing, framing=framing))
         for one in settled.alternatives
     )
-    return replace(settled, classifier=classifier, ranking=ranking, alternatives=others)
+    readings = tuple(replace(one, framing=framing) for one in settled.readings)
+    return replace(
+        settled, classifier=classifier, ranking=ranking, alternatives=others, readings=readings
+    )
 
 
 def _framings(size: int, shapes: Shapes, start: Framing, only: Fit | None) -> list[Framing]:

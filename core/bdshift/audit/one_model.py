@@ -115,7 +115,32 @@ def examine_model(read: ReadModel, settings: ScanSettings, on: Machinery, job: J
         examine_alternative, material=read.material, audit=audit, device=on.device,
         cache=on.cache, job=job,
     )  # fmt: skip
-    return replace(audit, alternatives=tuple(map(other, read.settled.alternatives)))
+    readings = tuple(_examined_under(one, read, audit, on, job) for one in read.settled.readings)
+    return replace(
+        audit, alternatives=tuple(map(other, read.settled.alternatives)), readings=readings
+    )
+
+
+def _examined_under(
+    preprocessing: Preprocessing, read: ReadModel, audit: Audit, on: Machinery, job: JobContext
+) -> Audit:
+    """The audit under another preprocessing: by the embedding shift, or by all if that is asked."""
+    classifier = read.settled.classifier.with_preprocessing(preprocessing)
+    trials = tuple(
+        one for one in read.settled.ranking
+        if (one.architecture, one.preprocessing) == (audit.model.architecture, preprocessing)
+    )  # fmt: skip
+    material = replace(read.material, classifier=classifier)
+    embedding = embed_cached(
+        on.cache, material, device=on.device, precision=audit.precision,
+        batch=audit.settings.batch, job=job,
+    )  # fmt: skip
+    settled = replace(read.settled, classifier=classifier, ranking=trials)
+    again = replace(read, material=material, settled=settled, embedding=embedding)
+    asked = audit.settings
+    if not asked.each_preprocessing:
+        asked = replace(asked, detectors=asked.detectors[:1])
+    return replace(examine_alone(again, asked, on, job), embedding=None)
 
 
 def examine_alone(read: ReadModel, settings: ScanSettings, on: Machinery, job: JobContext) -> Audit:

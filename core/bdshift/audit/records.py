@@ -22,6 +22,7 @@ from bdshift.arrays import array
 from bdshift.audit.explained import explained_by, facts_of
 from bdshift.audit.facts import AuditedCopy, Facts, Judged, OtherReading, TriedTrigger
 from bdshift.audit.finding import Finding, conclude
+from bdshift.audit.readings import reading_facts, reading_of
 from bdshift.audit.recovered import fact_of
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.checkpoints.entrant import Trial
@@ -183,6 +184,8 @@ class Audit:
         recoveries: triggers that were searched for, each for one class.
         reference: the audit, without embedding, of a model that is known to be clean, by the same
             detectors with the same images; None if there is none.
+        readings: under other preprocessings that the images do not rule out, each an audit without
+            embedding.
         versions: software that the result depends on.
         unknown: what else an audit file held, perhaps put there by a newer version.
         left_out: places of what it held that cannot be kept.
@@ -206,6 +209,7 @@ class Audit:
     alternatives: tuple[Alternative, ...] = ()
     recoveries: tuple[Recovery, ...] = ()
     reference: Audit | None = None
+    readings: tuple[Audit, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
@@ -296,7 +300,10 @@ class Audit:
         """
         by_rule = self.settings.by_rule if by_rule is None else by_rule
         changed = replace(self.settings, rule=rule, by_rule=by_rule)
-        return self if changed == self.settings else replace(self, settings=changed)
+        if changed == self.settings:
+            return self
+        readings = tuple(one.under(rule, by_rule) for one in self.readings)
+        return replace(self, settings=changed, readings=readings)
 
     @property
     def judgment(self) -> Judgment:
@@ -338,6 +345,8 @@ class Audit:
             verdict=self.verdict,
             verdict_alone=self.verdict_alone,
             reference=None if self.reference is None else facts_of(self.reference),
+            preprocessing=reading_of(self.preprocessing),
+            readings=[reading_facts(one) for one in self.readings],
             by_rule=self.settings.decides_by_rule,
         )
 

@@ -130,11 +130,12 @@ def with_reference_read(
 
 
 def with_reference(audit: Audit, reference: Audit | None) -> Audit:
-    """The audit, and those of its purified models, beside a reference."""
+    """The audit, and those of its purified models and other preprocessings, beside a reference."""
     made = tuple(
         replace(one, rescan=replace(one.rescan, reference=reference)) for one in audit.purifications
     )
-    return replace(audit, reference=reference, purifications=made)
+    readings = tuple(replace(one, reference=reference) for one in audit.readings)
+    return replace(audit, reference=reference, purifications=made, readings=readings)
 
 
 def add_reference(

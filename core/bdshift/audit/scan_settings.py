@@ -31,6 +31,8 @@ class ScanSettings:
             (`bdshift.verdict`). A rule other than the default one always does.
         search: seconds, about, for searches in the images (`bdshift.audit.second_stage`), besides
             the detectors; 0 for none.
+        each_preprocessing: whether all detectors run under each preprocessing that the images do
+            not rule out, not the embedding shift alone.
         sample: count (int) or share (float) of the images, stratified; None for all.
         normalize: a name or mean/std; None to try all known.
         fit: how pictures become squares (`bdshift.images.framing`); None to try all ways.
@@ -48,6 +50,7 @@ class ScanSettings:
     rule: Rule = field(default_factory=default_rule)
     by_rule: bool = False
     search: float = 0.0
+    each_preprocessing: bool = False
     sample: int | float | None = DEFAULT_SAMPLE
     normalize: str | None = None
     fit: str | None = None

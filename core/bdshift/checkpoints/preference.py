@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from bdshift.checkpoints.entrant import Entrant, behind, equal_within
 
+_MAX_READINGS = 2  # other preprocessings that are looked at
 _OPEN = 3.0  # nats: forms with a twentieth of the chosen one's odds are alternatives to it
 
 
@@ -53,6 +54,35 @@ def alternatives(entrants: Sequence[Entrant], chosen: Entrant) -> list[Entrant]:
         if nats <= found[chosen] + _OPEN and not same and one.loaded.architecture not in known:
             left.append(one)
     return left
+
+
+def open_readings(entrants: Sequence[Entrant], chosen: Entrant) -> list[Entrant]:
+    """Other preprocessings of the chosen network that these images do not rule out, the best
+    first, if pixels do not become nearly the same numbers as under ``chosen`` or one before.
+    ``entrants`` are ordered by how well they do; those that did not see all images are out.
+    """
+    own = [one for one in entrants if one.loaded.architecture == chosen.loaded.architecture]
+    most = max((one.images for one in own if one.combination != chosen.combination), default=0)
+    left = [chosen]
+    for one in own:
+        behind_it = max(0.0, chosen.lead_over(one)) ** 2 / 2 > _OPEN
+        if one.images < most or behind_it or _fits_worse(one, chosen):
+            continue
+        if not any(_reads_alike(one, other) for other in left):
+            left.append(one)
+    return left[1 : 1 + _MAX_READINGS]
+
+
+def _fits_worse(one: Entrant, chosen: Entrant) -> bool:
+    """Whether the first batch norm remembers inputs that are clearly more like the chosen ones."""
+    if one.mismatch is None or chosen.mismatch is None:
+        return False
+    return one.mismatch > 1.5 * chosen.mismatch + 0.02
+
+
+def _reads_alike(one: Entrant, other: Entrant) -> bool:
+    a, b = one.preprocessing, other.preprocessing
+    return (a.size, a.order) == (b.size, b.order) and a.normalization.is_nearly(b.normalization)
 
 
 def _distance(entrant: Entrant) -> float:

@@ -34,7 +34,12 @@ from bdshift.checkpoints.network_search import (
     find_network,
     input_sizes,
 )
-from bdshift.checkpoints.preference import alternatives, implausibility, preferred
+from bdshift.checkpoints.preference import (
+    alternatives,
+    implausibility,
+    open_readings,
+    preferred,
+)
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import (
     NORMALIZATIONS,
@@ -68,11 +73,14 @@ class Settled:
         ranking: all trials, also of other networks.
         alternatives: other networks that the images do not rule out, each with its preprocessing,
             the most plausible first; each is in the ranking, too.
+        readings: other preprocessings of the chosen network that the images do not rule out, the
+            best first; each is in the ranking, too.
     """
 
     classifier: Classifier
     ranking: tuple[Trial, ...]
     alternatives: tuple[Classifier, ...] = ()
+    readings: tuple[Preprocessing, ...] = ()
 
 
 def settle(
@@ -121,11 +129,13 @@ def settle(
     ranked = _ranked(e for e in (*trials, *tried, *finalists) if e.images)
     _refuse_one_class(contest, ranked)
     others = alternatives(finalists, chosen)[:_MAX_ALTERNATIVES]
+    readings = open_readings(trials, chosen)
     rest = [e for e in ranked if e.combination != chosen.combination][:_MAX_RANKED]
     return Settled(
         chosen.loaded.with_preprocessing(chosen.preprocessing),
         (chosen.trial(contest.norms_mismatch(chosen)), *(entrant.trial() for entrant in rest)),
         tuple(entrant.loaded.with_preprocessing(entrant.preprocessing) for entrant in others),
+        tuple(entrant.preprocessing for entrant in readings),
     )
 
 

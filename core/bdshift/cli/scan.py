@@ -78,6 +78,8 @@ def pick_detectors(
 @click.option("--reference", metavar="MODEL", type=click.Path(path_type=Path),
               help="A model of the same classes that is known to be clean: what is easy to reach "
               "there, too, is no evidence.")  # fmt: skip
+@click.option("--each-preprocessing", is_flag=True,
+              help="Search under each preprocessing that the images do not rule out.")  # fmt: skip
 @click.option("--sample", default="2500", show_default=True, help="Count, share (5%) or all.")
 @click.option("--normalize", help="A known name, or mean/std; default: try all known.")
 @click.option(

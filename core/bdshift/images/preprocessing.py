@@ -25,6 +25,7 @@ Order = Literal["rgb", "bgr", "gray", "rgb-reshaped", "bgr-reshaped"]
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in ITU-R 601, which Pillow and OpenCV use for gray."""
 
+_NEARLY = 0.1  # of a channel's range: the constants of CIFAR-10 and CIFAR-100 are 0.06 apart
 MAX_SIZE = 1024
 """Largest side of a network's input, in pixels."""
 
@@ -49,6 +50,27 @@ class Normalization:
             return self.name
         mean, std = (",".join(map(str, values)) for values in (self.mean, self.std))
         return f"{mean}/{std}"
+
+    def is_nearly(self, other: Normalization) -> bool:
+        """Whether all pixels become nearly the same numbers: the ends of every channel's range
+        differ by at most a tenth of it.
+        """
+        return max(map(max, self._ends_off(other))) <= _NEARLY
+
+    def _ends_off(self, other: Normalization) -> list[list[float]]:
+        """How far the numbers of black and white are off, as a share of the range, by channel."""
+        found = []
+        for mean, std, its_mean, its_std in zip(
+            self.mean, self.std, other.mean, other.std, strict=True
+        ):
+            ends = [
+                (value / one.divisor - centre) / spread
+                for one, centre, spread in ((self, mean, std), (other, its_mean, its_std))
+                for value in (0.0, 255.0)
+            ]
+            width = ends[1] - ends[0]
+            found.append([abs(ends[2] - ends[0]) / width, abs(ends[3] - ends[1]) / width])
+        return found
 
     @property
     def is_scalar(self) -> bool:

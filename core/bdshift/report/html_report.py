@@ -20,6 +20,7 @@ from bdshift.audit.comparison import Comparison, compare
 from bdshift.audit.elsewhere import suspected_elsewhere
 from bdshift.audit.facts import BESIDE_CLEAN_MODELS
 from bdshift.audit.finding import LIMITS, Finding
+from bdshift.audit.readings import reading_of
 from bdshift.audit.records import Audit, Purification
 from bdshift.detect.rule import RULES, z_scores
 from bdshift.errors import UsageError
@@ -281,6 +282,9 @@ def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
                     else f"{t(BESIDE_CLEAN_MODELS)}, p = {audit.verdict.limit:.2g}"),
         (t("versions"), ", ".join(f"{name} {value}" for name, value in audit.versions.items())),
     ]  # fmt: skip
+    for one in audit.readings:
+        told = f"{reading_of(one.preprocessing)}: {one.accuracy:.2%}"
+        facts.append((t("other preprocessing"), f"{told}, {one.finding.headline.render(language)}"))
     if (beside := audit.reference) is not None:
         facts.append((t("reference"), t("{model}, {accuracy} clean accuracy (SHA-256 {sha256})",
                                         model=beside.model.path, sha256=beside.model.sha256,

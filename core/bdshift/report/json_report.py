@@ -100,6 +100,13 @@ def _reference(audit: Audit | None) -> dict[str, Any] | None:
         "path": audit.model.path,
         "sha256": audit.model.sha256,
         "architecture": audit.model.architecture,
+        **_examined(audit),
+    }
+
+
+def _examined(audit: Audit) -> dict[str, Any]:
+    """What is told of an audit within another."""
+    return {
         "normalization": audit.preprocessing.normalization.name,
         "order": audit.preprocessing.order,
         "clean_accuracy": audit.accuracy,
@@ -176,6 +183,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
         if audit.reference is None
         else verdict_json(audit.verdict_alone),
         "reference": _reference(audit.reference),
+        "other_preprocessings": [_examined(one) for one in audit.readings],
         "evidence": [_evidence(one) for one in audit.judged],
         "recoveries": [recovery_json(audit, one) for one in audit.recoveries],
         "shift": {

@@ -14,6 +14,7 @@ from bdshift.audit.elsewhere import suspected_elsewhere
 from bdshift.audit.facts import BESIDE_CLEAN_MODELS
 from bdshift.audit.finding import LIMITS
 from bdshift.audit.rankings import method_rankings
+from bdshift.audit.readings import reading_of
 from bdshift.detect.rule import RULES
 from bdshift.files import KeptPath
 from bdshift.images.framing import USUAL
@@ -85,6 +86,9 @@ def audit_text(audit: Audit) -> str:
             "        ",
         ),
     ]
+    for reading in audit.readings:
+        words = f"{reading_of(reading.preprocessing)}: {reading.accuracy:.1%} clean accuracy, "
+        lines += wrapped(f"{words}{_by_what(reading)}: {reading.finding.headline}", "under   ")
     if audit.reference is not None:
         lines += _reference(audit.reference)
     for one in audit.judged[1:]:
@@ -110,6 +114,11 @@ def audit_text(audit: Audit) -> str:
         lines += json.dumps(dict(order), ensure_ascii=False, indent=1).splitlines()
     lines += ["", *wrapped(f"{_judge(audit)}. {LIMITS}")]
     return joined(lines)
+
+
+def _by_what(audit: Audit) -> str:
+    """What a finding under another preprocessing rests on."""
+    return "searched" if audit.is_searched else "by the norms alone"
 
 
 def _reference(audit: Audit) -> list[str]:

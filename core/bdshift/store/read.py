@@ -15,7 +15,7 @@ import torch
 
 from bdshift.arrays import array_fields
 from bdshift.audit import Audit, ImagesRecord, ModelRecord, Purification, ScanSettings
-from bdshift.audit.reference import check_reference
+from bdshift.audit.reference import check_reference, with_reference
 from bdshift.checkpoints.users_own import OwnNetwork
 from bdshift.detect.detector import DETECTORS, Evidence
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
@@ -39,6 +39,7 @@ from bdshift.store.typed import Reader, escaped
 _DAMAGE = (
     LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError, MemoryError,
 )  # fmt: skip
+_MAX_READINGS = 100  # of a model under other preprocessings
 _MAX_VALUES = 10_000_000  # of the description: two million images take six
 
 
@@ -100,13 +101,26 @@ class _Audits:
             raise ValueError("its description is not text, or compressed")
         found = migrate(parse_json(text[()].tobytes(), _MAX_VALUES), schema)
         made, beside = found.pop("purifications", []), found.pop("reference", None)
+        others = found.pop("readings", [])
         audit = self._audit("", found)
+        if len(others) > _MAX_READINGS:
+            _unfit()
+        readings = tuple(self._reading(i, row, audit) for i, row in enumerate(others))
+        audit = replace(audit, readings=readings)
         if beside is not None:
-            audit = replace(audit, reference=self._reference(beside, audit))
+            audit = with_reference(audit, self._reference(beside, audit))
         purifications = tuple(self._purification(i, row, audit) for i, row in enumerate(made))
         kept, left = self._datasets.unread()
         unknown = {**self._reader.unknown, **kept}
         return replace(audit, purifications=purifications, unknown=unknown, left_out=left)
+
+    def _reading(self, number: int, row: dict[str, Any], audit: Audit) -> Audit:
+        """The same model and images under another preprocessing."""
+        found = self._audit(f"readings/{number}/", row)
+        pairs = [(one.model.sha256, one.model.classes, one.images.sha256) for one in (found, audit)]
+        if pairs[0] != pairs[1]:
+            _unfit()
+        return found
 
     def _reference(self, row: dict[str, Any], audit: Audit) -> Audit:
         """The reference of ``audit``. Raises `InputError` if it is none for it."""
@@ -138,7 +152,7 @@ class _Audits:
             Audit, found, at, model=model, images=images,
             settings=self._settings(f"{at}settings/", found["settings"]), embedding=embedding,
             evidence=evidence, tac=tac, recoveries=recoveries, purifications=(), reference=None,
-            unknown={}, left_out=(),
+            readings=(), unknown={}, left_out=(),
         )  # fmt: skip
         if any(len(one) != classes for one in (images.counts, images.class_names)):
             _unfit()

@@ -28,7 +28,8 @@ from bdshift.store.schema import FORMAT, SCHEMA, TEXT, TRIGGERED_ARRAYS
 from bdshift.store.typed import plain, unescaped
 
 _OWN_PLACES = (
-    "embedding", "evidence", "tac", "recoveries", "purifications", "reference", "unknown",
+    "embedding", "evidence", "tac", "recoveries", "purifications", "reference", "readings",
+    "unknown",
     "left_out",
 )  # fmt: skip
 
@@ -127,6 +128,8 @@ def _save(audit: Audit, output: Output, embeddings: bool) -> None:
 def _write(file: h5py.File, audit: Audit, embeddings: bool) -> None:
     file.attrs["format"], file.attrs["schema"] = np.bytes_(FORMAT), SCHEMA
     described = _described(audit)
+    for number, one in enumerate(audit.readings):
+        _write_audit(file.create_group(f"readings/{number}"), one, embeddings=False)
     if audit.reference is not None:
         _write_audit(file.create_group("reference"), audit.reference, embeddings=False)
     for place, value in audit.unknown.items():
@@ -209,6 +212,7 @@ def _described(audit: Audit) -> dict[str, Any]:
         "evidence": {one.name: describe_evidence(one) for one in audit.evidence},
         "tac": [plain(tac, without=("triggered",)) for tac in audit.tac],
         "recoveries": [describe_recovery(one) for one in audit.recoveries],
+        "readings": [_described(replace(one, reference=None)) for one in audit.readings],
         "reference": None if audit.reference is None else _described(audit.reference),
         "purifications": [
             {
