@@ -15,6 +15,7 @@ from bdshift_gui.widgets.card import Card, Text
 from bdshift_gui.widgets.cell_grid import CellGrid
 from bdshift_gui.widgets.evidence_plots import CalibrationPlot, EvidenceStrips
 
+_SHARES = 6, 4, 4, 4, 4, 5, 2  # of the columns of the table
 _CURVE_WIDTH = 640  # pixels, at most
 
 
@@ -38,7 +39,7 @@ class EvidenceView(QWidget, View):
         head = QHBoxLayout()
         head.addWidget(self.heading, 1)
         head.addWidget(self.back)
-        self.listed, self.rows, self.similar = Card(), CellGrid(), Text("muted")
+        self.listed, self.rows, self.similar = Card(), CellGrid(_SHARES), Text("muted")
         self.listed.body.addWidget(self.rows)
         self.listed.body.addWidget(self.similar)
         self.strips = EvidenceStrips(context)

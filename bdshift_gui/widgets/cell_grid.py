@@ -13,16 +13,18 @@ from bdshift_gui.widgets.card import Text
 
 class CellGrid(QWidget):
     """Heads with tooltips, and rows below them; the first column is on the left, the others on the
-    right.
+    right. ``shares`` are those of the columns in the width.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shares: Sequence[int]) -> None:
         super().__init__()
         self.setObjectName("plain")
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(12)
         self._grid.setVerticalSpacing(6)
+        for x, share in enumerate(shares):
+            self._grid.setColumnStretch(x, share)
         self._labels: dict[tuple[int, int], Text] = {}
 
     def show_rows(self, heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> None:
@@ -54,6 +56,5 @@ class CellGrid(QWidget):
             above = Qt.AlignmentFlag.AlignTop if y else Qt.AlignmentFlag.AlignBottom
             label.setAlignment(side | above)
             self._grid.addWidget(label, y, x)
-            self._grid.setColumnStretch(x, 3 if x < 2 else 2)
             self._labels[y, x] = label
         return self._labels[y, x]
