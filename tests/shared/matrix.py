@@ -323,7 +323,7 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
     "a reference changes nothing": (
         lambda a: _beside(searched(_quiet(a), {}), {4: 2}), "nothing-unusual", (),
         ("none-stands-out-beside-clean-models", "evidence-beside-reference",
-         "evidence-beside-clean-models", "reference-changes-nothing"),
+         "evidence-beside-reference", "reference-changes-nothing"),
     ),
     "a reference is suspected of it, too": (
         lambda a: _beside(searched(a, {9: 15}), {9: 15}), "inconclusive", (9,),

@@ -155,7 +155,7 @@ def _cells(
         record = evidence.record
         works = _share(record.asr if isinstance(record, InvertedChanges) else None, one.index)
         natural = _share(natural_of(evidence), one.index)
-    if one.explained[one.index] > 0:
+    if one.reaches and one.explained[one.index] > 0:
         values = {"factor": one.factor(one.index), "of_reference": one.of_reference(one.index)}
         apart = Sentence(TIMES_AND_REFERENCE, values).render(language)
     elif one.reaches_one:
