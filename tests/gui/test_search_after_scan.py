@@ -17,7 +17,9 @@ from quick import shorten_searches
 from bdshift.audit import ScanSettings, scan
 from bdshift.audit.recovering import DEFAULT_BUDGET
 from bdshift.detect.detector import Evidence, Subject
+from bdshift.detect.image_search import ImageSearch
 from bdshift.detect.inversion import InversionDetector, InvertedChanges
+from bdshift.detect.pair_inversion import PairInversion
 from bdshift.jobs import JobContext
 from bdshift_gui.actions.search import SEARCH
 from bdshift_gui.dialogs.trigger import TriggerDialog
@@ -29,7 +31,7 @@ from bdshift_gui.views.finding import FindingView
 RUNS = "So far only the embedding was judged."
 
 
-def made_up(one: InversionDetector, classes: int) -> Evidence:
+def made_up(one: ImageSearch, classes: int) -> Evidence:
     """What a search may find: the last class but two needs a tenth of the others'."""
     sizes = np.linspace(90, 110, 3 * classes).reshape(classes, 3)
     sizes[-3] /= 10
@@ -45,14 +47,15 @@ class Gate:
         self.reached, self._let = threading.Event(), threading.Semaphore(0)
         self.searched: list[str] = []
 
-        def held(one: InversionDetector, subject: Subject, job: JobContext) -> Evidence:
+        def held(one: ImageSearch, subject: Subject, job: JobContext) -> Evidence:
             self.reached.set()
             while not self._let.acquire(timeout=0.005):
                 job.raise_if_canceled()
             self.searched.append(one.name)
             return made_up(one, len(subject.weight))
 
-        monkeypatch.setattr(InversionDetector, "detect", held)
+        for kind in (InversionDetector, PairInversion):
+            monkeypatch.setattr(kind, "detect", held)
 
     def open(self, count: int = 100) -> None:
         """Let the next ``count`` searches through."""
