@@ -19,7 +19,7 @@ from bdshift.audit.recovering import DEFAULT_BUDGET
 from bdshift.detect.detector import Evidence, Subject
 from bdshift.detect.image_search import ImageSearch
 from bdshift.detect.inversion import InversionDetector, InvertedChanges
-from bdshift.detect.pair_inversion import PairInversion
+from bdshift.detect.pair_inversion import PairChanges, PairInversion
 from bdshift.jobs import JobContext
 from bdshift_gui.actions.search import SEARCH
 from bdshift_gui.dialogs.trigger import TriggerDialog
@@ -37,6 +37,11 @@ def made_up(one: ImageSearch, classes: int) -> Evidence:
     sizes[-3] /= 10
     nothing = np.zeros((classes, 3, 1, 1), np.uint8)
     found = InvertedChanges(sizes, np.full(classes, 0.9), nothing, nothing[:, 0])
+    if isinstance(one, PairInversion):
+        found = PairChanges(
+            **vars(found), sources=np.full(classes, -1), pairs=np.zeros((0, 2), np.int64),
+            pair_sizes=np.zeros((0, 2)),
+        )  # fmt: skip
     return Evidence(one.spec, sizes[:, 1].copy(), record=found)
 
 
