@@ -160,7 +160,12 @@ def test_the_state_of_another_scan_is_not_used(subject: Subject, tmp_path: Path)
     assert FinishedEvidence(path).get({"model": "a"}, detector) is not None
     assert FinishedEvidence(path).get({"model": "b"}, detector) is None
     FinishedEvidence(path).keep({"model": "b"}, one)
+    assert FinishedEvidence(path).get({"model": "a"}, detector) is not None, (
+        "b may be its reference"
+    )
+    FinishedEvidence(path).keep({"model": "c"}, one)
     assert FinishedEvidence(path).get({"model": "a"}, detector) is None, "dropped"
+    assert FinishedEvidence(path).get({"model": "b"}, detector) is not None
     content = path.read_bytes()
     for spoiled in (b"not a state", content[:-1], content[:-9] + b"x" + content[-8:]):
         path.write_bytes(spoiled)

@@ -64,8 +64,8 @@ class Normalization:
             self.mean, self.std, other.mean, other.std, strict=True
         ):
             ends = [
-                (value / one.divisor - centre) / spread
-                for one, centre, spread in ((self, mean, std), (other, its_mean, its_std))
+                (value / one.divisor - middle) / spread
+                for one, middle, spread in ((self, mean, std), (other, its_mean, its_std))
                 for value in (0.0, 255.0)
             ]
             width = ends[1] - ends[0]
