@@ -97,6 +97,13 @@ def test_pairs_need_images_of_two_classes(victim: Scanned, detector: Detector) -
     assert detector.judge_evidence(found, default_rule()).suspected == ()
 
 
+def test_a_file_names_no_classes_that_do_not_exist(victim: Scanned, detector: Detector) -> None:
+    record = detector.detect(subject_of(victim), SILENT).record
+    for wrong in ({"sources": np.full(CLASSES, CLASSES)}, {"pairs": record.pairs - CLASSES}):
+        with pytest.raises(ValueError, match="do not exist"):
+            replace(record, **wrong)
+
+
 def test_evidence_of_another_kind_has_no_pair(victim: Scanned) -> None:
     audit, _ = victim
     assert most_suspicious_pair(audit.evidence[0]) is None

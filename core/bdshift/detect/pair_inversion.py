@@ -79,6 +79,13 @@ class PairChanges(InvertedChanges):
     pairs: NDArray[np.int64] = array("n", 2, dtype=np.int64)
     pair_sizes: NDArray[np.float64] = array("n", 2)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        classes = len(self.sources)
+        for known, least in (self.sources, -1), (self.pairs, 0):
+            if not ((known >= least) & (known < classes)).all():
+                raise ValueError("a pair of classes that do not exist")
+
 
 @dataclass(frozen=True)
 class PairInversion(ImageSearch, ABC):
