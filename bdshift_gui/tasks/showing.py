@@ -93,7 +93,9 @@ def like(original: Audit, shown: Audit) -> Audit:
     """The original with the α and rule of ``shown``; itself if they are its own."""
     if shown.settings is original.settings and shown.evidence is original.evidence:
         return original
-    return replace(original, settings=shown.settings, evidence=shown.evidence)
+    return replace(
+        original, settings=shown.settings, evidence=shown.evidence, readings=shown.readings
+    )
 
 
 def as_judged(state: State) -> Audit:

@@ -5,7 +5,6 @@ whose backdoor was made by hand.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +36,7 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
     audit, material = scan_cells(
         tmp_path_factory.mktemp("victim"), "one_to_one", classes=CLASSES, images=IMAGES
     )
-    strict = replace(audit.settings, rule=RULES.parse("grubbs:significance=1e-9"))
-    return replace(audit, settings=strict), material
+    return audit.under(RULES.parse("grubbs:significance=1e-9")), material
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +101,8 @@ def test_pairs_of_a_clean_network_are_no_evidence(clean: Scanned, mask: ChangeKi
     assert (after.level, after.classes, after.reasons) == (
         audit.finding.level, audit.finding.classes, audit.finding.reasons,
     )  # fmt: skip
-    assert [one.code for one in audit.finding.cautions] == ["second-stage-not-run"]
-    assert after.cautions == (), "a recovery is a search, too"
+    left_out = [one.code for one in audit.finding.cautions if one not in after.cautions]
+    assert left_out == ["second-stage-not-run"], "a recovery is a search, too"
     assert [note for note in job.notes if "is no evidence, either" in note]
 
 

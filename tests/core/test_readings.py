@@ -75,6 +75,17 @@ def test_the_finding_must_not_hang_on_it(
     assert replace(audit, readings=()).finding.level != "inconclusive"
 
 
+def test_a_doubt_that_holds_under_both_is_no_difference(measured_audit: Audit) -> None:
+    """Too few images are too few under any preprocessing."""
+    found = made(measured_audit, "nothing stands out beside clean models")
+    few = replace(found.images, counts=(1,) * found.model.classes)
+    audit = replace(found, images=few)
+    audit = under(audit, "half", audit)
+    codes = [one.code for one in audit.finding.reasons]
+    assert "too-few-images" in codes
+    assert DOUBT not in codes
+
+
 def test_every_front_end_says_what_each_gives(measured_audit: Audit, tmp_path: Path) -> None:
     quiet = made(measured_audit, "nothing unusual")
     audit = under(measured_audit, "half", quiet)
@@ -180,6 +191,7 @@ def test_a_scan_looks_under_each(
         return [one for one in entrants if one.combination != chosen.combination][:1]
 
     monkeypatch.setattr(settling, "open_readings", open_ones)
+    monkeypatch.setattr(settling, "_MAX_RANKED", 0)
     detectors = EmbeddingShift(), DETECTORS.parse("pairs")
     audit = scan(
         victim, signs, ScanSettings(detectors=detectors, sample=120, each_preprocessing=each)

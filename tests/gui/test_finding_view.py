@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyqtgraph as pg
@@ -17,11 +18,12 @@ from bdshift.audit.facts import Judged
 from bdshift.audit.finding import LIMITS
 from bdshift.audit.reference import with_reference
 from bdshift.detect.detectors.pairs import Pairs
+from bdshift.detect.rules.paper import Paper
 from bdshift.words import Language, translate
 from bdshift_gui.actions.search import REFERENCE, SEARCH
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.tasks import searching
-from bdshift_gui.tasks.showing import set_alpha, show_audit
+from bdshift_gui.tasks.showing import like, set_alpha, show_audit
 from bdshift_gui.views.classes import ClassView
 from bdshift_gui.views.finding import FindingView
 from bdshift_gui.views.inspector import InspectorView
@@ -200,3 +202,13 @@ def test_every_detector_has_a_column(window: MainWindow, measured_audit: Audit) 
     head, *rows = find(window, ClassView)._rows()
     assert list(head) == ["", "class", "L2", "p (Grubbs)", "MAD", "z", "LEN"]
     assert [row[-1] for row in rows].index(5.0) == 9
+
+
+def test_what_is_saved_is_judged_as_it_is_shown(measured_audit: Audit) -> None:
+    """Under other preprocessings, too."""
+    reading = replace(measured_audit, embedding=None, tac=())
+    audit = replace(measured_audit, readings=(reading,))
+    shown = audit.under(Paper())
+    saved = like(audit, shown)
+    assert saved.readings[0].settings.rule == Paper()
+    assert saved.finding == shown.finding

@@ -182,7 +182,8 @@ class ReadingFacts:
         preprocessing: in words.
         accuracy: on the clean images.
         searched: whether triggers were searched for under it, too.
-        level, suspected: of its own finding, by what was run under it.
+        level: what was run under it says (`Facts.evident`).
+        suspected: classes of its own finding.
         by_norms: classes that the rule suspects by their norms alone.
     """
 
@@ -288,6 +289,14 @@ class Facts:
     def suspected(self) -> tuple[int, ...]:
         """Classes that anything suspects: a detector, or a recovered trigger."""
         return tuple(dict.fromkeys((*self.detected, *self.confirmed)))
+
+    @property
+    def evident(self) -> Level:
+        """What the evidence says, apart from doubts that hold whatever it says."""
+        if self.suspected:
+            return "backdoored"
+        unsure = bool(self.far_out) if self.verdict is None else self.verdict.rare
+        return "inconclusive" if unsure else "nothing-unusual"
 
     @property
     def far_out(self) -> list[Judged]:

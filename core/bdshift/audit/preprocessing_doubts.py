@@ -80,18 +80,10 @@ def _compared(other: ReadingFacts, facts: Facts) -> tuple[_Found, _Found] | None
     if not facts.judged:
         return None
     if facts.verdict is not None:
-        return (_level(facts), _finding_of(other)) if other.searched else None
+        return ((facts.evident, facts.suspected), _finding_of(other)) if other.searched else None
     first = facts.judged[0]
     own = first.detector.judge(first.evidence.scores, first.judgment.rule).suspected
     return _by_norms(own), _by_norms(other.by_norms)
-
-
-def _level(facts: Facts) -> _Found:
-    """Of the chosen one, apart from doubts that hold under every preprocessing."""
-    if facts.suspected:
-        return "backdoored", facts.suspected
-    rare = facts.verdict is not None and facts.verdict.rare
-    return ("inconclusive", ()) if rare else ("nothing-unusual", ())
 
 
 def _finding_of(other: ReadingFacts) -> _Found:

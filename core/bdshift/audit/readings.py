@@ -20,7 +20,7 @@ def reading_facts(audit: Audit) -> ReadingFacts:
     """The facts about an audit under another preprocessing."""
     first = audit.judged[0]
     return ReadingFacts(
-        reading_of(audit.preprocessing), audit.accuracy, audit.is_searched, audit.finding.level,
+        reading_of(audit.preprocessing), audit.accuracy, audit.is_searched, audit.facts.evident,
         audit.finding.classes,
         first.detector.judge(first.evidence.scores, audit.settings.rule).suspected,
     )  # fmt: skip

@@ -130,7 +130,9 @@ def settle(
     _refuse_one_class(contest, ranked)
     others = alternatives(finalists, chosen)[:_MAX_ALTERNATIVES]
     readings = open_readings(trials, chosen)
-    rest = [e for e in ranked if e.combination != chosen.combination][:_MAX_RANKED]
+    rest = [e for e in ranked if e.combination != chosen.combination]
+    open_ones = {entrant.combination for entrant in readings}
+    rest = [e for i, e in enumerate(rest) if i < _MAX_RANKED or e.combination in open_ones]
     return Settled(
         chosen.loaded.with_preprocessing(chosen.preprocessing),
         (chosen.trial(contest.norms_mismatch(chosen)), *(entrant.trial() for entrant in rest)),
