@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import bdshift, one_line
-from matrix import MATRIX
+from matrix import MATRIX, searched
 
 from bdshift.audit import Audit, Material, ScanSettings, scan
 from bdshift.audit.reference import add_reference, check_reference, with_reference
@@ -21,9 +21,10 @@ from bdshift.detect.detectors.mask import MaskInversion
 from bdshift.detect.inversion import InversionDetector, InvertedChanges
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import Canceled, JobContext, Progress
+from bdshift.outputs import Output
 from bdshift.report.json_report import audit_json
 from bdshift.report.text_report import audit_text
-from bdshift.store import load_audit, save_audit
+from bdshift.store import load_audit, save_audit, save_merged
 from bdshift.store.finished import FinishedEvidence
 
 FEW = "--sample", 120, "--normalize", "half", "--detector", "mask:images=160"
@@ -276,3 +277,35 @@ def test_a_purified_model_is_judged_beside_it_too(audit: Audit, tmp_path: Path) 
         assert np.array_equal(
             one.rescan.reference.evidence[1].scores, found.reference.evidence[1].scores
         )
+
+
+def test_a_class_that_stays_unusual_is_not_explained(measured_audit: Audit) -> None:
+    """The reference has a little of the first class, so that another one comes first."""
+    quiet, *_ = MATRIX["nothing unusual"]
+    model = replace(measured_audit.model, path="/models/twin.pth", sha256="0" * 64)
+    twin = replace(searched(quiet(measured_audit), {4: 1.15}), model=model, embedding=None, tac=())
+    audit = with_reference(searched(quiet(measured_audit), {4: 2.9, 5: 2.85}), twin)
+    assert audit.verdict is not None
+    assert audit.verdict_alone is not None
+    assert (audit.verdict_alone.index, audit.verdict.index) == (4, 5)
+    assert set(audit.verdict.unusual) == {4, 5}
+    codes = [one.code for one in audit.finding.reasons]
+    assert "reference-leaves" in codes
+    assert "reference-explains" not in codes
+
+
+def test_nothing_made_of_an_audit_may_replace_its_reference(
+    compared: Audit, clean_twin: Path
+) -> None:
+    assert clean_twin in compared.inputs
+
+
+def test_what_another_program_added_is_beside_the_reference(audit: Audit, tmp_path: Path) -> None:
+    make, *_ = MATRIX["a reference explains it"]
+    beside = make(audit)
+    assert audit.purifications
+    path = tmp_path / "a.h5"
+    save_audit(audit, path)
+    merged = save_merged(replace(beside, purifications=()), Output(path, overwrite=True))
+    assert len(merged.purifications) == len(audit.purifications)
+    assert all(one.rescan.reference is beside.reference for one in merged.purifications)

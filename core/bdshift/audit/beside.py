@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bdshift.audit.facts import Facts
 from bdshift.detect.image_search import has_search
-from bdshift.recover.drop import MIN_FACTOR
+from bdshift.recover.drop import MIN_FACTOR, MIN_FACTOR_OF_PAIR
 from bdshift.remark import Remark, code
 from bdshift.verdict.clean_models import Standing, shipped_table
 from bdshift.verdict.decide import KindStanding, Verdict
@@ -61,10 +61,11 @@ NOT_RARE_ENOUGH = words(", where {limit:.2g} would make it a suspect",
                         ja="（{limit:.2g} 以下で疑います）")  # fmt: skip
 NOT_BORNE_OUT = words(
     ", but it is evidence of one kind, and no trigger was found that is {factor:g} times smaller "
-    "than for other classes",
-    ja="。ただし証拠は 1 種類だけで、ほかのクラスの {factor:g} 分の 1 以下のトリガーも"
-       "見つかっていません",
+    "than for other classes, or {of_pair:g} times for a single pair of classes{less}",
+    ja="。ただし証拠は 1 種類だけで、ほかのクラスの {factor:g} 分の 1 以下（クラスの組だけなら "
+       "{of_pair:g} 分の 1 以下）のトリガーも{less}見つかっていません",
 )  # fmt: skip
+LESS_REFERENCE = words(", less what the reference has", ja="、参照モデルの分を差し引くと")
 
 EVIDENCE = code(
     "evidence-beside-clean-models",
@@ -84,6 +85,24 @@ EVIDENCE_OF_PAIR = code(
              "他クラスへの変化や逆方向の変化に比べて {factor:#.3g} 分の 1 以下です。"
              "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
 )  # fmt: skip
+EVIDENCE_OF_PAIR_AND_REFERENCE = code(
+    "evidence-of-a-pair-beside-reference",
+    words("{detector}: from class {source} “{from_name}” to class {index} “{name}” the change is "
+          "at least {factor:#.3g} times smaller than to other classes and than the other way, and "
+          "the smallest to that class in the reference {of_reference:#.3g} times; {count} of "
+          "{models:|clean model|clean models} {count:~|shows|show} as much as is left of it.",
+          ja="{detector}：クラス {source}「{from_name}」からクラス {index}「{name}」への変化は、"
+             "他クラスへの変化や逆方向の変化に比べて {factor:#.3g} 分の 1 以下です。"
+             "参照モデルでこのクラスへの最小の変化は {of_reference:#.3g} 分の 1 です。"
+             "クリーンなモデル {models} 個のうち {count} 個が、差し引いた残りと同程度以上です。"),
+)  # fmt: skip
+NO_PAIR = code(
+    "no-pair-beside-clean-models",
+    words(
+        "{detector}: no pair of classes stands out.",
+        ja="{detector}：際立つクラスの組はありません。",
+    ),
+)
 EVIDENCE_AND_REFERENCE = code(
     "evidence-beside-reference",
     words("{detector}: class {index} “{name}” is {factor:#.3g} times as easy to reach as the "
@@ -158,7 +177,9 @@ def could_not_tell(facts: Facts) -> Remark | None:
         return None
     but = Sentence(NOT_RARE_ENOUGH, {"limit": found.limit})
     if found.standing.p <= found.limit:
-        but = Sentence(NOT_BORNE_OUT, {"factor": MIN_FACTOR})
+        less = Sentence(LESS_REFERENCE) if facts.reference is not None else ""
+        factors = {"factor": MIN_FACTOR, "of_pair": MIN_FACTOR_OF_PAIR}
+        but = Sentence(NOT_BORNE_OUT, {**factors, "less": less})
     return Remark(COULD_NOT_TELL, {**_of_class(found.index, found.standing, facts), "but": but})
 
 
@@ -219,10 +240,14 @@ def _kind(one: KindStanding, facts: Facts) -> Remark:
     }  # fmt: skip
     if not one.reaches:
         return Remark(NONE_REACHED, {"detector": values["detector"]})
+    if one.has_no_pair:
+        return Remark(NO_PAIR, {"detector": values["detector"]})
+    explained = one.explained[index] > 0
+    if explained:
+        values["of_reference"] = one.of_reference(index)
     if one.source >= 0:
-        names = {"source": one.source, "from_name": facts.class_names[one.source]}
-        return Remark(EVIDENCE_OF_PAIR, {**values, **names})
-    if one.explained[index] > 0:
-        of_reference = one.of_reference(index)
-        return Remark(EVIDENCE_AND_REFERENCE, {**values, "of_reference": of_reference})
+        values |= {"source": one.source, "from_name": facts.class_names[one.source]}
+        return Remark(EVIDENCE_OF_PAIR_AND_REFERENCE if explained else EVIDENCE_OF_PAIR, values)
+    if explained:
+        return Remark(EVIDENCE_AND_REFERENCE, values)
     return Remark(ONLY_ONE_REACHED if one.reaches_one else EVIDENCE, values)

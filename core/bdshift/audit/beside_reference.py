@@ -16,10 +16,10 @@ _MAX_CLASSES = 5  # each with a sentence
 EXPLAINS = code(
     "reference-explains",
     words("Less what the reference, {reference}, has, too, class {index} “{name}” is nothing "
-          "unusual (times as easy to reach as the others: {figures}). That the reference is clean "
-          "is your word.",
-          ja="参照モデル {reference} にもある分を差し引くと、クラス {index}「{name}」は異常では"
-             "ありません（ほかのクラスに対する届きやすさの倍率：{figures}）。"
+          "unusual beside clean models (times as easy to reach as the others: {figures}). That the "
+          "reference is clean is your word.",
+          ja="参照モデル {reference} にもある分を差し引くと、クリーンなモデルと比べてクラス {index}"
+             "「{name}」は異常ではありません（ほかのクラスに対する届きやすさの倍率：{figures}）。"
              "参照モデルがクリーンであることは、確認できません。"),
 )  # fmt: skip
 LEAVES = code(
@@ -60,8 +60,10 @@ NOT_USED = code(
     words("The reference, {reference}, was not used. {why}",
           ja="参照モデル {reference} は使いませんでした。{why}"),
 )  # fmt: skip
-NO_SEARCH = words("Triggers were not searched for in the images, so there is nothing to compare.",
-                  ja="画像でトリガーを探索していないため、比べるものがありません。")  # fmt: skip
+NO_SEARCH = words("Triggers were not searched for in the images as they were in clean models, so "
+                  "there is nothing to compare.",
+                  ja="クリーンなモデルと同じ方法では画像でトリガーを探索していないため、"
+                     "比べるものがありません。")  # fmt: skip
 
 
 def reference_reasons(facts: Facts) -> Iterator[Remark]:
@@ -69,13 +71,12 @@ def reference_reasons(facts: Facts) -> Iterator[Remark]:
     reference, verdict, alone = _used(facts)
     if reference is None or verdict is None or alone is None:
         return
-    open_classes, before = _in_question(verdict), _in_question(alone)
-    for index in [one for one in before if one not in open_classes][:_MAX_CLASSES]:
-        if index not in reference.suspected:
-            yield _about(EXPLAINS, index, verdict, reference, facts)
-    for index in [one for one in open_classes if one in before][:_MAX_CLASSES]:
-        if index not in reference.suspected:
-            yield _about(LEAVES, index, verdict, reference, facts)
+    before = _in_question(alone)
+    asked = [one for one in before if one not in reference.suspected]
+    for index in [one for one in asked if one not in verdict.unusual][:_MAX_CLASSES]:
+        yield _about(EXPLAINS, index, verdict, reference, facts)
+    for index in [one for one in asked if one in verdict.unusual][:_MAX_CLASSES]:
+        yield _about(LEAVES, index, verdict, reference, facts)
     if not before:
         yield Remark(CHANGES_NOTHING, {"reference": _named(reference)})
 

@@ -231,11 +231,12 @@ class Audit:
 
     @property
     def inputs(self) -> tuple[Path, ...]:
-        """Its model and images, which nothing that is made of the audit may replace. What is no
-        path of this machine is left out: to look at it could contact another.
+        """Its model, images and reference, which nothing that is made of the audit may replace.
+        What is no path of this machine is left out: to look at it could contact another.
         """
         found = []
-        for path in (self.model.path, self.images.path):
+        beside = () if self.reference is None else (self.reference.model.path,)
+        for path in (self.model.path, self.images.path, *beside):
             with suppress(InputError):
                 found.append(KeptPath(path).local())
         return tuple(found)

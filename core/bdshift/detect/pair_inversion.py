@@ -186,9 +186,10 @@ class PairInversion(ImageSearch, ABC):
         found = self.judge(evidence.scores, rule)
         order = np.argsort(evidence.scores, kind="stable").tolist()
         flagged = tuple(i for i in order if evidence.scores[i] * self.enough <= 1)
+        usable = np.flatnonzero(~np.isnan(evidence.scores))  # 0 if no other pair is reached, too
         return replace(
-            found, flagged=flagged, suspected=flagged, able=True, p=math.nan,
-            line=1 / self.enough,
+            found, flagged=flagged, suspected=flagged, able=True, usable=tuple(usable.tolist()),
+            p=math.nan, line=1 / self.enough,
         )  # fmt: skip
 
     def details(self, evidence: Evidence, class_names: Sequence[str]) -> Mapping[str, Any]:
@@ -274,8 +275,9 @@ def _record(
     scene, kind, classes = searched.scene, searched.kind, len(subject.weight)
     sizes, asr = np.full((classes, len(LEVELS)), np.nan), np.full(classes, np.nan)
     natural, sources = np.full(classes, np.nan), np.full(classes, -1)
-    blank = small(torch.zeros(classes, 3, scene.side, scene.side))
-    pictures, strengths = blank.copy(), blank[:, 0].copy()
+    blank = small(torch.zeros(1, 3, scene.side, scene.side))  # of many classes it would be large
+    pictures = np.repeat(blank, classes, axis=0)
+    strengths = pictures[:, 0].copy()
     assert subject.collection is not None  # there is a scene
     for target, (source, _) in best.items():
         params, size = searched.changes[source, target], searched.sizes[source, target]

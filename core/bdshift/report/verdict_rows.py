@@ -149,13 +149,14 @@ def _cells(
     one: KindStanding, evidence: Evidence, names: Sequence[str], language: Language
 ) -> tuple[str, ...]:
     name = apart = works = natural = "–"
-    if one.reaches:
+    shown = one.reaches and not one.has_no_pair
+    if shown:
         name = names[one.index] if one.source < 0 else f"{names[one.source]} → {names[one.index]}"
         apart = Sentence(TIMES, {"factor": one.factor(one.index)}).render(language)
         record = evidence.record
         works = _share(record.asr if isinstance(record, InvertedChanges) else None, one.index)
         natural = _share(natural_of(evidence), one.index)
-    if one.reaches and one.explained[one.index] > 0:
+    if shown and one.explained[one.index] > 0:
         values = {"factor": one.factor(one.index), "of_reference": one.of_reference(one.index)}
         apart = Sentence(TIMES_AND_REFERENCE, values).render(language)
     elif one.reaches_one:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bdshift.arrays import array_fields
 from bdshift.audit import Audit, Purification
+from bdshift.audit.reference import with_reference
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, JobContext
 from bdshift.locks import locked
@@ -110,12 +111,13 @@ def _merged(audit: Audit, path: Path) -> Audit:
     recoveries = [one for one in found.recoveries if one.of not in had]
     if not (made or tac or recoveries):
         return audit
-    return replace(
+    merged = replace(
         audit,
         purifications=(*audit.purifications, *made),
         tac=(*audit.tac, *tac),
         recoveries=(*audit.recoveries, *recoveries),
     )
+    return with_reference(merged, audit.reference) if made else merged
 
 
 def _save(audit: Audit, output: Output, embeddings: bool) -> None:

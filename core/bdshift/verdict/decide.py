@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.image_search import ImageSearch, has_search
-from bdshift.detect.pair_inversion import most_suspicious_pair
+from bdshift.detect.pair_inversion import PairInversion, most_suspicious_pair
 from bdshift.verdict.beyond import Explained, beyond
 from bdshift.verdict.clean_models import CleanModels, Standing
 from bdshift.verdict.counted import NATURAL_SHARE, counted_drops, natural_of
@@ -87,6 +87,11 @@ class KindStanding:
         return bool((self.drops > -np.inf).any())
 
     @property
+    def has_no_pair(self) -> bool:
+        """Whether it looks at pairs of classes, and none leads to the class that stands lowest."""
+        return isinstance(self.detector, PairInversion) and self.source < 0
+
+    @property
     def reaches_one(self) -> bool:
         """Whether no other class is reached than the one that stands lowest."""
         others = np.delete(self.drops, self.index)
@@ -111,6 +116,8 @@ class Verdict:
         limit: p up to which a class is suspected if something bears it out.
         suspected: the classes that are, the most suspicious first.
         standings: of each of these, were it the model's most suspicious.
+        unusual: classes that too few clean models have as much evidence against to pass over it,
+            whether anything bears it out or not, the most suspicious first.
     """
 
     kinds: tuple[KindStanding, ...]
@@ -119,6 +126,7 @@ class Verdict:
     limit: float
     suspected: tuple[int, ...]
     standings: tuple[Standing, ...]
+    unusual: tuple[int, ...]
 
     def suspected_by(self, name: str) -> tuple[int, ...]:
         """Those of the suspected classes that one kind of evidence speaks against: by its strength,
@@ -133,7 +141,7 @@ class Verdict:
     @property
     def rare(self) -> bool:
         """Whether too few clean models have such evidence to pass over it."""
-        return self.standing.p <= max(self.limit, UNSURE_P)
+        return bool(self.unusual)
 
     @property
     def borne_out(self) -> bool:
@@ -164,14 +172,20 @@ def decide(
     if standing.least > UNSURE_P:
         return None
     limit = max(SUSPECTED_P, standing.least)
-    standings = {
-        one: null.standing(float(strengths[one])) for one in order if _is_borne_out(kinds, one)
+    unusual = {}
+    for one in order:  # p rises
+        its = null.standing(float(strengths[one]))
+        if its.p > max(limit, UNSURE_P):
+            break
+        unusual[one] = its
+    suspected = {
+        one: its for one, its in unusual.items() if its.p <= limit and _is_borne_out(kinds, one)
     }
-    suspected = {one: found for one, found in standings.items() if found.p <= limit}
     strongest = sorted(kinds, key=lambda one: -float(one.strengths.max()))
     return Verdict(
-        tuple(strongest), order[0], standing, limit, tuple(suspected), tuple(suspected.values())
-    )
+        tuple(strongest), order[0], standing, limit, tuple(suspected), tuple(suspected.values()),
+        tuple(unusual),
+    )  # fmt: skip
 
 
 def is_alike(detector: Detector, other: Detector) -> bool:
