@@ -61,8 +61,11 @@ def test_both_classes_are_named(quiet: Audit) -> None:
     assert pair_row(audit)[1:3] == (f"{names[SOURCE]} → {names[TARGET]}", "factor of 4.00")
 
 
-def test_no_class_is_named_where_no_pair_stands_out(quiet: Audit) -> None:
-    audit = paired(quiet, {})
+@pytest.mark.parametrize("factors", [{}, {0: 1.0}], ids=["none", "none smaller"])
+def test_no_class_is_named_where_no_pair_stands_out(
+    quiet: Audit, factors: Mapping[int, float]
+) -> None:
+    audit = paired(quiet, factors)
     said = reason(audit, "no-pair-beside-clean-models")
     assert said == "Mask for one pair of classes: no pair of classes stands out."
     assert pair_row(audit)[1:5] == ("–", "–", "–", "–")

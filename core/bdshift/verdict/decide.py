@@ -88,8 +88,10 @@ class KindStanding:
 
     @property
     def has_no_pair(self) -> bool:
-        """Whether it looks at pairs of classes, and none leads to the class that stands lowest."""
-        return isinstance(self.detector, PairInversion) and self.source < 0
+        """Whether it looks at pairs of classes, and none needs less than its controls."""
+        if not isinstance(self.detector, PairInversion):
+            return False
+        return self.source < 0 or not self.own[self.index] > 0
 
     @property
     def reaches_one(self) -> bool:
