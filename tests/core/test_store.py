@@ -135,6 +135,17 @@ def test_every_number_may_be_unsayable(small: Audit, path: Path) -> None:
     assert "–" in audit_text(equal)
 
 
+def test_a_file_without_times_is_told_as_json(small: Audit, path: Path) -> None:
+    first = dataclasses.replace(small.evidence[0], seconds=math.nan)
+    trial = dataclasses.replace(small.trials[0], accuracy=math.nan)
+    odd = dataclasses.replace(
+        small, evidence=(first, *small.evidence[1:]), trials=(trial,), seconds_embed=math.inf
+    )
+    save_audit(odd, path)
+    told = json.loads(json.dumps(audit_json(load_audit(path)), allow_nan=False))
+    assert told["evidence"][0]["seconds"] is None
+
+
 def test_tac_of_a_set_of_only_the_target(small: Audit, path: Path) -> None:
     """ASR cannot be said where every image is of the target class."""
     odd = dataclasses.replace(small.tac[0], asr=math.nan, ra=math.nan)

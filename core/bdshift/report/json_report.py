@@ -41,7 +41,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "fit": p.framing.fit,
         "upright": p.framing.upright,
         "images": trial.images,
-        "accuracy": trial.accuracy,
+        "accuracy": json_number(trial.accuracy),
         "loss": json_number(trial.loss),
         "batchnorm_mismatch": json_number(trial.mismatch),
         "batchnorms_mismatch": json_number(trial.norms),
@@ -125,7 +125,7 @@ def _evidence(found: Judged) -> dict[str, Any]:
         "suspected": list(judgment.suspected),
         "p": json_number(judgment.p),
         "statistics": {name: _numbers(one) for name, one in judgment.statistics.items()},
-        "seconds": evidence.seconds,
+        "seconds": json_number(evidence.seconds),
         "forward_images": evidence.forwards,
         "backward_images": evidence.backwards,
         "seed": evidence.seed,
@@ -163,7 +163,10 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             "label_source": str(images.label_source),
             "label_proposal": None
             if audit.proposal is None
-            else {"of_folder": audit.proposal.of_folder, "accuracy": audit.proposal.accuracy},
+            else {
+                "of_folder": audit.proposal.of_folder,
+                "accuracy": json_number(audit.proposal.accuracy),
+            },
             "normalization": {
                 "name": chosen.normalization.name,
                 "mean": list(chosen.normalization.mean),
@@ -192,8 +195,8 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             "kkt_residual_max": json_number(shifts.kkt_max),
             "duality_gap_max": json_number(shifts.gap_max),
             "iterations": shifts.iterations,
-            "seconds_embed": audit.seconds_embed,
-            "seconds_solve": shifts.seconds,
+            "seconds_embed": json_number(audit.seconds_embed),
+            "seconds_solve": json_number(shifts.seconds),
             "device": audit.device,
             "precision": audit.precision,
             "batch": None if audit.embedding is None else audit.embedding.batch,
