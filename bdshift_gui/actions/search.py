@@ -53,7 +53,7 @@ SEARCH = action(
               "what is found with clean models. It takes about a minute.",
               ja="画像を各クラスに送る小さな変化を探し、結果をクリーンなモデルと比べます。"
                  "1 分ほどかかります。"),
-        "neurons", 7, lambda context: searching.search(context), _not_searched,
+        "neurons", 11, lambda context: searching.search(context), _not_searched,
     )
 )  # fmt: skip
 action(
@@ -63,7 +63,7 @@ action(
         words("Compare every scan with clean models by itself. Anything else that you start goes "
               "first.",
               ja="スキャンのたびに自動でクリーンなモデルと比べます。ほかの操作が優先されます。"),
-        "neurons", 7, _after_scans, always, checked=lambda state: state.compares,
+        "neurons", 15, _after_scans, always, checked=lambda state: state.compares,
     )
 )  # fmt: skip
 SHOW_EVIDENCE = action(
@@ -71,14 +71,14 @@ SHOW_EVIDENCE = action(
         "show_evidence", words("Show the evidence", ja="証拠を表示"),
         words("Show each kind of evidence beside that of clean models, and how right p is.",
               ja="証拠を種類ごとにクリーンなモデルと並べ、p の正しさとともに表示します。"),
-        "neurons", 7, _show, _has_evidence, "Ctrl+Shift+E",
+        "neurons", 12, _show, _has_evidence, "Ctrl+Shift+E",
     )
 )  # fmt: skip
 CLOSE_EVIDENCE = action(
     Action(
         "close_evidence", words("Back to the plots", ja="プロットに戻る"),
         words("Close the page of the evidence.", ja="証拠のページを閉じます。"),
-        "neurons", 7, lambda context: context.session.update(evidence=False),
+        "neurons", 13, lambda context: context.session.update(evidence=False),
         lambda state: state.evidence,
     )
 )  # fmt: skip
@@ -90,6 +90,6 @@ REFERENCE = action(
               "easy to reach there, too, is no evidence.",
               ja="クリーンと分かっている同じタスクのモデルを同じ方法で調べます。"
                  "そこでも届きやすいクラスは、証拠に数えません。"),
-        "neurons", 8, _compare_with, _is_searched,
+        "neurons", 14, _compare_with, _is_searched,
     )
 )  # fmt: skip
