@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,21 @@ def test_a_mediocre_network_keeps_its_relu(wide: Path) -> None:
     found = _settled(wide)
     assert 0.2 < found.ranking[0].accuracy < 0.95
     assert found.classifier.architecture == "WRN-10-1"
+
+
+@pytest.mark.parametrize(("channels", "order"), [(3, "rgb"), (1, "gray")])
+def test_other_forms_are_tried_under_three_scales(channels: int, order: Any) -> None:
+    """A wrong network does best under a scale that may be far from the right one's."""
+    contest: Any = SimpleNamespace(
+        normalization=None, loaded=lambda one: SimpleNamespace(channels=channels)
+    )
+    wide: Any = SimpleNamespace(sizes=(32,))
+    best: Any = SimpleNamespace(preprocessing=Preprocessing(32, NORMALIZATIONS["raw-255"], order))
+    found = network_search._alike(contest, wide, best)
+    spreads = [max(one.normalization.std) for one in found]
+    assert len(spreads) == 4
+    assert any(0.2 < spread < 0.35 for spread in spreads)
+    assert {one.order for one in found} == {order}
 
 
 def test_the_same_scan_makes_the_same_choice_however_slow_it_is(

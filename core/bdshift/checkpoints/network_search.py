@@ -136,13 +136,16 @@ def _likeliest(contest: Contest, ranked: Sequence[Entrant]) -> Entrant:
 
 
 def _alike(contest: Contest, candidate: Candidate, best: Entrant) -> list[Preprocessing]:
-    """Two different scales, and the preprocessing that did best so far with another network."""
+    """Three different scales, and the preprocessing that did best so far with another network: that
+    of a wrong network may be far from the right one.
+    """
     size = candidate.sizes[0]
     gray = contest.loaded(candidate).channels == 1
     order: Order = "gray" if gray else "rgb"
     if contest.normalization is not None:
         return probes(contest, candidate, size)
-    found = [Preprocessing(size, NORMALIZATIONS[name], order) for name in ("none", "half")]
+    scales = "none", "half", "mnist" if gray else "imagenet"
+    found = [Preprocessing(size, NORMALIZATIONS[name], order) for name in scales]
     if (best.preprocessing.order == "gray") == gray:
         n = best.preprocessing.normalization
         found.append(Preprocessing(size, n, best.preprocessing.order))
