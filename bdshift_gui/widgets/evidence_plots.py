@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bdshift.report.verdict_rows import EvidenceRow
     from bdshift.verdict.calibration import Calibration
 
-_LOW, _HIGH = -3.0, 12.0  # strengths that are drawn where they are
 _ROW, _FOOT = 26, 64  # pixels of a kind, and of all that is not one
 _CLEAN_OPACITY = 0.6
 
@@ -59,7 +58,7 @@ class EvidenceStrips(_FittingCard):
         self.redraw()
 
     def redraw(self) -> None:
-        from bdshift.report.verdict_rows import DOTS
+        from bdshift.report.verdict_rows import DOTS, DRAWN, TICKS
 
         self.plot.clear()
         self.title.show_text(tr("Strength beside clean models"))
@@ -70,10 +69,11 @@ class EvidenceStrips(_FittingCard):
             self._draw([row.own], y, self._ink, "d", 13)
         names = [(float(y), row.cells[0]) for y, row in enumerate(self._shown)]
         name_ticks(self.plot.getAxis("left"), names)
-        ends = [(x, f"{x:g}" + "+" * (x == _HIGH)) for x in (-3.0, 0.0, 3.0, 6.0, 9.0, _HIGH)]
+        low, high = DRAWN
+        ends = [(x, f"{x:g}" + "+" * (x == high)) for x in TICKS]
         name_ticks(self.plot.getAxis("bottom"), ends)
         self.label_axis("bottom", tr("strength"))
-        self.plot.setXRange(_LOW - 0.4, _HIGH + 0.4, padding=0)
+        self.plot.setXRange(low - 0.4, high + 0.4, padding=0)
         self.plot.setYRange(-0.6, len(self._shown) - 0.4, padding=0)
         look(self._labels[0], "triggered" if self._suspected else "")
         self._labels[0].show_text("◆ " + tr("this model"))
@@ -84,9 +84,11 @@ class EvidenceStrips(_FittingCard):
         )
 
     def _draw(self, values: Sequence[float], y: int, ink: str, symbol: str, size: int) -> None:
+        from bdshift.report.verdict_rows import DRAWN
+
         color = pg.mkColor(ink)
         color.setAlphaF(_CLEAN_OPACITY if symbol == "o" else 1.0)
-        inside = [min(max(one, _LOW), _HIGH) for one in values]
+        inside = [min(max(one, DRAWN[0]), DRAWN[1]) for one in values]
         self.plot.addItem(
             pg.ScatterPlotItem(
                 inside, [y] * len(inside), symbol=symbol, size=size, brush=color, pen=None

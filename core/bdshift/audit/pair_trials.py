@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from bdshift.audit.records import Audit
 from bdshift.audit.recovery_ground import CONTROLS, Ground
 from bdshift.changes import ChangeKind
-from bdshift.detect.image_search import ImageSearch
 from bdshift.detect.pair_inversion import most_suspicious_pair
 from bdshift.recover.pair_merits import pair_merits
 from bdshift.recover.search import passes
@@ -57,10 +56,10 @@ def most_one_sided(ground: Ground, target: int | None, kind: ChangeKind) -> tupl
 def _named(audit: Audit, target: int | None) -> tuple[int, int] | None:
     """The pair that a search along pairs found to be evidence."""
     for one in audit.judged:
-        pair, detector = most_suspicious_pair(one.evidence, target), one.detector
-        if pair is None or not isinstance(detector, ImageSearch):
+        pair = most_suspicious_pair(one.evidence, target)
+        if pair is None:
             continue
-        if one.evidence.scores[pair[1]] * detector.enough <= 1:
+        if pair[1] in one.detector.judge_evidence(one.evidence, audit.settings.rule).suspected:
             return pair
     return None
 

@@ -154,15 +154,15 @@ class PairInversion(ImageSearch, ABC):
             searched.run([*pairs, *((j, i) for i, j in pairs)])
             compared = _most_one_sided(pairs, searched.size_table())
             searched.run(_controls(compared, len(subject.weight), subject.seed))
-            best = _best(compared, searched.size_table())
-            record = _record(searched, subject, pairs, best)
-            forwards, backwards = scene.forwards, scene.backwards
+            sizes = searched.size_table()
+            best = _best(compared, sizes)
+            record = _record(searched, subject, pairs, best, sizes)
         scores = np.full(len(subject.weight), 1.0 if best else np.nan)
         for target, (_, merit) in best.items():
             scores[target] = math.exp(-max(0.0, merit))
         return Evidence(
-            self.spec, scores, seconds=time.perf_counter() - started, forwards=forwards,
-            backwards=backwards, seed=subject.seed, record=record,
+            self.spec, scores, seconds=time.perf_counter() - started, forwards=scene.forwards,
+            backwards=scene.backwards, seed=subject.seed, record=record,
         )  # fmt: skip
 
     def _pairs(self, subject: Subject, job: JobContext) -> list[Pair]:
@@ -193,7 +193,7 @@ class PairInversion(ImageSearch, ABC):
         )  # fmt: skip
 
     def details(self, evidence: Evidence, class_names: Sequence[str]) -> Mapping[str, Any]:
-        """``pair`` and ``factor`` of the most suspicious one, ``enough``, and the ``source``."""
+        """``pair`` and ``factor`` of the most suspicious one, and ``enough``."""
         source, target = most_suspicious_pair(evidence) or (-1, -1)
         if source < 0:
             return {"pair": "–", "factor": "–", "enough": self.enough}
@@ -271,6 +271,7 @@ def _record(
     subject: Subject,
     pairs: Sequence[Pair],
     best: Mapping[int, tuple[int, float]],
+    table: NDArray[np.float64],
 ) -> PairChanges:
     scene, kind, classes = searched.scene, searched.kind, len(subject.weight)
     sizes, asr = np.full((classes, len(LEVELS)), np.nan), np.full(classes, np.nan)
@@ -288,7 +289,6 @@ def _record(
         own = own_images(scene, subject.collection, subject.embedding, target)
         others = scene.pixels[scene.labels != target]
         natural[target] = presence(kind, params, own, others)
-    table = searched.size_table()
     both = np.array([(table[i, j], table[j, i]) for i, j in pairs]).reshape(-1, 2)
     return PairChanges(
         sizes=sizes, asr=asr, pictures=pictures, strengths=strengths, natural=natural,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +16,21 @@ from bdshift.devices import pick_device
 from bdshift.errors import InputError
 from bdshift.images.collection import open_images
 from bdshift.jobs import SILENT, JobContext
+from bdshift.lab.row_file import KnownRow, about, read_table, write_table
 from bdshift.lab.truths import KnownModel
 from bdshift.outputs import Output
 from bdshift.recover.drop import drops, ranks
 from bdshift.store.read import load_audit
 from bdshift.store.write import save_audit
-from bdshift.text import csv_rows, csv_text
 from bdshift.verdict.counted import natural_of
 from bdshift.writing import make_folder
 
 
 @dataclass(frozen=True)
-class DetectionRow:
+class DetectionRow(KnownRow):
     """What one detector said about one model. Everything is text, as in the table.
 
     Attributes:
-        model, group, network, kind, targets, source, took: as in `KnownModel`.
         accuracy: on the clean images of the audit.
         detector: its text, with all settings.
         error: why there is nothing else; empty if there is.
@@ -49,13 +48,6 @@ class DetectionRow:
             tables.
     """
 
-    model: str
-    group: str
-    network: str
-    kind: str
-    targets: str
-    source: str
-    took: str
     accuracy: str
     detector: str
     seed: str
@@ -77,10 +69,6 @@ class DetectionRow:
     def key(self) -> tuple[str, str, str]:
         """What there is one row of."""
         return self.model, self.detector, self.seed
-
-
-COLUMNS = tuple(field.name for field in fields(DetectionRow))
-_NEEDED = {field.name for field in fields(DetectionRow) if field.default is MISSING}
 
 
 def measure_detectors(
@@ -136,11 +124,7 @@ def audited(
 
 
 def _blank(model: KnownModel, detector: Detector, seed: int) -> DetectionRow:
-    return DetectionRow(
-        model.name, model.group, model.network, model.kind, _joined(model.targets),
-        "" if model.source < 0 else str(model.source), str(model.took), "", detector.spec,
-        str(seed),
-    )  # fmt: skip
+    return DetectionRow(**about(model), accuracy="", detector=detector.spec, seed=str(seed))
 
 
 def _row(
@@ -211,15 +195,12 @@ def _number(value: float) -> str:
 
 def read_rows(path: Path) -> list[DetectionRow]:
     """The rows of a table; none if there is no table. Raises `InputError` for another file."""
-    if not path.exists():
-        return []
-    found = csv_rows(path.read_text(encoding="utf-8"))
-    if any(not _NEEDED <= set(row) <= set(COLUMNS) for row in found):
+    found = read_table(path, DetectionRow)
+    if found is None:
         raise InputError("{path}: holds something else than rows of detectors", path=path)
-    return [DetectionRow(**row) for row in found]
+    return found
 
 
 def write_rows(path: Path, rows: Iterable[DetectionRow]) -> None:
     """Replace the table."""
-    lines = ([getattr(row, name) for name in COLUMNS] for row in rows)
-    Output(path, overwrite=True).write_text(csv_text([COLUMNS, *lines]))
+    write_table(path, DetectionRow, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,11 @@ from bdshift.images.collection import sample_files
 from bdshift.images.loader import decode_all
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.detection import audit_file
+from bdshift.lab.row_file import read_table, write_table
 from bdshift.lab.truths import KnownModel
 from bdshift.neurons.rankings import cosine, data_free_direction
-from bdshift.outputs import Output
 from bdshift.recover.recovery import Recovery
 from bdshift.store.read import load_audit
-from bdshift.text import csv_rows, csv_text
 from bdshift.triggers import Trigger, parse_trigger
 
 _PICTURES = 64  # images that two triggers are compared on
@@ -73,9 +72,6 @@ class RecoveryRow:
     def key(self) -> tuple[str, ...]:
         """What there is one row of."""
         return self.model, self.target, self.source, self.change, self.seed
-
-
-COLUMNS = tuple(field.name for field in fields(RecoveryRow))
 
 
 def _blank(model: KnownModel, found: Recovery) -> RecoveryRow:
@@ -176,15 +172,12 @@ def _number(value: float) -> str:
 
 def read_recoveries(path: Path) -> list[RecoveryRow]:
     """The rows of a table; none if there is no table. Raises `InputError` for another file."""
-    if not path.exists():
-        return []
-    found = csv_rows(path.read_text(encoding="utf-8"))
-    if any(set(row) != set(COLUMNS) for row in found):
+    found = read_table(path, RecoveryRow, older=False)
+    if found is None:
         raise InputError("{path}: holds something else than rows of recoveries", path=path)
-    return [RecoveryRow(**row) for row in found]
+    return found
 
 
 def write_recoveries(path: Path, rows: Iterable[RecoveryRow]) -> None:
     """Replace the table."""
-    lines = ([getattr(row, name) for name in COLUMNS] for row in rows)
-    Output(path, overwrite=True).write_text(csv_text([COLUMNS, *lines]))
+    write_table(path, RecoveryRow, rows)

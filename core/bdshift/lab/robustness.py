@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,11 +27,11 @@ from bdshift.images.loader import decode_all
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.condition import CONDITIONS, Circumstances, CleanImages, Condition
 from bdshift.lab.image_sets import write_image_zip
+from bdshift.lab.row_file import KnownRow, about, read_table, write_table
 from bdshift.lab.truths import KnownModel
 from bdshift.outputs import Output
 from bdshift.store.read import load_audit
 from bdshift.store.write import save_audit
-from bdshift.text import csv_rows, csv_text
 from bdshift.verdict.clean_models import CleanModels, shipped_table
 from bdshift.verdict.decide import decide
 from bdshift.writing import make_folder
@@ -47,11 +47,10 @@ USUAL = (
 
 
 @dataclass(frozen=True)
-class RobustnessRow:
+class RobustnessRow(KnownRow):
     """What a scan said about one model under one condition. Everything is text, as in the table.
 
     Attributes:
-        model, group, network, kind, targets, source, took: as in `KnownModel`.
         condition: its text, with all settings.
         seed: of the condition and the scan.
         error: why there is nothing else: the scan was refused; empty if it was not.
@@ -67,13 +66,6 @@ class RobustnessRow:
         versions: of what it was made with.
     """
 
-    model: str
-    group: str
-    network: str
-    kind: str
-    targets: str
-    source: str
-    took: str
     condition: str
     seed: str
     error: str = ""
@@ -95,8 +87,6 @@ class RobustnessRow:
 
 
 _ZIP = re.compile(r"\S+images\.zip")  # in a folder of the moment
-COLUMNS = tuple(field.name for field in fields(RobustnessRow))
-_NEEDED = {field.name for field in fields(RobustnessRow) if field.default is MISSING}
 
 
 def measure_robustness(
@@ -150,11 +140,8 @@ class _Subject:
     def row(self, condition: Condition) -> RobustnessRow | None:
         """The row of a condition; None if it cannot be made of these images."""
         known = self.known
-        row = RobustnessRow(
-            known.name, known.group, known.network, known.kind, ";".join(map(str, known.targets)),
-            "" if known.source < 0 else str(known.source), str(known.took), condition.spec,
-            str(self.settings.seed),
-        )  # fmt: skip
+        seed = str(self.settings.seed)
+        row = RobustnessRow(**about(known), condition=condition.spec, seed=seed)
         try:
             audit = self._audit(condition)
         except InputError as error:
@@ -283,15 +270,12 @@ def usual_conditions() -> list[Condition]:
 
 def read_robustness(path: Path) -> list[RobustnessRow]:
     """The rows of a table; none if there is no table. Raises `InputError` for another file."""
-    if not path.exists():
-        return []
-    found = csv_rows(path.read_text(encoding="utf-8"))
-    if any(not _NEEDED <= set(row) <= set(COLUMNS) for row in found):
+    found = read_table(path, RobustnessRow)
+    if found is None:
         raise InputError("{path}: holds something else than rows of conditions", path=path)
-    return [RobustnessRow(**row) for row in found]
+    return found
 
 
 def write_robustness(path: Path, rows: Iterable[RobustnessRow]) -> None:
     """Replace the table."""
-    lines = ([getattr(row, name) for name in COLUMNS] for row in rows)
-    Output(path, overwrite=True).write_text(csv_text([COLUMNS, *lines]))
+    write_table(path, RobustnessRow, rows)

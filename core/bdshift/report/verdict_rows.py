@@ -25,11 +25,15 @@ HEADS: tuple[tuple[str, str], ...] = (
     ("class",
      words("The class that stands lowest by this kind.", ja="この種類で最も低いクラス。")),
     (words("against the others", ja="他との差"),
-     words("How many times smaller than for the median of the other classes.",
-           ja="他クラスの中央値に比べて何分の 1 か。")),
+     words("How many times smaller than for the median of the other classes; for a pair of "
+           "classes, than to other classes and than the other way.",
+           ja="他クラスの中央値に比べて何分の 1 か。クラスの組では、他クラスへの変化と"
+              "逆方向の変化に比べて。")),
     (words("on unused images", ja="未使用の画像"),
-     words("Share of images of other classes, not used by the search, that the change sends there.",
-           ja="探索に使わなかった他クラスの画像のうち、変化がこのクラスへ送る割合。")),
+     words("Share of images of other classes, or of the source of a pair, that the change sends "
+           "there; the search did not use them.",
+           ja="探索に使わなかった他クラスの画像（クラスの組では送信元の画像）のうち、"
+              "変化がこのクラスへ送る割合。")),
     (words("on its own images", ja="自クラスの画像"),
      words("Share of the class's own clean images that look as if the change had been made to "
            "them. From {share:.0%} on it does not count.",
@@ -70,6 +74,10 @@ HELD_OUT = words(
     "Of {models:|other|others} that {models:~|was|were} never in it: {few} and {some}.",
     ja="表に一度も入っていない別の {models} 個では {few} 個と {some} 個です。",
 )
+DRAWN = -3.0, 12.0
+"""Strengths that are drawn where they are; those beyond are drawn at the ends."""
+TICKS = -3.0, 0.0, 3.0, 6.0, 9.0, 12.0
+"""Of that axis."""
 AXIS_SHARE = words("clean models with at most this p", ja="p がこれ以下のクリーンなモデル")
 CURVES = {
     "left_out": words("left out in turn", ja="順に除いたモデル"),

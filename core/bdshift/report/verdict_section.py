@@ -14,6 +14,8 @@ from bdshift.report.verdict_rows import (
     AXIS_SHARE,
     CURVES,
     DOTS,
+    DRAWN,
+    TICKS,
     EvidenceRow,
     evidence_rows,
     heads,
@@ -26,7 +28,6 @@ from bdshift.verdict.clean_models import shipped_table
 from bdshift.words import Language, translate
 
 _WIDTH, _LEFT, _ROW = 720, 190, 26
-_LEAST_DRAWN, _MOST_DRAWN = -3.0, 12.0  # strengths
 _SQUARE, _CORNER = 200, 44  # of the calibration
 
 
@@ -61,8 +62,8 @@ def verdict_part(audit: Audit, language: Language) -> VerdictPart | None:
 def _drawing(rows: Sequence[EvidenceRow], language: Language) -> Markup:
     parts = [part for place, row in enumerate(rows) for part in _strip(place, row)]
     high = len(rows) * _ROW + 18
-    for strength in (-3, 0, 3, 6, 9, 12):
-        label = f"{strength}+" if strength == _MOST_DRAWN else figure(strength, "d")
+    for strength in TICKS:
+        label = f"{strength:g}+" if strength == DRAWN[1] else figure(int(strength), "d")
         parts.append(text_at(_at(strength), high - 2, label, 'text-anchor="middle"'))
     head = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
         _WIDTH, high, translate(ALL_KINDS, language)
@@ -85,9 +86,10 @@ def _strip(place: int, row: EvidenceRow) -> Iterator[Markup]:
 
 
 def _at(strength: float) -> float:
-    inside = min(max(strength, _LEAST_DRAWN), _MOST_DRAWN)
+    low, high = DRAWN
+    inside = min(max(strength, low), high)
     room = _WIDTH - 12 - _LEFT
-    return _LEFT + room * (inside - _LEAST_DRAWN) / (_MOST_DRAWN - _LEAST_DRAWN)
+    return _LEFT + room * (inside - low) / (high - low)
 
 
 def draw_calibration(known: Calibration, own: float, language: Language) -> Markup:
