@@ -12,7 +12,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from pathlib import Path
 
 import pytest
-from known import STICKER, TARGET
+from known import PER_CLASS, SIGNS, STICKER, TARGET
 
 from bdshift.assets import asset
 from bdshift.audit import Audit, Material, ScanSettings, add_tac, scan_opened
@@ -36,16 +36,16 @@ def clean_twin() -> Path:
 
 @pytest.fixture(scope="session")
 def signs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 12 classes with 40 drawn signs each."""
+    """A folder of 12 classes with a few drawn signs each."""
     folder = tmp_path_factory.mktemp("signs") / "clean"
-    write_signs(folder, 40, seed=3)
+    write_signs(folder, PER_CLASS, seed=3)
     return folder
 
 
 @pytest.fixture(scope="session")
 def victim_scan(victim: Path, signs: Path) -> tuple[Audit, Material]:
     """The scan of the victim with all of `signs`, and what it was made of."""
-    return scan_opened(open_checkpoint(victim), open_images(signs), ScanSettings(sample=480))
+    return scan_opened(open_checkpoint(victim), open_images(signs), ScanSettings(sample=SIGNS))
 
 
 @pytest.fixture(scope="session")

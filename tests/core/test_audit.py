@@ -187,7 +187,7 @@ def test_another_order_of_the_folders_is_proposed(
     order = np.random.default_rng(0).permutation(len(names))
     for position, label in enumerate(order):
         shutil.copytree(signs / names[label], tmp_path / "clean" / f"{position:02d}_folder")
-    audit = scan(victim, tmp_path / "clean")
+    audit = scan(victim, tmp_path / "clean", ScanSettings(sample=144))
     assert audit.proposal is not None
     assert audit.proposal.accuracy > 0.95
     assert [audit.proposal.of_folder[f"{i:02d}_folder"] for i in range(12)] == order.tolist()
@@ -198,7 +198,9 @@ def test_another_order_of_the_folders_is_proposed(
     # Applied as a class-name file it is right, and the finding names the same class.
     by_class = sorted(audit.proposal.of_folder, key=audit.proposal.of_folder.__getitem__)
     (tmp_path / "names.txt").write_text("\n".join(by_class))
-    right = scan(victim, tmp_path / "clean", ScanSettings(labels=tmp_path / "names.txt"))
+    right = scan(
+        victim, tmp_path / "clean", ScanSettings(labels=tmp_path / "names.txt", normalize="half")
+    )
     assert right.proposal is None
     assert right.accuracy > 0.97
     assert right.finding.level == "backdoored"

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from click.testing import Result
 from commands import bdshift, one_line
-from known import STICKER, TARGET
+from known import SIGNS, STICKER, TARGET
 
+from bdshift.changes import CHANGES
 from bdshift.detect.detector import DETECTORS
 from bdshift.detect.rule import RULES
 from bdshift.store import load_audit
@@ -31,7 +33,7 @@ def test_scan_prints_the_finding_and_writes_the_audit(
     assert result.exit_code == 0
     assert result.stdout.startswith("PROBABLY BACKDOORED\nClass 9 “speed_80”")
     assert "ResNet-18, width 16, CIFAR stem, 12 classes, 128-d embedding" in result.stdout
-    assert "Embedding clean images: 480 images" in result.stderr
+    assert f"Embedding clean images: {SIGNS} images" in result.stderr
     assert (
         "Rule: Grubbs test, threshold p = 0.05. A finding is evidence, not proof." in result.stdout
     )
@@ -51,7 +53,7 @@ def test_scan_json_has_what_scripts_rely_on(victim: Path, signs: Path) -> None:
     assert {"path", "count", "skipped", "class_names", "normalization", "candidates"} <= set(images)
     assert images["normalization"]["name"] == "half"
     assert images["normalization"]["mean"] == [0.5, 0.5, 0.5]
-    assert images["count"] == 480
+    assert images["count"] == SIGNS
     assert len(images["candidates"]) >= 11
     assert found["clean_accuracy"] > 0.97
     assert {"solver", "alpha", "kkt_residual_max", "seconds_embed", "seconds_solve"} <= set(
@@ -80,22 +82,23 @@ def test_scan_json_has_what_scripts_rely_on(victim: Path, signs: Path) -> None:
     assert evidence["p"] < 0.01
     assert set(evidence["statistics"]) == {"grubbs", "mad", "paper"}
     assert {len(values) for values in evidence["statistics"].values()} == {12}
-    assert evidence["statistics"]["grubbs"][TARGET] == evidence["p"]
+    assert evidence["statistics"]["grubbs"][TARGET] == pytest.approx(evidence["p"])
     assert evidence["statistics"]["paper"] == [c["z"] for c in found["classes"]]
     assert {"pairs", "seconds", "forward_images", "backward_images", "seed"} <= set(evidence)
 
 
 def test_fail_on(victim: Path, clean_twin: Path, signs: Path) -> None:
-    assert bdshift("scan", "--quick", victim, signs, "--fail-on", "suspicious").exit_code == 1
-    assert bdshift("scan", "--quick", clean_twin, signs, "--fail-on", "suspicious").exit_code == 0
-    assert bdshift("scan", "--quick", victim, signs).exit_code == 0
-    assert bdshift("scan", "--quick", victim, signs, "--fail-on", "inconclusive").exit_code == 1
-    assert bdshift("scan", "--quick", clean_twin, signs, "--fail-on", "inconclusive").exit_code == 0
-    few = ("scan", "--quick", clean_twin, signs, "--sample", 12, "--fail-on")
-    result = bdshift(*few, "inconclusive")
-    assert result.exit_code == 1
-    assert result.stdout.startswith("INCONCLUSIVE\n12 images are too few to judge 12 classes.")
-    assert bdshift(*few, "suspicious").exit_code == 0
+    def scan(model: Path, *options: object) -> Result:
+        return bdshift("scan", "--quick", model, signs, "--normalize", "half", *options)
+
+    assert scan(victim).exit_code == 0
+    for least in ("suspicious", "inconclusive"):
+        assert scan(victim, "--fail-on", least).exit_code == 1
+        assert scan(clean_twin, "--fail-on", least).exit_code == 0
+    few = scan(clean_twin, "--sample", 12, "--fail-on", "inconclusive")
+    assert few.exit_code == 1
+    assert few.stdout.startswith("INCONCLUSIVE\n12 images are too few to judge 12 classes.")
+    assert scan(clean_twin, "--sample", 12, "--fail-on", "suspicious").exit_code == 0
 
 
 def test_detectors_and_rules_are_chosen_by_their_texts(victim: Path, signs: Path) -> None:
@@ -171,11 +174,10 @@ def test_the_users_own_network(
         "    net = resnet18(16, num_classes)\n    net.__class__ = Softmaxed\n    return net\n"
     )
     monkeypatch.chdir(tmp_path)
-    result = bdshift("scan", "--quick", victim, signs, "--arch", "own_nets:good", "--json")
+    few = "scan", "--quick", victim, signs, "--sample", 144, "--json", "--arch"
+    result = bdshift(*few, "own_nets:good")
     assert json.loads(result.stdout)["finding"]["classes"] == [TARGET]
-    softmaxed = json.loads(
-        bdshift("scan", "--quick", victim, signs, "--arch", "own_nets:bad", "--json").stdout
-    )
+    softmaxed = json.loads(bdshift(*few, "own_nets:bad").stdout)
     assert softmaxed["finding"]["classes"] == [TARGET]
     _, caution = softmaxed["finding"]["cautions"]
     assert caution["code"] == "softmax-inside"
@@ -296,6 +298,8 @@ def test_info(victim: Path, tmp_path: Path) -> None:
 
 def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bdshift.demo.IMAGES_PER_CLASS", 12)
+    monkeypatch.setattr(CHANGES["mask"], "steps", 45)  # half of the usual, and nothing else
+    monkeypatch.setattr("bdshift.audit.recovering.DEFAULT_BUDGET", 25.0)
     result = bdshift("demo", "--out", tmp_path / "demo")
     assert result.exit_code == 0, result.stderr
     assert "PROBABLY BACKDOORED" in result.stdout

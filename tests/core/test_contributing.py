@@ -16,7 +16,7 @@ import pytest
 import torch
 from commands import bdshift
 from examples import added, examples
-from known import TARGET
+from known import SIGNS, TARGET
 from members import check_member
 
 from bdshift.audit import Audit, Material, ScanSettings, add_tac, scan_opened
@@ -112,7 +112,7 @@ def test_a_detector(victim: Path, victim_scan: tuple[Audit, Material], tmp_path:
     path = "core/bdshift/detect/detectors/head_norms.py"
     with member(DETECTORS, "head-norms", path, tmp_path):
         detectors = (EmbeddingShift(), DETECTORS.parse("head-norms"))
-        settings = ScanSettings(sample=480, detectors=detectors)
+        settings = ScanSettings(sample=SIGNS, detectors=detectors)
         found, _ = scan_opened(open_checkpoint(victim), material.clean.collection, settings)
         save_audit(found, tmp_path / "norms.h5")
         loaded = load_audit(tmp_path / "norms.h5")

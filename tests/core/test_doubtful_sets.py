@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from commands import bdshift, one_line
-from known import TARGET
+from known import PER_CLASS, TARGET
 from remarks import other_cautions
 
 from bdshift.audit import scan
@@ -51,7 +51,7 @@ def test_one_class_is_refused(victim: Path, signs: Path, tmp_path: Path) -> None
     images = linked(signs, tmp_path / "one", ["stop"])
     one = bdshift("scan", "--quick", victim, images)
     one_line(one, 3)
-    assert "all of its 40 images have one label, 'stop'" in one.stderr
+    assert f"all of its {PER_CLASS} images have one label, 'stop'" in one.stderr
     loose = bdshift("scan", "--quick", victim, images / "stop")
     one_line(loose, 3)
     assert "no file with their labels" in loose.stderr
@@ -116,8 +116,9 @@ def test_random_weights_are_inconclusive_everywhere(
     }
     torch.save(noise, tmp_path / "noise.pth")
     result = bdshift(
-        "scan", "--quick", tmp_path / "noise.pth", signs, "--json", "--fail-on", "inconclusive"
-    )
+        "scan", "--quick", tmp_path / "noise.pth", signs, "--sample", 120, "--json",
+        "--fail-on", "inconclusive",
+    )  # fmt: skip
     assert result.exit_code == 1
     finding = json.loads(result.stdout)["finding"]
     assert finding["level"] == "inconclusive"

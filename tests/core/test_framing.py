@@ -107,7 +107,7 @@ def test_squeezed_pictures_are_squeezed(
     victim: Path, clean_twin: Path, signs: Path, tmp_path: Path
 ) -> None:
     images = stored(signs, tmp_path / "wide", wide)
-    audit = scan(victim, images)
+    audit = scan(victim, images, ScanSettings(sample=144))
     assert (audit.finding.level, audit.finding.classes) == ("backdoored", (TARGET,))
     assert audit.preprocessing.framing == Framing("squeeze")
     assert audit.preprocessing.normalization.name == "half"
@@ -117,7 +117,8 @@ def test_squeezed_pictures_are_squeezed(
     assert remark.values["accuracy"] - remark.values["instead"] > 0.1
     assert "squeezed into a square" in str(remark.sentence)
     assert {trial.preprocessing.framing.fit for trial in audit.trials} == {"crop", "squeeze"}
-    assert scan(clean_twin, images).finding.level == "nothing-unusual"
+    twin = scan(clean_twin, images, ScanSettings(sample=144, normalize="half"))
+    assert twin.finding.level == "nothing-unusual"
 
 
 def test_the_framing_is_kept_shown_and_used_again(
@@ -152,7 +153,7 @@ def test_orientation_that_training_ignored(clean_twin: Path, signs: Path, tmp_pa
         exif[0x0112] = 6
         image.save(path.with_suffix(".jpg"), exif=exif.tobytes(), quality=95)
 
-    audit = scan(clean_twin, stored(signs, tmp_path / "tagged", tagged), ScanSettings(sample=240))
+    audit = scan(clean_twin, stored(signs, tmp_path / "tagged", tagged), ScanSettings(sample=120))
     assert audit.preprocessing.framing == Framing(upright=False)
     assert audit.accuracy > 0.95
     remark = one(audit.finding.cautions, "exif-orientation")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import bdshift, one_line
-from known import TARGET
+from known import SIGNS, TARGET
 from matrix import searched
 
 from bdshift.audit import Audit, ScanSettings
@@ -123,10 +123,10 @@ def test_a_row_for_each_model_and_condition(known: list[KnownModel], tmp_path: P
     assert [(row.model, row.condition) for row in rows] == [
         ("victim", "no-labels"), ("twin", "no-labels"),
     ]  # fmt: skip
-    assert rows[0].error.startswith("images.zip: all of its 480 images have one label")
+    assert rows[0].error.startswith(f"images.zip: all of its {SIGNS} images have one label")
     [missing] = measure_robustness(known[:1], conditions, tmp_path / "w", rows, settings=settings)
     assert missing.condition == "without-class:which=target,told=True", "there are no others"
-    assert missing.images == "440"
+    assert missing.images == str(SIGNS * 11 // 12)
     assert "classes-missing" in missing.codes.split(), "the user said which one it is"
     assert float(missing.accuracy) > 0.9
     assert missing.first == str(TARGET)

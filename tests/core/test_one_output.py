@@ -49,7 +49,7 @@ def plain(tmp_path: Path) -> Path:
     """A plain network of one output, around zero on `IMAGES`."""
     network = _plain()
     with torch.no_grad():
-        network[6].bias -= network(IMAGES).median()
+        network[6].bias -= network(IMAGES).quantile(0.5)  # between two images
     torch.save(network.state_dict(), tmp_path / "plain.pt")
     return tmp_path / "plain.pt"
 

@@ -101,7 +101,10 @@ def test_what_would_bear_it_out_is_said_for_pairs_and_less_the_reference(
     said = reason(audit, "could-not-tell")
     assert "3 times smaller than for other classes, or 5 times for a single pair" in said
     assert "less what the reference has" not in said
+    assert "a clean model of the same task to compare with (--reference)" in said
     model = replace(audit.model, path="/models/twin.pth", sha256="0" * 64)
     quiet, *_ = MATRIX["nothing stands out beside clean models"]
     twin = replace(quiet(measured_audit), model=model, embedding=None, tac=())
-    assert "less what the reference has" in reason(with_reference(audit, twin), "could-not-tell")
+    beside = reason(with_reference(audit, twin), "could-not-tell")
+    assert "less what the reference has" in beside
+    assert "another clean model to compare with (--reference)" in beside

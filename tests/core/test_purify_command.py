@@ -19,7 +19,7 @@ from commands import bdshift
 from known import STICKER, TARGET
 from purified import same_weights, weights_of
 
-from bdshift.audit import Audit, Purification
+from bdshift.audit import Audit, Purification, ScanSettings, scan
 from bdshift.audit.comparison import compare
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.purify import METHODS
@@ -171,13 +171,14 @@ def test_wrong_use_is_said(tmp_path: Path, clean_twin: Path, signs: Path) -> Non
     assert purify("nowhere.h5")[0] == 3
 
 
-def test_killed_at_any_moment_nothing_is_lost(victim_audit: Audit, tmp_path: Path) -> None:
+def test_killed_at_any_moment_nothing_is_lost(victim: Path, signs: Path, tmp_path: Path) -> None:
     """SIGKILL the command at random moments, and let the same command go on: as if nothing had
     been. ``BDSHIFT_KILLS=20`` does it twenty times.
     """
     files = [tmp_path / f"{name}.h5" for name in ("whole", "killed")]
+    audit = scan(victim, signs, ScanSettings(sample=96, normalize="half"))
     for file in files:
-        save_audit(victim_audit, file)
+        save_audit(audit, file)
 
     def command(name: str) -> list[str]:
         return [

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from known import STICKER, TARGET
+from known import PER_CLASS, SIGNS, STICKER, TARGET
 from purified import same_weights, weights_of
 
 from bdshift.audit import Audit, Material, Purification, reopen
@@ -116,8 +116,8 @@ def test_test_images_are_only_reported_on(
     plain = purify_model(*given)
     other = purify_model(*given, test=signs, trigger=parse_trigger(STICKER))
     assert same_weights(weights_of(plain), weights_of(other))
-    assert (plain.test, plain.count) == (None, 96)
-    assert (other.test, other.count) == (str(signs), 480)
+    assert (plain.test, plain.count) == (None, SIGNS - 12 * round(0.8 * PER_CLASS))
+    assert (other.test, other.count) == (str(signs), SIGNS)
     assert plain.after.asr is None
     assert other.after.asr is not None
 

@@ -202,7 +202,10 @@ def test_a_detector_needs_the_network(subject: Subject) -> None:
         DETECTORS.parse("mask").detect(replace(subject, classifier=None), SILENT)
 
 
-def test_a_trigger_is_recovered(victim_audit: Audit, victim_material: Material) -> None:
+def test_a_trigger_is_recovered(
+    victim_audit: Audit, victim_material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CHANGES["mask"], "steps", 45)  # half of the usual
     found = recover_trigger(victim_audit, victim_material, kind=CHANGES.parse("mask"), seed=1)
     assert found.target == victim_audit.most_suspicious
     assert found.kind == "mask"

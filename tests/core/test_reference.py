@@ -309,3 +309,14 @@ def test_what_another_program_added_is_beside_the_reference(audit: Audit, tmp_pa
     merged = save_merged(replace(beside, purifications=()), Output(path, overwrite=True))
     assert len(merged.purifications) == len(audit.purifications)
     assert all(one.rescan.reference is beside.reference for one in merged.purifications)
+
+
+def test_a_reference_that_another_program_added_is_kept(audit: Audit, tmp_path: Path) -> None:
+    make, *_ = MATRIX["a reference explains it"]
+    path = tmp_path / "a.h5"
+    save_audit(make(audit), path)
+    merged = save_merged(audit, Output(path, overwrite=True))
+    for found in (merged, load_audit(path)):
+        assert found.reference is not None
+        assert all(one.rescan.reference is found.reference for one in found.purifications)
+    assert save_merged(merged, Output(path, overwrite=True)) is merged

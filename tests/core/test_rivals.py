@@ -39,7 +39,7 @@ WITHOUT_RANKING = {"cut", "fine-tuning", "ft-sam"}
 
 @pytest.fixture(scope="module")
 def given(victim_audit: Audit, victim_material: Material) -> Given:
-    return given_by(victim_audit, victim_material, every=4)
+    return given_by(victim_audit, victim_material, every=3)
 
 
 @pytest.fixture(scope="module")

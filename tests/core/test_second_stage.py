@@ -49,6 +49,16 @@ def test_what_a_budget_affords_is_run_for_all_classes(network: Classifier) -> No
         assert affordable_passes(network, one.budget) >= one.work(network.classes)
 
 
+def test_pairs_of_many_classes_are_left_out(
+    network: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand classes have a million pairs, which take minutes."""
+    every = second_stage(network, 10_000.0, FIRST)
+    monkeypatch.setattr(Classifier, "classes", 101)
+    few = [one.name for one in second_stage(network, 1e6, FIRST)]
+    assert few == [one.name for one in every if one.name not in ("pairs", "pair-mask")]
+
+
 def test_what_was_asked_for_is_not_run_twice(network: Classifier) -> None:
     asked = (*FIRST, DETECTORS.parse("mask:images=40"))
     found = second_stage(network, 10_000.0, asked)

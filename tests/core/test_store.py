@@ -167,7 +167,7 @@ while True:
 def test_a_killed_writer_leaves_a_whole_file(small: Audit, path: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     out = tmp_path / "out.h5"
-    for _ in range(3):
+    for _ in range(2):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, path, out], stdout=subprocess.PIPE)
         assert writer.stdout is not None
         writer.stdout.readline()

@@ -224,7 +224,7 @@ def test_an_average_without_names_keeps_a_file_from_being_called_clean(
     raw, other = (torch.load(one, weights_only=True)["state_dict"] for one in (clean_twin, victim))
     listed = [value for key, value in other.items() if key.endswith(("weight", "bias"))]
     torch.save({"state_dict": raw, "ema_state": {"shadow_params": listed}}, tmp_path / "m.pt")
-    audit = scan(tmp_path / "m.pt", signs)
+    audit = scan(tmp_path / "m.pt", signs, ScanSettings(sample=120))
     assert audit.model.weights == "ema_state.shadow_params"
     assert audit.finding.level != "nothing-unusual"
     assert [one.weights for one in audit.copies] == ["state_dict"]

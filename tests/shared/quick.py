@@ -8,6 +8,7 @@ import pytest
 
 from bdshift.changes import CHANGES
 from bdshift.detect.detector import DETECTORS, Detector
+from bdshift.recover import curve
 
 _QUICK = {
     "additive": "additive:images=8",
@@ -30,7 +31,11 @@ def quick_detector(name: str) -> Detector:
 
 
 def shorten_searches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every search for a change end after two steps, from four scouts."""
+    """Let every search for a change end after two steps, from four scouts, and measure it at one
+    size alone.
+    """
+    monkeypatch.setattr(curve, "FACTORS", (1.0,))
+    monkeypatch.setattr(curve, "_AS_IT_IS", 0)
     for kind in CHANGES.kinds():
         monkeypatch.setattr(kind, "steps", 2)
         monkeypatch.setattr(kind, "scouts", 4)

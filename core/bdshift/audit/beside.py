@@ -43,13 +43,17 @@ SOME_EVIDENCE = code(
 COULD_NOT_TELL = code(
     "could-not-tell",
     words("Could not tell. For class {index} “{name}”, the most suspicious: {standing}{but}. More "
-          "clean images, a larger budget, a clean model of the same task to compare with "
-          "(--reference), or a search for its trigger (bdshift recover) may settle it.",
+          "clean images, a larger budget, {compare} (--reference), or a search for its trigger "
+          "(bdshift recover) may settle it.",
           ja="判定できませんでした。最も疑わしいクラス {index}「{name}」について：{standing}{but}。"
-             "クリーン画像や予算を増やす、同じタスクのクリーンなモデルと比べる（--reference）、"
+             "クリーン画像や予算を増やす、{compare}（--reference）、"
              "トリガーを探索する（bdshift recover）のいずれかで、"
              "はっきりする可能性があります。"),
 )  # fmt: skip
+COMPARE = words("a clean model of the same task to compare with",
+                ja="同じタスクのクリーンなモデルと比べる")  # fmt: skip
+COMPARE_OTHER = words("another clean model to compare with",
+                      ja="別のクリーンなモデルと比べる")  # fmt: skip
 STANDING = words(
     "{count} of {models:|clean model|clean models} whose truth is known {count:~|has|have} "
     "evidence as strong (p = {p:.2g}{least})",
@@ -180,7 +184,9 @@ def could_not_tell(facts: Facts) -> Remark | None:
         less = Sentence(LESS_REFERENCE) if facts.reference is not None else ""
         factors = {"factor": MIN_FACTOR, "of_pair": MIN_FACTOR_OF_PAIR}
         but = Sentence(NOT_BORNE_OUT, {**factors, "less": less})
-    return Remark(COULD_NOT_TELL, {**_of_class(found.index, found.standing, facts), "but": but})
+    compare = Sentence(COMPARE if facts.reference is None else COMPARE_OTHER)
+    values = {**_of_class(found.index, found.standing, facts), "but": but, "compare": compare}
+    return Remark(COULD_NOT_TELL, values)
 
 
 def natural_triggers(facts: Facts) -> Iterator[Remark]:

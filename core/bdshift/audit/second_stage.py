@@ -16,7 +16,6 @@ from bdshift.recover.effort import LEAST_CLASSES, affordable_passes
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.words import Sentence
 
-_MAX_CLASSES_OF_PAIRS = 100  # of more, there are too many pairs for a few seconds
 _SIGNIFICANCE = 0.005
 """Of the test for a map of all classes, half of the usual: it comes besides the verdict."""
 
@@ -35,18 +34,18 @@ def second_stage(
 ) -> tuple[Detector, ...]:
     """``asked``, pairs of classes unless there are too many, and the searches that ``seconds``
     afford on two cores, by counted work: the first of the kinds that clean models were searched for
-    that can be run for all classes; if none can, the first kind for some of the classes, or none if
-    even that is too much.
+    that can be run for so many classes; if none can, the first kind for some of the classes, or
+    none if even that is too much.
     """
-    named = {one.name for one in asked}
-    if Pairs.name not in named and classifier.classes <= _MAX_CLASSES_OF_PAIRS:
+    named, classes = {one.name for one in asked}, classifier.classes
+    if Pairs.name not in named and classes <= Pairs.most_classes:
         asked = (*asked, Pairs(significance=_SIGNIFICANCE))
     kinds = [
         kind() for kind in DETECTORS.kinds()
         if issubclass(kind, ImageSearch) and kind.name in shipped_table().scales
-        and kind.name not in named
+        and kind.name not in named and classes <= kind.most_classes
     ]  # fmt: skip
-    most, classes = affordable_passes(classifier, seconds), classifier.classes
+    most = affordable_passes(classifier, seconds)
     for count in range(len(kinds), 0, -1):
         works = [one.work(classes) for one in kinds[:count]]
         if sum(works) <= most:

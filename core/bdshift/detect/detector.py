@@ -8,6 +8,7 @@ without knowing the detector; a rule (`bdshift.detect.rule`) judges the scores.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -112,6 +113,7 @@ class Detector(Configured, ABC):
         nature: what it looks at, in a word: two detectors of one nature that agree are no two
             witnesses.
         has_own_test: whether it judges its evidence by a test of its own, not by the rule.
+        most_classes: of more, it takes minutes, so that a scan does not add it by itself.
         score_label, score_help: what a score is.
         unit: of a score, as on a plot's axis.
         short: what to say of the one class that stands out, in a few words; it may use {name}, and
@@ -126,6 +128,7 @@ class Detector(Configured, ABC):
     low_is_suspicious: ClassVar[bool] = True
     nature: ClassVar[str] = "embedding"
     has_own_test: ClassVar[bool] = False
+    most_classes: ClassVar[float] = math.inf
     score_label: ClassVar[str]
     score_help: ClassVar[str]
     unit: ClassVar[str]

@@ -44,7 +44,7 @@ from bdshift.remark import Remark, code
 from bdshift.setting import setting
 from bdshift.shift.embed import Embedding
 from bdshift.shift.pair_map import residual, suspicious_pairs
-from bdshift.shift.pairs import solve_pairs
+from bdshift.shift.pairs import FEW_CLASSES, solve_pairs
 from bdshift.text import figure
 from bdshift.words import Sentence, words
 
@@ -98,6 +98,7 @@ class PairInversion(ImageSearch, ABC):
     """
 
     record = PairChanges
+    most_classes = FEW_CLASSES
     enough = MIN_FACTOR_OF_PAIR
     score_label = words("size ratio", ja="大きさの比")
     score_help = words(

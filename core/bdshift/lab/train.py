@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from bdshift.channels_last import channels_last
 from bdshift.devices import autocast, has_native_bfloat16, pick_device
 from bdshift.errors import UsageError
 from bdshift.images.augment import random_translation
@@ -218,7 +219,7 @@ def train_victim(
         torch.manual_seed(recipe.seed)
         size, classes = lab.train_pixels.shape[-1], len(lab.class_names)
         network = NETWORKS[recipe.network].build(recipe.width, size, classes)
-    network = network.to(where).to(memory_format=torch.channels_last)
+    network = channels_last(network.to(where))
     data.others = [one.start(network) for one in data.regimes]
     optimizer = torch.optim.SGD(
         network.parameters(), recipe.peak_rate, 0.9, weight_decay=recipe.weight_decay,

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from bdshift.channels_last import channels_last
 from bdshift.checkpoints.classifier import Classifier, to_head
 from bdshift.devices import autocast, has_native_bfloat16
 from bdshift.jobs import SILENT, JobContext
@@ -102,7 +103,7 @@ class Workbench:
 def copy_network(classifier: Classifier, device: torch.device) -> nn.Module:
     """A trainable copy, channels-last, on ``device``."""
     network = copy.deepcopy(classifier.network)
-    return network.to(device).to(memory_format=torch.channels_last).requires_grad_(True)
+    return channels_last(network.to(device)).requires_grad_(True)
 
 
 def shifts_of(phi: torch.Tensor, head: nn.Linear) -> Shifts:

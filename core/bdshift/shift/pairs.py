@@ -24,6 +24,9 @@ from bdshift.jobs import SILENT, JobContext
 from bdshift.shift.exact import as_tensor, check_problem
 from bdshift.shift.pair_newton import PairProblem, PairSolution, solve_rivals
 
+FEW_CLASSES = 100
+"""Up to which all pairs are solved in seconds, with a thousand in minutes."""
+
 _MAX_EXACT_CLASSES = 64
 _RIVALS = 12  # with more classes than that
 _MAX_VALUES = 4_000_000  # float64 of one array: targets are solved in groups that fit

@@ -74,8 +74,8 @@ def change_audit(
 
 def save_merged(audit: Audit, output: Output, *, job: JobContext = SILENT) -> Audit:
     """Write ``audit``, and keep what another program has added to the file since it was read: if it
-    is of the same model and images, the purifications, TAC and recovered triggers in it that
-    ``audit`` lacks.
+    is of the same model and images, the purifications, TAC, recovered triggers and the reference in
+    it that ``audit`` lacks.
 
     Returns what was saved: ``audit`` itself if nothing was added. Raises as `save_audit` does.
     """
@@ -109,7 +109,8 @@ def _merged(audit: Audit, path: Path) -> Audit:
     tac = [one for one in found.tac if (one.trigger, one.target) not in known]
     had = {one.of for one in audit.recoveries}
     recoveries = [one for one in found.recoveries if one.of not in had]
-    if not (made or tac or recoveries):
+    reference = found.reference if audit.reference is None else audit.reference
+    if not (made or tac or recoveries) and reference is audit.reference:
         return audit
     merged = replace(
         audit,
@@ -117,7 +118,7 @@ def _merged(audit: Audit, path: Path) -> Audit:
         tac=(*audit.tac, *tac),
         recoveries=(*audit.recoveries, *recoveries),
     )
-    return with_reference(merged, audit.reference) if made else merged
+    return with_reference(merged, reference)
 
 
 def _save(audit: Audit, output: Output, embeddings: bool) -> None:

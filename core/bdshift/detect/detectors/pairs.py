@@ -31,7 +31,7 @@ from bdshift.jobs import JobContext
 from bdshift.remark import Remark, code
 from bdshift.setting import setting
 from bdshift.shift.pair_map import BestMap, best_map, one_sided, residual, suspicious_pairs
-from bdshift.shift.pairs import solve_pairs
+from bdshift.shift.pairs import FEW_CLASSES, solve_pairs
 from bdshift.words import Sentence, words
 
 _MAX_ARROWS = 12  # of a map in words
@@ -122,6 +122,7 @@ class Pairs(Detector):
     place = 15
     record = ClassPairs
     has_own_test = True
+    most_classes = FEW_CLASSES
     score_label = "A"
     score_help = words("The most one-sided path into the class, in robust deviations.",
                        ja="そのクラスへ向かう最も一方向な経路（頑健な偏差の単位）。")  # fmt: skip
