@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # each process of several has a core of its own
@@ -20,6 +21,14 @@ from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.images.collection import open_images
 from bdshift.images.signs import write_signs
 from bdshift.triggers import parse_trigger
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays, so that no garbage collection needs to look at it: half a second each
+    time, and the tests of the window collect after every one.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
