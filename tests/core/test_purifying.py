@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from known import PER_CLASS, SIGNS, STICKER, TARGET
+from known import SIGNS, STICKER, TARGET
 from purified import same_weights, weights_of
 
 from bdshift.audit import Audit, Material, Purification, reopen
@@ -116,7 +116,7 @@ def test_test_images_are_only_reported_on(
     plain = purify_model(*given)
     other = purify_model(*given, test=signs, trigger=parse_trigger(STICKER))
     assert same_weights(weights_of(plain), weights_of(other))
-    assert (plain.test, plain.count) == (None, SIGNS - 12 * round(0.8 * PER_CLASS))
+    assert (plain.test, plain.count) == (None, 72)
     assert (other.test, other.count) == (str(signs), SIGNS)
     assert plain.after.asr is None
     assert other.after.asr is not None

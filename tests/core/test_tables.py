@@ -163,8 +163,7 @@ def test_lower_rates_and_other_targets_have_a_table_of_their_own(
     assert set(cards) == {"badnets-rate-0.05-0", "badnets-to-3-0"}
     rare, other = cards["badnets-rate-0.05-0"], cards["badnets-to-3-0"]
     assert rare["recipe"]["rate"] == 0.05
-    few, more = (one["outcome"]["poisoned_images"] for one in (rare, other))
-    assert abs(2 * few - more) <= 1
+    assert rare["outcome"]["poisoned_images"] * 2 == other["outcome"]["poisoned_images"]
     assert other["recipe"]["target"] == sorted(path.name for path in signs.iterdir())[3]
     text = (out / "tables.md").read_text()
     table = text[text.index("## Lower rates") :]

@@ -35,7 +35,6 @@ def shorten_searches(monkeypatch: pytest.MonkeyPatch) -> None:
     size alone.
     """
     monkeypatch.setattr(curve, "FACTORS", (1.0,))
-    monkeypatch.setattr(curve, "_AS_IT_IS", 0)
     for kind in CHANGES.kinds():
         monkeypatch.setattr(kind, "steps", 2)
         monkeypatch.setattr(kind, "scouts", 4)

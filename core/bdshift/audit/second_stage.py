@@ -32,10 +32,10 @@ def too_large(seconds: float) -> Sentence:
 def second_stage(
     classifier: Classifier, seconds: float, asked: Sequence[Detector]
 ) -> tuple[Detector, ...]:
-    """``asked``, pairs of classes unless there are too many, and the searches that ``seconds``
-    afford on two cores, by counted work: the first of the kinds that clean models were searched for
-    that can be run for so many classes; if none can, the first kind for some of the classes, or
-    none if even that is too much.
+    """``asked``, pairs of classes, and the searches that ``seconds`` afford on two cores, by
+    counted work: the first of the kinds that clean models were searched for that can be run for all
+    classes; if none can, the first kind for some of the classes, or none if even that is too much.
+    What there are too many classes for is left out (`Detector.most_classes`).
     """
     named, classes = {one.name for one in asked}, classifier.classes
     if Pairs.name not in named and classes <= Pairs.most_classes:

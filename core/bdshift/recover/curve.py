@@ -14,8 +14,6 @@ from bdshift.recover.search import Found
 FACTORS = (0.5, 0.65, 0.8, 1.0, 1.25, 1.6, 2.0)
 """By which a change is made smaller and larger."""
 
-_AS_IT_IS = FACTORS.index(1.0)
-
 
 def measure_sizes(kind: ChangeKind, scene: Scene, found: Found) -> list[SizeOf]:
     """The size at every level of success for each class, on the scene's images of other classes;
@@ -56,7 +54,7 @@ def _size_of(kind: ChangeKind, scene: Scene, target: int, params: Params) -> Siz
     with torch.no_grad():
         sizes = [float(kind.size(one)) for one in steps]
     return SizeOf(
-        target, tuple(_reached(sizes, rates, level) for level in LEVELS), rates[_AS_IT_IS]
+        target, tuple(_reached(sizes, rates, level) for level in LEVELS), rates[FACTORS.index(1)]
     )
 
 

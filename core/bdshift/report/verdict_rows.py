@@ -74,10 +74,10 @@ HELD_OUT = words(
     "Of {models:|other|others} that {models:~|was|were} never in it: {few} and {some}.",
     ja="表に一度も入っていない別の {models} 個では {few} 個と {some} 個です。",
 )
-DRAWN = -3.0, 12.0
-"""Strengths that are drawn where they are; those beyond are drawn at the ends."""
 TICKS = -3.0, 0.0, 3.0, 6.0, 9.0, 12.0
-"""Of that axis."""
+"""Of the axis of strengths."""
+DRAWN = TICKS[0], TICKS[-1]
+"""Strengths that are drawn where they are; those beyond are drawn at the ends."""
 AXIS_SHARE = words("clean models with at most this p", ja="p がこれ以下のクリーンなモデル")
 CURVES = {
     "left_out": words("left out in turn", ja="順に除いたモデル"),

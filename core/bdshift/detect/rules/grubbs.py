@@ -95,13 +95,13 @@ def grubbs_p(values: Values) -> Values:
     degrees of freedom, and its tail multiplied by n (Bonferroni, exact for the smallest value when
     p ≤ ½). NaN for n < 3 or equal values.
     """
-    n = len(values)
-    sigma = spread(values) if n >= 3 else 0.0
+    n, ordered = len(values), np.sort(values)  # so that the order of the classes changes no bit
+    sigma = spread(ordered) if n >= 3 else 0.0
     if sigma == 0:
         return np.full(n, np.nan)
     from scipy.special import stdtr
 
-    g = (values.mean() - values) / (sigma * np.sqrt(n / (n - 1)))
+    g = (ordered.mean() - values) / (sigma * np.sqrt(n / (n - 1)))
     room = (n - 1) ** 2 - n * g**2  # 0 where all others are equal: then t is infinite
     with np.errstate(divide="ignore"):
         t = g * np.sqrt(n * (n - 2) / np.maximum(room, 0))
