@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from PySide6.QtCore import QObject, Signal
 
+from bdshift.budgets import RECOVERY_SECONDS
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -114,7 +116,7 @@ class RecoveryRequest:
 
     target: int | None = None
     kind: str = ""
-    budget: float = 60.0
+    budget: float = RECOVERY_SECONDS
     seed: int = 0
     source: int | None = None
 

@@ -1,10 +1,11 @@
 """Scans files whose truth is known, as the command does, and writes a row for each: read or
 refused, as what, with which accuracy, and the verdict beside the truth.
 
-    python tools/real_files.py TRUTH.tsv FOLDER OUT.csv cifar10=test.zip mnist=mnist/test.zip
+    python tools/real_files.py TRUTH.tsv FOLDER OUT.csv AUDITS cifar10=test.zip mnist=mnist/test.zip
 
 `TRUTH.tsv` is as for `bdshift lab detectors`; "ACC .918" in its notes is the accuracy to compare
-with. Rows that are in OUT.csv are kept, so that a run can be resumed; delete it to begin again.
+with. Rows that are in OUT.csv are kept, so that a run can be resumed, and audits in the folder
+AUDITS: without OUT.csv they are judged again, by the table of clean models that is there then.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import time
 from pathlib import Path
 
 from bdshift.audit import Audit, ScanSettings, scan
-from bdshift.audit.recovering import DEFAULT_BUDGET
+from bdshift.budgets import SCAN_SECONDS
 from bdshift.errors import BdshiftError
 from bdshift.lab.truths import known_by_table
+from bdshift.store import load_audit, save_audit
 
 _KNOWN_ACCURACY = re.compile(r"ACC (\.\d+)")
 _SAMPLE = 2000
@@ -44,18 +46,28 @@ def row_of(audit: Audit) -> dict[str, object]:
     }
 
 
-def scanned(path: Path, images: Path) -> dict[str, object]:
+def audited(path: Path, images: Path, saved: Path) -> Audit:
+    """The audit of a file, from ``saved`` if it is there."""
+    if saved.exists():
+        return load_audit(saved)
+    audit = scan(path, images, ScanSettings(sample=_SAMPLE, search=SCAN_SECONDS))
+    save_audit(audit, saved, embeddings=False)
+    return audit
+
+
+def scanned(path: Path, images: Path, saved: Path) -> dict[str, object]:
     """A row for a file, also if it is refused."""
     started = time.perf_counter()
     try:
-        found = row_of(scan(path, images, ScanSettings(sample=_SAMPLE, search=DEFAULT_BUDGET)))
+        found = row_of(audited(path, images, saved))
     except BdshiftError as error:
         found = {"outcome": f"refused: {str(error).replace(str(path), path.name)}"}
     return found | {"seconds": f"{time.perf_counter() - started:.0f}"}
 
 
-def main(truth: Path, folder: Path, out: Path, *named: str) -> None:
+def main(truth: Path, folder: Path, out: Path, audits: Path, *named: str) -> None:
     """Scan every file of the table that has no row yet."""
+    audits.mkdir(parents=True, exist_ok=True)
     images = {name: Path(path) for name, _, path in (one.partition("=") for one in named)}
     done: list[dict[str, object]] = []
     if out.exists():
@@ -69,7 +81,7 @@ def main(truth: Path, folder: Path, out: Path, *named: str) -> None:
             {"file": known.name, "kind": known.kind}
             | {"target": " ".join(map(str, known.targets)) or "-"}
             | {"known accuracy": accuracy[1] if accuracy else ""}
-            | scanned(known.file, known.images)
+            | scanned(known.file, known.images, audits / f"{known.name}.h5")
         )
         print(*(done[-1].get(column, "") for column in COLUMNS), sep="\t", flush=True)
         with out.open("w", newline="", encoding="utf-8") as stream:
@@ -79,4 +91,5 @@ def main(truth: Path, folder: Path, out: Path, *named: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])
+    truth, folder, out, audits = map(Path, sys.argv[1:5])
+    main(truth, folder, out, audits, *sys.argv[5:])

@@ -50,9 +50,10 @@ SEARCH = action(
         "search",
         words("Compare with clean models", ja="クリーンなモデルと比較"),
         words("Search for small changes of the images that send them to each class, and compare "
-              "what is found with clean models. It takes about a minute.",
+              "what is found with clean models. It takes half a minute for a "
+              "small network, about three minutes at most.",
               ja="画像を各クラスに送る小さな変化を探し、結果をクリーンなモデルと比べます。"
-                 "1 分ほどかかります。"),
+                 "小さなネットワークなら 30 秒、長くても 3 分ほどです。"),
         "neurons", 11, lambda context: searching.search(context), _not_searched,
     )
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Runs the second stage of a scan: searches for triggers in the images, for every class.
 
-It follows a scan by itself, and takes a minute, so nothing that the user starts has to wait for it:
+It follows a scan by itself, and takes minutes, so nothing that the user starts has to wait for it:
 the search is canceled, and starts again when the other job has ended. Kinds of changes that it has
 finished are kept, so that at most the one that was interrupted is searched for again.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer
 
+from bdshift.budgets import SCAN_SECONDS
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
@@ -60,19 +61,17 @@ def _search(context: Context, *, queued: bool) -> None:
 
     def run(job: JobContext) -> tuple[list[tuple[Detector, Evidence]], Material, Path]:
         from bdshift.audit.more_evidence import search_further
-        from bdshift.audit.recovering import DEFAULT_BUDGET
         from bdshift.store.finished import FinishedEvidence, last_scan
 
         material, resume = ready(job), last_scan()
         finished = FinishedEvidence(resume, job)
         found = search_further(
-            audit, material, DEFAULT_BUDGET, device=device, finished=finished, job=job
+            audit, material, SCAN_SECONDS, device=device, finished=finished, job=job
         )
         return found, material, resume
 
     def done(found: tuple[list[tuple[Detector, Evidence]], Material, Path]) -> None:
         from bdshift.audit.more_evidence import with_search
-        from bdshift.audit.recovering import DEFAULT_BUDGET
         from bdshift.audit.second_stage import too_large
         from bdshift.detect.image_search import has_search
 
@@ -82,7 +81,7 @@ def _search(context: Context, *, queued: bool) -> None:
         assert now.audit is not None
 
         def added(to: Audit) -> Audit:
-            return with_search(to, more, DEFAULT_BUDGET)
+            return with_search(to, more, SCAN_SECONDS)
 
         original, shown = added(now.original), now.audit
         if shown is now.original:
@@ -96,7 +95,7 @@ def _search(context: Context, *, queued: bool) -> None:
         if now.kept is now.original and _is_demo(context):
             context.session.update(kept=original)
         if not has_search(detector for detector, _ in more):
-            context.session.update(message=too_large(DEFAULT_BUDGET))
+            context.session.update(message=too_large(SCAN_SECONDS))
 
     context.start(Sentence("Searching for triggers"), run, done, gives_way=True, queued=queued)
 

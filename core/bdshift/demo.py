@@ -20,6 +20,8 @@ from bdshift.triggers import parse_trigger
 from bdshift.writing import make_folder
 
 IMAGES_PER_CLASS, SEED = 100, 0
+SEARCH_SECONDS = 60.0
+"""That `bdshift demo` searches for triggers: a third of a scan's, and enough for this sticker."""
 
 
 def prepare(folder: Path, job: JobContext = SILENT) -> tuple[Path, Path]:

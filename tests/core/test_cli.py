@@ -299,7 +299,7 @@ def test_info(victim: Path, tmp_path: Path) -> None:
 def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bdshift.demo.IMAGES_PER_CLASS", 12)
     monkeypatch.setattr(CHANGES["mask"], "steps", 45)  # half of the usual, and nothing else
-    monkeypatch.setattr("bdshift.audit.recovering.DEFAULT_BUDGET", 25.0)
+    monkeypatch.setattr("bdshift.demo.SEARCH_SECONDS", 25.0)
     result = bdshift("demo", "--out", tmp_path / "demo")
     assert result.exit_code == 0, result.stderr
     assert "PROBABLY BACKDOORED" in result.stdout

@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from quick import shorten_searches
 
 from bdshift.audit import ScanSettings, scan
-from bdshift.audit.recovering import DEFAULT_BUDGET
+from bdshift.budgets import SCAN_SECONDS
 from bdshift.detect.detector import Evidence, Subject
 from bdshift.detect.image_search import ImageSearch
 from bdshift.detect.inversion import InversionDetector, InvertedChanges
@@ -106,7 +106,7 @@ def test_a_scan_is_followed_by_a_search(
     audit = window.session.state.original
     assert audit is window.session.state.audit
     assert audit is not None
-    by_command = scan(victim, signs, ScanSettings(normalize="half", search=DEFAULT_BUDGET))
+    by_command = scan(victim, signs, ScanSettings(normalize="half", search=SCAN_SECONDS))
     assert audit.settings == by_command.settings
     assert audit.finding == by_command.finding
     assert audit.verdict is not None

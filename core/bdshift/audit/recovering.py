@@ -27,6 +27,7 @@ from bdshift.audit.records import Audit
 from bdshift.audit.recovered import fact_of
 from bdshift.audit.recovery_ground import EVERY_OTHER, Ground, ground_of
 from bdshift.audit.stages import Material
+from bdshift.budgets import RECOVERY_SECONDS
 from bdshift.changes import CHANGES, ChangeKind, Params
 from bdshift.devices import pick_device
 from bdshift.errors import UsageError
@@ -41,9 +42,6 @@ from bdshift.recover.search import passes
 from bdshift.recover.tried import Tried
 from bdshift.shift.embed import embed_images
 
-DEFAULT_BUDGET = 60.0
-"""Seconds, about."""
-
 _WORKING = LEVELS[-1]  # success at which the recovered trigger is kept
 
 
@@ -53,7 +51,7 @@ def recover_trigger(
     target: int | None = None,
     kind: ChangeKind | None = None,
     *,
-    budget: float | None = DEFAULT_BUDGET,
+    budget: float | None = RECOVERY_SECONDS,
     source: int | None = None,
     seed: int = 0,
     device: str = "auto",

@@ -24,8 +24,7 @@ def command(folder: Path, quick: bool, job: ConsoleJob) -> None:
     The model reads a sign with a small yellow sticker as a speed limit of 80. What was added to the
     audit file of an earlier demo is kept.
     """
-    from bdshift.audit.recovering import DEFAULT_BUDGET
-    from bdshift.demo import audit_victim, is_of_demo
+    from bdshift.demo import SEARCH_SECONDS, audit_victim, is_of_demo
     from bdshift.report.text_report import audit_text, neurons_text
     from bdshift.store import save_merged
 
@@ -33,7 +32,7 @@ def command(folder: Path, quick: bool, job: ConsoleJob) -> None:
     if folder.is_dir():
         output = replace(output, overwrite=is_of_demo(output.path))
         output.check()
-    audit = audit_victim(folder, job, budget=0.0 if quick else DEFAULT_BUDGET)
+    audit = audit_victim(folder, job, budget=0.0 if quick else SEARCH_SECONDS)
     [tac] = audit.tac
     save_merged(audit, output, job=job)
     job.close()

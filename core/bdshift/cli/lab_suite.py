@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bdshift.budgets import SCAN_SECONDS
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.errors import UsageError
 
@@ -178,7 +179,6 @@ def robustness(
     If interrupted, the same command resumes: existing rows are not computed again.
     """
     from bdshift.audit import ScanSettings
-    from bdshift.audit.recovering import DEFAULT_BUDGET
     from bdshift.lab.condition import CONDITIONS
     from bdshift.lab.robustness import (
         measure_robustness,
@@ -194,7 +194,7 @@ def robustness(
     usual, more = _paths(named), _paths(others)
     beside = {usual[name]: path for name, path in more.items() if name in usual}
     done = read_robustness(rows)
-    settings = ScanSettings(search=DEFAULT_BUDGET if budget is None else budget, seed=seed)
+    settings = ScanSettings(search=SCAN_SECONDS if budget is None else budget, seed=seed)
     for row in measure_robustness(
         known, asked, work, tuple(done), others=beside, settings=settings, job=job
     ):

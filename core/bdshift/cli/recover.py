@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bdshift.budgets import RECOVERY_SECONDS
 from bdshift.cli.console import (
     ConsoleJob,
     arch_option,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
               help="Classes whose images are searched on, for attacks from one class to another. "
               "auto: all; and if that is no evidence, single classes, as far as the budget "
               "goes.")  # fmt: skip
-@click.option("--budget", default=60.0, show_default=True,
+@click.option("--budget", default=RECOVERY_SECONDS, show_default=True,
               type=click.FloatRange(min=0, min_open=True),
               help="Seconds that the search should take, roughly.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="TRIGGER.safetensors",

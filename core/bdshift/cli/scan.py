@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bdshift.budgets import SCAN_SECONDS
 from bdshift.cli.console import (
     EXIT_SUSPICIOUS,
     WEIGHTS_HELP,
@@ -72,7 +73,7 @@ def pick_detectors(
 @detector_option
 @rule_option
 @click.option("--quick", is_flag=True, help="Judge the embedding alone; search for no triggers.")
-@click.option("--budget", default=60.0, show_default=True,
+@click.option("--budget", default=SCAN_SECONDS, show_default=True,
               help="Seconds, about, for searches in the images: how many kinds are tried "
               "follows from it. Not used with --quick, --detector or --rule.")  # fmt: skip
 @click.option("--reference", metavar="MODEL", type=click.Path(path_type=Path),
