@@ -338,3 +338,14 @@ def test_normalization_texts() -> None:
     for bad in ("nothing", "0.1,0.2/0.3", "0.1/0", "a/b", "0.1/0.2/0.3"):
         with pytest.raises(UsageError, match="normalization"):
             parse_normalization(bad)
+
+
+def test_gradients_go_through_a_normalization_that_was_first_used_without_them() -> None:
+    """As when accuracy is measured before a search of the images."""
+    preprocess = Preprocessing(4, NORMALIZATIONS["cifar10"])
+    with torch.inference_mode():
+        preprocess(torch.zeros(1, 3, 4, 4))
+    leaf = torch.zeros(1, 3, 4, 4, requires_grad=True)
+    preprocess(leaf * 255).sum().backward()
+    assert leaf.grad is not None
+    assert (leaf.grad > 0).all()

@@ -181,11 +181,12 @@ class Preprocessing:
         import torch
 
         n = self.normalization
-        std = torch.tensor(n.std, dtype=torch.float64)
-        scale = 1.0 / (std * n.divisor)
-        offset = -torch.tensor(n.mean, dtype=torch.float64) / std
-        scale, offset = scale[: self.channels], offset[: self.channels]
-        return scale.float().view(1, -1, 1, 1), offset.float().view(1, -1, 1, 1)
+        with torch.inference_mode(False):  # they are kept, and gradients may go through them later
+            std = torch.tensor(n.std, dtype=torch.float64)
+            scale = 1.0 / (std * n.divisor)
+            offset = -torch.tensor(n.mean, dtype=torch.float64) / std
+            scale, offset = scale[: self.channels], offset[: self.channels]
+            return scale.float().view(1, -1, 1, 1), offset.float().view(1, -1, 1, 1)
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """Normalize ``pixels`` (n, 3, size, size), uint8 or float on the same 0…255 scale, RGB.
