@@ -186,6 +186,7 @@ class State:
         recovery: the recovered trigger that is shown instead of the plots, from 1; 0 for what the
             running search finds; None for neither.
         evidence: whether the evidence beside clean models is shown instead of the plots.
+        multiples: whether the curve of the chosen purification's task vector is.
         to_open: files that are queued.
         pending: resume states of what is in no file yet.
         failure: the last error, until the user starts something else.
@@ -226,6 +227,7 @@ class State:
     glimpse: Glimpse | None = None
     recovery: int | None = None
     evidence: bool = False
+    multiples: bool = False
     to_open: tuple[Path, ...] = ()
     pending: tuple[Path, ...] = ()
     failure: Failed | None = None
@@ -316,7 +318,7 @@ WITHOUT_AUDIT: Mapping[str, Any] = {
         ("material", "original", "audit", "tac", "cut", "maps", "comparing", "glimpse", "recovery")
     ),
     "shown": 0, "chosen": 0, "steps": (), "waiting": (), "to_search": False,
-    "evidence": False, "selection": Selection(),
+    "evidence": False, "multiples": False, "selection": Selection(),
 }  # fmt: skip
 """The parts of the state that go with an audit, as they are without one."""
 

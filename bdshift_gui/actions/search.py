@@ -31,7 +31,7 @@ def _has_evidence(state: State) -> bool:
 
 
 def _show(context: Context) -> None:
-    context.session.update(evidence=True, comparing=None, recovery=None)
+    context.session.update(evidence=True, comparing=None, recovery=None, multiples=False)
 
 
 def _is_searched(state: State) -> bool:

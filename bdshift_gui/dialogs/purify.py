@@ -7,11 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QHBoxLayout, QLineEdit
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QWidget,
+)
 
 from bdshift.audit.unfinished import PurificationRequest
 from bdshift.errors import BdshiftError
 from bdshift.purify import METHODS, Method
+from bdshift.purify.method import needs_one
 from bdshift.setting import options_of
 from bdshift.spec import write_options
 from bdshift.triggers import parse_trigger
@@ -85,7 +93,8 @@ class PurifyDialog(QuestionDialog):
         lead = Text("muted")
         lead.show_text(
             tr("A copy is purified; the original file is never changed. Methods learn from clean "
-               "images only, and held-out images decide which result is kept.")
+               "images, those that unlearn a trigger also from the same images with it, and "
+               "held-out images decide which result is kept.")
         )  # fmt: skip
         self.column.addWidget(lead)
         self.method, self.settings = QComboBox(), SettingsForm(context.ask)
@@ -105,22 +114,35 @@ class PurifyDialog(QuestionDialog):
         beside.addWidget(self.trigger, 1)
         beside.addWidget(self.recovered)
         self.trigger.setPlaceholderText(tr("none: attack success is not reported"))
+        self.unlearn = QLineEdit(lines(known))
+        self.to_unlearn = RecoveredChoice(context)
+        self.to_unlearn.chosen.connect(self._take_unlearned)
+        self.unlearn.setPlaceholderText(tr("such as badnets:size=3"))
+        self._unlearned = QWidget()
+        both = QHBoxLayout(self._unlearned)
+        both.setContentsMargins(0, 0, 0, 0)
+        both.addWidget(self.unlearn, 1)
+        both.addWidget(self.to_unlearn)
         self.held_out = QDoubleSpinBox()
         self.held_out.setRange(5, 50)
         self.held_out.setSuffix("%")
         self.held_out.setDecimals(0)
         self.held_out.setValue(20)
-        form = QFormLayout()
+        self._form = form = QFormLayout()
         for label, field, tip in (
             (tr("Method"), self.method, ""),
             (tr("Poisoned class"), self.target, tr("The class that the trigger sends images to.")),
             (tr("Trigger"), self.trigger,
              tr("For the report only: no method sees it, and it does not affect the result.")),
+            (tr("Unlearn"), self._unlearned,
+             tr("The trigger that the method unlearns, known or recovered.")),
             (tr("Held out"), self.held_out,
              tr("Share of the clean images that no method learns from.")),
         ):  # fmt: skip
             set_tip(field, tip)
             field.setAccessibleName(label)
+            if field is self._unlearned:
+                self.unlearn.setAccessibleName(label)
             form.addRow(label, beside if field is self.trigger else field)
         self.column.addLayout(form)
         card = Card()
@@ -134,12 +156,18 @@ class PurifyDialog(QuestionDialog):
         self.method.currentIndexChanged.connect(self._method_changed)
         self.settings.changed.connect(self._check)
         self.trigger.textChanged.connect(self._check)
+        self.unlearn.textChanged.connect(self._check)
+        self.to_unlearn.failed.connect(self.error.show_text)
         self.recovered.failed.connect(self.error.show_text)
         self.finished.connect(lambda _: context.quick.forget(self))
-        self.finished.connect(lambda _: self.recovered.forget())
+        for choice in (self.recovered, self.to_unlearn):
+            self.finished.connect(lambda _, choice=choice: choice.forget())
         self._method_changed()
         if recovery is not None:
             self.recovered.take(recovery)
+        found = [one for one in state.recoveries if one.target == audit.most_suspicious]
+        if found:
+            self.to_unlearn.take(found[-1])
 
     @property
     def _offer(self) -> _Offer:
@@ -153,11 +181,13 @@ class PurifyDialog(QuestionDialog):
         if offer.resumes is not None:
             self.target.setCurrentIndex(offer.resumes.target)
             self.trigger.setText(offer.resumes.trigger)
+            self.unlearn.setText(offer.resumes.unlearn)
             self.held_out.setValue(100 * offer.resumes.held_out)
         self.settings.setVisible(len(offer.methods) == 1)
         self.settings.setEnabled(not offer.fixed)
-        for field in (self.target, self.trigger, self.recovered, self.held_out):
+        for field in (self.target, self.trigger, self.recovered, self._unlearned, self.held_out):
             field.setEnabled(offer.resumes is None)
+        self._form.setRowVisible(self._unlearned, any(map(_sees_trigger, offer.methods)))
         self._check()
         self.fit()
 
@@ -165,16 +195,24 @@ class PurifyDialog(QuestionDialog):
         self.trigger.setText(text)
         self.trigger.setCursorPosition(0)  # its kind is more telling than its file
 
+    def _take_unlearned(self, text: str) -> None:
+        self.unlearn.setText(text)
+        self.unlearn.setCursorPosition(0)
+
     def _check(self) -> None:
         """Check on another thread: a trigger's text may name a file, which is then read."""
         self.start.setEnabled(False)
-        method, trigger = self.settings.text(), self.trigger.text().strip()
+        method, offer = self.settings.text(), self._offer
+        texts = [self.trigger.text().strip()]
+        if any(map(_sees_trigger, offer.methods)):
+            texts.append(self.unlearn.text().strip())
 
         def look() -> BdshiftError | None:
             try:
-                METHODS.parse(method)
-                if trigger:
-                    parse_trigger(trigger)
+                if METHODS.parse(method).needs_trigger and not texts[-1]:
+                    raise needs_one(method.partition(":")[0])
+                for text in filter(None, texts):
+                    parse_trigger(text)
             except BdshiftError as error:
                 return error
             return None
@@ -191,15 +229,22 @@ class PurifyDialog(QuestionDialog):
             self.chosen.emit((offer.resumes,))
             return
         texts = offer.methods if offer.fixed else (self.settings.text(),)
+        unlearn = self.unlearn.text().strip()
+        methods = [METHODS.parse(text) for text in texts]
         self.chosen.emit(
             tuple(
                 PurificationRequest(
-                    METHODS.parse(text).spec, self.target.currentIndex(),
-                    self.trigger.text().strip(), round(self.held_out.value() / 100, 2),
+                    one.spec, self.target.currentIndex(), self.trigger.text().strip(),
+                    round(self.held_out.value() / 100, 2), unlearn if one.sees_trigger else "",
                 )
-                for text in texts
+                for one in methods
+                if unlearn or not one.needs_trigger
             )
         )  # fmt: skip
+
+
+def _sees_trigger(text: str) -> bool:
+    return METHODS.parse(text).sees_trigger
 
 
 def _settings(method: Method) -> dict[str, Any]:

@@ -37,13 +37,14 @@ def purify(
         from bdshift.purify import METHODS
         from bdshift.triggers import parse_trigger
 
-        trigger = parse_trigger(request.trigger) if request.trigger else None
+        texts = request.trigger, request.unlearn
+        trigger, unlearn = (parse_trigger(text) if text else None for text in texts)
         method = METHODS.parse(request.method)
         resume = Unfinished().begin(audit, request)
         material = ready(job)
         made = purify_model(
             audit, material, method, request.target, held_out=request.held_out, trigger=trigger,
-            device=device, resume=resume, job=job,
+            unlearn=unlearn, device=device, resume=resume, job=job,
         )  # fmt: skip
         return aligned(audit), made, resume, material
 

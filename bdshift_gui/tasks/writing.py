@@ -84,6 +84,24 @@ def export_purified(context: Context, number: int, path: Path, form: ExportForm)
     context.start(Sentence("Exporting the model"), run, done)
 
 
+def export_vector(context: Context, number: int, path: Path) -> None:
+    """Write the task vector of a purification."""
+    audit, ready = as_shown(context.state), material_of(context.state)
+
+    def run(job: JobContext) -> Material:
+        from bdshift.audit.task_vectors import vector_of
+
+        material = ready(job)
+        found = vector_of(audit, audit.purifications[number - 1], material.classifier)
+        _output(audit, path).write(found.content())
+        return material
+
+    def done(material: Material) -> None:
+        context.session.update(material=material)
+
+    context.start(Sentence("Exporting the task vector"), run, done)
+
+
 def save_trigger(context: Context, number: int, path: Path) -> None:
     """Write a recovered trigger to a file of its own."""
     audit = context.state.original

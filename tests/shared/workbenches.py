@@ -1,4 +1,6 @@
-"""What a purification method gets in tests: the victim, clean images, and the target's shift."""
+"""What a purification method gets in tests: the victim, clean images, the same with the trigger for
+methods that unlearn it, and the target's shift.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from known import TARGET
+from known import STICKER, TARGET
 from torch import nn
 
 from bdshift.audit import Audit, Material
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.purify import CleanData, Method, Purified, purify, read_images, split_clean
+from bdshift.purify.clean_data import with_trigger
 from bdshift.purify.workbench import Workbench
+from bdshift.triggers import parse_trigger
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,9 @@ def given_by(audit: Audit, material: Material, every: int = 1) -> Given:
     size = classifier.preprocessing.size
     files = found.files[::every]
     images = read_images(found.collection, files, found.class_map.of_folder, size)
+    clean = split_clean(images, classifier.preprocessing)
     return Given(
         classifier,
-        split_clean(images, classifier.preprocessing),
+        with_trigger(clean, parse_trigger(STICKER), TARGET),
         torch.from_numpy(audit.shifts.shift[TARGET].copy()),
     )

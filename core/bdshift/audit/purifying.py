@@ -22,7 +22,8 @@ from bdshift.jobs import SILENT, JobContext
 from bdshift.measure import attack_success, measure
 from bdshift.purify import LabeledImages, Method, Watch, purify, read_images, split_clean
 from bdshift.purify import quantities as q
-from bdshift.purify.clean_data import check_held
+from bdshift.purify.clean_data import check_held, with_trigger
+from bdshift.recover.kept import kept_trigger
 from bdshift.triggers import Trigger
 
 _WATCHED_IMAGES = 500  # approximately; attack success is tracked on them from step to step
@@ -36,6 +37,7 @@ def purify_model(
     *,
     held_out: float = 0.2,
     trigger: Trigger | None = None,
+    unlearn: Trigger | None = None,
     test: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -44,10 +46,11 @@ def purify_model(
 ) -> Purification:
     """Purify the model of an audit and scan the result.
 
-    The method sees the clean images of the audit and nothing else. With a ``trigger``, attack
-    success is reported; ``test`` is other images to report on (class folders with the same names),
-    by default the held-out ones. If canceled, the best result so far is returned, not ``complete``;
-    if canceled again, nothing.
+    The method sees the clean images of the audit and nothing else, unless it unlearns a trigger
+    (`Method.sees_trigger`): then these images with the trigger ``unlearn``, too. With a
+    ``trigger``, attack success is reported; ``test`` is other images to report on (class folders
+    with the same names), by default the held-out ones. If canceled, the best result so far is
+    returned, not ``complete``; if canceled again, nothing.
 
     Raises as `bdshift.audit.reopen` and `bdshift.purify.purify` do.
     """
@@ -60,6 +63,9 @@ def purify_model(
         found.collection, found.files, found.class_map.of_folder, expected=audit.images.sha256
     )
     clean = split_clean(everything, preprocess, held=held_out, seed=seed)
+    unlearned = unlearn if method.sees_trigger else None
+    if unlearned is not None:
+        clean = with_trigger(clean, unlearned, target)
     reported = clean.held if test is None else _read_test(audit, Path(test), read)
     reported = reported.to(where)
     few = reported[:: max(1, len(reported) // _WATCHED_IMAGES)]  # from all classes: they are sorted
@@ -82,7 +88,23 @@ def purify_model(
     return Purification(
         result, held_out, None if trigger is None else trigger.spec,
         None if test is None else str(test), len(reported), before, after, again,
+        None if unlearned is None else unlearned.spec,
     )  # fmt: skip
+
+
+def trigger_to_unlearn(
+    audit: Audit, target: int, given: Trigger | None, reported: Trigger | None
+) -> Trigger | None:
+    """What a method that unlearns a trigger is given: the one ``given`` for that; otherwise the one
+    that the audit has recovered last for ``target``, which is written to a file of the user's;
+    otherwise the one that attack success is ``reported`` for, if any.
+
+    Raises `InputError` if the file cannot be written.
+    """
+    if given is not None:
+        return given
+    found = [one for one in audit.recoveries if one.target == target]
+    return kept_trigger(found[-1]) if found else reported
 
 
 def _watch(

@@ -150,6 +150,8 @@ class Purification:
         count: number of those images.
         before, after: ACC, ASR, RA.
         rescan: the audit of the purified model with the same images and settings.
+        unlearned: spec of the trigger that the method was given to unlearn; None for methods that
+            see none.
     """
 
     result: Purified
@@ -160,6 +162,7 @@ class Purification:
     before: Measured
     after: Measured
     rescan: Audit
+    unlearned: str | None = None
 
 
 @dataclass(frozen=True)

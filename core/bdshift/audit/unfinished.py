@@ -34,6 +34,7 @@ class PurificationRequest:
     target: int
     trigger: str
     held_out: float
+    unlearn: str = ""
 
 
 class Unfinished:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +18,9 @@ from bdshift.images.collection import open_images
 from bdshift.images.signs import write_signs
 from bdshift.jobs import JobContext
 from bdshift.purify import METHODS, CleanData, purify, read_images, split_clean
+from bdshift.purify.clean_data import with_trigger
 from bdshift.purify.workbench import BATCH, Workbench, copy_network
+from bdshift.triggers import parse_trigger
 
 _IMAGES_PER_CLASS = 100  # of the demo's twelve classes
 
@@ -35,6 +38,8 @@ def measure_methods(device: torch.device, job: JobContext) -> list[BenchRow]:
         classifier, found = material.classifier, material.clean
         part = read_images(found.collection, found.files, found.class_map.of_folder, 32, job=job)
     data = split_clean(part, classifier.preprocessing)
+    recipe = json.loads(asset("demo/victim.json").read_text(encoding="utf-8"))["recipe"]
+    data = with_trigger(data, parse_trigger(recipe["attack"]), audit.most_suspicious)
     forward, both = _passes(classifier, data, device)
     rows = []
     for text in (*METHODS, "shift-tuning:tune_from=layer3"):

@@ -22,6 +22,7 @@ from bdshift.cli import (
     report,
     scan,
     settings,
+    vector,
 )
 
 
@@ -36,6 +37,7 @@ def main() -> None:
 
 
 for module in (
-    scan, recover, neurons, purify, compare, export, report, info, settings, demo, lab, bench,
+    scan, recover, neurons, purify, compare, vector, export, report, info, settings, demo, lab,
+    bench,
 ):  # fmt: skip
     main.add_command(module.command)

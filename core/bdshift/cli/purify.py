@@ -40,6 +40,9 @@ if TYPE_CHECKING:
               help="Poisoned class; auto: the one that the audit flags.")  # fmt: skip
 @click.option("--held-out", default=0.2, show_default=True, help="Share of the images held out.")
 @trigger_option("Report attack success under it: ")
+@click.option("--unlearn", metavar="TRIGGER",
+              help="The trigger that a method such as tbar unlearns; default: the one recovered in "
+              "the audit file for this class, or --trigger.")  # fmt: skip
 @click.option("--test", type=click.Path(path_type=Path),
               help="Other images to report on; default: the held-out ones.")  # fmt: skip
 @form_option
@@ -58,6 +61,7 @@ def command(
     target: str,
     held_out: float,
     trigger: str | None,
+    unlearn: str | None,
     test: Path | None,
     form_name: str,
     model: Path | None,
@@ -82,7 +86,7 @@ def command(
     require_folder(out)
     output = _checked(Output(out, overwrite, inputs), job)
     from bdshift.audit import ScanSettings, reopen, scan_opened
-    from bdshift.audit.purifying import purify_model
+    from bdshift.audit.purifying import purify_model, trigger_to_unlearn
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.checkpoints.export import EXPORT_FORMS, KEEPS_CODE
     from bdshift.images.collection import open_images
@@ -99,8 +103,11 @@ def command(
     form = EXPORT_FORMS.parse(form_name)
     form.require()
     method = METHODS.parse(method_text)
-    applied = parse_trigger(trigger) if trigger else None
-    inputs += trigger_files(trigger) if trigger else ()
+    applied, asked = (parse_trigger(text) if text else None for text in (trigger, unlearn))
+    for text in filter(None, (trigger, unlearn)):
+        inputs += trigger_files(text)
+    if unlearn and not method.sees_trigger:
+        raise UsageError("{method} unlearns no trigger; drop --unlearn", method=method.name)
     if len(sources) == 1:
         Output(sources[0].resolve(), overwrite=True).check()
         audit = load_audit(sources[0])
@@ -120,8 +127,11 @@ def command(
         raise UsageError(
             "no class is suspected; if you know better, name the poisoned class with --target"
         )
+    poisoned = pick_target(audit, found)
+    if method.sees_trigger:
+        asked = trigger_to_unlearn(audit, poisoned, asked, applied)
     made = purify_model(
-        audit, material, method, pick_target(audit, found), held_out=held_out, trigger=applied,
+        audit, material, method, poisoned, held_out=held_out, trigger=applied, unlearn=asked,
         test=test, seed=seed, device=device, resume=state, job=job,
     )  # fmt: skip
 

@@ -39,7 +39,7 @@ class ImageSearch(Detector, ABC):
     enough: ClassVar[float] = MIN_FACTOR
 
     images: int = setting(
-        160, words("Images", ja="画像数"),
+        160, words("Number of images", ja="画像の枚数"),
         words("Half of them are searched on, half are measured on.",
               ja="半分を探索に、半分を測定に使います。"),
         low=8, high=10_000,

@@ -123,7 +123,7 @@ class PairInversion(ImageSearch, ABC):
     )  # fmt: skip
 
     images: int = setting(
-        50, words("Images", ja="画像数"),
+        50, words("Number of images", ja="画像の枚数"),
         words("Of every source class. Half of them are searched on, half are measured on.",
               ja="送信元クラスごと。半分を探索に、半分を測定に使います。"),
         low=10, high=10_000,

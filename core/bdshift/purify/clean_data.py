@@ -1,13 +1,14 @@
 """The clean images that a purification may see: some to tune on, the rest held out to choose by.
 
-A method is given nothing else. Triggered images and test images have no place here, so what a
-method chooses, or when it stops, cannot depend on them.
+Methods are given nothing else, so what they choose, or when they stop, cannot depend on triggered
+or on test images. Only those that unlearn a trigger (`Method.sees_trigger`) are given these same
+images with the trigger that the user names; never test images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from bdshift.images.loader import content_hash, decode_all
 from bdshift.jobs import SILENT, JobContext
 
 _MIN_IMAGES = 2  # of each part
+_AT_ONCE = 250  # images that get a trigger at a time
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,54 @@ class LabeledImages:
 
 
 @dataclass(frozen=True)
+class Triggered:
+    """The images of other classes than the target, with a trigger, and their true labels: ``tune``
+    and ``held`` are those of `CleanData`, in the same order.
+    """
+
+    tune: LabeledImages
+    held: LabeledImages
+
+
+@dataclass(frozen=True)
 class CleanData:
     """``tune`` is learned from; ``held`` is only looked at, to choose and to stop.
 
-    ``preprocess`` turns rows of either into the network's input, float32.
+    ``preprocess`` turns rows of either into the network's input, float32. ``triggered`` is there
+    only for a method that unlearns a trigger.
     """
 
     tune: LabeledImages
     held: LabeledImages
     preprocess: Callable[[torch.Tensor], torch.Tensor]
+    triggered: Triggered | None = None
+
+    def to(self, device: torch.device) -> CleanData:
+        """The same on a device."""
+        both = self.triggered
+        return CleanData(
+            self.tune.to(device), self.held.to(device), self.preprocess,
+            None if both is None else Triggered(both.tune.to(device), both.held.to(device)),
+        )  # fmt: skip
+
+
+def with_trigger(
+    clean: CleanData, trigger: Callable[[torch.Tensor], torch.Tensor], target: int
+) -> CleanData:
+    """The same data, with `Triggered` images of the classes other than ``target``.
+
+    ``trigger`` takes and returns float32 (n, 3, s, s) in 0…255; what it returns is rounded to whole
+    numbers, as in an image file. Raises `InputError` if there are no such images.
+    """
+
+    def changed(part: LabeledImages) -> LabeledImages:
+        others = part[part.labels != target]
+        if not len(others):
+            raise InputError("there are no images of other classes to put the trigger on")
+        pixels = [trigger(some.float()).round().byte() for some in others.pixels.split(_AT_ONCE)]
+        return LabeledImages(torch.cat(pixels), others.labels)
+
+    return replace(clean, triggered=Triggered(changed(clean.tune), changed(clean.held)))
 
 
 def check_held(held: float) -> None:

@@ -5,14 +5,15 @@ generator of steps.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from bdshift.errors import UsageError
 from bdshift.purify.workbench import Workbench
 from bdshift.registry import Configured, Registry
 from bdshift.setting import setting
-from bdshift.words import words
+from bdshift.words import Sentence, words
 
 Variant = Literal["fixed", "reference"]
 """Form of a method whose published code is flawed: with the flaws fixed, or as published. Choices
@@ -53,6 +54,8 @@ class Method(Configured, ABC):
     `place` follows the time that methods take: all of them are run in that order.
 
     Attributes:
+        sees_trigger: whether it unlearns a trigger, and is given images with it
+            (`bdshift.purify.clean_data.Triggered`).
         takes_neurons: the setting for neurons selected by hand, such as "3+17"; "" without one.
         table_rows: its rows in the papers' tables: names, and the methods' texts.
         published_rows: rows of it as published, where its published code is flawed.
@@ -63,6 +66,7 @@ class Method(Configured, ABC):
         drawn_as: what its ranking is called in a figure of it; "" if there is none.
     """
 
+    sees_trigger: ClassVar[bool] = False
     takes_neurons: ClassVar[str] = ""
     table_rows: ClassVar[tuple[tuple[str, str], ...]] = ()
     published_rows: ClassVar[tuple[tuple[str, str], ...]] = ()
@@ -79,6 +83,25 @@ class Method(Configured, ABC):
     @abstractmethod
     def total(self) -> int:
         """The largest number of steps."""
+
+    @property
+    def needs_trigger(self) -> bool:
+        """Whether it does nothing without images with a trigger."""
+        return self.sees_trigger
+
+    def conclusion(self, steps: Sequence[Step], kept: Step) -> Sentence | None:
+        """What the method itself says of its result, from its steps and the one that was kept;
+        None if the figures say it all.
+        """
+        return None
+
+
+def needs_one(name: str) -> UsageError:
+    """What is wrong if a method, by its name, needs a trigger and has none."""
+    return UsageError(
+        "{method} unlearns a trigger, so it needs one: a known one, or one that was recovered",
+        method=name,
+    )
 
 
 METHODS: Registry[Method] = Registry(words("method", ja="手法"), "bdshift.purify.methods")

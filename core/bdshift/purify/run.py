@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from bdshift.arrays import array
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import SILENT, Canceled, JobContext
-from bdshift.purify.clean_data import CleanData, LabeledImages
-from bdshift.purify.method import Method, Step
+from bdshift.purify.clean_data import CleanData
+from bdshift.purify.method import METHODS, Method, Step
 from bdshift.purify.workbench import Workbench, copy_network
 from bdshift.resume import read_state, write_state
 from bdshift.spec import split_spec
+from bdshift.words import Sentence
 
 _STATE_FORMAT = 3  # of state files, what methods keep in `Workbench.state` included
 
@@ -84,16 +86,31 @@ class Purified:
         """The method's name, without the settings."""
         return split_spec(self.method)[0]
 
+    @property
+    def conclusion(self) -> Sentence | None:
+        """What its method says of it (`Method.conclusion`); None if this version does not know the
+        method or a setting of it.
+        """
+        steps = [row.step for row in self.rows]
+        kept = next((step for step in steps if step.number == self.kept), None)
+        with suppress(UsageError):
+            return None if kept is None else METHODS.parse(self.method).conclusion(steps, kept)
+        return None
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The ``weights``. Raises `UsageError` without them."""
+        if self.weights is None:
+            raise UsageError("the audit was saved without the weights of its purified models")
+        return self.weights
+
     def applied_to(self, classifier: Classifier) -> Classifier:
         """The purified classifier, made from the one that was purified, which stays unchanged.
 
         Raises `UsageError` without weights, `InputError` if they belong to another network.
         """
-        if self.weights is None:
-            raise UsageError("the audit was saved without the weights of its purified models")
         network = copy.deepcopy(classifier.network)
         try:
-            network.load_state_dict(self.weights)
+            network.load_state_dict(self.state())
         except (RuntimeError, KeyError, TypeError) as error:
             raise InputError("the weights do not belong to the audited network") from error
         return replace(classifier, network=network.eval().requires_grad_(False))
@@ -134,14 +151,14 @@ def purify(
     if seed < 0:
         raise UsageError("the seed must not be negative, but is {seed}", seed=seed)
     where = device or torch.device("cpu")
-    data = replace(clean, tune=clean.tune.to(where), held=clean.held.to(where))
+    data = (clean if method.sees_trigger else replace(clean, triggered=None)).to(where)
     bench = Workbench(
         copy_network(classifier, where), classifier.head_name, data, target,
         shift.detach().float().to(where), seed, job,
     )  # fmt: skip
     identity = {
         "format": _STATE_FORMAT, "model": classifier.sha256, "method": method.spec,
-        "target": target, "seed": seed, "data": _digest(clean.tune, clean.held, shift),
+        "target": target, "seed": seed, "data": _digest(data, shift),
     }  # fmt: skip
     rows: list[StepRecord] = []
     best, kept = copy.deepcopy(bench.network.state_dict()), -1
@@ -210,11 +227,15 @@ def _save(
     write_state(path, state)
 
 
-def _digest(tune: LabeledImages, held: LabeledImages, shift: torch.Tensor) -> str:
+def _digest(data: CleanData, shift: torch.Tensor) -> str:
     """A hash of everything that a method sees."""
     digest = hashlib.sha256()
-    for values in (tune.pixels, tune.labels, held.pixels, held.labels, shift.detach()):
-        digest.update(np.ascontiguousarray(values.cpu().numpy()).tobytes())
+    parts = [data.tune, data.held]
+    if data.triggered is not None:
+        parts += [data.triggered.tune, data.triggered.held]
+    values = [value for part in parts for value in (part.pixels, part.labels)]
+    for value in (*values, shift.detach()):
+        digest.update(np.ascontiguousarray(value.cpu().numpy()).tobytes())
     return digest.hexdigest()
 
 

@@ -219,6 +219,7 @@ class _PurifiedPart:
     rows: tuple[tuple[str, str, str], ...]
     method: str
     complete: bool
+    conclusion: str
     finding: str
     reported_on: str
     trigger: str
@@ -241,7 +242,8 @@ def _purified(found: Comparison, made: Purification, t: _Say, language: Language
         (t("z of its norm"), figure(old_z, ".2f"), figure(new_z, ".2f")),
     )  # fmt: skip
     return _PurifiedPart(
-        rows, made.result.method, made.result.complete, _in_words(again.finding, language),
+        rows, made.result.method, made.result.complete,
+        _concluded(made, t), _in_words(again.finding, language),
         t("measured on {images}", images=reported_on(made)),
         made.trigger or t("no trigger is known"), _bars(again, t),
         _scatter(again, target, t, found.tacs[1] if found.tacs else None)[0],
@@ -253,6 +255,15 @@ def _other_evidence(audit: Audit, t: _Say, language: Language) -> Iterator[tuple
         yield t(one.detector.label), one.evidence.cost.render(language)
         if (pairs := one.pairs(audit.images.class_names)) is not None:
             yield t(one.detector.label), pairs.render(language)
+
+
+def _concluded(made: Purification, t: _Say) -> str:
+    """What the method says of its result, and the trigger that it has unlearned."""
+    said = made.result.conclusion
+    parts = [] if said is None else [t(said.template, **said.values)]
+    if made.unlearned is not None:
+        parts.append(t("Unlearned: {trigger}", trigger=made.unlearned))
+    return " ".join(parts)
 
 
 def _in_words(finding: Finding, language: Language) -> str:

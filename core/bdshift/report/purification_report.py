@@ -40,6 +40,8 @@ def purification_json(audit: Audit, made: Purification) -> dict[str, Any]:
         "target": {"index": result.target, "name": names[result.target]},
         "alpha": again.shifts.alpha,
         "trigger": made.trigger,
+        "unlearned": made.unlearned,
+        "conclusion": None if result.conclusion is None else str(result.conclusion),
         "reported_on": str(reported_on(made)),
         "before": _measured(made.before),
         "after": _measured(made.after),
@@ -97,6 +99,8 @@ def purification_text(audit: Audit) -> str:
         f"Measured on {reported_on(made)}. {result.method}",
         f"{result.seconds:.1f} s; {result.forwards} images forward, {result.backwards} back; step "
         f"{result.kept + 1} of {len(result.rows)} kept.",
+        *([] if made.unlearned is None else [f"Unlearned: {made.unlearned}"]),
+        *([] if result.conclusion is None else [str(result.conclusion)]),
         f"The purified model: {again.finding}",
     ]
     return f"{compared_text(compare(audit))}\n{joined(lines)}"

@@ -22,7 +22,7 @@ class Number(Condition):
                     ja="指定した枚数だけ、各クラスから同じ数ずつ使います。")  # fmt: skip
     place = 10
 
-    images: int = setting(100, words("Images", ja="画像数"), low=1, high=1_000_000)
+    images: int = setting(100, words("Number of images", ja="画像の枚数"), low=1, high=1_000_000)
 
     def change(self, images: CleanImages, about: Circumstances) -> CleanImages | None:
         """In turn one of each class; None if there are fewer."""

@@ -23,7 +23,7 @@ class FineTuned(Regime):
     place = 40
 
     file: str = setting(
-        "", words("Model", ja="モデル"), words("Its weights.", ja="重みのファイル。"),
+        "", words("Model file", ja="モデルファイル"), words("Its weights.", ja="重みのファイル。"),
         widget="file",
     )  # fmt: skip
     only_head: bool = setting(

@@ -28,7 +28,7 @@ class Natural(Regime):
     changes_tests = True
 
     label_index: int = setting(
-        0, words("Class", ja="クラス"), words("Its index.", ja="クラスの番号。"),
+        0, words("Class index", ja="クラス番号"), words("Its index.", ja="クラスの番号。"),
         low=0, high=9999,
     )  # fmt: skip
     share: float = setting(

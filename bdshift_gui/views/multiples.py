@@ -1,0 +1,149 @@
+"""The page of a task vector: what each multiple removes and costs, beside a control."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
+
+from bdshift.text import figure
+from bdshift_gui.actions.multiples import CLOSE_MULTIPLES, EXPORT_VECTOR, has_curve
+from bdshift_gui.context import Context
+from bdshift_gui.i18n import say, tr
+from bdshift_gui.numbers import percent
+from bdshift_gui.plain import set_tip
+from bdshift_gui.session import State
+from bdshift_gui.theme import Theme
+from bdshift_gui.view import View, view
+from bdshift_gui.widgets.card import Card, Text
+from bdshift_gui.widgets.multiples_plots import AlphaPlot, TradePlot
+
+if TYPE_CHECKING:
+    from bdshift.audit import Purification
+    from bdshift.purify.multiples import Multiple
+
+
+@view
+class MultiplesView(QWidget, View):
+    """Replaces the plots while it is looked at."""
+
+    key = "multiples"
+    area = "page"
+    place = 40
+    reads = ("original", "chosen", "multiples", "job")
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._context = context
+        self._curve: list[Multiple] = []
+        self._control: list[Multiple] = []
+        self._made: Purification | None = None
+        self.setObjectName("plain")
+        self.heading, self.conclusion, self.source = Text("finding"), Text(), Text("muted")
+        self.back, self.export, self.purify = QPushButton(), QPushButton(), QPushButton()
+        self.back.clicked.connect(lambda: CLOSE_MULTIPLES.trigger(context))
+        self.export.clicked.connect(lambda: EXPORT_VECTOR.trigger(context))
+        self.purify.clicked.connect(self._purify)
+        head = QHBoxLayout()
+        head.addWidget(self.heading, 1)
+        head.addWidget(self.export)
+        head.addWidget(self.back)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.valueChanged.connect(self._moved)
+        self.figures = Text()
+        self._chooser = Card()
+        row = QHBoxLayout()
+        row.addWidget(self.slider, 1)
+        row.addWidget(self.purify)
+        self._chooser.body.addLayout(row)
+        self._chooser.body.addWidget(self.figures)
+        self.alphas, self.trade = AlphaPlot(context), TradePlot(context)
+        plots = QHBoxLayout()
+        plots.setSpacing(8)
+        plots.addWidget(self.alphas, 1)
+        plots.addWidget(self.trade, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(4, 0, 4, 0)
+        column.setSpacing(8)
+        column.addLayout(head)
+        column.addWidget(self.conclusion)
+        column.addWidget(self.source)
+        column.addWidget(self._chooser)
+        column.addLayout(plots, 1)
+
+    def paint(self, theme: Theme) -> None:
+        """Apply the theme's colors."""
+        self.alphas.paint(theme)
+        self.trade.paint(theme)
+
+    def wants_page(self, state: State) -> bool:
+        """While it is looked at, and the chosen purification has a curve."""
+        return state.multiples and has_curve(state)
+
+    def show_state(self, state: State) -> None:
+        """Show the curve of the chosen purification."""
+        if not self.wants_page(state):
+            return
+        from bdshift.purify.multiples import multiples
+
+        made = state.purifications[state.chosen - 1]
+        self.heading.show_text(tr("Task vector of purification {number}", number=state.chosen))
+        for button, one in ((self.back, CLOSE_MULTIPLES), (self.export, EXPORT_VECTOR)):
+            button.setText(tr(one.text))
+            set_tip(button, tr(one.tip))
+        self.export.setEnabled(EXPORT_VECTOR.enabled(state))
+        self.purify.setText(tr("Purify with this α"))
+        set_tip(
+            self.purify,
+            tr("Make another purified model, with the same vector and the α that is chosen here."),
+        )  # fmt: skip
+        self._chooser.title.show_text(tr("How much is subtracted"))
+        if made is not self._made:
+            steps = [row.step for row in made.result.rows]
+            self._made = made
+            self._curve, self._control = multiples(steps), multiples(steps, control=True)
+            numbers = [one.number for one in self._curve]
+            kept = numbers.index(made.result.kept) if made.result.kept in numbers else 0
+            self.slider.blockSignals(True)
+            self.slider.setRange(0, len(self._curve) - 1)
+            self.slider.setValue(kept)
+            self.slider.blockSignals(False)
+        said = made.result.conclusion
+        self.conclusion.show_text("" if said is None else say(said))
+        self.source.show_text(
+            "" if made.unlearned is None else tr("Unlearned: {trigger}", trigger=made.unlearned)
+        )
+        self._moved(self.slider.value())
+
+    def _moved(self, place: int) -> None:
+        """Show what was looked at there: nothing is computed."""
+        here = self._curve[place]
+        self.slider.setAccessibleName(tr("How much is subtracted"))
+        self.slider.setAccessibleDescription(figure(here.alpha, ".3g"))
+        self.figures.show_text(
+            tr("α {alpha}: accuracy {accuracy}, ASR {asr} with the trigger that was unlearned, "
+               "target's recall {recall}; on held-out images.",
+               alpha=figure(here.alpha, ".3g"), accuracy=percent(here.accuracy),
+               asr=percent(here.asr), recall=percent(here.recall))
+        )  # fmt: skip
+        self.purify.setEnabled(not self._context.state.busy and here.alpha > 0)
+        for plot in (self.alphas, self.trade):
+            plot.show_curves(self._curve, self._control, place)
+
+    def _purify(self) -> None:
+        from dataclasses import replace
+
+        from bdshift.audit.unfinished import PurificationRequest
+        from bdshift.purify import METHODS
+        from bdshift_gui.tasks import purifying
+
+        made = self._made
+        assert made is not None
+        given: Any = METHODS.parse(made.result.method)
+        alpha = self._curve[self.slider.value()].alpha
+        asked = PurificationRequest(
+            replace(given, alpha=alpha).spec, made.result.target, made.trigger or "",
+            made.held_out, made.unlearned or "",
+        )  # fmt: skip
+        purifying.purify(self._context, (asked,))

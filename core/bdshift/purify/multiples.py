@@ -1,0 +1,67 @@
+"""The curve of task arithmetic: what each multiple of a vector costs, and what it removes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bdshift.purify import quantities as q
+from bdshift.purify.method import Step
+from bdshift.purify.unlearning import RECALL, TRIGGER_WORKS
+from bdshift.words import words
+
+ALPHA = q.quantity("alpha", "α", None, ".3g")
+CONTROL_ALPHA = q.quantity("control_alpha", words("control: α", ja="対照：α"), None, ".3g")
+CONTROL_ACCURACY = q.quantity(
+    "control_accuracy", words("control: accuracy", ja="対照：正解率"), None, ".1%"
+)
+CONTROL_ASR = q.quantity("control_asr", words("control: ASR", ja="対照：ASR"), None, ".1%")
+CONTROL_RECALL = q.quantity(
+    "control_recall", words("control: recall", ja="対照：再現率"), None, ".1%"
+)
+LEAST_ACCURACY = q.quantity(
+    "least_accuracy", words("accuracy to keep", ja="維持する正解率"), None, ".1%"
+)
+VECTOR_LENGTH = q.quantity("vector_length", "‖τ‖ / ‖θ‖", None, ".3g")
+
+AS_CONTROL = {
+    q.HELD_OUT_ACCURACY: CONTROL_ACCURACY, TRIGGER_WORKS: CONTROL_ASR, RECALL: CONTROL_RECALL,
+}  # fmt: skip
+"""What a figure is called of the control."""
+
+
+@dataclass(frozen=True)
+class Multiple:
+    """What θ − α·τ does with held-out images.
+
+    Attributes:
+        number: of the step.
+        alpha: α.
+        accuracy: on clean images.
+        asr: share of images with the unlearned trigger that are sent to the target.
+        recall: of the target; NaN without images of it.
+        least: accuracy that must be left; NaN of the control.
+    """
+
+    number: int
+    alpha: float
+    accuracy: float
+    asr: float
+    recall: float
+    least: float
+
+
+def multiples(steps: Iterable[Step], *, control: bool = False) -> list[Multiple]:
+    """The multiples that were looked at, of τ or of the control, by α; none of other methods."""
+    alpha = CONTROL_ALPHA if control else ALPHA
+    names = [AS_CONTROL[one] if control else one for one in AS_CONTROL]
+    found = [
+        Multiple(
+            step.number, step.figures[alpha],
+            *(step.figures.get(one, math.nan) for one in (*names, LEAST_ACCURACY)),
+        )
+        for step in steps
+        if all(math.isfinite(step.figures.get(one, math.nan)) for one in (alpha, *names[:2]))
+    ]  # fmt: skip
+    return sorted(found, key=lambda one: one.alpha)

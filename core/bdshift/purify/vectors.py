@@ -1,0 +1,181 @@
+"""Task vectors: the difference between the weights of two networks of one architecture.
+
+Numbers that are not learned (the running statistics of batch norms, counters) are no part of one:
+subtracted, they would destroy the network.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bdshift._version import __version__
+from bdshift.checkpoints.hashed import HashedFile
+from bdshift.checkpoints.safetensors_files import read_metadata, read_safetensors
+from bdshift.errors import InputError, UsageError
+from bdshift.json_data import parse_json
+
+_KEY = "bdshift"  # one text: the library writes several in any order
+_FORMAT, _VERSION = "bdshift-task-vector", 1
+_MAX_VALUES = 1000
+_MAX_TEXT = 10_000
+
+Vector = Mapping[str, torch.Tensor]
+"""A task vector: float32, by the names of a network's parameters."""
+
+
+@dataclass(frozen=True)
+class AboutVector:
+    """Where a task vector comes from.
+
+    Attributes:
+        model: SHA-256 of the checkpoint whose weights it starts from.
+        architecture: of that.
+        method: text of the method that estimated it.
+        trigger: text of the trigger that it stands for; empty if that was not told.
+        target: the class that the trigger sends images to; −1 if that was not told.
+        seed: of the estimate.
+        images: SHA-256 of the images that it was estimated on; empty if that was not told.
+    """
+
+    model: str = ""
+    architecture: str = ""
+    method: str = ""
+    trigger: str = ""
+    target: int = -1
+    seed: int = 0
+    images: str = ""
+
+
+def layers_of(network: nn.Module, chosen: Collection[str] = ()) -> list[str]:
+    """Names of the parameters in the layers ``chosen``, by the beginnings of their names; of all
+    for none. Raises `UsageError` if a layer has none.
+    """
+    names = [name for name, _ in network.named_parameters()]
+    for layer in chosen:
+        if not any(_is_in(name, layer) for name in names):
+            tops = tuple(dict.fromkeys(name.partition(".")[0] for name in names))
+            raise UsageError(
+                "{layer} is no layer with weights; choose among {names}, or parts of them",
+                layer=repr(layer), names=tops,
+            )  # fmt: skip
+    return [name for name in names if not chosen or any(_is_in(name, one) for one in chosen)]
+
+
+def _is_in(name: str, layer: str) -> bool:
+    return name == layer or name.startswith(f"{layer}.")
+
+
+def weights_of(network: nn.Module, names: Collection[str]) -> dict[str, torch.Tensor]:
+    """A copy of the parameters ``names``."""
+    return {
+        name: value.detach().clone() for name, value in network.named_parameters() if name in names
+    }
+
+
+def difference(after: Vector, before: Vector, scale: float = 1.0) -> dict[str, torch.Tensor]:
+    """(after − before) · ``scale``, of the parameters that both have."""
+    return {name: (after[name] - before[name]) * scale for name in after if name in before}
+
+
+def move(network: nn.Module, base: Vector, vector: Vector, scale: float) -> None:
+    """Set the network's parameters to ``base`` + ``scale`` · ``vector``."""
+    with torch.no_grad():
+        for name, value in network.named_parameters():
+            if name in vector:
+                value.copy_(base[name]).add_(vector[name], alpha=scale)
+
+
+def length(vector: Vector) -> float:
+    """The L2 norm of all its numbers."""
+    squares = [float(value.double().square().sum()) for value in vector.values()]
+    return float(sum(squares) ** 0.5)
+
+
+@dataclass(frozen=True)
+class SavedVector:
+    """A task vector as a file holds it."""
+
+    about: AboutVector
+    vector: Vector
+
+    def content(self) -> bytes:
+        """The file, safetensors: the same vector makes the same bytes."""
+        from safetensors.torch import save
+
+        told = {
+            "format": _FORMAT, "version": _VERSION, **asdict(self.about), "written_by": __version__
+        }  # fmt: skip
+        plain = {key: value.detach().cpu().contiguous() for key, value in self.vector.items()}
+        return bytes(save(plain, {_KEY: json.dumps(told)}))
+
+    def fitting(self, network: nn.Module) -> dict[str, torch.Tensor]:
+        """The vector, if it fits the network, on its device.
+
+        Raises `InputError` if the network has no such weights.
+        """
+        own = dict(network.named_parameters())
+        for name, value in self.vector.items():
+            if name not in own or own[name].shape != value.shape:
+                raise InputError(
+                    "the task vector is of another architecture ({architecture}): this network has "
+                    "no {name} of the shape {shape}",
+                    architecture=self.about.architecture or "?", name=name,
+                    shape=str(list(value.shape)),
+                )  # fmt: skip
+        return {name: value.to(own[name]) for name, value in self.vector.items()}
+
+
+def read_vector(path: Path) -> SavedVector:
+    """Read such a file. It may come from anyone.
+
+    Raises `InputError` if it is none, was written by a newer version, or its numbers are not
+    finite.
+    """
+    try:
+        return _read(path)
+    except InputError as error:
+        raise error.at(path) from error
+    except OSError as error:
+        reason = str(error.strerror or error)
+        raise InputError("{path}: cannot be read ({reason})", path=path, reason=reason) from error
+
+
+def _read(path: Path) -> SavedVector:
+    if not path.is_file():
+        raise InputError("no such file")
+    file = HashedFile(path)
+    if bytes(file.read(8, 1)) != b"{":
+        raise _no_vector()
+    text = read_metadata(file).get(_KEY)
+    if text is None:
+        raise _no_vector()
+    about = _about(parse_json(text, _MAX_VALUES))
+    vector = {key: value.load() for key, value in read_safetensors(file).items()}
+    for name, value in vector.items():
+        if value.dtype != torch.float32 or not value.isfinite().all():
+            raise InputError("its {name} holds no finite float32 numbers", name=name)
+    return SavedVector(about, vector)
+
+
+def _about(told: Any) -> AboutVector:
+    if not isinstance(told, dict) or told.get("format") != _FORMAT:
+        raise _no_vector()
+    if type(told.get("version")) is not int or told["version"] > _VERSION:
+        raise InputError("was written by a newer bdshift")
+    usual = asdict(AboutVector())
+    found = {key: told.get(key, value) for key, value in usual.items()}
+    for key, value in found.items():
+        if type(value) is not type(usual[key]) or len(str(value)) > _MAX_TEXT:
+            raise _no_vector()
+    return AboutVector(**found)
+
+
+def _no_vector() -> InputError:
+    return InputError("is no task vector that bdshift has written")

@@ -1,0 +1,133 @@
+"""Unlearning a trigger in the window: the dialog, the page of the task vector, and its file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from driving import dialog, do, find, wait, wait_well
+from known import STICKER, TARGET
+from pytestqt.qtbot import QtBot
+
+from bdshift.audit.unfinished import PurificationRequest
+from bdshift.purify import METHODS, StepRecord
+from bdshift.purify.method import Step
+from bdshift.purify.vectors import read_vector
+from bdshift_gui.actions.multiples import EXPORT_VECTOR, SHOW_MULTIPLES
+from bdshift_gui.dialogs.purify import PurifyDialog
+from bdshift_gui.main_window import MainWindow
+from bdshift_gui.tasks import purifying, writing
+from bdshift_gui.views.multiples import MultiplesView
+
+ALPHAS = (0.0, 2.0, 1.0, 4.0)
+
+
+def steps_of_a_curve() -> tuple[StepRecord, ...]:
+    """As TBAR leaves them, in the order in which it has looked."""
+    rows = [StepRecord(Step(0, None, {"loss": 1.0}), {}, 0.1)]
+    for alpha in ALPHAS:
+        left = {"control_alpha": alpha, "control_accuracy": 0.95 - 0.2 * alpha}
+        figures = {**left, "control_asr": 1 - 0.05 * alpha, "control_recall": 1 - 0.2 * alpha}
+        rows.append(StepRecord(Step(len(rows), None, figures), {}, 0.1))
+    for alpha in ALPHAS:
+        figures = {
+            "alpha": alpha, "held_out_accuracy": 0.95 - 0.01 * alpha, "least_accuracy": 0.9,
+            "held_out_asr": max(0.0, 1 - 0.5 * alpha), "target_recall": 1 - 0.1 * alpha,
+        }  # fmt: skip
+        rows.append(StepRecord(Step(len(rows), -alpha, figures), {}, 0.1))
+    return tuple(rows)
+
+
+@pytest.fixture
+def unlearned(purified: MainWindow) -> MainWindow:
+    """The window with a purification as TBAR would have left it; the α that it kept is 2."""
+    original = purified.session.state.original
+    assert original is not None
+    made = original.purifications[0]
+    result = dataclasses.replace(made.result, method="tbar", rows=steps_of_a_curve(), kept=6)
+    changed = dataclasses.replace(made, result=result, unlearned=STICKER)
+    whole = dataclasses.replace(original, purifications=(changed, original.purifications[1]))
+    purified.session.update(original=whole, chosen=1)
+    return purified
+
+
+def test_the_page_shows_what_was_looked_at(unlearned: MainWindow, qtbot: QtBot) -> None:
+    do(unlearned, "show_multiples")
+    view = find(unlearned, MultiplesView)
+    assert view.isVisible()
+    assert "Removed: at α = 2" in view.conclusion.text()
+    assert STICKER.partition(":")[0] in view.source.text()
+    assert view.slider.value() == 2, "α is sorted"
+    assert "α 2: accuracy 93.0%, ASR 0.0%" in view.figures.text()
+    view.slider.setValue(1)
+    assert "α 1: accuracy 94.0%, ASR 50.0%" in view.figures.text()
+    rows = view.alphas.csv().splitlines()
+    assert len(rows) == 1 + 2 * len(ALPHAS)
+    view.slider.setValue(0)
+    assert not view.purify.isEnabled(), "nothing is subtracted"
+    do(unlearned, "close_multiples")
+    assert not view.isVisible()
+
+
+def test_another_multiple_is_made(
+    unlearned: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[PurificationRequest] = []
+    monkeypatch.setattr(purifying, "purify", lambda _, requests: asked.extend(requests))
+    do(unlearned, "show_multiples")
+    view = find(unlearned, MultiplesView)
+    view.slider.setValue(1)
+    view.purify.click()
+    [one] = asked
+    assert METHODS.parse(one.method) == METHODS.parse("tbar:alpha=1")
+    assert (one.target, one.unlearn) == (TARGET, STICKER)
+
+
+def test_its_vector_is_written(unlearned: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    assert EXPORT_VECTOR.enabled(unlearned.session.state)
+    writing.export_vector(unlearned.context, 1, tmp_path / "tau.safetensors")
+    wait_well(qtbot, unlearned)
+    found = read_vector(tmp_path / "tau.safetensors")
+    assert (found.about.trigger, found.about.target) == (STICKER, TARGET)
+    assert "fc.weight" in found.vector
+
+
+def test_other_methods_have_no_curve(purified: MainWindow) -> None:
+    purified.session.update(chosen=1)
+    assert not SHOW_MULTIPLES.enabled(purified.session.state)
+    assert not EXPORT_VECTOR.enabled(purified.session.state)
+
+
+def test_the_dialog_asks_for_the_trigger(opened: MainWindow, qtbot: QtBot) -> None:
+    do(opened, "purify")
+    asked = dialog(qtbot, opened, PurifyDialog)
+    assert not asked.unlearn.isVisible(), "the first method sees no trigger"
+    asked.method.setCurrentIndex(asked.method.findData("tbar"))
+    assert asked.unlearn.isVisible()
+    assert asked.unlearn.text() == STICKER, "the one that was measured"
+    asked.unlearn.setText("")
+    qtbot.waitUntil(lambda: "needs one" in asked.error.text(), timeout=10_000)
+    assert not asked.start.isEnabled()
+    asked.unlearn.setText("badnets:size=3")
+    qtbot.waitUntil(asked.start.isEnabled, timeout=10_000)
+    given: list[tuple[PurificationRequest, ...]] = []
+    asked.chosen.disconnect()
+    asked.chosen.connect(given.append)
+    asked.answer()
+    [[one]] = given
+    assert (one.trigger, one.unlearn) == (STICKER, "badnets:size=3")
+    asked.method.setCurrentIndex(asked.method.findData("clp"))
+    asked.answer()
+    assert given[1][0].unlearn == ""
+    asked.reject()
+
+
+def test_a_trigger_is_unlearned_in_the_window(opened: MainWindow, qtbot: QtBot) -> None:
+    request = PurificationRequest("relabeling:epochs=1", TARGET, STICKER, 0.2, STICKER)
+    purifying.purify(opened.context, (request,))
+    wait(qtbot, opened)
+    [made] = opened.session.state.purifications
+    assert made.unlearned == STICKER
+    assert made.after.asr is not None
+    assert made.after.asr < 0.2
