@@ -65,7 +65,8 @@ def _offers(state: State, interrupted: PurificationRequest | None) -> Iterator[_
     yield _Offer(
         "every", tr("Every method, one after another"),
         tr("Each with its defaults, the slowest last; Compare then shows them all. Cancel stops "
-           "the running one and drops the rest."),
+           "the running one and drops the rest. Those that unlearn a trigger are left out without "
+           "one."),
         tuple(METHODS), fixed=True,
     )  # fmt: skip
     if state.selection.neurons:
@@ -165,9 +166,8 @@ class PurifyDialog(QuestionDialog):
         self._method_changed()
         if recovery is not None:
             self.recovered.take(recovery)
-        found = [one for one in state.recoveries if one.target == audit.most_suspicious]
-        if found:
-            self.to_unlearn.take(found[-1])
+        self.target.currentIndexChanged.connect(self._target_changed)
+        self._target_changed(self.target.currentIndex())
 
     @property
     def _offer(self) -> _Offer:
@@ -194,6 +194,18 @@ class PurifyDialog(QuestionDialog):
     def _take_trigger(self, text: str) -> None:
         self.trigger.setText(text)
         self.trigger.setCursorPosition(0)  # its kind is more telling than its file
+
+    def _target_changed(self, target: int) -> None:
+        """Unlearn what is known of that class: what was recovered, or the trigger measured."""
+        state = self._context.state
+        if self._offer.resumes is not None or state.original is None:
+            return
+        found = [one for one in state.recoveries if one.target == target]
+        if found:
+            self.to_unlearn.take(found[-1])
+            return
+        tac = state.original.tac_of(target)
+        self.unlearn.setText("" if tac is None else lines(tac.trigger))
 
     def _take_unlearned(self, text: str) -> None:
         self.unlearn.setText(text)

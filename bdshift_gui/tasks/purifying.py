@@ -44,7 +44,7 @@ def purify(
         material = ready(job)
         made = purify_model(
             audit, material, method, request.target, held_out=request.held_out, trigger=trigger,
-            unlearn=unlearn, device=device, resume=resume, job=job,
+            unlearn=unlearn, seed=request.seed, device=device, resume=resume, job=job,
         )  # fmt: skip
         return aligned(audit), made, resume, material
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
+from bdshift.errors import UsageError
+from bdshift.spec import split_spec, write_options
 from bdshift.text import figure
 from bdshift_gui.actions.multiples import CLOSE_MULTIPLES, EXPORT_VECTOR, has_curve
 from bdshift_gui.context import Context
@@ -14,6 +16,7 @@ from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
+from bdshift_gui.tasks import purifying
 from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, Text
@@ -21,6 +24,7 @@ from bdshift_gui.widgets.multiples_plots import AlphaPlot, TradePlot
 
 if TYPE_CHECKING:
     from bdshift.audit import Purification
+    from bdshift.audit.unfinished import PurificationRequest
     from bdshift.purify.multiples import Multiple
 
 
@@ -127,23 +131,33 @@ class MultiplesView(QWidget, View):
                alpha=figure(here.alpha, ".3g"), accuracy=percent(here.accuracy),
                asr=percent(here.asr), recall=percent(here.recall))
         )  # fmt: skip
-        self.purify.setEnabled(not self._context.state.busy and here.alpha > 0)
+        self.purify.setEnabled(
+            not self._context.state.busy and here.alpha > 0 and self._asked() is not None
+        )
         for plot in (self.alphas, self.trade):
             plot.show_curves(self._curve, self._control, place)
 
-    def _purify(self) -> None:
-        from dataclasses import replace
-
+    def _asked(self) -> PurificationRequest | None:
+        """The same purification with the α of the slider; None if this version has no such method:
+        the audit may be from elsewhere.
+        """
         from bdshift.audit.unfinished import PurificationRequest
         from bdshift.purify import METHODS
-        from bdshift_gui.tasks import purifying
 
         made = self._made
         assert made is not None
-        given: Any = METHODS.parse(made.result.method)
-        alpha = self._curve[self.slider.value()].alpha
-        asked = PurificationRequest(
-            replace(given, alpha=alpha).spec, made.result.target, made.trigger or "",
-            made.held_out, made.unlearned or "",
+        try:
+            name, options = split_spec(made.result.method)
+            alpha = self._curve[self.slider.value()].alpha
+            method = METHODS.parse(write_options(name, {**options, "alpha": alpha}))
+        except UsageError:
+            return None
+        return PurificationRequest(
+            method.spec, made.result.target, made.trigger or "", made.held_out,
+            made.unlearned or "", made.result.seed,
         )  # fmt: skip
-        purifying.purify(self._context, (asked,))
+
+    def _purify(self) -> None:
+        asked = self._asked()
+        if asked is not None:
+            purifying.purify(self._context, (asked,))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bdshift.errors import UsageError
@@ -138,6 +139,13 @@ class Option:
                 else words("{noun} from {low} to {high}", ja="{low}〜{high} の{noun}")
             )  # fmt: skip
         return Sentence(form, values)
+
+
+def files_of(member: Any) -> tuple[Path, ...]:
+    """The files that a member's settings name."""
+    names = (getattr(member, one.name) for one in options_of(type(member))
+             if one.about.widget == "file")  # fmt: skip
+    return tuple(Path(name).expanduser() for name in names if name)
 
 
 _options: dict[type, tuple[Option, ...]] = {}

@@ -8,18 +8,24 @@ from pathlib import Path
 import pytest
 import torch
 from known import STICKER, TARGET
-from purified import weights_of
+from purified import same_weights, weights_of
 from torch import nn
 from workbenches import Given, given_by
 
 from bdshift.audit import Audit, Material
 from bdshift.errors import InputError, UsageError
 from bdshift.measure import attack_success, measure
-from bdshift.purify import Purified
+from bdshift.purify import Method, Purified
 from bdshift.purify.alphas import MOST_ALPHAS, Point, next_alpha
 from bdshift.purify.methods.fine_tuning import FineTuning
 from bdshift.purify.methods.relabeling import Relabeling
-from bdshift.purify.methods.tbar import NO_USEFUL_ALPHA, REMOVED, SUPPRESSED, Tbar
+from bdshift.purify.methods.tbar import (
+    LEFT_WITHOUT_CONTROL,
+    NO_USEFUL_ALPHA,
+    REMOVED,
+    SUPPRESSED,
+    Tbar,
+)
 from bdshift.purify.vectors import (
     AboutVector,
     SavedVector,
@@ -117,7 +123,7 @@ def test_a_vector_in_a_file_does_the_same_and_is_undone(
     saved = SavedVector(AboutVector(model="0" * 64, trigger=STICKER, target=TARGET), vector)
     file.write_bytes(saved.content())
     assert file.read_bytes() == saved.content()
-    read = read_vector(file)
+    read = read_vector(file, network)
     assert read.about == saved.about
     again = given.purified(Tbar(vector=str(file), alpha=1))
     for name in names:
@@ -138,18 +144,24 @@ def test_a_vector_of_another_architecture_is_refused(given: Given, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
-    [(b"", "is no task vector"), (b"\x00" * 100, "is no task vector"),
-     (b"\x02\x00\x00\x00\x00\x00\x00\x00{}", "is no task vector"),
-     (SavedVector(AboutVector(), {"a": torch.tensor([float("nan")])}).content(), "no finite"),
-     (SavedVector(AboutVector(), {"a": torch.ones(1).double()}).content(), "no finite float32"),
-     (SavedVector(AboutVector(), {"a": torch.ones(4)}).content()[:-4], "damaged")],
+    ("content", "words", "shape"),
+    [(b"", "is no task vector", 1), (b"\x00" * 100, "is no task vector", 1),
+     (b"\x02\x00\x00\x00\x00\x00\x00\x00{}", "is no task vector", 1),
+     (SavedVector(AboutVector(), {"a": torch.tensor([float("nan")])}).content(), "no finite", 1),
+     (SavedVector(AboutVector(), {"a": torch.ones(1).double()}).content(), "no finite float32", 1),
+     (SavedVector(AboutVector(), {"a": torch.ones(2)}).content(), "of another architecture", 1),
+     (SavedVector(AboutVector(), {"b": torch.ones(1)}).content(), "of another architecture", 1),
+     (SavedVector(AboutVector(alpha=float("nan")), {"a": torch.ones(1)}).content(), "is no", 1),
+     (b"\x00" * (17 * 1024 * 1024), "is larger than a task vector", 1),
+     (SavedVector(AboutVector(), {"a": torch.ones(4)}).content()[:-4], "damaged", 4)],
 )  # fmt: skip
-def test_hostile_vectors_are_refused(content: bytes, words: str, tmp_path: Path) -> None:
+def test_hostile_vectors_are_refused(
+    content: bytes, words: str, shape: int, tmp_path: Path
+) -> None:
     file = tmp_path / "hostile.safetensors"
     file.write_bytes(content)
     with pytest.raises(InputError, match=words):
-        read_vector(file)
+        read_vector(file, nn.ParameterDict({"a": nn.Parameter(torch.zeros(shape))}))
 
 
 def test_vectors_add_up() -> None:
@@ -223,6 +235,32 @@ def test_no_useful_multiple_is_said(given: Given) -> None:
     assert found.conclusion is not None
     assert found.conclusion.template == NO_USEFUL_ALPHA
     assert figures_of(given, found)[1] > 0.9
+
+
+def test_a_vector_from_a_file_has_no_control(unlearned: Purified) -> None:
+    """Nothing is claimed of what was not looked at."""
+    rows = tuple(row for row in unlearned.rows if "control_asr" not in row.step.figures)
+    said = dataclasses.replace(unlearned, rows=rows).conclusion
+    assert said is not None
+    assert said.template == LEFT_WITHOUT_CONTROL
+    assert dataclasses.replace(unlearned, complete=False).conclusion is None
+
+
+def test_an_alpha_that_is_given_is_done_once(given: Given, tmp_path: Path) -> None:
+    """Also if it was killed after the last step."""
+    state = tmp_path / "state"
+    method = Tbar(epochs=1, alpha=1)
+    first = given.purified(method, resume=state)
+    again = given.purified(method, resume=state)
+    assert len(first.rows) == len(again.rows) == method.total
+    assert first.kept == again.kept
+    assert same_weights(weights_of(first), weights_of(again))
+
+
+@pytest.mark.parametrize("method", [Tbar(epochs=1, rate=1e6), Relabeling(epochs=1, rate=1e6)])
+def test_divergence_is_said(given: Given, method: Method) -> None:
+    with pytest.raises(UsageError, match="training diverged; try a smaller rate"):
+        given.purified(method)
 
 
 def test_true_labels_are_learned_again(given: Given) -> None:

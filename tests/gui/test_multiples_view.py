@@ -84,11 +84,25 @@ def test_another_multiple_is_made(
     assert (one.target, one.unlearn) == (TARGET, STICKER)
 
 
+@pytest.mark.parametrize("method", ["of-tomorrow", "clp", "tbar:of-tomorrow=1"])
+def test_what_cannot_be_made_again_is_not_offered(unlearned: MainWindow, method: str) -> None:
+    """An audit may be from a newer version, or from anyone."""
+    original = unlearned.session.state.original
+    assert original is not None
+    made = original.purifications[0]
+    changed = dataclasses.replace(made, result=dataclasses.replace(made.result, method=method))
+    unlearned.session.update(original=dataclasses.replace(original, purifications=(changed,)))
+    do(unlearned, "show_multiples")
+    assert not find(unlearned, MultiplesView).purify.isEnabled()
+
+
 def test_its_vector_is_written(unlearned: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     assert EXPORT_VECTOR.enabled(unlearned.session.state)
     writing.export_vector(unlearned.context, 1, tmp_path / "tau.safetensors")
     wait_well(qtbot, unlearned)
-    found = read_vector(tmp_path / "tau.safetensors")
+    assert unlearned.session.state.material is not None
+    network = unlearned.session.state.material.classifier.network
+    found = read_vector(tmp_path / "tau.safetensors", network)
     assert (found.about.trigger, found.about.target) == (STICKER, TARGET)
     assert "fc.weight" in found.vector
 

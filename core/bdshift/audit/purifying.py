@@ -65,7 +65,7 @@ def purify_model(
     clean = split_clean(everything, preprocess, held=held_out, seed=seed)
     unlearned = unlearn if method.sees_trigger else None
     if unlearned is not None:
-        clean = with_trigger(clean, unlearned, target)
+        clean = with_trigger(clean, unlearned, target, job=job)
     reported = clean.held if test is None else _read_test(audit, Path(test), read)
     reported = reported.to(where)
     few = reported[:: max(1, len(reported) // _WATCHED_IMAGES)]  # from all classes: they are sorted

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from bdshift.audit.records import Audit, Purification
 from bdshift.checkpoints.classifier import LoadedNetwork
 from bdshift.errors import InputError
@@ -19,23 +21,38 @@ def vector_of(audit: Audit, made: Purification, original: LoadedNetwork) -> Save
     """The τ for which θ − α·τ are a purification's weights, with the α that it kept; with 1 where
     its method has none. ``original`` is the audited network.
 
-    Raises as `bdshift.purify.Purified.applied_to` does, and `InputError` if nothing was changed.
+    Raises `UsageError` without weights, `InputError` if they do not belong to the network, are not
+    finite, or none was changed.
     """
     result = made.result
-    kept = next(row.step.figures for row in result.rows if row.step.number == result.kept)
-    alpha = kept.get(ALPHA, 1.0)
-    network, names = original.network, layers_of(original.network)
-    purified = result.state()
-    before = weights_of(network, names)
-    vector = difference(before, purified, 1 / alpha) if alpha else {}
-    vector = {name: value for name, value in vector.items() if value.any()}
+    kept = (row.step.figures for row in result.rows if row.step.number == result.kept)
+    alpha = next(kept, {}).get(ALPHA, 1.0)
+    before, after = _on_cpu(original), result.state()
+    for name, value in before.items():
+        if name not in after or after[name].shape != value.shape:
+            raise InputError("the weights do not belong to the audited network")
+    vector = _changed(difference(before, after, 1 / alpha) if alpha else {})
     if not vector:
         raise InputError("the purification has changed no weights: there is no task vector")
     about = AboutVector(
         audit.model.sha256, audit.model.architecture, result.method, made.unlearned or "",
-        result.target, result.seed, audit.images.sha256,
+        result.target, result.seed, audit.images.sha256, alpha,
     )  # fmt: skip
     return SavedVector(about, vector)
+
+
+def _on_cpu(loaded: LoadedNetwork) -> dict[str, torch.Tensor]:
+    """All parameters: a network that was used may be on another device than weights in a file."""
+    found = weights_of(loaded.network, layers_of(loaded.network))
+    return {name: value.cpu() for name, value in found.items()}
+
+
+def _changed(vector: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What is not zero. Raises `InputError` for numbers that are not finite."""
+    for name, value in vector.items():
+        if not value.isfinite().all():
+            raise InputError("its {name} holds no finite float32 numbers", name=name)
+    return {name: value for name, value in vector.items() if value.any()}
 
 
 def vector_between(first: LoadedNetwork, second: LoadedNetwork) -> SavedVector:
@@ -43,13 +60,13 @@ def vector_between(first: LoadedNetwork, second: LoadedNetwork) -> SavedVector:
 
     Raises `InputError` if they are of two architectures, or the same.
     """
-    start, end = (weights_of(one.network, layers_of(one.network)) for one in (first, second))
+    start, end = _on_cpu(first), _on_cpu(second)
     if {k: v.shape for k, v in start.items()} != {k: v.shape for k, v in end.items()}:
         raise InputError(
             "{path}: its weights do not have the shapes of those of {other}",
             path=second.path, other=str(first.path),
         )  # fmt: skip
-    vector = {name: value for name, value in difference(end, start).items() if value.any()}
+    vector = _changed(difference(end, start))
     if not vector:
         raise InputError("{path}: has the same weights", path=second.path)
     return SavedVector(AboutVector(first.sha256, first.architecture), vector)

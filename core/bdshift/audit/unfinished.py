@@ -35,6 +35,7 @@ class PurificationRequest:
     trigger: str
     held_out: float
     unlearn: str = ""
+    seed: int = 0
 
 
 class Unfinished:

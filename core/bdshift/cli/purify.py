@@ -96,6 +96,7 @@ def command(
         purification_json,
         purification_text,
     )
+    from bdshift.setting import files_of
     from bdshift.shift.cache import EmbeddingCache
     from bdshift.store import change_audit, has_purification, load_audit
     from bdshift.triggers import parse_trigger, trigger_files
@@ -106,6 +107,7 @@ def command(
     applied, asked = (parse_trigger(text) if text else None for text in (trigger, unlearn))
     for text in filter(None, (trigger, unlearn)):
         inputs += trigger_files(text)
+    inputs += files_of(method)
     if unlearn and not method.sees_trigger:
         raise UsageError("{method} unlearns no trigger; drop --unlearn", method=method.name)
     if len(sources) == 1:

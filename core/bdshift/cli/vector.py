@@ -39,12 +39,12 @@ def command(
     as_json: bool,
     job: ConsoleJob,
 ) -> None:
-    """Write what a purification has subtracted, or what OTHER has learned since MODEL, two
-    checkpoints of one architecture.
+    """Write what a purification has subtracted a multiple of, or what OTHER has learned since
+    MODEL, two checkpoints of one architecture.
 
     The file is subtracted from any network of that architecture by bdshift purify --method
-    tbar:vector=FILE, where alpha=1 says how much of it, and a negative alpha adds it, which undoes
-    that.
+    tbar:vector=FILE, where alpha=1 says how much of it; the multiple that was subtracted is told
+    beside the file's name. A negative alpha adds it, which undoes that.
     """
     from bdshift.audit import reopen_model
     from bdshift.audit.comparison import side
@@ -79,4 +79,6 @@ def command(
         about = {**asdict(found.about), "length": size, "tensors": len(found.vector)}
         click.echo(json.dumps({"path": str(out), **about}, indent=2))
     else:
-        click.echo(f"Task vector: {one_line(str(out))}, {len(found.vector)} tensors, L2 {size:.4g}")
+        alpha = f", alpha {found.about.alpha:.4g}" if found.about.alpha else ""
+        text = f"Task vector: {one_line(str(out))}, {len(found.vector)} tensors, L2 {size:.4g}"
+        click.echo(f"{text}{alpha}")

@@ -80,7 +80,11 @@ class CleanData:
 
 
 def with_trigger(
-    clean: CleanData, trigger: Callable[[torch.Tensor], torch.Tensor], target: int
+    clean: CleanData,
+    trigger: Callable[[torch.Tensor], torch.Tensor],
+    target: int,
+    *,
+    job: JobContext = SILENT,
 ) -> CleanData:
     """The same data, with `Triggered` images of the classes other than ``target``.
 
@@ -92,7 +96,11 @@ def with_trigger(
         others = part[part.labels != target]
         if not len(others):
             raise InputError("there are no images of other classes to put the trigger on")
-        pixels = [trigger(some.float()).round().byte() for some in others.pixels.split(_AT_ONCE)]
+        pixels = []
+        for some in others.pixels.split(_AT_ONCE):
+            pixels.append(trigger(some.float()).round().byte())
+            done = min(len(others), len(pixels) * _AT_ONCE)
+            job.progress("Putting the trigger on images", done, len(others), "images")
         return LabeledImages(torch.cat(pixels), others.labels)
 
     return replace(clean, triggered=Triggered(changed(clean.tune), changed(clean.held)))

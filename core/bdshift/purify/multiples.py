@@ -25,6 +25,10 @@ LEAST_ACCURACY = q.quantity(
 )
 VECTOR_LENGTH = q.quantity("vector_length", "‖τ‖ / ‖θ‖", None, ".3g")
 
+MOST_ALPHA = 10_000.0
+"""The largest α that makes sense, and the largest that can be given."""
+_MOST = 1000  # multiples in a curve: no method looks at as many
+
 AS_CONTROL = {
     q.HELD_OUT_ACCURACY: CONTROL_ACCURACY, TRIGGER_WORKS: CONTROL_ASR, RECALL: CONTROL_RECALL,
 }  # fmt: skip
@@ -53,7 +57,9 @@ class Multiple:
 
 
 def multiples(steps: Iterable[Step], *, control: bool = False) -> list[Multiple]:
-    """The multiples that were looked at, of τ or of the control, by α; none of other methods."""
+    """The multiples that were looked at, of τ or of the control, by α; none of other methods. What
+    an audit from elsewhere holds beyond that, no shares or too many, is left out.
+    """
     alpha = CONTROL_ALPHA if control else ALPHA
     names = [AS_CONTROL[one] if control else one for one in AS_CONTROL]
     found = [
@@ -62,6 +68,16 @@ def multiples(steps: Iterable[Step], *, control: bool = False) -> list[Multiple]
             *(step.figures.get(one, math.nan) for one in (*names, LEAST_ACCURACY)),
         )
         for step in steps
-        if all(math.isfinite(step.figures.get(one, math.nan)) for one in (alpha, *names[:2]))
+        if alpha in step.figures
     ]  # fmt: skip
-    return sorted(found, key=lambda one: one.alpha)
+    return sorted(filter(_is_usable, found[:_MOST]), key=lambda one: one.alpha)
+
+
+def _is_usable(one: Multiple) -> bool:
+    shares = one.accuracy, one.asr
+    beside = one.recall, one.least
+    return (
+        abs(one.alpha) <= MOST_ALPHA
+        and all(0 <= share <= 1 for share in shares)
+        and all(math.isnan(share) or 0 <= share <= 1 for share in beside)
+    )

@@ -88,9 +88,11 @@ class Purified:
 
     @property
     def conclusion(self) -> Sentence | None:
-        """What its method says of it (`Method.conclusion`); None if this version does not know the
-        method or a setting of it.
+        """What its method says of it (`Method.conclusion`); None if it was stopped before the end,
+        or this version does not know the method or a setting of it.
         """
+        if not self.complete:
+            return None
         steps = [row.step for row in self.rows]
         kept = next((step for step in steps if step.number == self.kept), None)
         with suppress(UsageError):

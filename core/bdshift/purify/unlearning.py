@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch.nn import functional
 
+from bdshift.errors import UsageError
 from bdshift.purify import quantities as q
 from bdshift.purify.clean_data import LabeledImages, Triggered
 from bdshift.purify.method import Step, needs_one
@@ -67,6 +68,11 @@ def some(part: LabeledImages, count: int, seed: int) -> LabeledImages:
     return part[rows.sort().values.to(part.labels.device)]
 
 
+def diverged(name: str) -> UsageError:
+    """What is wrong if a method, by its text, led to numbers that are not finite."""
+    return UsageError("{method}: training diverged; try a smaller rate", method=name)
+
+
 def optimizer_of(
     name: Optimizer, weights: Iterable[torch.nn.Parameter], rate: float
 ) -> torch.optim.Optimizer:
@@ -109,6 +115,7 @@ def learn(
 
 def unlearn(
     bench: Workbench,
+    name: str,
     images: LabeledImages,
     epochs: int,
     batch: int,
@@ -119,7 +126,9 @@ def unlearn(
     limit: float = math.inf,
 ) -> Iterator[Step]:
     """SGD on ``images``, toward their labels or away from them, scored by `worth`: a step for the
-    network as it was, and one for each epoch.
+    network as it was, and one for each epoch. ``name`` is the method's.
+
+    Raises `UsageError` if the first epoch diverges.
     """
     state = bench.state
     if "before" not in state:
@@ -132,16 +141,22 @@ def unlearn(
         loss = learn(bench, optimizer, images, epoch, batch, uphill=uphill, limit=limit)
         bench.job.progress("Unlearning", epoch + 1, epochs, "epochs")
         found = looked_at(bench)
+        if not epoch and math.isnan(found[q.HELD_OUT_ACCURACY]):
+            raise diverged(name)
         state |= {"epoch": epoch + 1, "optimizer": optimizer.state_dict()}
         yield Step(1 + epoch, worth(found, state["before"], keep), {q.LOSS: loss, **found})
 
 
 def looked_at(bench: Workbench) -> dict[str, float]:
     """Held-out accuracy and recall of the target for the network as it is, and the share of
-    held-out images that the trigger sends there, if there is one.
+    held-out images that the trigger sends there, if there is one. All are NaN if its logits are no
+    longer finite.
     """
     held, target = bench.clean.held, bench.target
-    found = bench.head(bench.embed(held)).argmax(1)
+    logits = bench.head(bench.embed(held))
+    if not logits.isfinite().all():
+        return dict.fromkeys((q.HELD_OUT_ACCURACY, RECALL, TRIGGER_WORKS), math.nan)
+    found = logits.argmax(1)
     right = found == held.labels
     own = held.labels == target
     figures = {
@@ -156,9 +171,12 @@ def looked_at(bench: Workbench) -> dict[str, float]:
 
 def worth(figures: dict[str, float], before: dict[str, float], keep: float) -> float:
     """The score of a network: the less the trigger works the higher, and then by accuracy, if
-    enough of that is left; otherwise by accuracy alone, below all of those.
+    enough of that is left; otherwise by accuracy alone, below all of those; −∞ if its logits are
+    not finite.
     """
     accuracy = figures[q.HELD_OUT_ACCURACY]
+    if math.isnan(accuracy):
+        return -math.inf
     if accuracy < keep * before[q.HELD_OUT_ACCURACY]:
         return -2 + accuracy
     return -figures[TRIGGER_WORKS] + _LIGHT * accuracy

@@ -7,6 +7,7 @@ subtracted, they would destroy the network.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,12 +20,14 @@ from bdshift._version import __version__
 from bdshift.checkpoints.hashed import HashedFile
 from bdshift.checkpoints.safetensors_files import read_metadata, read_safetensors
 from bdshift.errors import InputError, UsageError
+from bdshift.jobs import SILENT, JobContext
 from bdshift.json_data import parse_json
 
 _KEY = "bdshift"  # one text: the library writes several in any order
 _FORMAT, _VERSION = "bdshift-task-vector", 1
 _MAX_VALUES = 1000
 _MAX_TEXT = 10_000
+_MAX_TABLE_BYTES = 16 * 1024 * 1024
 
 Vector = Mapping[str, torch.Tensor]
 """A task vector: float32, by the names of a network's parameters."""
@@ -42,6 +45,7 @@ class AboutVector:
         target: the class that the trigger sends images to; −1 if that was not told.
         seed: of the estimate.
         images: SHA-256 of the images that it was estimated on; empty if that was not told.
+        alpha: how much of it was subtracted; 0 if that was not told.
     """
 
     model: str = ""
@@ -51,6 +55,7 @@ class AboutVector:
     target: int = -1
     seed: int = 0
     images: str = ""
+    alpha: float = 0.0
 
 
 def layers_of(network: nn.Module, chosen: Collection[str] = ()) -> list[str]:
@@ -73,7 +78,7 @@ def _is_in(name: str, layer: str) -> bool:
 
 
 def weights_of(network: nn.Module, names: Collection[str]) -> dict[str, torch.Tensor]:
-    """A copy of the parameters ``names``."""
+    """A copy of the parameters ``names``, where they are."""
     return {
         name: value.detach().clone() for name, value in network.named_parameters() if name in names
     }
@@ -115,31 +120,16 @@ class SavedVector:
         plain = {key: value.detach().cpu().contiguous() for key, value in self.vector.items()}
         return bytes(save(plain, {_KEY: json.dumps(told)}))
 
-    def fitting(self, network: nn.Module) -> dict[str, torch.Tensor]:
-        """The vector, if it fits the network, on its device.
 
-        Raises `InputError` if the network has no such weights.
-        """
-        own = dict(network.named_parameters())
-        for name, value in self.vector.items():
-            if name not in own or own[name].shape != value.shape:
-                raise InputError(
-                    "the task vector is of another architecture ({architecture}): this network has "
-                    "no {name} of the shape {shape}",
-                    architecture=self.about.architecture or "?", name=name,
-                    shape=str(list(value.shape)),
-                )  # fmt: skip
-        return {name: value.to(own[name]) for name, value in self.vector.items()}
+def read_vector(path: Path, network: nn.Module, *, job: JobContext = SILENT) -> SavedVector:
+    """Read such a file for a network, on whose device it then is. It may come from anyone: nothing
+    is loaded that the network has no place for.
 
-
-def read_vector(path: Path) -> SavedVector:
-    """Read such a file. It may come from anyone.
-
-    Raises `InputError` if it is none, was written by a newer version, or its numbers are not
-    finite.
+    Raises `InputError` if it is none, was written by a newer version, is of another architecture,
+    or its numbers are not finite.
     """
     try:
-        return _read(path)
+        return _read(path, network, job)
     except InputError as error:
         raise error.at(path) from error
     except OSError as error:
@@ -147,20 +137,29 @@ def read_vector(path: Path) -> SavedVector:
         raise InputError("{path}: cannot be read ({reason})", path=path, reason=reason) from error
 
 
-def _read(path: Path) -> SavedVector:
+def _read(path: Path, network: nn.Module, job: JobContext) -> SavedVector:
     if not path.is_file():
         raise InputError("no such file")
-    file = HashedFile(path)
+    own = dict(network.named_parameters())
+    if path.stat().st_size > _MAX_TABLE_BYTES + sum(4 * value.numel() for value in own.values()):
+        raise InputError("is larger than a task vector of this network")
+    file = HashedFile(path, job=job)
     if bytes(file.read(8, 1)) != b"{":
         raise _no_vector()
     text = read_metadata(file).get(_KEY)
     if text is None:
         raise _no_vector()
-    about = _about(parse_json(text, _MAX_VALUES))
-    vector = {key: value.load() for key, value in read_safetensors(file).items()}
-    for name, value in vector.items():
-        if value.dtype != torch.float32 or not value.isfinite().all():
+    about, vector = _about(parse_json(text, _MAX_VALUES)), {}
+    for name, lazy in read_safetensors(file).items():
+        if name not in own or tuple(own[name].shape) != lazy.shape:
+            raise InputError(
+                "the task vector is of another architecture ({architecture}): this network has no "
+                "{name} of the shape {shape}",
+                architecture=about.architecture or "?", name=name, shape=str(list(lazy.shape)),
+            )  # fmt: skip
+        if lazy.dtype != "float32" or not (value := lazy.load()).isfinite().all():
             raise InputError("its {name} holds no finite float32 numbers", name=name)
+        vector[name] = value.to(own[name].device)
     return SavedVector(about, vector)
 
 
@@ -174,6 +173,8 @@ def _about(told: Any) -> AboutVector:
     for key, value in found.items():
         if type(value) is not type(usual[key]) or len(str(value)) > _MAX_TEXT:
             raise _no_vector()
+    if not math.isfinite(found["alpha"]):
+        raise _no_vector()
     return AboutVector(**found)
 
 

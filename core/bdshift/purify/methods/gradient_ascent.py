@@ -59,5 +59,13 @@ class GradientAscent(Method):
         chosen = some(triggered_images(bench, self.name).tune, self.images, bench.seed)
         images = LabeledImages(chosen.pixels, torch.full_like(chosen.labels, bench.target))
         yield from unlearn(
-            bench, images, self.epochs, self.batch, self.rate, self.keep, uphill=True, limit=_LIMIT
+            bench,
+            self.spec,
+            images,
+            self.epochs,
+            self.batch,
+            self.rate,
+            self.keep,
+            uphill=True,
+            limit=_LIMIT,
         )

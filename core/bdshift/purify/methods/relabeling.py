@@ -63,5 +63,5 @@ class Relabeling(Method):
             torch.cat((triggered.pixels, clean.pixels)), torch.cat((triggered.labels, clean.labels))
         )
         yield from unlearn(
-            bench, images, self.epochs, self.batch, self.rate, self.keep, limit=_LIMIT
+            bench, self.spec, images, self.epochs, self.batch, self.rate, self.keep, limit=_LIMIT
         )

@@ -25,6 +25,7 @@ from bdshift.purify.multiples import (
     AS_CONTROL,
     CONTROL_ALPHA,
     LEAST_ACCURACY,
+    MOST_ALPHA,
     VECTOR_LENGTH,
     multiples,
 )
@@ -32,6 +33,7 @@ from bdshift.purify.tuning import batch_setting, epochs_setting
 from bdshift.purify.unlearning import (
     TRIGGER_WORKS,
     Optimizer,
+    diverged,
     images_setting,
     kept_accuracy_setting,
     learn,
@@ -119,7 +121,7 @@ class Tbar(Method):
         words("How much of τ is subtracted; 0 chooses it by held-out images, a negative number "
               "adds τ.",
               ja="差し引く τ の量。0 ならホールドアウト画像で選び、負の数なら τ を足します。"),
-        low=-10_000, high=10_000, step=0.1, decimals=3,
+        low=-MOST_ALPHA, high=MOST_ALPHA, step=0.1, decimals=3,
     )  # fmt: skip
     vector: str = setting(
         "", words("Vector file", ja="ベクトルのファイル"),
@@ -155,14 +157,17 @@ class Tbar(Method):
             state |= {"base": weights_of(bench.network, names), "number": 0, "curves": {}}
             state["before"] = looked_at(bench)
         if self.vector and "tau" not in state:
-            found = read_vector(KeptPath(self.vector).local()).fitting(bench.network)
+            path = KeptPath(self.vector).local().expanduser()
+            found = read_vector(path, bench.network, job=bench.job).vector
             state["tau"] = {name: found[name] for name in found if name in state["base"]}
             if not state["tau"]:
                 raise UsageError("{method}: the vector has none of these layers", method=self.name)
         for key in ("tau",) if self.alpha or self.vector else ("tau", "control"):
             yield from self._estimated(bench, key)
         if self.alpha:
-            yield self._given(bench)
+            if "given" not in state:  # it is there if this is called again after a crash
+                state["given"] = True
+                yield self._given(bench)
             return
         for key in ("tau",) if self.vector else ("control", "tau"):
             while (alpha := next_alpha(self._curve(state, key))) is not None:
@@ -187,10 +192,8 @@ class Tbar(Method):
         images = self._images(bench, key)
         for epoch in range(state.get("epoch", 0), self.epochs):
             loss = learn(bench, optimizer, images, epoch, self.batch)
-            if not math.isfinite(loss):
-                raise UsageError(
-                    "{method}: training diverged; try a smaller rate", method=self.spec
-                )
+            if not all(weight.isfinite().all() for weight in weights):
+                raise diverged(self.spec)
             last = epoch == self.epochs - 1
             if last:
                 after = weights_of(bench.network, state["base"])
@@ -223,7 +226,9 @@ class Tbar(Method):
         """The step for an α that was given."""
         state = bench.state
         move(bench.network, state["base"], state["tau"], -self.alpha)
-        return self._step(bench, 0.0, {ALPHA: self.alpha, **looked_at(bench)}, final=True)
+        found = looked_at(bench)
+        score = -math.inf if math.isnan(found[q.HELD_OUT_ACCURACY]) else 0.0
+        return self._step(bench, score, {ALPHA: self.alpha, **found}, final=True)
 
     def _curve(self, state: dict[str, Any], key: str) -> dict[float, Point]:
         """What has been looked at for a vector."""
@@ -256,15 +261,17 @@ class Tbar(Method):
         first = next((one for one in curve if one.alpha == 0), None)
         if found is None or first is None:
             return None
-        left = min((one.asr for one in control if one.accuracy >= first.least), default=first.asr)
+        left = min((one.asr for one in control if one.accuracy >= first.least), default=math.nan)
         values = {
             "alpha": found.alpha, "before": first.asr, "after": found.asr, "was": first.recall,
             "recall": found.recall, "keep": self.keep, "control": left,
         }  # fmt: skip
-        if found.asr > _NO_USE * first.asr:
+        if found.asr >= _NO_USE * first.asr:
             return Sentence(NO_USEFUL_ALPHA, values)
-        if left <= found.asr + _ALIKE:
+        if left <= min(found.asr + _ALIKE, _NO_USE * first.asr):
             return Sentence(SUPPRESSED, values)
+        if not control:
+            return Sentence(LEFT_WITHOUT_CONTROL, values)
         return Sentence(REMOVED if found.asr <= _REMOVED else PARTIAL, values)
 
 
@@ -293,9 +300,18 @@ SUPPRESSED = words(
        "トリガーなしで学習した対照でも {control:.1%} になるため、"
        "忘却したのはトリガーではなくクラスです。再現率は {was:.0%} から {recall:.0%} になります。",
 )  # fmt: skip
+LEFT_WITHOUT_CONTROL = words(
+    "At α = {alpha:.3g} the unlearned trigger sends {after:.1%} of held-out images to the class, "
+    "{before:.1%} before; its recall goes from {was:.0%} to {recall:.0%}. The vector came from a "
+    "file, so there is no control: the class itself may have been unlearned.",
+    ja="α = {alpha:.3g} で、忘却したトリガーの ASR はホールドアウト画像で {before:.1%} から "
+       "{after:.1%} に、標的の再現率は {was:.0%} から {recall:.0%} になりました。"
+       "ベクトルはファイルのもので対照がないため、クラス自体を忘却した可能性があります。",
+)  # fmt: skip
 NO_USEFUL_ALPHA = words(
     "No useful α: no multiple of the vector that keeps {keep:.0%} of the accuracy brings the ASR "
-    "below nine tenths of {before:.1%}.",
-    ja="有効な α なし：正解率の {keep:.0%} を保つ倍率では、"
-       "ASR が {before:.1%} の 9 割を下回りません。",
+    "below nine tenths of {before:.1%}. The best has {after:.1%}, and a recall of {recall:.0%}, "
+    "{was:.0%} before.",
+    ja="有効な α なし：正解率の {keep:.0%} を保つ倍率では、ASR が {before:.1%} の 9 割を"
+       "下回りません。最良でも {after:.1%}、再現率は {was:.0%} から {recall:.0%} になります。",
 )  # fmt: skip
