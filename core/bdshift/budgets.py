@@ -2,8 +2,8 @@
 
 SCAN_SECONDS = 180.0
 """Of a scan's second stage. A ResNet-20 or a narrow ResNet-18 for ten classes gets every change of
-the whole image for it, not the mask alone, which named a wrong class and a clean file among real
-ones; a small CNN needs less than half a minute.
+the whole image for it, not the mask alone, by which a clean real file was suspected; a small CNN
+needs less than half a minute.
 """
 RECOVERY_SECONDS = 60.0
 """Of one recovery: a class and three controls."""
