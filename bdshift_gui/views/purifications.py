@@ -23,7 +23,7 @@ from bdshift_gui.actions.compare import COMPARE, RESCAN
 from bdshift_gui.actions.export import EXPORT_MODEL
 from bdshift_gui.actions.purify import PURIFY
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import say, tr
 from bdshift_gui.models import measured_on, name_of
 from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.plain import set_tip
@@ -112,7 +112,8 @@ class PurificationCard(Card):
                   method=result.method.replace(",", ", "), seconds=figure(result.seconds, ".3g"),
                   forwards=grouped(result.forwards),
                   backwards=grouped(result.backwards))  # fmt: skip
-        set_tip(self, cost)
+        said = result.conclusion
+        set_tip(self, cost if said is None else f"{say(said)}\n{cost}")
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._context.session.update(chosen=self._number)

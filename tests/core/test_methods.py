@@ -14,7 +14,7 @@ from workbenches import Given, given_by
 from bdshift.audit import Audit, Material
 from bdshift.errors import UsageError
 from bdshift.measure import measure
-from bdshift.purify import METHODS, tuning
+from bdshift.purify import METHODS, Step, tuning
 from bdshift.purify.frozen import tune_from
 from bdshift.purify.methods import shift_tuning
 from bdshift.purify.methods.cut import Cut
@@ -118,6 +118,16 @@ def test_the_head_alone_is_solved_without_touching_the_backbone(given: Given) ->
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed == {"fc.weight", "fc.bias"}
     assert found.backwards == 0
+
+
+def test_a_network_that_lost_too_much_is_said() -> None:
+    """The best of such epochs is kept, since something has to be."""
+    lost, fine = Step(0, -1.38, {}), Step(1, 1.4, {})
+    said = ShiftTuning(tolerance=0.03).conclusion([lost], lost)
+    assert said is not None
+    assert "the best one loses 38.0% on held-out images, where 3.0% are allowed" in str(said)
+    assert ShiftTuning().conclusion([lost, fine], fine) is None
+    assert PAPER.conclusion([lost], lost) is None, "it keeps the last epoch, whatever became of it"
 
 
 def test_the_papers_settings() -> None:

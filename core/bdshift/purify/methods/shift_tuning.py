@@ -7,7 +7,7 @@ class would move it: CE(h(φ(x)), y) + CE(h(φ(x) + s_t), y). Both terms need on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -32,7 +32,7 @@ from bdshift.purify.tuning import (
 )
 from bdshift.purify.workbench import Workbench
 from bdshift.setting import setting
-from bdshift.words import words
+from bdshift.words import Sentence, words
 
 _RIDGE = 1e-3  # on the head's change, so that there is a single solution
 _SHORTEST = 1e-6  # length of a shift that is divided by
@@ -158,6 +158,12 @@ class ShiftTuning(Method):
         for step in tune(bench, sgd, loss, gradient=gradient, first=int(self.head_first)):
             yield self._judged(bench, step)
 
+    def conclusion(self, steps: Sequence[Step], kept: Step) -> Sentence | None:
+        """That no epoch kept enough accuracy, if so."""
+        if self.keep == "last" or kept.score is None or kept.score >= 0:
+            return None
+        return Sentence(TOO_MUCH_LOST, {"lost": -1 - kept.score, "tolerance": self.tolerance})
+
     def _judged(self, bench: Workbench, step: Step) -> Step:
         """The step, scored by the target's norm relative to the others' if accuracy holds;
         otherwise by accuracy, below all steps where it does.
@@ -170,6 +176,12 @@ class ShiftTuning(Method):
         return replace(step, score=-math.inf if step.score == -math.inf else score, final=last)
 
 
+TOO_MUCH_LOST = words(
+    "No epoch kept the accuracy: the best one loses {lost:.1%} on held-out images, where "
+    "{tolerance:.1%} are allowed. A smaller rate may do better.",
+    ja="正解率を保てたエポックがありません。最良でもホールドアウト画像で {lost:.1%} 低下し、"
+       "許容値 {tolerance:.1%} を超えています。学習率を下げると改善することがあります。",
+)  # fmt: skip
 PAPER = METHODS.preset(
     "paper",
     words("Shift tuning, the paper's settings", ja="シフト調整（論文の設定）"),
