@@ -83,13 +83,16 @@ def test_too_few_images_to_hold_out_are_refused() -> None:
 
 
 def test_methods_cannot_see_triggers_or_test_images() -> None:
-    """All that goes into a method is a `Workbench`; it holds no trigger and no test image."""
+    """All that goes into a method is a `Workbench`; it holds no trigger and no test image. Images
+    with a trigger are there only for methods that say that they unlearn one
+    (test_task_vectors.py).
+    """
     assert {field.name for field in dataclasses.fields(Workbench)} == {
         "network", "head_name", "clean", "target", "shift", "seed", "job", "state", "forwards",
         "backwards", "through",
     }  # fmt: skip
     assert {field.name for field in dataclasses.fields(CleanData)} == {
-        "tune", "held", "preprocess",
+        "tune", "held", "preprocess", "triggered",
     }  # fmt: skip
     folder = Path(sys.modules[Method.__module__].__file__ or "").parent
     files = [*folder.rglob("*.py")]

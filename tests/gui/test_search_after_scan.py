@@ -242,5 +242,5 @@ def test_a_network_that_is_too_large_is_not_searched_and_that_is_said(
     assert gate.searched == []
     assert state.audit is not None
     assert not state.audit.is_searched
-    assert "is too large to be searched for triggers within 60 seconds" in opened.message.text()
+    assert "is too large to be searched for triggers within 180 seconds" in opened.message.text()
     assert find(opened, FindingView).search.isVisible()

@@ -25,9 +25,9 @@ LEAST_ACCURACY = q.quantity(
 )
 VECTOR_LENGTH = q.quantity("vector_length", "‖τ‖ / ‖θ‖", None, ".3g")
 
-MOST_ALPHA = 10_000.0
+MOST_ALPHA = 10_000
 """The largest α that makes sense, and the largest that can be given."""
-_MOST = 1000  # multiples in a curve: no method looks at as many
+_MAX_MULTIPLES = 1000  # multiples in a curve: no method looks at as many
 
 AS_CONTROL = {
     q.HELD_OUT_ACCURACY: CONTROL_ACCURACY, TRIGGER_WORKS: CONTROL_ASR, RECALL: CONTROL_RECALL,
@@ -70,7 +70,7 @@ def multiples(steps: Iterable[Step], *, control: bool = False) -> list[Multiple]
         for step in steps
         if alpha in step.figures
     ]  # fmt: skip
-    return sorted(filter(_is_usable, found[:_MOST]), key=lambda one: one.alpha)
+    return sorted(filter(_is_usable, found[:_MAX_MULTIPLES]), key=lambda one: one.alpha)
 
 
 def _is_usable(one: Multiple) -> bool:
