@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from bdshift.images.signs import CLASSES, write_signs
 from bdshift.jobs import SILENT, JobContext
 from bdshift.outputs import Output
 from bdshift.store import load_audit
-from bdshift.triggers import parse_trigger
+from bdshift.triggers import card_target, parse_trigger
 from bdshift.writing import make_folder
 
 IMAGES_PER_CLASS, SEED = 100, 0
@@ -59,6 +58,6 @@ def audit_victim(folder: Path, job: JobContext = SILENT, *, budget: float = 0.0)
     model, images = prepare(folder, job)
     opened, asked = open_checkpoint(model, job=job), ScanSettings(search=budget)
     audit, material = scan_opened(opened, open_images(images), asked, job=job)
-    recipe = json.loads(asset("demo/victim.json").read_text(encoding="utf-8"))["recipe"]
-    target = audit.images.class_names.index(recipe["target"])
-    return add_tac(audit, material, parse_trigger(recipe["attack"]), target, job=job)
+    card = str(asset("demo/victim.json"))
+    target = audit.images.class_names.index(card_target(card))
+    return add_tac(audit, material, parse_trigger(card), target, job=job)

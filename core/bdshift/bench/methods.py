@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -38,8 +37,8 @@ def measure_methods(device: torch.device, job: JobContext) -> list[BenchRow]:
         classifier, found = material.classifier, material.clean
         part = read_images(found.collection, found.files, found.class_map.of_folder, 32, job=job)
     data = split_clean(part, classifier.preprocessing)
-    recipe = json.loads(asset("demo/victim.json").read_text(encoding="utf-8"))["recipe"]
-    data = with_trigger(data, parse_trigger(recipe["attack"]), audit.most_suspicious)
+    trigger = parse_trigger(str(asset("demo/victim.json")))
+    data = with_trigger(data, trigger, audit.most_suspicious)
     forward, both = _passes(classifier, data, device)
     rows = []
     for text in (*METHODS, "shift-tuning:tune_from=layer3"):

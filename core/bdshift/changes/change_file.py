@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from bdshift._version import __version__
 from bdshift.changes.kind import CHANGES, MAX_SIDE, ChangeKind, Params
-from bdshift.checkpoints.hashed import HashedFile
-from bdshift.checkpoints.safetensors_files import read_metadata, read_safetensors
+from bdshift.checkpoints.own_files import OwnFile, named
 from bdshift.errors import InputError, UsageError
-from bdshift.json_data import parse_json
 
-_KEY = "bdshift"  # one text: the library writes several in any order
-_FORMAT, _VERSION = "bdshift-change", 1
 _MAX_FILE_BYTES = 256 * 1024 * 1024
-_MAX_VALUES = 1000
-_MAX_TEXT = 10_000
 
 
 @dataclass(frozen=True)
@@ -68,13 +59,7 @@ class SavedChange:
 
     def content(self) -> bytes:
         """The file: the same change makes the same bytes."""
-        from safetensors.torch import save
-
-        told = {
-            "format": _FORMAT, "version": _VERSION, **asdict(self.about), "written_by": __version__
-        }  # fmt: skip
-        plain = {key: value.detach().cpu().contiguous() for key, value in self.params.items()}
-        return bytes(save(plain, {_KEY: json.dumps(told)}))
+        return _FILE.content(asdict(self.about), self.params)
 
 
 def read_change(path: Path) -> SavedChange:
@@ -84,51 +69,25 @@ def read_change(path: Path) -> SavedChange:
     kind.
     """
     try:
-        return _read(path)
+        with named(path):
+            told, tensors = _FILE.read(path, asdict(_UNTOLD), _MAX_FILE_BYTES)
+            about = AboutChange(**told)
+            if not 1 <= about.side <= MAX_SIDE:
+                raise _no_change()
+            found = SavedChange(about, {key: value.load() for key, value in tensors.items()})
+            found.change.check_params(found.batched, about.side)
+            return found
     except UsageError as error:  # of a kind that this version does not know
         raise InputError("{path}: {reason}", path=path, reason=error.sentence) from error
-    except InputError as error:
-        raise error.at(path) from error
-    except OSError as error:
-        reason = str(error.strerror or error)
-        raise InputError("{path}: cannot be read ({reason})", path=path, reason=reason) from error
-
-
-def _read(path: Path) -> SavedChange:
-    if not path.is_file():
-        raise InputError("no such file")
-    if path.stat().st_size > _MAX_FILE_BYTES:
-        raise InputError("is larger than any file of a trigger")
-    file = HashedFile(path)
-    if bytes(file.read(8, 1)) != b"{":
-        raise _no_change()
-    text = read_metadata(file).get(_KEY)
-    if text is None:
-        raise _no_change()
-    found = SavedChange(
-        _about(parse_json(text, _MAX_VALUES)),
-        {key: value.load() for key, value in read_safetensors(file).items()},
-    )
-    found.change.check_params(found.batched, found.about.side)
-    return found
-
-
-def _about(told: Any) -> AboutChange:
-    if not isinstance(told, dict) or told.get("format") != _FORMAT:
-        raise _no_change()
-    if type(told.get("version")) is not int or told["version"] > _VERSION:
-        raise InputError("was written by a newer bdshift")
-    found = AboutChange(
-        told.get("kind", ""), told.get("side", 0), told.get("target", -1),
-        told.get("class_name", ""), told.get("source", -1),
-    )  # fmt: skip
-    texts, numbers = (found.kind, found.class_name), (found.side, found.target, found.source)
-    if not all(type(one) is str and len(one) <= _MAX_TEXT for one in texts):
-        raise _no_change()
-    if not all(type(one) is int for one in numbers) or not 1 <= found.side <= MAX_SIDE:
-        raise _no_change()
-    return found
 
 
 def _no_change() -> InputError:
     return InputError("is no trigger that bdshift recover has written")
+
+
+def _too_large() -> InputError:
+    return InputError("is larger than any file of a trigger")
+
+
+_FILE = OwnFile("bdshift-change", 1, _no_change, _too_large)
+_UNTOLD = AboutChange("", 0)

@@ -20,7 +20,7 @@ MOST_ALPHAS = 2 + _DOUBLINGS + _EVEN + _FINER
 
 @dataclass(frozen=True)
 class Point:
-    """What one α leaves: whether that is enough ``accuracy``, and the ASR."""
+    """What one α leaves: whether ``fits``, enough accuracy, and the ASR."""
 
     fits: bool
     asr: float

@@ -104,6 +104,11 @@ def needs_one(name: str) -> UsageError:
     )
 
 
+def diverged(method: Method) -> UsageError:
+    """What is wrong if a method led to numbers that are not finite."""
+    return UsageError("{method}: training diverged; try a smaller rate", method=method.spec)
+
+
 METHODS: Registry[Method] = Registry(words("method", ja="手法"), "bdshift.purify.methods")
 """Every method, by its name in a method's text."""
 

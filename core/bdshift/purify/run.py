@@ -23,7 +23,7 @@ from bdshift.checkpoints.classifier import Classifier
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import SILENT, Canceled, JobContext
 from bdshift.purify.clean_data import CleanData
-from bdshift.purify.method import METHODS, Method, Step
+from bdshift.purify.method import METHODS, Method, Step, diverged
 from bdshift.purify.workbench import Workbench, copy_network
 from bdshift.resume import read_state, write_state
 from bdshift.spec import split_spec
@@ -185,7 +185,7 @@ def purify(
             raise
         complete = False
     if _row(rows, kept).step.score == -math.inf:
-        raise UsageError("{method}: training diverged; try a smaller rate", method=method.spec)
+        raise diverged(method)
     bench.network.load_state_dict(best)
     ranking = bench.state.get("ranking")
     if ranking is not None and not ranking.isfinite().all():

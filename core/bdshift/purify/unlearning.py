@@ -8,20 +8,23 @@ to, that class's recall is always shown beside them.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch.nn import functional
 
-from bdshift.errors import UsageError
 from bdshift.purify import quantities as q
 from bdshift.purify.clean_data import LabeledImages, Triggered
-from bdshift.purify.method import Step, needs_one
+from bdshift.purify.method import Method, Step, diverged, needs_one
+from bdshift.purify.tuning import batch_setting, epochs_setting, rate_setting
 from bdshift.purify.workbench import Workbench
 from bdshift.setting import setting
 from bdshift.words import words
 
+_LIMIT = 1.0  # of a gradient's norm
 _LIGHT = 1e-5  # weight of the accuracy: less than one image's of the ASR
 
 Optimizer = Literal["sgd", "adamw"]
@@ -68,9 +71,9 @@ def some(part: LabeledImages, count: int, seed: int) -> LabeledImages:
     return part[rows.sort().values.to(part.labels.device)]
 
 
-def diverged(name: str) -> UsageError:
-    """What is wrong if a method, by its text, led to numbers that are not finite."""
-    return UsageError("{method}: training diverged; try a smaller rate", method=name)
+def sent_to(target: int, part: LabeledImages) -> LabeledImages:
+    """The images, labeled with the target."""
+    return LabeledImages(part.pixels, torch.full_like(part.labels, target))
 
 
 def optimizer_of(
@@ -113,40 +116,6 @@ def learn(
     return total / len(images)
 
 
-def unlearn(
-    bench: Workbench,
-    name: str,
-    images: LabeledImages,
-    epochs: int,
-    batch: int,
-    rate: float,
-    keep: float,
-    *,
-    uphill: bool = False,
-    limit: float = math.inf,
-) -> Iterator[Step]:
-    """SGD on ``images``, toward their labels or away from them, scored by `worth`: a step for the
-    network as it was, and one for each epoch. ``name`` is the method's.
-
-    Raises `UsageError` if the first epoch diverges.
-    """
-    state = bench.state
-    if "before" not in state:
-        state["before"] = looked_at(bench)
-        yield Step(0, worth(state["before"], state["before"], keep), state["before"])
-    optimizer = optimizer_of("sgd", bench.network.parameters(), rate)
-    if "optimizer" in state:
-        optimizer.load_state_dict(state["optimizer"])
-    for epoch in range(state.get("epoch", 0), epochs):
-        loss = learn(bench, optimizer, images, epoch, batch, uphill=uphill, limit=limit)
-        bench.job.progress("Unlearning", epoch + 1, epochs, "epochs")
-        found = looked_at(bench)
-        if not epoch and math.isnan(found[q.HELD_OUT_ACCURACY]):
-            raise diverged(name)
-        state |= {"epoch": epoch + 1, "optimizer": optimizer.state_dict()}
-        yield Step(1 + epoch, worth(found, state["before"], keep), {q.LOSS: loss, **found})
-
-
 def looked_at(bench: Workbench) -> dict[str, float]:
     """Held-out accuracy and recall of the target for the network as it is, and the share of
     held-out images that the trigger sends there, if there is one. All are NaN if its logits are no
@@ -180,3 +149,57 @@ def worth(figures: dict[str, float], before: dict[str, float], keep: float) -> f
     if accuracy < keep * before[q.HELD_OUT_ACCURACY]:
         return -2 + accuracy
     return -figures[TRIGGER_WORKS] + _LIGHT * accuracy
+
+
+@dataclass(frozen=True)
+class EpochsOnTriggered(Method, ABC):
+    """A method that descends, or climbs, the cross-entropy of some images by SGD, with the batch
+    norms fixed and gradients clipped to the norm 1: where triggered images are far from what is
+    wanted, or uphill, where there is no minimum, they are very long. The epoch kept is chosen by
+    `worth`.
+
+    Attributes:
+        images: triggered images, at most.
+        epochs, rate, batch: of SGD with momentum 0.9, without weight decay.
+        keep: share of the held-out accuracy that must be left.
+    """
+
+    sees_trigger = True
+    uphill: ClassVar[bool] = False
+
+    images: int = images_setting()
+    epochs: int = epochs_setting(4)
+    rate: float = rate_setting(0.01)
+    batch: int = batch_setting(64)
+    keep: float = kept_accuracy_setting()
+
+    @abstractmethod
+    def lesson(self, bench: Workbench, triggered: LabeledImages) -> LabeledImages:
+        """What is learned, or unlearned, from ``triggered`` images with their true labels."""
+
+    @property
+    def total(self) -> int:
+        """Steps at most: one before the first epoch."""
+        return 1 + self.epochs
+
+    def steps(self, bench: Workbench) -> Iterator[Step]:
+        """Learn it. Raises `UsageError` if the first epoch diverges."""
+        triggered = some(triggered_images(bench, self.name).tune, self.images, bench.seed)
+        images, state = self.lesson(bench, triggered), bench.state
+        if "before" not in state:
+            state["before"] = looked_at(bench)
+            yield Step(0, worth(state["before"], state["before"], self.keep), state["before"])
+        optimizer = optimizer_of("sgd", bench.network.parameters(), self.rate)
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
+        for epoch in range(state.get("epoch", 0), self.epochs):
+            loss = learn(
+                bench, optimizer, images, epoch, self.batch, uphill=self.uphill, limit=_LIMIT
+            )
+            bench.job.progress("Unlearning", epoch + 1, self.epochs, "epochs")
+            found = looked_at(bench)
+            if not epoch and math.isnan(found[q.HELD_OUT_ACCURACY]):
+                raise diverged(self)
+            state |= {"epoch": epoch + 1, "optimizer": optimizer.state_dict()}
+            score = worth(found, state["before"], self.keep)
+            yield Step(1 + epoch, score, {q.LOSS: loss, **found})

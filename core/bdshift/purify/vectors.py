@@ -6,27 +6,18 @@ subtracted, they would destroy the network.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from bdshift._version import __version__
-from bdshift.checkpoints.hashed import HashedFile
-from bdshift.checkpoints.safetensors_files import read_metadata, read_safetensors
+from bdshift.checkpoints.own_files import OwnFile, named
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import SILENT, JobContext
-from bdshift.json_data import parse_json
 
-_KEY = "bdshift"  # one text: the library writes several in any order
-_FORMAT, _VERSION = "bdshift-task-vector", 1
-_MAX_VALUES = 1000
-_MAX_TEXT = 10_000
 _MAX_TABLE_BYTES = 16 * 1024 * 1024
 
 Vector = Mapping[str, torch.Tensor]
@@ -112,13 +103,7 @@ class SavedVector:
 
     def content(self) -> bytes:
         """The file, safetensors: the same vector makes the same bytes."""
-        from safetensors.torch import save
-
-        told = {
-            "format": _FORMAT, "version": _VERSION, **asdict(self.about), "written_by": __version__
-        }  # fmt: skip
-        plain = {key: value.detach().cpu().contiguous() for key, value in self.vector.items()}
-        return bytes(save(plain, {_KEY: json.dumps(told)}))
+        return _FILE.content(asdict(self.about), self.vector)
 
 
 def read_vector(path: Path, network: nn.Module, *, job: JobContext = SILENT) -> SavedVector:
@@ -128,55 +113,33 @@ def read_vector(path: Path, network: nn.Module, *, job: JobContext = SILENT) -> 
     Raises `InputError` if it is none, was written by a newer version, is of another architecture,
     or its numbers are not finite.
     """
-    try:
-        return _read(path, network, job)
-    except InputError as error:
-        raise error.at(path) from error
-    except OSError as error:
-        reason = str(error.strerror or error)
-        raise InputError("{path}: cannot be read ({reason})", path=path, reason=reason) from error
-
-
-def _read(path: Path, network: nn.Module, job: JobContext) -> SavedVector:
-    if not path.is_file():
-        raise InputError("no such file")
     own = dict(network.named_parameters())
-    if path.stat().st_size > _MAX_TABLE_BYTES + sum(4 * value.numel() for value in own.values()):
-        raise InputError("is larger than a task vector of this network")
-    file = HashedFile(path, job=job)
-    if bytes(file.read(8, 1)) != b"{":
-        raise _no_vector()
-    text = read_metadata(file).get(_KEY)
-    if text is None:
-        raise _no_vector()
-    about, vector = _about(parse_json(text, _MAX_VALUES)), {}
-    for name, lazy in read_safetensors(file).items():
-        if name not in own or tuple(own[name].shape) != lazy.shape:
-            raise InputError(
-                "the task vector is of another architecture ({architecture}): this network has no "
-                "{name} of the shape {shape}",
-                architecture=about.architecture or "?", name=name, shape=str(list(lazy.shape)),
-            )  # fmt: skip
-        if lazy.dtype != "float32" or not (value := lazy.load()).isfinite().all():
-            raise InputError("its {name} holds no finite float32 numbers", name=name)
-        vector[name] = value.to(own[name].device)
-    return SavedVector(about, vector)
-
-
-def _about(told: Any) -> AboutVector:
-    if not isinstance(told, dict) or told.get("format") != _FORMAT:
-        raise _no_vector()
-    if type(told.get("version")) is not int or told["version"] > _VERSION:
-        raise InputError("was written by a newer bdshift")
-    usual = asdict(AboutVector())
-    found = {key: told.get(key, value) for key, value in usual.items()}
-    for key, value in found.items():
-        if type(value) is not type(usual[key]) or len(str(value)) > _MAX_TEXT:
+    most = _MAX_TABLE_BYTES + sum(4 * value.numel() for value in own.values())
+    vector = {}
+    with named(path):
+        told, tensors = _FILE.read(path, asdict(AboutVector()), most, job=job)
+        about = AboutVector(**told)
+        if not math.isfinite(about.alpha):
             raise _no_vector()
-    if not math.isfinite(found["alpha"]):
-        raise _no_vector()
-    return AboutVector(**found)
+        for name, lazy in tensors.items():
+            if name not in own or tuple(own[name].shape) != lazy.shape:
+                raise InputError(
+                    "the task vector is of another architecture ({architecture}): this network has "
+                    "no {name} of the shape {shape}",
+                    architecture=about.architecture or "?", name=name, shape=str(list(lazy.shape)),
+                )  # fmt: skip
+            if lazy.dtype != "float32" or not (value := lazy.load()).isfinite().all():
+                raise InputError("its {name} holds no finite float32 numbers", name=name)
+            vector[name] = value.to(own[name].device)
+    return SavedVector(about, vector)
 
 
 def _no_vector() -> InputError:
     return InputError("is no task vector that bdshift has written")
+
+
+def _too_large() -> InputError:
+    return InputError("is larger than a task vector of this network")
+
+
+_FILE = OwnFile("bdshift-task-vector", 1, _no_vector, _too_large)

@@ -21,7 +21,7 @@ class WithoutClass(Condition):
     place = 50
 
     which: Literal["target", "other"] = setting(
-        "target", words("Class index", ja="クラス番号"),
+        "target", words("Class to leave out", ja="除くクラス"),
         words("The one that a trigger sends to (of a clean model, the first), or another.",
               ja="トリガーの標的（クリーンなモデルでは最初のクラス）か、別のクラス。"),
     )  # fmt: skip

@@ -12,14 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bdshift.errors import UsageError
 from bdshift.files import KeptPath
 from bdshift.purify import quantities as q
 from bdshift.purify.alphas import MOST_ALPHAS, Point, next_alpha
 from bdshift.purify.clean_data import LabeledImages
-from bdshift.purify.method import METHODS, Method, Step
+from bdshift.purify.method import METHODS, Method, Step, diverged
 from bdshift.purify.multiples import (
     ALPHA,
     AS_CONTROL,
@@ -33,12 +31,12 @@ from bdshift.purify.tuning import batch_setting, epochs_setting
 from bdshift.purify.unlearning import (
     TRIGGER_WORKS,
     Optimizer,
-    diverged,
     images_setting,
     kept_accuracy_setting,
     learn,
     looked_at,
     optimizer_of,
+    sent_to,
     some,
     triggered_images,
     worth,
@@ -193,7 +191,7 @@ class Tbar(Method):
         for epoch in range(state.get("epoch", 0), self.epochs):
             loss = learn(bench, optimizer, images, epoch, self.batch)
             if not all(weight.isfinite().all() for weight in weights):
-                raise diverged(self.spec)
+                raise diverged(self)
             last = epoch == self.epochs - 1
             if last:
                 after = weights_of(bench.network, state["base"])
@@ -213,8 +211,7 @@ class Tbar(Method):
         part = triggered_images(bench, self.name).tune
         if key == "control":
             part = bench.clean.tune[bench.clean.tune.labels != bench.target]
-        chosen = some(part, self.images, bench.seed)
-        return LabeledImages(chosen.pixels, torch.full_like(chosen.labels, bench.target))
+        return sent_to(bench.target, some(part, self.images, bench.seed))
 
     def _step(self, bench: Workbench, score: float | None, figures: dict[str, float],
               *, final: bool = False) -> Step:  # fmt: skip
