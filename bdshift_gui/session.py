@@ -52,7 +52,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Corrections:
-    """What the next scan is told, named as in `ScanSettings`; None where bdshift decides."""
+    """What the next scan is told, named as in `ScanSettings`; None or () where bdshift decides."""
 
     normalize: str | None = None
     fit: str | None = None
@@ -61,6 +61,7 @@ class Corrections:
     labels: Mapping[str, int] | None = None
     device: str | None = None
     batch: int | None = None
+    prompts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,18 @@ def _labels(context: Context) -> None:
     context.ask.show(dialog)
 
 
+def _prompts(context: Context) -> None:
+    from bdshift_gui.dialogs.prompts import PromptsDialog
+
+    dialog = PromptsDialog(context)
+    dialog.chosen.connect(lambda prompts: scan_corrected(context, prompts=prompts))
+    context.ask.show(dialog)
+
+
+def _has_prompts(state: State) -> bool:
+    return state.audit is not None and state.audit.model.prompts is not None and not state.busy
+
+
 def _details(context: Context) -> None:
     from bdshift_gui.dialogs.model_page import ModelPage
 
@@ -134,6 +146,15 @@ LABELS = action(
         words("Assign each folder to one of the network's classes.",
               ja="どのフォルダーがネットワークのどのクラスかを指定します。"),
         "file", 80, _labels, _has_labels,
+    )
+)  # fmt: skip
+PROMPTS = action(
+    Action(
+        "correct_prompts",
+        words("Change the prompt templates…", ja="プロンプトテンプレートを変更…"),
+        words("Edit the prompt templates that a CLIP model's head is made of.",
+              ja="CLIP モデルのヘッドを作るプロンプトテンプレートを編集します。"),
+        "file", 85, _prompts, _has_prompts,
     )
 )  # fmt: skip
 PREPROCESSINGS = action(

@@ -141,5 +141,6 @@ def _known(state: State) -> tuple[int, list[tuple[str, int]], dict[str, int]]:
         return len(images.counts), there, {n: images.class_names.index(n) for n, _ in there} | order
     assert state.images is not None
     assert state.model is not None
-    folders = zip(state.images.collection.folders, state.images.counts, strict=True)
-    return state.model.opened.classes, list(folders), order
+    folders = list(zip(state.images.collection.folders, state.images.counts, strict=True))
+    # A CLIP model has as many classes as there are names.
+    return state.model.opened.classes or len(folders), folders, order

@@ -107,7 +107,9 @@ def _model(
     def done(found: tuple[OpenModel, OpenImages | None]) -> None:
         model, images = found
         # Corrections for another model do not apply to this one.
-        given = replace(context.state.corrections, normalize=None, arch=arch, weights=weights)
+        given = replace(
+            context.state.corrections, normalize=None, arch=arch, weights=weights, prompts=()
+        )
         context.selection.forget()
         context.session.update(
             **{**WITHOUT_AUDIT, "model_path": path, "model": model, "corrections": given,
@@ -176,6 +178,7 @@ def _corrections_of(audit: Audit) -> Corrections:
         arch=None if audit.model.users_own else asked.arch,
         weights=asked.weights,
         labels=None if asked.labels is None else audit.images.class_index,
+        prompts=asked.prompts,
     )
 
 

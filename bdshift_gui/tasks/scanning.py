@@ -85,6 +85,7 @@ def _settings(state: State) -> ScanSettings:
         labels=None if given.labels is None else dict(given.labels),
         device=given.device or "auto",
         batch=given.batch,
+        prompts=given.prompts,
         unknown_detectors=(),  # they do not run in this version
     )
 

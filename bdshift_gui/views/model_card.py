@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtWidgets import QHBoxLayout
 
-from bdshift_gui.actions.correct import ARCHITECTURE, DETAILS
+from bdshift_gui.actions.correct import ARCHITECTURE, DETAILS, PROMPTS
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, CornerButton, Elided, KeyValueRows, Text
+
+if TYPE_CHECKING:
+    from bdshift.checkpoints.prompts import ClassPrompts
+
+_MAX_SHOWN = 20  # prompts, in a tooltip
 
 
 @view
@@ -26,6 +33,7 @@ class ModelCard(Card, View):
         super().__init__()
         self.correct = CornerButton(self, lambda: ARCHITECTURE.trigger(context))
         self.details = CornerButton(self, lambda: DETAILS.trigger(context))
+        self.prompts = CornerButton(self, lambda: PROMPTS.trigger(context))
         self._name = Elided("muted")
         self._rows = KeyValueRows()
         self._safe = Text("muted", wrap=False)
@@ -41,19 +49,22 @@ class ModelCard(Card, View):
         self.correct.show_action(tr("change…"), ARCHITECTURE, state)
         self.details.show_action(tr("details…"), DETAILS, state)
         self.details.setVisible(state.model is not None)
+        self.prompts.show_action(tr("prompts…"), PROMPTS, state)
+        self.prompts.setVisible(state.audit is not None and state.audit.model.prompts is not None)
         audit, opened = state.audit, state.model
         self.setVisible(audit is not None or opened is not None)
         if audit is not None:
             model = audit.model
             path, sha, container = model.path, model.sha256, model.container
             classes, dim, head = model.classes, model.embedding_dim, model.head
-            architecture = model.architecture
+            architecture, prompts = model.architecture, model.prompts
         elif opened is not None and opened.description.recognized is not None:
             about = opened.description
             known = opened.description.recognized
             path, sha, container = about.path, about.sha256, about.container
             classes, dim, head = known.classes, known.embedding_dim, known.head
             architecture = str(state.corrections.arch or known.architectures[0])
+            prompts = None
         else:
             return
         name = path.replace("\\", "/").rpartition("/")[2]
@@ -67,8 +78,25 @@ class ModelCard(Card, View):
             [
                 (tr("Architecture"), architecture, architecture),
                 (tr("Embedding"), f"{dim}-d", tr("Dimension of φ(x), the input to the head.")),
-                (tr("Head"), tr("{name}, {count:|class|classes}", name=head, count=classes),
-                 tr("Name of the last linear layer, and its number of rows.")),
+                _head_row(head, classes, prompts),
                 ("SHA-256", f"{sha[:6]}…{sha[-4:]}", f"{sha}\n{container}"),
             ]
         )  # fmt: skip
+
+
+def _head_row(head: str, classes: int, prompts: ClassPrompts | None) -> tuple[str, str, str]:
+    if not classes:
+        return (
+            tr("Head"), tr("from the names of the classes"),
+            tr("This model recognizes a class by its name: that of its folder of images."),
+        )  # fmt: skip
+    if prompts is not None:
+        shown = (prompts.text(0, number) for number in range(len(prompts.templates)))
+        return (
+            tr("Head"),
+            tr("{count:|class|classes}, {many:|prompt template|prompt templates}", count=classes,
+               many=len(prompts.templates)),
+            "\n".join([*shown][:_MAX_SHOWN]),
+        )  # fmt: skip
+    return (tr("Head"), tr("{name}, {count:|class|classes}", name=head, count=classes),
+            tr("Name of the last linear layer, and its number of rows."))  # fmt: skip

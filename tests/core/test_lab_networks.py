@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.checkpoints.prompts import ClassPrompts, as_in_sentence, templates_of
 from bdshift.errors import InputError, UsageError
 from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.networks import NETWORKS, NetworkName
@@ -32,6 +33,7 @@ AS_READ = {
     "max-pool after each, ReLU, 32×32",
     "vgg": "CNN of 6 convolutions and 2 linear layers: padding same, "
     "max-pool after 2 4 6, ReLU, 32×32",
+    "clip": "CLIP ResNet 1-1-1-1, width 4, QuickGELU",
 }
 
 
@@ -49,9 +51,13 @@ def recipe(network: NetworkName) -> Recipe:
 def test_it_is_trained_and_read_back(name: NetworkName, lab: LabData, tmp_path: Path) -> None:
     train_victim(recipe(name), lab, tmp_path / "v")
     saved = torch.load(tmp_path / "v/model.pth", weights_only=True)["state_dict"]
-    network = NETWORKS[name].build(4, 32, len(lab.class_names)).eval()
+    network = NETWORKS[name].build(4, 32, lab.class_names).eval()
     network.load_state_dict(saved)
     opened = open_checkpoint(tmp_path / "v/model.pth")
+    if opened.needs_names:
+        opened = opened.with_prompts(
+            ClassPrompts(tuple(map(as_in_sentence, lab.class_names)), templates_of("cifar"))
+        )
     asked = [c for one in opened.candidates for c in (one, *one.rare) if c.name == AS_READ[name]]
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

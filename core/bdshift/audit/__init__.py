@@ -35,6 +35,7 @@ from bdshift.audit.reference import (
 )
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.stages import CleanSet, Material, embed_cached, open_clean_set
+from bdshift.audit.zero_shot import with_names
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
 from bdshift.checkpoints.recognize import named
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
@@ -110,7 +111,8 @@ def scan_opened(
     on = Machinery(pick_device(settings.device), cache, finished)
 
     def read(one: Opened) -> ReadModel:
-        clean = open_clean_set(collection, one.classes, settings, one.class_names, one.file.path)
+        one, named = with_names(one, collection, settings)
+        clean = open_clean_set(collection, one.classes, named, one.class_names, one.file.path)
         return read_with_images(one, clean, settings, on, job)
 
     def examined(one: ReadModel) -> Audited:
@@ -118,6 +120,7 @@ def scan_opened(
 
     first, beside = read(opened), None
     if reference is not None:  # before anything is searched for: one that does not fit is an error
+        reference, _ = with_names(reference, collection, settings)
         beside = read_reference(reference, first.material.clean, settings, first, on, job)
     audited = [examined(first)]
     for other in copies_of(opened, settings.arch):
@@ -179,7 +182,9 @@ def reopen_model(
             "{path}: is no longer recognized as {name}",
             path=opened.file.path, name=audit.model.architecture,
         )  # fmt: skip
-    loaded = opened.load(chosen)
+    if audit.model.prompts is not None:
+        opened = opened.with_prompts(audit.model.prompts)
+    loaded = opened.load(chosen, job)
     if not np.array_equal(loaded.weight.numpy(), audit.model.weight, equal_nan=True):
         raise InputError(
             "{path}: this version of bdshift takes other weights from it than those that were "

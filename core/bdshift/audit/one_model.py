@@ -87,6 +87,7 @@ def read_with_images(
         weights=opened.state.layout.weights,
         weight=classifier.weight.cpu().numpy(),
         bias=classifier.bias.cpu().numpy(),
+        prompts=classifier.prompts,
     )
     images = ImagesRecord(
         path=str(clean.collection.path.absolute()),

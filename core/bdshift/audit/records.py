@@ -26,6 +26,7 @@ from bdshift.audit.readings import reading_facts, reading_of
 from bdshift.audit.recovered import fact_of
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.checkpoints.entrant import Trial
+from bdshift.checkpoints.prompts import ClassPrompts
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.image_search import has_search
 from bdshift.detect.rule import Judgment, Rule
@@ -51,7 +52,8 @@ from bdshift.words import Sentence
 class ModelRecord:
     """The model as the audit remembers it; ``weight`` (C, d) and ``bias`` (C,) are the head's.
     ``users_own`` is whether its architecture names the user's own code; ``weights`` is which of the
-    file's models it is, "" for the only one or the usual one.
+    file's models it is, "" for the only one or the usual one; ``prompts`` is what the head was made
+    of, if the file holds none.
     """
 
     path: str
@@ -63,6 +65,7 @@ class ModelRecord:
     bias: NDArray[np.float32] = array("C", dtype=np.float32)
     users_own: bool = False
     weights: str = ""
+    prompts: ClassPrompts | None = None
 
     @property
     def classes(self) -> int:

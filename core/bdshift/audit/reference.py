@@ -156,6 +156,8 @@ def add_reference(
     on, classifier = Machinery(pick_device(device)), material.classifier
     own = arch if isinstance(arch, OwnNetwork) else None
     opened = open_checkpoint(path, arch=own, job=job)
+    if opened.needs_names and audit.model.prompts is not None:
+        opened = opened.with_prompts(audit.model.prompts)
     _check(
         opened.file.path, opened.file.sha256, opened.classes, classifier.sha256, classifier.classes
     )

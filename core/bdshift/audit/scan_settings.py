@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bdshift.checkpoints.prompts import check_templates
 from bdshift.checkpoints.users_own import Architecture
 from bdshift.detect.detector import Detector
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
@@ -40,6 +41,8 @@ class ScanSettings:
             once it was in an audit file); None to let clean accuracy decide.
         weights: which model in a file that holds several, such as "netC"; None for the usual one.
         labels: a class-name file, or the class index of each folder's name.
+        prompts: prompt templates that a CLIP model's head is made of
+            (`bdshift.checkpoints.prompts`); () for the usual ones.
         device: "auto", "cpu", "cuda", …
         batch: images at a time; None to choose by the work that one takes.
         seed: of the sample, and of the detectors.
@@ -57,6 +60,7 @@ class ScanSettings:
     arch: Architecture | None = None
     weights: str | None = None
     labels: Path | KeptPath | dict[str, int] | None = None
+    prompts: tuple[str, ...] = ()
     device: str = "auto"
     batch: int | None = None
     seed: int = 0
@@ -72,6 +76,8 @@ class ScanSettings:
             parse_normalization(self.normalize)
         if self.fit is not None:
             check_fit(self.fit)
+        if self.prompts:
+            check_templates(self.prompts)
         if self.seed < 0:
             raise UsageError("the seed must not be negative, but is {seed}", seed=self.seed)
         if not 0 <= self.search < math.inf:

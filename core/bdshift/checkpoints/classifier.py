@@ -19,6 +19,7 @@ from bdshift.checkpoints.foreign_models import what_network
 from bdshift.checkpoints.hints import declared_names, declared_normalizations
 from bdshift.checkpoints.layout import Layout, StateDict, find_state_dict
 from bdshift.checkpoints.one_output import read_as_two_classes, write_as_one_output
+from bdshift.checkpoints.prompts import ClassPrompts
 from bdshift.checkpoints.reader import CheckpointFile, read_checkpoint
 from bdshift.checkpoints.recognize import find_candidates
 from bdshift.checkpoints.unused import outermost
@@ -57,6 +58,8 @@ class LoadedNetwork:
             logits are then the head's.
         one_output: whether the file's head has a single row (`bdshift.checkpoints.one_output`);
             here it has two.
+        prompts: what the head was made of, if the file holds none.
+        made_head: W as it was made of them, float32 (C, d); None without prompts.
     """
 
     network: nn.Module
@@ -69,6 +72,8 @@ class LoadedNetwork:
     channels: int = 3
     softmax_inside: bool = False
     one_output: bool = False
+    prompts: ClassPrompts | None = None
+    made_head: torch.Tensor | None = None
 
     @cached_property
     def head(self) -> nn.Linear:
@@ -174,6 +179,7 @@ class Opened:
         beside: the modules that hold them, the outermost of each.
         declared: normalizations that the file, or a config.json next to it, names.
         class_names: as given in the file or the config, by index; () if neither gives them.
+        prompts: what the head is made of, if the file holds none; None until they are given.
     """
 
     file: CheckpointFile
@@ -184,11 +190,31 @@ class Opened:
     beside: tuple[str, ...] = ()
     declared: tuple[Normalization, ...] = ()
     class_names: tuple[str, ...] = ()
+    prompts: ClassPrompts | None = None
+
+    @property
+    def needs_names(self) -> bool:
+        """Whether its head is made from the names of the classes (`with_prompts`)."""
+        return self.candidates[0].head_from_names is not None
 
     @property
     def classes(self) -> int:
-        """Number of classes C, the same for all candidates; two for a single output."""
+        """Number of classes C, the same for all candidates; two for a single output, 0 until there
+        are prompts for a network that needs them.
+        """
+        if self.needs_names:
+            return 0 if self.prompts is None else len(self.prompts.names)
         return max(2, self.state.tensors[self.candidates[0].head_key].shape[0])
+
+    @property
+    def embedding_dim(self) -> int:
+        """Embedding dimension d."""
+        first = self.candidates[0]
+        return first.embedding or self.state.tensors[first.head_key].shape[1]
+
+    def with_prompts(self, prompts: ClassPrompts) -> Opened:
+        """The same with a head for these classes."""
+        return replace(self, prompts=prompts)
 
     @property
     def is_rebuilt(self) -> bool:
@@ -199,13 +225,19 @@ class Opened:
     def _weights(self) -> dict[str, torch.Tensor]:
         return _as_float32(self.state)
 
-    def load(self, candidate: Candidate) -> LoadedNetwork:
-        """The candidate with the file's weights, on the CPU."""
+    def load(self, candidate: Candidate, job: JobContext = SILENT) -> LoadedNetwork:
+        """The candidate with the file's weights, on the CPU.
+
+        Raises `InputError` if they cannot be used, or if it needs prompts and there are none.
+        """
         try:
             for_real = self.from_user or candidate.computes
-            # Hundreds of networks may be reconstructed from the same weights: they share them.
-            tensors = self._weights if candidate.rebuilt else _as_float32(self.state)
+            # Several networks may be made of the same weights: they share them.
+            shared = candidate.rebuilt or self.needs_names
+            tensors = self._weights if shared else _as_float32(self.state)
             network = _with_weights(candidate.build, tensors, on_meta=not for_real)
+            if candidate.head_from_names is not None:
+                network = candidate.head_from_names(network, self._required_prompts(), job)
             if not candidate.rebuilt:
                 network = network.to(memory_format=torch.channels_last)
         except InputError as error:
@@ -233,8 +265,17 @@ class Opened:
         return LoadedNetwork(
             network, candidate.head, candidate.name, self.file.path, self.file.sha256,
             self.state.layout, sizes=candidate.sizes,
-            channels=channels, one_output=one_output,
+            channels=channels, one_output=one_output, prompts=self.prompts,
+            made_head=None if self.prompts is None else head.weight.detach().clone(),
         )  # fmt: skip
+
+    def _required_prompts(self) -> ClassPrompts:
+        if self.prompts is None:
+            raise InputError(
+                "is a CLIP model, which classifies images only once its classes have names: scan "
+                "it with images, and give the audit"
+            )
+        return self.prompts
 
 
 def _first_channels(network: nn.Module) -> int:
@@ -333,4 +374,9 @@ def recognized(file: CheckpointFile, whole: StateDict, arch: Architecture | None
         beside=outermost(whole.shapes(), ignored),
         declared=declared_normalizations(whole, found.ignored, file.beside),
     )
+    usual = found.candidates[0].normalization
+    if usual is not None and not opened.declared:
+        opened = replace(opened, declared=(usual,))
+    if opened.needs_names:
+        return opened
     return replace(opened, class_names=declared_names(file, opened.classes))

@@ -90,7 +90,7 @@ class Contest:
     def loaded(self, candidate: Candidate) -> LoadedNetwork:
         """The candidate with the file's weights on the device, built once."""
         if candidate.name not in self._loaded:
-            made = self.opened.load(candidate)
+            made = self.opened.load(candidate, self.job)
             made.network.to(self.device)
             self._loaded[candidate.name] = made
         return self._loaded[candidate.name]

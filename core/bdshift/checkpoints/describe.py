@@ -35,7 +35,7 @@ class Recognition:
         how: how it was recognized.
         ignored: tensors that it does not use.
         head: name of the last linear layer.
-        classes, embedding_dim: C and d.
+        classes, embedding_dim: C and d; C is 0 if the head is made of the classes' names.
         input_sizes: sides of images that it is usually given, in pixels.
         normalizations: named by the file, or by a config next to it.
         class_names: as given in the file, by index; () if it gives none.
@@ -134,7 +134,7 @@ def _recognized(opened: Opened) -> Recognition:
         ignored=tuple(opened.ignored),
         head=first.head,
         classes=opened.classes,
-        embedding_dim=opened.state.tensors[first.head_key].shape[1],
+        embedding_dim=opened.embedding_dim,
         input_sizes=tuple(first.sizes),
         normalizations=tuple(one.name for one in opened.declared),
         class_names=tuple(opened.class_names),

@@ -15,7 +15,8 @@ from bdshift.images.framing import Fit
 from bdshift.images.preprocessing import MAX_SIZE
 from bdshift.json_data import parse_json
 
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors",
+            "open_clip_pytorch_model.bin")  # fmt: skip
 INDEX_SUFFIX = ".index.json"
 """How the names of files end that say over which files the weights are split."""
 
@@ -32,7 +33,7 @@ class Beside:
     """What a config says, as far as bdshift uses it.
 
     Attributes:
-        config: the whole config.json; {} without one.
+        config: the whole config.json; {} without one. "model_cfg" is from open_clip_config.json.
         mean, std: of the images, one value per channel; () if not given.
         size: side of the images in pixels; 0 if not given.
         fit: how they become squares; the usual way if it is not given.
@@ -80,16 +81,20 @@ def weights_in(folder: Path) -> Path:
 
 
 def read_beside(weights: Path) -> Beside:
-    """What config.json and preprocessor_config.json next to ``weights`` say; what cannot be read,
-    or makes no sense, is treated as missing.
+    """What config.json, open_clip_config.json and preprocessor_config.json next to ``weights`` say;
+    what cannot be read, or makes no sense, is treated as missing.
     """
     config = _json(weights.parent / "config.json")
     if weights.name not in (*_WEIGHTS, *INDEXES) and "architectures" not in config:
         config = {} if "pretrained_cfg" not in config else config
+    open_clip = _json(weights.parent / "open_clip_config.json")
+    if isinstance(open_clip.get("model_cfg"), dict):
+        config = {**config, "model_cfg": open_clip["model_cfg"]}
     if not config:
         return NOTHING
     images = _json(weights.parent / "preprocessor_config.json")
     trained = config.get("pretrained_cfg")
+    trained = trained if isinstance(trained, dict) else open_clip.get("preprocess_cfg")
     trained = trained if isinstance(trained, dict) else {}
     mean = _numbers(images.get("image_mean")) or _numbers(trained.get("mean"))
     std = _numbers(images.get("image_std")) or _numbers(trained.get("std"))

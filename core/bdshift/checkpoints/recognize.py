@@ -11,6 +11,7 @@ from bdshift.checkpoints.as_saved import conform
 from bdshift.checkpoints.blind import detached, residual
 from bdshift.checkpoints.blind.cosine import with_cosine_head
 from bdshift.checkpoints.blind.parts import IMAGE_CHANNELS, LAYER_PARTS
+from bdshift.checkpoints.clip.candidates import find_clip
 from bdshift.checkpoints.compare import Mismatch, compare
 from bdshift.checkpoints.families import FAMILIES, Candidate, Shapes, hugging_face, zoo
 from bdshift.checkpoints.guard import TooLarge
@@ -52,17 +53,18 @@ def recognize(
     layers: Sequence[SavedLayer] = (),
     config: Mapping[str, Any] | None = None,
 ) -> Recognized:
-    """Every network whose tensors have exactly these names and shapes: known ones, known ones with
-    the file's own head, and plain sequences of layers reconstructed from the weights alone. If
-    there is none, the same for a part of the tensors that is complete by itself and may be the
-    whole network (`bdshift.checkpoints.unused`); then networks under other names.
+    """Every network whose tensors have exactly these names and shapes: CLIP models, known ones,
+    known ones with the file's own head, and plain sequences of layers reconstructed from the
+    weights alone. If there is none, the same for a part of the tensors that is complete by itself
+    and may be the whole network (`bdshift.checkpoints.unused`); then networks under other names.
 
     Args:
         shapes: of all tensors, by name.
         layers: what a pickled module says about its layers.
         config: from a config.json.
 
-    Raises `UnknownArchitecture` if there is none: it names the nearest and how it differs.
+    Raises `UnknownArchitecture` if there is none: it names the nearest and how it differs;
+    `InputError` for a CLIP model that is not read.
     """
     compared: list[Mismatch] = []
     if len(shapes) > _MAX_TENSORS:
@@ -70,6 +72,9 @@ def recognize(
             "has {count:,} tensors, more than any known network", count=len(shapes)
         )
     try:
+        clip = find_clip(shapes, config or {})
+        if clip is not None:
+            return Recognized(clip.candidates, clip.prefix, clip.ignored)
         views = list(_views(shapes, layers))
         for find in (_exactly, _under_other_names):
             for view in views:

@@ -14,7 +14,7 @@ from bdshift.errors import InputError
 from bdshift.text import joined
 
 if TYPE_CHECKING:
-    from bdshift.checkpoints.describe import Description, LayerRow
+    from bdshift.checkpoints.describe import Description, LayerRow, Recognition
     from bdshift.checkpoints.users_own import Architecture
 
 _NOT_RUN = "torch.load would import and run that code; bdshift did not"
@@ -95,7 +95,7 @@ def _as_json(found: Description) -> dict[str, Any]:
         "recognized_by": str(known.how),
         "ignored": known.ignored,
         "head": known.head,
-        "classes": known.classes,
+        "classes": known.classes or None,
         "embedding_dim": known.embedding_dim,
         "input_sizes": known.input_sizes,
         "normalizations_declared": known.normalizations,
@@ -129,15 +129,19 @@ def _lines(found: Description) -> Iterator[str]:
             *(("or", name) for name in others[:_MAX_LISTED]),
             ("or", f"{rest} more (--json lists them)" * (rest > 0)),
             ("recognized by", str(known.how)),
-            (
-                "head",
-                f"{known.head}: {known.classes} classes, {known.embedding_dim}-d embedding",
-            ),
+            ("head", _head(known)),
             ("ignored", _some(known.ignored)),
             ("normalization", _some(known.normalizations)),
             ("class names", _some(known.class_names)),
         ]
     return (f"{label:<15}{text}" for label, text in rows if text)
+
+
+def _head(known: Recognition) -> str:
+    embedding = f"{known.embedding_dim}-d embedding"
+    if not known.classes:
+        return f"made of the names of the classes, {embedding}"
+    return f"{known.head}: {known.classes} classes, {embedding}"
 
 
 def _some(names: Sequence[str]) -> str:

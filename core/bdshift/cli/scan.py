@@ -87,6 +87,9 @@ def pick_detectors(
     "--fit", type=click.Choice(FITS), help="How pictures become square; default: try all."
 )
 @click.option("--labels", type=click.Path(path_type=Path), help="Class-name file.")
+@click.option("--prompts", metavar="NAME|FILE",
+              help="Prompt templates of a CLIP model: cifar (default), imagenet, "
+              "sun397, plain, or a file with one in each line, as: a photo of a {}.")  # fmt: skip
 @arch_option
 @click.option("--weights", help=WEIGHTS_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
@@ -115,6 +118,7 @@ def command(
     budget: float,
     reference: Path | None,
     sample: str,
+    prompts: str | None,
     embeddings: bool,
     cache: bool,
     fail_on: str | None,
@@ -139,6 +143,7 @@ def command(
         output.check()
     from bdshift.audit import ScanSettings
     from bdshift.audit import scan as run
+    from bdshift.checkpoints.prompts import templates_of
     from bdshift.detect.rule import RULES, default_rule
     from bdshift.report.json_report import audit_json
     from bdshift.report.text_report import audit_text
@@ -153,6 +158,7 @@ def command(
         by_rule=bool(rule_text),
         search=0.0 if quick or detector_texts or rule_text else budget,
         sample=parse_sample(sample),
+        prompts=() if prompts is None else templates_of(prompts),
         **options,  # type: ignore[arg-type]
     )
     state = None

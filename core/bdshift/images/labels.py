@@ -126,6 +126,47 @@ def _in_files_near(
     return None
 
 
+def _are_numbers(folders: Sequence[str], index: Mapping[str, int]) -> bool:
+    """Whether the folders are the classes' numbers and not names of ``index``."""
+    return all(_is_index(folder) and folder not in index for folder in folders)
+
+
+def names_in_order(
+    folders: Sequence[str],
+    given: Path | KeptPath | Mapping[str, int] | None,
+    places: Sequence[Path],
+) -> tuple[tuple[str, ...], Path | KeptPath | None]:
+    """The names of all classes for a network that does not say how many it has, and the class-name
+    file that lists them; None for the names of the folders, or given ones.
+
+    ``given`` and ``places`` are as in `map_classes`. Of several names of a class, the last counts.
+
+    Raises `UsageError` if a file is malformed or leaves out a number.
+    """
+    if isinstance(given, Mapping):
+        return _ordered(given), None
+    if given is not None:
+        return _ordered(_read_names(usable(given))), given
+    for place in dict.fromkeys(places):
+        for name in _NAME_FILES:
+            try:
+                index = _read_names(place / name)
+                found = _ordered(index)
+            except (InputError, UsageError):
+                continue
+            numbered = _are_numbers(folders, index) and all(int(f) < len(found) for f in folders)
+            if numbered or _by_name(folders, index) is not None:
+                return found, place / name
+    return tuple(folders), None
+
+
+def _ordered(index: Mapping[str, int]) -> tuple[str, ...]:
+    by_number = {number: name for name, number in index.items()}
+    if sorted(by_number) != list(range(len(by_number))):
+        raise UsageError("the names of the classes leave out a number between 0 and the last one")
+    return tuple(by_number[number] for number in range(len(by_number)))
+
+
 def map_classes(
     folders: Sequence[str],
     classes: int,
@@ -135,7 +176,8 @@ def map_classes(
 ) -> ClassMap:
     """Give every folder its class index.
 
-    ``given`` is a class-name file, or the index of each name. Without it: folders named by numbers
+    ``given`` is a class-name file, or the index of each name; if a file names none of the folders,
+    and all are numbers, those are the indices. Without it: folders named by numbers
     below ``classes`` are those indices; folders named as in ``model_names``, the C names in the
     model's file, or in a class-name file in one of the ``places`` (folders), are those classes;
     otherwise they are taken in sorted order, as torchvision's ImageFolder does, which is a guess if
@@ -151,7 +193,8 @@ def map_classes(
             index, source = given, Sentence("given by hand")
         else:
             index, source = _read_names(usable(given)), Sentence("{path}", {"path": str(given)})
-        unknown = [folder for folder in folders if folder not in index]
+        numbered = not isinstance(given, Mapping) and _are_numbers(folders, index)
+        unknown = [folder for folder in folders if folder not in index and not numbered]
         if unknown and isinstance(given, Mapping):
             raise InputError(
                 "the given order: does not name the folder {folder}", folder=repr(unknown[0])
@@ -160,7 +203,7 @@ def map_classes(
             raise InputError(
                 "{path}: does not name the folder {folder}", path=given, folder=repr(unknown[0])
             )
-        of_folder = [index[folder] for folder in folders]
+        of_folder = [int(one) if numbered else index[one] for one in folders]
     elif all(_is_index(folder) and int(folder) < classes for folder in folders):
         of_folder, source = [int(folder) for folder in folders], Sentence("folder numbers")
     elif (known := _by_name(folders, {name: i for i, name in enumerate(model_names)})) is not None:
@@ -185,5 +228,5 @@ def map_classes(
         if 0 <= i < classes:
             names[i] = name
     for folder, i in zip(folders, of_folder, strict=True):
-        names[i] = folder
+        names[i] = names[i] if given is not None and folder not in index else folder
     return ClassMap(tuple(names), tuple(of_folder), source, guessed)

@@ -217,8 +217,8 @@ def train_victim(
     data = _Data(recipe, lab, where)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        size, classes = lab.train_pixels.shape[-1], len(lab.class_names)
-        network = NETWORKS[recipe.network].build(recipe.width, size, classes)
+        size = lab.train_pixels.shape[-1]
+        network = NETWORKS[recipe.network].build(recipe.width, size, lab.class_names)
     network = channels_last(network.to(where))
     data.others = [one.start(network) for one in data.regimes]
     optimizer = torch.optim.SGD(

@@ -15,21 +15,28 @@ from bdshift.checkpoints.reader import read_checkpoint
 from bdshift.errors import InputError
 
 
-def own_weights(classifier: Classifier) -> dict[str, torch.Tensor]:
-    """The network's state dict, without what the file did not have (num_batches_tracked)."""
+def own_weights(classifier: Classifier, *, as_source: bool = False) -> dict[str, torch.Tensor]:
+    """The network's state dict, without what the file did not have (num_batches_tracked); a head
+    that was made of the names of the classes is left out if ``as_source``.
+    """
+    kept = set(classifier.layout.dtypes)
+    if classifier.prompts is not None and not as_source:
+        kept.add(f"{classifier.head_name}.weight")
     return {
         key: value.detach().cpu().contiguous().clone()
         for key, value in classifier.network.state_dict().items()
-        if key in classifier.layout.dtypes
+        if key in kept
     }
 
 
-def read_weights(classifier: Classifier, path: Path) -> Function:
-    """A copy of the network with the weights of such a file, which is read like any other."""
+def read_weights(classifier: Classifier, path: Path, *, as_source: bool = False) -> Function:
+    """A copy of the network with the weights of such a file, which is read like any other;
+    ``as_source`` is as in `own_weights`.
+    """
     layout = classifier.layout
     which = ".".join(layout.wrapper) if layout.has_code else ""
     written = find_state_dict(read_checkpoint(path), which or None)
-    expected = {key for key in classifier.network.state_dict() if key in layout.dtypes}
+    expected = own_weights(classifier, as_source=as_source).keys()
     found = {}
     for inner, tensor in written.tensors.items():
         key = written.layout.prefix + inner

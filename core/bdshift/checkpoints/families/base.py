@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from bdshift.checkpoints.prompts import ClassPrompts
+    from bdshift.images.preprocessing import Normalization
+    from bdshift.jobs import JobContext
+
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of every tensor of a state dict, by its name without wrapper prefixes."""
 
@@ -41,6 +45,10 @@ class Candidate:
         by_shape: recognized by the shapes and the order of its layers, whatever their names.
         computes: its constructor computes numbers that are in no file, so it cannot be built on the
             meta device.
+        head_from_names: makes the classifier of the loaded network and the names of its classes, if
+            the file holds no head; it may change neither.
+        embedding: of that head, d.
+        normalization: that such networks are trained with, if it is not one that is tried anyway.
     """
 
     name: str
@@ -55,6 +63,9 @@ class Candidate:
     oddness: float = 0.0
     head_weight: str = ""
     by_shape: bool = False
+    head_from_names: Callable[[nn.Module, ClassPrompts, JobContext], nn.Module] | None = None
+    embedding: int = 0
+    normalization: Normalization | None = None
 
     @property
     def head_key(self) -> str:

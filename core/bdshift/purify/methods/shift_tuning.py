@@ -192,7 +192,11 @@ PAPER = METHODS.preset(
 
 
 def solve_head(bench: Workbench, loss: Loss) -> None:
-    """Minimize ``loss`` over the head alone by L-BFGS, with everything before it fixed."""
+    """Minimize ``loss`` over the head alone by L-BFGS, with everything before it fixed; a head made
+    of the names of the classes stays as it is.
+    """
+    if not list(bench.head.parameters()):
+        return
     phi, labels = bench.embed(bench.clean.tune), bench.clean.tune.labels
     head = bench.head
     start = [parameter.detach().clone() for parameter in head.parameters()]

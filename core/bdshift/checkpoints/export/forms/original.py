@@ -47,6 +47,13 @@ class OriginalForm(ExportForm):
         layout = classifier.layout
         if layout.container.startswith("Keras"):
             raise UsageError("bdshift does not write the format of Keras models")
+        if classifier.made_head is not None and not torch.equal(
+            classifier.weight.cpu(), classifier.made_head
+        ):
+            raise UsageError(
+                "its head is made of the names of the classes and is not in the file, so a changed "
+                "one cannot be written there"
+            )
         tensors = dict(_as_in_file(classifier))
         tensors |= {copy: tensors[layout.in_file(key)] for copy, key in layout.repeated.items()
                     if layout.in_file(key) in tensors}  # fmt: skip
@@ -75,13 +82,13 @@ class OriginalForm(ExportForm):
 
     def read(self, classifier: Classifier, path: Path) -> Function:
         """Read like any other checkpoint."""
-        return read_weights(classifier, path)
+        return read_weights(classifier, path, as_source=True)
 
 
 def _as_in_file(classifier: Classifier) -> Iterator[tuple[str, torch.Tensor]]:
     """The network's tensors by their full keys, in the file's dtypes, folded ones as factors."""
     layout = classifier.layout
-    for key, value in own_weights(classifier).items():
+    for key, value in own_weights(classifier, as_source=True).items():
         typed = value.to(getattr(torch, layout.dtypes[key]))
         if key in layout.folded:
             yield from unfold(*layout.folded[key], typed).items()

@@ -1,0 +1,96 @@
+"""Gives a model whose head is made of the classes' names (CLIP) the names of a clean set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bdshift.audit.records import Audit
+from bdshift.audit.scan_settings import ScanSettings
+from bdshift.checkpoints.classifier import Opened
+from bdshift.checkpoints.prompts import (
+    USUAL_PROMPTS,
+    ClassPrompts,
+    as_in_sentence,
+    check_templates,
+    templates_of,
+)
+from bdshift.checkpoints.recognize import named
+from bdshift.errors import InputError
+from bdshift.images.collection import ImageCollection
+from bdshift.images.labels import names_in_order
+from bdshift.jobs import SILENT, JobContext
+
+_MAX_NAME_LENGTH = 200  # characters
+
+
+def with_names(
+    opened: Opened, collection: ImageCollection, settings: ScanSettings
+) -> tuple[Opened, ScanSettings]:
+    """The model with its prompts, if it needs any, and the settings with the class-name file that
+    they are from.
+
+    The names are those given, else those of a class-name file beside the images or the model that
+    knows the folders, else the folders' own.
+
+    Raises `InputError` if the folders are numbers and no file says what they stand for, or as
+    `names_in_order` does.
+    """
+    if not opened.needs_names or opened.prompts is not None:
+        return opened, settings
+    names, file = names_in_order(collection.folders, settings.labels, _near(opened, collection))
+    _check(names, opened.file.path)
+    templates = settings.prompts or templates_of(USUAL_PROMPTS)
+    prompts = ClassPrompts(tuple(as_in_sentence(name) for name in names), templates)
+    found = settings if file is None else replace(settings, labels=file)
+    return opened.with_prompts(prompts), found
+
+
+def accuracy_with(
+    opened: Opened, audit: Audit, templates: tuple[str, ...], job: JobContext = SILENT
+) -> float:
+    """Clean accuracy of the audited model ``opened`` with other templates. The images' features do
+    not depend on them, so no image is looked at.
+
+    Raises `UsageError` for templates that make no sense, `InputError` if the model's head is not
+    made of names, it is not the audited one, or the audit was saved without embeddings.
+    """
+    check_templates(templates)
+    candidate = named(opened.candidates, audit.model.architecture)
+    known, embedding = audit.model.prompts, audit.embedding
+    if candidate is None or known is None or opened.file.sha256 != audit.model.sha256:
+        raise InputError("{path}: is not the CLIP model that was audited", path=opened.file.path)
+    if embedding is None:
+        raise InputError("the audit was saved without embeddings; scan again")
+    made = opened.with_prompts(ClassPrompts(known.names, templates)).load(candidate, job)
+    predicted = (embedding.phi @ made.weight.numpy().T).argmax(1)
+    return float((predicted == embedding.labels).mean())
+
+
+def _near(opened: Opened, collection: ImageCollection) -> list[Path]:
+    folder = collection.path if collection.path.is_dir() else collection.path.parent
+    return [folder, folder.absolute().parent, opened.file.path.parent]
+
+
+def _check(names: Sequence[str], path: Path) -> None:
+    """Raise `InputError` unless all are words, and different ones."""
+    shown = [as_in_sentence(name) for name in names]
+    if any(not name or len(name) > _MAX_NAME_LENGTH for name in shown):
+        raise InputError(
+            "a name of a class is empty or has more than {most} characters", most=_MAX_NAME_LENGTH
+        )
+    if all(not any(letter.isalpha() for letter in name) for name in shown):
+        raise InputError(
+            "{path}: is a CLIP model, which recognizes classes by their names; the folders of "
+            "images are called {names}: say what they show with --labels FILE (one class name per "
+            "line)",
+            path=path, names=tuple(list(names)[:4]),
+        )  # fmt: skip
+    if len(set(shown)) < len(shown):
+        twice = next(name for name in shown if shown.count(name) > 1)
+        raise InputError(
+            "{path}: is a CLIP model, which recognizes classes by their names; two are called "
+            "{name}",
+            path=path, name=repr(twice),
+        )  # fmt: skip

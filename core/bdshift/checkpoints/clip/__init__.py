@@ -1,0 +1,3 @@
+"""Opens CLIP models: an image tower and a text tower, which together classify images once the
+classes have names (`bdshift.checkpoints.prompts`).
+"""
