@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import clip_files
@@ -14,12 +15,11 @@ from commands import bdshift, one_line
 from open_clip.tokenizer import SimpleTokenizer
 
 from bdshift.audit import reopen
+from bdshift.audit.zero_shot import accuracy_with
 from bdshift.checkpoints.classifier import Opened, open_checkpoint
 from bdshift.checkpoints.prompts import templates_of
 from bdshift.errors import InputError, UsageError
-from bdshift.images.collection import open_images
-from bdshift.images.loader import decode_all
-from bdshift.images.signs import CLASSES, write_signs
+from bdshift.images.signs import CLASSES
 from bdshift.store import load_audit
 
 _GENTLE = "fine-tuning:epochs=1,rate=0.0001"
@@ -164,17 +164,7 @@ def test_prompts_from_a_file(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A CLIP that recognizes signs, and a folder of them."""
-    folder = tmp_path_factory.mktemp("clip")
-    write_signs(folder / "signs", 12, seed=0)
-    collection = open_images(folder / "signs")
-    found = decode_all(collection, collection.files, 32)
-    labels = torch.tensor([file.label for file in found.files])
-    mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
-    std = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
-    pixels = (torch.from_numpy(found.pixels).float() / 255 - mean) / std
-    model = clip_files.fitted(pixels, labels, clip_files.prompts(collection.folders))
-    torch.save(model.state_dict(), folder / "clip.pt")
-    return folder / "clip.pt", folder / "signs"
+    return clip_files.write_known(tmp_path_factory.mktemp("clip"))
 
 
 @pytest.fixture(scope="module")
@@ -197,22 +187,38 @@ def test_it_is_audited_by_the_names_of_the_folders(audited: Path) -> None:
     np.testing.assert_allclose(lengths, 1, atol=1e-4)
     again = reopen(audit)
     np.testing.assert_array_equal(again.classifier.weight.numpy(), audit.model.weight)
-    page = bdshift("report", audited, "--out", audited.with_suffix(".html"))
-    assert page.exit_code == 0, page.output
+    page = audited.with_suffix(".html")
+    assert bdshift("report", audited, "--out", page).exit_code == 0
+    assert "a blurry photo of the {}." in page.read_text()
+
+
+def test_the_effect_of_other_templates_is_that_of_a_scan_with_them(
+    known: tuple[Path, Path], audited: Path
+) -> None:
+    audit, opened = load_audit(audited), open_checkpoint(known[0])
+    assert accuracy_with(opened, audit, templates_of("cifar")) == audit.accuracy
+    with pytest.raises(UsageError):
+        accuracy_with(opened, audit, ("no place",))
+    with pytest.raises(InputError, match="without embeddings"):
+        accuracy_with(opened, replace(audit, embedding=None), templates_of("plain"))
 
 
 def test_other_prompts_give_another_head(
     known: tuple[Path, Path], audited: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "p.txt").write_text("the sign that says {}\n")
+    before = load_audit(audited)
     found = bdshift("scan", *known, "--quick", "--prompts", tmp_path / "p.txt", "--out",
-                    tmp_path / "b.h5", "--no-cache")  # fmt: skip
+                    tmp_path / "b.h5", "--arch", before.model.architecture, "--normalize",
+                    before.preprocessing.normalization.spec)  # fmt: skip
     assert found.exit_code == 0, found.output
     audit = load_audit(tmp_path / "b.h5")
     assert audit.settings.prompts == ("the sign that says {}",)
     assert audit.model.prompts is not None
     assert audit.model.prompts.text(0, 0) == f"the sign that says {CLASSES[0]}"
-    assert not np.allclose(audit.model.weight, load_audit(audited).model.weight)
+    told = accuracy_with(open_checkpoint(known[0]), before, audit.settings.prompts)
+    assert told == audit.accuracy
+    assert not np.allclose(audit.model.weight, before.model.weight)
 
 
 def test_folders_that_are_numbers_need_names(known: tuple[Path, Path], tmp_path: Path) -> None:

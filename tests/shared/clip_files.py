@@ -14,6 +14,9 @@ from torch import nn
 from torch.nn import functional
 
 from bdshift.checkpoints.prompts import ClassPrompts, as_in_sentence, templates_of
+from bdshift.images.collection import open_images
+from bdshift.images.loader import decode_all
+from bdshift.images.signs import write_signs
 
 SIDE, FEATURES = 32, 64
 
@@ -67,6 +70,20 @@ def fitted(images: torch.Tensor, labels: torch.Tensor, asked: ClassPrompts) -> C
         held.copy_(torch.linalg.lstsq(texts, wanted, driver="gelsd").solution)
         model.text_projection = held
     return model
+
+
+def write_known(folder: Path) -> tuple[Path, Path]:
+    """A CLIP that recognizes signs, and a folder of them."""
+    write_signs(folder / "signs", 12, seed=0)
+    collection = open_images(folder / "signs")
+    found = decode_all(collection, collection.files, SIDE)
+    labels = torch.tensor([file.label for file in found.files])
+    mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
+    std = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
+    pixels = (torch.from_numpy(found.pixels).float() / 255 - mean) / std
+    model = fitted(pixels, labels, prompts(collection.folders))
+    torch.save(model.state_dict(), folder / "clip.pt")
+    return folder / "clip.pt", folder / "signs"
 
 
 class _Archive(nn.Module):

@@ -277,6 +277,7 @@ def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
     n = chosen.normalization
     facts = [
         (t("model"), f"{audit.model.path} (SHA-256 {audit.model.sha256})"),
+        *_prompts(audit, t),
         (t("images"), t("{path}: {count} of {available} used (SHA-256 {sha256})",
                         path=images.path, count=sum(images.counts), available=images.available,
                         sha256=images.sha256)),
@@ -305,3 +306,12 @@ def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
         facts.append((t("purifications"), made))
     facts += [(t("trigger"), f"{tac.trigger}: ASR {figure(tac.asr, '.2%')}") for tac in audit.tac]
     return facts
+
+
+def _prompts(audit: Audit, t: _Say) -> list[tuple[str, str]]:
+    """What the head was made of, if the file holds none."""
+    prompts = audit.model.prompts
+    if prompts is None:
+        return []
+    return [(t("prompt templates"), " · ".join(prompts.templates)),
+            (t("class names in them"), ", ".join(prompts.names))]  # fmt: skip

@@ -148,6 +148,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             "classes": model.classes,
             "embedding_dim": model.embedding_dim,
             "head": model.head,
+            "prompts": None if model.prompts is None else asdict(model.prompts),
             "weights": model.weights,
             "copies": [asdict(one) for one in audit.copies],
             "alternatives": _alternatives(audit),

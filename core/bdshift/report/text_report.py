@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bdshift.audit import Audit
+from bdshift.audit import Audit, ModelRecord
 from bdshift.audit.elsewhere import suspected_elsewhere
 from bdshift.audit.facts import BESIDE_CLEAN_MODELS
 from bdshift.audit.finding import LIMITS
@@ -64,7 +64,7 @@ def audit_text(audit: Audit) -> str:
         "",
         *wrapped(
             f"{model.architecture}, {model.classes} classes, {model.embedding_dim}-d embedding, "
-            f"head {model.head}; read from a {model.container} file without running code in it",
+            f"{_head(model)}; read from a {model.container} file without running code in it",
             "model   ",
         ),
         f"        SHA-256 {model.sha256}",
@@ -146,6 +146,14 @@ def _arithmetic(audit: Audit) -> str:
     """What the last digits depend on."""
     batch = "" if audit.embedding is None else f", batches of {audit.embedding.batch}"
     return f"{audit.device}, {audit.precision}{batch}"
+
+
+def _head(model: ModelRecord) -> str:
+    if model.prompts is None:
+        return f"head {model.head}"
+    count = len(model.prompts.templates)
+    templates = f"{count} prompt templates" if count > 1 else "a prompt template"
+    return f"head made of the class names in {templates}, such as “{model.prompts.text(0, 0)}”"
 
 
 def _data_free(audit: Audit) -> str:
