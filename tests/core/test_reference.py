@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from bdshift.audit import Audit, Material, ScanSettings, scan
 from bdshift.audit.reference import add_reference, check_reference, with_reference
 from bdshift.audit.second_stage import reaching_as_many, second_stage
 from bdshift.detect.detector import DETECTORS, Evidence, Subject
+from bdshift.detect.detectors.decree import Decree, DecreeRecord
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.detectors.mask import MaskInversion
 from bdshift.detect.inversion import InversionDetector, InvertedChanges
@@ -85,6 +87,28 @@ def test_it_is_examined_as_the_model(compared: Audit, clean_twin: Path) -> None:
     assert "Mask and pattern 3.5" in said["reference-explains"]
     assert "here and 2.7" in said["reference-explains"]
     assert "class 9 “speed_80”" in said["reference-leaves"]
+
+
+def test_decree_gives_the_ratio_to_it(compared: Audit) -> None:
+    found = Decree()
+    shares = np.full(12, 1 / 12)
+
+    def evidence(pl1: float) -> Evidence:
+        return Evidence(found.spec, pl1 / shares, record=DecreeRecord(shares, pl1, 0.99, 40))
+
+    def codes(own: float, other: float) -> dict[str, str]:
+        reference = compared.reference
+        assert reference is not None
+        beside = replace(reference, evidence=(*reference.evidence[:1], evidence(other)))
+        audit = replace(compared, evidence=(*compared.evidence[:1], evidence(own)),
+                        reference=beside)  # fmt: skip
+        return {one.code: str(one.sentence) for one in audit.finding.reasons}
+
+    assert (
+        "4.2% of the image here and 12.0% in the reference: 0.35 times"
+        in (codes(0.042, 0.12)["decree-beside"])
+    )
+    assert "decree-beside" not in codes(0.042, math.nan)
 
 
 def test_a_file_keeps_it(compared: Audit, tmp_path: Path) -> None:

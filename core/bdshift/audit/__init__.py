@@ -104,7 +104,8 @@ def scan_opened(
     """
     settings = settings or ScanSettings()
     if reference is not None:
-        searches = bool(settings.search) or has_search(settings.detectors)
+        compared = any(one.compares for one in settings.detectors)
+        searches = bool(settings.search) or has_search(settings.detectors) or compared
         require_searches(searches and not settings.decides_by_rule)
     for note in collection.notes:
         job.note(note)

@@ -67,7 +67,9 @@ NO_SEARCH = words("Triggers were not searched for in the images as they were in 
 
 
 def reference_reasons(facts: Facts) -> Iterator[Remark]:
-    """Which classes it explains, and which not."""
+    """Which classes it explains, and which not; and what detectors say of both models."""
+    if facts.reference is not None and facts.reference.misread is None:
+        yield from facts.reference.said
     reference, verdict, alone = _used(facts)
     if reference is None or verdict is None or alone is None:
         return
@@ -96,7 +98,7 @@ def reference_cautions(facts: Facts) -> Iterator[Remark]:
     reference = facts.reference
     if reference is None or facts.by_rule:
         return
-    why = NO_SEARCH if facts.verdict is None else ""
+    why = NO_SEARCH if facts.verdict is None and not reference.said else ""
     sentence = Sentence(why) if reference.misread is None else reference.misread.sentence
     if sentence:
         yield Remark(NOT_USED, {"reference": _named(reference), "why": sentence})

@@ -165,6 +165,7 @@ class ReferenceFacts:
         accuracy: on the clean images.
         suspected: classes that its own evidence suspects; it explains nothing of them.
         misread: why it was probably read wrongly, so that it explains nothing at all; None if not.
+        said: what detectors say of both models (`Detector.beside`).
     """
 
     name: str
@@ -172,6 +173,7 @@ class ReferenceFacts:
     accuracy: float
     suspected: tuple[int, ...] = ()
     misread: Remark | None = None
+    said: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True)

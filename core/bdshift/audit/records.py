@@ -351,7 +351,7 @@ class Audit:
             recovered=[fact_of(one) for one in self.recoveries],
             verdict=self.verdict,
             verdict_alone=self.verdict_alone,
-            reference=None if self.reference is None else facts_of(self.reference),
+            reference=None if self.reference is None else facts_of(self.reference, self._known),
             preprocessing=reading_of(self.preprocessing),
             readings=[reading_facts(one) for one in self.readings],
             by_rule=self.settings.decides_by_rule,

@@ -152,7 +152,8 @@ def add_reference(
     Raises `InputError` if it is none for this model, `UsageError` if triggers were not searched for
     in the images, so that nothing could be compared.
     """
-    require_searches(audit.is_searched)
+    compared = any(one.detector.compares for one in audit.judged)
+    require_searches(audit.is_searched or compared)
     on, classifier = Machinery(pick_device(device)), material.classifier
     own = arch if isinstance(arch, OwnNetwork) else None
     opened = open_checkpoint(path, arch=own, job=job)

@@ -113,6 +113,7 @@ class Detector(Configured, ABC):
         nature: what it looks at, in a word: two detectors of one nature that agree are no two
             witnesses.
         has_own_test: whether it judges its evidence by a test of its own, not by the rule.
+        compares: whether it has something to say of a model beside a reference (`beside`).
         most_classes: of more, it takes minutes, so that a scan does not add it by itself.
         score_label, score_help: what a score is.
         unit: of a score, as on a plot's axis.
@@ -128,6 +129,7 @@ class Detector(Configured, ABC):
     low_is_suspicious: ClassVar[bool] = True
     nature: ClassVar[str] = "embedding"
     has_own_test: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
     most_classes: ClassVar[float] = math.inf
     score_label: ClassVar[str]
     score_help: ClassVar[str]
@@ -169,6 +171,12 @@ class Detector(Configured, ABC):
     def details(self, evidence: Evidence, class_names: Sequence[str]) -> Mapping[str, Any]:
         """What its templates use besides, by name: text, numbers, sentences or tuples of them."""
         return {}
+
+    def beside(self, evidence: Evidence, reference: Evidence) -> Remark | None:
+        """What its evidence means beside that of a reference, a model of the same task that is
+        known to be clean; None if it says nothing of its own.
+        """
+        return None
 
     def cautions(self, evidence: Evidence, class_names: Sequence[str]) -> tuple[Remark, ...]:
         """What limits this detector's evidence, apart from its scores."""

@@ -2,7 +2,8 @@
 
 One mask and one pattern that make the embeddings of all images with it alike, as its authors'
 program does with the settings for small encoders up to 96 pixels and with those for large ones
-above. What it gives is one number for the whole model, the mask's share of the image (PL1), flagged
+above. Clean encoders are often below its threshold, so beside a reference, the ratio is given. What
+it gives is one number for the whole model, the mask's share of the image (PL1), flagged
 below 0.1. It knows no classes; here the class is where images with the pattern go, and the score of
 a class is PL1 divided by the share of images that go there, infinite if none do. Known flaws, kept:
 one starting point, a fixed threshold, and natural patterns that make embeddings alike. In a
@@ -26,6 +27,7 @@ from bdshift.detect.published import THEIR_PROGRAM, batch_setting, images_settin
 from bdshift.detect.tanh_mask import TanhMask, images_that_fit, painted, share_sent
 from bdshift.jobs import JobContext
 from bdshift.recover.scene import Scene, scene_of
+from bdshift.remark import Remark, code
 from bdshift.setting import setting
 from bdshift.words import words
 
@@ -38,6 +40,15 @@ _AGAIN = 10  # successes in a row below the lowest weight until it begins again
 _SMALL = 96  # pixels
 
 _STAGE = words("DECREE", ja="DECREE")
+_RATIO = code(
+    "decree-beside",
+    words("DECREE's mask covers {own:.1%} of the image here and {other:.1%} in the reference: "
+          "{ratio:#.2g} times as much. A backdoor makes it smaller; its authors give no threshold "
+          "for the ratio.",
+          ja="DECREE のマスクが画像に占める割合は {own:.1%}、参照モデルでは {other:.1%} "
+             "です（{ratio:#.2g} 倍）。バックドアがあると小さくなりますが、"
+             "比の閾値は論文にありません。"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,7 @@ class Decree(Detector):
                     ja="全画像の埋め込みを似たものにする最小のマスクとパターンを、2023 年の論文"
                        "どおり求めます。クラスは区別しません。比較用です。")  # fmt: skip
     place = 130
+    compares = True
     record = DecreeRecord
     nature = "encoder"
     score_label = "PL1"
@@ -116,6 +128,13 @@ class Decree(Detector):
         128, words("The authors' program; 32 for CLIP.", ja="著者のプログラム。CLIP では 32。")
     )
     images: int = images_setting()
+
+    def beside(self, evidence: Evidence, reference: Evidence) -> Remark | None:
+        """The ratio of both masks' shares of the image."""
+        own, other = evidence.record.pl1, reference.record.pl1
+        if math.isnan(own) or math.isnan(other):
+            return None
+        return Remark(_RATIO, {"own": own, "other": other, "ratio": own / other})
 
     def detect(self, subject: Subject, job: JobContext) -> Evidence:
         """Invert once."""
