@@ -13,10 +13,12 @@ import pytest
 import torch
 from commands import bdshift, one_line
 from open_clip.tokenizer import SimpleTokenizer
+from safetensors import safe_open
 
 from bdshift.audit import reopen
 from bdshift.audit.zero_shot import accuracy_with
 from bdshift.checkpoints.classifier import Opened, open_checkpoint
+from bdshift.checkpoints.clip.tensor_names import from_hugging_face, to_hugging_face
 from bdshift.checkpoints.prompts import templates_of
 from bdshift.errors import InputError, UsageError
 from bdshift.images.signs import CLASSES
@@ -292,3 +294,30 @@ def test_a_purified_clip_stays_a_clip(
     cut = bdshift("purify", audited, "--method", "cut:neurons=3", "--target", "0", "--out",
                   tmp_path / "cut.pt")  # fmt: skip
     one_line(cut, 2, "made of the names of the classes", "state-dict")
+
+
+def test_what_a_clip_has_learned_is_a_vector_of_its_image_tower(
+    known: tuple[Path, Path], audited: Path, tmp_path: Path
+) -> None:
+    tuned = bdshift("purify", audited, "--method", _GENTLE, "--target", "0", "--out",
+                    tmp_path / "tuned.pt", "--overwrite")  # fmt: skip
+    assert tuned.exit_code == 0, tuned.output
+    out = tmp_path / "tau.safetensors"
+    found = bdshift("vector", known[0], tmp_path / "tuned.pt", "--out", out, "--json")
+    assert found.exit_code == 0, found.output
+    with safe_open(out, "pt") as file:
+        assert all(key.startswith("visual.") for key in file.keys())  # noqa: SIM118
+    again = bdshift("vector", audited, "--out", tmp_path / "same.safetensors", "--json")
+    assert again.exit_code == 0, again.output
+    lengths = [json.loads(one.stdout)["length"] for one in (found, again)]
+    assert lengths[0] == pytest.approx(lengths[1], rel=1e-4)
+
+
+def test_names_of_hugging_face_come_back(tmp_path: Path) -> None:
+    model = clip_files.clip()
+    theirs = to_hugging_face(model.state_dict())
+    assert "vision_model.encoder.layers.1.self_attn.q_proj.weight" in theirs
+    assert theirs["visual_projection.weight"].shape == (clip_files.FEATURES, 64)
+    back = from_hugging_face(theirs)
+    assert back.keys() == model.state_dict().keys()
+    assert all(torch.equal(back[key], value) for key, value in model.state_dict().items())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import torch
 
 from bdshift.audit.records import Audit, Purification
@@ -27,10 +30,12 @@ def vector_of(audit: Audit, made: Purification, original: LoadedNetwork) -> Save
     result = made.result
     kept = (row.step.figures for row in result.rows if row.step.number == result.kept)
     alpha = next(kept, {}).get(ALPHA, 1.0)
-    before, after = _on_cpu(original), result.state()
-    for name, value in before.items():
-        if name not in after or after[name].shape != value.shape:
-            raise InputError("the weights do not belong to the audited network")
+    network = copy.deepcopy(original.network)  # a state dict may name its tensors as the file does
+    try:
+        network.load_state_dict(result.state())
+    except (RuntimeError, KeyError, TypeError) as error:
+        raise InputError("the weights do not belong to the audited network") from error
+    before, after = _on_cpu(original), _on_cpu(replace(original, network=network))
     vector = _changed(difference(before, after, 1 / alpha) if alpha else {})
     if not vector:
         raise InputError("the purification has changed no weights: there is no task vector")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bdshift.audit.records import Audit
 from bdshift.audit.scan_settings import ScanSettings
-from bdshift.checkpoints.classifier import Opened
+from bdshift.checkpoints.classifier import LoadedNetwork, Opened, open_checkpoint
 from bdshift.checkpoints.prompts import (
+    SLOT,
     USUAL_PROMPTS,
     ClassPrompts,
     as_in_sentence,
@@ -17,6 +18,7 @@ from bdshift.checkpoints.prompts import (
     templates_of,
 )
 from bdshift.checkpoints.recognize import named
+from bdshift.checkpoints.users_own import Architecture, OwnNetwork
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection
 from bdshift.images.labels import names_in_order
@@ -45,6 +47,34 @@ def with_names(
     prompts = ClassPrompts(tuple(as_in_sentence(name) for name in names), templates)
     found = settings if file is None else replace(settings, labels=file)
     return opened.with_prompts(prompts), found
+
+
+def any_head(opened: Opened) -> Opened:
+    """The model with some head, if it needs names for one: where only the other weights matter."""
+    if not opened.needs_names or opened.prompts is not None:
+        return opened
+    return opened.with_prompts(ClassPrompts(("image",), (SLOT,)))
+
+
+def open_base(
+    path: str | Path, audit: Audit, arch: Architecture | None, job: JobContext = SILENT
+) -> LoadedNetwork:
+    """Another checkpoint as the network that was audited, with a head for the same names if that
+    one has one.
+
+    Raises `InputError` if it cannot be read as that network.
+    """
+    own = arch if isinstance(arch, OwnNetwork) else None
+    opened = open_checkpoint(path, arch=own, job=job)
+    if opened.needs_names and audit.model.prompts is not None:
+        opened = opened.with_prompts(audit.model.prompts)
+    alike = opened.candidates[0] if own else named(opened.candidates, audit.model.architecture)
+    if alike is None:
+        raise InputError(
+            "{path}: is not a {name}, which the audited model is",
+            path=opened.file.path, name=audit.model.architecture,
+        )  # fmt: skip
+    return opened.load(alike, job)
 
 
 def accuracy_with(

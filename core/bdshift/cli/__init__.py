@@ -13,6 +13,7 @@ from bdshift.cli import (
     bench,
     compare,
     demo,
+    disentanglement,
     export,
     info,
     lab,
@@ -37,7 +38,7 @@ def main() -> None:
 
 
 for module in (
-    scan, recover, neurons, purify, compare, vector, export, report, info, settings, demo, lab,
-    bench,
+    scan, recover, neurons, purify, compare, vector, disentanglement, export, report, info,
+    settings, demo, lab, bench,
 ):  # fmt: skip
     main.add_command(module.command)

@@ -40,7 +40,7 @@ def command(
     job: ConsoleJob,
 ) -> None:
     """Write what a purification has subtracted a multiple of, or what OTHER has learned since
-    MODEL, two checkpoints of one architecture.
+    MODEL, two checkpoints of one architecture; of CLIP models, the image tower.
 
     The file is subtracted from any network of that architecture by bdshift purify --method
     tbar:vector=FILE, where alpha=1 says how much of it; the multiple that was subtracted is told
@@ -49,6 +49,7 @@ def command(
     from bdshift.audit import reopen_model
     from bdshift.audit.comparison import side
     from bdshift.audit.task_vectors import vector_between, vector_of
+    from bdshift.audit.zero_shot import any_head
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.purify.vectors import length
     from bdshift.store import load_audit
@@ -61,7 +62,7 @@ def command(
     if len(sources) == 2:
         if run is not None:
             raise UsageError("--run needs an audit file")
-        first, second = (open_checkpoint(path, arch=arch, job=job) for path in sources)
+        first, second = (any_head(open_checkpoint(path, arch=arch, job=job)) for path in sources)
         found = vector_between(first.load(first.candidates[0]), second.load(second.candidates[0]))
     else:
         audit = load_audit(sources[0])
