@@ -35,7 +35,7 @@ QUICK: dict[str, Any] = {
 """Settings with which methods end soon."""
 
 WITHOUT_RANKING = {
-    "cut", "fine-tuning", "ft-sam", "tbar", "relabeling", "gradient-ascent",
+    "cut", "fine-tuning", "cleanclip", "ft-sam", "tbar", "relabeling", "gradient-ascent",
 }  # fmt: skip
 
 

@@ -26,6 +26,9 @@ Schedule = Literal["constant", "cosine", "swinging"]
 _SWING_UPDATES = 100
 """Updates from one end to the other: BackdoorBench's epochs, mistaken for updates."""
 
+Copies = Callable[[torch.Tensor, int], torch.Tensor]
+"""From the 8-bit images of a batch and a seed to other versions of them."""
+
 Forward = Callable[[], torch.Tensor]
 """The loss of a batch at the current weights."""
 
@@ -121,13 +124,15 @@ def tune(
     score: Loss | None = None,
     gradient: Callable[[Workbench, Forward], torch.Tensor] = plain_gradient,
     after: Callable[[], None] = lambda: None,
+    copies: Copies | None = None,
     first: int = 0,
 ) -> Iterator[Step]:
     """Descend ``loss`` on the images to tune on, with all weights free and batch norms learning.
 
     Yields one step per epoch, numbered from ``first``. ``score`` is the loss to choose by, by
     default ``loss``; ``gradient`` leaves a gradient in the weights and returns the loss; ``after``
-    is called after every update (to keep pruned weights at zero).
+    is called after every update (to keep pruned weights at zero). With ``copies`` the φ that
+    ``loss`` gets (2n, d) ends with that of the images' copies, and there has to be a ``score``.
     """
     optimizer = torch.optim.SGD(
         bench.network.parameters(), sgd.rate, sgd.momentum, weight_decay=sgd.weight_decay
@@ -145,10 +150,12 @@ def tune(
             for group in optimizer.param_groups:
                 group["lr"] = sgd.rate_at(done, updates)
 
-            def forward(rows: torch.Tensor = rows) -> torch.Tensor:
-                bench.backwards += len(rows)
-                images = bench.clean.preprocess(tuned.pixels[rows])
-                return loss(bench.phi(images), tuned.labels[rows])
+            def forward(rows: torch.Tensor = rows, done: int = done) -> torch.Tensor:
+                pixels = tuned.pixels[rows]
+                if copies is not None:
+                    pixels = torch.cat([pixels, copies(pixels, bench.seed * 100_003 + done)])
+                bench.backwards += len(pixels)
+                return loss(bench.phi(bench.clean.preprocess(pixels)), tuned.labels[rows])
 
             optimizer.zero_grad()
             value = gradient(bench, forward)
