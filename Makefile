@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock settings bench screenshots victims clean
+.PHONY: demo test lint lock settings bench screenshots victims test-victims clean
 
 # In the window where there is a screen, else in words.
 demo: .venv/ready
@@ -51,6 +51,16 @@ victims: .venv/ready
 	for name in victim clean-twin; do \
 	    cp build/$$name/model.pth resources/demo/$$name.pth; \
 	    cp build/$$name/card.json resources/demo/$$name.json; \
+	done
+
+# The models of the tests: the same, of half the width.
+test-victims: .venv/ready
+	$(BIN)/bdshift lab train build/small/victim --width 8 --attack $(STICKER) --target speed_80
+	$(BIN)/bdshift lab train build/small/clean-twin --width 8
+	mkdir -p tests/data
+	for name in victim clean-twin; do \
+	    cp build/small/$$name/model.pth tests/data/$$name.pth; \
+	    cp build/small/$$name/card.json tests/data/$$name.json; \
 	done
 
 clean:

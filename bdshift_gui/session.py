@@ -62,6 +62,7 @@ class Corrections:
     device: str | None = None
     batch: int | None = None
     prompts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

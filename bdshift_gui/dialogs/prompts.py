@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton
 
 from bdshift.checkpoints.prompts import PROMPT_SETS, SLOT, check_templates, templates_of
 from bdshift.errors import UsageError
+from bdshift.jobs import JobContext
 from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import say, tr
@@ -59,7 +60,8 @@ class PromptsDialog(QuestionDialog):
         self._before = audit.accuracy
         self._has_features = audit.embedding is not None
         self.use = self.add_buttons(tr("Scan with these"))
-        self.finished.connect(lambda _: context.quick.forget(self))
+        self._job = JobContext()
+        self.finished.connect(self._forget)
         self._check()
 
     @property
@@ -70,11 +72,18 @@ class PromptsDialog(QuestionDialog):
 
     def _fill(self, name: str) -> None:
         self._context.quick.ask(
-            self, lambda: templates_of(name), lambda found: self.text.setPlainText("\n".join(found))
-        )
+            self, lambda: templates_of(name),
+            lambda found: self.text.setPlainText("\n".join(found)),
+            lambda error: self._error.show_text(say(sentence_of(error))),
+        )  # fmt: skip
+
+    def _forget(self) -> None:
+        """Do not wait for an answer about other templates, and let nothing work on it."""
+        self._job.cancel()
+        self._context.quick.forget(self)
 
     def _check(self) -> None:
-        self._context.quick.forget(self)  # of other templates
+        self._forget()
         self._result.show_text(tr("Accuracy: {now}", now=percent(self._before)))
         try:
             check_templates(self.templates)
@@ -104,7 +113,9 @@ class PromptsDialog(QuestionDialog):
 
         self.measure.setEnabled(False)
         self._result.show_text(tr("Measuring…"))
-        self._context.quick.ask(self, measure(self._context, self.templates), done, failed)
+        self._job = JobContext()
+        look = measure(self._context, self.templates, self._job)
+        self._context.quick.ask(self, look, done, failed)
 
     def answer(self) -> None:
         self.chosen.emit(self.templates)

@@ -108,8 +108,9 @@ def _model(
         model, images = found
         # Corrections for another model do not apply to this one.
         given = replace(
-            context.state.corrections, normalize=None, arch=arch, weights=weights, prompts=()
-        )
+            context.state.corrections, normalize=None, arch=arch, weights=weights, prompts=(),
+            names=(),
+        )  # fmt: skip
         context.selection.forget()
         context.session.update(
             **{**WITHOUT_AUDIT, "model_path": path, "model": model, "corrections": given,
@@ -133,7 +134,7 @@ def _images(context: Context, path: Path) -> _Opening:
         context.selection.forget()
         context.session.update(
             **{**WITHOUT_AUDIT, "images_path": path, "images": images, "model": model,
-               "corrections": replace(context.state.corrections, labels=None)}
+               "corrections": replace(context.state.corrections, labels=None, names=())}
         )  # fmt: skip
 
     return _Opening(run, done)
@@ -171,7 +172,7 @@ def _corrections_of(audit: Audit) -> Corrections:
     """What an audit was told, for its next scan: neither device nor batch size, which suit the
     machine that made it, nor a network of the user's own, which the user has to name again.
     """
-    asked = audit.settings
+    asked, prompts = audit.settings, audit.model.prompts
     return Corrections(
         normalize=asked.normalize,
         fit=asked.fit,
@@ -179,6 +180,7 @@ def _corrections_of(audit: Audit) -> Corrections:
         weights=asked.weights,
         labels=None if asked.labels is None else audit.images.class_index,
         prompts=asked.prompts,
+        names=() if prompts is None or asked.labels is None else prompts.names,
     )
 
 

@@ -86,6 +86,7 @@ def _settings(state: State) -> ScanSettings:
         device=given.device or "auto",
         batch=given.batch,
         prompts=given.prompts,
+        names=given.names,
         unknown_detectors=(),  # they do not run in this version
     )
 

@@ -38,7 +38,7 @@ def test_the_victim_is_named(victim: Path, signs: Path) -> None:
     assert audit.judgment.p < 0.01
     assert audit.accuracy > 0.97
     assert audit.shifts.kkt_max < 1e-8
-    assert audit.model.architecture == "ResNet-18, width 16, CIFAR stem"
+    assert audit.model.architecture == "ResNet-18, width 8, CIFAR stem"
     assert audit.preprocessing.normalization.name == "half"
     assert audit.preprocessing.order == "rgb"
     assert other_cautions(audit.finding) == []
@@ -143,7 +143,7 @@ def test_an_architecture_is_chosen_by_name(victim: Path) -> None:
     (only,) = open_checkpoint(victim, arch=every[1].name).candidates
     assert only.name == every[1].name
     assert only.rare == ()
-    with pytest.raises(UsageError, match="what fits is ResNet-18, width 16, CIFAR stem; "):
+    with pytest.raises(UsageError, match="what fits is ResNet-18, width 8, CIFAR stem; "):
         open_checkpoint(victim, arch="VGG-19")
 
 

@@ -32,7 +32,7 @@ def test_scan_prints_the_finding_and_writes_the_audit(
     result = bdshift("scan", "--quick", victim, signs, "--out", tmp_path / "a.h5")
     assert result.exit_code == 0
     assert result.stdout.startswith("PROBABLY BACKDOORED\nClass 9 “speed_80”")
-    assert "ResNet-18, width 16, CIFAR stem, 12 classes, 128-d embedding" in result.stdout
+    assert "ResNet-18, width 8, CIFAR stem, 12 classes, 64-d embedding" in result.stdout
     assert f"Embedding clean images: {SIGNS} images" in result.stderr
     assert (
         "Rule: Grubbs test, threshold p = 0.05. A finding is evidence, not proof." in result.stdout
@@ -167,11 +167,11 @@ def test_the_users_own_network(
 ) -> None:
     (tmp_path / "own_nets.py").write_text(
         "from bdshift.checkpoints.families.resnet import resnet18\n"
-        "def good(num_classes):\n    return resnet18(16, num_classes)\n"
-        "class Softmaxed(type(resnet18(16, 12))):\n"
+        "def good(num_classes):\n    return resnet18(8, num_classes)\n"
+        "class Softmaxed(type(resnet18(8, 12))):\n"
         "    def forward(self, x):\n        return super().forward(x).softmax(1)\n"
         "def bad(num_classes):\n"
-        "    net = resnet18(16, num_classes)\n    net.__class__ = Softmaxed\n    return net\n"
+        "    net = resnet18(8, num_classes)\n    net.__class__ = Softmaxed\n    return net\n"
     )
     monkeypatch.chdir(tmp_path)
     few = "scan", "--quick", victim, signs, "--sample", 144, "--json", "--arch"
@@ -192,7 +192,7 @@ def test_an_audit_file_cannot_name_code_to_run(
         "from pathlib import Path\n"
         "from bdshift.checkpoints.families.resnet import resnet18\n"
         "Path('imported').touch()\n"
-        "def net(num_classes):\n    return resnet18(16, num_classes)\n"
+        "def net(num_classes):\n    return resnet18(8, num_classes)\n"
     )
     monkeypatch.chdir(tmp_path)
     ask = ("neurons", "a.h5", "--trigger", STICKER)
@@ -255,8 +255,8 @@ def test_neurons_with_and_without_a_trigger(victim: Path, signs: Path, tmp_path:
     assert load_audit(audit).tac[0].trigger == STICKER
     found = json.loads(bdshift("neurons", audit, "--json").stdout)
     assert found["trigger"]["asr"] > 0.99
-    assert len(found["neurons"]) == 128
-    assert len(found["trigger"]["agreement_with_tac"]["shift"]["overlap_curve"]) == 128
+    assert len(found["neurons"]) == 64
+    assert len(found["trigger"]["agreement_with_tac"]["shift"]["overlap_curve"]) == 64
     shifts = [row["shift"] for row in found["neurons"]]
     assert shifts == sorted(shifts, reverse=True)
     other = json.loads(bdshift("neurons", audit, "--json", "--target", "stop").stdout)
@@ -275,7 +275,7 @@ def test_info(victim: Path, tmp_path: Path) -> None:
     result = bdshift("info", victim)
     assert result.exit_code == 0
     assert "state_dict" in result.stdout
-    assert "ResNet-18, width 16, CIFAR stem" in result.stdout
+    assert "ResNet-18, width 8, CIFAR stem" in result.stdout
     assert "clean accuracy decides" in result.stdout
     found = json.loads(bdshift("info", victim, "--json").stdout)
     assert list(found) == [
@@ -287,7 +287,7 @@ def test_info(victim: Path, tmp_path: Path) -> None:
     assert set(found["layers"][0]) == {"path", "kind", "shape", "numbers"}
     assert (found["bytes"], found["format"]) == (victim.stat().st_size, "torch zip")
     assert "clean accuracy decides" in found["recognized_by"]
-    assert (found["classes"], found["embedding_dim"], found["head"]) == (12, 128, "fc")
+    assert (found["classes"], found["embedding_dim"], found["head"]) == (12, 64, "fc")
     assert "torch._utils._rebuild_tensor_v2" in found["names_in_pickle"]
     torch.save({"state_dict": {"module.w.weight": torch.ones(3, 3)}}, tmp_path / "unknown.pth")
     unknown = bdshift("info", tmp_path / "unknown.pth")

@@ -57,7 +57,7 @@ def test_it_says_the_finding_and_where_it_came_from(measured_audit: Audit) -> No
     assert audit.images.sha256 in text
     assert "ASR 100.00%" in text
     points = [tag for tag, _ in page.tags if tag in ("circle", "path")]
-    assert len(points) == 128, "one a neuron"
+    assert len(points) == 64, "one a neuron"
     assert sum(tag == "rect" for tag, _ in page.tags) == 12, "one bar a class"
     assert any(attrs.get("src", "") for tag, attrs in page.tags if tag == "img")
 

@@ -38,7 +38,7 @@ def test_a_backdoor_neuron_looks_at_the_sticker(
     )
     images = classifier.preprocessing(parse_trigger(STICKER)(pixels.float()))
     maps = feature_maps(classifier, images)
-    assert maps.shape == (17, 128, 4, 4)
+    assert maps.shape == (17, 64, 4, 4)
     phi, _ = classifier.embed(images)
     assert np.allclose(maps.mean((2, 3)), phi.numpy(), atol=1e-4)
     neuron = int(victim_audit.shifts.shift[TARGET].argmax())

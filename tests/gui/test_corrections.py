@@ -31,7 +31,7 @@ def loaded(window: MainWindow, qtbot: QtBot, victim: Path, signs: Path) -> MainW
 def test_an_architecture_is_chosen_by_hand(loaded: MainWindow, qtbot: QtBot) -> None:
     find(loaded, ModelCard).correct.click()
     ask = dialog(qtbot, loaded, ArchitectureDialog)
-    wanted = "ResNet-18, width 16, 3×3 stem with max-pool"
+    wanted = "ResNet-18, width 8, 3×3 stem with max-pool"
     ask.choose(wanted)
     ask.use.click()
     wait_well(qtbot, loaded)
@@ -127,7 +127,7 @@ def test_an_unknown_network_can_be_named(
 def test_another_model_forgets_what_was_right_for_the_last(
     loaded: MainWindow, qtbot: QtBot, victim: Path, tmp_path: Path
 ) -> None:
-    given = Corrections(arch="ResNet-18, width 16, CIFAR stem", normalize="half", batch=32)
+    given = Corrections(arch="ResNet-18, width 8, CIFAR stem", normalize="half", batch=32)
     loaded.session.update(corrections=given)
     other = tmp_path / "other.pth"
     shutil.copy(victim, other)

@@ -203,9 +203,9 @@ def test_a_cut_says_nothing_of_a_trigger_that_does_not_work(opened: MainWindow) 
 def test_one_neuron_accounts_for_its_share(opened: MainWindow) -> None:
     title = find(opened, ScatterView).title
     opened.context.selection.select_neurons([3])
-    assert title.text().startswith("1 of 128 neurons accounts for ")
+    assert title.text().startswith("1 of 64 neurons accounts for ")
     opened.context.selection.select_neurons([3, 4])
-    assert title.text().startswith("2 of 128 neurons account for ")
+    assert title.text().startswith("2 of 64 neurons account for ")
 
 
 def test_the_strongest_triggered_images_are_of_other_classes(opened: MainWindow) -> None:

@@ -60,7 +60,7 @@ def test_drop_a_model_and_a_folder_then_scan(
     model = window.session.state.model
     assert model is not None
     assert model.description.recognized is not None
-    assert model.description.recognized.architectures[0].startswith("ResNet-18, width 16")
+    assert model.description.recognized.architectures[0].startswith("ResNet-18, width 8")
     wait(qtbot, window)
     window.actions_["scan"].trigger()
     assert window.session.state.busy
@@ -126,7 +126,7 @@ def test_every_plot_can_be_exported(
         assert plot.encoded(".png").startswith(b"\x89PNG")
         assert b"<svg" in plot.encoded(".svg")
         rows = list(csv.reader(io.StringIO(plot.encoded(".csv").decode())))
-        assert len(rows) == 1 + (12 if isinstance(plot, ClassView) else 128)
+        assert len(rows) == 1 + (12 if isinstance(plot, ClassView) else 64)
     monkeypatch.setattr(opened.context.ask, "where", lambda *_: tmp_path / "plot.svg")
     find(opened, ScatterView)._ask()
     wait(qtbot, opened)

@@ -1,4 +1,4 @@
-"""What is known about the demo's victim, and how many images it is audited with."""
+"""What is known about the victim of most tests, and how many images it is audited with."""
 
 from __future__ import annotations
 

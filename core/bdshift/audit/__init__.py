@@ -35,7 +35,7 @@ from bdshift.audit.reference import (
 )
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.stages import CleanSet, Material, embed_cached, open_clean_set
-from bdshift.audit.zero_shot import with_names
+from bdshift.audit.zero_shot import with_names, with_names_of
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
 from bdshift.checkpoints.recognize import named
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
@@ -121,7 +121,7 @@ def scan_opened(
 
     first, beside = read(opened), None
     if reference is not None:  # before anything is searched for: one that does not fit is an error
-        reference, _ = with_names(reference, collection, settings)
+        reference = with_names_of(reference, first)
         beside = read_reference(reference, first.material.clean, settings, first, on, job)
     audited = [examined(first)]
     for other in copies_of(opened, settings.arch):
@@ -186,6 +186,8 @@ def reopen_model(
     if audit.model.prompts is not None:
         opened = opened.with_prompts(audit.model.prompts)
     loaded = opened.load(chosen, job)
+    if audit.model.prompts is not None:
+        loaded = loaded.with_made_head(audit.model.weight)
     if not np.array_equal(loaded.weight.numpy(), audit.model.weight, equal_nan=True):
         raise InputError(
             "{path}: this version of bdshift takes other weights from it than those that were "

@@ -230,7 +230,13 @@ class Audit:
         measured for one holds for both. α and rule may differ.
         """
         pairs = [
-            (one.model.sha256, one.model.architecture, one.images.sha256, one.preprocessing)
+            (
+                one.model.sha256,
+                one.model.architecture,
+                one.model.prompts,
+                one.images.sha256,
+                one.preprocessing,
+            )
             for one in (self, other)
         ]
         return pairs[0] == pairs[1]

@@ -17,6 +17,7 @@ from bdshift.audit.records import Audit, ImagesRecord, ModelRecord
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.second_stage import reaching_as_many
 from bdshift.audit.stages import CleanSet, Material
+from bdshift.audit.zero_shot import with_names_of
 from bdshift.checkpoints.classifier import Opened, open_checkpoint
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
 from bdshift.devices import pick_device
@@ -51,7 +52,10 @@ def open_reference(
     """
     own = arch if isinstance(arch, OwnNetwork) else None
     found = open_checkpoint(path, arch=own, job=job)
-    _check(found.file.path, found.file.sha256, found.classes, opened.file.sha256, opened.classes)
+    # How many classes a CLIP model has is known once they have names.
+    counted = not (found.needs_names or opened.needs_names)
+    classes = found.classes if counted else opened.classes
+    _check(found.file.path, found.file.sha256, classes, opened.file.sha256, opened.classes)
     return found
 
 
@@ -157,8 +161,7 @@ def add_reference(
     on, classifier = Machinery(pick_device(device)), material.classifier
     own = arch if isinstance(arch, OwnNetwork) else None
     opened = open_checkpoint(path, arch=own, job=job)
-    if opened.needs_names and audit.model.prompts is not None:
-        opened = opened.with_prompts(audit.model.prompts)
+    opened = with_names_of(opened, audit)
     _check(
         opened.file.path, opened.file.sha256, opened.classes, classifier.sha256, classifier.classes
     )

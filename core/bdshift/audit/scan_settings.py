@@ -43,6 +43,7 @@ class ScanSettings:
         labels: a class-name file, or the class index of each folder's name.
         prompts: prompt templates that a CLIP model's head is made of
             (`bdshift.checkpoints.prompts`); () for the usual ones.
+        names: of the classes in these; () for those of the folders or of a class-name file.
         device: "auto", "cpu", "cuda", …
         batch: images at a time; None to choose by the work that one takes.
         seed: of the sample, and of the detectors.
@@ -61,6 +62,7 @@ class ScanSettings:
     weights: str | None = None
     labels: Path | KeptPath | dict[str, int] | None = None
     prompts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     device: str = "auto"
     batch: int | None = None
     seed: int = 0

@@ -171,6 +171,8 @@ def choose_preprocessing(
     plain = replace(plain, classifier=checked)
     if not is_poor(plain.ranking[0].accuracy, chosen.classes):
         return plain, None, notes
+    if opened.prompts is not None:  # another order would give the head's rows other names
+        return plain, None, notes
     if len(labels) < 5 * len(clean.collection.folders):
         return plain, None, notes  # with so few images, some order always fits
     accuracy, order = matched_accuracy(confusion_of_folders(opened, pixels, folders, **common))

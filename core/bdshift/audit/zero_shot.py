@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
-from bdshift.audit.records import Audit
+from bdshift.audit.records import Audit, ImagesRecord, ModelRecord
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.checkpoints.classifier import LoadedNetwork, Opened, open_checkpoint
 from bdshift.checkpoints.prompts import (
+    MAX_NAME_LENGTH,
     SLOT,
     USUAL_PROMPTS,
     ClassPrompts,
@@ -24,7 +26,17 @@ from bdshift.images.collection import ImageCollection
 from bdshift.images.labels import names_in_order
 from bdshift.jobs import SILENT, JobContext
 
-_MAX_NAME_LENGTH = 200  # characters
+
+class Named(Protocol):
+    """A model that was read with images, or its audit."""
+
+    @property
+    def model(self) -> ModelRecord:
+        """Which it is."""
+
+    @property
+    def images(self) -> ImagesRecord:
+        """Which images."""
 
 
 def with_names(
@@ -33,20 +45,36 @@ def with_names(
     """The model with its prompts, if it needs any, and the settings with the class-name file that
     they are from.
 
-    The names are those given, else those of a class-name file beside the images or the model that
-    knows the folders, else the folders' own.
+    The names are those given, or of a class-name file that was given, else those of one beside the
+    images or the model that knows the folders, else the folders' own.
 
     Raises `InputError` if the folders are numbers and no file says what they stand for, or as
     `names_in_order` does.
     """
     if not opened.needs_names or opened.prompts is not None:
         return opened, settings
-    names, file = names_in_order(collection.folders, settings.labels, _near(opened, collection))
+    names, file = settings.names, None
+    if not names:
+        near = _near(opened, collection)
+        names, file = names_in_order(collection.folders, settings.labels, near)
     _check(names, opened.file.path)
     templates = settings.prompts or templates_of(USUAL_PROMPTS)
     prompts = ClassPrompts(tuple(as_in_sentence(name) for name in names), templates)
     found = settings if file is None else replace(settings, labels=file)
     return opened.with_prompts(prompts), found
+
+
+def with_names_of(opened: Opened, model: Named) -> Opened:
+    """The model with a head for the classes of another one, if it needs names: the same prompts, or
+    the usual ones with the names of its classes.
+    """
+    if not opened.needs_names:
+        return opened
+    if model.model.prompts is not None:
+        return opened.with_prompts(model.model.prompts)
+    names = tuple(map(as_in_sentence, model.images.class_names))
+    _check(names, opened.file.path)
+    return opened.with_prompts(ClassPrompts(names, templates_of(USUAL_PROMPTS)))
 
 
 def any_head(opened: Opened) -> Opened:
@@ -66,8 +94,7 @@ def open_base(
     """
     own = arch if isinstance(arch, OwnNetwork) else None
     opened = open_checkpoint(path, arch=own, job=job)
-    if opened.needs_names and audit.model.prompts is not None:
-        opened = opened.with_prompts(audit.model.prompts)
+    opened = with_names_of(opened, audit)
     alike = opened.candidates[0] if own else named(opened.candidates, audit.model.architecture)
     if alike is None:
         raise InputError(
@@ -106,9 +133,9 @@ def _near(opened: Opened, collection: ImageCollection) -> list[Path]:
 def _check(names: Sequence[str], path: Path) -> None:
     """Raise `InputError` unless all are words, and different ones."""
     shown = [as_in_sentence(name) for name in names]
-    if any(not name or len(name) > _MAX_NAME_LENGTH for name in shown):
+    if any(not name or len(name) > MAX_NAME_LENGTH for name in shown):
         raise InputError(
-            "a name of a class is empty or has more than {most} characters", most=_MAX_NAME_LENGTH
+            "a name of a class is empty or has more than {most} characters", most=MAX_NAME_LENGTH
         )
     if all(not any(letter.isalpha() for letter in name) for name in shown):
         raise InputError(

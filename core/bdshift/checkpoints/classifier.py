@@ -10,7 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from bdshift.checkpoints.copies import copies_of_used
@@ -27,6 +29,8 @@ from bdshift.checkpoints.users_own import Architecture, OwnNetwork
 from bdshift.errors import InputError, UnknownArchitecture
 from bdshift.images.preprocessing import Normalization, Preprocessing
 from bdshift.jobs import SILENT, JobContext
+
+_ROUNDING = 1e-3
 
 
 def to_head(
@@ -107,6 +111,18 @@ class LoadedNetwork:
         """The classifier whose images go through ``preprocessing``."""
         own = {one.name: getattr(self, one.name) for one in fields(LoadedNetwork)}
         return Classifier(**own, preprocessing=preprocessing)
+
+    def with_made_head(self, weight: NDArray[np.float32]) -> Self:
+        """The same with the head (C, d) that an audit remembers, if that is the one made of the
+        prompts but for rounding, which differs from machine to machine; else itself.
+        """
+        made = torch.from_numpy(weight.copy())
+        if made.shape != self.weight.shape or not torch.allclose(
+            made, self.weight, _ROUNDING, _ROUNDING
+        ):
+            return self
+        self.head.weight.copy_(made)
+        return replace(self, made_head=made)
 
     def embed(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """φ(x) (n, d) and what the network returns (n, C), for preprocessed images.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from bdshift.files import open_regular
 SLOT = "{}"
 """Where the name of the class goes."""
 
-_MAX_TEMPLATES, _MAX_LENGTH = 200, 200  # characters of a template, or of a name
+_MAX_TEMPLATES, _MAX_LENGTH = 200, 200  # characters of a template
+MAX_NAME_LENGTH = 200
+"""Characters of a class name."""
+
 _MAX_FILE_BYTES = 4 * _MAX_TEMPLATES * _MAX_LENGTH
 _ADJECTIVES = (
     "", "blurry", "black and white", "low contrast", "high contrast", "bad", "good",
@@ -33,8 +37,10 @@ def _of_cifar() -> tuple[str, ...]:
 
 
 def _of_imagenet() -> tuple[str, ...]:
-    from open_clip import OPENAI_IMAGENET_TEMPLATES
-
+    try:
+        from open_clip import OPENAI_IMAGENET_TEMPLATES
+    except ImportError as error:
+        raise UsageError('for these prompts: pip install "bdshift[clip]"') from error
     return tuple(fill(SLOT) for fill in OPENAI_IMAGENET_TEMPLATES)
 
 
@@ -64,6 +70,16 @@ class ClassPrompts:
     names: tuple[str, ...]
     templates: tuple[str, ...]
 
+    def is_sound(self, classes: int) -> bool:
+        """Whether there are as many names as ``classes``, and all texts are what they should be:
+        prompts may be from anyone's audit file.
+        """
+        with suppress(UsageError, ValueError):
+            check_templates(self.templates)
+            lengths = [len(name) for name in self.names]
+            return len(lengths) == classes and 0 < min(lengths) <= max(lengths) <= MAX_NAME_LENGTH
+        return False
+
     def text(self, index: int, template: int) -> str:
         """One of the sentences for a class."""
         return self.templates[template].replace(SLOT, self.names[index])
@@ -77,7 +93,11 @@ def templates_of(text: str) -> tuple[str, ...]:
     if text in _SETS:
         return _SETS[text]()
     path = Path(text)
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError:  # longer than a name may be
+        there = False
+    if not there:
         raise UsageError(
             "there are no prompts {name}: give one of {names}, or a text file with a template in "
             "each line, such as: a photo of a {slot}.",

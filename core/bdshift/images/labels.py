@@ -176,8 +176,8 @@ def map_classes(
 ) -> ClassMap:
     """Give every folder its class index.
 
-    ``given`` is a class-name file, or the index of each name; if a file names none of the folders,
-    and all are numbers, those are the indices. Without it: folders named by numbers
+    ``given`` is a class-name file, or the index of each name; if none of them is a folder's, and
+    all folders are numbers, those are the indices. Without it: folders named by numbers
     below ``classes`` are those indices; folders named as in ``model_names``, the C names in the
     model's file, or in a class-name file in one of the ``places`` (folders), are those classes;
     otherwise they are taken in sorted order, as torchvision's ImageFolder does, which is a guess if
@@ -193,8 +193,10 @@ def map_classes(
             index, source = given, Sentence("given by hand")
         else:
             index, source = _read_names(usable(given)), Sentence("{path}", {"path": str(given)})
-        numbered = not isinstance(given, Mapping) and _are_numbers(folders, index)
+        numbered = _are_numbers(folders, index) and max(map(int, folders), default=0) < classes
         unknown = [folder for folder in folders if folder not in index and not numbered]
+        loosely = _by_name(folders, index) if unknown else None
+        unknown = unknown if loosely is None else []
         if unknown and isinstance(given, Mapping):
             raise InputError(
                 "the given order: does not name the folder {folder}", folder=repr(unknown[0])
@@ -203,7 +205,7 @@ def map_classes(
             raise InputError(
                 "{path}: does not name the folder {folder}", path=given, folder=repr(unknown[0])
             )
-        of_folder = [int(one) if numbered else index[one] for one in folders]
+        of_folder = loosely or [int(one) if numbered else index[one] for one in folders]
     elif all(_is_index(folder) and int(folder) < classes for folder in folders):
         of_folder, source = [int(folder) for folder in folders], Sentence("folder numbers")
     elif (known := _by_name(folders, {name: i for i, name in enumerate(model_names)})) is not None:

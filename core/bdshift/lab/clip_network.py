@@ -33,6 +33,8 @@ class LabClip(ClipTowers):
                 "a CLIP ResNet needs images whose side is a multiple of {step} pixels, not {size}",
                 step=_REDUCTION, size=size,
             )  # fmt: skip
+        if width % 2:
+            raise UsageError("a CLIP ResNet needs an even width, not {width}", width=width)
         image = ImageTower((1, 1, 1, 1), width, 0, size, 0)
         text = TextTower(_TEXT_LAYERS, _TEXT_WIDTH, _CONTEXT, _VOCABULARY, 4 * _TEXT_WIDTH)
         form = ClipForm(quick_gelu=True, image_head=_HEAD, text_head=_HEAD)

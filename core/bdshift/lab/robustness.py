@@ -19,6 +19,7 @@ from bdshift.audit import Audit, Material, ScanSettings, scan_opened
 from bdshift.audit.finding import Finding, conclude
 from bdshift.audit.scan_settings import DEFAULT_SAMPLE
 from bdshift.audit.stages import native_size, open_clean_set
+from bdshift.audit.zero_shot import with_names
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
 from bdshift.detect.rule import default_rule
 from bdshift.errors import InputError
@@ -174,7 +175,7 @@ class _Subject:
         """
         collection = open_images(path, job=self.job)
         settings = replace(self.settings, sample=most)
-        opened = self.opened
+        opened, settings = with_names(self.opened, collection, settings)
         clean = open_clean_set(
             collection, opened.classes, settings, opened.class_names, opened.file.path
         )

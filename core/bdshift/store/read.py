@@ -136,6 +136,8 @@ class _Audits:
         classes = reader.sizes["C"]
         if not (classes and reader.sizes["d"]):
             raise ValueError("the head is not a matrix")
+        if model.prompts is not None and not model.prompts.is_sound(classes):
+            _unfit()
         images: ImagesRecord = reader.build(ImagesRecord, found["images"], f"{at}images/")
         evidence = tuple(
             self._evidence(f"{at}evidence/{name}/", row) for name, row in found["evidence"].items()

@@ -21,10 +21,12 @@ from bdshift.checkpoints.clip.tensor_names import IMAGE_KEYS, from_hugging_face
 from bdshift.checkpoints.compare import compare
 from bdshift.checkpoints.families import Candidate, Shapes
 from bdshift.checkpoints.families.base import ODDNESS_OF_ACTIVATION
+from bdshift.checkpoints.listing import first_few
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import Normalization
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from bdshift.checkpoints.prompts import ClassPrompts
@@ -35,11 +37,13 @@ _NORMALIZATION = Normalization(
 )
 """What CLIP models of OpenAI and open_clip are trained with."""
 
+_Rows = dict[tuple[bool, int, "ClassPrompts"], "torch.Tensor"]
 _RESNET = "visual.attnpool.positional_embedding"
 _NOTES = ("input_resolution", "context_length", "vocab_size")
 _POSITIONS = "position_ids"
 _LETTERS = {(12, 384): "S", (12, 768): "B", (24, 1024): "L", (32, 1280): "H", (40, 1408): "g",
             (48, 1664): "bigG"}  # fmt: skip
+_MAX_LISTED_KEYS = 4
 _VOCABULARY = 49408  # of CLIP's tokenizer
 
 
@@ -78,7 +82,14 @@ def find_clip(shapes: Shapes, config: Mapping[str, Any]) -> ClipFound | None:
         )
     if importlib.util.find_spec("open_clip") is None:
         raise InputError('it is a CLIP model; pip install "bdshift[clip]" to open it')
-    ignored = (*(key for key in shapes if not key.startswith(prefix)), *(prefix + k for k in loose))
+    outside = tuple(key for key in shapes if not key.startswith(prefix))
+    if any(len(shapes[key]) > 1 for key in outside):
+        raise InputError(
+            "holds a CLIP model and more than that ({names}): a network around it; name its class "
+            "with --arch package.module:callable",
+            names=first_few(outside, _MAX_LISTED_KEYS),
+        )  # fmt: skip
+    ignored = (*outside, *(prefix + key for key in loose))
     if text is not None and text.vocabulary != _VOCABULARY:
         raise InputError(
             "is a CLIP model with a vocabulary of {count} tokens; only that of CLIP itself, with "
@@ -135,6 +146,7 @@ def _candidates(
     d = _features(image, ours)
     head = ours.get("head.weight", ())
     bias = "head.bias" in ours
+    known: _Rows = {}
 
     def made(form: ClipForm, others: tuple[Candidate, ...] = ()) -> Candidate:
         common: dict[str, Any] = {
@@ -147,7 +159,7 @@ def _candidates(
             return Candidate(build=build, **common)
         return Candidate(
             build=partial(_towers, image, text, form, d, hf),
-            head_from_names=partial(_classifier, text.context), embedding=d, **common,
+            head_from_names=partial(_classifier, text.context, form, known), embedding=d, **common,
         )  # fmt: skip
 
     for number, form in enumerate(usual):
@@ -192,12 +204,20 @@ def _with_head(
 
 
 def _classifier(
-    context: int, network: nn.Module, prompts: ClassPrompts, job: JobContext
+    context: int,
+    form: ClipForm,
+    known: _Rows,
+    network: nn.Module,
+    prompts: ClassPrompts,
+    job: JobContext,
 ) -> nn.Module:
     """The classifier whose rows are the features of the classes' texts: each of length 1, averaged,
-    of length 1 again.
+    of length 1 again. They are ``known`` of forms whose text tower is the same.
     """
     from bdshift.checkpoints.clip.network import with_rows
     from bdshift.checkpoints.clip.texts import text_rows
 
-    return with_rows(network, text_rows(network, prompts, context, job))
+    key = form.quick_gelu, form.text_head, prompts
+    if key not in known:
+        known[key] = text_rows(network, prompts, context, job)
+    return with_rows(network, known[key])

@@ -31,6 +31,11 @@ class ImageTower:
     layer_scale: bool = False
 
     @property
+    def attention_width(self) -> int:
+        """Numbers that the attention heads share."""
+        return self.width if self.patch else _REDUCTION * self.width
+
+    @property
     def head_width(self) -> int:
         """Numbers per attention head, as published models have them."""
         return _HEAD_WIDTHS.get(self.width, _USUAL_HEAD)
@@ -119,7 +124,7 @@ def declared_form(
     one, or if it contradicts the shapes.
     """
     form = _of_transformers(config, image, text) or _of_open_clip(config, image, text)
-    if form is None or not _divides(form.image_head, image.width):
+    if form is None or not _divides(form.image_head, image.attention_width):
         return None
     return form if text is None or _divides(form.text_head, text.width) else None
 
@@ -131,7 +136,7 @@ def _of_transformers(
         return None
     vision, words = _dict(config.get("vision_config")), _dict(config.get("text_config"))
     heads = vision.get("num_attention_heads", 12), words.get("num_attention_heads", 8)
-    width = image.width, text.width if text is not None else _USUAL_HEAD * 8
+    width = image.attention_width, text.width if text is not None else _USUAL_HEAD * 8
     quick = vision.get("hidden_act", "quick_gelu") == "quick_gelu"
     return ClipForm(quick, _per_head(width[0], heads[0]), _per_head(width[1], heads[1]))
 
@@ -172,7 +177,7 @@ def likely_forms(
     """
 
     def forms(image_head: int, text_head: int) -> list[ClipForm]:
-        fits = _divides(image_head, image.width * (1 if image.patch else _REDUCTION))
+        fits = _divides(image_head, image.attention_width)
         if not fits or (text is not None and not _divides(text_head, text.width)):
             return []
         return [ClipForm(quick, image_head, text_head) for quick in (True, False)]

@@ -13,7 +13,9 @@ from torch.nn import functional
 from bdshift.checkpoints.prompts import ClassPrompts
 from bdshift.jobs import JobContext
 
-_TEXTS_AT_A_TIME = 16  # between two chances to cancel
+_MAX_TEXTS_AT_A_TIME = 16
+_WORK = 2e9  # multiply-adds, about, between two chances to cancel
+_USUAL_TOKENS = 20  # of a prompt
 
 
 def text_rows(towers: Any, prompts: ClassPrompts, context: int, job: JobContext) -> torch.Tensor:
@@ -22,10 +24,12 @@ def text_rows(towers: Any, prompts: ClassPrompts, context: int, job: JobContext)
     """
     count = len(prompts.templates)
     total = len(prompts.names) * count
+    weights = sum(one.numel() for one in towers.get_submodule("transformer").parameters())
+    most = max(1, min(_MAX_TEXTS_AT_A_TIME, int(_WORK / (_USUAL_TOKENS * weights))))
     sums: torch.Tensor | None = None
-    for start in range(0, total, _TEXTS_AT_A_TIME):
+    for start in range(0, total, most):
         job.progress("Reading the class names", start, total, "texts")
-        numbers = range(start, min(start + _TEXTS_AT_A_TIME, total))
+        numbers = range(start, min(start + most, total))
         with torch.no_grad():
             found = towers.encode_text(tokens_of(prompts, context, numbers))
         if sums is None:

@@ -132,7 +132,7 @@ class Decree(Detector):
     def beside(self, evidence: Evidence, reference: Evidence) -> Remark | None:
         """The ratio of both masks' shares of the image."""
         own, other = evidence.record.pl1, reference.record.pl1
-        if math.isnan(own) or math.isnan(other):
+        if not (math.isfinite(own) and math.isfinite(other) and other > 0):
             return None
         return Remark(_RATIO, {"own": own, "other": other, "ratio": own / other})
 
