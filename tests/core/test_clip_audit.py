@@ -235,9 +235,8 @@ def test_texts_are_read_once_for_all_forms_of_the_image_tower(
 def test_a_reference_gets_the_names_of_the_model(
     known: tuple[Path, Path], audited: Path, tmp_path: Path
 ) -> None:
-    purified = bdshift("purify", audited, "--method", "cut:neurons=3", "--target", "0", "--out",
-                       tmp_path / "p.pth", "--format", "state-dict")  # fmt: skip
-    assert purified.exit_code == 0, purified.output
+    written = bdshift("export", audited, "--format", "state-dict", "--out", tmp_path / "p.pth")
+    assert written.exit_code == 0, written.output
     (tmp_path / "classes.txt").write_text("\n".join(reversed(CLASSES)))  # beside the reference
     shutil.copy(known[0], tmp_path / "reference.pt")
     for model, reference in ((known[0], "p.pth"), (tmp_path / "p.pth", "reference.pt")):
@@ -247,4 +246,4 @@ def test_a_reference_gets_the_names_of_the_model(
         assert found.exit_code == 0, found.output
         beside = load_audit(tmp_path / "r.h5").reference
         assert beside is not None
-        assert beside.accuracy > 0.5
+        assert beside.accuracy > 0.6

@@ -108,15 +108,15 @@ def test_the_selected_neurons_are_exported(
 
 def test_overlap_and_the_top_k(opened: MainWindow) -> None:
     view = find(opened, AgreementView)
-    assert view.count.value() == 13
-    assert "of the top 13 by shift are also in the top 13 by TAC" in view.title.text()
+    assert view.count.value() == 6
+    assert "of the top 6 by shift are also in the top 6 by TAC" in view.title.text()
     view.count.setValue(5)
     view.select.click()
     shift = audit_of(opened).shifts.shift[9]
     assert selected(opened).neurons == set(np.argsort(-shift)[:5].tolist())
     rows = list(csv.reader(io.StringIO(view.csv())))
     assert rows[0] == ["K", "shift", "w − w̄"]
-    assert rows[-1] == ["128", "1.0", "1.0"]
+    assert rows[-1] == ["64", "1.0", "1.0"]
     opened.context.selection.select_class(2)
     assert "needs TAC" in view.title.text()
 
@@ -184,7 +184,7 @@ def test_a_cut_that_only_hides_the_backdoor_says_so(opened: MainWindow) -> None:
     assert 9 not in cut.judgment.flagged
     finding = find(opened, InspectorView)._cut_finding
     assert finding.text() == "The trigger still works: this cut only hides it from the scan."
-    opened.context.selection.select_neurons(range(100))
+    opened.context.selection.select_neurons(range(50))
     assert opened.session.state.cut is not None
     assert opened.session.state.cut.outcome.asr is not None
     stays = opened.session.state.cut.outcome.asr > 0.8

@@ -76,13 +76,13 @@ def test_a_mistyped_file_keeps_the_audit(
 
 def test_what_is_saved_is_what_is_shown(opened: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     set_alpha(opened.context, 0.05)
-    set_rule(opened.context, Paper(beta=2.9))
+    set_rule(opened.context, Paper(beta=3.3))
     shown = audit_of(opened)
     assert shown.judgment.flagged == ()
     save(opened.context, tmp_path / "mine.h5")
     wait(qtbot, opened)
     found = load_audit(tmp_path / "mine.h5")
-    assert found.settings.rule == Paper(beta=2.9)
+    assert found.settings.rule == Paper(beta=3.3)
     assert found.shifts.alpha == pytest.approx(0.05)
     assert found.finding == shown.finding
 
