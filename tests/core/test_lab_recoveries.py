@@ -19,6 +19,7 @@ from bdshift.lab.recoveries import (
     write_recoveries,
 )
 from bdshift.lab.truths import KnownModel
+from bdshift.neurons.rankings import cosine, data_free_direction
 from bdshift.store import save_audit
 
 
@@ -42,7 +43,11 @@ def test_the_true_trigger_agrees_with_itself(
     assert float(row.cosine) == pytest.approx(1)
     assert float(row.picture) > 0.99
     assert float(row.place) > 0.99
-    assert 0 < float(row.free_cosine) < float(row.shift_cosine) < 1
+    change, shift = measured_audit.tac[0].change, measured_audit.shifts.shift[TARGET]
+    free = data_free_direction(measured_audit.model.weight, TARGET)
+    assert float(row.shift_cosine) == pytest.approx(cosine(shift, change), abs=1e-4)
+    assert float(row.free_cosine) == pytest.approx(cosine(free, change), abs=1e-4)
+    assert 0.5 < float(row.shift_cosine) < 1
 
 
 def test_a_patch_somewhere_else_does_not(

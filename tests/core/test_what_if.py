@@ -32,9 +32,9 @@ def cached(measured_audit: Audit) -> Cached:
 
 def test_a_cut_is_a_mask_before_the_head(measured_audit: Audit, cached: Cached) -> None:
     embedding, weight, tac = cached
-    neurons = [3, 19, 114]
-    found = cut(embedding, weight, [19, 3, 114, 3], tac)
-    assert found.neurons == (3, 19, 114)
+    neurons = [3, 19, 50]
+    found = cut(embedding, weight, [19, 3, 50, 3], tac)
+    assert found.neurons == (3, 19, 50)
     phi = embedding.phi.copy()
     phi[:, neurons] = 0
     logits = phi @ weight.T + measured_audit.model.bias
