@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import bdshift
 from known import STICKER, TARGET
@@ -43,8 +44,8 @@ def test_the_true_trigger_agrees_with_itself(
     assert float(row.cosine) == pytest.approx(1)
     assert float(row.picture) > 0.99
     assert float(row.place) > 0.99
-    change, shift = measured_audit.tac[0].change, measured_audit.shifts.shift[TARGET]
-    free = data_free_direction(measured_audit.model.weight, TARGET)
+    change, shift = measured_audit.tac[0].change, np.abs(measured_audit.shifts.shift[TARGET])
+    free = np.abs(data_free_direction(measured_audit.model.weight, TARGET))
     assert float(row.shift_cosine) == pytest.approx(cosine(shift, change), abs=1e-4)
     assert float(row.free_cosine) == pytest.approx(cosine(free, change), abs=1e-4)
     assert 0.5 < float(row.shift_cosine) < 1
