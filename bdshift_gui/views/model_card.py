@@ -39,6 +39,7 @@ class ModelCard(Card, View):
         self._safe = Text("muted", wrap=False)
         line = QHBoxLayout()
         line.addWidget(self._name, 1)
+        line.addWidget(self.prompts)  # the corner has no room for a third
         line.addWidget(self._safe)
         self.body.addLayout(line)
         self.body.addWidget(self._rows)
@@ -87,7 +88,7 @@ class ModelCard(Card, View):
 def _head_row(head: str, classes: int, prompts: ClassPrompts | None) -> tuple[str, str, str]:
     if not classes:
         return (
-            tr("Head"), tr("from the names of the classes"),
+            tr("Head"), tr("from class names"),
             tr("This model recognizes a class by its name: that of its folder of images."),
         )  # fmt: skip
     if prompts is not None:

@@ -31,12 +31,15 @@ def test_templates_are_changed_and_their_effect_is_shown(
 ) -> None:
     open_paths(qtbot, window, *clip_files.write_known(tmp_path))
     card = find(window, ModelCard)
-    assert "from the names of the classes" in head_of(card)
+    assert "from class names" in head_of(card)
     assert card.prompts.isHidden()
+    room = card.width()
     SCAN.trigger(window.context)
     wait_well(qtbot, window)
     before = audit_of(window)
     assert "12 classes, 18 prompt templates" in head_of(card)
+    assert card.details.isVisible()
+    assert card.minimumSizeHint().width() <= room, "else the column is cut off"
     card.prompts.click()
     ask = dialog(qtbot, window, PromptsDialog)
     assert ask.templates == templates_of("cifar")
