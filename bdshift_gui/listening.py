@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Slot
 
-from bdshift.jobs import Figures
+from bdshift.jobs import Figures, Mapped
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.jobs.events import (
@@ -55,7 +55,9 @@ class Listener(QObject):
         elif isinstance(event, Noted):
             session.update(log=self._log(Sentence("  {note}", {"note": event.sentence})))
         elif isinstance(event, Glimpsed):
-            session.update(glimpse=event.glimpse)
+            found = event.glimpse
+            session.update(**{"plane": found.plane} if isinstance(found, Mapped)
+                           else {"glimpse": found})  # fmt: skip
         elif isinstance(event, Stepped):
             steps = (*self._context.state.steps, event.figures)
             session.update(steps=steps, log=self._log(event.figures))
@@ -64,7 +66,7 @@ class Listener(QObject):
     def _ended(self, event: Event) -> None:
         job = self._context.state.job
         parts: dict[str, object] = {
-            "job": None, "steps": (), "purifying": None, "recovering": None,
+            "job": None, "steps": (), "purifying": None, "recovering": None, "plane": None,
         }  # fmt: skip
         state = self._context.state
         if state.recovering is not None and not isinstance(event, Finished):

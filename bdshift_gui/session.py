@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bdshift.jobs import Figures, Glimpse
     from bdshift.neurons.tac import Tac
     from bdshift.neurons.what_if import CutOutcome
+    from bdshift.purify.disentanglement import WeightPlane
     from bdshift.recover.recovery import Recovery
     from bdshift.shift.result import Shifts
     from bdshift.words import Language, Sentence
@@ -189,6 +190,7 @@ class State:
             running search finds; None for neither.
         evidence: whether the evidence beside clean models is shown instead of the plots.
         multiples: whether the curve of the chosen purification's task vector is.
+        plane: what is measured of its weight disentanglement.
         to_open: files that are queued.
         pending: resume states of what is in no file yet.
         failure: the last error, until the user starts something else.
@@ -230,6 +232,7 @@ class State:
     recovery: int | None = None
     evidence: bool = False
     multiples: bool = False
+    plane: WeightPlane | None = None
     to_open: tuple[Path, ...] = ()
     pending: tuple[Path, ...] = ()
     failure: Failed | None = None

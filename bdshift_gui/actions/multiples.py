@@ -7,7 +7,7 @@ from bdshift_gui.action import Action, action
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.session import State
-from bdshift_gui.tasks import writing
+from bdshift_gui.tasks import disentangling, writing
 
 
 def has_curve(state: State) -> bool:
@@ -38,6 +38,13 @@ def _export(context: Context) -> None:
         writing.export_vector(context, context.state.chosen, path)
 
 
+def _measure_plane(context: Context) -> None:
+    asked = context.state
+    path = context.ask.file(tr("Open the model that the audited one was made from"))
+    if path is not None and not context.state.busy and context.state.goes_on_from(asked):
+        disentangling.measure(context, asked.chosen, path)
+
+
 SHOW_MULTIPLES = action(
     Action(
         "show_multiples", words("Show the task vector", ja="タスクベクトルを表示"),
@@ -62,5 +69,15 @@ EXPORT_VECTOR = action(
               ja="同じアーキテクチャの他のネットワークから引いたり、足し戻したりできる"
                  "ベクトルを書き出します。"),
         "purification", 65, _export, _has_weights,
+    )
+)  # fmt: skip
+MEASURE_PLANE = action(
+    Action(
+        "measure_plane", words("Measure disentanglement…", ja="分離度を測定…"),
+        words("Measure whether the backdoor is a part of its own, which can be subtracted without "
+              "harm. Needs the model that the audited one was made from, such as the public CLIP.",
+              ja="バックドアが、害なく引ける独立した成分かどうかを測定します。"
+                 "公開されている CLIP など、監査したモデルの元になったモデルが必要です。"),
+        "purification", 44, _measure_plane, _has_weights,
     )
 )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bdshift.errors import BdshiftError
-from bdshift.jobs import Figures, Glimpse, JobContext
+from bdshift.jobs import Figures, Glimpse, JobContext, Mapped
 from bdshift.words import Sentence
 
 Cause = Literal["memory", "architecture", "several"]
@@ -75,9 +75,9 @@ class Stepped(Event):
 
 @dataclass(frozen=True)
 class Glimpsed(Event):
-    """What a search for a trigger has found so far."""
+    """What a search for a trigger, or a map, has found so far."""
 
-    glimpse: Glimpse
+    glimpse: Glimpse | Mapped
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal, Slot
 
 from bdshift.errors import SeveralModels, UnknownArchitecture
-from bdshift.jobs import Canceled, Event, Figures, Glimpse, JobContext, Note, Progress
+from bdshift.jobs import Canceled, Event, Figures, Glimpse, JobContext, Mapped, Note, Progress
 from bdshift.words import Sentence
 from bdshift_gui.jobs.events import (
     Cause,
@@ -31,7 +31,7 @@ _GLIMPSES = 1 / 8  # seconds between two glimpses, whose pictures take longer to
 
 class WindowJob(JobContext):
     """Reports progress to the window at most fifteen times a second, and always a stage's end;
-    pictures of a search for a trigger at most eight times a second, and always the last ones.
+    what a search for a trigger or a map has found at most eight times a second, and always its end.
     ``over`` is set when the worker is done with the job.
     """
 
@@ -63,12 +63,12 @@ class WindowJob(JobContext):
             self._worker.event_happened.emit(Noted(self._job, event.sentence))
         elif isinstance(event, Figures):
             self._worker.event_happened.emit(Stepped(self._job, event))
-        elif isinstance(event, Glimpse):
+        elif isinstance(event, Glimpse | Mapped):
             self._glimpse(event)
         elif isinstance(event, Progress):
             self._progress(event)
 
-    def _glimpse(self, event: Glimpse) -> None:
+    def _glimpse(self, event: Glimpse | Mapped) -> None:
         now = time.monotonic()
         if now - self._glimpsed < _GLIMPSES and event.step < event.total:
             return

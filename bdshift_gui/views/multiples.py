@@ -5,12 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QPushButton,
+    QSlider,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from bdshift.errors import UsageError
 from bdshift.spec import split_spec, write_options
 from bdshift.text import figure
-from bdshift_gui.actions.multiples import CLOSE_MULTIPLES, EXPORT_VECTOR, has_curve
+from bdshift_gui.actions.multiples import (
+    CLOSE_MULTIPLES,
+    EXPORT_VECTOR,
+    MEASURE_PLANE,
+    has_curve,
+)
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import percent
@@ -20,7 +32,9 @@ from bdshift_gui.tasks import purifying
 from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, Text
+from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.multiples_plots import AlphaPlot, TradePlot
+from bdshift_gui.widgets.plane_part import PlanePart
 
 if TYPE_CHECKING:
     from bdshift.audit import Purification
@@ -35,7 +49,7 @@ class MultiplesView(QWidget, View):
     key = "multiples"
     area = "page"
     place = 40
-    reads = ("original", "chosen", "multiples", "job")
+    reads = ("original", "chosen", "multiples", "plane", "job")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -44,6 +58,8 @@ class MultiplesView(QWidget, View):
         self._control: list[Multiple] = []
         self._made: Purification | None = None
         self.setObjectName("plain")
+        self.part = Choices(("curve", "plane"))
+        self.part.chosen.connect(self._show_part)
         self.heading, self.conclusion, self.source = Text("finding"), Text(), Text("muted")
         self.back, self.export, self.purify = QPushButton(), QPushButton(), QPushButton()
         self.back.clicked.connect(lambda: CLOSE_MULTIPLES.trigger(context))
@@ -51,6 +67,7 @@ class MultiplesView(QWidget, View):
         self.purify.clicked.connect(self._purify)
         head = QHBoxLayout()
         head.addWidget(self.heading, 1)
+        head.addWidget(self.part)
         head.addWidget(self.export)
         head.addWidget(self.back)
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -63,10 +80,18 @@ class MultiplesView(QWidget, View):
         self._chooser.body.addLayout(row)
         self._chooser.body.addWidget(self.figures)
         self.alphas, self.trade = AlphaPlot(context), TradePlot(context)
-        plots = QHBoxLayout()
+        curves = QWidget()
+        curves.setObjectName("plain")
+        plots = QHBoxLayout(curves)
+        plots.setContentsMargins(0, 0, 0, 0)
         plots.setSpacing(8)
         plots.addWidget(self.alphas, 1)
         plots.addWidget(self.trade, 1)
+        self.plane = PlanePart(context, MEASURE_PLANE)
+        self._parts = QStackedWidget()
+        self._parts.setObjectName("plain")
+        self._parts.addWidget(curves)
+        self._parts.addWidget(self.plane)
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 0, 4, 0)
         column.setSpacing(8)
@@ -74,12 +99,13 @@ class MultiplesView(QWidget, View):
         column.addWidget(self.conclusion)
         column.addWidget(self.source)
         column.addWidget(self._chooser)
-        column.addLayout(plots, 1)
+        column.addWidget(self._parts, 1)
 
     def paint(self, theme: Theme) -> None:
         """Apply the theme's colors."""
         self.alphas.paint(theme)
         self.trade.paint(theme)
+        self.plane.paint(theme)
 
     def wants_page(self, state: State) -> bool:
         """While it is looked at, and the chosen purification has a curve."""
@@ -92,6 +118,12 @@ class MultiplesView(QWidget, View):
         from bdshift.purify.multiples import multiples
 
         made = state.purifications[state.chosen - 1]
+        self.part.label(
+            "",
+            {"curve": (tr("curve"), tr("What each multiple of the vector removes, and its cost.")),
+             "plane": (tr("ξ map"), tr(MEASURE_PLANE.tip))},
+        )  # fmt: skip
+        self.plane.show_state(state, made)
         self.heading.show_text(tr("Task vector of purification {number}", number=state.chosen))
         for button, one in ((self.back, CLOSE_MULTIPLES), (self.export, EXPORT_VECTOR)):
             button.setText(tr(one.text))
@@ -103,9 +135,8 @@ class MultiplesView(QWidget, View):
             tr("Make another purified model, with the same vector and the α that is chosen here."),
         )  # fmt: skip
         self._chooser.title.show_text(tr("How much is subtracted"))
-        if made is not self._made:
+        if self._made is None or made.result is not self._made.result:
             steps = [row.step for row in made.result.rows]
-            self._made = made
             self._curve, self._control = multiples(steps), multiples(steps, control=True)
             numbers = [one.number for one in self._curve]
             kept = numbers.index(made.result.kept) if made.result.kept in numbers else 0
@@ -113,12 +144,18 @@ class MultiplesView(QWidget, View):
             self.slider.setRange(0, len(self._curve) - 1)
             self.slider.setValue(kept)
             self.slider.blockSignals(False)
+        self._made = made
         said = made.result.conclusion
         self.conclusion.show_text("" if said is None else say(said))
         self.source.show_text(
             "" if made.unlearned is None else tr("Unlearned: {trigger}", trigger=made.unlearned)
         )
         self._moved(self.slider.value())
+
+    def _show_part(self) -> None:
+        plane = self.part.now == "plane"
+        self._parts.setCurrentIndex(int(plane))
+        self._chooser.setVisible(not plane)
 
     def _moved(self, place: int) -> None:
         """Show what was looked at there: nothing is computed."""

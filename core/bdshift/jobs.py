@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from bdshift.purify.disentanglement import WeightPlane
+
 
 class Canceled(Exception):
     """Raised inside a job when its user has asked it to stop."""
@@ -75,7 +77,16 @@ class Glimpse:
     strengths: NDArray[np.uint8]
 
 
-Event = Progress | Note | Figures | Glimpse
+@dataclass(frozen=True)
+class Mapped:
+    """``plane`` as far as it is measured: ``step`` of ``total`` points."""
+
+    step: int
+    total: int
+    plane: WeightPlane
+
+
+Event = Progress | Note | Figures | Glimpse | Mapped
 
 
 class JobContext:

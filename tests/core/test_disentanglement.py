@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,15 @@ from commands import bdshift, one_line
 from known import STICKER, TARGET
 
 from bdshift.audit import Audit, reopen
-from bdshift.audit.disentangling import Mixture, Plane, measure_plane, places
+from bdshift.audit.disentangling import Plane, measure_plane, with_plane
 from bdshift.audit.zero_shot import open_base
-from bdshift.errors import UsageError
+from bdshift.errors import InputError, UsageError
+from bdshift.purify.disentanglement import Mixture, WeightPlane, places
+from bdshift.purify.multiples import multiples
 from bdshift.report.heat_map import draw_plane
+from bdshift.report.html_report import html_report
+from bdshift.report.multiples_svg import draw_multiples
+from bdshift.report.svg import as_file
 from bdshift.store import load_audit, save_audit
 from bdshift.triggers import parse_trigger
 
@@ -92,5 +99,64 @@ def test_as_a_command(unlearned: Path, clean_twin: Path, tmp_path: Path) -> None
     assert (told["trigger"], told["target"]) == (STICKER, TARGET)
     assert (tmp_path / "p.json.svg").read_text().startswith("<svg")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["p.json", "p.json.svg"]
+    assert sorted(one.name for one in unlearned.parent.iterdir()) == ["a.h5", "p.pth", "p.pth.json"]
+    [made] = load_audit(unlearned).purifications
+    assert made.plane is not None
+    assert (made.plane.base, made.plane.trigger) == (str(clean_twin), STICKER)
+    assert {one.place: one.error for one in made.plane.mixtures} == {
+        (one["alpha_clean"], one["alpha_trigger"]): one["error"] for one in told["points"]
+    }
+    again = bdshift(*given[:-1], "--points", "7")
+    assert again.exit_code == 0, again.output
+    assert "ξ(1, 1)" in again.output
+    [made] = load_audit(unlearned).purifications
+    assert made.plane is not None
+    assert len(made.plane.mixtures) == 25 + 49 - 9, "what was known is kept"
     one_line(bdshift(*given, tmp_path / "p.json"), 2, "--overwrite")
     one_line(bdshift(*given[:-3], "--points", "6", "--out", tmp_path / "q.json"), 2, "odd number")
+
+
+def test_the_finest_whole_grid_is_shown() -> None:
+    few, more = ([Mixture(*place, 0.0, 0.0) for place in places(count)] for count in (7, 13))
+    between = [one for one in more if one not in few]
+
+    def shown(*mixtures: Mixture) -> int:
+        return len(WeightPlane("a.pth", "0", "badnets", mixtures).finest)
+
+    assert shown(*few, *between) == 169
+    assert shown(*few, *between[1:]) == 49
+    assert shown(*few[1:]) == 48
+
+
+@pytest.mark.parametrize("figures", [(4, 0, 0, 0), (0, 0, 2, 0), (0, 0, 0, -1)])
+def test_a_plane_that_cannot_be_is_refused(
+    figures: tuple[float, float, float, float], unlearned: Path, tmp_path: Path
+) -> None:
+    audit = load_audit(unlearned)
+    plane = WeightPlane("a.pth", "0" * 64, STICKER, (Mixture(*figures),))
+    save_audit(with_plane(audit, 1, plane), tmp_path / "b.h5")
+    with pytest.raises(InputError, match="damaged"):
+        load_audit(tmp_path / "b.h5")
+
+
+def test_the_report_shows_the_curve_and_the_plane(unlearned: Path) -> None:
+    audit = load_audit(unlearned)
+    audit = replace(audit, purifications=(replace(audit.purifications[0], plane=None),))
+    curve = multiples(row.step for row in audit.purifications[0].result.rows)
+    page = html_report(audit)
+    assert "What each multiple leaves" in page
+    drawn = page[page.index("What each multiple leaves") : page.index("The control is learned")]
+    assert drawn.count("<polyline") == 5
+    assert drawn.count('r="2.5"') >= 4 * len(curve)
+    assert "Weight-disentanglement" not in page
+    mixtures = tuple(Mixture(*place, 0.25, 0.5) for place in places(7))
+    whole = with_plane(audit, 1, WeightPlane("a/<b>.pth", "0" * 64, STICKER, mixtures))
+    page = html_report(whole)
+    assert "ξ(1, 1) = 0.75: without the part that was removed, 25.0% of the clean images" in page
+    assert page.count("ξ 0.75</title>") == 49
+    assert "<b>.pth" not in page
+    assert "重みの分離誤差" in html_report(whole, "ja")
+    drawn_alone = as_file(draw_multiples(curve, (), ("accuracy", "ASR", "recall", "control")))
+    assert drawn_alone.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    assert "var(" not in drawn_alone
+    xml.etree.ElementTree.fromstring(drawn_alone)

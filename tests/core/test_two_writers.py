@@ -14,10 +14,12 @@ import pytest
 from commands import bdshift
 
 from bdshift.audit import Audit, with_tac
+from bdshift.audit.disentangling import with_plane
 from bdshift.errors import InputError
 from bdshift.jobs import Canceled, Event, JobContext, Note
 from bdshift.locks import locked
 from bdshift.outputs import Output
+from bdshift.purify.disentanglement import Mixture, WeightPlane
 from bdshift.store import change_audit, load_audit, save_audit, save_merged
 
 ADDS = """
@@ -129,6 +131,15 @@ def test_the_window_keeps_what_others_added(
         assert [one.target for one in found.tac] == [mine.tac[0].target, 2]
     again = save_merged(saved, Output(light, overwrite=True))
     assert again is saved, "nothing is there twice"
+
+
+def test_a_plane_that_others_measured_is_kept(light: Path, audit: Audit) -> None:
+    save_audit(audit, light)
+    plane = WeightPlane("pre.pth", "0" * 64, "badnets", (Mixture(1.0, 1.0, 0.1, 0.2),))
+    change_audit(light, lambda found: with_plane(found, 1, plane))
+    saved = save_merged(audit, Output(light, overwrite=True))
+    assert [one.plane for one in saved.purifications] == [plane, None]
+    assert save_merged(saved, Output(light, overwrite=True)) is saved
 
 
 def test_an_audit_of_something_else_is_not_merged(light: Path, measured_audit: Audit) -> None:

@@ -17,7 +17,7 @@ from bdshift.purify.vectors import read_vector
 from bdshift_gui.actions.multiples import EXPORT_VECTOR, SHOW_MULTIPLES
 from bdshift_gui.dialogs.purify import PurifyDialog
 from bdshift_gui.main_window import MainWindow
-from bdshift_gui.tasks import purifying, writing
+from bdshift_gui.tasks import disentangling, purifying, writing
 from bdshift_gui.views.multiples import MultiplesView
 
 ALPHAS = (0.0, 2.0, 1.0, 4.0)
@@ -145,3 +145,54 @@ def test_a_trigger_is_unlearned_in_the_window(opened: MainWindow, qtbot: QtBot) 
     assert made.unlearned == STICKER
     assert made.after.asr is not None
     assert made.after.asr < 0.2
+
+
+def test_the_plane_is_measured_and_kept(
+    unlearned: MainWindow, qtbot: QtBot, clean_twin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unlearned.context.ask, "file", lambda *_: clean_twin, raising=False)
+    monkeypatch.setattr("bdshift.audit.disentangling.POINTS", (5, 7))
+    do(unlearned, "show_multiples")
+    view = find(unlearned, MultiplesView)
+    view.part.choose("plane")
+    view.part.chosen.emit("plane")
+    assert view.plane.isVisible()
+    assert not view.slider.isVisible()
+    assert len(view.plane.map.csv().splitlines()) == 1
+    seen: list[int] = []
+    unlearned.session.changed.connect(
+        lambda now, _: seen.append(0 if now.plane is None else len(now.plane.mixtures))
+    )
+    view.plane.measure.click()
+    wait_well(qtbot, unlearned)
+    state = unlearned.session.state
+    plane = state.purifications[0].plane
+    assert plane is not None
+    assert state.plane is None
+    assert any(0 < count < 65 for count in seen), "it is shown as it grows"
+    assert len(plane.mixtures) == 25 + 49 - 9
+    assert (plane.base, plane.trigger) == (str(clean_twin), STICKER)
+    assert len(view.plane.map.csv().splitlines()) == 1 + 65
+    assert "ξ(1, 1)" in view.plane.said.text()
+    assert str(clean_twin.name) in view.plane.about.text()
+    assert unlearned.session.state.modified
+    assert view.slider.value() == 2, "the curve is still at what was kept"
+
+
+def test_a_plane_that_is_stopped_is_kept_and_goes_on(
+    unlearned: MainWindow, qtbot: QtBot, clean_twin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bdshift.audit.disentangling.POINTS", (5, 7))
+    disentangling.measure(unlearned.context, 1, clean_twin)
+    qtbot.waitUntil(lambda: unlearned.session.state.plane is not None, timeout=60_000)
+    unlearned.context.cancel()
+    wait(qtbot, unlearned)
+    few = unlearned.session.state.purifications[0].plane
+    assert few is not None
+    assert 0 < len(few.mixtures) < 65
+    disentangling.measure(unlearned.context, 1, clean_twin)
+    wait_well(qtbot, unlearned)
+    whole = unlearned.session.state.purifications[0].plane
+    assert whole is not None
+    assert whole.mixtures[: len(few.mixtures)] == few.mixtures
+    assert len(whole.mixtures) == 65

@@ -29,7 +29,7 @@ from bdshift.audit.records import (
 from bdshift.audit.reference import (
     open_reference,
     read_reference,
-    require_searches,
+    require_comparable,
     with_reference,
     with_reference_read,
 )
@@ -39,7 +39,6 @@ from bdshift.audit.zero_shot import with_names, with_names_of
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
 from bdshift.checkpoints.recognize import named
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
-from bdshift.detect.image_search import has_search
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.files import KeptPath
@@ -104,9 +103,9 @@ def scan_opened(
     """
     settings = settings or ScanSettings()
     if reference is not None:
-        compared = any(one.compares for one in settings.detectors)
-        searches = bool(settings.search) or has_search(settings.detectors) or compared
-        require_searches(searches and not settings.decides_by_rule)
+        require_comparable(
+            settings.detectors, bool(settings.search), by_rule=settings.decides_by_rule
+        )
     for note in collection.notes:
         job.note(note)
     on = Machinery(pick_device(settings.device), cache, finished)
@@ -183,11 +182,7 @@ def reopen_model(
             "{path}: is no longer recognized as {name}",
             path=opened.file.path, name=audit.model.architecture,
         )  # fmt: skip
-    if audit.model.prompts is not None:
-        opened = opened.with_prompts(audit.model.prompts)
-    loaded = opened.load(chosen, job)
-    if audit.model.prompts is not None:
-        loaded = loaded.with_made_head(audit.model.weight)
+    loaded = with_names_of(opened, audit).load(chosen, job).with_made_head(audit.model.weight)
     if not np.array_equal(loaded.weight.numpy(), audit.model.weight, equal_nan=True):
         raise InputError(
             "{path}: this version of bdshift takes other weights from it than those that were "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -165,3 +166,16 @@ def side(audit: Audit, number: int) -> Side:
         )  # fmt: skip
     made = audit.purifications[number - 1] if number else None
     return Side(number, audit if made is None else made.rescan, made)
+
+
+def purification_of(audit: Audit, path: Path, run: int | None) -> Purification:
+    """Purification ``run`` of the audit in ``path``, from 1; None for the last.
+
+    Raises `UsageError` if there is none of that number.
+    """
+    if not audit.purifications:
+        raise UsageError("{path}: holds no purification", path=path)
+    made = side(audit, len(audit.purifications) if run is None else run).purification
+    if made is None:
+        raise UsageError("the original is no purification: give --run 1 or more")
+    return made

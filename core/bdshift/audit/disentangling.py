@@ -14,49 +14,27 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import nn
 
+from bdshift.audit.purifying import clean_images
 from bdshift.audit.records import Audit, Purification
 from bdshift.audit.stages import Material
+from bdshift.audit.task_vectors import check_alike
 from bdshift.checkpoints.classifier import LoadedNetwork
 from bdshift.devices import pick_device
-from bdshift.errors import InputError, UsageError
-from bdshift.jobs import SILENT, JobContext
-from bdshift.purify import read_images
+from bdshift.jobs import SILENT, Canceled, JobContext, Mapped
+from bdshift.purify.clean_data import put_trigger
+from bdshift.purify.disentanglement import POINTS, Mixture, Place, WeightPlane, places
 from bdshift.purify.vectors import difference, layers_of, move, weights_of
 from bdshift.triggers import Trigger
 
-POINTS = (7, 13)
-"""Points along each axis: first few, then the ones between them."""
-
-REACH = 3.0
-"""α goes from −3 to 3, as in the paper on disentanglement."""
-
 _IMAGES = 200
 _BATCH = 100
-
-Place = tuple[float, float]
-"""α_c and α_t."""
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """A point of the plane; ``clean`` and ``triggered`` are the two terms of ξ."""
-
-    alpha_clean: float
-    alpha_trigger: float
-    clean: float
-    triggered: float
-
-    @property
-    def error(self) -> float:
-        """ξ."""
-        return self.clean + self.triggered
 
 
 class Plane:
@@ -92,27 +70,26 @@ class Plane:
         def parameters(network: nn.Module) -> dict[str, torch.Tensor]:
             return {k: v.to(where) for k, v in weights_of(network, names).items()}
 
+        check_alike(base, original)
         self._start = parameters(base.network)
-        full, purified = (
-            parameters(original.network),
-            parameters(made.result.applied_to(original).network),
-        )
-        if {k: v.shape for k, v in self._start.items()} != {k: v.shape for k, v in full.items()}:
-            raise InputError(
-                "{path}: its weights do not have the shapes of those of {other}",
-                path=base.path, other=str(original.path),
-            )  # fmt: skip
+        purified = parameters(made.result.applied_to(original).network)
         self._clean_vector = difference(purified, self._start)
-        self._trigger_vector = difference(full, purified)
+        self._trigger_vector = difference(parameters(original.network), purified)
         self._preprocess, self._job = original.preprocessing, job
-        pixels, others = _images(audit, material, made.result.target, job)
-        self._clean = pixels.to(where)
-        self._triggered = trigger(others.to(where).float()).round_()
+        everything = clean_images(audit, material, job=job)
+        order = np.random.default_rng(0).permutation(len(everything))[:_IMAGES]
+        clean = everything[torch.from_numpy(order)].to(where)
+        self._clean = clean.pixels
+        self._triggered = put_trigger(clean, trigger, made.result.target, job=job).pixels
         self._answers: dict[Place, tuple[torch.Tensor, torch.Tensor]] = {}
         told = (audit.model.sha256, base.sha256, made.result.method, str(made.result.seed),
                 str(made.result.kept), trigger.spec, audit.images.sha256)  # fmt: skip
         self.identity = hashlib.sha256("\0".join(told).encode()).hexdigest()
         """Of everything that the figures depend on."""
+        before = made.plane
+        self._empty = WeightPlane(str(base.path), base.sha256, trigger.spec, ())
+        self.known = () if before is None else before.known_of(base.sha256, trigger.spec)
+        """Points that the audit has of the same."""
 
     def measure(self, place: Place) -> Mixture:
         """One point."""
@@ -124,6 +101,10 @@ class Plane:
             alpha_clean, alpha_trigger,
             float((first != both[0]).float().mean()), float((second != both[1]).float().mean()),
         )  # fmt: skip
+
+    def record(self, mixtures: Sequence[Mixture]) -> WeightPlane:
+        """Points that were measured, as they are kept."""
+        return replace(self._empty, mixtures=tuple(mixtures))
 
     def _answer(self, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
         """Predicted classes of the clean and of the triggered images."""
@@ -146,35 +127,6 @@ class Plane:
         return torch.cat(found)
 
 
-def _images(
-    audit: Audit, material: Material, target: int, job: JobContext
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """A sample of the audit's images, and those of them that are not of the target."""
-    clean, preprocess = material.clean, material.classifier.preprocessing
-    everything = read_images(
-        clean.collection, clean.files, clean.class_map.of_folder, preprocess.size,
-        framing=preprocess.framing, expected=audit.images.sha256, job=job,
-    )  # fmt: skip
-    order = np.random.default_rng(0).permutation(len(everything))[:_IMAGES]
-    chosen = everything[torch.from_numpy(order)]
-    others = chosen[chosen.labels != target]
-    if not len(others):
-        raise InputError("there are no images of other classes to put the trigger on")
-    return chosen.pixels, others.pixels
-
-
-def places(points: int) -> list[Place]:
-    """All points of a grid, along both axes from −`REACH` to `REACH`.
-
-    Raises `UsageError` unless there is a point at 0 and one between it and the end.
-    """
-    if points < 5 or points % 2 == 0 or points > 61:
-        raise UsageError("the points along an axis are an odd number from 5 to 61, not {count}",
-                         count=points)  # fmt: skip
-    axis = [round(float(one), 6) for one in np.linspace(-REACH, REACH, points)]
-    return [(clean, triggered) for triggered in axis for clean in axis]
-
-
 def measure_plane(
     plane: Plane,
     known: Sequence[Mixture] = (),
@@ -183,7 +135,7 @@ def measure_plane(
     job: JobContext = SILENT,
 ) -> Iterator[Mixture]:
     """The points that are not ``known``, grid after grid, each as soon as it is measured."""
-    done = {(one.alpha_clean, one.alpha_trigger) for one in known}
+    done = {one.place for one in known}
     wanted = dict.fromkeys(place for count in points for place in places(count))
     for number, place in enumerate(wanted):
         job.progress("Measuring disentanglement", number, len(wanted), "points")
@@ -192,14 +144,25 @@ def measure_plane(
     job.progress("Measuring disentanglement", len(wanted), len(wanted), "points")
 
 
-def plane_json(mixtures: Sequence[Mixture], about: Mapping[str, object]) -> dict[str, object]:
-    """All points, sorted, and what they were measured with."""
-    rows = sorted(mixtures, key=lambda one: (one.alpha_trigger, one.alpha_clean))
-    return {
-        **about,
-        "points": [
-            {"alpha_clean": one.alpha_clean, "alpha_trigger": one.alpha_trigger,
-             "error": one.error, "clean": one.clean, "triggered": one.triggered}
-            for one in rows
-        ],
-    }  # fmt: skip
+def measure_all(plane: Plane, *, job: JobContext = SILENT) -> WeightPlane:
+    """The plane, with the points that the audit has of it; it is reported as it grows. Canceled,
+    what was measured so far.
+    """
+    found = list(plane.known)
+    total = len(places(POINTS[-1]))
+    try:
+        for mixture in measure_plane(plane, plane.known, POINTS, job=job):
+            found.append(mixture)
+            job.report(Mapped(min(len(found), total), total, plane.record(found)))
+    except Canceled:
+        if not found:
+            raise
+        job.keep_result()
+    return plane.record(found)
+
+
+def with_plane(audit: Audit, number: int, plane: WeightPlane) -> Audit:
+    """The audit with the plane of purification ``number``, from 1; one that it had is replaced."""
+    made = list(audit.purifications)
+    made[number - 1] = replace(made[number - 1], plane=plane)
+    return replace(audit, purifications=tuple(made))

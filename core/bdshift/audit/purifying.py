@@ -56,17 +56,14 @@ def purify_model(
     """
     check_held(held_out)
     where = pick_device(device)
-    classifier, found = material.classifier, material.clean
+    classifier = material.classifier
     preprocess = classifier.preprocessing
-    read = partial(read_images, size=preprocess.size, framing=preprocess.framing, job=job)
-    everything = read(
-        found.collection, found.files, found.class_map.of_folder, expected=audit.images.sha256
-    )
+    everything = clean_images(audit, material, job=job)
     clean = split_clean(everything, preprocess, held=held_out, seed=seed)
     unlearned = unlearn if method.sees_trigger else None
     if unlearned is not None:
         clean = with_trigger(clean, unlearned, target, job=job)
-    reported = clean.held if test is None else _read_test(audit, Path(test), read)
+    reported = clean.held if test is None else _read_test(audit, Path(test), _reader(material, job))
     reported = reported.to(where)
     few = reported[:: max(1, len(reported) // _WATCHED_IMAGES)]  # from all classes: they are sorted
     figures = partial(
@@ -90,6 +87,23 @@ def purify_model(
         None if test is None else str(test), len(reported), before, after, again,
         None if unlearned is None else unlearned.spec,
     )  # fmt: skip
+
+
+def _reader(material: Material, job: JobContext) -> partial[LabeledImages]:
+    """`read_images`, as the model of an audit gets them."""
+    preprocess = material.classifier.preprocessing
+    return partial(read_images, size=preprocess.size, framing=preprocess.framing, job=job)
+
+
+def clean_images(audit: Audit, material: Material, *, job: JobContext = SILENT) -> LabeledImages:
+    """The clean images of an audit at the network's input size.
+
+    Raises `InputError` if they are not those that were audited.
+    """
+    found = material.clean
+    return _reader(material, job)(
+        found.collection, found.files, found.class_map.of_folder, expected=audit.images.sha256
+    )
 
 
 def trigger_to_unlearn(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from bdshift.images.preprocessing import Preprocessing
 from bdshift.measure import Measured
 from bdshift.neurons.tac import Tac
 from bdshift.purify import Purified
+from bdshift.purify.disentanglement import WeightPlane
 from bdshift.recover.recovery import Recovery
 from bdshift.remark import Remark
 from bdshift.shift.embed import Embedding, Precision
@@ -155,6 +157,7 @@ class Purification:
         rescan: the audit of the purified model with the same images and settings.
         unlearned: spec of the trigger that the method was given to unlearn; None for methods that
             see none.
+        plane: how far the backdoor and the rest are apart; None if that was not measured.
     """
 
     result: Purified
@@ -166,6 +169,7 @@ class Purification:
     after: Measured
     rescan: Audit
     unlearned: str | None = None
+    plane: WeightPlane | None = None
 
 
 @dataclass(frozen=True)
@@ -229,17 +233,10 @@ class Audit:
         """Whether it is of the same model and images as another, read in the same way: what was
         measured for one holds for both. α and rule may differ.
         """
-        pairs = [
-            (
-                one.model.sha256,
-                one.model.architecture,
-                one.model.prompts,
-                one.images.sha256,
-                one.preprocessing,
-            )
-            for one in (self, other)
-        ]
-        return pairs[0] == pairs[1]
+        same = attrgetter(
+            "model.sha256", "model.architecture", "model.prompts", "images.sha256", "preprocessing"
+        )
+        return bool(same(self) == same(other))
 
     @property
     def inputs(self) -> tuple[Path, ...]:

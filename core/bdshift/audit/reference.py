@@ -7,6 +7,7 @@ That it is clean is the user's word. What its own evidence suspects explains not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,8 @@ from bdshift.audit.stages import CleanSet, Material
 from bdshift.audit.zero_shot import with_names_of
 from bdshift.checkpoints.classifier import Opened, open_checkpoint
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
+from bdshift.detect.detector import Detector
+from bdshift.detect.image_search import has_search
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
 from bdshift.images.preprocessing import Preprocessing
@@ -113,9 +116,14 @@ def _check(path: Path, sha256: str, classes: int, own_sha256: str, own_classes: 
         )  # fmt: skip
 
 
-def require_searches(searched: bool) -> None:
-    """Raise `UsageError` where nothing is ``searched`` for that could be compared."""
-    if not searched:
+def require_comparable(
+    detectors: Sequence[Detector], searched: bool = False, *, by_rule: bool = False
+) -> None:
+    """Raise `UsageError` where no detector gives anything that could be compared, nor is anything
+    else ``searched`` for, or a rule is to decide.
+    """
+    compared = searched or has_search(detectors) or any(one.compares for one in detectors)
+    if by_rule or not compared:
         raise UsageError(
             "a reference is compared by searches for triggers in the images; leave out --quick, "
             "and a rule or detectors that do without"
@@ -156,8 +164,7 @@ def add_reference(
     Raises `InputError` if it is none for this model, `UsageError` if triggers were not searched for
     in the images, so that nothing could be compared.
     """
-    compared = any(one.detector.compares for one in audit.judged)
-    require_searches(audit.is_searched or compared)
+    require_comparable([one.detector for one in audit.judged])
     on, classifier = Machinery(pick_device(device)), material.classifier
     own = arch if isinstance(arch, OwnNetwork) else None
     opened = open_checkpoint(path, arch=own, job=job)

@@ -90,10 +90,17 @@ def open_clean_set(
             name=repr(collection.folders[present.pop()]),
         )  # fmt: skip
     files = sample_files(collection.files, settings.sample, seed=settings.seed)
-    images = collection.path if collection.path.is_dir() else collection.path.parent
-    places = [images, images.absolute().parent, *([] if model is None else [model.parent])]
+    places = places_of_names(collection, model)
     class_map = map_classes(collection.folders, classes, settings.labels, model_names, places)
     return CleanSet(collection, tuple(files), class_map)
+
+
+def places_of_names(collection: ImageCollection, model: Path | None) -> list[Path]:
+    """Folders in which a class-name file may be: that of the images, the one around it, and that of
+    the file ``model``.
+    """
+    images = collection.path if collection.path.is_dir() else collection.path.parent
+    return [images, images.absolute().parent, *([] if model is None else [model.parent])]
 
 
 def native_size(collection: ImageCollection, files: Sequence[ImageFile]) -> int | None:

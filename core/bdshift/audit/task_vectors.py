@@ -60,18 +60,26 @@ def _changed(vector: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: value for name, value in vector.items() if value.any()}
 
 
+def check_alike(one: LoadedNetwork, other: LoadedNetwork) -> None:
+    """Raise `InputError` unless both have parameters of the same names and shapes."""
+    pair = [
+        {name: value.shape for name, value in each.network.named_parameters()}
+        for each in (one, other)
+    ]
+    if pair[0] != pair[1]:
+        raise InputError(
+            "{path}: its weights do not have the shapes of those of {other}",
+            path=one.path, other=str(other.path),
+        )  # fmt: skip
+
+
 def vector_between(first: LoadedNetwork, second: LoadedNetwork) -> SavedVector:
     """θ of the second less θ of the first: what the second has learned since.
 
     Raises `InputError` if they are of two architectures, or the same.
     """
-    start, end = _on_cpu(first), _on_cpu(second)
-    if {k: v.shape for k, v in start.items()} != {k: v.shape for k, v in end.items()}:
-        raise InputError(
-            "{path}: its weights do not have the shapes of those of {other}",
-            path=second.path, other=str(first.path),
-        )  # fmt: skip
-    vector = _changed(difference(end, start))
+    check_alike(second, first)
+    vector = _changed(difference(_on_cpu(second), _on_cpu(first)))
     if not vector:
         raise InputError("{path}: has the same weights", path=second.path)
     return SavedVector(AboutVector(first.sha256, first.architecture), vector)

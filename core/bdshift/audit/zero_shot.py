@@ -9,6 +9,7 @@ from typing import Protocol
 
 from bdshift.audit.records import Audit, ImagesRecord, ModelRecord
 from bdshift.audit.scan_settings import ScanSettings
+from bdshift.audit.stages import places_of_names
 from bdshift.checkpoints.classifier import LoadedNetwork, Opened, open_checkpoint
 from bdshift.checkpoints.prompts import (
     MAX_NAME_LENGTH,
@@ -55,7 +56,7 @@ def with_names(
         return opened, settings
     names, file = settings.names, None
     if not names:
-        near = _near(opened, collection)
+        near = places_of_names(collection, opened.file.path)
         names, file = names_in_order(collection.folders, settings.labels, near)
     _check(names, opened.file.path)
     templates = settings.prompts or templates_of(USUAL_PROMPTS)
@@ -123,11 +124,6 @@ def accuracy_with(
     made = opened.with_prompts(ClassPrompts(known.names, templates)).load(candidate, job)
     predicted = (embedding.phi @ made.weight.numpy().T).argmax(1)
     return float((predicted == embedding.labels).mean())
-
-
-def _near(opened: Opened, collection: ImageCollection) -> list[Path]:
-    folder = collection.path if collection.path.is_dir() else collection.path.parent
-    return [folder, folder.absolute().parent, opened.file.path.parent]
 
 
 def _check(names: Sequence[str], path: Path) -> None:

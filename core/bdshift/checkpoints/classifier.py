@@ -117,9 +117,9 @@ class LoadedNetwork:
         prompts but for rounding, which differs from machine to machine; else itself.
         """
         made = torch.from_numpy(weight.copy())
-        if made.shape != self.weight.shape or not torch.allclose(
-            made, self.weight, _ROUNDING, _ROUNDING
-        ):
+        if self.made_head is None or made.shape != self.made_head.shape:
+            return self
+        if not torch.allclose(made, self.made_head, _ROUNDING, _ROUNDING):
             return self
         self.head.weight.copy_(made)
         return replace(self, made_head=made)

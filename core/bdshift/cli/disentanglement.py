@@ -23,16 +23,16 @@ from bdshift.outputs import Output
 from bdshift.text import one_line
 
 if TYPE_CHECKING:
-    from bdshift.audit.disentangling import Mixture
     from bdshift.checkpoints.users_own import Architecture
+    from bdshift.purify.disentanglement import Mixture
 
 
 @click.command("disentanglement", short_help="Measure whether a backdoor is a part of its own.")
 @click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
 @click.option("--pre", required=True, type=click.Path(path_type=Path), metavar="MODEL",
               help="What the audited model was made from, such as the public CLIP.")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(path_type=Path),
-              help="A JSON file; a picture is written beside it, OUT.svg.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path),
+              help="Also a JSON file; a picture is written beside it, OUT.svg.")  # fmt: skip
 @click.option("--trigger", help="Default: the one that was unlearned.")
 @click.option("--run", type=int, default=None, metavar="N",
               help="Purification N of the audit, from 1; default: the last.")  # fmt: skip
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 def command(
     audit_file: Path,
     pre: Path,
-    out: Path,
+    out: Path | None,
     trigger: str | None,
     run: int | None,
     points: int,
@@ -63,70 +63,68 @@ def command(
     images on how much of the clean task is. 0 is none, 2 is all.
 
     The weights are taken apart into those of --pre, what the purified model has learned since, and
-    what the purification has removed. If interrupted, the same command goes on after the last
-    point.
+    what the purification has removed. The points are added to the audit. If interrupted, the same
+    command goes on after the last one.
     """
-    require_folder(out)
-    inputs = tuple(filter(None, (audit_file, pre, model, images)))
-    output = Output(out, overwrite, inputs)
-    for written in (output, output.beside(".svg")):
+    outputs = []
+    if out is not None:
+        require_folder(out)
+        inputs = tuple(filter(None, (audit_file, pre, model, images)))
+        output = Output(out, overwrite, inputs)
+        outputs = [output, output.beside(".svg")]
+    for written in outputs:
         written.check()
     from bdshift.audit import reopen
-    from bdshift.audit.comparison import side
-    from bdshift.audit.disentangling import POINTS, Plane, measure_plane, places, plane_json
+    from bdshift.audit.comparison import purification_of
+    from bdshift.audit.disentangling import Plane, measure_plane, with_plane
     from bdshift.audit.zero_shot import open_base
+    from bdshift.purify.disentanglement import POINTS, places, plane_json
     from bdshift.report.heat_map import draw_plane
     from bdshift.resume import state_beside, write_state
-    from bdshift.store import load_audit
+    from bdshift.store import change_audit, load_audit
     from bdshift.triggers import parse_trigger
     from bdshift.writing import remove
 
-    places(points)
+    grid = set(places(points))
     audit = load_audit(audit_file)
-    if not audit.purifications:
-        raise UsageError("{path}: holds no purification", path=audit_file)
-    made = side(audit, len(audit.purifications) if run is None else run).purification
-    if made is None:
-        raise UsageError("the original is no purification: give --run 1 or more")
+    made = purification_of(audit, audit_file, run)
     text = trigger or made.unlearned
     if not text:
         raise UsageError("the purification saw no trigger: give --trigger")
-    state = state_beside(out, "plane", job)
+    state = state_beside(audit_file, "plane", job)
     material = reopen(audit, model=model, images=images, arch=arch, job=job)
     base = open_base(pre, audit, arch, job)
     plane = Plane(audit, material, made, base, parse_trigger(text), device=device, job=job)
-    found = _known(state, plane.identity, job)
-    for mixture in measure_plane(
-        plane, found, (*(one for one in POINTS if one < points), points), job=job
-    ):
+    found = [*plane.known, *_known(state, plane.identity, job)]
+    counts = (*(one for one in POINTS if one < points), points)
+    for mixture in measure_plane(plane, found, counts, job=job):
         found.append(mixture)
         write_state(state, {"identity": plane.identity, "points": [astuple(one) for one in found]})
-    grid = set(places(points))
-    shown = [one for one in found if (one.alpha_clean, one.alpha_trigger) in grid]
-    about = {
-        "model": audit.model.sha256, "pre": base.sha256, "method": made.result.method,
-        "trigger": text, "target": made.result.target,
-    }  # fmt: skip
-    output.write_text(json.dumps(plane_json(shown, about), indent=1) + "\n")
-    output.beside(".svg").write_text(draw_plane(shown))
+    number = run or len(audit.purifications)
+    change_audit(audit_file, lambda now: with_plane(now, number, plane.record(found)), job=job)
+    shown = [one for one in found if one.place in grid]
+    if outputs:
+        about = {
+            "model": audit.model.sha256, "pre": base.sha256, "method": made.result.method,
+            "trigger": text, "target": made.result.target,
+        }  # fmt: skip
+        outputs[0].write_text(json.dumps({**about, **plane_json(shown)}, indent=1) + "\n")
+        outputs[1].write_text(draw_plane(shown))
     remove(state)
     job.close()
-    at = {(one.alpha_clean, one.alpha_trigger): one for one in shown}
-    if (1.0, 1.0) in at:
-        one = at[1.0, 1.0]
-        click.echo(
-            f"ξ(1, 1) = {one.error:.3f}: {one.clean:.1%} of the clean images and "
-            f"{one.triggered:.1%} of the triggered ones get other answers"
-        )
-    click.echo(f"{one_line(str(out))}, {one_line(str(out))}.svg")
+    at_one = plane.record(shown).audited
+    if at_one is not None:
+        click.echo(at_one.sentence)
+    for written in outputs:
+        click.echo(one_line(str(written.path)))
 
 
 def _known(state: Path, identity: str, job: ConsoleJob) -> list[Mixture]:
     """The points that an interrupted run of the same has measured."""
     import torch
 
-    from bdshift.audit.disentangling import Mixture
     from bdshift.errors import InputError
+    from bdshift.purify.disentanglement import Mixture
     from bdshift.resume import read_state
 
     if not state.exists():

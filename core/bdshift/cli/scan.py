@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bdshift.budgets import SCAN_SECONDS
+from bdshift.checkpoints.prompts import PROMPT_SETS, SLOT, USUAL_PROMPTS, templates_of
 from bdshift.cli.console import (
     EXIT_SUSPICIOUS,
     WEIGHTS_HELP,
@@ -88,8 +89,8 @@ def pick_detectors(
 )
 @click.option("--labels", type=click.Path(path_type=Path), help="Class-name file.")
 @click.option("--prompts", metavar="NAME|FILE",
-              help="Prompt templates of a CLIP model: cifar (default), imagenet, "
-              "sun397, plain, or a file with one in each line, as: a photo of a {}.")  # fmt: skip
+              help=f"Prompt templates of a CLIP model: {', '.join(PROMPT_SETS)}, or a file with "
+              f"one in each line, as: a photo of a {SLOT}. Default: {USUAL_PROMPTS}.")  # fmt: skip
 @arch_option
 @click.option("--weights", help=WEIGHTS_HELP)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
@@ -143,7 +144,6 @@ def command(
         output.check()
     from bdshift.audit import ScanSettings
     from bdshift.audit import scan as run
-    from bdshift.checkpoints.prompts import templates_of
     from bdshift.detect.rule import RULES, default_rule
     from bdshift.report.json_report import audit_json
     from bdshift.report.text_report import audit_text

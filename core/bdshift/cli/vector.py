@@ -47,7 +47,7 @@ def command(
     beside the file's name. A negative alpha adds it, which undoes that.
     """
     from bdshift.audit import reopen_model
-    from bdshift.audit.comparison import side
+    from bdshift.audit.comparison import purification_of
     from bdshift.audit.task_vectors import vector_between, vector_of
     from bdshift.audit.zero_shot import any_head
     from bdshift.checkpoints.classifier import open_checkpoint
@@ -66,11 +66,7 @@ def command(
         found = vector_between(first.load(first.candidates[0]), second.load(second.candidates[0]))
     else:
         audit = load_audit(sources[0])
-        if not audit.purifications:
-            raise UsageError("{path}: holds no purification", path=sources[0])
-        made = side(audit, len(audit.purifications) if run is None else run).purification
-        if made is None:
-            raise UsageError("the original is no purification: give --run 1 or more")
+        made = purification_of(audit, sources[0], run)
         output = replace(output, inputs=(*inputs, *audit.inputs))
         found = vector_of(audit, made, reopen_model(audit, model=model, arch=arch, job=job))
     output.write(found.content())

@@ -113,7 +113,6 @@ class Detector(Configured, ABC):
         nature: what it looks at, in a word: two detectors of one nature that agree are no two
             witnesses.
         has_own_test: whether it judges its evidence by a test of its own, not by the rule.
-        compares: whether it has something to say of a model beside a reference (`beside`).
         most_classes: of more, it takes minutes, so that a scan does not add it by itself.
         score_label, score_help: what a score is.
         unit: of a score, as on a plot's axis.
@@ -129,7 +128,6 @@ class Detector(Configured, ABC):
     low_is_suspicious: ClassVar[bool] = True
     nature: ClassVar[str] = "embedding"
     has_own_test: ClassVar[bool] = False
-    compares: ClassVar[bool] = False
     most_classes: ClassVar[float] = math.inf
     score_label: ClassVar[str]
     score_help: ClassVar[str]
@@ -171,6 +169,11 @@ class Detector(Configured, ABC):
     def details(self, evidence: Evidence, class_names: Sequence[str]) -> Mapping[str, Any]:
         """What its templates use besides, by name: text, numbers, sentences or tuples of them."""
         return {}
+
+    @property
+    def compares(self) -> bool:
+        """Whether it has something of its own to say of a model beside a reference (`beside`)."""
+        return type(self).beside is not Detector.beside
 
     def beside(self, evidence: Evidence, reference: Evidence) -> Remark | None:
         """What its evidence means beside that of a reference, a model of the same task that is

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,21 +108,27 @@ def _by_name(folders: Sequence[str], index: Mapping[str, int]) -> list[int] | No
     return found if len(set(found)) == len(found) else None
 
 
-def _in_files_near(
-    folders: Sequence[str], classes: int, places: Sequence[Path]
-) -> tuple[list[int], Path] | None:
-    """The class of each folder as a class-name file in one of these places has it, and that file.
-    It must number all classes and know all folders.
-    """
+def _name_files(places: Sequence[Path]) -> Iterator[tuple[Path, dict[str, int]]]:
+    """The class-name files in these folders, and what they hold."""
     for place in dict.fromkeys(places):
         for name in _NAME_FILES:
             try:
                 index = _read_names(place / name)
             except (InputError, UsageError):
                 continue
-            found = _by_name(folders, index)
-            if found is not None and set(index.values()) == set(range(classes)):
-                return found, place / name
+            yield place / name, index
+
+
+def _in_files_near(
+    folders: Sequence[str], classes: int, places: Sequence[Path]
+) -> tuple[list[int], Path] | None:
+    """The class of each folder as a class-name file in one of these places has it, and that file.
+    It must number all classes and know all folders.
+    """
+    for path, index in _name_files(places):
+        found = _by_name(folders, index)
+        if found is not None and set(index.values()) == set(range(classes)):
+            return found, path
     return None
 
 
@@ -147,16 +153,13 @@ def names_in_order(
         return _ordered(given), None
     if given is not None:
         return _ordered(_read_names(usable(given))), given
-    for place in dict.fromkeys(places):
-        for name in _NAME_FILES:
-            try:
-                index = _read_names(place / name)
-                found = _ordered(index)
-            except (InputError, UsageError):
-                continue
-            numbered = _are_numbers(folders, index) and all(int(f) < len(found) for f in folders)
-            if numbered or _by_name(folders, index) is not None:
-                return found, place / name
+    for path, index in _name_files(places):
+        numbers = set(index.values())
+        numbered = _are_numbers(folders, index) and set(map(int, folders)) <= numbers
+        if numbers == set(range(len(numbers))) and (
+            numbered or _by_name(folders, index) is not None
+        ):
+            return _ordered(index), path
     return tuple(folders), None
 
 

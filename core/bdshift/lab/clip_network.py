@@ -8,15 +8,20 @@ import torch
 from torch.nn import functional
 
 from bdshift.checkpoints.clip.network import ClipTowers
-from bdshift.checkpoints.clip.sizes import ClipForm, ImageTower, TextTower
+from bdshift.checkpoints.clip.sizes import (
+    CONTEXT,
+    REDUCTION,
+    USUAL_HEAD,
+    VOCABULARY,
+    ClipForm,
+    ImageTower,
+    TextTower,
+)
 from bdshift.checkpoints.clip.texts import tokens_of
 from bdshift.checkpoints.prompts import USUAL_PROMPTS, ClassPrompts, as_in_sentence, templates_of
 from bdshift.errors import UsageError
 
-_CONTEXT, _VOCABULARY = 77, 49408  # CLIP's own
 _FEATURES, _TEXT_WIDTH, _TEXT_LAYERS = 64, 64, 2
-_HEAD = 64  # numbers per attention head
-_REDUCTION = 32
 _MAX_SCALE = 100.0  # of the logits, as CLIP bounds it
 
 
@@ -28,19 +33,19 @@ class LabClip(ClipTowers):
     """
 
     def __init__(self, width: int, size: int, class_names: Sequence[str]) -> None:
-        if size % _REDUCTION:
+        if size % REDUCTION:
             raise UsageError(
                 "a CLIP ResNet needs images whose side is a multiple of {step} pixels, not {size}",
-                step=_REDUCTION, size=size,
+                step=REDUCTION, size=size,
             )  # fmt: skip
         if width % 2:
             raise UsageError("a CLIP ResNet needs an even width, not {width}", width=width)
         image = ImageTower((1, 1, 1, 1), width, 0, size, 0)
-        text = TextTower(_TEXT_LAYERS, _TEXT_WIDTH, _CONTEXT, _VOCABULARY, 4 * _TEXT_WIDTH)
-        form = ClipForm(quick_gelu=True, image_head=_HEAD, text_head=_HEAD)
+        text = TextTower(_TEXT_LAYERS, _TEXT_WIDTH, CONTEXT, VOCABULARY, 4 * _TEXT_WIDTH)
+        form = ClipForm(quick_gelu=True, image_head=USUAL_HEAD, text_head=USUAL_HEAD)
         super().__init__(image, text, form, _FEATURES, False)
         names = tuple(map(as_in_sentence, class_names))
-        tokens = tokens_of(ClassPrompts(names, templates_of(USUAL_PROMPTS)), _CONTEXT)
+        tokens = tokens_of(ClassPrompts(names, templates_of(USUAL_PROMPTS)), CONTEXT)
         self.classes = len(names)
         self.register_buffer("tokens", tokens, persistent=False)
 

@@ -20,17 +20,9 @@ from bdshift.checkpoints.families.wide_resnet import WideResNet
 from bdshift.errors import UsageError
 
 NetworkName = Literal[
-    "resnet18",
-    "resnet50",
-    "resnet20",
-    "wrn-16-1",
-    "cnn",
-    "cnn-norm",
-    "cnn-elu",
-    "cnn-5x5",
-    "vgg",
+    "resnet18", "resnet50", "resnet20", "wrn-16-1", "cnn", "cnn-norm", "cnn-elu", "cnn-5x5", "vgg",
     "clip",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -86,24 +86,32 @@ def with_trigger(
     *,
     job: JobContext = SILENT,
 ) -> CleanData:
-    """The same data, with `Triggered` images of the classes other than ``target``.
+    """The same data, with `Triggered` images, as `put_trigger` makes them."""
+    tune, held = (put_trigger(one, trigger, target, job=job) for one in (clean.tune, clean.held))
+    return replace(clean, triggered=Triggered(tune, held))
+
+
+def put_trigger(
+    part: LabeledImages,
+    trigger: Callable[[torch.Tensor], torch.Tensor],
+    target: int,
+    *,
+    job: JobContext = SILENT,
+) -> LabeledImages:
+    """The images of the classes other than ``target``, with the trigger, and their true labels.
 
     ``trigger`` takes and returns float32 (n, 3, s, s) in 0…255; what it returns is rounded to whole
     numbers, as in an image file. Raises `InputError` if there are no such images.
     """
-
-    def changed(part: LabeledImages) -> LabeledImages:
-        others = part[part.labels != target]
-        if not len(others):
-            raise InputError("there are no images of other classes to put the trigger on")
-        pixels = []
-        for some in others.pixels.split(_AT_ONCE):
-            pixels.append(trigger(some.float()).round().byte())
-            done = min(len(others), len(pixels) * _AT_ONCE)
-            job.progress("Putting the trigger on images", done, len(others), "images")
-        return LabeledImages(torch.cat(pixels), others.labels)
-
-    return replace(clean, triggered=Triggered(changed(clean.tune), changed(clean.held)))
+    others = part[part.labels != target]
+    if not len(others):
+        raise InputError("there are no images of other classes to put the trigger on")
+    pixels = []
+    for some in others.pixels.split(_AT_ONCE):
+        pixels.append(trigger(some.float()).round().byte())
+        done = min(len(others), len(pixels) * _AT_ONCE)
+        job.progress("Putting the trigger on images", done, len(others), "images")
+    return LabeledImages(torch.cat(pixels), others.labels)
 
 
 def check_held(held: float) -> None:

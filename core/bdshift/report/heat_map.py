@@ -6,18 +6,23 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from bdshift.audit.disentangling import Mixture
+from bdshift.purify.disentanglement import Mixture
+from bdshift.report.svg import text_at
 
 _SIDE, _LEFT, _TOP = 420, 60, 30
-_LARGEST_ERROR = 2.0  # the largest error
+_LARGEST_ERROR = 2.0  # that ξ can have
+_MIDDLE, _END = 'text-anchor="middle"', 'text-anchor="end"'
 _DARK = (8, 48, 107)
 _MARKED = ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0))
 """The audited model, the purified one, and the backdoor alone."""
 
 
-def draw_plane(mixtures: Sequence[Mixture]) -> str:
+AXES = "α_c, the clean task", "α_t, the trigger"
+
+
+def draw_plane(mixtures: Sequence[Mixture], axes: tuple[str, str] = AXES) -> str:
     """A square for each point, the darker the larger ξ; a complete SVG file. The audited model is
-    at (1, 1), the purified one at (1, 0).
+    at (1, 1), the purified one at (1, 0). ``axes`` are the words along them.
     """
     axis = sorted({one.alpha_clean for one in mixtures})
     cell = _SIDE / len(axis)
@@ -30,7 +35,7 @@ def draw_plane(mixtures: Sequence[Mixture]) -> str:
     for one in mixtures:
         column, row = axis.index(one.alpha_clean), axis.index(one.alpha_trigger)
         x, y = _LEFT + column * cell, _TOP + (len(axis) - 1 - row) * cell
-        marked = (one.alpha_clean, one.alpha_trigger) in _MARKED
+        marked = one.place in _MARKED
         parts.append(
             Markup(
                 '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}"{}>'
@@ -43,10 +48,10 @@ def draw_plane(mixtures: Sequence[Mixture]) -> str:
         )  # fmt: skip
     for number, value in enumerate(axis):
         middle = (number + 0.5) * cell
-        parts.append(_text(_LEFT + middle, _TOP + _SIDE + 16, f"{value:g}", "middle"))
-        parts.append(_text(_LEFT - 6, _TOP + _SIDE - middle + 4, f"{value:g}", "end"))
-    parts.append(_text(_LEFT + _SIDE / 2, _TOP + _SIDE + 36, "α_c, the clean task", "middle"))
-    parts.append(_text(_LEFT - 44, _TOP - 12, "α_t, the trigger", "start"))
+        parts.append(text_at(_LEFT + middle, _TOP + _SIDE + 16, f"{value:g}", _MIDDLE))
+        parts.append(text_at(_LEFT - 6, _TOP + _SIDE - middle + 4, f"{value:g}", _END))
+    parts.append(text_at(_LEFT + _SIDE / 2, _TOP + _SIDE + 36, axes[0], _MIDDLE))
+    parts.append(text_at(_LEFT - 44, _TOP - 12, axes[1]))
     parts += _scale()
     return str(Markup("\n").join([*parts, Markup("</svg>")])) + "\n"
 
@@ -55,7 +60,7 @@ def _scale() -> list[Markup]:
     """What the shades stand for."""
     steps, left = 8, _LEFT + _SIDE + 20
     high = _SIDE / steps
-    parts = [_text(left, _TOP - 12, "ξ", "start")]
+    parts = [text_at(left, _TOP - 12, "ξ")]
     for step in range(steps):
         value = _LARGEST_ERROR * (step + 0.5) / steps
         y = _TOP + _SIDE - (step + 1) * high
@@ -64,16 +69,10 @@ def _scale() -> list[Markup]:
                 left, y, high, _color(value)
             )
         )
-        parts.append(_text(left + 24, y + high / 2 + 4, f"{value:.2f}", "start"))
+        parts.append(text_at(left + 24, y + high / 2 + 4, f"{value:.2f}"))
     return parts
 
 
 def _color(error: float) -> str:
     share = min(1.0, max(0.0, error / _LARGEST_ERROR))
     return "#" + "".join(f"{round(255 + (end - 255) * share):02x}" for end in _DARK)
-
-
-def _text(x: float, y: float, words: str, anchor: str) -> Markup:
-    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-        x, y, anchor, words
-    )

@@ -33,6 +33,7 @@ from bdshift.report.pairs_svg import MAX_DRAWN, draw_pairs
 from bdshift.report.pictures import picture_uri
 from bdshift.report.recovered_section import recovered_parts
 from bdshift.report.svg import draw_bars, draw_scatter
+from bdshift.report.unlearned_section import unlearned_part
 from bdshift.report.verdict_section import verdict_part
 from bdshift.text import figure, one_line
 from bdshift.words import LANGUAGES, Language, Sentence, translate
@@ -84,6 +85,7 @@ def html_report(audit: Audit, language: Language = "en", run: int | None = None)
         scatter=scatter, scatter_legend=legend, neurons=neurons,
         recovered=recovered_parts(audit, language),
         purified=_purified(found, made, t, language) if made is not None else None,
+        unlearned=None if made is None else unlearned_part(made, t, language),
         limits=LIMITS, facts=_facts(audit, t, language), font=_font() if language == "ja" else "",
     )  # fmt: skip
 

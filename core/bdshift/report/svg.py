@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from bdshift.assets import asset
 from bdshift.text import figure, one_line
 
 _WIDTH, _BARS, _POINTS = 720, 220, 340
@@ -16,11 +18,22 @@ _MAX_NAMES = 24  # with more bars than this, none has a name
 _LEFT, _FOOT, _TOP = 44, 40, 14
 
 
-def _svg(height: int, parts: list[Markup], title: str) -> Markup:
+def drawing(height: int, parts: Sequence[Markup], title: str) -> Markup:
+    """A drawing as wide as the page, in the colors of its style sheet."""
     head = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
         _WIDTH, height, title
     )
     return head + Markup("").join(parts) + Markup("</svg>")
+
+
+def as_file(drawn: Markup) -> str:
+    """A drawing as a file of its own, in the colors of the page, on white."""
+    page = asset("report/report.html").read_text("utf-8")
+    colors = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", page))
+    text = re.sub(r"var\(--(\w+)\)", lambda found: colors[found[1]], str(drawn))
+    head = '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11" '
+    text = text.replace("<svg ", head, 1)
+    return text.replace(">", '><rect width="100%" height="100%" fill="#ffffff"/>', 1) + "\n"
 
 
 def text_at(x: float, y: float, words: str, more: str = "") -> Markup:
@@ -73,7 +86,7 @@ def draw_bars(
             room_for = max(3, int(step / 6.5))
             name = names[i] if len(names[i]) <= room_for else names[i][: room_for - 1] + "…"
             parts.append(text_at(middle, _TOP + high + 16, name, anchor))
-    return _svg(_BARS, parts, "L2")
+    return drawing(_BARS, parts, "L2")
 
 
 def draw_scatter(
@@ -117,7 +130,7 @@ def draw_scatter(
     parts.append(text_at(_LEFT + room / 2, _POINTS - 8, x_words, 'text-anchor="middle"'))
     turn = f'transform="rotate(-90 12 {_TOP + high / 2:.0f})" text-anchor="middle"'
     parts.append(text_at(12, _TOP + high / 2, y_words, turn))
-    return _svg(_POINTS, parts, one_line(y_words))
+    return drawing(_POINTS, parts, one_line(y_words))
 
 
 def draw_sizes(
@@ -157,4 +170,4 @@ def draw_sizes(
     ends = (min(finite), max(finite)) if finite else ()
     parts += [text_at(place(size), foot, figure(size, ".3g"), middle) for size in ends]
     parts.append(text_at((left + right) / 2, foot + 16, unit, middle))
-    return _svg(foot + 24, parts, one_line(unit))
+    return drawing(foot + 24, parts, one_line(unit))

@@ -260,6 +260,8 @@ class _Audits:
         sizes = {len(made.before.by_class), len(made.after.by_class), again.model.classes}
         if sizes != {classes} or not 0 <= result.target < classes:
             _unfit()
+        if made.plane is not None and not made.plane.is_sound:
+            _unfit()
         if again.model.embedding_dim != audit.model.embedding_dim:
             _unfit()
         if result.ranking is not None and not np.isfinite(result.ranking).all():

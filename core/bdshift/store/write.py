@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
+from operator import is_
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,8 @@ def change_audit(
 
 def save_merged(audit: Audit, output: Output, *, job: JobContext = SILENT) -> Audit:
     """Write ``audit``, and keep what another program has added to the file since it was read: if it
-    is of the same model and images, the purifications, TAC, recovered triggers and the reference in
-    it that ``audit`` lacks.
+    is of the same model and images, the purifications, TAC, recovered triggers, planes and the
+    reference in it that ``audit`` lacks.
 
     Returns what was saved: ``audit`` itself if nothing was added. Raises as `save_audit` does.
     """
@@ -104,21 +105,32 @@ def _merged(audit: Audit, path: Path) -> Audit:
         return audit
     if not found.fits(audit):
         return audit
-    made = [one for one in found.purifications if not has_purification(audit, one)]
+    own = [_with_plane_of(found, one) for one in audit.purifications]
+    more = [one for one in found.purifications if not has_purification(audit, one)]
+    made = (*own, *more)
+    same = len(made) == len(audit.purifications) and all(map(is_, made, audit.purifications))
     known = {(one.trigger, one.target) for one in audit.tac}
     tac = [one for one in found.tac if (one.trigger, one.target) not in known]
     had = {one.of for one in audit.recoveries}
     recoveries = [one for one in found.recoveries if one.of not in had]
     reference = found.reference if audit.reference is None else audit.reference
-    if not (made or tac or recoveries) and reference is audit.reference:
+    if same and not (tac or recoveries) and reference is audit.reference:
         return audit
     merged = replace(
         audit,
-        purifications=(*audit.purifications, *made),
+        purifications=made,
         tac=(*audit.tac, *tac),
         recoveries=(*audit.recoveries, *recoveries),
     )
     return with_reference(merged, reference)
+
+
+def _with_plane_of(found: Audit, made: Purification) -> Purification:
+    """The purification, with the plane that another program has measured of it meanwhile."""
+    for one in found.purifications if made.plane is None else ():
+        if one.plane is not None and _run_of(one) == _run_of(made):
+            return replace(made, plane=one.plane)
+    return made
 
 
 def _save(audit: Audit, output: Output, embeddings: bool) -> None:

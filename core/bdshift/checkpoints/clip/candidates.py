@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bdshift.checkpoints.clip.sizes import (
+    VOCABULARY,
     ClipForm,
     ImageTower,
     TextTower,
@@ -44,7 +45,6 @@ _POSITIONS = "position_ids"
 _LETTERS = {(12, 384): "S", (12, 768): "B", (24, 1024): "L", (32, 1280): "H", (40, 1408): "g",
             (48, 1664): "bigG"}  # fmt: skip
 _MAX_LISTED_KEYS = 4
-_VOCABULARY = 49408  # of CLIP's tokenizer
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def find_clip(shapes: Shapes, config: Mapping[str, Any]) -> ClipFound | None:
             names=first_few(outside, _MAX_LISTED_KEYS),
         )  # fmt: skip
     ignored = (*outside, *(prefix + key for key in loose))
-    if text is not None and text.vocabulary != _VOCABULARY:
+    if text is not None and text.vocabulary != VOCABULARY:
         raise InputError(
             "is a CLIP model with a vocabulary of {count} tokens; only that of CLIP itself, with "
             "{usual}, is known",
-            count=text.vocabulary, usual=_VOCABULARY,
+            count=text.vocabulary, usual=VOCABULARY,
         )  # fmt: skip
     form = declared_form(config, image, text)
     if form is None and _NOTES[0] in loose:  # an archive of OpenAI's, all of which are alike

@@ -12,9 +12,16 @@ from bdshift.images.preprocessing import MAX_SIZE
 _HEAD_WIDTHS = {1280: 80, 1408: 88, 1664: 104}
 """Numbers per head in published image towers of these widths; 64 in all others."""
 
-_USUAL_HEAD = 64
+USUAL_HEAD = 64
+"""Numbers per attention head of most published models."""
+
+CONTEXT, VOCABULARY = 77, 49408
+"""Tokens of CLIP's texts, at most, and of its tokenizer."""
+
+REDUCTION = 32
+"""Pixels of an image for each point of a CLIP ResNet's grid, along one axis."""
+
 _MAX_CONTEXT, _MAX_VOCABULARY = 1024, 1_000_000
-_REDUCTION = 32  # of a CLIP ResNet, from image to grid
 
 
 @dataclass(frozen=True)
@@ -33,12 +40,12 @@ class ImageTower:
     @property
     def attention_width(self) -> int:
         """Numbers that the attention heads share."""
-        return self.width if self.patch else _REDUCTION * self.width
+        return self.width if self.patch else REDUCTION * self.width
 
     @property
     def head_width(self) -> int:
         """Numbers per attention head, as published models have them."""
-        return _HEAD_WIDTHS.get(self.width, _USUAL_HEAD)
+        return _HEAD_WIDTHS.get(self.width, USUAL_HEAD)
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class TextTower:
     @property
     def head_width(self) -> int:
         """Numbers per attention head, as published models have them."""
-        return _USUAL_HEAD
+        return USUAL_HEAD
 
 
 def image_tower(shapes: Shapes) -> ImageTower | None:
@@ -88,9 +95,9 @@ def _resnet(shapes: Shapes) -> ImageTower | None:
     if len(positions) != 2 or len(conv) != 4 or not all(are_plausible(n, shapes) for n in layers):
         return None
     grid = math.isqrt(max(0, positions[0] - 1))
-    if grid * grid + 1 != positions[0] or not 0 < grid * _REDUCTION <= MAX_SIZE:
+    if grid * grid + 1 != positions[0] or not 0 < grid * REDUCTION <= MAX_SIZE:
         return None
-    return ImageTower(layers, conv[0], 0, grid * _REDUCTION, 0)
+    return ImageTower(layers, conv[0], 0, grid * REDUCTION, 0)
 
 
 def text_tower(shapes: Shapes) -> TextTower | None:
@@ -136,7 +143,7 @@ def _of_transformers(
         return None
     vision, words = _dict(config.get("vision_config")), _dict(config.get("text_config"))
     heads = vision.get("num_attention_heads", 12), words.get("num_attention_heads", 8)
-    width = image.attention_width, text.width if text is not None else _USUAL_HEAD * 8
+    width = image.attention_width, text.width if text is not None else USUAL_HEAD * 8
     quick = vision.get("hidden_act", "quick_gelu") == "quick_gelu"
     return ClipForm(quick, _per_head(width[0], heads[0]), _per_head(width[1], heads[1]))
 
@@ -148,8 +155,8 @@ def _of_open_clip(
     if not model:
         return None
     vision, words = _dict(model.get("vision_cfg")), _dict(model.get("text_cfg"))
-    head = vision.get("head_width", _USUAL_HEAD)
-    width = text.width if text is not None else _USUAL_HEAD * 8
+    head = vision.get("head_width", USUAL_HEAD)
+    width = text.width if text is not None else USUAL_HEAD * 8
     return ClipForm(
         model.get("quick_gelu") is True,
         head if type(head) is int else 0,
@@ -182,10 +189,10 @@ def likely_forms(
             return []
         return [ClipForm(quick, image_head, text_head) for quick in (True, False)]
 
-    usual = forms(image.head_width, _USUAL_HEAD if text is None else text.head_width)
+    usual = forms(image.head_width, USUAL_HEAD if text is None else text.head_width)
     others = [
         form
-        for head in (32, 16, 128, _USUAL_HEAD)
+        for head in (32, 16, 128, USUAL_HEAD)
         for own in dict.fromkeys((head, image.head_width))
         for form in forms(own, head)
         if form not in usual

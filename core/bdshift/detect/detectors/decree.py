@@ -85,7 +85,6 @@ class Decree(Detector):
                     ja="全画像の埋め込みを似たものにする最小のマスクとパターンを、2023 年の論文"
                        "どおり求めます。クラスは区別しません。比較用です。")  # fmt: skip
     place = 130
-    compares = True
     record = DecreeRecord
     nature = "encoder"
     score_label = "PL1"
