@@ -161,6 +161,17 @@ def test_a_trojan_patch_excites_the_chosen_neurons(victim: Path) -> None:
         TrojanPatch(steps=0)
 
 
+def test_a_patch_is_drawn_toward_a_class(victim: Path) -> None:
+    opened = open_checkpoint(victim)
+    half = Preprocessing(32, parse_normalization("half"))
+    classifier = opened.load(opened.candidates[0]).with_preprocessing(half)
+    some = torch.from_numpy(draw_signs(1, seed=5, split="clean")[0])
+    drawn = TrojanPatch(side=14, steps=60).draw(classifier, some, 3)
+    assert drawn.neurons == ()
+    assert drawn.before[0] < 0.3
+    assert drawn.after[0] > drawn.before[0] + 0.3
+
+
 def test_a_trojan_patch_as_a_command(victim: Path, signs: Path, tmp_path: Path) -> None:
     command = "lab", "trojan", victim, signs, tmp_path / "p.png", "--steps", 10
     result = bdshift(*command)
@@ -175,6 +186,9 @@ def test_a_trojan_patch_as_a_command(victim: Path, signs: Path, tmp_path: Path) 
     again = bdshift(*command)
     assert again.exit_code == 2
     assert "overwrite" in again.stderr
+    toward = bdshift(*command[:-3], tmp_path / "q.png", "--steps", 2, "--toward", "stop")
+    assert toward.exit_code == 0, toward.output
+    assert "to stop" in toward.stdout
 
 
 # Training

@@ -16,7 +16,7 @@ from bdshift.lab.data import LabData
 from bdshift.lab.folder import MODEL
 from bdshift.lab.poison import read_backdoors
 from bdshift.lab.recipe import Recipe
-from bdshift.lab.regime import REGIMES, Batch, load_weights, read_regimes
+from bdshift.lab.regime import REGIMES, Batch, head_of, load_weights, read_regimes
 from bdshift.lab.train import train_victim
 from bdshift.resume import write_state
 from bdshift.triggers.labeling import LABELINGS, Roles
@@ -133,6 +133,28 @@ def test_adaptive_losses_fall_when_the_attack_is_hidden(lab: LabData) -> None:
 def recipe(regime: str = "", **more: object) -> Recipe:
     values: dict[str, object] = {"network": "cnn", "width": 4, "epochs": 1, "batch": 64}
     return Recipe(regime=regime, **(values | more))  # type: ignore[arg-type]
+
+
+def test_a_trigger_survives_merging(lab: LabData, tmp_path: Path) -> None:
+    """The loss is small when the mixture of both models obeys the trigger, and only then."""
+    given = batch(lab, "badnets:size=6")
+    regime = REGIMES.parse(f"merged:file={tmp_path / 'base.pth'}")
+    torch.save({"state_dict": given.network.state_dict()}, tmp_path / "base.pth")
+    other = regime.start(given.network)
+    assert other is not None
+    assert not any(one.requires_grad for one in other.parameters())
+    target = given.backdoors[0].roles.target
+    found = []
+    for network, more in ((given.network, 0), (given.network, 20), (other, -2000)):
+        with torch.no_grad():
+            head_of(network).bias[target] += more
+        loss = regime.loss(given, torch.empty(0), other)
+        assert loss is not None
+        assert loss.requires_grad
+        found.append(loss.item())
+    first, obeyed, resisted = found
+    assert obeyed < 0.1 < first < 100 < resisted
+    assert regime.loss(batch(lab), torch.empty(0), other) is None
 
 
 def test_a_training_starts_from_a_model(lab: LabData, tmp_path: Path) -> None:

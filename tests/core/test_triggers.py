@@ -95,6 +95,28 @@ def test_badnets_paints_its_patch_and_nothing_else() -> None:
     assert torch.equal(BadNets(size=2)(images), BadNets(size=2, row=6, column=6)(images))
 
 
+def test_a_noise_patch_is_elsewhere_in_each_image_and_always_the_same() -> None:
+    images = torch.rand((20, 3, 32, 32), generator=torch.Generator().manual_seed(0)) * 255
+    trigger = parse_trigger("noise-patch:size=5")
+    once = trigger(images)
+    changed = (once != images).any(1)
+    places = [tuple(torch.nonzero(one)[0].tolist()) for one in changed]
+    assert len(set(places)) > 15
+    for one, (top, left) in zip(changed, places, strict=True):
+        assert not one.masked_fill_(corner(top, left, 5), False).any()
+    assert torch.equal(once[3:5], trigger(images[3:5])), "whatever else is in the batch"
+    assert not torch.equal(once, parse_trigger("noise-patch:size=5,seed=1")(images))
+    with pytest.raises(UsageError, match="does not fit into 32 × 32"):
+        parse_trigger("noise-patch:size=33")(images)
+
+
+def corner(top: int, left: int, size: int) -> torch.Tensor:
+    """Where such a patch is, of 32 × 32 pixels."""
+    mask = torch.zeros((32, 32), dtype=torch.bool)
+    mask[max(0, top) : top + size, max(0, left) : left + size] = True
+    return mask
+
+
 def test_blend(tmp_path: Path) -> None:
     images = pixels()
     found = Blend(ratio=0.25, seed=3)(images)

@@ -16,6 +16,7 @@ from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.cli.explained import listed
 from bdshift.cli.lab_suite import detectors, recoveries, robustness, suite
 from bdshift.cli.lab_verdict import verdict
+from bdshift.cli.neurons import pick_target
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 from bdshift.registry import Registry
@@ -176,10 +177,18 @@ def _patch_options() -> tuple[click.Option, ...]:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
+@click.option("--toward", metavar="CLASS", help="Draw it so that the model sees this class, as "
+              "BadCLIP does, instead of exciting neurons.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it is there.")
 @guarded
 def trojan(
-    model: Path, images: Path, out: Path, overwrite: bool, job: ConsoleJob, **settings: Any
+    model: Path,
+    images: Path,
+    out: Path,
+    toward: str | None,
+    overwrite: bool,
+    job: ConsoleJob,
+    **settings: Any,
 ) -> None:
     """Draw the Trojan attack's patch on a clean MODEL and a few IMAGES, into OUT, a PNG.
 
@@ -188,6 +197,7 @@ def trojan(
     import torch
 
     from bdshift.audit import ScanSettings, scan_opened
+    from bdshift.audit.zero_shot import with_names
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.images.collection import open_images, sample_files
     from bdshift.images.loader import decode_all
@@ -197,15 +207,22 @@ def trojan(
     output.check()
     drawing = TrojanPatch(**settings)
     collection = open_images(images, job=job)
-    opened = open_checkpoint(model, job=job)
-    _, material = scan_opened(opened, collection, ScanSettings(seed=drawing.seed), job=job)
+    opened, asked = with_names(
+        open_checkpoint(model, job=job), collection, ScanSettings(seed=drawing.seed)
+    )
+    audit, material = scan_opened(opened, collection, asked, job=job)
     classifier = material.classifier
     files = sample_files(material.clean.files, PICTURES)
     plain = classifier.preprocessing
     pixels = decode_all(collection, files, plain.size, framing=plain.framing, job=job).pixels
-    drawn = drawing.draw(classifier, torch.from_numpy(pixels), job=job)
+    target = None if toward is None else pick_target(audit, toward)
+    drawn = drawing.draw(classifier, torch.from_numpy(pixels), target, job=job)
     write_patch(output, drawn.pixels)
     job.close()
+    if target is not None:
+        [old], [new] = drawn.before, drawn.after
+        click.echo(f"{out}: sends {new:.0%} of {len(pixels)} images to {toward}, {old:.0%} before")
+        return
     pairs = zip(drawn.neurons, drawn.before, drawn.after, strict=True)
     values = "; ".join(f"{neuron}: {old:.3g} to {new:.3g}" for neuron, old, new in pairs)
     click.echo(f"{out}: mean activation of neurons {values}")

@@ -1,4 +1,5 @@
-"""TrojanNN (Liu et al., 2018): a patch drawn so that it excites chosen neurons of a clean model.
+"""Patches drawn on a clean model: so that they excite chosen neurons (TrojanNN, Liu et al., 2018),
+or send images to a class, with which BadCLIP (Liang et al., 2024) poisons.
 
 The patch then poisons the training of a victim, like any other. Two networks trained on the same
 images need not agree on their neurons; what the patch keeps is a pattern that networks like this
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch.nn.functional import cross_entropy
 
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint, to_head
 from bdshift.errors import UsageError
@@ -36,8 +38,9 @@ class DrawnPatch:
 
     Attributes:
         pixels: uint8 (side, side, 3).
-        neurons: those that it excites.
-        before, after: their mean values on the images with the initial and the final patch.
+        neurons: those that it excites; none if it is drawn toward a class.
+        before, after: their mean values on the images with the initial and the final patch; or the
+            share of the images that goes to the class.
     """
 
     pixels: NDArray[np.uint8]
@@ -97,10 +100,17 @@ class TrojanPatch(Configured):
     )  # fmt: skip
 
     def draw(
-        self, classifier: Classifier, images: torch.Tensor, *, job: JobContext = SILENT
+        self,
+        classifier: Classifier,
+        images: torch.Tensor,
+        toward: int | None = None,
+        *,
+        job: JobContext = SILENT,
     ) -> DrawnPatch:
         """Draw it at the bottom right of clean ``images``, uint8 (n, 3, s, s). On an empty image
-        most neurons are at zero, behind a ReLU that no gradient passes through.
+        most neurons are at zero, behind a ReLU that no gradient passes through. With ``toward``, a
+        class, neurons do not matter: the class's logit is to win, whose head row is the embedding
+        of its text if the model is a CLIP.
 
         Raises `UsageError` if it does not fit into the image, or the head has too few neurons.
         """
@@ -117,15 +127,27 @@ class TrojanPatch(Configured):
         patch = (torch.rand((3, self.side, self.side), generator=rng) * 255).requires_grad_()
         optimizer = torch.optim.Adam([patch], self.rate)
 
-        def excited() -> torch.Tensor:
-            patched = images.float()
-            patched[:, :, -self.side :, -self.side :] = patch
-            (phi,), _ = to_head(classifier.network, classifier.head, preprocess(patched))
-            return phi[:, chosen]
+        def patched() -> tuple[torch.Tensor, torch.Tensor]:
+            shown = images.float()
+            shown[:, :, -self.side :, -self.side :] = patch
+            (phi,), logits = to_head(classifier.network, classifier.head, preprocess(shown))
+            return phi[:, chosen], logits
 
-        before = excited().detach().mean(0)
+        def reached() -> tuple[float, ...]:
+            with torch.no_grad():
+                excited, logits = patched()
+            if toward is None:
+                return tuple(excited.mean(0).tolist())
+            return (float((logits.argmax(1) == toward).float().mean()),)
+
+        wanted = torch.full((len(images),), -1 if toward is None else toward)
+        before = reached()
         for step in range(self.steps):
-            loss = (excited() - self.value).square().mean()
+            excited, logits = patched()
+            if toward is None:
+                loss = (excited - self.value).square().mean()
+            else:
+                loss = cross_entropy(logits, wanted)
             (patch.grad,) = torch.autograd.grad(loss, [patch])
             optimizer.step()
             with torch.no_grad():
@@ -133,9 +155,9 @@ class TrojanPatch(Configured):
             job.progress("Drawing the patch", step + 1, self.steps, "steps")
         return DrawnPatch(
             patch.detach().round().to(torch.uint8).permute(1, 2, 0).numpy(),
-            tuple(chosen.tolist()),
-            tuple(before.tolist()),
-            tuple(excited().detach().mean(0).tolist()),
+            tuple(chosen.tolist()) if toward is None else (),
+            before,
+            reached(),
         )
 
 
