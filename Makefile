@@ -9,7 +9,7 @@ BIN := .venv/bin
 # In the window where there is a screen, else in words.
 demo: .venv/ready
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
-	    $(BIN)/bdshift-gui --demo || $(BIN)/bdshift demo; \
+	    $(BIN)/bdshift-gui --demo --demo-folder bdshift-demo || $(BIN)/bdshift demo; \
 	else \
 	    $(BIN)/bdshift demo; \
 	fi

@@ -30,7 +30,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--demo", action="store_true", help="audit the bundled demo model right away"
     )
-    parser.add_argument("--demo-folder", type=Path, default=Path("bdshift-demo"))
+    parser.add_argument("--demo-folder", type=Path, help="default: in the user's data folder")
     parser.add_argument("--fresh", action="store_true", help="start with clean settings")
     return parser.parse_args(argv)
 
@@ -86,7 +86,8 @@ def main(argv: list[str] | None = None) -> int:
     app.setOrganizationName("bdshift")
     app.setStyle("Fusion")
     load_fonts()
-    window = MainWindow(Settings(fresh=given.fresh), given.demo_folder)
+    settings = Settings(fresh=given.fresh)
+    window = MainWindow(settings, given.demo_folder or settings.data_folder / "demo")
     _InternalErrors(window)
     left = crash.watch()
     window.show()
@@ -97,6 +98,7 @@ def main(argv: list[str] | None = None) -> int:
             DEMO.trigger(window.context)
         else:
             open_dropped(window.context, given.paths)
+        window.autosave.offer()
         if left:
             window.session.update(failure=Failed(0, crashed, left))
 

@@ -82,6 +82,15 @@ class Ask:
         ways = button.Discard | button.Cancel
         return message_box(self.parent, question, ways, button.Cancel) == button.Discard
 
+    def restore(self, question: str) -> Literal["open", "discard", "stay"]:
+        """Ask what to do with work that an earlier run has left."""
+        button = QMessageBox.StandardButton
+        ways = button.Open | button.Discard | button.Cancel
+        answer = message_box(self.parent, question, ways, button.Open)
+        if answer == button.Open:
+            return "open"
+        return "discard" if answer == button.Discard else "stay"
+
     def about(self, text: str) -> None:
         """Show the About box."""
         message_box(self.parent, text, QMessageBox.StandardButton.Ok, icon=QMessageBox.Icon.NoIcon)

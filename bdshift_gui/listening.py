@@ -45,7 +45,7 @@ class Listener(QObject):
         log = self._context.state.log
         if self._context.state.job is not None:  # it gave way
             log = (*log, Sentence("  {note}", {"note": Sentence("interrupted")}))
-        self._context.session.update(job=running, message=None, log=(*log, job.name))
+        self._context.session.update(job=running, message=None, written=None, log=(*log, job.name))
 
     @Slot(object)
     def _happened(self, event: Event) -> None:

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from bdshift.text import one_line
 from bdshift.words import Sentence
 from bdshift_gui import i18n, theme
 from bdshift_gui.action import MENUS, Action
@@ -24,6 +25,7 @@ from bdshift_gui.actions.appearance import LANGUAGE_ACTIONS
 from bdshift_gui.actions.open_files import OPEN_AUDIT, open_dropped
 from bdshift_gui.actions.window import CANCEL
 from bdshift_gui.ask import Ask
+from bdshift_gui.autosave import Autosave
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.controller import JobController
@@ -43,6 +45,7 @@ from bdshift_gui.welcome import WelcomeView
 from bdshift_gui.widgets.error_bar import ErrorBar
 from bdshift_gui.widgets.job_bar import JobBar
 from bdshift_gui.widgets.machine import MachineStatus
+from bdshift_gui.widgets.written import WrittenFile
 
 if TYPE_CHECKING:
     from bdshift_gui.workspace import Workspace
@@ -130,6 +133,7 @@ class MainWindow(QMainWindow):
     def _make_status(self) -> None:
         self.job_bar = JobBar()
         self.message = PlainLabel()
+        self.written = WrittenFile(self.context)
         self.machine = MachineStatus()
         self.language = QToolButton()
         self.language.setObjectName("choice")
@@ -139,12 +143,14 @@ class MainWindow(QMainWindow):
         bar.setSizeGripEnabled(False)
         bar.addWidget(self.job_bar)
         bar.addWidget(self.message)
+        bar.addWidget(self.written)
         bar.addPermanentWidget(self.machine)
         bar.addPermanentWidget(self.language)
 
     def _connect(self) -> None:
         self.session.changed.connect(self._changed)
         self._listener = Listener(self.context, self.job_bar)
+        self.autosave = Autosave(self.context, self.settings.data_folder / "unsaved")
         self.job_bar.canceled.connect(lambda: CANCEL.trigger(self.context))
 
     # Rendering
@@ -166,6 +172,7 @@ class MainWindow(QMainWindow):
             if state.audit is not None:
                 page = self.work.page(state) or self.work.plots
         self.pages.setCurrentWidget(page)
+        self.setWindowTitle(_title(state))
         self.setWindowModified(state.modified)
         if page is self.welcome:
             self.welcome.show_state(state)
@@ -174,6 +181,7 @@ class MainWindow(QMainWindow):
         self.actions_.show_state(state)
         self.job_bar.show_state(state)
         self.message.setText("" if state.job or state.busy else _said_last(state))
+        self.written.show_state(state)
         self.machine.show_device(state.audit.device if state.audit is not None else "")
 
     def restyle(self) -> None:
@@ -258,6 +266,7 @@ class MainWindow(QMainWindow):
             return
         settle(self.context)
         self.quick.close()
+        self.autosave.close()
         docks = QByteArray()
         if self.work is not None:
             self.work.put_away()  # no names: show hidden panels again before saving
@@ -267,6 +276,14 @@ class MainWindow(QMainWindow):
 
     def sizeHint(self) -> QSize:
         return _SIZE
+
+
+def _title(state: State) -> str:
+    """The file that the audit is in, or else the model; with Qt's mark for what is not saved."""
+    path = state.document or state.model_path
+    if path is None:
+        return "bdshift[*]"
+    return f"{one_line(path.name).replace('[*]', '[*][*]')}[*] – bdshift"
 
 
 def _said_last(state: State) -> str:

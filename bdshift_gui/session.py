@@ -171,6 +171,7 @@ class State:
             the last one.
         original: the audit being worked on, with its purifications.
         kept: the audit that is in a file.
+        document: the file that the audit was opened from or saved in; None for none.
         shown: which model the views show: the original (0) or a purification (from 1).
         audit: the audit of that model, at ``alpha`` and under ``rule``.
         selection: a class and neurons.
@@ -190,12 +191,13 @@ class State:
             running search finds; None for neither.
         evidence: whether the evidence beside clean models is shown instead of the plots.
         multiples: whether the curve of the chosen purification's task vector is.
-        plane: what is measured of its weight disentanglement.
+        plane: what is measured of the weight disentanglement of a purification, ``plane_of``.
         to_open: files that are queued.
         pending: resume states of what is in no file yet.
         failure: the last error, until the user starts something else.
         job: what is running.
         message: a sentence for the status bar.
+        written: the file that it says was written, if it does.
         log: what ran, what it noted, the figures of its steps, and how it ended.
         recent: recent audit files.
         can_undo, can_redo: whether a change to the selection can be undone or redone.
@@ -215,6 +217,7 @@ class State:
     solving: bool = False
     original: Audit | None = None
     kept: Audit | None = None
+    document: Path | None = None
     shown: int = 0
     audit: Audit | None = None
     selection: Selection = Selection()
@@ -233,11 +236,13 @@ class State:
     evidence: bool = False
     multiples: bool = False
     plane: WeightPlane | None = None
+    plane_of: int = 0
     to_open: tuple[Path, ...] = ()
     pending: tuple[Path, ...] = ()
     failure: Failed | None = None
     job: RunningJob | None = None
     message: Sentence | None = None
+    written: Path | None = None
     log: tuple[Sentence | Figures, ...] = ()
     recent: tuple[RecentAudit, ...] = ()
     can_undo: bool = False
@@ -320,7 +325,8 @@ _QUICK_SECONDS = 0.2
 
 WITHOUT_AUDIT: Mapping[str, Any] = {
     **dict.fromkeys(
-        ("material", "original", "audit", "tac", "cut", "maps", "comparing", "glimpse", "recovery")
+        ("material", "original", "document", "audit", "tac", "cut", "maps", "comparing", "glimpse",
+         "recovery")
     ),
     "shown": 0, "chosen": 0, "steps": (), "waiting": (), "to_search": False,
     "evidence": False, "multiples": False, "selection": Selection(),

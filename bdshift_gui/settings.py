@@ -22,6 +22,9 @@ class Settings:
         place = QStandardPaths.StandardLocation.AppConfigLocation
         folder = self._folder.path() if self._folder else QStandardPaths.writableLocation(place)
         self._store = QSettings(f"{folder}/window.ini", QSettings.Format.IniFormat)
+        data = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.AppDataLocation)
+        self.data_folder = Path(folder if fresh else data)
+        """Where the window keeps what is not to be lost."""
 
     @property
     def scheme(self) -> Scheme:

@@ -68,7 +68,7 @@ class MainToolbar(QToolBar):
         if setting is not self._setting:
             self._setting = setting
             low, high = span(setting)
-            self.threshold.set_range(low, high, logarithmic=low > 0)
+            self.threshold.set_range(low, high, setting.default, logarithmic=low > 0)
         self.threshold.describe(tr(setting.about.label), tr(setting.about.help))
         self.threshold.show_value(float(getattr(rule, setting.name)))
 

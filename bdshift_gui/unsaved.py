@@ -2,43 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.session import State
 from bdshift_gui.tasks.purifying import settle
-from bdshift_gui.tasks.writing import save_as
+from bdshift_gui.tasks.writing import save_document
 
 
 def may_close(context: Context) -> bool:
-    """Ask what to do with an unsaved audit; False to stay. While a job runs it cannot be saved."""
+    """Ask what to do with an unsaved audit; False to stay, or to close once it is saved. While a
+    job runs it cannot be saved.
+    """
     state = context.state
     if not state.modified:
-        return True
+        keeps = state.job is not None and state.job.keeps
+        return not keeps or context.ask.discard(
+            tr("A job is running. Close without keeping its result?")
+        )
     if state.busy:
         return context.ask.discard(
             tr("A job is running, and the audit is not saved. Close without saving it?")
         )
-    return _may_lose(context, tr("The audit is not saved. Save it before closing?"))
+    question = tr("The audit is not saved. Save it before closing?")
+    return _may_lose(context, question, context.shell.close)
 
 
-def may_replace(context: Context) -> bool:
-    """Ask what to do with unsaved purifications and recovered triggers, since they took a while;
-    False to stay. An audit without them is quick to redo.
+def may_replace(context: Context, go_on: Callable[[], object]) -> bool:
+    """Ask what to do with what is not saved, if it took a while or the user made it; False to stay,
+    or to ``go_on`` once it is saved. A scan without anything else is quick to redo.
     """
     state = context.state
-    if not (state.purifications or state.recoveries) or not state.modified:
+    question = _lost_by_replacing(state) if state.modified else None
+    if question is None:
         return True
-    question = (
-        tr("The purifications are not saved. Save the audit first?") if state.purifications
-        else tr("The recovered triggers are not saved. Save the audit first?")
-    )  # fmt: skip
-    if not _may_lose(context, question):
+    if not _may_lose(context, question, go_on):
         return False
     settle(context)
     return True
 
 
-def _may_lose(context: Context, question: str) -> bool:
+def _lost_by_replacing(state: State) -> str | None:
+    original = state.original
+    if original is None:
+        return None
+    if original.purifications:
+        return tr("The purifications are not saved. Save the audit first?")
+    if original.recoveries:
+        return tr("The recovered triggers are not saved. Save the audit first?")
+    if original.tac:
+        return tr("What was measured with a trigger is not saved. Save the audit first?")
+    if original.is_searched or original.reference is not None:
+        return tr("What the searches have found is not saved. Save the audit first?")
+    return None
+
+
+def _may_lose(context: Context, question: str, go_on: Callable[[], object]) -> bool:
     answer = context.ask.save_first(question)
-    if answer == "save":  # the user tries again once it is written
-        save_as(context)
+    if answer == "save":
+        save_document(context, go_on)
     return answer == "discard"

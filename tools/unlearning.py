@@ -6,7 +6,8 @@ method has seen.
 
 Each victim has its card beside it, as `bdshift lab` leaves it: its trigger is the known one. TBAR
 is also given the one that is recovered from the network. Rows that are in OUT.csv are kept, so that
-a run can be resumed.
+a run can be resumed. The curve of each vector with seed 0 is drawn into a folder beside OUT.csv,
+``curves``.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bdshift.audit import Audit, Material, ScanSettings, scan_opened
+from bdshift.audit import Purification, ScanSettings, scan_opened
 from bdshift.audit.purifying import purify_model
 from bdshift.audit.recovering import recover_trigger
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.images.collection import open_images
 from bdshift.purify import METHODS
-from bdshift.purify.multiples import ALPHA
+from bdshift.purify.multiples import ALPHA, multiples
 from bdshift.recover.kept import kept_trigger
+from bdshift.report.multiples_svg import draw_multiples
+from bdshift.report.svg import as_file
 from bdshift.triggers import Trigger, card_target, parse_trigger
 
 _SAMPLE = 2000
@@ -44,8 +47,10 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def runs_of(victim: Path, clean: Path, test: Path, done: set[str]) -> Iterator[dict[str, str]]:
-    """A row for each run on a victim that is not ``done``."""
+def runs_of(
+    victim: Path, clean: Path, test: Path, done: set[str]
+) -> Iterator[tuple[dict[str, str], Purification]]:
+    """A row for each run on a victim that is not ``done``, and what it has made."""
     missing = [
         (method, source, seed)
         for method, source in _RUNS
@@ -66,28 +71,21 @@ def runs_of(victim: Path, clean: Path, test: Path, done: set[str]) -> Iterator[d
             found = recover_trigger(audit, material, target)
             recovered, worked = kept_trigger(found), found.asr
         given = {"known": known, "recovered": recovered, "none": None}[source]
-        yield {
+        made = purify_model(
+            replace(audit, tac=()), material, METHODS.parse(method), target, trigger=known,
+            unlearn=given, test=test, seed=seed,
+        )  # fmt: skip
+        row = {
             "victim": victim.parent.name, "method": method, "trigger": source, "seed": str(seed),
             "asr of the recovered": _share(worked) if source == "recovered" else "",
-            **_run(audit, material, method, target, known, given, test, seed),
+            **_figures(made),
         }  # fmt: skip
+        yield row, made
 
 
-def _run(
-    audit: Audit,
-    material: Material,
-    method: str,
-    target: int,
-    known: Trigger,
-    given: Trigger | None,
-    test: Path,
-    seed: int,
-) -> dict[str, str]:
-    made = purify_model(
-        replace(audit, tac=()), material, METHODS.parse(method), target, trigger=known,
-        unlearn=given, test=test, seed=seed,
-    )  # fmt: skip
+def _figures(made: Purification) -> dict[str, str]:
     result, before, after = made.result, made.before, made.after
+    target = result.target
     kept = next(row.step.figures for row in result.rows if row.step.number == result.kept)
     said = "" if result.conclusion is None else str(result.conclusion).partition(":")[0]
     return {
@@ -100,6 +98,17 @@ def _run(
     }  # fmt: skip
 
 
+def _draw(made: Purification, path: Path) -> None:
+    """The curve of a vector, as a picture; nothing for methods that have none."""
+    steps = [row.step for row in made.result.rows]
+    curve = multiples(steps)
+    if curve:
+        words = ("accuracy", "ASR", "target's recall", "control, without the trigger")
+        path.parent.mkdir(exist_ok=True)
+        drawn = draw_multiples(curve, multiples(steps, control=True), words)
+        path.write_text(as_file(drawn), encoding="utf-8")
+
+
 def main(out: Path, clean: Path, test: Path, victims: list[Path]) -> None:
     """Add a row for every run that has none yet."""
     rows: list[dict[str, str]] = []
@@ -109,8 +118,11 @@ def main(out: Path, clean: Path, test: Path, victims: list[Path]) -> None:
     for victim in victims:
         keys = ("victim", "method", "trigger", "seed")
         done = {" ".join(row[key] for key in keys) for row in rows}
-        for row in runs_of(victim, clean, test, done):
+        for row, made in runs_of(victim, clean, test, done):
             rows.append(row)
+            if row["seed"] == "0":
+                name = f"{row['victim']}-{row['trigger']}.svg"
+                _draw(made, out.with_name("curves") / name)
             print(*row.values(), sep="\t", flush=True)
             with out.open("w", newline="", encoding="utf-8") as stream:
                 writer = csv.DictWriter(stream, COLUMNS)

@@ -31,7 +31,8 @@ def _name_architecture(context: Context) -> None:
     path = None if failure is None else failure.path
 
     def use(arch: Architecture | None) -> None:
-        if path is not None and not context.state.busy and may_replace(context):
+        ready = path is not None and not context.state.busy
+        if path is not None and ready and may_replace(context, lambda: use(arch)):
             open_model(context, path, arch)
 
     dialog = ArchitectureDialog(State(), context.ask.parent)  # no known network fits
@@ -58,7 +59,8 @@ def _which_model(context: Context) -> None:
         path = failure.path
 
     def use(weights: str) -> None:
-        if path is not None and not context.state.busy and may_replace(context):
+        ready = path is not None and not context.state.busy
+        if path is not None and ready and may_replace(context, lambda: use(weights)):
             open_model(context, path, weights=weights)
 
     dialog = WhichModelDialog(other_models(state), context.ask.parent)

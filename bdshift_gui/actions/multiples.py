@@ -38,6 +38,13 @@ def _export(context: Context) -> None:
         writing.export_vector(context, context.state.chosen, path)
 
 
+def _can_be_measured(state: State) -> bool:
+    if not _has_weights(state):
+        return False
+    made = state.purifications[state.chosen - 1]
+    return bool(made.unlearned or made.trigger)
+
+
 def _measure_plane(context: Context) -> None:
     asked = context.state
     path = context.ask.file(tr("Open the model that the audited one was made from"))
@@ -78,6 +85,6 @@ MEASURE_PLANE = action(
               "harm. Needs the model that the audited one was made from, such as the public CLIP.",
               ja="バックドアが、害なく引ける独立した成分かどうかを測定します。"
                  "公開されている CLIP など、監査したモデルの元になったモデルが必要です。"),
-        "purification", 44, _measure_plane, _has_weights,
+        "purification", 44, _measure_plane, _can_be_measured,
     )
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ _IMAGE_FILES = (
 
 def open_dropped(context: Context, paths: Sequence[Path]) -> None:
     """Open whatever is at ``paths``, if no job is running."""
-    if paths and not context.state.busy and may_replace(context):
+    again = partial(open_dropped, context, paths)
+    if paths and not context.state.busy and may_replace(context, again):
         opening.open_paths(context, paths)
 
 
 def _open(context: Context, path: Path | None, start: Callable[[Context, Path], Any]) -> None:
-    if path is not None and not context.state.busy and may_replace(context):
+    again = partial(_open, context, path, start)
+    if path is not None and not context.state.busy and may_replace(context, again):
         start(context, path)
 
 

@@ -10,20 +10,29 @@ from bdshift_gui.tasks import writing
 
 
 def _report(context: Context) -> None:
-    path = context.ask.where(tr("Write a report"), "audit.html", (".html",))
+    name = writing.suggested(context.state, "report.html")
+    path = context.ask.where(tr("Write a report"), name, (".html",))
     if path is not None and not context.state.busy:
         writing.write_report(context, path)
 
 
 SAVE = action(
     Action(
-        "save", words("Save audit…", ja="監査を保存…"),
-        words("Save all results in one .h5 file.",
-              ja="すべての結果を 1 つの .h5 ファイルに保存します。"),
-        "file", 110, writing.save_as, with_audit, "Ctrl+S", toolbar=60,
+        "save", words("Save audit", ja="監査を保存"),
+        words("Save all results in one .h5 file; the first time it asks where.",
+              ja="すべての結果を 1 つの .h5 ファイルに保存します。最初は保存先を尋ねます。"),
+        "file", 110, writing.save_document, with_audit, "Ctrl+S", toolbar=60,
     )
 )  # fmt: skip
-action(
+SAVE_AS = action(
+    Action(
+        "save_as", words("Save audit as…", ja="名前を付けて監査を保存…"),
+        words("Save all results in another .h5 file.",
+              ja="すべての結果を別の .h5 ファイルに保存します。"),
+        "file", 111, writing.save_as, with_audit, "Ctrl+Shift+S",
+    )
+)  # fmt: skip
+REPORT = action(
     Action(
         "report", words("Write a report…", ja="レポートを書き出す…"),
         words("Write the audit and the selected purification as one page to read or print.",

@@ -20,7 +20,7 @@ def _can_scan(state: State) -> bool:
 
 
 def _scan(context: Context) -> None:
-    if may_replace(context):
+    if not context.state.busy and may_replace(context, lambda: _scan(context)):
         scanning.scan(context)
 
 

@@ -15,7 +15,7 @@ LAB_FOLDER = "bdshift-lab"
 
 
 def _demo(context: Context) -> None:
-    if may_replace(context):
+    if not context.state.busy and may_replace(context, lambda: _demo(context)):
         scanning.demo(context)
 
 
@@ -31,7 +31,7 @@ def _lab(context: Context) -> None:
         from bdshift_gui.dialogs.lab import LabDialog, VictimRequest
 
         def start(asked: VictimRequest) -> None:
-            if not context.state.busy and may_replace(context):
+            if not context.state.busy and may_replace(context, lambda: start(asked)):
                 scanning.try_attack(context, asked.recipe, asked.images, asked.folder)
 
         dialog = LabDialog(context, folder)

@@ -11,9 +11,9 @@ from bdshift.errors import BdshiftError
 from bdshift.jobs import Figures, Glimpse, JobContext, Mapped
 from bdshift.words import Sentence
 
-Cause = Literal["memory", "architecture", "several"]
-"""Failures for which a remedy can be offered: memory ran out, the architecture is not known, or the
-file holds several models.
+Cause = Literal["memory", "architecture", "several", "moved"]
+"""Failures for which a remedy can be offered: memory ran out, the architecture is not known, the
+file holds several models, or a file is not where it was.
 """
 
 

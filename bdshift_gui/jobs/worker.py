@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import traceback
@@ -10,6 +11,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal, Slot
 
 from bdshift.errors import SeveralModels, UnknownArchitecture
+from bdshift.files import is_on_another_machine
 from bdshift.jobs import Canceled, Event, Figures, Glimpse, JobContext, Mapped, Note, Progress
 from bdshift.words import Sentence
 from bdshift_gui.jobs.events import (
@@ -114,6 +116,11 @@ class Worker(QObject):
             context.over.set()
 
 
+def _is_gone(path: str) -> bool:
+    """Whether nothing is there. Another machine is not asked."""
+    return not is_on_another_machine(path) and not os.path.lexists(path)
+
+
 def _failed(job: int, error: Exception) -> Failed:
     """What the window is told; called while ``error`` is handled."""
     from bdshift.devices import is_out_of_memory
@@ -128,6 +135,8 @@ def _failed(job: int, error: Exception) -> Failed:
     elif is_out_of_memory(error):
         sentence, cause = Sentence("Out of memory."), "memory"
     named = sentence.values.get("path")
+    if cause is None and named is not None and _is_gone(str(named)):
+        cause = "moved"
     return Failed(
         job, sentence, details, cause, None if named is None else Path(str(named)), choices
     )

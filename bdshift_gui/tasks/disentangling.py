@@ -46,5 +46,5 @@ def measure(context: Context, number: int, base: Path) -> None:
         take(context, with_plane(context.state.original, number, plane))
         context.session.update(material=material)
 
-    context.session.update(plane=made.plane)
+    context.session.update(plane=None, plane_of=number)
     context.start(Sentence("Measuring disentanglement"), run, done, keeps=True)

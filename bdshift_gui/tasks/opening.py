@@ -14,7 +14,7 @@ from bdshift.files import KeptPath, usable
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.session import WITHOUT_AUDIT, Corrections, OpenImages, OpenModel
+from bdshift_gui.session import WITHOUT_AUDIT, Corrections, OpenImages, OpenModel, State
 from bdshift_gui.tasks.purifying import settle
 from bdshift_gui.tasks.recent import remember
 from bdshift_gui.tasks.showing import show_audit
@@ -77,10 +77,23 @@ def open_model(
     context: Context, path: Path, arch: Architecture | None = None, weights: str | None = None
 ) -> None:
     """Read a checkpoint and recognize it; ``arch`` is a network of the user's own, ``weights`` says
-    which of a file's models to open.
+    which of a file's models to open. An audit is opened as one.
     """
-    way = _model(context, path, arch, weights)
-    context.start(Sentence("Opening the model"), way.run, way.done)
+    way, audit = _model(context, path, arch, weights), _audit(context, path)
+
+    def run(job: JobContext) -> tuple[bool, Any]:
+        from bdshift.kinds import kind_of
+
+        is_audit = kind_of(path) == "audit"
+        if is_audit:
+            job.note("{name} is an audit, and is opened as one", name=path.name)
+        return is_audit, (audit if is_audit else way).run(job)
+
+    def done(found: tuple[bool, Any]) -> None:
+        is_audit, result = found
+        (audit if is_audit else way).done(result)
+
+    context.start(Sentence("Opening the model"), run, done)
 
 
 def open_images(context: Context, path: Path) -> None:
@@ -95,6 +108,31 @@ def open_audit(context: Context, path: Path) -> None:
     context.start(Sentence("Opening the audit"), way.run, way.done)
 
 
+def open_unsaved(
+    context: Context, path: Path, opened: Callable[[], None], failed: Callable[[], None]
+) -> None:
+    """Show an audit that an earlier run has left, which is in no file of the user's; ``opened`` is
+    called before it is shown, ``failed``, on the worker, if it cannot be read.
+    """
+
+    def run(job: JobContext) -> Audit:
+        from bdshift.store import load_audit
+
+        try:
+            audit = load_audit(path)
+            job.raise_if_canceled()
+        except BaseException:
+            failed()
+            raise
+        return audit
+
+    def done(audit: Audit) -> None:
+        opened()
+        show_other(context, audit, kept=False, from_file=True)
+
+    context.start(Sentence("Opening what was not saved"), run, done)
+
+
 def _model(
     context: Context, path: Path, arch: Architecture | None = None, weights: str | None = None
 ) -> _Opening:
@@ -106,7 +144,7 @@ def _model(
 
     def done(found: tuple[OpenModel, OpenImages | None]) -> None:
         model, images = found
-        # Corrections for another model do not apply to this one.
+        # Corrections for another model, its α and its rule do not apply to this one.
         given = replace(
             context.state.corrections, normalize=None, arch=arch, weights=weights, prompts=(),
             names=(),
@@ -114,7 +152,8 @@ def _model(
         context.selection.forget()
         context.session.update(
             **{**WITHOUT_AUDIT, "model_path": path, "model": model, "corrections": given,
-               "images": images or context.state.images}
+               "images": images or context.state.images, "alpha": State.alpha, "rule": None,
+               "by_rule": False}
         )  # fmt: skip
 
     return _Opening(run, done)
@@ -148,6 +187,7 @@ def _audit(context: Context, path: Path) -> _Opening:
 
     def done(audit: Audit) -> None:
         show_other(context, audit, kept=True, from_file=True)
+        context.session.update(document=path.absolute())
         remember(context, path)
         settle(context)
 

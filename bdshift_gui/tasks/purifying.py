@@ -61,9 +61,12 @@ def purify(
 
     context.session.update(steps=(), comparing=None, purifying=request, waiting=waiting)
     count = len(waiting)
-    name = Sentence("Purifying")
+    method = request.method.partition(":")[0]
+    name = Sentence("Purifying by {method}", {"method": method})
     if count:
-        name = Sentence("Purifying, {count} more to go", {"count": count})
+        name = Sentence(
+            "Purifying by {method}, {count} more to go", {"method": method, "count": count}
+        )
     context.start(name, run, done, keeps=True, queued=queued)
 
 

@@ -31,7 +31,7 @@ def show_side(context: Context, number: int) -> None:
     wanted = original.most_suspicious if target is None else target
     if original is state.original:
         _show(context, original, number, wanted, state.material, state.chosen)
-        context.session.update(to_search=state.to_search)
+        context.session.update(to_search=state.to_search, document=state.document)
         return
 
     def run(job: JobContext) -> Audit:
@@ -42,7 +42,7 @@ def show_side(context: Context, number: int) -> None:
     def done(found: Audit) -> None:
         now = context.state
         _show(context, found, number, wanted, state.material, state.chosen)
-        context.session.update(to_search=now.to_search)
+        context.session.update(to_search=now.to_search, document=now.document)
         take_over(context, state, now)
 
     context.start(Sentence("Solving the shifts"), run, done)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QTimer
+
+from bdshift.files import KeptPath
 from bdshift.jobs import JobContext
 from bdshift.outputs import Output
+from bdshift.text import one_line
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, tr
+from bdshift_gui.session import State
 from bdshift_gui.tasks.measuring import material_of
 from bdshift_gui.tasks.purifying import settle
 from bdshift_gui.tasks.recent import remember
@@ -25,25 +31,66 @@ def _output(audit: Audit, path: Path) -> Output:
     return Output(path, overwrite=True, inputs=audit.inputs)
 
 
-def save_as(context: Context) -> None:
-    """Ask for a path and save the audit."""
-    path = context.ask.where(tr("Save audit"), "audit.h5", (".h5",))
-    if path is not None and not context.state.busy:
-        save(context, path)
-
-
-def save(context: Context, path: Path) -> None:
-    """Write the audit file, with the α and rule that are shown. What another program has added to
-    the file is kept, and shown from now on.
+def suggested(state: State, ending: str) -> str:
+    """Where to write something about the open model, to begin with: beside it, unless only an audit
+    file says where it is.
     """
-    source, audit = context.state.original, as_shown(context.state)
+    path = state.model_path
+    if path is None:
+        return f"audit.{ending}"
+    name = f"{Path(one_line(path.name)).stem or 'audit'}.{ending}"
+    return name if isinstance(path, KeptPath) else str(path.absolute().with_name(name))
+
+
+def _wrote(context: Context, path: Path) -> None:
+    """Say so in the status bar."""
+    said = Sentence("Wrote {name}.", {"name": path.name})
+    context.session.update(message=said, written=path.absolute())
+
+
+def save_document(context: Context, then: Callable[[], object] | None = None) -> None:
+    """Save the audit where it was opened from or saved last, or ask where; ``then`` follows once
+    that is done.
+    """
+    path = context.state.document
+    if path is None:
+        save_as(context, then)
+    elif not context.state.busy:
+        save(context, path, then, asked=False)
+
+
+def save_as(context: Context, then: Callable[[], object] | None = None) -> None:
+    """Ask for a path and save the audit."""
+    document = context.state.document
+    name = suggested(context.state, "audit.h5") if document is None else str(document)
+    path = context.ask.where(tr("Save audit"), name, (".h5",))
+    if path is not None and not context.state.busy:
+        save(context, path, then)
+
+
+def save(
+    context: Context,
+    path: Path,
+    then: Callable[[], object] | None = None,
+    *,
+    asked: bool = True,
+) -> None:
+    """Write the audit file, with the α and rule that are shown. What another program has added to
+    the file is kept, and shown from now on. Unless the user was ``asked``, an audit of something
+    else, which the file may hold by now, is not replaced.
+    """
+    source, audit, before = context.state.original, as_shown(context.state), context.state.kept
 
     def run(job: JobContext) -> Audit | None:
         from bdshift.audit.purifying import aligned
         from bdshift.store import save_merged
 
         whole = aligned(audit, job=job)
-        saved = save_merged(whole, _output(audit, path), job=job)
+        same = before is not None and before.fits(audit)
+        saved = save_merged(
+            whole, _output(audit, path), before=before if same else None,
+            only_into_its_own=not asked, job=job,
+        )  # fmt: skip
         if saved is whole:
             return None
         job.note("{path}: another program had added to it; that is kept, too", path=path)
@@ -56,8 +103,13 @@ def save(context: Context, path: Path) -> None:
         else:
             shown = now.audit if now.shown or now.audit is None else like(merged, now.audit)
             context.session.update(original=merged, kept=merged, audit=shown)
+        place = path.absolute()
+        said = Sentence("Saved {name}.", {"name": path.name})
+        context.session.update(document=place, written=place, message=said)
         remember(context, path)
         settle(context)
+        if then is not None:
+            QTimer.singleShot(0, context.session, then)  # once all slots have run
 
     context.start(Sentence("Saving the audit"), run, done)
 
@@ -80,6 +132,7 @@ def export_purified(context: Context, number: int, path: Path, form: ExportForm)
 
     def done(material: Material) -> None:
         context.session.update(material=material)
+        _wrote(context, path)
 
     context.start(Sentence("Exporting the model"), run, done)
 
@@ -98,6 +151,7 @@ def export_vector(context: Context, number: int, path: Path) -> None:
 
     def done(material: Material) -> None:
         context.session.update(material=material)
+        _wrote(context, path)
 
     context.start(Sentence("Exporting the task vector"), run, done)
 
@@ -112,7 +166,7 @@ def save_trigger(context: Context, number: int, path: Path) -> None:
         saved = found.saved(audit.images.class_names[found.target])
         _output(audit, path).write(saved.content())
 
-    context.start(Sentence("Saving the trigger"), run, lambda _: None)
+    context.start(Sentence("Saving the trigger"), run, lambda _: _wrote(context, path))
 
 
 def export_table(context: Context, path: Path) -> None:
@@ -130,7 +184,7 @@ def export_table(context: Context, path: Path) -> None:
         text = json.dumps(listed, indent=2) + "\n" if as_json else table_csv(rows)
         _output(audit, path).write_text(text)
 
-    context.start(Sentence("Exporting the table"), run, lambda _: None)
+    context.start(Sentence("Exporting the table"), run, lambda _: _wrote(context, path))
 
 
 def write_report(context: Context, path: Path) -> None:
@@ -144,7 +198,7 @@ def write_report(context: Context, path: Path) -> None:
         page = html_report(aligned(audit, job=job), spoken, number)
         _output(audit, path).write_text(page)
 
-    context.start(Sentence("Writing the report"), run, lambda _: None)
+    context.start(Sentence("Writing the report"), run, lambda _: _wrote(context, path))
 
 
 def export_neurons(context: Context, path: Path) -> None:
@@ -163,4 +217,4 @@ def export_neurons(context: Context, path: Path) -> None:
         text = neurons_list_json(rows, index, audit.shifts.alpha) if as_json else neurons_csv(rows)
         _output(audit, path).write_text(text)
 
-    context.start(Sentence("Exporting the selection"), run, lambda _: None)
+    context.start(Sentence("Exporting the selection"), run, lambda _: _wrote(context, path))

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from bdshift.detect.rule import RULES, default_rule
 from bdshift.text import figure
 from bdshift.words import Sentence
+from bdshift_gui.action import Action
+from bdshift_gui.actions.compare import COMPARE
+from bdshift_gui.actions.purify import PURIFY
 from bdshift_gui.actions.recover import RECOVER
+from bdshift_gui.actions.save import REPORT
 from bdshift_gui.actions.search import SEARCH, SHOW_EVIDENCE
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
-from bdshift_gui.tasks.showing import set_rule
+from bdshift_gui.tasks.showing import as_shown, set_rule
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look
 from bdshift_gui.widgets.choices import Choices
 
 if TYPE_CHECKING:
     from bdshift.audit.finding import Finding
+
+_STEPS: dict[str, Action] = {
+    "search": SEARCH, "recover": RECOVER, "purify": PURIFY, "compare": COMPARE, "report": REPORT,
+}  # fmt: skip
 
 CLEAN_MODELS, BY_RULE = "clean-models", "rule"
 """What judges."""
@@ -37,7 +45,9 @@ _FRAMES = {"backdoored": "poisoned", "nothing-unusual": "card", "inconclusive": 
 
 @view
 class FindingView(Card, View):
-    """Renders `Audit.finding`; every sentence comes from there."""
+    """Renders `Audit.finding`, from which every sentence comes, and the next step. What it rests on
+    is folded away.
+    """
 
     key = "finding"
     area = "cards"
@@ -47,22 +57,35 @@ class FindingView(Card, View):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
-        self.reasons, self.running = Text(), Text("muted")
+        self.statement, self.reasons, self.running = Text(), Text(), Text("muted")
         self._rows = KeyValueRows()
         self.judge = Choices((CLEAN_MODELS, BY_RULE))
         self.judge.chosen.connect(self._choose_judge)
         self.rule = Choices(tuple(RULES))
         self.rule.chosen.connect(self._choose)
         self.cautions = Text("muted")
-        self.search = QPushButton()
+        self.why_next = Text("muted")
+        self.next, self.search, self.evidence = QPushButton(), QPushButton(), QPushButton()
+        look(self.next, "primary")
+        self._next: Action = RECOVER
+        self.next.clicked.connect(lambda: self._next.trigger(context))
         self.search.clicked.connect(lambda: SEARCH.trigger(context))
-        self.evidence = QPushButton()
         self.evidence.clicked.connect(lambda: SHOW_EVIDENCE.trigger(context))
-        self.recover = QPushButton()
-        self.recover.clicked.connect(lambda: RECOVER.trigger(context))
+        self.fold = QToolButton()
+        self.fold.setObjectName("link")
+        self.fold.clicked.connect(self._toggle)
+        self.limits = Text("muted")
+        self.details = QWidget()
+        self.details.setObjectName("plain")
+        self.details.hide()
+        inner = QVBoxLayout(self.details)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.setSpacing(4)
+        for part in (self._rows, self.judge, self.rule, self.limits):
+            inner.addWidget(part)
         for widget in (
-            self.reasons, self.running, self.search, self.evidence, self.recover, self._rows,
-            self.judge, self.rule, self.cautions,
+            self.statement, self.running, self.why_next, self.next, self.search, self.evidence,
+            self.reasons, self.cautions, self.fold, self.details,
         ):  # fmt: skip
             self.body.addWidget(widget)
 
@@ -78,22 +101,13 @@ class FindingView(Card, View):
         look(self.title, _TITLES[finding.level])
         look(self, _FRAMES[finding.level])
         self.title.show_text(say(finding.headline))
-        self.reasons.show_text("\n\n".join(say(one.sentence) for one in finding.reasons))
+        first, *others = [say(one.sentence) for one in finding.reasons]
+        self.statement.show_text(first)
+        self.reasons.show_text("\n\n".join(others))
         cautions = self._show_running(state, finding)
-        waits = not audit.is_searched and not state.to_search
-        self.search.setVisible(waits)
-        first = waits and not finding.suspected
-        look(self.search, "primary" if first else "")  # the next step, until taken
-        self.search.setText(tr(SEARCH.text))
-        self.search.setEnabled(SEARCH.enabled(state))
-        set_tip(self.search, tr(SEARCH.tip))
-        self.evidence.setVisible(SHOW_EVIDENCE.enabled(state))
-        self.evidence.setText(tr(SHOW_EVIDENCE.text))
-        set_tip(self.evidence, tr(SHOW_EVIDENCE.tip))
-        look(self.recover, "" if first or state.recoveries else "primary")
-        self.recover.setText(tr(RECOVER.text))
-        self.recover.setEnabled(RECOVER.enabled(state))
-        set_tip(self.recover, tr(RECOVER.tip))
+        self.cautions.show_text("\n".join(cautions))
+        self._show_next(state)
+        self._show_fold()
         shown, statistics = audit.most_suspicious, audit.judgment.statistics
         self._rows.show_rows(
             [
@@ -119,7 +133,36 @@ class FindingView(Card, View):
         rule = audit.settings.rule
         self.rule.label_one(rule.name, rule.line_label)
         self.rule.choose(rule.name)
-        self.cautions.show_text("\n".join([*cautions, tr(LIMITS)]))
+        self.limits.show_text(tr(LIMITS))
+
+    def _show_next(self, state: State) -> None:
+        """The next step as the main button, and the ways that lead elsewhere."""
+        from bdshift.audit.next_step import WHY, next_step
+
+        assert state.original is not None
+        step = next_step(as_shown(state))
+        self._next = _STEPS[step]
+        there = not (step == "search" and state.to_search)
+        self.why_next.show_text(tr(WHY[step]) if there else "")
+        self.next.setVisible(there)
+        waits = not state.original.is_searched and not state.to_search and step != "search"
+        self.search.setVisible(waits)
+        self.evidence.setVisible(SHOW_EVIDENCE.enabled(state))
+        for button, one in (
+            (self.next, self._next), (self.search, SEARCH), (self.evidence, SHOW_EVIDENCE),
+        ):  # fmt: skip
+            button.setText(tr(one.text))
+            button.setEnabled(one.enabled(state))
+            set_tip(button, tr(one.tip))
+
+    def _toggle(self) -> None:
+        self.details.setVisible(self.details.isHidden())
+        self._show_fold()
+
+    def _show_fold(self) -> None:
+        folded = self.details.isHidden()
+        self.fold.setText(("▸ " if folded else "▾ ") + tr("Details and limits"))
+        self.fold.setAccessibleName(tr("Details and limits"))
 
     def _show_running(self, state: State, finding: Finding) -> list[str]:
         """Say that the comparison runs, instead of the caution that it did not; return the others,

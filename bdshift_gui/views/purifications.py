@@ -207,6 +207,8 @@ class PurificationsView(QWidget, View):
             last = state.steps[-1]
             name = tr("Step {number} of {total}", number=last.number + 1, total=last.total)
             self.curves.show_steps(name, [step.values for step in state.steps])
+        elif state.purifying is not None:
+            self.curves.show_steps(tr("No step is finished yet"), ())
         elif state.chosen:
             result = state.purifications[state.chosen - 1].result
             steps = [{**row.step.figures, **row.watched} for row in result.rows]

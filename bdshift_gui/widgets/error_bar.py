@@ -51,8 +51,7 @@ class ErrorBar(QFrame):
             button = self.buttons[one.key]
             button.setText(tr(one.text))
             set_tip(button, tr(one.tip))
-            button.setVisible(one.remedy == failure.cause)
-            button.setEnabled(one.enabled(state))
+            button.setVisible(one.remedy == failure.cause and one.enabled(state))
         self.copy.setText(tr("Copy details"))
         self.dismiss.setAccessibleName(tr("Close"))
         set_tip(self.dismiss, tr("Close"))

@@ -41,7 +41,8 @@ class JobBar(QWidget):
         self.setVisible(job is not None)
         if job is None:
             return
-        self._cancel.setText(tr("Cancel"))
+        keeps = job.keeps and not job.cancels
+        self._cancel.setText(tr("Stop and keep the result") if keeps else tr("Cancel"))
         self._cancel.setEnabled(job.can_cancel)
         self._show(job)
 
@@ -60,6 +61,8 @@ class JobBar(QWidget):
             self._bar.setRange(0, max(1, event.total))
             self._bar.setValue(event.done)
             text = f"{say(event.stage)} {grouped(event.done)} / {grouped(event.total)}"
+            if job.keeps and event.stage != job.name:  # which of several it is
+                text = f"{say(job.name)} · {text}"
             if event.left is not None:
                 text += " · " + tr("{time} left", time=duration(event.left))
         if job.cancels and self._state.message is not None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSlider, QToolButton, QWidget
 
 from bdshift.text import figure
+from bdshift_gui.i18n import tr
 from bdshift_gui.plain import PlainLabel, set_tip
 
 _STEPS = 200
 
 
 class NumberSlider(QWidget):
-    """``moved`` carries the number, in plain or logarithmic steps between ``low`` and ``high``."""
+    """``moved`` carries the number, in plain or logarithmic steps between ``low`` and ``high``.
+    While it is another one than the default, a button leads back to that.
+    """
 
     moved = Signal(float)
 
@@ -24,6 +27,7 @@ class NumberSlider(QWidget):
         super().__init__()
         self.setObjectName("plain")
         self._name, self._low, self._high, self._log = name, low, high, logarithmic
+        self._default = value
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         row = QHBoxLayout(self)
         row.setContentsMargins(4, 0, 4, 0)
@@ -35,14 +39,19 @@ class NumberSlider(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _STEPS)
         self.slider.setFixedWidth(84)
+        self.reset = QToolButton()
+        self.reset.setObjectName("link")
+        self.reset.clicked.connect(self._back)
         row.addWidget(self._label)
         row.addWidget(self.slider)
+        row.addWidget(self.reset)
         self.show_value(value)
         self.slider.valueChanged.connect(self._changed)
 
-    def set_range(self, low: float, high: float, *, logarithmic: bool) -> None:
-        """Change the range; `show_value` must follow."""
+    def set_range(self, low: float, high: float, default: float, *, logarithmic: bool) -> None:
+        """Change the range and the default; `show_value` must follow."""
         self._low, self._high, self._log = low, high, logarithmic
+        self._default = default
 
     def describe(self, name: str, tooltip: str) -> None:
         """Set its name and tooltip."""
@@ -54,8 +63,16 @@ class NumberSlider(QWidget):
     def show_value(self, value: float) -> None:
         """Show a number without emitting ``moved``; the slider goes to the nearest step."""
         self._value = value
+        self.reset.setVisible(value != self._default)
+        self.reset.setText(tr("reset"))
+        back = tr("Back to {value}", value=figure(self._default, ".3g"))
+        set_tip(self.reset, back)
+        self.reset.setAccessibleName(back)
         self._label.setText(f"{self._name} {figure(value, '#.2g')}")
         self.slider.setValue(self._step_of(value))
+
+    def _back(self) -> None:
+        self.moved.emit(self._default)
 
     def _changed(self, step: int) -> None:
         if step != self._step_of(self._value):  # else it was set by `show_value`

@@ -49,17 +49,12 @@ class PlanePart(QWidget):
 
     def show_state(self, state: State, made: Purification) -> None:
         """Show what is measured of the purification, or what is measured right now."""
-        plane = state.plane or made.plane
-        self.map.retitle()
+        running = state.plane_of == state.chosen
+        plane = state.plane if running and state.plane is not None else made.plane
         self.map.show_plane(plane)
         self.measure.setText(tr(self._measuring.text))
         set_tip(self.measure, tr(self._measuring.tip))
         self.measure.setEnabled(self._measuring.enabled(state))
         at_one = None if plane is None else plane.audited
         self.said.show_text(tr(self._measuring.tip) if at_one is None else say(at_one.sentence))
-        about = "" if plane is None else tr(
-            "Made from {base}. Trigger: {trigger}. The lower ξ is around the audited model, the "
-            "more the backdoor is a part of its own.",
-            base=plane.base, trigger=plane.trigger,
-        )  # fmt: skip
-        self.about.show_text(about)
+        self.about.show_text("" if plane is None else say(plane.origin))

@@ -10,14 +10,13 @@ from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor
 
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import say, tr
+from bdshift_gui.i18n import language, say, tr
 from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.widgets.plot import PlotCard, Table, small_font
 
 if TYPE_CHECKING:
     from bdshift.purify.disentanglement import Mixture, WeightPlane
 
-_LARGEST_ERROR = 2.0  # that ξ can have
 _MIN_HEIGHT = 150  # pixels
 _ON_ITS_RIGHT, _ON_ITS_LEFT = (-0.1, 0.5), (1.1, 0.5)  # where a mark's name is
 
@@ -30,6 +29,7 @@ class PlanePlot(PlotCard):
     def __init__(self, context: Context) -> None:
         super().__init__(context, self._rows)
         self._plane: WeightPlane | None = None
+        self._spoken = ""
         self._image = pg.ImageItem(axisOrder="row-major")
         self.plot.addItem(self._image)
         self.plot.setMouseEnabled(False, False)
@@ -40,13 +40,14 @@ class PlanePlot(PlotCard):
         [self.here] = self.add_foot("muted")
 
     def show_plane(self, plane: WeightPlane | None) -> None:
-        """Show what is measured, or nothing."""
-        if plane is not self._plane:
-            self._plane = plane
+        """Show what is measured, or nothing, in the language of the window."""
+        if (plane, language()) != (self._plane, self._spoken):
+            self._plane, self._spoken = plane, language()
             self.redraw()
 
-    def retitle(self) -> None:
-        """Show the words in the language of the window."""
+    def redraw(self) -> None:
+        from bdshift.purify.disentanglement import LARGEST_ERROR
+
         self.title.show_text(tr("Weight-disentanglement error ξ"))
         set_tip(
             self.title,
@@ -56,22 +57,22 @@ class PlanePlot(PlotCard):
         )  # fmt: skip
         self.label_axis("bottom", tr("α_c, the clean task"))
         self.label_axis("left", tr("α_t, the trigger"))
-        self.redraw()
-
-    def redraw(self) -> None:
         for mark in self._marks:
             self.plot.removeItem(mark)
         self._marks.clear()
-        self.here.show_text("" if self._plane is None else tr("Pale: ξ is 0. Full color: 2."))
+        self.here.show_text(
+            "" if self._plane is None else tr("Background color: ξ is 0. Full color: 2.")
+        )
         self._image.setVisible(self._plane is not None)
         if self._plane is None:
             self.describe(self.title.text(), "")
             return
+        self.here.show_text(tr("Background color: ξ is 0. Full color: 2."))
         axis, values = _grid(self._plane.mixtures)
         half = (axis[1] - axis[0]) / 2 if len(axis) > 1 else 0.5
         low, side = axis[0] - half, axis[-1] - axis[0] + 2 * half
         self._image.setLookupTable(self._shades())
-        self._image.setImage(values, levels=(0.0, _LARGEST_ERROR), autoDownsample=False)
+        self._image.setImage(values, levels=(0.0, LARGEST_ERROR), autoDownsample=False)
         self._image.setRect(QRectF(low, low, side, side))
         self.plot.setRange(QRectF(low, low, side, side), padding=0.02)
         self._mark((1.0, 1.0), tr("audited"), _ON_ITS_RIGHT)
@@ -129,8 +130,11 @@ def _grid(
     nearest.
     """
     axis = sorted({value for one in mixtures for value in one.place})
-    known = np.array([one.place for one in mixtures])
-    errors = np.array([one.error for one in mixtures])
-    x, y = np.meshgrid(axis, axis)
-    apart = (x[..., None] - known[:, 0]) ** 2 + (y[..., None] - known[:, 1]) ** 2
-    return axis, errors[apart.argmin(-1)]
+    errors = np.full((len(axis), len(axis)), np.nan)
+    known = np.array([[axis.index(value) for value in one.place[::-1]] for one in mixtures])
+    errors[tuple(known.T)] = [one.error for one in mixtures]
+    at = np.array(axis)
+    for row, column in np.argwhere(np.isnan(errors)):
+        apart = (at[known[:, 0]] - at[row]) ** 2 + (at[known[:, 1]] - at[column]) ** 2
+        errors[row, column] = mixtures[int(apart.argmin())].error
+    return axis, errors

@@ -6,8 +6,9 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from bdshift.errors import UsageError
@@ -28,7 +29,7 @@ def locked(path: Path, job: JobContext) -> Iterator[None]:
 
     Raises `InputError` if the folder cannot be written, `Canceled`.
     """
-    place = path.with_name(f".{path.name[:NAME_LENGTH]}.lock")
+    place = _beside(path)
     told = False
     try:
         while (handle := _take(place)) is None:
@@ -42,10 +43,27 @@ def locked(path: Path, job: JobContext) -> Iterator[None]:
     try:
         yield
     finally:
-        if sys.platform != "win32":  # there, closing it removes it
-            with suppress(OSError):
-                os.unlink(place)
-        os.close(handle)
+        _release(place, handle)
+
+
+def hold(path: Path) -> Callable[[], None] | None:
+    """Take the lock of the file ``path``, without waiting. Returns what releases it, once; None if
+    a program holds it. Raises `OSError`.
+    """
+    place = _beside(path)
+    handle = _take(place)
+    return None if handle is None else partial(_release, place, handle)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name[:NAME_LENGTH]}.lock")
+
+
+def _release(place: Path, handle: int) -> None:
+    if sys.platform != "win32":  # there, closing it removes it
+        with suppress(OSError):
+            os.unlink(place)
+    os.close(handle)
 
 
 def _take(place: Path) -> int | None:

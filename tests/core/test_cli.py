@@ -87,6 +87,21 @@ def test_scan_json_has_what_scripts_rely_on(victim: Path, signs: Path) -> None:
     assert {"pairs", "seconds", "forward_images", "backward_images", "seed"} <= set(evidence)
 
 
+def test_it_says_what_to_do_next(
+    victim: Path, clean_twin: Path, signs: Path, tmp_path: Path
+) -> None:
+    for model, said in (
+        (victim, "bdshift recover "),
+        (clean_twin, "bdshift scan, without --quick"),
+    ):
+        out = tmp_path / f"{model.stem} of mine.h5"
+        found = bdshift("scan", "--quick", model, signs, "--normalize", "half", "--out", out)
+        last = found.stdout.splitlines()[-1]
+        assert last.startswith("Next: ")
+        assert said in last
+        assert (f"'{out}'" in last) == (model is victim)
+
+
 def test_fail_on(victim: Path, clean_twin: Path, signs: Path) -> None:
     def scan(model: Path, *options: object) -> Result:
         return bdshift("scan", "--quick", model, signs, "--normalize", "half", *options)

@@ -16,7 +16,7 @@ from bdshift.audit import Audit, reopen
 from bdshift.audit.disentangling import Plane, measure_plane, with_plane
 from bdshift.audit.zero_shot import open_base
 from bdshift.errors import InputError, UsageError
-from bdshift.purify.disentanglement import Mixture, WeightPlane, places
+from bdshift.purify.disentanglement import Mixture, WeightPlane, grids, places
 from bdshift.purify.multiples import multiples
 from bdshift.report.heat_map import draw_plane
 from bdshift.report.html_report import html_report
@@ -111,7 +111,11 @@ def test_as_a_command(unlearned: Path, clean_twin: Path, tmp_path: Path) -> None
     assert "ξ(1, 1)" in again.output
     [made] = load_audit(unlearned).purifications
     assert made.plane is not None
-    assert len(made.plane.mixtures) == 25 + 49 - 9, "what was known is kept"
+    assert len(made.plane.mixtures) == 49
+    assert bdshift(*given[:-1], "--points", "5").exit_code == 0
+    [made] = load_audit(unlearned).purifications
+    assert made.plane is not None
+    assert len(made.plane.mixtures) == 49, "more is not replaced by less"
     one_line(bdshift(*given, tmp_path / "p.json"), 2, "--overwrite")
     one_line(bdshift(*given[:-3], "--points", "6", "--out", tmp_path / "q.json"), 2, "odd number")
 
@@ -137,6 +141,27 @@ def test_a_plane_that_cannot_be_is_refused(
     save_audit(with_plane(audit, 1, plane), tmp_path / "b.h5")
     with pytest.raises(InputError, match="damaged"):
         load_audit(tmp_path / "b.h5")
+
+
+def test_a_plane_is_a_grid_whose_points_come_once(unlearned: Path) -> None:
+    empty = WeightPlane("a.pth", "0", "badnets", ())
+    few = [Mixture(*place, 0.0, 0.0) for place in places(7)]
+    assert empty.with_points([*few, *few]).mixtures == tuple(few)
+    assert empty.with_points(few).is_sound
+    assert not replace(empty, mixtures=(few[0], few[0])).is_sound
+    scattered = [Mixture(one / 100, -one / 100, 0.0, 0.0) for one in range(62)]
+    assert not empty.with_points(scattered).is_sound, "too many values along an axis"
+    assert draw_plane(scattered[:3]).count("<title>") == 3
+    assert grids(13) == (7, 13)
+    assert grids(9) == (9,)
+    more = [Mixture(*place, 0.0, 0.0) for place in places(13)]
+    audit = load_audit(unlearned)
+    rich, poor = (empty.with_points(points) for points in (more, few))
+    for first, second, kept in ((rich, poor, rich), (poor, rich, rich)):
+        found = with_plane(with_plane(audit, 1, first), 1, second)
+        assert found.purifications[0].plane == kept
+    other = replace(poor, trigger="blend")
+    assert with_plane(with_plane(audit, 1, rich), 1, other).purifications[0].plane == other
 
 
 def test_the_report_shows_the_curve_and_the_plane(unlearned: Path) -> None:

@@ -142,6 +142,17 @@ def test_a_plane_that_others_measured_is_kept(light: Path, audit: Audit) -> None
     assert save_merged(saved, Output(light, overwrite=True)) is saved
 
 
+def test_what_was_removed_does_not_come_back(light: Path, measured_audit: Audit) -> None:
+    """It is still in the file; only what others have added since is kept."""
+    opened = load_audit(light)
+    assert opened.tac
+    without = dataclasses.replace(opened, tac=())
+    other = dataclasses.replace(opened.tac[0], target=2)
+    change_audit(light, lambda audit: with_tac(audit, other))
+    saved = save_merged(without, Output(light, overwrite=True), before=opened)
+    assert [one.target for one in saved.tac] == [2]
+
+
 def test_an_audit_of_something_else_is_not_merged(light: Path, measured_audit: Audit) -> None:
     model = dataclasses.replace(measured_audit.model, sha256="0" * 64)
     other = dataclasses.replace(measured_audit, model=model, tac=())

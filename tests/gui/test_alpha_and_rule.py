@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import audit_of, do, find, wait, wait_well
+from driving import audit_of, do, find, open_paths, wait, wait_well
 from pytestqt.qtbot import QtBot
 
 import bdshift.audit
@@ -20,6 +20,7 @@ import bdshift_gui.session
 from bdshift.audit.unfinished import PurificationRequest
 from bdshift.detect.rule import RULES
 from bdshift.detect.rules.paper import Paper
+from bdshift.report.html_report import html_report
 from bdshift.setting import Explained, Option, setting
 from bdshift.words import words
 from bdshift_gui.main_window import MainWindow
@@ -267,7 +268,7 @@ def test_a_threshold_stays_within_its_bounds(
     assert (low, high) == pytest.approx(expected)
     slider = NumberSlider("x", 0.01, 1.0, 0.1, logarithmic=True)
     qtbot.addWidget(slider)
-    slider.set_range(low, high, logarithmic=low > 0)
+    slider.set_range(low, high, default, logarithmic=low > 0)
     slider.show_value(default)
     values: list[float] = []
     slider.moved.connect(values.append)
@@ -276,6 +277,30 @@ def test_a_threshold_stays_within_its_bounds(
         slider.slider.setValue(step)
     assert values[-2:] == pytest.approx([low, high], rel=1e-2)
     assert all(low <= value <= high for value in values)
+
+
+def test_a_changed_number_is_said_led_back_and_not_taken_along(
+    opened: MainWindow, qtbot: QtBot, clean_twin: Path
+) -> None:
+    slider, view = opened.toolbar.alpha, find(opened, FindingView)
+    assert not slider.reset.isVisible()
+    set_alpha(opened.context, 0.5)
+    wait_well(qtbot, opened)
+    assert slider.reset.isVisible()
+    assert "α = 0.5. Usual" in view.cautions.text()
+    assert "α = 0.5. Usual" in html_report(audit_of(opened))
+    slider.reset.click()
+    wait_well(qtbot, opened)
+    assert opened.session.state.alpha == 0.1
+    assert not slider.reset.isVisible()
+    assert "Usual" not in view.cautions.text()
+    set_alpha(opened.context, 0.5)
+    set_rule(opened.context, Paper(beta=3))
+    wait_well(qtbot, opened)
+    assert "The rule is paper:beta=3. Usual is" in view.cautions.text()
+    open_paths(qtbot, opened, clean_twin)
+    state = opened.session.state
+    assert (state.alpha, state.rule, state.by_rule) == (0.1, None, False)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyqtgraph as pg
 import pytest
-from driving import do, find, wait_well
+from driving import dialog, do, find, wait_well
 from matrix import MATRIX, Lengths, second_detector
 from pytestqt.qtbot import QtBot
 from quick import shorten_searches
@@ -16,11 +16,13 @@ from quick import shorten_searches
 from bdshift.audit import Audit
 from bdshift.audit.facts import Judged
 from bdshift.audit.finding import LIMITS
+from bdshift.audit.next_step import WHY, next_step
 from bdshift.audit.reference import with_reference
 from bdshift.detect.detectors.pairs import Pairs
 from bdshift.detect.rules.paper import Paper
 from bdshift.words import Language, translate
 from bdshift_gui.actions.search import REFERENCE, SEARCH
+from bdshift_gui.dialogs.recover import RecoverDialog
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.tasks import searching
 from bdshift_gui.tasks.showing import like, set_alpha, show_audit
@@ -41,10 +43,13 @@ def says(window: MainWindow, audit: Audit, language: Language) -> None:
     finding, view = audit.finding, find(window, FindingView)
     assert view.title.text() == finding.headline.render(language)
     reasons = [one.sentence.render(language) for one in finding.reasons]
-    assert view.reasons.text() == "\n\n".join(map(_breakable, reasons))
+    assert view.statement.text() == _breakable(reasons[0])
+    assert view.reasons.text() == "\n\n".join(map(_breakable, reasons[1:]))
     cautions = [one.sentence.render(language) for one in finding.cautions]
-    limits = translate(LIMITS, language)
-    assert view.cautions.text() == "\n".join(map(_breakable, [*cautions, limits]))
+    assert view.cautions.text() == "\n".join(map(_breakable, cautions))
+    assert view.limits.text() == _breakable(translate(LIMITS, language))
+    step = next_step(audit)
+    assert view.why_next.text() == translate(WHY[step], language)
     assert view.objectName() == {
         "backdoored": "poisoned", "nothing-unusual": "card", "inconclusive": "doubtful",
     }[finding.level]  # fmt: skip
@@ -122,6 +127,7 @@ def test_every_kind_of_audit(window: MainWindow, measured_audit: Audit) -> None:
 def test_who_judges_can_be_chosen(window: MainWindow, measured_audit: Audit) -> None:
     view = find(window, FindingView)
     show_audit(window.context, measured_audit)
+    view.fold.click()
     assert not view.judge.isVisible()  # nothing to compare with clean models
     make, *_ = MATRIX["evidence of one kind alone"]
     audit = make(measured_audit)
@@ -141,13 +147,44 @@ def test_who_judges_can_be_chosen(window: MainWindow, measured_audit: Audit) -> 
     assert view.judge.now == "clean-models"
 
 
+def test_it_leads_from_step_to_step(opened: MainWindow, qtbot: QtBot) -> None:
+    view, session = find(opened, FindingView), opened.session
+    measured = session.state.original
+    assert measured is not None
+
+    def leads_to(audit: Audit) -> tuple[str, str]:
+        show_audit(opened.context, audit)
+        assert view.next.isVisible()
+        return view.why_next.text().removeprefix("Next: ")[:7], view.next.text()
+
+    assert leads_to(replace(measured, tac=())) == ("recover", "Recover trigger…")
+    assert leads_to(measured) == ("remove ", "Purify…")
+    failed = replace(measured, tac=(replace(measured.tac[0], asr=0.001),))
+    assert leads_to(failed) == ("recover", "Recover trigger…")
+    assert "sends 0.1% of the images" in view.reasons.text()
+    assert "it does not work for that class" in view.reasons.text()
+    view.next.click()
+    dialog(qtbot, opened, RecoverDialog).reject()
+
+
+def test_what_the_finding_rests_on_is_folded_away(opened: MainWindow) -> None:
+    view = find(opened, FindingView)
+    assert not view.details.isVisible()
+    view.fold.click()
+    assert view.details.isVisible()
+    assert view.limits.text().startswith("A finding is evidence")
+    assert view.fold.text().startswith("▾")
+    view.fold.click()
+    assert not view.limits.isVisible()
+
+
 def test_searches_can_be_added(
     opened: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shorten_searches(monkeypatch)
     view, session = find(opened, FindingView), opened.session
     assert view.search.isVisible()
-    assert (view.search.objectName(), view.recover.objectName()) == ("", "primary")
+    assert (view.search.objectName(), view.next.objectName()) == ("", "primary")
     alpha = session.state.alpha
     set_alpha(opened.context, 0.2)
     view.search.click()

@@ -121,6 +121,7 @@ def test_the_second_cancel_keeps_nothing(window: MainWindow, qtbot: QtBot) -> No
     assert running(window) == ("Keeping …", True)
     do(window, "cancel")  # as Esc does
     assert running(window) == ("Canceling, keeping the best so far…", True)
+    assert window.job_bar._cancel.text() == "Cancel"
     qtbot.waitUntil(job.measuring.is_set)
     window.job_bar._cancel.click()
     assert running(window) == ("Canceling…", False)

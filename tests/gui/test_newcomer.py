@@ -138,8 +138,9 @@ def test_images_that_are_classified_badly_are_said_first(
     view = find(opened, FindingView)
     assert view.title.text() == "Inconclusive"
     assert view.objectName() == "doubtful"
-    assert "the classes are probably numbered in another order" in view.reasons.text()
-    assert "--labels" not in view.reasons.text() + view.cautions.text()
+    said = view.statement.text() + view.reasons.text() + view.cautions.text()
+    assert "the classes are probably numbered in another order" in view.statement.text()
+    assert "--labels" not in said
 
 
 def test_the_suffix_is_that_of_the_chosen_kind(

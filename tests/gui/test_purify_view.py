@@ -69,6 +69,9 @@ def test_a_purification_from_the_dialog(opened: MainWindow, qtbot: QtBot) -> Non
     wait(qtbot, opened)
     asked.start.click()
     assert workspace(opened).docks["purifications"].isVisible()
+    assert find(opened, PurificationsView).curves.title.text() == "No step is finished yet"
+    assert opened.job_bar._text.text().startswith("Purifying by shift-tuning")
+    assert opened.job_bar._cancel.text() == "Stop and keep the result"
     qtbot.waitUntil(lambda: len(opened.session.state.steps) > 0, timeout=60_000)
     assert find(opened, PurificationsView).curves.title.text() == "Step 1 of 2"
     wait_well(qtbot, opened)

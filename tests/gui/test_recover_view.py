@@ -33,6 +33,7 @@ from bdshift_gui.jobs.worker import WindowJob, Worker
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.session import RecoveryRequest
 from bdshift_gui.tasks import recovering, writing
+from bdshift_gui.tasks.showing import show_audit
 from bdshift_gui.views.finding import FindingView
 from bdshift_gui.views.recoveries_card import RecoveriesCard
 from bdshift_gui.views.recovery import RecoveryView
@@ -107,7 +108,10 @@ def figures(view: RecoveryView) -> dict[str, str]:
 def test_it_is_the_next_step_after_a_verdict(
     opened: MainWindow, qtbot: QtBot, search: FakeSearch, tmp_path: Path
 ) -> None:
-    button = find(opened, FindingView).recover
+    original = opened.session.state.original
+    assert original is not None
+    show_audit(opened.context, replace(original, tac=(replace(original.tac[0], asr=0.0),)))
+    button = find(opened, FindingView).next
     assert button.isEnabled()
     assert button.objectName() == "primary"
     button.click()

@@ -59,7 +59,7 @@ def test_neither_inputs_nor_devices_are_replaced(
     before = model.read_bytes()
     for path, said in ((model, "is an input"), (pipe, "is not an ordinary file")):
         monkeypatch.setattr(window.context.ask, "where", lambda *_, path=path: path)
-        for action in ("save", "report"):
+        for action in ("save_as", "report"):
             do(window, action)
             wait(qtbot, window)
             assert said in error_text(window)

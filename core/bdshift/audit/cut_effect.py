@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bdshift.audit.facts import WORKING_ASR
+from bdshift.audit.facts import FAILING_ASR, WORKING_ASR
 from bdshift.audit.records import Audit
 from bdshift.detect.rule import Judgment
 from bdshift.neurons.tac import Tac
@@ -10,7 +10,6 @@ from bdshift.neurons.what_if import CutOutcome
 from bdshift.words import Sentence
 
 _STAYS = 0.8  # share of the attack success before the cut, above which the trigger still works
-_GONE = 0.1  # attack success below which the trigger does not work
 
 
 def effect_of_cut(
@@ -29,4 +28,4 @@ def effect_of_cut(
             Sentence("The trigger still works: this cut only hides it from the scan.") if hidden
             else Sentence("The trigger still works.")
         )  # fmt: skip
-    return Sentence("The trigger stops working.") if outcome.asr < _GONE else None
+    return Sentence("The trigger stops working.") if outcome.asr < FAILING_ASR else None

@@ -86,9 +86,11 @@ class Plane:
                 str(made.result.kept), trigger.spec, audit.images.sha256)  # fmt: skip
         self.identity = hashlib.sha256("\0".join(told).encode()).hexdigest()
         """Of everything that the figures depend on."""
-        before = made.plane
         self._empty = WeightPlane(str(base.path), base.sha256, trigger.spec, ())
-        self.known = () if before is None else before.known_of(base.sha256, trigger.spec)
+        self.before = made.plane
+        """What the audit has of the purification, perhaps with another model or trigger."""
+        alike = made.plane is not None and made.plane.is_like(self._empty)
+        self.known = made.plane.mixtures if made.plane is not None and alike else ()
         """Points that the audit has of the same."""
 
     def measure(self, place: Place) -> Mixture:
@@ -104,7 +106,7 @@ class Plane:
 
     def record(self, mixtures: Sequence[Mixture]) -> WeightPlane:
         """Points that were measured, as they are kept."""
-        return replace(self._empty, mixtures=tuple(mixtures))
+        return self._empty.with_points(mixtures)
 
     def _answer(self, place: Place) -> tuple[torch.Tensor, torch.Tensor]:
         """Predicted classes of the clean and of the triggered images."""
@@ -146,7 +148,7 @@ def measure_plane(
 
 def measure_all(plane: Plane, *, job: JobContext = SILENT) -> WeightPlane:
     """The plane, with the points that the audit has of it; it is reported as it grows. Canceled,
-    what was measured so far.
+    what was measured so far, unless the audit has more with another model.
     """
     found = list(plane.known)
     total = len(places(POINTS[-1]))
@@ -155,14 +157,17 @@ def measure_all(plane: Plane, *, job: JobContext = SILENT) -> WeightPlane:
             found.append(mixture)
             job.report(Mapped(min(len(found), total), total, plane.record(found)))
     except Canceled:
-        if not found:
+        if not found or (plane.before is not None and len(plane.before.mixtures) > len(found)):
             raise
         job.keep_result()
     return plane.record(found)
 
 
 def with_plane(audit: Audit, number: int, plane: WeightPlane) -> Audit:
-    """The audit with the plane of purification ``number``, from 1; one that it had is replaced."""
+    """The audit with the plane of purification ``number``, from 1; one that it had is replaced,
+    unless that is alike and has more points.
+    """
     made = list(audit.purifications)
-    made[number - 1] = replace(made[number - 1], plane=plane)
+    one = made[number - 1]
+    made[number - 1] = replace(one, plane=plane.richer(one.plane))
     return replace(audit, purifications=tuple(made))

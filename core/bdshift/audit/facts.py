@@ -27,6 +27,8 @@ _PAIRS = 3  # listed
 _PAIRS_IN_WORDS = words("most suspicious pairs: {pairs}", ja="最も疑わしい組：{pairs}")
 WORKING_ASR = 0.8
 """Attack success from which a trigger counts as working."""
+FAILING_ASR = 0.1
+"""Attack success below which it counts as another one than the model's."""
 
 
 @dataclass(frozen=True)
@@ -309,3 +311,9 @@ class Facts:
     def working(self) -> list[TriedTrigger]:
         """Triggers that work."""
         return [one for one in self.triggers if one.asr >= WORKING_ASR]
+
+    @property
+    def not_working(self) -> list[TriedTrigger]:
+        """Triggers that were measured, and do not work for any class that they were tried for."""
+        work = {one.trigger for one in self.working}
+        return [one for one in self.triggers if one.trigger not in work]

@@ -15,7 +15,7 @@ import numpy as np
 from bdshift.audit.beside import natural_triggers, verdict_reasons
 from bdshift.audit.beside_reference import reference_cautions, reference_reasons
 from bdshift.audit.doubts import cautions, doubts, trigger_remark
-from bdshift.audit.facts import AuditedCopy, Facts, Judged, Level
+from bdshift.audit.facts import FAILING_ASR, AuditedCopy, Facts, Judged, Level
 from bdshift.audit.recovered import recovered_cautions, recovered_reasons
 from bdshift.detect.detector import Found
 from bdshift.remark import Remark, code
@@ -117,6 +117,21 @@ TRIGGER_WORKS = code(
              "に送ります。"),
 )  # fmt: skip
 
+TRIGGER_WORKS_IN_PART = code(
+    "trigger-works-in-part",
+    words("The trigger {trigger} sends {asr:.1%} of the images of other classes to class {index} "
+          "“{name}”: too few to work, many for another trigger.",
+          ja="トリガー {trigger} がクラス {index}「{name}」に送るのは、他クラスの画像の {asr:.1%} "
+             "です。効いているとは言えませんが、無関係なトリガーにしては多い値です。"),
+)  # fmt: skip
+TRIGGER_FAILS = code(
+    "trigger-fails",
+    words("The trigger {trigger} sends {asr:.1%} of the images of other classes to class {index} "
+          "“{name}”: it does not work for that class.",
+          ja="トリガー {trigger} がクラス {index}「{name}」に送るのは、他クラスの画像の {asr:.1%} "
+             "です。このクラスには効きません。"),
+)  # fmt: skip
+
 OTHER_COPIES = code(
     "other-copies",
     words("The file holds several weights of this network, each audited by itself. This audit is "
@@ -151,6 +166,9 @@ def _reasons(facts: Facts) -> Iterator[Remark]:
     for tried in facts.working:
         if tried.target in facts.suspected:
             yield trigger_remark(TRIGGER_WORKS, tried, facts)
+    for tried in facts.not_working:
+        in_part = tried.asr >= FAILING_ASR
+        yield trigger_remark(TRIGGER_WORKS_IN_PART if in_part else TRIGGER_FAILS, tried, facts)
     if facts.copies:
         others = tuple(_copy_in_words(one, facts) for one in facts.copies)
         yield Remark(OTHER_COPIES, {"weights": facts.weights, "others": others})

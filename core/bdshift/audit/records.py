@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bdshift._version import __version__
 from bdshift.arrays import array
+from bdshift.audit.changed_settings import changed_settings
 from bdshift.audit.explained import explained_by, facts_of
 from bdshift.audit.facts import AuditedCopy, Facts, Judged, OtherReading, TriedTrigger
 from bdshift.audit.finding import Finding, conclude
@@ -344,7 +345,7 @@ class Audit:
                 for one in self.tac
                 if not is_recovered(one.trigger)  # some change sends images to any class
             ],
-            notes=self.notes,
+            notes=(*changed_settings(self.settings), *self.notes),
             weights=self.model.weights,
             copies=self.copies,
             unknown=[one.name for one in self.evidence if one.name not in DETECTORS],

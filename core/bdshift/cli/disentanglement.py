@@ -18,11 +18,12 @@ from bdshift.cli.console import (
     model_option,
     require_folder,
 )
-from bdshift.errors import UsageError
+from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 from bdshift.text import one_line
 
 if TYPE_CHECKING:
+    from bdshift.audit import Audit
     from bdshift.checkpoints.users_own import Architecture
     from bdshift.purify.disentanglement import Mixture
 
@@ -78,10 +79,10 @@ def command(
     from bdshift.audit.comparison import purification_of
     from bdshift.audit.disentangling import Plane, measure_plane, with_plane
     from bdshift.audit.zero_shot import open_base
-    from bdshift.purify.disentanglement import POINTS, places, plane_json
+    from bdshift.purify.disentanglement import grids, places, plane_json
     from bdshift.report.heat_map import draw_plane
     from bdshift.resume import state_beside, write_state
-    from bdshift.store import change_audit, load_audit
+    from bdshift.store import change_audit, load_audit, same_run
     from bdshift.triggers import parse_trigger
     from bdshift.writing import remove
 
@@ -96,13 +97,18 @@ def command(
     base = open_base(pre, audit, arch, job)
     plane = Plane(audit, material, made, base, parse_trigger(text), device=device, job=job)
     found = [*plane.known, *_known(state, plane.identity, job)]
-    counts = (*(one for one in POINTS if one < points), points)
-    for mixture in measure_plane(plane, found, counts, job=job):
+    for mixture in measure_plane(plane, found, grids(points), job=job):
         found.append(mixture)
         write_state(state, {"identity": plane.identity, "points": [astuple(one) for one in found]})
-    number = run or len(audit.purifications)
-    change_audit(audit_file, lambda now: with_plane(now, number, plane.record(found)), job=job)
-    shown = [one for one in found if one.place in grid]
+    shown = [one for one in plane.record(found).mixtures if one.place in grid]
+
+    def added(now: Audit) -> Audit:
+        same = [one for one, its in enumerate(now.purifications, 1) if same_run(its, made)]
+        if not same:
+            raise InputError("{path}: no longer holds the purification", path=audit_file)
+        return with_plane(now, same[0], plane.record(shown))
+
+    change_audit(audit_file, added, job=job)
     if outputs:
         about = {
             "model": audit.model.sha256, "pre": base.sha256, "method": made.result.method,
@@ -123,7 +129,6 @@ def _known(state: Path, identity: str, job: ConsoleJob) -> list[Mixture]:
     """The points that an interrupted run of the same has measured."""
     import torch
 
-    from bdshift.errors import InputError
     from bdshift.purify.disentanglement import Mixture
     from bdshift.resume import read_state
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +145,7 @@ def command(
         output.check()
     from bdshift.audit import ScanSettings
     from bdshift.audit import scan as run
+    from bdshift.audit.next_step import WHY, next_step
     from bdshift.detect.rule import RULES, default_rule
     from bdshift.report.json_report import audit_json
     from bdshift.report.text_report import audit_text
@@ -176,8 +178,19 @@ def command(
             remove(state)
         if not as_json:
             click.echo(f"\nAudit file: {one_line(str(out))}")
+            step = next_step(audit)
+            click.echo(f"{WHY[step]} {_COMMANDS[step].format(audit=shlex.quote(str(out)))}")
     if fail_on is not None and audit.finding.level in _FAILING[fail_on]:
         sys.exit(EXIT_SUSPICIOUS)
 
+
+_COMMANDS = {
+    "search": "bdshift scan, without --quick and --detector",
+    "recover": "bdshift recover {audit}",
+    "purify": "bdshift purify {audit} --out purified.pth",
+    "compare": "bdshift compare {audit}",
+    "report": "bdshift report {audit} --out report.html",
+}
+"""How each next step is taken."""
 
 _FAILING = {"suspicious": ("backdoored",), "inconclusive": ("backdoored", "inconclusive")}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,6 +20,9 @@ POINTS = (7, 13)
 
 _LEAST, _MOST_ALONG_AXIS = 5, 61
 
+LARGEST_ERROR = 2.0
+"""That ξ can have."""
+
 Place = tuple[float, float]
 """α_c and α_t."""
 
@@ -27,6 +31,13 @@ _AT_ONE = words(
     "answer; without the clean task, {triggered} of the triggered ones do.",
     ja="ξ(1, 1) = {error}：取り除いた成分がなければクリーンな画像の {clean} で、"
        "クリーンなタスクの成分がなければトリガー付き画像の {triggered} で、答えが変わります。",
+)  # fmt: skip
+
+_ORIGIN = words(
+    "Made from {base}. Trigger: {trigger}. The lower ξ is around the audited model, the more the "
+    "backdoor is a part of its own.",
+    ja="元のモデル：{base}。トリガー：{trigger}。監査したモデルの周りで ξ が低いほど、"
+       "バックドアの独立性が高いことを示します。",
 )  # fmt: skip
 
 
@@ -75,10 +86,24 @@ class WeightPlane:
     trigger: str
     mixtures: tuple[Mixture, ...]
 
-    def known_of(self, base_sha256: str, trigger: str) -> tuple[Mixture, ...]:
-        """The points, if they are of that model and trigger."""
-        alike = (self.base_sha256, self.trigger) == (base_sha256, trigger)
-        return self.mixtures if alike else ()
+    def with_points(self, mixtures: Iterable[Mixture]) -> Self:
+        """The same with these points instead, each once."""
+        return replace(self, mixtures=tuple({one.place: one for one in mixtures}.values()))
+
+    def is_like(self, other: WeightPlane) -> bool:
+        """Whether it was measured with the same model and trigger."""
+        return (self.base_sha256, self.trigger) == (other.base_sha256, other.trigger)
+
+    def richer(self, other: WeightPlane | None) -> WeightPlane:
+        """Itself, or ``other`` if that is alike and has more points."""
+        if other is not None and self.is_like(other) and len(other.mixtures) > len(self.mixtures):
+            return other
+        return self
+
+    @property
+    def origin(self) -> Sentence:
+        """What it was measured with, and how it is read."""
+        return Sentence(_ORIGIN, {"base": self.base, "trigger": self.trigger})
 
     @property
     def finest(self) -> tuple[Mixture, ...]:
@@ -97,10 +122,19 @@ class WeightPlane:
     @property
     def is_sound(self) -> bool:
         """Whether it can be what it says: a file may come from anyone."""
-        return 0 < len(self.mixtures) <= _MOST_ALONG_AXIS**2 and all(
-            max(map(abs, one.place)) <= REACH and 0 <= one.clean <= 1 and 0 <= one.triggered <= 1
-            for one in self.mixtures
+        known = {one.place for one in self.mixtures}
+        axis = {value for place in known for value in place}
+        return (
+            0 < len(self.mixtures) == len(known)
+            and len(axis) <= _MOST_ALONG_AXIS
+            and all(math.isfinite(value) and abs(value) <= REACH for value in axis)
+            and all(0 <= one.clean <= 1 and 0 <= one.triggered <= 1 for one in self.mixtures)
         )
+
+
+def grids(points: int) -> tuple[int, ...]:
+    """Points along an axis, grid after grid, each in the next one: the last has ``points``."""
+    return (*(one for one in POINTS if one < points and (points - 1) % (one - 1) == 0), points)
 
 
 def places(points: int) -> list[Place]:

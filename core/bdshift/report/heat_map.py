@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from bdshift.purify.disentanglement import Mixture
+from bdshift.purify.disentanglement import LARGEST_ERROR, Mixture
 from bdshift.report.svg import text_at
 
 _SIDE, _LEFT, _TOP = 420, 60, 30
-_LARGEST_ERROR = 2.0  # that ξ can have
 _MIDDLE, _END = 'text-anchor="middle"', 'text-anchor="end"'
 _DARK = (8, 48, 107)
 _MARKED = ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0))
@@ -24,7 +23,7 @@ def draw_plane(mixtures: Sequence[Mixture], axes: tuple[str, str] = AXES) -> str
     """A square for each point, the darker the larger ξ; a complete SVG file. The audited model is
     at (1, 1), the purified one at (1, 0). ``axes`` are the words along them.
     """
-    axis = sorted({one.alpha_clean for one in mixtures})
+    axis = sorted({value for one in mixtures for value in one.place})
     cell = _SIDE / len(axis)
     parts = [
         Markup(
@@ -62,7 +61,7 @@ def _scale() -> list[Markup]:
     high = _SIDE / steps
     parts = [text_at(left, _TOP - 12, "ξ")]
     for step in range(steps):
-        value = _LARGEST_ERROR * (step + 0.5) / steps
+        value = LARGEST_ERROR * (step + 0.5) / steps
         y = _TOP + _SIDE - (step + 1) * high
         parts.append(
             Markup('<rect x="{}" y="{:.1f}" width="18" height="{:.1f}" fill="{}"/>').format(
@@ -74,5 +73,5 @@ def _scale() -> list[Markup]:
 
 
 def _color(error: float) -> str:
-    share = min(1.0, max(0.0, error / _LARGEST_ERROR))
+    share = min(1.0, max(0.0, error / LARGEST_ERROR))
     return "#" + "".join(f"{round(255 + (end - 255) * share):02x}" for end in _DARK)

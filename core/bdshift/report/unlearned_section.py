@@ -44,8 +44,8 @@ def unlearned_part(
     axes = t("α_c, the clean task"), t("α_t, the trigger")
     at_one = plane.audited
     return UnlearnedPart(
-        drawn, Markup(draw_plane(plane.finest, axes)),
+        drawn,
+        Markup(draw_plane(plane.finest, axes)),
         "" if at_one is None else at_one.sentence.render(language),
-        t("Made from {base}. Trigger: {trigger}. The lower ξ is around the audited model, the more "
-          "the backdoor is a part of its own.", base=plane.base, trigger=plane.trigger),
-    )  # fmt: skip
+        plane.origin.render(language),
+    )

@@ -4,6 +4,8 @@ Arrays are datasets, everything else is one JSON text next to them, and nothing 
 """
 
 from bdshift.store.read import load_audit
-from bdshift.store.write import change_audit, has_purification, save_audit, save_merged
+from bdshift.store.write import change_audit, has_purification, same_run, save_audit, save_merged
 
-__all__ = ["change_audit", "has_purification", "load_audit", "save_audit", "save_merged"]
+__all__ = [
+    "change_audit", "has_purification", "load_audit", "same_run", "save_audit", "save_merged",
+]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from operator import is_
@@ -73,23 +74,39 @@ def change_audit(
     return changed
 
 
-def save_merged(audit: Audit, output: Output, *, job: JobContext = SILENT) -> Audit:
+def save_merged(
+    audit: Audit,
+    output: Output,
+    *,
+    before: Audit | None = None,
+    only_into_its_own: bool = False,
+    job: JobContext = SILENT,
+) -> Audit:
     """Write ``audit``, and keep what another program has added to the file since it was read: if it
     is of the same model and images, the purifications, TAC, recovered triggers, planes and the
     reference in it that ``audit`` lacks.
 
-    Returns what was saved: ``audit`` itself if nothing was added. Raises as `save_audit` does.
+    ``before`` is what was read from it: what that has, and ``audit`` has not, was removed since.
+
+    Returns what was saved: ``audit`` itself if nothing was added. Raises as `save_audit` does, and
+    with ``only_into_its_own`` `InputError` if the file is there and is no audit of the same model
+    and images.
     """
     output.check()
     with locked(output.path, job):
-        merged = _merged(audit, output.path)
+        merged = _merged(audit, output.path, before, only_into_its_own=only_into_its_own)
         _save(merged, output, True)
     return merged
 
 
+def same_run(one: Purification, other: Purification) -> bool:
+    """Whether two purifications are the same run."""
+    return bool(_run_of(one) == _run_of(other))
+
+
 def has_purification(audit: Audit, made: Purification) -> bool:
     """Whether it is the same run as one of the audit's."""
-    return any(_run_of(one) == _run_of(made) for one in audit.purifications)
+    return any(same_run(one, made) for one in audit.purifications)
 
 
 def _run_of(made: Purification) -> Any:
@@ -98,20 +115,22 @@ def _run_of(made: Purification) -> Any:
     return result.method, result.target, result.seed, plain(result.rows)
 
 
-def _merged(audit: Audit, path: Path) -> Audit:
-    try:
+def _merged(audit: Audit, path: Path, before: Audit | None, *, only_into_its_own: bool) -> Audit:
+    found = None
+    with suppress(InputError):
         found = load_audit(path)
-    except InputError:
+    if found is None or not found.fits(audit):
+        if only_into_its_own and path.exists():
+            raise InputError("{path}: holds another audit now; save under another name", path=path)
         return audit
-    if not found.fits(audit):
-        return audit
+    ours = (audit,) if before is None else (audit, before)
     own = [_with_plane_of(found, one) for one in audit.purifications]
     more = [one for one in found.purifications if not has_purification(audit, one)]
     made = (*own, *more)
     same = len(made) == len(audit.purifications) and all(map(is_, made, audit.purifications))
-    known = {(one.trigger, one.target) for one in audit.tac}
+    known = {(one.trigger, one.target) for known in ours for one in known.tac}
     tac = [one for one in found.tac if (one.trigger, one.target) not in known]
-    had = {one.of for one in audit.recoveries}
+    had = {one.of for known in ours for one in known.recoveries}
     recoveries = [one for one in found.recoveries if one.of not in had]
     reference = found.reference if audit.reference is None else audit.reference
     if same and not (tac or recoveries) and reference is audit.reference:
@@ -127,9 +146,10 @@ def _merged(audit: Audit, path: Path) -> Audit:
 
 def _with_plane_of(found: Audit, made: Purification) -> Purification:
     """The purification, with the plane that another program has measured of it meanwhile."""
-    for one in found.purifications if made.plane is None else ():
-        if one.plane is not None and _run_of(one) == _run_of(made):
-            return replace(made, plane=one.plane)
+    for one in found.purifications:
+        if one.plane is not None and same_run(one, made):
+            plane = one.plane if made.plane is None else made.plane.richer(one.plane)
+            return made if plane is made.plane else replace(made, plane=plane)
     return made
 
 

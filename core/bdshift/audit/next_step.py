@@ -1,0 +1,42 @@
+"""What to do after an audit: the one step that tells most, or helps most."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bdshift.audit.facts import WORKING_ASR
+from bdshift.audit.records import Audit
+from bdshift.words import words
+
+Step = Literal["search", "recover", "purify", "compare", "report"]
+
+WHY: dict[Step, str] = {
+    "search": words("Next: search the images for triggers, and compare with clean models.",
+                    ja="次：画像でトリガーを探索し、クリーンなモデルと比べます。"),
+    "recover": words("Next: recover the trigger, to see what the model reacts to.",
+                     ja="次：トリガーを復元し、モデルが何に反応するかを確かめます。"),
+    "purify": words("Next: remove the backdoor from a copy of the model.",
+                    ja="次：モデルのコピーからバックドアを取り除きます。"),
+    "compare": words("Next: compare the purified model with the original.",
+                     ja="次：浄化したモデルを元のモデルと比べます。"),
+    "report": words("Next: write a report.", ja="次：レポートを書き出します。"),
+}  # fmt: skip
+"""Each step in words."""
+
+
+def next_step(audit: Audit) -> Step:
+    """The next step of an audit. Where a class is suspected: its trigger, then a purified model,
+    then what that has changed. Else the search, if it has not run, then the report.
+    """
+    suspected = audit.finding.suspected
+    if not suspected:
+        asked = audit.settings
+        tried = audit.is_searched or bool(asked.search)  # the network may be too large
+        can = audit.embedding is not None and not asked.decides_by_rule
+        return "search" if can and not tried else "report"
+    target = suspected[0]
+    if any(one.result.target == target for one in audit.purifications):
+        return "compare"
+    works = any(one.target == target and one.asr >= WORKING_ASR for one in audit.tac)
+    known = works or any(one.target == target for one in audit.recoveries)
+    return "purify" if known else "recover"
