@@ -12,8 +12,9 @@ from driving import dialog, do, find, wait_well
 from matrix import MATRIX, Lengths, second_detector
 from pytestqt.qtbot import QtBot
 from quick import shorten_searches
+from recovered import made_recovery
 
-from bdshift.audit import Audit
+from bdshift.audit import Audit, with_recovery
 from bdshift.audit.facts import Judged
 from bdshift.audit.finding import LIMITS
 from bdshift.audit.next_step import WHY, next_step
@@ -160,6 +161,7 @@ def test_it_leads_from_step_to_step(opened: MainWindow, qtbot: QtBot) -> None:
     assert leads_to(replace(measured, tac=())) == ("recover", "Recover trigger…")
     assert leads_to(measured) == ("remove ", "Purify…")
     failed = replace(measured, tac=(replace(measured.tac[0], asr=0.001),))
+    assert leads_to(with_recovery(failed, made_recovery(failed))) == ("remove ", "Purify…")
     assert leads_to(failed) == ("recover", "Recover trigger…")
     assert "sends 0.1% of the images" in view.reasons.text()
     assert "it does not work for that class" in view.reasons.text()
