@@ -140,10 +140,10 @@ NATURAL = code(
 SECOND_STAGE_NOT_RUN = code(
     "second-stage-not-run",
     words("Only the embedding was judged. On models whose truth is known, searches for triggers in "
-          "the images find {both} of {victims:|backdoor|backdoors}, the embedding alone {first}; "
-          "of {clean:|clean model|clean models}, {both_alarms} and {first_alarms} are called "
-          "backdoored. To search: bdshift scan without --quick, or in the window “Compare with "
-          "clean models”.",
+          "the images find {both} of {victims:|backdoor|backdoors}, with {both_alarms:|false "
+          "alarm|false alarms} on {clean:|clean model|clean models}; the embedding alone finds "
+          "{first}, with {first_alarms}. To search: bdshift scan without --quick, or in the window "
+          "“Compare with clean models”.",
           ja="埋め込みだけで判定しました。真偽が分かっているモデルでは、画像でトリガーを探索すると、"
              "バックドア {victims} 個のうち {both} 個（埋め込みだけでは {first} 個）が見つかり、"
              "クリーンなモデル {clean} 個での誤検出は {both_alarms} 個（同 {first_alarms} 個）"
@@ -154,8 +154,8 @@ SECOND_STAGE_NOT_RUN = code(
 SECOND_STAGE_RUNS = words(
     "So far only the embedding was judged. Triggers are being searched for in the images, to "
     "compare the evidence with that against clean models. On models whose truth is known, that "
-    "finds {both} of {victims:|backdoor|backdoors}, the embedding alone {first}; of {clean:|clean "
-    "model|clean models}, {both_alarms} and {first_alarms} are called backdoored.",
+    "finds {both} of {victims:|backdoor|backdoors}, with {both_alarms:|false alarm|false alarms} "
+    "on {clean:|clean model|clean models}; the embedding alone finds {first}, with {first_alarms}.",
     ja="ここまでは埋め込みだけの判定です。クリーンなモデルと証拠を比べるため、"
        "画像でトリガーを探索しています。真偽が分かっているモデルでは、これにより"
        "バックドア {victims} 個のうち {both} 個（埋め込みだけでは {first} 個）が見つかり、"
