@@ -21,6 +21,7 @@ from remarks import other_cautions
 
 from bdshift.arrays import array_fields
 from bdshift.audit import Audit, ImagesRecord, ModelRecord, Purification, ScanSettings
+from bdshift.audit.changed_settings import CHANGED_ALPHA, CHANGED_RULE
 from bdshift.checkpoints.entrant import Trial
 from bdshift.detect.detector import DETECTORS, Evidence
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
@@ -262,6 +263,11 @@ def test_an_older_audit_has_the_values_it_had(name: str) -> None:
     assert (audit.embedding is not None) == was.pop("embedded")
     assert len(audit.trials) == was.pop("trials")
     cautions, warnings = other_cautions(audit.finding), was.pop("warnings")
+    said = {CHANGED_ALPHA: alpha != 0.1, CHANGED_RULE: rule != "grubbs"}  # which is said since
+    assert [one.code for one in cautions if one.code in said] == [
+        code for code, is_said in said.items() if is_said
+    ]
+    cautions = [one for one in cautions if one.code not in said]
     assert len(cautions) == len(warnings)
     for caution, warning in zip(cautions, warnings, strict=True):
         if " are few" in warning:  # which follows from the counts, and is said anew

@@ -129,7 +129,7 @@ def test_it_is_the_next_step_after_a_verdict(
     asked.start.click()
     wait_well(qtbot, opened)
     assert search.asked == [(3, CHANGES.parse("mask"), 7.0, 5, 4)]
-    assert button.text() == "Recover trigger…", "that was for another class"
+    assert button.text() == "Purify…", "it has been taken"
     assert last_recovery().exists(), "the audit is in no file yet"
     writing.save(opened.context, tmp_path / "b.h5")
     wait_well(qtbot, opened)
