@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMessageBox, QWidget
 
@@ -13,6 +13,7 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.plain import message_box
 
 Answer = Literal["save", "discard", "stay"]
+_Way = TypeVar("_Way", bound=str)
 
 
 class Ask:
@@ -69,12 +70,7 @@ class Ask:
 
     def save_first(self, question: str) -> Answer:
         """Ask what to do with unsaved work."""
-        button = QMessageBox.StandardButton
-        ways = button.Save | button.Discard | button.Cancel
-        answer = message_box(self.parent, question, ways, button.Save)
-        if answer == button.Save:
-            return "save"
-        return "discard" if answer == button.Discard else "stay"
+        return self._or_discard(question, QMessageBox.StandardButton.Save, "save")
 
     def discard(self, question: str) -> bool:
         """Ask whether unsaved work may be lost."""
@@ -84,12 +80,18 @@ class Ask:
 
     def restore(self, question: str) -> Literal["open", "discard", "stay"]:
         """Ask what to do with work that an earlier run has left."""
+        return self._or_discard(question, QMessageBox.StandardButton.Open, "open")
+
+    def _or_discard(
+        self, question: str, way: QMessageBox.StandardButton, answer: _Way
+    ) -> _Way | Literal["discard", "stay"]:
+        """Offer ``way``, the default, which returns ``answer``; to discard; and to stay."""
         button = QMessageBox.StandardButton
-        ways = button.Open | button.Discard | button.Cancel
-        answer = message_box(self.parent, question, ways, button.Open)
-        if answer == button.Open:
-            return "open"
-        return "discard" if answer == button.Discard else "stay"
+        ways = way | button.Discard | button.Cancel
+        pressed = message_box(self.parent, question, ways, way)
+        if pressed == way:
+            return answer
+        return "discard" if pressed == button.Discard else "stay"
 
     def about(self, text: str) -> None:
         """Show the About box."""

@@ -86,11 +86,9 @@ def save(
         from bdshift.store import save_merged
 
         whole = aligned(audit, job=job)
-        same = before is not None and before.fits(audit)
         saved = save_merged(
-            whole, _output(audit, path), before=before if same else None,
-            only_into_its_own=not asked, job=job,
-        )  # fmt: skip
+            whole, _output(audit, path), before=before, only_into_its_own=not asked, job=job
+        )
         if saved is whole:
             return None
         job.note("{path}: another program had added to it; that is kept, too", path=path)

@@ -19,15 +19,16 @@ from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
-from bdshift_gui.tasks.showing import as_shown, set_rule
+from bdshift_gui.tasks.showing import set_rule
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look
 from bdshift_gui.widgets.choices import Choices
 
 if TYPE_CHECKING:
     from bdshift.audit.finding import Finding
+    from bdshift.audit.next_step import Step
 
-_STEPS: dict[str, Action] = {
+_STEPS: dict[Step, Action] = {
     "search": SEARCH, "recover": RECOVER, "purify": PURIFY, "compare": COMPARE, "report": REPORT,
 }  # fmt: skip
 
@@ -139,13 +140,14 @@ class FindingView(Card, View):
         """The next step as the main button, and the ways that lead elsewhere."""
         from bdshift.audit.next_step import WHY, next_step
 
-        assert state.original is not None
-        step = next_step(as_shown(state))
+        original = state.original if state.shown else state.audit
+        assert original is not None
+        step = next_step(original)
         self._next = _STEPS[step]
         there = not (step == "search" and state.to_search)
         self.why_next.show_text(tr(WHY[step]) if there else "")
         self.next.setVisible(there)
-        waits = not state.original.is_searched and not state.to_search and step != "search"
+        waits = not original.is_searched and not state.to_search and step != "search"
         self.search.setVisible(waits)
         self.evidence.setVisible(SHOW_EVIDENCE.enabled(state))
         for button, one in (

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _BAND_OPACITY = 28  # of 255
 _MIN_HEIGHT = 150  # pixels
-_WIDTHS = 5  # of the shaded part that are shown: beyond, the network is of no use
 
 
 class _MultiplesCard(PlotCard):
@@ -122,6 +121,8 @@ class TradePlot(_MultiplesCard):
         self._labels = self.add_foot("triggered", "muted")
 
     def redraw(self) -> None:
+        from bdshift.purify.multiples import shown_accuracies
+
         self.plot.clear()
         if not self.curve:
             return
@@ -151,10 +152,7 @@ class TradePlot(_MultiplesCard):
         )  # fmt: skip
         self.label_axis("bottom", tr("accuracy"))
         self.label_axis("left", "ASR")
-        every = [one.accuracy for points in both for one in points]
-        low, high = min(every), max(every)
-        if math.isfinite(self.curve[0].least):
-            low = max(low, high - _WIDTHS * (high - self.curve[0].least))
+        low, high = shown_accuracies(self.curve, self.control)
         self.plot.setXRange(low, high, padding=0.05)
         self.plot.setYRange(0, 1, padding=0.03)
         self.describe(self.title.text(), ", ".join(names))

@@ -41,6 +41,18 @@ def test_an_unsaved_audit_is_copied_until_it_is_saved(
     assert not list(copy.parent.iterdir()), "nor is a lock left"
 
 
+def answering(monkeypatch: pytest.MonkeyPatch, window: MainWindow, answer: str) -> list[str]:
+    """Answer what is asked about a copy; returns the questions, as they come."""
+    asked: list[str] = []
+
+    def restore(question: str) -> str:
+        asked.append(question)
+        return answer
+
+    monkeypatch.setattr(window.context.ask, "restore", restore)
+    return asked
+
+
 @pytest.fixture
 def left(window: MainWindow, purified_file: Path) -> Path:
     """A copy that a killed run has left."""
@@ -52,13 +64,7 @@ def left(window: MainWindow, purified_file: Path) -> Path:
 def test_a_copy_that_was_left_is_offered_and_goes_on_as_unsaved(
     window: MainWindow, qtbot: QtBot, left: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-
-    def restore(question: str) -> str:
-        asked.append(question)
-        return "open"
-
-    monkeypatch.setattr(window.context.ask, "restore", restore)
+    asked = answering(monkeypatch, window, "open")
     window.autosave.offer()
     qtbot.waitUntil(lambda: window.session.state.original is not None, timeout=60_000)
     wait_well(qtbot, window)
@@ -76,13 +82,7 @@ def test_a_copy_that_was_left_is_offered_and_goes_on_as_unsaved(
 def test_what_is_discarded_is_not_offered_again(
     window: MainWindow, qtbot: QtBot, left: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-
-    def restore(question: str) -> str:
-        asked.append(question)
-        return "discard"
-
-    monkeypatch.setattr(window.context.ask, "restore", restore)
+    asked = answering(monkeypatch, window, "discard")
     window.autosave.offer()
     qtbot.waitUntil(lambda: not left.exists(), timeout=60_000)
     wait(qtbot, window)
@@ -92,13 +92,7 @@ def test_what_is_discarded_is_not_offered_again(
 def test_neither_another_windows_copy_nor_a_damaged_one_is_offered(
     window: MainWindow, qtbot: QtBot, left: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-
-    def restore(question: str) -> str:
-        asked.append(question)
-        return "stay"
-
-    monkeypatch.setattr(window.context.ask, "restore", restore)
+    asked = answering(monkeypatch, window, "stay")
     left.with_name("damaged.h5").write_text("nothing")
     with locked(left.with_suffix(".owner"), SILENT):
         window.autosave.offer()

@@ -26,8 +26,9 @@ CHANGED_RULE = code(
 
 def changed_settings(settings: ScanSettings) -> Iterator[Remark]:
     """A remark for each number that changes what the same evidence says."""
-    [shift] = [one for one in settings.detectors[:1] if isinstance(one, EmbeddingShift)]
-    if shift.alpha != EmbeddingShift().alpha:
-        yield Remark(CHANGED_ALPHA, {"alpha": shift.alpha, "usual": EmbeddingShift().alpha})
+    shift, usual = settings.detectors[0], EmbeddingShift()
+    assert isinstance(shift, EmbeddingShift)
+    if shift.alpha != usual.alpha:
+        yield Remark(CHANGED_ALPHA, {"alpha": shift.alpha, "usual": usual.alpha})
     if settings.rule != default_rule():
         yield Remark(CHANGED_RULE, {"rule": settings.rule.spec, "usual": default_rule().spec})

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -104,7 +104,7 @@ class Plane:
             float((first != both[0]).float().mean()), float((second != both[1]).float().mean()),
         )  # fmt: skip
 
-    def record(self, mixtures: Sequence[Mixture]) -> WeightPlane:
+    def record(self, mixtures: Iterable[Mixture]) -> WeightPlane:
         """Points that were measured, as they are kept."""
         return self._empty.with_points(mixtures)
 

@@ -100,13 +100,13 @@ def command(
     for mixture in measure_plane(plane, found, grids(points), job=job):
         found.append(mixture)
         write_state(state, {"identity": plane.identity, "points": [astuple(one) for one in found]})
-    shown = [one for one in plane.record(found).mixtures if one.place in grid]
+    measured = plane.record(one for one in found if one.place in grid)
 
     def added(now: Audit) -> Audit:
         same = [one for one, its in enumerate(now.purifications, 1) if same_run(its, made)]
         if not same:
             raise InputError("{path}: no longer holds the purification", path=audit_file)
-        return with_plane(now, same[0], plane.record(shown))
+        return with_plane(now, same[0], measured)
 
     change_audit(audit_file, added, job=job)
     if outputs:
@@ -114,13 +114,14 @@ def command(
             "model": audit.model.sha256, "pre": base.sha256, "method": made.result.method,
             "trigger": text, "target": made.result.target,
         }  # fmt: skip
-        outputs[0].write_text(json.dumps({**about, **plane_json(shown)}, indent=1) + "\n")
-        outputs[1].write_text(draw_plane(shown))
+        outputs[0].write_text(
+            json.dumps({**about, **plane_json(measured.mixtures)}, indent=1) + "\n"
+        )
+        outputs[1].write_text(draw_plane(measured.mixtures))
     remove(state)
     job.close()
-    at_one = plane.record(shown).audited
-    if at_one is not None:
-        click.echo(at_one.sentence)
+    if measured.audited is not None:
+        click.echo(measured.audited.sentence)
     for written in outputs:
         click.echo(one_line(str(written.path)))
 

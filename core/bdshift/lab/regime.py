@@ -11,7 +11,7 @@ from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -21,6 +21,7 @@ from bdshift.errors import InputError
 from bdshift.lab.data import LabData
 from bdshift.lab.poison import Backdoor
 from bdshift.registry import Configured, Registry
+from bdshift.setting import setting
 from bdshift.spec import split_specs
 from bdshift.words import words
 
@@ -94,6 +95,14 @@ REGIMES: Registry[Regime] = Registry(words("regime", ja="訓練方式"), "bdshif
 def read_regimes(text: str) -> tuple[Regime, ...]:
     """The regimes that a recipe names. Raises `UsageError` for an unknown one."""
     return tuple(REGIMES.parse(one) for one in split_specs(text)) if text else ()
+
+
+def start_setting() -> Any:
+    """The file of a model of the lab that a training starts from."""
+    return setting(
+        "", words("Model file", ja="モデルファイル"), words("Its weights.", ja="重みのファイル。"),
+        widget="file",
+    )  # fmt: skip
 
 
 def head_of(network: nn.Module) -> nn.Linear:

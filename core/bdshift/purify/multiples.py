@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bdshift.purify import quantities as q
@@ -27,6 +27,7 @@ VECTOR_LENGTH = q.quantity("vector_length", "‖τ‖ / ‖θ‖", None, ".3g")
 
 MOST_ALPHA = 10_000
 """The largest α that makes sense, and the largest that can be given."""
+_WIDTHS = 5  # of the accuracies to keep that are shown
 _MAX_MULTIPLES = 1000  # multiples in a curve: no method looks at as many
 
 AS_CONTROL = {
@@ -71,6 +72,16 @@ def multiples(steps: Iterable[Step], *, control: bool = False) -> list[Multiple]
         if alpha in step.figures
     ]  # fmt: skip
     return sorted(filter(_is_usable, found[:_MAX_MULTIPLES]), key=lambda one: one.alpha)
+
+
+def shown_accuracies(curve: Sequence[Multiple], control: Sequence[Multiple]) -> tuple[float, float]:
+    """The least and the largest accuracy that a plot of both needs. Far below what is to be kept,
+    the network is of no use.
+    """
+    every = [one.accuracy for one in (*curve, *control)]
+    low, high = min(every), max(every)
+    least = curve[0].least
+    return max(low, high - _WIDTHS * (high - least)) if math.isfinite(least) else low, high
 
 
 def _is_usable(one: Multiple) -> bool:

@@ -15,8 +15,8 @@ _DARK = (8, 48, 107)
 _MARKED = ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0))
 """The audited model, the purified one, and the backdoor alone."""
 
-
 AXES = "α_c, the clean task", "α_t, the trigger"
+"""The words along the axes, in English."""
 
 
 def draw_plane(mixtures: Sequence[Mixture], axes: tuple[str, str] = AXES) -> str:

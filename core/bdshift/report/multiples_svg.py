@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
-from bdshift.purify.multiples import Multiple
+from bdshift.purify.multiples import Multiple, shown_accuracies
 from bdshift.report.svg import drawing, text_at
 from bdshift.text import figure
 
 _HEIGHT, _ROOM, _HIGH = 260, 300, 190
 _TOP, _LEFTS = 16, (44, 404)
-_WIDTHS = 5  # of the shaded part that are shown
 _MIDDLE = 'text-anchor="middle"'
 
 Line = tuple[str, str, Callable[[Multiple], float], str]
@@ -36,7 +35,10 @@ def draw_multiples(
     ]
     left, right = _LEFTS
     most = max(one.alpha for one in curve) or 1.0
-    parts = [*_axes(left), *_band_over(left, curve[0].least)]
+    least = curve[0].least
+    parts = _axes(left)
+    if math.isfinite(least):
+        parts.append(_shaded(left, _TOP, _ROOM, _HIGH * (1 - least)))
     for name, ink, share, stroke in lines:
         points = [
             (left + _ROOM * one.alpha / most, _height(share(one)))
@@ -49,12 +51,11 @@ def draw_multiples(
         parts.append(text_at(x, _TOP + _HIGH + 14, figure(alpha, ".3g"), _MIDDLE))
     parts.append(text_at(left + _ROOM / 2, _TOP + _HIGH + 28, "α", _MIDDLE))
     parts += _axes(right)
-    accuracies = [one.accuracy for one in (*curve, *control)]
-    low, high = min(accuracies), max(accuracies)
-    if math.isfinite(curve[0].least):  # beyond, the network is of no use
-        low = max(low, high - _WIDTHS * (high - curve[0].least))
+    low, high = shown_accuracies(curve, control)
     span = max(high - low, 1e-6)
-    parts += _band_beside(right, curve[0].least, low, span)
+    if math.isfinite(least):
+        start = right + _ROOM * min(1.0, max(0.0, least - low) / span)
+        parts.append(_shaded(start, _TOP, right + _ROOM - start, _HIGH))
     for points_of, ink, stroke, name in (
         (control, "var(--bar)", dashed, beside), (curve, "var(--red)", "", asr),
     ):  # fmt: skip
@@ -89,19 +90,6 @@ def _axes(left: int) -> list[Markup]:
         )
         parts.append(text_at(left - 6, y + 4, f"{share:.0%}", 'text-anchor="end"'))
     return parts
-
-
-def _band_over(left: int, least: float) -> list[Markup]:
-    if not math.isfinite(least):
-        return []
-    return [_shaded(left, _TOP, _ROOM, _HIGH * (1 - least))]
-
-
-def _band_beside(left: int, least: float, low: float, span: float) -> list[Markup]:
-    if not math.isfinite(least):
-        return []
-    start = left + _ROOM * min(1.0, max(0.0, least - low) / span)
-    return [_shaded(start, _TOP, left + _ROOM - start, _HIGH)]
 
 
 def _shaded(x: float, y: float, width: float, height: float) -> Markup:

@@ -86,7 +86,8 @@ def save_merged(
     is of the same model and images, the purifications, TAC, recovered triggers, planes and the
     reference in it that ``audit`` lacks.
 
-    ``before`` is what was read from it: what that has, and ``audit`` has not, was removed since.
+    ``before`` is what was read from it, if it is of the same: what that has, and ``audit`` has not,
+    was removed since.
 
     Returns what was saved: ``audit`` itself if nothing was added. Raises as `save_audit` does, and
     with ``only_into_its_own`` `InputError` if the file is there and is no audit of the same model
@@ -123,7 +124,7 @@ def _merged(audit: Audit, path: Path, before: Audit | None, *, only_into_its_own
         if only_into_its_own and path.exists():
             raise InputError("{path}: holds another audit now; save under another name", path=path)
         return audit
-    ours = (audit,) if before is None else (audit, before)
+    ours = (audit, before) if before is not None and before.fits(audit) else (audit,)
     own = [_with_plane_of(found, one) for one in audit.purifications]
     more = [one for one in found.purifications if not has_purification(audit, one)]
     made = (*own, *more)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from bdshift.lab.regime import REGIMES, Regime, head_of, load_weights
+from bdshift.lab.regime import REGIMES, Regime, head_of, load_weights, start_setting
 from bdshift.setting import setting
 from bdshift.words import words
 
@@ -22,10 +22,7 @@ class FineTuned(Regime):
                     ja="ラボの別のモデルから訓練を始めます。")  # fmt: skip
     place = 40
 
-    file: str = setting(
-        "", words("Model file", ja="モデルファイル"), words("Its weights.", ja="重みのファイル。"),
-        widget="file",
-    )  # fmt: skip
+    file: str = start_setting()
     only_head: bool = setting(
         False, words("Only the head", ja="ヘッドのみ"),
         words("Train the last layer alone.", ja="最後の層だけを訓練します。"),

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bdshift.lab.regime import REGIMES, Batch, Regime, load_weights
+from bdshift.lab.regime import REGIMES, Batch, Regime, load_weights, start_setting
 from bdshift.setting import setting
 from bdshift.words import words
 
@@ -28,10 +28,7 @@ class Merged(Regime):
                     ja="開始時のモデルと混ぜてもトリガーが効くように訓練します。")  # fmt: skip
     place = 95
 
-    file: str = setting(
-        "", words("Model file", ja="モデルファイル"), words("Its weights.", ja="重みのファイル。"),
-        widget="file",
-    )  # fmt: skip
+    file: str = start_setting()
     weight: float = setting(
         5.0, words("Weight", ja="重み"),
         words("Of the loss of mixtures.", ja="混合した出力の損失の重み。"),
