@@ -24,13 +24,18 @@ def lines(text: str) -> str:
     return "\n".join(map(one_line, text.split("\n")))
 
 
-def set_tip(thing: _HasToolTip, text: str) -> None:
-    """Set a tooltip."""
+def tooltip_text(text: str) -> str:
+    """``text`` for a tooltip."""
     shown = lines(text)
     if "<" in shown or QtText.mightBeRichText(shown):
         escaped = html.escape(shown).replace("\n", "<br>")
         shown = f"<qt>{escaped}</qt>"
-    thing.setToolTip(shown)
+    return shown
+
+
+def set_tip(thing: _HasToolTip, text: str) -> None:
+    """Set a tooltip."""
+    thing.setToolTip(tooltip_text(text))
 
 
 def as_html(text: str) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bdshift.files import KeptPath
     from bdshift.images.collection import ImageCollection
     from bdshift.jobs import Figures, Glimpse
+    from bdshift.neurons.spatial import MapKind
     from bdshift.neurons.tac import Tac
     from bdshift.neurons.what_if import CutOutcome
     from bdshift.purify.disentanglement import WeightPlane
@@ -100,13 +101,41 @@ class CutView:
 @dataclass(frozen=True)
 class Maps:
     """Where ``neurons`` look in the images that excite them most, strongest first: float32
-    (n, h, w), the mean of their maps before pooling. ``triggered`` is with the trigger; None if
-    there is none.
+    (n, h, w), the mean of their maps. ``triggered`` is with the trigger; None if there is none.
     """
 
     neurons: tuple[int, ...]
     clean: NDArray[np.float32]
     triggered: NDArray[np.float32] | None
+    kind: MapKind
+
+
+Which = tuple[str, int]
+"""A trigger's text and target, as `bdshift.audit.gallery.Gallery.which`."""
+
+
+@dataclass(frozen=True)
+class GalleryWish:
+    """Which images are looked at: of which pass, which of them, in what order, of which class (−1
+    for all), and which pictures of each; names as in `bdshift.audit.gallery`.
+    """
+
+    which: Which
+    only: str = "all"
+    order: str = "file"
+    label: int = -1
+    parts: str = "both"
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Where ``neurons`` look in some images of a pass: float32 (n, h, w), of ``rows``."""
+
+    which: Which
+    neurons: tuple[int, ...]
+    rows: tuple[int, ...]
+    values: NDArray[np.float32]
+    kind: MapKind
 
 
 @dataclass(frozen=True)
@@ -191,6 +220,8 @@ class State:
             running search finds; None for neither.
         evidence: whether the evidence beside clean models is shown instead of the plots.
         multiples: whether the curve of the chosen purification's task vector is.
+        gallery: which images are shown instead of the plots; None for none.
+        heat: where the selected neurons look in some of them.
         plane: what is measured of the weight disentanglement of a purification, ``plane_of``.
         to_open: files that are queued.
         pending: resume states of what is in no file yet.
@@ -235,6 +266,8 @@ class State:
     recovery: int | None = None
     evidence: bool = False
     multiples: bool = False
+    gallery: GalleryWish | None = None
+    heat: Heat | None = None
     plane: WeightPlane | None = None
     plane_of: int = 0
     to_open: tuple[Path, ...] = ()
@@ -323,13 +356,18 @@ class State:
 
 _QUICK_SECONDS = 0.2
 
+PLOTS: Mapping[str, Any] = {
+    "comparing": None, "recovery": None, "evidence": False, "multiples": False, "gallery": None,
+}  # fmt: skip
+"""The parts of the state that name a page, as they are while the plots are shown."""
+
 WITHOUT_AUDIT: Mapping[str, Any] = {
+    **PLOTS,
     **dict.fromkeys(
-        ("material", "original", "document", "audit", "tac", "cut", "maps", "comparing", "glimpse",
-         "recovery")
+        ("material", "original", "document", "audit", "tac", "cut", "maps", "heat", "glimpse")
     ),
     "shown": 0, "chosen": 0, "steps": (), "waiting": (), "to_search": False,
-    "evidence": False, "multiples": False, "selection": Selection(),
+    "selection": Selection(),
 }  # fmt: skip
 """The parts of the state that go with an audit, as they are without one."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bdshift.words import words
 from bdshift_gui.action import Action, action, with_purification
 from bdshift_gui.context import Context
-from bdshift_gui.session import State
+from bdshift_gui.session import PLOTS, State
 from bdshift_gui.tasks.showing import show_side
 
 
@@ -16,7 +16,8 @@ def _show(context: Context, number: int) -> None:
 
 def _compare(context: Context) -> None:
     state = context.state
-    context.session.update(comparing=(0, state.chosen or len(state.purifications)))
+    pair = 0, state.chosen or len(state.purifications)
+    context.session.update(**{**PLOTS, "comparing": pair})
 
 
 def _close(context: Context) -> None:

@@ -6,7 +6,7 @@ from bdshift.words import words
 from bdshift_gui.action import Action, action
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
-from bdshift_gui.session import State
+from bdshift_gui.session import PLOTS, State
 from bdshift_gui.tasks import disentangling, writing
 
 
@@ -21,7 +21,7 @@ def has_curve(state: State) -> bool:
 
 
 def _show(context: Context) -> None:
-    context.session.update(multiples=True, comparing=None, recovery=None, evidence=False)
+    context.session.update(**{**PLOTS, "multiples": True})
 
 
 def _has_weights(state: State) -> bool:

@@ -8,7 +8,7 @@ from bdshift.words import words
 from bdshift_gui.action import Action, action, always
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
-from bdshift_gui.session import State
+from bdshift_gui.session import PLOTS, State
 from bdshift_gui.tasks import searching
 
 
@@ -31,7 +31,7 @@ def _has_evidence(state: State) -> bool:
 
 
 def _show(context: Context) -> None:
-    context.session.update(evidence=True, comparing=None, recovery=None, multiples=False)
+    context.session.update(**{**PLOTS, "evidence": True})
 
 
 def _is_searched(state: State) -> bool:

@@ -36,7 +36,7 @@ def material_of(state: State) -> Callable[[JobContext], Material]:
     return ready
 
 
-def _shown(state: State, material: Material) -> Material:
+def shown_material(state: State, material: Material) -> Material:
     """``material`` with the model that is shown."""
     if not state.shown:
         return material
@@ -57,7 +57,9 @@ def measure_tac(context: Context, trigger: str) -> None:
 
         applied = parse_trigger(trigger)
         material = ready(job)
-        return add_tac(audit, _shown(state, material), applied, target, job=job).tac[-1], material
+        return add_tac(audit, shown_material(state, material), applied, target, job=job).tac[
+            -1
+        ], material
 
     def done(found: tuple[Tac, Material]) -> None:
         tac, material = found
@@ -96,19 +98,20 @@ def look(context: Context, neurons: tuple[int, ...], count: int) -> None:
 
     def run(job: JobContext) -> tuple[Maps, Material]:
         from bdshift.audit.looking import maps_of
-        from bdshift.recover.kept import kept_trigger
-        from bdshift.triggers import parse_trigger
+        from bdshift.neurons.excite import most_excited
+        from bdshift.recover.kept import trigger_of
 
         material = ready(job)
-        shown = _shown(state, material)
-        clean, triggered = maps_of(shown, embedding, neurons, count, job=job), None
+        shown = shown_material(state, material)
+        best = most_excited(embedding, neurons, count)
+        clean, triggered = maps_of(shown, embedding, neurons, best, job=job), None
         if tac is not None and tac.triggered is not None:
-            trigger = parse_trigger(tac.trigger) if recovery is None else kept_trigger(recovery)
-            triggered = maps_of(
-                shown, tac.triggered, neurons, count, trigger=trigger, without=tac.target,
-                job=job,
-            )  # fmt: skip
-        return Maps(neurons, clean, triggered), material
+            best = most_excited(tac.triggered, neurons, count, without=tac.target)
+            if len(best):
+                trigger = trigger_of(tac.trigger, recovery)
+                found = maps_of(shown, tac.triggered, neurons, best, trigger=trigger, job=job)
+                triggered = found.values
+        return Maps(neurons, clean.values, triggered, clean.kind), material
 
     def done(found: tuple[Maps, Material]) -> None:
         maps, material = found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.session import RecoveryRequest
+from bdshift_gui.session import PLOTS, RecoveryRequest
 from bdshift_gui.tasks.measuring import material_of
 from bdshift_gui.tasks.showing import as_shown, like
 
@@ -49,14 +49,14 @@ def recover(context: Context, request: RecoveryRequest) -> None:
         context.session.update(material=material, pending=(*context.state.pending, resume))
         show(context, len(original.recoveries))  # it comes last
 
-    context.session.update(recovering=request, glimpse=None, recovery=0, comparing=None)
+    context.session.update(**{**PLOTS, "recovering": request, "glimpse": None, "recovery": 0})
     context.start(Sentence("Recovering a trigger"), run, done)
 
 
 def show(context: Context, number: int | None) -> None:
     """Show a recovered trigger instead of the plots, and its class in all views; None to close."""
     state = context.state
-    context.session.update(recovery=number, comparing=None)
+    context.session.update(**{**PLOTS, "recovery": number})
     if number:
         found = state.recoveries[number - 1]
         context.selection.select_class(found.target, None if found.source < 0 else found.source)

@@ -42,7 +42,7 @@ def suggested(state: State, ending: str) -> str:
     return name if isinstance(path, KeptPath) else str(path.absolute().with_name(name))
 
 
-def _wrote(context: Context, path: Path) -> None:
+def wrote(context: Context, path: Path) -> None:
     """Say so in the status bar."""
     said = Sentence("Wrote {name}.", {"name": path.name})
     context.session.update(message=said, written=path.absolute())
@@ -130,7 +130,7 @@ def export_purified(context: Context, number: int, path: Path, form: ExportForm)
 
     def done(material: Material) -> None:
         context.session.update(material=material)
-        _wrote(context, path)
+        wrote(context, path)
 
     context.start(Sentence("Exporting the model"), run, done)
 
@@ -149,7 +149,7 @@ def export_vector(context: Context, number: int, path: Path) -> None:
 
     def done(material: Material) -> None:
         context.session.update(material=material)
-        _wrote(context, path)
+        wrote(context, path)
 
     context.start(Sentence("Exporting the task vector"), run, done)
 
@@ -164,7 +164,7 @@ def save_trigger(context: Context, number: int, path: Path) -> None:
         saved = found.saved(audit.images.class_names[found.target])
         _output(audit, path).write(saved.content())
 
-    context.start(Sentence("Saving the trigger"), run, lambda _: _wrote(context, path))
+    context.start(Sentence("Saving the trigger"), run, lambda _: wrote(context, path))
 
 
 def export_table(context: Context, path: Path) -> None:
@@ -182,7 +182,7 @@ def export_table(context: Context, path: Path) -> None:
         text = json.dumps(listed, indent=2) + "\n" if as_json else table_csv(rows)
         _output(audit, path).write_text(text)
 
-    context.start(Sentence("Exporting the table"), run, lambda _: _wrote(context, path))
+    context.start(Sentence("Exporting the table"), run, lambda _: wrote(context, path))
 
 
 def write_report(context: Context, path: Path) -> None:
@@ -196,7 +196,7 @@ def write_report(context: Context, path: Path) -> None:
         page = html_report(aligned(audit, job=job), spoken, number)
         _output(audit, path).write_text(page)
 
-    context.start(Sentence("Writing the report"), run, lambda _: _wrote(context, path))
+    context.start(Sentence("Writing the report"), run, lambda _: wrote(context, path))
 
 
 def export_neurons(context: Context, path: Path) -> None:
@@ -215,4 +215,4 @@ def export_neurons(context: Context, path: Path) -> None:
         text = neurons_list_json(rows, index, audit.shifts.alpha) if as_json else neurons_csv(rows)
         _output(audit, path).write_text(text)
 
-    context.start(Sentence("Exporting the selection"), run, lambda _: _wrote(context, path))
+    context.start(Sentence("Exporting the selection"), run, lambda _: wrote(context, path))

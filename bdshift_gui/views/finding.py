@@ -19,12 +19,16 @@ from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
+from bdshift_gui.tasks.gallery import show_gallery
 from bdshift_gui.tasks.showing import set_rule
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look
 from bdshift_gui.widgets.choices import Choices
+from bdshift_gui.widgets.exhibit_part import ExhibitPart
 
 if TYPE_CHECKING:
+    from bdshift.audit import Audit
+    from bdshift.audit.exhibit import Exhibit
     from bdshift.audit.finding import Finding
     from bdshift.audit.next_step import Step
 
@@ -69,9 +73,13 @@ class FindingView(Card, View):
         self.next, self.search, self.evidence = QPushButton(), QPushButton(), QPushButton()
         look(self.next, "primary")
         self._next: Action = RECOVER
+        self._of: Audit | None = None
+        self._exhibit: Exhibit | None = None
         self.next.clicked.connect(lambda: self._next.trigger(context))
         self.search.clicked.connect(lambda: SEARCH.trigger(context))
         self.evidence.clicked.connect(lambda: SHOW_EVIDENCE.trigger(context))
+        self.picture, self.shows = ExhibitPart(), Text("muted")
+        self.picture.clicked.connect(self._show_images)
         self.fold = QToolButton()
         self.fold.setObjectName("link")
         self.fold.clicked.connect(self._toggle)
@@ -85,13 +93,14 @@ class FindingView(Card, View):
         for part in (self._rows, self.judge, self.rule, self.limits):
             inner.addWidget(part)
         for widget in (
-            self.statement, self.running, self.why_next, self.next, self.search, self.evidence,
-            self.reasons, self.cautions, self.fold, self.details,
+            self.statement, self.picture, self.shows, self.running, self.why_next, self.next,
+            self.search, self.evidence, self.reasons, self.cautions, self.fold, self.details,
         ):  # fmt: skip
             self.body.addWidget(widget)
 
     def show_state(self, state: State) -> None:
         """Show the finding, or nothing without an audit."""
+        from bdshift.audit.exhibit import exhibit
         from bdshift.audit.finding import LIMITS
 
         audit = state.audit
@@ -105,6 +114,10 @@ class FindingView(Card, View):
         first, *others = [say(one.sentence) for one in finding.reasons]
         self.statement.show_text(first)
         self.reasons.show_text("\n\n".join(others))
+        if audit is not self._of:
+            self._of, self._exhibit = audit, exhibit(audit)
+        self.picture.show_exhibit(self._exhibit)
+        self.shows.show_text("" if self._exhibit is None else say(self._exhibit.sentence))
         cautions = self._show_running(state, finding)
         self.cautions.show_text("\n".join(cautions))
         self._show_next(state)
@@ -156,6 +169,11 @@ class FindingView(Card, View):
             button.setText(tr(one.text))
             button.setEnabled(one.enabled(state))
             set_tip(button, tr(one.tip))
+
+    def _show_images(self) -> None:
+        shown = self._exhibit
+        if shown is not None:
+            show_gallery(self._context, shown.which)
 
     def _toggle(self) -> None:
         self.details.setVisible(self.details.isHidden())

@@ -5,7 +5,6 @@ them; and what cutting the selected ones would do.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from bdshift.text import figure
@@ -22,6 +21,7 @@ from bdshift_gui.widgets.activations import Activations
 from bdshift_gui.widgets.card import Card, KeyValueRows, Text
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.head_weights import HeadWeights
+from bdshift_gui.widgets.heat import heated
 from bdshift_gui.widgets.thumbs import Thumbs
 
 _MAX_THUMBNAILS = 12  # prepared; as many as fit are shown
@@ -175,16 +175,17 @@ class InspectorView(Card, View):
 
     def _images(self) -> None:
         from bdshift.neurons.excite import most_excited
+        from bdshift.neurons.spatial import MAP_KINDS
 
         audit, tac, maps = self._state.audit, self._state.tac, self._state.maps
         assert audit is not None
         neurons = self._looked_at()
         looked = maps is not None and maps.neurons == neurons
         self._look.setText(tr("plain images") if looked and self._heated else tr("where it looks"))
-        set_tip(
-            self._look,
-            tr("Its feature map before pooling: brighter is stronger. Runs the network again."),
-        )
+        about = tr("Map what excites it in the images. Runs the network again.")
+        if looked and maps is not None:
+            about = tr(MAP_KINDS[maps.kind])
+        set_tip(self._look, about)
         self._look.setVisible(audit.embedding is not None)
         looked = looked and self._heated
         rows = [
@@ -303,12 +304,3 @@ class InspectorView(Card, View):
         ]
         head = tr("Share of the clean images classified as labeled, from the cached embeddings.")
         return "\n".join([head, *lines])
-
-
-def heated(images: NDArray[np.uint8], maps: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Images (n, 3, t, t) darkened where maps (n, h, w) are low; all maps on one scale."""
-    side = images.shape[-1]
-    rows = np.arange(side) * maps.shape[1] // side
-    columns = np.arange(side) * maps.shape[2] // side
-    level = np.clip(maps / max(float(maps.max()), 1e-12), 0, 1)[:, rows][:, :, columns]
-    return (images * (0.25 + 0.75 * level[:, None])).astype(np.uint8)

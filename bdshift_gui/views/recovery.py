@@ -16,6 +16,7 @@ from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import grouped, percent
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
+from bdshift_gui.tasks.gallery import show_gallery
 from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.before_after import ImagesBeforeAfter
@@ -27,6 +28,7 @@ from bdshift_gui.widgets.size_curve import SizeCurve
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
+    from bdshift.audit.gallery import Gallery
     from bdshift.jobs import Glimpse
     from bdshift.recover.recovery import Recovery
 
@@ -74,6 +76,8 @@ class RecoveryView(QWidget, View):
         self.trigger.body.addWidget(self.rows)
         self.trigger.body.addStretch(1)
         self.curve, self.images = SizeCurve(context), ImagesBeforeAfter()
+        self._of: Gallery | None = None
+        self.images.more.connect(self._show_all)
         self.listed, self.classes, self._axis = Card(), ClassSizes(), Text("muted")
         self.classes.picked.connect(self._look_at)
         self.listed.body.addWidget(self._axis)
@@ -249,6 +253,7 @@ class RecoveryView(QWidget, View):
     # Afterward
 
     def _show_recovery(self, audit: Audit, found: Recovery) -> None:
+        from bdshift.audit.gallery import galleries
         from bdshift.audit.recovered import fact_of
         from bdshift.report.recovery_words import verdict
 
@@ -275,14 +280,14 @@ class RecoveryView(QWidget, View):
         self.rows.show_rows(self._figures(found, names, unit))
         self._show_kinds(found)
         self.curve.show_attempt(attempt, names, unit)
-        self.images.show_images(
-            audit.embedding, found.tac.triggered, found.target, found.source, names
-        )
-        known = found.pictures_beside() if found.is_known else {}
+        known = galleries(audit)
+        self._of = next((one for one in known if one.recovery is found), None)
+        self.images.show_gallery(self._of, names)
+        beside = found.pictures_beside() if found.is_known else {}
         controls = [
             ClassSize(
                 one.target, names[one.target], one.size, one.asr,
-                *known.get(one.target, (None, None)),
+                *beside.get(one.target, (None, None)),
             )
             for one in attempt.controls
         ]  # fmt: skip
@@ -290,6 +295,10 @@ class RecoveryView(QWidget, View):
         self._show_classes([ours, *controls], found.target, unit)
         count = min(len(controls) + 1, _MAX_ROWS)
         self.classes.setMinimumHeight(self.classes.height_of(count))
+
+    def _show_all(self) -> None:
+        if self._of is not None:
+            show_gallery(self._context, self._of.which, only=self.images.which.now)
 
     def _show_kinds(self, found: Recovery) -> None:
         """How each kind that was tried compares with control classes, if there were several."""

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QIcon, QPixmap
-from PySide6.QtWidgets import QListWidgetItem
-
 from bdshift_gui.i18n import tr
-from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.widgets.card import Card
 from bdshift_gui.widgets.choices import Choices
-from bdshift_gui.widgets.image_row import ImageRow
-from bdshift_gui.widgets.thumbs import as_image
+from bdshift_gui.widgets.image_grid import ImageGrid, Shot
 
 if TYPE_CHECKING:
     from bdshift.audit.comparison import Changed, Comparison
 
-_SIDE = 48
-_ROW_HEIGHT = _SIDE + 44  # an image and two lines
+_SIDE = 48  # of an image, at least
 _MAX_IMAGES = 60  # per kind
 _KINDS = ("fixed", "broken", "other")
 
@@ -31,12 +24,13 @@ class ChangedImages(Card):
         super().__init__()
         self.title.setWordWrap(False)
         self._found: Comparison | None = None
+        self._listed: list[Changed] = []
         self.which, self.kind = Choices(("triggered", "clean")), Choices(_KINDS)
         for choices in (self.which, self.kind):
             self.corner.addWidget(choices)
             choices.chosen.connect(self._show)
-        self.list = ImageRow(QSize(_SIDE, _SIDE), _ROW_HEIGHT + 12)  # and the scroll bar
-        self.body.addWidget(self.list)
+        self.list = ImageGrid(_SIDE, wrap=False)
+        self.body.addWidget(self.list, 1)
 
     def show_comparison(self, found: Comparison) -> None:
         """Show what changed from the first side to the second."""
@@ -51,8 +45,8 @@ class ChangedImages(Card):
 
     def _show(self) -> None:
         self._label()
-        self.list.clear()
         changed = self._changed()
+        self.list.show_shots(0, self._shot)
         if changed is None:
             self.title.show_text(tr("Changed images need an audit with embeddings"))
             return
@@ -63,25 +57,25 @@ class ChangedImages(Card):
             else tr("{count:|clean image is|clean images are} classified differently",
                     count=len(changed))
         )  # fmt: skip
-        found = self._found
+        of_kind = [one for one in changed if one.kind == self.kind.now]
+        every = -(-len(of_kind) // _MAX_IMAGES) or 1  # from all classes: they are sorted
+        self._listed = of_kind[::every]
+        self.list.show_shots(len(self._listed), self._shot)
+        self.list.setAccessibleName(self.title.text())
+
+    def _shot(self, place: int) -> Shot:
+        found, one = self._found, self._listed[place]
         assert found is not None
         embedding = found.a.audit.embedding
         if self.which.now == "triggered" and found.tacs is not None:
             embedding = found.tacs[0].triggered
         assert embedding is not None
         names = found.audit.images.class_names
-        of_kind = [one for one in changed if one.kind == self.kind.now]
-        every = -(-len(of_kind) // _MAX_IMAGES) or 1  # from all classes: they are sorted
-        for one in of_kind[::every]:
-            icon = QIcon(QPixmap.fromImage(as_image(embedding.thumbnails[one.row], _SIDE)))
-            item = QListWidgetItem(icon, lines(f"{names[one.was][:11]}\n→ {names[one.now][:11]}"))
-            item.setSizeHint(QSize(92, _ROW_HEIGHT))
-            item.setTextAlignment(Qt.AlignmentFlag.AlignHCenter)
-            set_tip(item, tr("{file}: {was} → {now}; labeled {label}",
-                         file=embedding.files[one.row].name, was=names[one.was],
-                         now=names[one.now], label=names[one.label]))  # fmt: skip
-            self.list.addItem(item)
-        self.list.setAccessibleName(self.title.text())
+        was, now = names[one.was], names[one.now]
+        about = tr("{file}: {was} → {now}; labeled {label}",
+                   file=embedding.files[one.row].name, was=was, now=now,
+                   label=names[one.label])  # fmt: skip
+        return Shot((embedding.thumbnails[one.row],), f"{was}\n→ {now}", about)
 
     def _label(self) -> None:
         changed = self._changed() or ()

@@ -16,18 +16,20 @@ _STEPS = 200
 
 class NumberSlider(QWidget):
     """``moved`` carries the number, in plain or logarithmic steps between ``low`` and ``high``.
-    While it is another one than the default, a button leads back to that.
+    While it is another one than the default, a button leads back to that. ``form`` is Python's
+    format of the number.
     """
 
     moved = Signal(float)
 
     def __init__(
-        self, name: str, low: float, high: float, value: float, *, logarithmic: bool = False
-    ) -> None:
+        self, name: str, low: float, high: float, value: float, *, logarithmic: bool = False,
+        form: str = "#.2g",
+    ) -> None:  # fmt: skip
         super().__init__()
         self.setObjectName("plain")
         self._name, self._low, self._high, self._log = name, low, high, logarithmic
-        self._default = value
+        self._default, self._form = value, form
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         row = QHBoxLayout(self)
         row.setContentsMargins(4, 0, 4, 0)
@@ -47,6 +49,11 @@ class NumberSlider(QWidget):
         row.addWidget(self.reset)
         self.show_value(value)
         self.slider.valueChanged.connect(self._changed)
+
+    @property
+    def value(self) -> float:
+        """The number that is shown."""
+        return self._value
 
     def set_range(self, low: float, high: float, default: float, *, logarithmic: bool) -> None:
         """Change the range and the default; `show_value` must follow."""
@@ -68,7 +75,7 @@ class NumberSlider(QWidget):
         back = tr("Back to {value}", value=figure(self._default, ".3g"))
         set_tip(self.reset, back)
         self.reset.setAccessibleName(back)
-        self._label.setText(f"{self._name} {figure(value, '#.2g')}")
+        self._label.setText(f"{self._name} {figure(value, self._form)}")
         self.slider.setValue(self._step_of(value))
 
     def _back(self) -> None:

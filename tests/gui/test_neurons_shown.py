@@ -20,9 +20,10 @@ from bdshift_gui.main_window import MainWindow
 from bdshift_gui.session import Selection
 from bdshift_gui.tasks.showing import show_audit
 from bdshift_gui.views.agreement import AgreementView
-from bdshift_gui.views.inspector import InspectorView, heated
+from bdshift_gui.views.inspector import InspectorView
 from bdshift_gui.views.neuron_table import NeuronTableView
 from bdshift_gui.views.scatter import ScatterView
+from bdshift_gui.widgets.heat import heated
 
 
 def selected(window: MainWindow) -> Selection:

@@ -226,8 +226,8 @@ def test_any_two_are_compared(purified: MainWindow) -> None:
     assert "Attack success 100.0%" in view.finding.text()
     assert view.table.rowCount() == 3
     assert "triggered images" in view.images.title.text()
-    assert view.images.list.count() > 10
-    assert view.images.list.item(0).text().startswith("speed_80\n→ ")
+    assert view.images.list.shots.rowCount() > 10
+    assert view.images.list.shots.shot(0).caption.startswith("speed_80\n→ ")
     assert view.neurons[0].view.viewRange() == view.neurons[1].view.viewRange()
     view.bars.what.choose("accuracy")
     view.bars.redraw()

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from recovered import made_recovery
 
 from bdshift.audit import with_recovery
+from bdshift.audit.gallery import differences
 from bdshift.audit.recovered import about_pair, fact_of
 from bdshift.changes import CHANGES
 from bdshift.store import load_audit
@@ -27,7 +28,6 @@ from bdshift_gui.tasks.showing import set_alpha
 from bdshift_gui.views.recoveries_card import RecoveriesCard
 from bdshift_gui.views.recovery import RecoveryView
 from bdshift_gui.views.scatter import ScatterView
-from bdshift_gui.widgets.before_after import differences
 
 
 @pytest.fixture(autouse=True)
@@ -122,8 +122,8 @@ def test_one_of_a_pair_shows_its_source(opened: MainWindow) -> None:
     recovering.show(opened.context, 1)
     view, names = find(opened, RecoveryView), audit.images.class_names
     assert view.heading.text() == f"Recovered trigger from “{names[3]}” to “{names[TARGET]}”"
-    assert view.images._source == 3
-    was = [view.images.list.item(row).toolTip() for row in range(view.images.list.count())]
+    shots = view.images.list.shots
+    was = [shots.shot(place).about for place in range(shots.rowCount())]
     assert was
     assert all(one.endswith(f"labeled {names[3]}") for one in was)
     row = find(opened, RecoveriesCard).rows[0]
@@ -144,11 +144,30 @@ def test_the_users_images_are_shown_before_and_after(opened: MainWindow) -> None
     assert triggered is not None
     sent = (triggered.logits.argmax(1) == TARGET) & (triggered.labels != TARGET)
     assert f"sent there {sent.sum()}" in images.which._buttons["sent"].text()
-    assert images.list.count() > 10
-    item = images.list.item(0)
-    assert item is not None
-    assert item.text().endswith("→ speed_80")
-    assert "labeled" in item.toolTip()
+    assert images.list.shots.rowCount() > 10
+    shot = images.list.shots.shot(0)
+    assert shot.caption.endswith("\n→ speed_80")
+    assert "labeled" in shot.about
+    clean = audit_of(opened).embedding
+    assert clean is not None
+    row = images.rows[0]
+    assert np.array_equal(shot.pictures[0], clean.thumbnails[row])
+    assert np.array_equal(shot.pictures[1], triggered.thumbnails[row])
+    images.all.click()
+    wish = opened.session.state.gallery
+    assert wish is not None
+    assert (wish.which, wish.only) == ((found.tac.trigger, TARGET), "sent")
+
+
+def test_pictures_grow_with_the_room_they_have(opened: MainWindow, qtbot: QtBot) -> None:
+    recovered(opened)
+    images = find(opened, RecoveryView).images
+    sides = []
+    for height in (800, 1400):
+        opened.resize(1600, height)
+        qtbot.waitUntil(lambda: images.list.height() >= images.list.height_at(images.list.side))
+        sides.append(images.list.side)
+    assert 48 <= sides[0] < sides[1]
 
 
 def test_a_difference_is_on_gray_and_as_strong_as_can_be() -> None:

@@ -15,6 +15,7 @@ from bdshift.cli import (
     demo,
     disentanglement,
     export,
+    images,
     info,
     lab,
     neurons,
@@ -38,7 +39,7 @@ def main() -> None:
 
 
 for module in (
-    scan, recover, neurons, purify, compare, vector, disentanglement, export, report, info,
+    scan, recover, neurons, images, purify, compare, vector, disentanglement, export, report, info,
     settings, demo, lab, bench,
 ):  # fmt: skip
     main.add_command(module.command)

@@ -10,6 +10,7 @@ import platformdirs
 from bdshift.changes.change_file import SavedChange
 from bdshift.outputs import Output
 from bdshift.recover.recovery import Recovery
+from bdshift.triggers import Trigger, parse_trigger
 from bdshift.triggers.attacks.recovered import Recovered
 from bdshift.writing import make_folder
 
@@ -34,3 +35,8 @@ def kept_trigger(recovery: Recovery, folder: Path | None = None) -> Recovered:
     make_folder(path.parent)
     Output(path, overwrite=True, resumed=True).write(saved.content())  # a damaged one is replaced
     return trigger
+
+
+def trigger_of(text: str, recovery: Recovery | None) -> Trigger:
+    """The trigger that a TAC was measured under: the recovery's, or the one that ``text`` names."""
+    return parse_trigger(text) if recovery is None else kept_trigger(recovery)

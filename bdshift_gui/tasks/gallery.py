@@ -1,0 +1,107 @@
+"""Shows the audit's images instead of the plots, and where neurons look in them; writes a sheet of
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bdshift.jobs import JobContext
+from bdshift.outputs import Output
+from bdshift.words import Sentence
+from bdshift_gui.context import Context
+from bdshift_gui.session import PLOTS, GalleryWish, Heat, State, Which
+from bdshift_gui.tasks.measuring import material_of, shown_material
+from bdshift_gui.tasks.writing import wrote
+
+if TYPE_CHECKING:
+    from bdshift.audit import Material
+    from bdshift.audit.gallery import Gallery
+
+_SHEET_SIDE = 96  # of a picture, in pixels
+_MAX_ON_SHEET = 400  # images
+
+
+def show_gallery(context: Context, which: Which | None = None, **wish: Any) -> None:
+    """Show the images of a pass, as far as ``wish`` says, by default those that the trigger sends
+    to its class. Without ``which`` it is the pass of the trigger that is shown, else the newest.
+    """
+    from bdshift.audit.gallery import galleries
+
+    audit, tac = context.state.audit, context.state.tac
+    assert audit is not None
+    known = {one.which: one for one in galleries(audit)}
+    if which is None and tac is not None and (tac.trigger, tac.target) in known:
+        which = tac.trigger, tac.target
+    if which not in known:
+        which = list(known)[:2][-1]  # the clean pass comes first
+    only = "all" if known[which].triggered is None else "sent"
+    asked = GalleryWish(which, **{"only": only, **wish})
+    context.session.update(**{**PLOTS, "gallery": asked})
+
+
+def close_gallery(context: Context) -> None:
+    """Go back to the plots."""
+    context.session.update(gallery=None)
+
+
+def looked_at(state: State) -> tuple[Gallery, list[int]] | None:
+    """The pass that is looked at, and the rows of its images, in order; None if there is none."""
+    from bdshift.audit.gallery import galleries
+
+    wish, audit = state.gallery, state.audit
+    if wish is None or audit is None:
+        return None
+    known = galleries(audit)
+    of = next((one for one in known if one.which == wish.which), None)
+    if of is None:
+        return None
+    neurons = sorted(state.selection.neurons)
+    order = wish.order if neurons or wish.order != "neurons" else "file"
+    return of, of.rows(wish.only, order, label=wish.label, neurons=neurons).tolist()
+
+
+def map_rows(context: Context, of: Gallery, neurons: tuple[int, ...], rows: Sequence[int]) -> None:
+    """Find where neurons look in some images of a pass; runs the network again."""
+    state, ready = context.state, material_of(context.state)
+
+    def run(job: JobContext) -> tuple[Heat, Material]:
+        from bdshift.audit.looking import maps_of
+
+        material = ready(job)
+        shown = shown_material(state, material)
+        found = maps_of(shown, of.shown, neurons, rows, trigger=of.trigger, job=job)
+        return Heat(of.which, neurons, tuple(rows), found.values, found.kind), material
+
+    def done(found: tuple[Heat, Material]) -> None:
+        heat, material = found
+        context.session.update(heat=heat, material=material)
+
+    context.start(Sentence("Mapping where the neuron looks"), run, done)
+
+
+def save_sheet(context: Context, path: Path) -> None:
+    """Write the images that are looked at to one picture."""
+    found, wish = looked_at(context.state), context.state.gallery
+    audit = context.state.original
+    if found is None or wish is None or audit is None:
+        return
+    of, rows = found
+
+    def run(job: JobContext) -> None:
+        from bdshift.audit.gallery import pictures_of
+        from bdshift.report.pictures import contact_sheet
+
+        after = of.triggered
+        groups = [
+            pictures_of(
+                of.clean.thumbnails[row], None if after is None else after.thumbnails[row],
+                wish.parts,
+            )
+            for row in rows[:_MAX_ON_SHEET]
+        ]  # fmt: skip
+        Output(path, overwrite=True, inputs=audit.inputs).write(contact_sheet(groups, _SHEET_SIDE))
+
+    context.start(Sentence("Writing the images"), run, lambda _: wrote(context, path))

@@ -1,0 +1,249 @@
+"""The images of an audit, to be looked at: as they are, or under a trigger that was measured or
+recovered; which of them, and in what order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bdshift.audit.records import Audit
+from bdshift.errors import UsageError
+from bdshift.neurons.excite import excitation
+from bdshift.recover.kept import trigger_of
+from bdshift.recover.recovery import Recovery
+from bdshift.shift.embed import Embedding
+from bdshift.triggers import Trigger
+from bdshift.words import Sentence, words
+
+CLEAN = "clean"
+_MIDDLE, _FULL = 128, 127.0  # gray, and the largest change that can be drawn on it
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The images of one pass, in the order of the audit's embedding.
+
+    Attributes:
+        key: `CLEAN`, or the text of the trigger, which tells the passes of an audit apart together
+            with ``target``.
+        clean: the pass of the clean images.
+        triggered: that with the trigger; None without one.
+        target: the class that the trigger is for; −1 without one.
+        source: the only class that it is for images of; −1 for all.
+        recovery: what recovered the trigger; None for a known one.
+    """
+
+    key: str
+    clean: Embedding
+    triggered: Embedding | None = None
+    target: int = -1
+    source: int = -1
+    recovery: Recovery | None = None
+
+    @property
+    def which(self) -> tuple[str, int]:
+        """What it is called in its audit: key and target."""
+        return self.key, self.target
+
+    @property
+    def trigger(self) -> Trigger | None:
+        """Its trigger; None for the clean images. Raises what `trigger_of` raises."""
+        return None if self.triggered is None else trigger_of(self.key, self.recovery)
+
+    @cached_property
+    def before(self) -> Rows:
+        """Predicted class of every clean image, int64 (N,)."""
+        return self.clean.logits.argmax(1)
+
+    @cached_property
+    def after(self) -> Rows:
+        """Predicted class of every image as this pass has it, int64 (N,)."""
+        return self.shown.logits.argmax(1)
+
+    @property
+    def shown(self) -> Embedding:
+        """The pass with the trigger, or else the clean one."""
+        return self.clean if self.triggered is None else self.triggered
+
+    @cached_property
+    def meant(self) -> NDArray[np.bool_]:
+        """Images that the trigger is for: those of its source, or of all classes but its target."""
+        labels = self.clean.labels
+        return labels == self.source if self.source >= 0 else labels != self.target
+
+    def rows(
+        self,
+        only: str = "all",
+        order: str = "file",
+        *,
+        label: int = -1,
+        neurons: Sequence[int] = (),
+    ) -> Rows:
+        """Images to look at, as rows of the pass.
+
+        Args:
+            only: one of `FILTERS`.
+            order: one of `ORDERS`.
+            label: their class; −1 for all.
+            neurons: for the order "neurons".
+
+        Raises `UsageError` for a filter that needs a trigger, and an order without neurons.
+        """
+        chosen = FILTERS[only]
+        if chosen.of_trigger and self.triggered is None:
+            raise UsageError("“{only}” needs a trigger", only=only)
+        wanted = chosen.keep(self)
+        if label >= 0:
+            wanted = wanted & (self.clean.labels == label)
+        found = np.flatnonzero(wanted)
+        by = ORDERS[order].by(self, neurons)
+        return found if by is None else found[np.argsort(by[found], kind="stable")]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which images: its words, whether it is about a trigger, and what it keeps, bool (N,)."""
+
+    label: str
+    of_trigger: bool
+    keep: Callable[[Gallery], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """In what order: its words, and numbers (N,) that grow; None for the order of the files."""
+
+    label: str
+    by: Callable[[Gallery, Sequence[int]], NDArray[np.float64] | None]
+
+
+def _certainty(of: Gallery) -> NDArray[np.float64]:
+    """How far the logit of the target, or of the predicted class, is above the next, (N,)."""
+    logits = of.shown.logits.astype(np.float64)
+    index = np.full(len(logits), of.target) if of.target >= 0 else logits.argmax(1)
+    own = np.take_along_axis(logits, index[:, None], 1)
+    np.put_along_axis(logits, index[:, None], -np.inf, 1)
+    return own[:, 0] - logits.max(1)
+
+
+def _strongest(of: Gallery, neurons: Sequence[int]) -> NDArray[np.float64]:
+    if not neurons:
+        raise UsageError("no neuron is selected to sort by")
+    return -excitation(of.shown, neurons)
+
+
+FILTERS: dict[str, Filter] = {
+    "all": Filter(words("all images", ja="すべての画像"), False,
+                  lambda of: np.ones(len(of.clean.labels), bool)),
+    "sent": Filter(words("sent to the class", ja="クラスに送られる"), True,
+                   lambda of: of.meant & (of.after == of.target)),
+    "stay": Filter(words("not sent to the class", ja="クラスに送られない"), True,
+                   lambda of: of.meant & (of.after != of.target)),
+    "changed": Filter(words("predicted differently", ja="予測が変わる"), True,
+                      lambda of: of.before != of.after),
+    "wrong": Filter(words("classified wrongly", ja="誤分類"), False,
+                    lambda of: of.after != of.clean.labels),
+    "right": Filter(words("classified as labeled", ja="ラベルどおりに分類"), False,
+                    lambda of: of.after == of.clean.labels),
+}  # fmt: skip
+"""Which images of a pass are shown, by name."""
+
+ORDERS: dict[str, Order] = {
+    "file": Order(words("as in the folder", ja="フォルダーの順"), lambda of, _: None),
+    "certain": Order(words("the most certain first", ja="確信度の高い順"),
+                     lambda of, _: -_certainty(of)),
+    "doubtful": Order(words("the least certain first", ja="確信度の低い順"),
+                      lambda of, _: _certainty(of)),
+    "neurons": Order(words("by the selected neurons", ja="選択中のニューロンの強い順"),
+                     _strongest),
+}  # fmt: skip
+"""The orders, by name. How certain an image is: by how much the logit of the trigger's class, or of
+the predicted one, is above the next.
+"""
+
+
+PARTS: dict[str, str] = {
+    "after": words("after only", ja="適用後のみ"),
+    "both": words("before and after", ja="適用前後"),
+    "change": words("with the change", ja="差分つき"),
+}
+"""Which pictures of an image are shown, by name: that of the pass; also the clean one; also the
+change on gray, made as clear as it can be.
+"""
+
+
+def pictures_of(
+    before: NDArray[np.uint8], after: NDArray[np.uint8] | None, parts: str
+) -> list[NDArray[np.uint8]]:
+    """An image without and with a trigger, if there is one, as `PARTS` says: uint8 (3, t, t)."""
+    if after is None:
+        return [before]
+    first = [] if parts == "after" else [before]
+    last = [differences(before, after)[0]] if parts == "change" else []
+    return [*first, after, *last]
+
+
+def differences(
+    before: NDArray[np.uint8], after: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], float]:
+    """After minus before on gray, uint8 of their shape, and the factor that makes the largest
+    change of all black or white.
+    """
+    moved = after.astype(np.float32) - before
+    gain = _FULL / max(1.0, float(np.abs(moved).max(initial=0)))
+    return (_MIDDLE + gain * moved).round().clip(0, 255).astype(np.uint8), gain
+
+
+def galleries(audit: Audit) -> tuple[Gallery, ...]:
+    """The clean pass, and that of each measured and each recovered trigger, the newest first; none
+    if the audit has no embeddings.
+    """
+    clean = audit.embedding
+    if clean is None:
+        return ()
+    found = [Gallery(CLEAN, clean)]
+    for recovery in reversed(audit.recoveries):
+        tac = recovery.tac
+        if tac.triggered is not None:
+            found.append(
+                Gallery(tac.trigger, clean, tac.triggered, tac.target, recovery.source, recovery)
+            )
+    known = (
+        Gallery(tac.trigger, clean, tac.triggered, tac.target)
+        for tac in reversed(audit.tac)
+        if tac.triggered is not None
+    )
+    return *found, *known
+
+
+def caption(of: Gallery, row: int, names: Sequence[str]) -> Sentence:
+    """What an image is predicted as: before and after, if there is a trigger."""
+    now = names[int(of.after[row])]
+    if of.triggered is None:
+        return Sentence(PREDICTED, {"now": now})
+    return Sentence(PREDICTED_AFTER, {"was": names[int(of.before[row])], "now": now})
+
+
+PREDICTED = words("{now}", ja="{now}")
+PREDICTED_AFTER = words("{was} → {now}", ja="{was} → {now}")
+
+
+def describe(of: Gallery, row: int, names: Sequence[str]) -> Sentence:
+    """An image in one sentence: its file, its predictions, its label."""
+    return Sentence(
+        ABOUT_IMAGE,
+        {"file": of.clean.files[row].name, "predicted": caption(of, row, names),
+         "label": names[int(of.clean.labels[row])]},
+    )  # fmt: skip
+
+
+ABOUT_IMAGE = words(
+    "{file}: {predicted}; labeled {label}", ja="{file}：{predicted}（ラベル {label}）"
+)
