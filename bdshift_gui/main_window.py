@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QSize, Slot
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDropEvent,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QApplication,
     QMainWindow,
     QMenu,
-    QStackedWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -45,6 +50,7 @@ from bdshift_gui.welcome import WelcomeView
 from bdshift_gui.widgets.error_bar import ErrorBar
 from bdshift_gui.widgets.job_bar import JobBar
 from bdshift_gui.widgets.machine import MachineStatus
+from bdshift_gui.widgets.page_stack import Pages
 from bdshift_gui.widgets.written import WrittenFile
 
 if TYPE_CHECKING:
@@ -90,7 +96,7 @@ class MainWindow(QMainWindow):
 
     def _make_middle(self) -> None:
         self.welcome, self.error = WelcomeView(self.context), ErrorBar(self.context)
-        self.pages = QStackedWidget()
+        self.pages = Pages()
         self.pages.addWidget(self.welcome)
         middle = QWidget()
         self._column = QVBoxLayout(middle)
@@ -118,6 +124,7 @@ class MainWindow(QMainWindow):
         _, docks = self.settings.window()
         if not docks.isEmpty():
             self.restoreState(docks, work.layout_version)
+        work.adapt(self.width())
         work.paint(theme.current(self.settings.scheme))
         work.retranslate()
         self._render()
@@ -167,11 +174,11 @@ class MainWindow(QMainWindow):
             self.furnish()  # this renders
             return
         page: QWidget = self.welcome
+        if self.work is not None and state.audit is not None:
+            page = self.work.page(state) or self.work.plots
+        self.pages.setCurrentWidget(page)  # before the panels come, which need room beside it
         if self.work is not None:
             self.work.render(state)
-            if state.audit is not None:
-                page = self.work.page(state) or self.work.plots
-        self.pages.setCurrentWidget(page)
         self.setWindowTitle(_title(state))
         self.setWindowModified(state.modified)
         if page is self.welcome:
@@ -222,6 +229,7 @@ class MainWindow(QMainWindow):
         self.settings.forget_docks()
         if self.work is not None:
             self.restoreState(self._default_docks, self.work.layout_version)
+            self.work.adapt(self.width())
             self.work.forget()
         self._render()
 
@@ -251,6 +259,11 @@ class MainWindow(QMainWindow):
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         event.acceptProposedAction()
         open_dropped(self.context, paths)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.work is not None:
+            self.work.adapt(event.size().width())
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if not may_close(self.context):

@@ -220,6 +220,7 @@ class State:
             running search finds; None for neither.
         evidence: whether the evidence beside clean models is shown instead of the plots.
         multiples: whether the curve of the chosen purification's task vector is.
+        made: whether the purifications are.
         gallery: which images are shown instead of the plots; None for none.
         heat: where the selected neurons look in some of them.
         plane: what is measured of the weight disentanglement of a purification, ``plane_of``.
@@ -266,6 +267,7 @@ class State:
     recovery: int | None = None
     evidence: bool = False
     multiples: bool = False
+    made: bool = False
     gallery: GalleryWish | None = None
     heat: Heat | None = None
     plane: WeightPlane | None = None
@@ -358,6 +360,7 @@ _QUICK_SECONDS = 0.2
 
 PLOTS: Mapping[str, Any] = {
     "comparing": None, "recovery": None, "evidence": False, "multiples": False, "gallery": None,
+    "made": False,
 }  # fmt: skip
 """The parts of the state that name a page, as they are while the plots are shown."""
 

@@ -137,6 +137,12 @@ QToolButton#link {{ background: transparent; border: none; color: {theme.accent}
   padding: 2px 4px; border-radius: 4px; }}
 QToolButton#link:hover {{ background: {theme.hover}; }}
 QToolButton#link:focus {{ border: 1px solid {theme.accent}; }}
+QTabBar::tab {{ background: transparent; color: {theme.muted}; border: none;
+  padding: 6px 12px; border-bottom: 2px solid transparent; }}
+QTabBar::tab:hover {{ color: {theme.text}; }}
+QTabBar::tab:selected {{ color: {theme.accent}; font-weight: 600;
+  border-bottom-color: {theme.accent}; }}
+QToolBarExtension {{ padding: 0; margin: 0; border: none; }}
 QDockWidget {{ color: {theme.muted}; }}
 QDockWidget::title {{ background: transparent; padding: 4px 8px; }}
 QMainWindow::separator {{ background: {theme.window}; width: 8px; height: 8px; }}

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QScrollArea,
     QSplitter,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -27,7 +28,8 @@ _SIDE_TITLES = {
     _CARDS: words("Audit", ja="監査"),
     _INSPECTOR: words("Inspector", ja="インスペクター"),
 }
-_WIDTHS = {_CARDS: 280, _INSPECTOR: 304}  # pixels
+_WIDTHS = {_CARDS: 280, _INSPECTOR: 304}  # pixels, at least and to begin with
+_ROOM_FOR_BOTH = 1160  # width of a window, in pixels, from which the side panels are on both sides
 
 
 class Workspace(QObject):
@@ -80,6 +82,7 @@ class Workspace(QObject):
             docks[one.key] = before = dock
         self._window.setCorner(corners.BottomLeftCorner, areas.LeftDockWidgetArea)
         self._window.setCorner(corners.BottomRightCorner, areas.RightDockWidgetArea)
+        self._window.setTabPosition(areas.LeftDockWidgetArea, QTabWidget.TabPosition.North)
         sides = [docks[_CARDS], docks[_INSPECTOR]]
         self._window.resizeDocks(sides, list(_WIDTHS.values()), Qt.Orientation.Horizontal)
         return docks
@@ -90,9 +93,27 @@ class Workspace(QObject):
         dock.setWidget(content)
         if name in _WIDTHS:
             dock.setTitleBarWidget(QWidget())  # the cards have their own titles
-            content.setFixedWidth(_WIDTHS[name])
+            content.setMinimumWidth(_WIDTHS[name])
         self._window.addDockWidget(area, dock)
         return dock
+
+    def adapt(self, width: int) -> None:
+        """In a narrow window the inspector shares the left side with the cards, as a tab, so that
+        the plots keep their room.
+        """
+        narrow = width < _ROOM_FOR_BOTH
+        cards, inspector = self.docks[_CARDS], self.docks[_INSPECTOR]
+        if narrow is (cards in self._window.tabifiedDockWidgets(inspector)):
+            return
+        hidden = inspector.isHidden()
+        if narrow:
+            self._window.tabifyDockWidget(cards, inspector)
+            cards.raise_()
+        else:
+            self._window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, inspector)
+            docks = [cards, inspector]
+            self._window.resizeDocks(docks, list(_WIDTHS.values()), Qt.Orientation.Horizontal)
+        inspector.setHidden(hidden)
 
     @property
     def layout_version(self) -> int:

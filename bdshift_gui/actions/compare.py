@@ -10,7 +10,7 @@ from bdshift_gui.tasks.showing import show_side
 
 
 def _show(context: Context, number: int) -> None:
-    context.session.update(comparing=None)
+    context.session.update(**PLOTS)
     show_side(context, number)
 
 

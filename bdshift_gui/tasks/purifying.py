@@ -12,6 +12,7 @@ from PySide6.QtCore import QTimer
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
+from bdshift_gui.session import PLOTS
 from bdshift_gui.tasks.measuring import material_of
 from bdshift_gui.tasks.showing import as_shown, like
 
@@ -59,7 +60,8 @@ def purify(
             chosen=len(original.purifications), pending=(*now.pending, resume),
         )  # fmt: skip
 
-    context.session.update(steps=(), comparing=None, purifying=request, waiting=waiting)
+    page = {} if queued else {**PLOTS, "made": True}  # the user may have closed it since
+    context.session.update(**{**page, "steps": (), "purifying": request, "waiting": waiting})
     count = len(waiting)
     method = request.method.partition(":")[0]
     name = Sentence("Purifying by {method}", {"method": method})

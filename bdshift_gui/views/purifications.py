@@ -17,10 +17,10 @@ from PySide6.QtWidgets import (
 )
 
 from bdshift.text import figure
-from bdshift.words import words
 from bdshift_gui.action import Action
 from bdshift_gui.actions.compare import COMPARE, RESCAN
 from bdshift_gui.actions.export import EXPORT_MODEL
+from bdshift_gui.actions.purifications import CLOSE_PURIFICATIONS
 from bdshift_gui.actions.purify import PURIFY
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
@@ -36,8 +36,8 @@ from bdshift_gui.widgets.curves_plot import CurvesPlot
 if TYPE_CHECKING:
     from bdshift.audit import Audit, Purification
 
-_PANEL_HEIGHT = 186  # pixels, so that the scatter keeps its room
-_CARD_WIDTH = 214
+_LEAST_PLOT = 180  # height, in pixels
+_CARD_WIDTH, _CARD_HEIGHT = 214, 190  # and of the scroll bar below
 _ACTIONS = (RESCAN, COMPARE, EXPORT_MODEL)
 
 
@@ -125,75 +125,77 @@ class PurificationCard(Card):
 
 @view
 class PurificationsView(QWidget, View):
-    """All purifications of the audit, and how the chosen one went."""
+    """All purifications of the audit, and how the chosen one went. Replaces the plots while they
+    are looked at.
+    """
 
     key = "purifications"
-    area = "below"
-    place = 30
-    title_of_panel = words("Purifications", ja="浄化")
-    reads = ("original", "shown", "chosen", "steps", "job", "alpha")
+    area = "page"
+    place = 40
+    reads = ("original", "shown", "chosen", "steps", "job", "alpha", "made")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
-        self.curves = CurvesPlot(context)
-        self.curves.view.setMinimumHeight(90)
-        self.setFixedHeight(_PANEL_HEIGHT)
-        self.purify = QPushButton()
-        self.purify.setObjectName("primary")
+        self.setObjectName("plain")
+        self.heading, self._lead = Text("finding", wrap=False), Text("muted")
+        self.purify, self.back = QPushButton(), QPushButton()
         self.purify.clicked.connect(lambda: PURIFY.trigger(context))
-        self._lead = Text("muted")
-        self._first = first = Card()
-        first.setFixedWidth(_CARD_WIDTH)
-        self._title = first.title
-        first.body.addWidget(self._lead)
-        first.body.addStretch(1)
-        first.body.addWidget(self.purify)
+        self.back.clicked.connect(lambda: CLOSE_PURIFICATIONS.trigger(context))
+        head = QHBoxLayout()
+        head.addWidget(self.heading, 1)
+        head.addWidget(self.purify)
+        head.addWidget(self.back)
+        self.curves = CurvesPlot(context)
+        self.curves.view.setMinimumHeight(_LEAST_PLOT)
         self.cards: list[PurificationCard] = []
         holder = QWidget()
         holder.setObjectName("plain")
         self._row = QHBoxLayout(holder)
         self._row.setContentsMargins(0, 0, 0, 0)
-        self._row.addWidget(first)
         self._row.addStretch(1)
         self._area = QScrollArea()
         self._area.setObjectName("plain")
         self._area.setWidget(holder)
         self._area.setWidgetResizable(True)
+        self._area.setFixedHeight(_CARD_HEIGHT)
         self._area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._area.viewport().setAutoFillBackground(False)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(4, 0, 4, 8)
-        column = QVBoxLayout()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(4, 0, 4, 0)
+        column.setSpacing(8)
+        column.addLayout(head)
+        column.addWidget(self._lead)
         column.addWidget(self._area)
-        row.addLayout(column, 1)
-        row.addWidget(self.curves, 1)
+        column.addWidget(self.curves, 1)
 
     def paint(self, theme: Theme) -> None:
         """Apply the theme's colors."""
         self.curves.paint(theme)
 
-    def comes_up(self, state: State) -> bool:
-        """While a purification runs."""
-        return state.purifying is not None or bool(state.waiting)
+    def wants_page(self, state: State) -> bool:
+        """While they are looked at."""
+        return state.made
 
     def show_state(self, state: State) -> None:
         """Show the purifications of ``state``, and the steps of the one that is running."""
         all_made, original = state.purifications, state.original
-        self.purify.setText(tr(PURIFY.text))
-        self.purify.setEnabled(PURIFY.enabled(state))
-        self._first.setVisible(not all_made)
-        self._title.show_text(tr("Purifications"))
+        for button, one in ((self.purify, PURIFY), (self.back, CLOSE_PURIFICATIONS)):
+            button.setText(tr(one.text))
+            button.setEnabled(one.enabled(state))
+            set_tip(button, tr(one.tip))
+        self.heading.show_text(tr("Purifications"))
         self._lead.show_text(tr("Each purification makes a copy. The original is never changed."))
         while len(self.cards) < len(all_made):
             card = PurificationCard(self._context, len(self.cards) + 1)
             self.cards.append(card)
-            self._row.insertWidget(len(self.cards), card)
+            self._row.insertWidget(len(self.cards) - 1, card)
         while len(self.cards) > len(all_made):
             card = self.cards.pop()
             self._row.removeWidget(card)
             card.hide()  # at once: it is deleted later
             card.deleteLater()
+        self._area.setVisible(bool(all_made))
         for number, (card, made) in enumerate(zip(self.cards, all_made, strict=True), 1):
             assert original is not None
             card.show_purification(made, original, state)
@@ -206,13 +208,24 @@ class PurificationsView(QWidget, View):
         if state.steps:
             last = state.steps[-1]
             name = tr("Step {number} of {total}", number=last.number + 1, total=last.total)
-            self.curves.show_steps(name, [step.values for step in state.steps])
+            self.curves.show_steps(name, [step.values for step in state.steps], total=last.total)
         elif state.purifying is not None:
             self.curves.show_steps(tr("No step is finished yet"), ())
         elif state.chosen:
-            result = state.purifications[state.chosen - 1].result
+            made = state.purifications[state.chosen - 1]
+            result = made.result
             steps = [{**row.step.figures, **row.watched} for row in result.rows]
             name = tr("{number}: step {kept} kept", number=state.chosen, kept=result.kept + 1)
-            self.curves.show_steps(name, steps, result.kept)
+            self.curves.show_steps(name, steps, result.kept, before=_before(made))
         else:
             self.curves.show_steps("", ())
+
+
+def _before(made: Purification) -> dict[str, float]:
+    """What was measured before the first step on the images of the curves, by their names."""
+    from bdshift.purify.quantities import ASR, HELD_OUT_ACCURACY, RA
+
+    found = {ASR: made.before.asr, RA: made.before.ra}
+    if made.test is None:  # else accuracy was measured on other images than the held-out ones
+        found[HELD_OUT_ACCURACY] = made.before.acc
+    return {name: value for name, value in found.items() if value is not None}

@@ -25,6 +25,8 @@ class CurvesPlot(PlotCard):
         self._steps: Sequence[Mapping[str, float]] = ()
         self._name = ""
         self._kept: int | None = None
+        self._before: Mapping[str, float] = {}
+        self._total = 0
         self.title.setWordWrap(False)
         self.what = Choices(tuple(AXES))
         self.what.chosen.connect(self.redraw)
@@ -34,10 +36,14 @@ class CurvesPlot(PlotCard):
         self.plot.showGrid(y=True, alpha=0.25)
 
     def show_steps(
-        self, name: str, steps: Sequence[Mapping[str, float]], kept: int | None = None
-    ) -> None:
-        """Show a run so far; the step that was ``kept`` is marked."""
+        self, name: str, steps: Sequence[Mapping[str, float]], kept: int | None = None, *,
+        before: Mapping[str, float] | None = None, total: int = 0,
+    ) -> None:  # fmt: skip
+        """Show a run so far, of ``total`` steps if that is known; the step that was ``kept`` is
+        marked. ``before`` is what is known of the network before the first step, drawn at 0.
+        """
         self._name, self._steps, self._kept = name, steps, kept
+        self._before, self._total = before or {}, max(total, len(steps))
         self.redraw()
 
     def redraw(self) -> None:
@@ -61,7 +67,7 @@ class CurvesPlot(PlotCard):
         ):
             points = [
                 (i, step[one.name])
-                for i, step in enumerate(self._steps, 1)
+                for i, step in enumerate((self._before, *self._steps))
                 if math.isfinite(step.get(one.name, math.nan))
             ]
             if points:
@@ -77,12 +83,14 @@ class CurvesPlot(PlotCard):
             self.plot.setYRange(0, 1, padding=0.03)
         else:
             self.plot.enableAutoRange("y")
-        self.plot.setXRange(1, max(2, len(self._steps)), padding=0.03)
+        self.plot.setXRange(0, max(1, self._total), padding=0.03)
         self.describe(tr("Curves of a purification"), self.title.text())
 
     def _rows(self) -> Table:
         names = list(dict.fromkeys(name for step in self._steps for name in step))
+        first = [self._before] if self._before else []
         rows = (
-            [i, *(step.get(name, "") for name in names)] for i, step in enumerate(self._steps, 1)
+            [i, *(step.get(name, "") for name in names)]
+            for i, step in enumerate([*first, *self._steps], 1 - len(first))
         )
         return [["step", *names], *rows]

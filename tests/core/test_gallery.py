@@ -130,7 +130,8 @@ def test_the_command(saved: Path, tmp_path: Path) -> None:
     assert (told["only"], len(told["listed"]), told["trigger"]) == ("sent", 7, STICKER)
     assert {one["after"] for one in told["listed"]} == {"speed_80"}
     assert "speed_80" not in {one["label"] for one in told["listed"]}
-    assert Image.open(sheet).width > 2 * 96
+    with Image.open(sheet) as drawn:
+        assert drawn.width > 2 * 96
     one_line(bdshift(*args, "--out", sheet), 2, "exists")
     words = bdshift("images", saved, "--trigger", "none", "--label", "stop").stdout.splitlines()
     assert words[-1].endswith(" images")

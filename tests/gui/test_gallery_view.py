@@ -136,7 +136,8 @@ def test_the_images_are_written(
     monkeypatch.setattr(Ask, "where", lambda *_: path)
     do(opened, "save_sheet")
     wait_well(qtbot, opened)
-    assert Image.open(path).width > 200
+    with Image.open(path) as drawn:
+        assert drawn.width > 200
     assert opened.session.state.written == path
 
 
