@@ -24,18 +24,18 @@ def lines(text: str) -> str:
     return "\n".join(map(one_line, text.split("\n")))
 
 
-def tooltip_text(text: str) -> str:
-    """``text`` for a tooltip."""
+def as_tip(text: str) -> str:
+    """``text`` for a tooltip that a view asks its model for."""
     shown = lines(text)
     if "<" in shown or QtText.mightBeRichText(shown):
         escaped = html.escape(shown).replace("\n", "<br>")
-        shown = f"<qt>{escaped}</qt>"
+        return f"<qt>{escaped}</qt>"
     return shown
 
 
 def set_tip(thing: _HasToolTip, text: str) -> None:
     """Set a tooltip."""
-    thing.setToolTip(tooltip_text(text))
+    thing.setToolTip(as_tip(text))
 
 
 def as_html(text: str) -> str:

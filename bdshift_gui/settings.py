@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import cast, get_args
 
@@ -68,6 +69,18 @@ class Settings:
         """Put ``path``, which must be absolute, first among the recent audits."""
         kept = [path, *(one for one in self.recent if one != path)][:MAX_RECENT]
         self._store.setValue("recent", json.dumps([str(one) for one in kept]))
+
+    def hidden_columns(self, table: str) -> frozenset[str]:
+        """Keys of the columns that are not to be shown in a table."""
+        try:
+            found = json.loads(str(self._store.value(f"hidden/{table}", "[]")))
+        except ValueError:
+            return frozenset()
+        return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
+
+    def hide_columns(self, table: str, keys: Iterable[str]) -> None:
+        """Set `hidden_columns`."""
+        self._store.setValue(f"hidden/{table}", json.dumps(sorted(keys)))
 
     def window(self) -> tuple[QByteArray, QByteArray]:
         """Geometry and dock state as last saved; empty at first."""

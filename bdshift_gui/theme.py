@@ -157,7 +157,7 @@ QTableView {{ background: {theme.card}; border: none; gridline-color: {theme.gri
   selection-background-color: {theme.accent_soft}; selection-color: {theme.text};
   alternate-background-color: {theme.card}; }}
 QHeaderView::section {{ background: {theme.card}; color: {theme.muted}; border: none;
-  border-bottom: 1px solid {theme.border}; padding: 4px 8px; }}
+  border-bottom: 1px solid {theme.border}; padding: 4px 16px 4px 4px; }}
 QProgressBar {{ border: none; border-radius: 3px; background: {theme.grid}; max-height: 6px; }}
 QProgressBar::chunk {{ background: {theme.accent}; border-radius: 3px; }}
 QPlainTextEdit, QLineEdit, QListWidget {{ background: {theme.card}; color: {theme.text};

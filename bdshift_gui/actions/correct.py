@@ -93,7 +93,7 @@ def _details(context: Context) -> None:
 
     model = context.state.model
     if model is not None:
-        page = ModelPage(model.description, context.ask.parent)
+        page = ModelPage(model.description, context)
         page.other_asked.connect(lambda: WHICH_MODEL.trigger(context))
         context.ask.show(page)
 
@@ -103,7 +103,7 @@ def _preprocessings(context: Context) -> None:
 
     audit = context.state.audit
     if audit is not None:
-        page = RankingPage(audit, context.ask.parent)
+        page = RankingPage(audit, context)
         page.chosen.connect(lambda name: scan_corrected(context, normalize=name, fit=page.fit))
         context.ask.show(page)
 

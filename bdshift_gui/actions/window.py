@@ -17,7 +17,7 @@ def _palette(context: Context) -> None:
 def _shortcuts(context: Context) -> None:
     from bdshift_gui.dialogs.pages import shortcuts_page
 
-    context.ask.show(shortcuts_page(context.ask.parent))
+    context.ask.show(shortcuts_page(context))
 
 
 def _about(context: Context) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDialog, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QPushButton, QVBoxLayout
 
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import grouped
 from bdshift_gui.widgets.card import KeyValueRows, Text
-from bdshift_gui.widgets.tables import Cell, SmallTable
+from bdshift_gui.widgets.table_rows import Column
+from bdshift_gui.widgets.tables import DataTable
 
 if TYPE_CHECKING:
     from bdshift.checkpoints.describe import Description, LayerRow
@@ -28,8 +31,8 @@ class ModelPage(QDialog):
 
     other_asked = Signal()
 
-    def __init__(self, about: Description, parent: QWidget) -> None:
-        super().__init__(parent)
+    def __init__(self, about: Description, context: Context) -> None:
+        super().__init__(context.ask.parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Checkpoint details"))
         self.resize(760, 600)
@@ -41,9 +44,8 @@ class ModelPage(QDialog):
             note = Text("muted")
             note.show_text(text)
             column.addWidget(note)
-        self.table = SmallTable()
-        heads = [tr("layer"), tr("kind"), tr("shape"), tr("parameters")]
-        self.table.show_rows(heads, [_layer(row) for row in about.layers[:_MAX_LAYERS]])
+        self.table = DataTable("layers", context.settings)
+        self.table.show_columns(_columns(about.layers[:_MAX_LAYERS]))
         column.addWidget(self.table, 1)
         if about.other_models:
             other = QPushButton(tr("Open another model from this file…"))
@@ -105,11 +107,11 @@ def _some(label: str, names: Sequence[str]) -> tuple[str, str, str]:
     return label, ", ".join(names[:_MAX_NAMES]) + more, "\n".join(names[:_MAX_IN_TOOLTIP])
 
 
-def _layer(row: LayerRow) -> list[Cell]:
-    shape = " × ".join(map(str, row.shape))
+def _columns(layers: Sequence[LayerRow]) -> list[Column]:
     return [
-        Cell(row.path or "–"),
-        Cell(tr(row.kind)),
-        Cell(shape),
-        Cell(grouped(row.numbers), float(row.numbers)),
-    ]
+        Column("layer", tr("layer"), texts=[row.path or "–" for row in layers]),
+        Column("kind", tr("kind"), texts=[tr(row.kind) for row in layers]),
+        Column("shape", tr("shape"), texts=[" × ".join(map(str, row.shape)) for row in layers]),
+        Column("parameters", tr("parameters"), np.array([row.numbers for row in layers], np.int64),
+               form=lambda value: grouped(int(value))),
+    ]  # fmt: skip

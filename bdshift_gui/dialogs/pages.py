@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QPushButton,
     QVBoxLayout,
-    QWidget,
 )
 
 from bdshift.text import figure
 from bdshift_gui.action import all_actions
+from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.menus import shortcut_text
 from bdshift_gui.numbers import order_words, percent
 from bdshift_gui.widgets.card import Text
-from bdshift_gui.widgets.tables import Cell, SmallTable
+from bdshift_gui.widgets.table_rows import Column
+from bdshift_gui.widgets.tables import DataTable
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
+    from bdshift.checkpoints.entrant import Trial
 
 
-def _table(heads: list[str], rows: list[list[str]]) -> SmallTable:
-    table = SmallTable()
-    table.show_rows(heads, [[Cell(text) for text in row] for row in rows])
-    return table
-
-
-def shortcuts_page(parent: QWidget) -> QDialog:
+def shortcuts_page(context: Context) -> QDialog:
     """Every action that has a shortcut."""
     rows = [[tr(one.text), shortcut_text(one)] for one in all_actions() if one.shortcut]
     rows += [
@@ -41,11 +39,16 @@ def shortcuts_page(parent: QWidget) -> QDialog:
         [tr("Scatter: select many"), tr("drag")],
         [tr("Scatter: zoom, pan"), tr("wheel, middle button")],
     ]
-    dialog = QDialog(parent)
+    dialog = QDialog(context.ask.parent)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.setWindowTitle(tr("Keyboard shortcuts"))
     dialog.resize(640, 560)
-    QVBoxLayout(dialog).addWidget(_table([tr("action"), tr("keys")], rows))
+    names, keys = zip(*rows, strict=True)
+    table = DataTable("shortcuts", context.settings)
+    table.show_columns(
+        [Column("action", tr("action"), texts=names), Column("keys", tr("keys"), texts=keys)]
+    )
+    QVBoxLayout(dialog).addWidget(table)
     return dialog
 
 
@@ -57,8 +60,8 @@ class RankingPage(QDialog):
 
     chosen = Signal(str)
 
-    def __init__(self, audit: Audit, parent: QWidget) -> None:
-        super().__init__(parent)
+    def __init__(self, audit: Audit, context: Context) -> None:
+        super().__init__(context.ask.parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Preprocessing ranking"))
         self.resize(680, 480)
@@ -72,15 +75,11 @@ class RankingPage(QDialog):
             )
         )
         column.addWidget(lead)
-        heads = [
-            tr("preprocessing"), tr("accuracy"), tr("loss"), tr("batch norm mismatch"),
-            tr("images"),
-        ]  # fmt: skip
         chosen = audit.trials[0].architecture
         if any(trial.architecture != chosen for trial in audit.trials):
             self.resize(960, 520)
         framings = len({trial.preprocessing.framing for trial in audit.trials})
-        rows = []
+        names = []
         self._specs: list[tuple[str, str]] = []
         self.fit: str | None = None
         for trial in audit.trials:
@@ -89,23 +88,33 @@ class RankingPage(QDialog):
             fit = f", {say(p.framing.words)}" if framings > 1 else ""
             details = trial.architecture.rpartition(": ")[2]  # if rebuilt, what differs
             other = "" if trial.architecture == chosen else f" · {details}"
-            rows.append(
-                [
-                    f"{p.normalization.name}, {order_words(p.order)}, {p.size} px{fit}{other}",
-                    percent(trial.accuracy),
-                    figure(trial.loss, ".3g"),
-                    figure(trial.mismatch, ".3g"),
-                    str(trial.images),
-                ]
-            )
-        self.table = _table(heads, rows)
-        self.table.selectRow(0)
+            order = order_words(p.order)
+            names.append(f"{p.normalization.name}, {order}, {p.size} px{fit}{other}")
+        self.table = DataTable("preprocessings", context.settings)
+        self.table.show_columns(_columns(names, audit.trials))
+        self.table.select([0])
         column.addWidget(self.table)
         self.use = QPushButton(tr("Scan again with the selected preprocessing"))
         self.use.clicked.connect(self._take)
         column.addWidget(self.use)
 
     def _take(self) -> None:
-        normalization, self.fit = self._specs[self.table.currentRow()]
-        self.chosen.emit(normalization)
-        self.accept()
+        for row in self.table.selected():
+            normalization, self.fit = self._specs[row]
+            self.chosen.emit(normalization)
+            self.accept()
+
+
+def _columns(names: Sequence[str], trials: Sequence[Trial]) -> list[Column]:
+    def numbers(key: str, head: str, values: Sequence[float | None]) -> Column:
+        array = np.array(values, np.float64)
+        return Column(key, head, array, form=lambda value: figure(value, "#.3g"))
+
+    accuracy = np.array([one.accuracy for one in trials])
+    return [
+        Column("preprocessing", tr("preprocessing"), texts=names),
+        Column("accuracy", tr("accuracy"), accuracy, form=percent),
+        numbers("loss", tr("loss"), [one.loss for one in trials]),
+        numbers("mismatch", tr("batch norm mismatch"), [one.mismatch for one in trials]),
+        Column("images", tr("images"), np.array([one.images for one in trials])),
+    ]

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QSignalBlocker, Qt
+from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTableView
+from PySide6.QtWidgets import QComboBox
 
 from bdshift.detect.rule import RULES, z_scores
-from bdshift.text import figure, one_line
+from bdshift.text import figure
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
+from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks, small_font
+from bdshift_gui.widgets.table_rows import Column
+from bdshift_gui.widgets.tables import DataTable
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
@@ -59,22 +62,21 @@ class ClassView(PlotCard, View):
         for choices in (self.sort, self.show_as):
             self.corner.addWidget(choices)
             choices.chosen.connect(self.redraw)
-        self._model = ClassTable(self)
-        self.table = QTableView()
-        self.table.setModel(self._model)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.verticalHeader().hide()
-        self.table.setShowGrid(False)
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self.table.activated.connect(self._row_chosen)
-        self.table.clicked.connect(self._row_chosen)
+        self._columns: list[Column] = []
+        self.table = DataTable("classes", context.settings)
+        self.table.picked.connect(context.selection.select_class)
         self.table.hide()
+        self.corner.insertWidget(1, self.table.field, 1)  # below it, there are few rows as it is
         self.body.addWidget(self.table, 1)
         self.plot.showGrid(y=True, alpha=0.25)
         self.plot.setMouseEnabled(False, False)
         self.view.scene().sigMouseClicked.connect(self._clicked)
         self.view.scene().sigMouseMoved.connect(self._moved)
+
+    def paint(self, theme: Theme) -> None:
+        """Apply the theme's colors."""
+        self.table.paint(theme)
+        super().paint(theme)
 
     def show_state(self, state: State) -> None:
         """Show the scores of ``state``."""
@@ -124,9 +126,16 @@ class ClassView(PlotCard, View):
              "table": (tr("table"), tr("Show the scores as a table."))},
         )  # fmt: skip
         self.title.show_text(self._finding())
-        self._model.show_audit(state.audit)
+        audit = state.audit
+        self._columns = _columns(audit)
+        self.table.show_columns(self._columns, audit.finding.suspected, audit.model)
+        picked = state.selection.class_index
+        self.table.select(() if picked is None else (picked,))
+        self.table.view.setAccessibleName(tr("Scores by class"))
         as_table = self.show_as.now == "table"
         self.table.setVisible(as_table)
+        self.table.field.setVisible(as_table)
+        self.sort.setVisible(not as_table)
         self.view.setVisible(not as_table)
         if not as_table:
             self._draw(self._values())
@@ -271,17 +280,14 @@ class ClassView(PlotCard, View):
         if index is None or audit is None:
             set_tip(self.view, "")
             return
-        heads = self._model.head()[2:]
-        values = self._model.rows[index][2:]
-        figures = [f"{head} {figure(value)}" for head, value in zip(heads, values, strict=True)]
+        figures = [f"{one.head} {one.text(index)}" for one in self._columns[2:]]
         about = "\n".join([f"{index} {audit.images.class_names[index]}", *figures])
         set_tip(self.view, about)
 
-    def _row_chosen(self, index: QModelIndex) -> None:
-        self.context.selection.select_class(index.row())
-
     def _rows(self) -> Table:
-        return [self._model.head(), *self._model.rows]
+        count = len(self._columns[0]) if self._columns else 0
+        rows = [[one.exact(i) for one in self._columns] for i in range(count)]
+        return [[one.head for one in self._columns], *rows]
 
 
 def _short(name: str, room: int) -> str:
@@ -292,51 +298,21 @@ def _short(name: str, room: int) -> str:
     return "\n".join(metrics.elidedText(one, right, room) for one in lines)
 
 
-class ClassTable(QAbstractTableModel):
+def _columns(audit: Audit) -> list[Column]:
     """Index and name of each class, its score by each detector, and every rule's statistic."""
-
-    def __init__(self, parent: ClassView) -> None:
-        super().__init__(parent)
-        self.rows: list[tuple[Any, ...]] = []
-        self._scores: list[str] = []
-
-    def head(self) -> list[str]:
-        """Names of the columns."""
-        first, *others = self._scores or [""]
-        rules = [tr(kind.column) for kind in RULES.kinds()]
-        return ["", tr("class"), first, *rules, *others]
-
-    def show_audit(self, audit: Audit) -> None:
-        """Show the figures of an audit."""
-        first, *others = audit.judged
-        columns = [
-            first.evidence.scores,
-            *(first.judgment.statistics[name] for name in RULES),
-            *(one.evidence.scores for one in others),
-        ]
-        self.beginResetModel()
-        self._scores = [tr(one.detector.score_label) for one in audit.judged]
-        self.rows = [
-            (i, name, *(float(values[i]) for values in columns))
-            for i, name in enumerate(audit.images.class_names)
-        ]
-        self.endResetModel()
-
-    def rowCount(self, parent: object = None) -> int:
-        return len(self.rows)
-
-    def columnCount(self, parent: object = None) -> int:
-        return len(self.head())
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> object:
-        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return self.head()[section]
-        return None
-
-    def data(self, index: object, role: int = 0) -> object:
-        value = self.rows[index.row()][index.column()]  # type: ignore[attr-defined]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return figure(value) if isinstance(value, float) else one_line(str(value))
-        if role == Qt.ItemDataRole.TextAlignmentRole and isinstance(value, float):
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        return None
+    names = audit.images.class_names
+    first, *others = audit.judged
+    scores = [
+        Column(f"score-{place}-{one.detector.name}", tr(one.detector.score_label),
+               one.evidence.scores, tip=tr(one.detector.score_help))
+        for place, one in enumerate((first, *others))
+    ]  # fmt: skip
+    rules = [
+        Column(f"rule-{kind.name}", tr(kind.column), first.judgment.statistics[kind.name],
+               tip=tr(kind.column_help))
+        for kind in RULES.kinds()
+    ]  # fmt: skip
+    return [
+        Column("index", "", np.arange(len(names))), Column("class", tr("class"), texts=names),
+        scores[0], *rules, *scores[1:],
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +34,8 @@ from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.neuron_plot import NeuronPlot
 from bdshift_gui.widgets.outcome_bars import ModelFigures, OutcomeBars
 from bdshift_gui.widgets.paired_bars import PairedBars
-from bdshift_gui.widgets.tables import Cell, SmallTable
+from bdshift_gui.widgets.table_rows import Column
+from bdshift_gui.widgets.tables import DataTable
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
@@ -68,7 +70,7 @@ class CompareView(QWidget, View):
         head.addWidget(self.close_button)
         self._all, self.outcomes = Card(), OutcomeBars(context)
         self._all.title.setWordWrap(False)
-        self.table = SmallTable(sortable=True)
+        self.table = DataTable("models", context.settings)
         self.table.setMinimumHeight(110)
         self.export = QPushButton()
         self.export.clicked.connect(lambda: EXPORT_TABLE.trigger(context))
@@ -160,25 +162,33 @@ class CompareView(QWidget, View):
     def _fill_table(self, audit: Audit) -> None:
         from bdshift.report.comparison_report import models_table
 
-        heads = [tr("model"), "ACC", "ASR", "RA", "DER", "L2", "z", "α"]
         words = {"table": (tr("table"), ""), "plot": (tr("plot"), "")}
         for choices in (self.what, self.outcomes.what):
             choices.label("", words)
-        cells, models = [], []
-        for row in models_table(audit):
-            made = audit.purifications[row.number - 1] if row.number else None
-            name = name_of(made) if made is None else f"{row.number} · {name_of(made)}"
-            about = "" if made is None else f"{made.result.method}\n{measured_on(made)}"
-            models.append(ModelFigures(name, row.acc, row.asr, row.der))
-            cells.append([
-                Cell(name, float(row.number), about),
-                *(Cell(percent(value), value) for value in (row.acc, row.asr, row.ra)),
-                Cell(figure(row.der, ".3f"), row.der),
-                Cell(figure(row.norm, "#.3g"), row.norm),
-                Cell(figure(row.z, ".2f"), row.z),
-                Cell(figure(row.alpha), row.alpha),
-            ])  # fmt: skip
-        self.table.show_rows(heads, cells)
+        rows = models_table(audit)
+        made = [None, *audit.purifications]
+        names = [
+            name_of(one) if one is None else f"{number} · {name_of(one)}"
+            for number, one in enumerate(made)
+        ]
+        about = ["" if one is None else f"{one.result.method}\n{measured_on(one)}" for one in made]
+
+        def numbers(name: str, form: Callable[[float], str], head: str = "") -> Column:
+            values = [getattr(row, name) for row in rows]
+            return Column(name, head or name.upper(), np.array(values, np.float64), form=form)
+
+        self.table.show_columns([
+            Column("model", tr("model"), np.arange(len(rows)), names, tips=about),
+            *(numbers(name, percent) for name in ("acc", "asr", "ra")),
+            numbers("der", lambda value: figure(value, ".3f")),
+            numbers("norm", lambda value: figure(value, "#.3g"), "L2"),
+            numbers("z", lambda value: figure(value, ".2f"), "z"),
+            numbers("alpha", figure, "α"),
+        ], of=audit.model)  # fmt: skip
+        models = [
+            ModelFigures(name, row.acc, row.asr, row.der)
+            for name, row in zip(names, rows, strict=True)
+        ]
         self.outcomes.show_models(models)
         self._all.title.show_text(tr("All models of this audit"))
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
-from PySide6.QtCore import QAbstractTableModel, QItemSelection, QItemSelectionModel, Qt
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+from PySide6.QtCore import Qt
 
 from bdshift.text import figure
 from bdshift.words import words
@@ -13,64 +11,12 @@ from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, tr
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
-
-
-class NeuronTable(QAbstractTableModel):
-    """One row per neuron, in an order that a click on a column header changes."""
-
-    def __init__(self, parent: QTableView) -> None:
-        super().__init__(parent)
-        self._heads: list[str] = []
-        self._columns: list[NDArray[np.float64]] = []
-        self.order: NDArray[np.int64] = np.empty(0, np.int64)
-        self._sorting = (1, Qt.SortOrder.DescendingOrder)
-
-    def show_columns(self, heads: list[str], columns: list[NDArray[np.float64]]) -> None:
-        """Set new values; the first column is the neuron's number."""
-        self.beginResetModel()
-        self._heads, self._columns = heads, columns
-        self._arrange()
-        self.endResetModel()
-
-    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
-        self.layoutAboutToBeChanged.emit()
-        self._sorting = column, order
-        self._arrange()
-        self.layoutChanged.emit()
-
-    def _arrange(self) -> None:
-        column, order = self._sorting
-        if not self._columns:
-            return
-        values = self._columns[min(column, len(self._columns) - 1)]
-        falling = order == Qt.SortOrder.DescendingOrder
-        self.order = np.argsort(-values if falling else values, kind="stable")
-
-    def rowCount(self, parent: object = None) -> int:
-        return len(self.order)
-
-    def columnCount(self, parent: object = None) -> int:
-        return len(self._columns)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> object:
-        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return self._heads[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        return None
-
-    def data(self, index: object, role: int = 0) -> object:
-        row, column = index.row(), index.column()  # type: ignore[attr-defined]
-        if role == Qt.ItemDataRole.DisplayRole:
-            value = float(self._columns[column][self.order[row]])
-            return str(int(value)) if column == 0 else figure(value, "#.4g")
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        return None
+from bdshift_gui.widgets.table_rows import Column
+from bdshift_gui.widgets.tables import DataTable
 
 
 @view
-class NeuronTableView(QTableView, View):
+class NeuronTableView(DataTable, View):
     """Selecting rows selects neurons."""
 
     key = "table"
@@ -82,65 +28,49 @@ class NeuronTableView(QTableView, View):
     )  # fmt: skip
 
     def __init__(self, context: Context) -> None:
-        super().__init__()
+        falling = Qt.SortOrder.DescendingOrder
+        super().__init__("neurons", context.settings, several=True, sorting=("shift", falling))
         self._context = context
-        self._model = NeuronTable(self)
-        self.setModel(self._model)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setSortingEnabled(True)
-        self.sortByColumn(1, Qt.SortOrder.DescendingOrder)
-        self.verticalHeader().hide()
-        self.setShowGrid(False)
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self._shown: tuple[object, ...] = ()
-        self._rendering = False
-        self.selectionModel().selectionChanged.connect(self._selected)
+        self.chosen.connect(self._choose)
 
     def show_state(self, state: State) -> None:
         """Show the neurons for the selected class, and the selection."""
-        self.setAccessibleName(tr("Neurons"))
+        self.view.setAccessibleName(tr("Neurons"))
         selection = state.selection
         index = selection.class_index
         if state.audit is None or index is None:
             return
         what = (state.audit, state.tac, index, language())
-        self._rendering = True
         if any(a is not b for a, b in zip(what, self._shown or (None,) * 4, strict=True)):
             self._shown = what
-            self._fill(state, index)
-        rows = np.flatnonzero(np.isin(self._model.order, list(selection.neurons)))
-        wanted = QItemSelection()
-        last = self._model.columnCount() - 1
-        for row in rows.tolist():
-            wanted.select(self._model.index(row, 0), self._model.index(row, last))
-        self.selectionModel().select(wanted, QItemSelectionModel.SelectionFlag.ClearAndSelect)
-        self._rendering = False
+            self.show_columns(_columns(state, index))
+        elsewhere = selection.neurons != frozenset(self.selected())
+        self.select(selection.neurons)
+        if elsewhere and selection.primary is not None:
+            self.scroll_to(selection.primary)
 
-    def _fill(self, state: State, index: int) -> None:
-        from bdshift.neurons.rankings import data_free_direction
+    def _choose(self) -> None:
+        self._context.selection.select_neurons(frozenset(self.selected()), "replace", self.current)
 
-        assert state.audit is not None
-        shift = state.audit.shifts.shift[index]
-        heads = [tr("neuron"), tr("shift"), "w − w̄"]
-        columns = [
-            np.arange(len(shift), dtype=np.float64),
-            shift,
-            data_free_direction(state.audit.model.weight, index),
-        ]
-        if state.audit.embedding is not None:
-            heads.append(tr("clean φ"))
-            columns.append(state.audit.embedding.mean)
-        if state.tac is not None and state.tac.target == index:
-            heads += ["TAC", tr("signed")]
-            columns += [state.tac.change, state.tac.signed]
-        self._model.show_columns(heads, columns)
 
-    def _selected(self) -> None:
-        if self._rendering:
-            return  # selected by us, not by the user
-        rows = [index.row() for index in self.selectionModel().selectedRows()]
-        neurons = frozenset(int(self._model.order[row]) for row in rows)
-        current = self.currentIndex().row()
-        primary = int(self._model.order[current]) if 0 <= current < len(self._model.order) else None
-        self._context.selection.select_neurons(neurons, "replace", primary)
+def _columns(state: State, index: int) -> list[Column]:
+    from bdshift.neurons.rankings import data_free_direction
+
+    audit, tac = state.audit, state.tac
+    assert audit is not None
+
+    def column(key: str, head: str, values: np.ndarray) -> Column:
+        return Column(key, head, values, form=lambda value: figure(value, "#.4g"))
+
+    shift = audit.shifts.shift[index]
+    found = [
+        Column("neuron", tr("neuron"), np.arange(len(shift))),
+        column("shift", tr("shift"), shift),
+        column("w", "w − w̄", data_free_direction(audit.model.weight, index)),
+    ]
+    if audit.embedding is not None:
+        found.append(column("clean", tr("clean φ"), audit.embedding.mean))
+    if tac is not None and tac.target == index:
+        found += [column("tac", "TAC", tac.change), column("signed", tr("signed"), tac.signed)]
+    return found

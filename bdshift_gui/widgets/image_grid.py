@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
     QStyleOptionViewItem,
 )
 
-from bdshift_gui.plain import lines, tooltip_text
+from bdshift_gui.plain import lines, as_tip
 from bdshift_gui.widgets.thumbs import as_image
 
 Pixels = NDArray[np.uint8]
@@ -75,7 +75,7 @@ class Shots(QAbstractListModel):
         if role in (roles.DisplayRole, roles.AccessibleTextRole):
             return lines(self.shot(index.row()).caption)
         if role in (roles.ToolTipRole, roles.AccessibleDescriptionRole):
-            return tooltip_text(self.shot(index.row()).about)
+            return as_tip(self.shot(index.row()).about)
         return None
 
 

@@ -1,71 +1,397 @@
-"""A table with few rows, in the style of this window."""
+"""The window's only table: sorted by a click on a head, filtered, copied, with a choice of columns.
+All of it can be done by keyboard, too: the menu key opens the menu.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+import numpy as np
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QAction,
+    QColor,
+    QGuiApplication,
+    QKeyEvent,
+    QKeySequence,
+    QPainter,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLineEdit,
+    QMenu,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
 
-from bdshift_gui.plain import lines, set_tip
+from bdshift_gui.i18n import tr
+from bdshift_gui.plain import on_button
+from bdshift_gui.settings import Settings
+from bdshift_gui.theme import Theme
+from bdshift_gui.widgets.table_rows import UNSORTED, Column, Index, TableRows, tail_of
+
+_MIN_FILTERED = 8  # rows from which the search field is there without being asked for
+_MIN_NAME = 96  # pixels of a name, below which the table scrolls sideways
+_MIN_HEIGHT = 96  # pixels of the rows and the heads
+_ARROW = 12  # pixels that the head keeps for the arrow of its order
+_FLAG = QItemSelectionModel.SelectionFlag
 
 
-@dataclass(frozen=True)
-class Cell:
-    """``text`` is shown; cells are sorted by ``value``, or by ``text`` if it is None."""
+class _Painter(QStyledItemDelegate):
+    """Writes the numbers of a column with their decimal points below each other."""
 
-    text: str
-    value: float | None = None
-    tooltip: str = ""
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        super().initStyleOption(option, index)
+        ink = index.data(Qt.ItemDataRole.ForegroundRole)
+        if isinstance(ink, QColor):  # also where it is selected
+            option.palette.setColor(option.palette.ColorRole.HighlightedText, ink)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        room = self._room(option, index)
+        if not room:
+            super().paint(painter, option, index)
+            return
+        shown = QStyleOptionViewItem(option)
+        self.initStyleOption(shown, index)
+        text, shown.text = shown.text, ""
+        widget = shown.widget
+        style = widget.style()
+        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, shown, painter, widget)
+        margin = style.pixelMetric(QStyle.PixelMetric.PM_FocusFrameHMargin, shown, widget) + 1
+        box = QRect(shown.rect).adjusted(margin, 0, -margin, 0)
+        box.setRight(
+            max(box.right() - room, box.left() + shown.fontMetrics.horizontalAdvance(text))
+        )
+        picked = QStyle.StateFlag.State_Selected in shown.state
+        role = shown.palette.ColorRole.HighlightedText if picked else shown.palette.ColorRole.Text
+        painter.save()
+        painter.setFont(shown.font)
+        painter.setPen(shown.palette.color(role))
+        painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
+        painter.restore()
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return super().sizeHint(option, index) + QSize(self._room(option, index), 0)
+
+    def _room(self, option: QStyleOptionViewItem, index: Index) -> int:
+        """Pixels to leave to the right of a number, where others have more decimals."""
+        model = index.model()
+        assert isinstance(model, TableRows)
+        if not model.columns[index.column()].is_number:
+            return 0
+        shown = option.fontMetrics.horizontalAdvance
+        longest = max(map(shown, model.tails(index.column())), default=0)
+        own = tail_of(str(index.data(Qt.ItemDataRole.DisplayRole)))
+        return _ARROW + max(0, longest - shown(own))
 
 
-class _Item(QTableWidgetItem):
-    """Sorts by number; cells without one come last, in either order."""
+class _Rows(QTableView):
+    """Tells what the keyboard asks for."""
 
-    def __init__(self, cell: Cell, *, right: bool) -> None:
-        super().__init__(lines(cell.text))
-        self._cell = cell
-        set_tip(self, cell.tooltip or cell.text)
-        if right:
-            self.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    copy_asked, filter_asked, resized = Signal(), Signal(), Signal()
 
-    def __lt__(self, other: QTableWidgetItem) -> bool:
-        assert isinstance(other, _Item)
-        a, b = self._cell, other._cell
-        if a.value is not None and b.value is not None:
-            return a.value < b.value
-        if a.value is None and b.value is None:
-            return a.text < b.text
-        order = self.tableWidget().horizontalHeader().sortIndicatorOrder()
-        return (a.value is None) is (order == Qt.SortOrder.DescendingOrder)
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.resized.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self.copy_asked.emit()
+        elif event.matches(QKeySequence.StandardKey.Find):
+            self.filter_asked.emit()
+        else:
+            super().keyPressEvent(event)
 
 
-class SmallTable(QTableWidget):
-    """Selects whole rows, one at a time; the first column takes the remaining width."""
+class _Field(QLineEdit):
+    """Escape empties it, Return leaves it; neither reaches the dialog around it."""
 
-    def __init__(self, *, sortable: bool = False) -> None:
+    left = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = event.key()
+        if key == Qt.Key.Key_Escape and self.text():
+            self.clear()
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Down):
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+class DataTable(QWidget):
+    """A search field over rows; rows are numbered as they were given, however they are shown.
+
+    ``chosen`` says that the user has selected other rows; ``picked`` carries the row that was
+    clicked or on which Return was pressed. ``name`` is where the settings remember which columns
+    are hidden, ``sorting`` the first order.
+    """
+
+    chosen = Signal()
+    picked = Signal(int)
+
+    def __init__(
+        self, name: str, settings: Settings, *, several: bool = False,
+        sorting: tuple[str, Qt.SortOrder] = UNSORTED,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self._sortable = sortable
-        self.verticalHeader().hide()
-        self.setShowGrid(False)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.horizontalHeader().setMinimumSectionSize(24)
-        self.horizontalHeader().setHighlightSections(False)
-        self.horizontalHeader().setSortIndicator(0, Qt.SortOrder.AscendingOrder)
+        self.setObjectName("plain")
+        self._name, self._settings = name, settings
+        self._ours, self._moved = 0, False
+        self._of: object = None
+        self._picked: Collection[int] = ()  # what is selected, also if it is filtered away
+        self._flagged: Collection[int] = ()
+        self.rows, self.view, self.field = TableRows(self), _Rows(), _Field()
+        self.rows.sorting = sorting
+        self.view.setModel(self.rows)
+        self.view.setItemDelegate(_Painter(self.view))
+        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        modes = QAbstractItemView.SelectionMode
+        self.view.setSelectionMode(modes.ExtendedSelection if several else modes.SingleSelection)
+        self.view.setShowGrid(False)
+        self.view.setMinimumHeight(_MIN_HEIGHT)
+        self.view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.view.setWordWrap(False)
+        self.view.setTabKeyNavigation(False)
+        self.view.verticalHeader().hide()
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.view.customContextMenuRequested.connect(self._open_menu)
+        self.view.copy_asked.connect(self.copy)
+        self.view.filter_asked.connect(self.ask_filter)
+        self.view.resized.connect(self._resized)
+        self.view.clicked.connect(self._pick)
+        self.view.activated.connect(self._pick)
+        self.view.selectionModel().selectionChanged.connect(self._selected)
+        self.view.verticalScrollBar().actionTriggered.connect(self._scrolled)
+        header = self.view.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setMinimumSectionSize(24)
+        header.setSortIndicatorClearable(True)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(self._open_column_menu)
+        header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self.view.setSortingEnabled(True)
+        self.rows.sorting = sorting  # enabling it has sorted by no column
+        self.field.setClearButtonEnabled(True)
+        self.field.hide()
+        self.field.textChanged.connect(self._filter)
+        self.field.left.connect(self.view.setFocus)
+        self.setFocusProxy(self.view)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.field)
+        column.addWidget(self.view, 1)
 
-    def show_rows(self, heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """Show rows with one cell per column, in the order that the user has chosen."""
-        self.setSortingEnabled(False)
-        self.setColumnCount(len(heads))
-        self.setHorizontalHeaderLabels(list(heads))
-        self.setRowCount(len(rows))
-        for y, row in enumerate(rows):
-            for x, cell in enumerate(row):
-                self.setItem(y, x, _Item(cell, right=x > 0))
-        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        if self._sortable:
-            self.setSortingEnabled(True)
+    def show_columns(
+        self, columns: Sequence[Column], flagged: Collection[int] = (), of: object = None
+    ) -> None:
+        """Show other values, with the rows ``flagged`` marked. The first of those is scrolled into
+        view, unless the user has scrolled or selected since rows of the same thing, ``of``, came.
+        """
+        self._moved = self._moved and of is self._of
+        self._of, self._flagged = of, flagged
+        with self._by_us():
+            self.rows.show_columns(columns, flagged)
+            self._show_sorting()
+            self._fit()
+            self._select()
+        self.field.setPlaceholderText(tr("Filter by name or number"))
+        self.field.setAccessibleName(tr("Filter by name or number"))
+        self._show_field()
+        self._look()
+
+    def paint(self, theme: Theme) -> None:
+        """Apply the theme's colors."""
+        self.rows.mark(QColor(theme.poisoned))
+
+    def selected(self) -> list[int]:
+        """The selected rows, as numbered by whoever gave them."""
+        found = self.view.selectionModel().selectedRows()
+        return [int(self.rows.order[one.row()]) for one in found]
+
+    @property
+    def current(self) -> int | None:
+        """The row with the keyboard's focus."""
+        place = self.view.currentIndex().row()
+        return int(self.rows.order[place]) if 0 <= place < len(self.rows.order) else None
+
+    def select(self, rows: Collection[int]) -> None:
+        """Select these rows and no others, without a signal."""
+        self._picked = rows
+        if set(rows) != set(self.selected()):
+            with self._by_us():
+                self._select()
+
+    def scroll_to(self, row: int) -> None:
+        """Make a row visible, if it is not filtered away."""
+        place = self.rows.row_of(row)
+        if place is not None:
+            middle = QAbstractItemView.ScrollHint.PositionAtCenter
+            index = self.rows.index(place, self._visible()[0])
+            if not self.view.viewport().rect().contains(self.view.visualRect(index)):
+                self.view.scrollTo(index, middle)
+
+    def text(self, row: int, column: int) -> str:
+        """What is shown in the row at a place."""
+        return str(self.rows.index(row, column).data(Qt.ItemDataRole.DisplayRole))
+
+    def sort(self, key: str, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort as a click on a column's head does."""
+        self.view.sortByColumn(self.rows.place_of(key), order)
+
+    def tsv(self) -> str:
+        """The selected rows, or all that are shown if none is, with the heads and all digits."""
+        places = sorted(one.row() for one in self.view.selectionModel().selectedRows())
+        return self.rows.tsv(places or range(len(self.rows.order)), self._visible())
+
+    def copy(self) -> None:
+        """Copy `tsv`."""
+        QGuiApplication.clipboard().setText(self.tsv())
+
+    def ask_filter(self) -> None:
+        """Show the search field, and put the cursor there."""
+        self.field.show()
+        self.field.setFocus()
+
+    def hide_column(self, key: str, *, hidden: bool) -> None:
+        """Hide a column or show it again, also in later windows. The last one stays."""
+        known = self._settings.hidden_columns(self._name)
+        self._settings.hide_columns(self._name, known | {key} if hidden else known - {key})
+        self._fit()
+
+    def menu(self) -> QMenu:
+        """What can be done with the rows."""
+        menu = QMenu(self)
+        add = self._adder(menu)
+        add(tr("Copy"), self.copy, QKeySequence.StandardKey.Copy)
+        add(tr("Filter…"), self.ask_filter, QKeySequence.StandardKey.Find)
+        sort = menu.addMenu(tr("Sort by"))
+        rising, falling = Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder
+        for x in self._visible():
+            column = self.rows.columns[x]
+            key, now = column.key, self.rows.sorting
+            other = falling if now == (key, rising) else rising
+            one = self._adder(sort)(self._title(column), lambda k=key, o=other: self.sort(k, o))
+            one.setCheckable(True)
+            one.setChecked(now[0] == key)
+        menu.addMenu(self.column_menu())
+        return menu
+
+    def column_menu(self) -> QMenu:
+        """Which columns there are; those that are shown are checked."""
+        menu = QMenu(tr("Columns"), self)
+        visible = self._visible()
+        for x, column in enumerate(self.rows.columns):
+            one = QAction(self._title(column), menu)
+            one.setCheckable(True)
+            one.setChecked(x in visible)
+            one.setEnabled(visible != [x])
+            one.toggled.connect(lambda on, key=column.key: self.hide_column(key, hidden=not on))
+            menu.addAction(one)
+        return menu
+
+    def _adder(self, menu: QMenu) -> Callable[..., QAction]:
+        def add(text: str, run: Callable[[], None], keys: object = None) -> QAction:
+            one = QAction(text, menu)
+            one.triggered.connect(lambda _=False: run())
+            if isinstance(keys, QKeySequence.StandardKey):
+                one.setShortcut(QKeySequence(keys))
+                one.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+            menu.addAction(one)
+            return one
+
+        return add
+
+    def _title(self, column: Column) -> str:
+        return on_button(column.head or tr("number"))
+
+    def _open_menu(self, at: QPoint) -> None:
+        menu = self.menu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.view.viewport().mapToGlobal(at))
+
+    def _open_column_menu(self, at: QPoint) -> None:
+        menu = self.column_menu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.view.horizontalHeader().mapToGlobal(at))
+
+    @contextmanager
+    def _by_us(self) -> Iterator[None]:
+        """What changes in here was not changed by the user."""
+        self._ours += 1
+        try:
+            yield
+        finally:
+            self._ours -= 1
+
+    def _selected(self) -> None:
+        if not self._ours:
+            self._moved, self._picked = True, self.selected()
+            self.chosen.emit()
+
+    def _scrolled(self) -> None:
+        self._moved = True
+
+    def _pick(self, index: Index) -> None:
+        self.picked.emit(int(self.rows.order[index.row()]))
+
+    def _filter(self, text: str) -> None:
+        with self._by_us():
+            self.rows.show_only(text)
+            self._fit()
+            self._select()
+
+    def _resized(self) -> None:
+        self._fit()
+        self._look()
+
+    def _look(self) -> None:
+        """Bring what is flagged into view, also once there is room for it."""
+        if not self._moved and self._flagged:
+            self.scroll_to(min(self._flagged))
+
+    def _select(self) -> None:
+        wanted, last = QItemSelection(), len(self.rows.columns) - 1
+        for place in np.flatnonzero(np.isin(self.rows.order, list(self._picked))).tolist():
+            wanted.select(self.rows.index(place, 0), self.rows.index(place, last))
+        self.view.selectionModel().select(wanted, _FLAG.ClearAndSelect)
+
+    def _visible(self) -> list[int]:
+        """The columns that are shown: if all were to be hidden, the first."""
+        hidden = self._settings.hidden_columns(self._name)
+        found = [x for x, one in enumerate(self.rows.columns) if one.key not in hidden]
+        return found or [0]
+
+    def _fit(self) -> None:
+        """Hide what is to be hidden. Names get the room that numbers leave."""
+        header, visible = self.view.horizontalHeader(), self._visible()
+        modes = QHeaderView.ResizeMode
+        columns = self.rows.columns
+        names = [x for x, one in enumerate(columns) if x in visible and not one.is_number]
+        for x in range(len(columns)):
+            header.setSectionHidden(x, x not in visible)
+            wide = not names or x == names[0]
+            header.setSectionResizeMode(x, modes.Stretch if wide else modes.ResizeToContents)
+        if names and header.sectionSize(names[0]) < _MIN_NAME:
+            header.setSectionResizeMode(names[0], modes.Fixed)
+            header.resizeSection(names[0], _MIN_NAME)
+
+    def _show_sorting(self) -> None:
+        key, order = self.rows.sorting
+        header = self.view.horizontalHeader()
+        header.blockSignals(True)  # it is sorted already
+        header.setSortIndicator(self.rows.place_of(key), order)
+        header.blockSignals(False)
+
+    def _show_field(self) -> None:
+        if self.rows.total >= _MIN_FILTERED or self.field.text():
+            self.field.show()
+        elif not self.field.hasFocus():
+            self.field.hide()

@@ -36,12 +36,15 @@ _MAX_DIGITS = 4000  # of a number; Python refuses to read 4300
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 
 
-def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Rows as CSV. Text may come from a hostile file: a cell of it is one line, and a spreadsheet
-    does not take it for a formula, since an apostrophe is put in front of one.
+def csv_text(rows: Iterable[Iterable[object]], separator: str = ",") -> str:
+    """Rows as CSV, or with another ``separator``. Text may come from a hostile file: a cell of it
+    is one line, and a spreadsheet does not take it for a formula, since an apostrophe is put in
+    front of one.
     """
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(map(_csv_cell, row) for row in rows)
+    csv.writer(stream, delimiter=separator, lineterminator="\n").writerows(
+        map(_csv_cell, row) for row in rows
+    )
     return stream.getvalue()
 
 

@@ -176,9 +176,8 @@ def norm_row(window: MainWindow) -> tuple[str, str]:
 
 
 def cells(view: CompareView) -> list[list[str]]:
-    table, columns = view.table, range(view.table.columnCount())
-    found = [[table.item(row, x) for x in columns] for row in range(table.rowCount())]
-    return [[cell.text() for cell in row if cell is not None] for row in found]
+    table, columns = view.table, range(view.table.rows.columnCount())
+    return [[table.text(row, x) for x in columns] for row in range(table.rows.rowCount())]
 
 
 def test_cards_table_and_csv_say_their_alpha(

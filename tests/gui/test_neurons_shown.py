@@ -66,12 +66,14 @@ def test_clicks_on_neurons(opened: MainWindow, qtbot: QtBot) -> None:
 def test_the_table_and_the_scatter_select_the_same(opened: MainWindow, qtbot: QtBot) -> None:
     workspace(opened).docks["table"].show()
     qtbot.wait(20)
-    find(opened, NeuronTableView).selectRow(0)
+    find(opened, NeuronTableView).view.selectRow(0)
     strongest = int(audit_of(opened).shifts.shift[9].argmax())
     assert selected(opened).neurons == {strongest}
     opened.context.selection.select_neurons([1, 2, 3])
-    rows = {index.row() for index in find(opened, NeuronTableView).selectionModel().selectedRows()}
-    assert {int(find(opened, NeuronTableView)._model.order[row]) for row in rows} == {1, 2, 3}
+    rows = {
+        index.row() for index in find(opened, NeuronTableView).view.selectionModel().selectedRows()
+    }
+    assert {int(find(opened, NeuronTableView).rows.order[row]) for row in rows} == {1, 2, 3}
 
 
 def test_a_cut_is_computed_once_a_selection(

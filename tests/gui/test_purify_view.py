@@ -48,8 +48,7 @@ def ask(qtbot: QtBot, window: MainWindow) -> PurifyDialog:
 
 
 def first_cells(view: CompareView) -> list[str]:
-    cells = [view.table.item(row, 0) for row in range(view.table.rowCount())]
-    return [cell.text() for cell in cells if cell is not None]
+    return [view.table.text(row, 0) for row in range(view.table.rows.rowCount())]
 
 
 def made(window: MainWindow, number: int) -> Purification:
@@ -224,7 +223,7 @@ def test_any_two_are_compared(purified: MainWindow) -> None:
     assert purified.pages.currentWidget() is workspace(purified).pages["compare"]
     assert not workspace(purified).docks["inspector"].isVisible()
     assert "Attack success 100.0%" in view.finding.text()
-    assert view.table.rowCount() == 3
+    assert view.table.rows.rowCount() == 3
     assert "triggered images" in view.images.title.text()
     assert view.images.list.shots.rowCount() > 10
     assert view.images.list.shots.shot(0).caption.startswith("speed_80\n→ ")
@@ -234,9 +233,9 @@ def test_any_two_are_compared(purified: MainWindow) -> None:
     assert view.bars.csv().splitlines()[0] == "class,norms a,norms b,accuracy a,accuracy b"
     view.sides[0].setCurrentIndex(2)
     assert purified.session.state.comparing == (2, 1)
-    view.table.sortByColumn(4, Qt.SortOrder.DescendingOrder)
+    view.table.view.sortByColumn(4, Qt.SortOrder.DescendingOrder)
     assert first_cells(view) == ["1 · shift-tuning", "2 · cut", "original"], "the best DER first"
-    view.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
+    view.table.view.sortByColumn(4, Qt.SortOrder.AscendingOrder)
     assert first_cells(view)[2] == "original", "which has none"
     view.close_button.click()
     assert purified.session.state.comparing is None

@@ -209,18 +209,16 @@ def test_the_trigger_dialog_shows_what_it_would_do(opened: MainWindow, qtbot: Qt
 
 def test_a_wrong_preprocessing_can_be_corrected(opened: MainWindow, qtbot: QtBot) -> None:
     audit = audit_of(opened)
-    page = RankingPage(audit, opened)
+    page = RankingPage(audit, opened.context)
     qtbot.addWidget(page)
-    assert page.table.rowCount() == len(audit.trials)
-    first = page.table.item(0, 0)
-    assert first is not None
-    assert first.text() == "half, RGB, 32 px"
+    assert page.table.rows.rowCount() == len(audit.trials)
+    assert page.table.text(0, 0) == "half, RGB, 32 px"
     asked: list[str] = []
     page.chosen.connect(asked.append)
     row = next(
         r for r, t in enumerate(audit.trials) if t.preprocessing.normalization.name == "none"
     )
-    page.table.selectRow(row)
+    page.table.view.selectRow(row)
     page.use.click()
     assert asked == ["none"]
 
@@ -246,7 +244,7 @@ def test_another_audit_with_fewer_classes(opened: MainWindow) -> None:
     )  # fmt: skip
     show_audit(opened.context, smaller)
     assert selected(opened).class_index == int(shifts.l2.argmin())
-    assert find(opened, ClassView).table.model().rowCount() == few
+    assert find(opened, ClassView).table.rows.rowCount() == few
     assert opened.session.state.cut is None
     assert not opened.toolbar.alpha.isEnabled()
 

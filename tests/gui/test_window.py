@@ -60,8 +60,7 @@ def test_languages_are_switched_live(opened: MainWindow) -> None:
     assert find(opened, InspectorView).title.text().startswith("ニューロン ")
     assert find(opened, ScatterView).plot.getAxis("left").labelText == "「speed_80」へのシフト"
     assert (
-        find(opened, NeuronTableView).model().headerData(0, Qt.Orientation.Horizontal)
-        == "ニューロン"
+        find(opened, NeuronTableView).rows.headerData(0, Qt.Orientation.Horizontal) == "ニューロン"
     )
     opened.actions_["en"].trigger()
     assert find(opened, FindingView).title.text() == "Probably backdoored"
@@ -107,7 +106,7 @@ def test_everything_has_a_name(opened: MainWindow) -> None:
     for button in opened.findChildren(QAbstractButton):
         if button.isVisible() and not button.objectName().startswith("qt_"):
             assert button.text() or button.accessibleName(), button
-    table = find(opened, NeuronTableView)
+    table = find(opened, NeuronTableView).view
     for view in (find(opened, ClassView).view, find(opened, ScatterView).view, table):
         assert view.accessibleName()
 
