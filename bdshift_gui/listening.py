@@ -18,7 +18,8 @@ from bdshift_gui.jobs.events import (
     Stepped,
     Stopped,
 )
-from bdshift_gui.session import RunningJob
+from bdshift_gui.session import RunningJob, State
+from bdshift_gui.tasks.labeling import look_at_classes
 from bdshift_gui.tasks.opening import open_next
 from bdshift_gui.tasks.purifying import purify_next
 from bdshift_gui.tasks.searching import search_next
@@ -35,9 +36,15 @@ class Listener(QObject):
         context.jobs.started.connect(self._started)
         context.jobs.happened.connect(self._happened)
         context.jobs.ended.connect(self._ended)
+        context.session.changed.connect(self._changed)
 
     def _log(self, entry: Sentence | Figures) -> tuple[Sentence | Figures, ...]:
         return (*self._context.state.log, entry)
+
+    @Slot(object, object)
+    def _changed(self, new: State, old: State) -> None:
+        if any(a is not b for a, b in zip(_fitted(new), _fitted(old), strict=True)):
+            look_at_classes(self._context, new)
 
     @Slot(object)
     def _started(self, job: Job) -> None:
@@ -88,3 +95,8 @@ class Listener(QObject):
         open_next(self._context)
         purify_next(self._context)
         search_next(self._context)
+
+
+def _fitted(state: State) -> tuple[object, ...]:
+    """What decides whether folders and classes fit each other."""
+    return state.model, state.images, state.corrections.labels, state.audit

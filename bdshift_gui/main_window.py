@@ -15,6 +15,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QApplication,
+    QDialog,
     QMainWindow,
     QMenu,
     QToolButton,
@@ -278,6 +279,8 @@ class MainWindow(QMainWindow):
             self.session.update(message=waiting)
             return
         settle(self.context)
+        for dialog in self.findChildren(QDialog):  # Qt crashes if one goes with a cell open in it
+            dialog.close()
         self.quick.close()
         self.autosave.close()
         docks = QByteArray()

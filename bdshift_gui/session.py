@@ -195,6 +195,8 @@ class State:
         model, images: the same, read; with an audit from a file, None until they are needed.
         material: the audit's model and images, ready for more work; None until they are needed.
         corrections: for the next scan.
+        class_doubt: why the folders of the open images cannot be the classes of the open model, or
+            need not be; None if they fit.
         alpha, rule, by_rule: for the next scan, and of ``audit``; ``rule`` is None for the default.
         solving: whether the running job solves Eq. 4 for another α; until it has, ``audit`` is at
             the last one.
@@ -243,6 +245,7 @@ class State:
     images: OpenImages | None = None
     material: Material | None = None
     corrections: Corrections = Corrections()
+    class_doubt: Sentence | None = None
     alpha: float = 0.1
     rule: Rule | None = None
     by_rule: bool = False
@@ -367,7 +370,8 @@ PLOTS: Mapping[str, Any] = {
 WITHOUT_AUDIT: Mapping[str, Any] = {
     **PLOTS,
     **dict.fromkeys(
-        ("material", "original", "document", "audit", "tac", "cut", "maps", "heat", "glimpse")
+        ("material", "original", "document", "audit", "tac", "cut", "maps", "heat", "glimpse",
+         "class_doubt")
     ),
     "shown": 0, "chosen": 0, "steps": (), "waiting": (), "to_search": False,
     "selection": Selection(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from bdshift_gui.actions.correct import LABELS
 from bdshift_gui.actions.open_files import OPEN_IMAGES, OPEN_MODEL, open_dropped
 from bdshift_gui.actions.scan import SCAN
 from bdshift_gui.actions.try_out import DEMO
@@ -15,7 +16,7 @@ from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text, look
 
 _MAX_RECENT = 4
-_ACTIONS = (OPEN_MODEL, OPEN_IMAGES, SCAN, DEMO)
+_ACTIONS = (OPEN_MODEL, OPEN_IMAGES, LABELS, SCAN, DEMO)
 
 
 class WelcomeView(QWidget):
@@ -33,7 +34,9 @@ class WelcomeView(QWidget):
         inside.setContentsMargins(40, 32, 40, 32)
         inside.setSpacing(12)
         self._heading, self._lead, self._progress = Text("heading"), Text("muted"), Text()
+        self.doubt = Text("danger")
         inside.addWidget(self._heading)
+        inside.addWidget(self.doubt)
         inside.addWidget(self._lead)
         inside.addWidget(self._progress)
         row = QHBoxLayout()
@@ -67,6 +70,8 @@ class WelcomeView(QWidget):
     def show_state(self, state: State) -> None:
         """Show what is still missing, or the running job."""
         ready = state.model is not None and state.images is not None
+        doubt = state.class_doubt
+        self.doubt.show_text("" if doubt is None or state.busy else say(doubt))
         self._heading.show_text(tr("Does this model carry a backdoor?"))
         lead = tr(
             "Drop a checkpoint and a folder of clean images here: one subfolder per class, a few "
@@ -74,7 +79,7 @@ class WelcomeView(QWidget):
         )
         if ready:
             lead = tr("Everything is ready: start the scan.")
-        self._lead.show_text("" if state.busy else lead)
+        self._lead.show_text("" if state.busy or doubt is not None else lead)
         waiting = "…" if state.busy else "✗"
         opened = [(state.model_path, state.model), (state.images_path, state.images)]
         lines = [
@@ -86,6 +91,10 @@ class WelcomeView(QWidget):
             lines.append(f"{say(state.job.name)} …")
         self._progress.show_text("\n".join(lines))
         first = SCAN if ready else OPEN_IMAGES if state.model else OPEN_MODEL
+        if doubt is not None:
+            first = LABELS
+        self.buttons[LABELS.key].setVisible(doubt is not None)
+        self.buttons[DEMO.key].setVisible(doubt is None)  # there is room for four
         for one in _ACTIONS:
             button = self.buttons[one.key]
             button.setText(tr(one.text))

@@ -9,6 +9,7 @@ from bdshift_gui.action import Action, action
 from bdshift_gui.actions.scan import scan_corrected
 from bdshift_gui.context import Context
 from bdshift_gui.session import State
+from bdshift_gui.tasks.labeling import FolderClasses, list_folders
 from bdshift_gui.tasks.opening import open_model
 from bdshift_gui.unsaved import may_replace
 
@@ -71,9 +72,12 @@ def _which_model(context: Context) -> None:
 def _labels(context: Context) -> None:
     from bdshift_gui.dialogs.labels import LabelsDialog
 
-    dialog = LabelsDialog(context)
-    dialog.chosen.connect(lambda labels: scan_corrected(context, labels=labels))
-    context.ask.show(dialog)
+    def ask(known: FolderClasses) -> None:
+        dialog = LabelsDialog(context, known)
+        dialog.chosen.connect(lambda labels: scan_corrected(context, labels=labels))
+        context.ask.show(dialog)
+
+    list_folders(context, ask)
 
 
 def _prompts(context: Context) -> None:
@@ -147,7 +151,7 @@ LABELS = action(
         "correct_labels", words("Change the classes…", ja="クラスの対応を変更…"),
         words("Assign each folder to one of the network's classes.",
               ja="どのフォルダーがネットワークのどのクラスかを指定します。"),
-        "file", 80, _labels, _has_labels,
+        "file", 80, _labels, _has_labels, remedy="classes",
     )
 )  # fmt: skip
 PROMPTS = action(

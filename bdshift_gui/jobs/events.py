@@ -11,9 +11,9 @@ from bdshift.errors import BdshiftError
 from bdshift.jobs import Figures, Glimpse, JobContext, Mapped
 from bdshift.words import Sentence
 
-Cause = Literal["memory", "architecture", "several", "moved"]
+Cause = Literal["memory", "architecture", "classes", "several", "moved"]
 """Failures for which a remedy can be offered: memory ran out, the architecture is not known, the
-file holds several models, or a file is not where it was.
+folders are not the classes, the file holds several models, or a file is not where it was.
 """
 
 

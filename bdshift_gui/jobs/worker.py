@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from bdshift.errors import SeveralModels, UnknownArchitecture
+from bdshift.errors import ClassesDoNotFit, SeveralModels, UnknownArchitecture
 from bdshift.files import is_on_another_machine
 from bdshift.jobs import Canceled, Event, Figures, Glimpse, JobContext, Mapped, Note, Progress
 from bdshift.words import Sentence
@@ -130,6 +130,8 @@ def _failed(job: int, error: Exception) -> Failed:
     choices: tuple[str, ...] = ()
     if isinstance(error, UnknownArchitecture):
         cause = "architecture"
+    elif isinstance(error, ClassesDoNotFit):
+        cause = "classes"
     elif isinstance(error, SeveralModels):
         cause, choices = "several", error.names
     elif is_out_of_memory(error):

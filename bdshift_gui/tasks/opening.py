@@ -218,7 +218,7 @@ def _corrections_of(audit: Audit) -> Corrections:
         fit=asked.fit,
         arch=None if audit.model.users_own else asked.arch,
         weights=asked.weights,
-        labels=None if asked.labels is None else audit.images.class_index,
+        labels=None if asked.labels is None else audit.images.folder_index,
         prompts=asked.prompts,
         names=() if prompts is None or asked.labels is None else prompts.names,
     )

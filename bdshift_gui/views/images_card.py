@@ -12,7 +12,7 @@ from bdshift_gui.numbers import grouped, order_words, percent
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
-from bdshift_gui.widgets.card import Card, CornerButton, KeyValueRows, Text
+from bdshift_gui.widgets.card import Card, CornerButton, KeyValueRows, Text, look
 from bdshift_gui.widgets.thumbs import Thumbs
 
 _MAX_THUMBNAILS = 8
@@ -26,7 +26,7 @@ class ImagesCard(Card, View):
     key = "images"
     area = "cards"
     place = 30
-    reads = ("audit", "images", "model", "job")
+    reads = ("audit", "images", "model", "job", "class_doubt")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -50,6 +50,10 @@ class ImagesCard(Card, View):
         self.ranking.setEnabled(PREPROCESSINGS.enabled(state))
         self._thumbs.setVisible(audit is not None and audit.embedding is not None)
         notes = [] if opened is None else [say(one) for one in opened.collection.notes]
+        doubt = None if audit is not None else state.class_doubt
+        look(self, "card" if doubt is None else "doubtful")
+        if doubt is not None:
+            notes.insert(0, say(doubt))
         if audit is not None:
             self._show_audit(state)
             skipped = audit.images.skipped

@@ -21,6 +21,7 @@ UNSORTED = ("", Qt.SortOrder.AscendingOrder)
 """The rows as they were given."""
 
 _MAX_MEASURED = 1000  # numbers of a column whose digits are measured, of each kind
+_NO_FLAG = Qt.ItemFlag(0)
 _WHOLE_PART = re.compile(r"[−+]?[0-9\u2009]+")
 
 
@@ -35,6 +36,8 @@ class Column:
         texts: what is shown, if that is not numbers; sorted as names if there are no ``values``.
         form: how a number is shown.
         tips: more about each cell; the text itself if there is none.
+        named: what is shown for a text, if it stands for something else.
+        edit: takes what the user typed into a row, and changes ``texts``; None if nobody may.
     """
 
     key: str
@@ -44,6 +47,8 @@ class Column:
     form: Callable[[float], str] = figure
     tip: str = ""
     tips: Sequence[str] = field(default=())
+    named: Callable[[str], str] | None = None
+    edit: Callable[[int, str], None] | None = None
 
     def __len__(self) -> int:
         if self.texts is not None:
@@ -58,7 +63,8 @@ class Column:
     def text(self, row: int) -> str:
         """What is shown in a row."""
         if self.texts is not None:
-            return one_line(self.texts[row])
+            text = self.texts[row]
+            return one_line(text if self.named is None else self.named(text))
         assert self.values is not None
         value = self.values[row].item()
         return str(value) if isinstance(value, int) and self.form is figure else self.form(value)
@@ -222,7 +228,7 @@ class TableRows(QAbstractTableModel):
 
     def data(self, index: Index, role: int = 0) -> object:
         column, row = self.columns[index.column()], int(self.order[index.row()])
-        if role == Qt.ItemDataRole.DisplayRole:
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return column.text(row)
         if role == Qt.ItemDataRole.ToolTipRole:
             return as_tip(column.tips[row] if column.tips else column.text(row))
@@ -233,6 +239,19 @@ class TableRows(QAbstractTableModel):
         if row in self._flagged and role == Qt.ItemDataRole.FontRole:
             return self._bold
         return None
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        editable = self.columns[index.column()].edit is not None
+        return super().flags(index) | (Qt.ItemFlag.ItemIsEditable if editable else _NO_FLAG)
+
+    def setData(self, index: Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        edit = self.columns[index.column()].edit
+        if edit is None:
+            return False
+        edit(int(self.order[index.row()]), str(value))
+        last = len(self.columns) - 1
+        self.dataChanged.emit(self.index(index.row(), 0), self.index(index.row(), last))
+        return True
 
 
 def _alignment(column: Column) -> int:

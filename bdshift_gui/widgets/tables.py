@@ -44,7 +44,7 @@ _ARROW = 12  # pixels that the head keeps for the arrow of its order
 _FLAG = QItemSelectionModel.SelectionFlag
 
 
-class _Painter(QStyledItemDelegate):
+class _NumberPainter(QStyledItemDelegate):
     """Writes the numbers of a column with their decimal points below each other."""
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
@@ -92,7 +92,7 @@ class _Painter(QStyledItemDelegate):
         return _ARROW + max(0, longest - shown(own))
 
 
-class _Rows(QTableView):
+class _RowsView(QTableView):
     """Tells what the keyboard asks for."""
 
     copy_asked, filter_asked, resized = Signal(), Signal(), Signal()
@@ -110,7 +110,7 @@ class _Rows(QTableView):
             super().keyPressEvent(event)
 
 
-class _Field(QLineEdit):
+class _FilterField(QLineEdit):
     """Escape empties it, Return leaves it; neither reaches the dialog around it."""
 
     left = Signal()
@@ -147,10 +147,11 @@ class DataTable(QWidget):
         self._of: object = None
         self._picked: Collection[int] = ()  # what is selected, also if it is filtered away
         self._flagged: Collection[int] = ()
-        self.rows, self.view, self.field = TableRows(self), _Rows(), _Field()
+        self.view, self.field = _RowsView(), _FilterField()
+        self.rows = TableRows(self)
         self.rows.sorting = sorting
         self.view.setModel(self.rows)
-        self.view.setItemDelegate(_Painter(self.view))
+        self.view.setItemDelegate(_NumberPainter(self.view))
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         modes = QAbstractItemView.SelectionMode
         self.view.setSelectionMode(modes.ExtendedSelection if several else modes.SingleSelection)

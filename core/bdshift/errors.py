@@ -36,6 +36,10 @@ class UnknownArchitecture(InputError):
     """The weights belong to no known network; naming the user's own may help."""
 
 
+class ClassesDoNotFit(InputError):
+    """The class folders cannot be those of the network; saying which is which may help."""
+
+
 class UsageError(BdshiftError):
     """An option's value does not make sense."""
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bdshift.errors import InputError, UsageError
-from bdshift.images.labels import map_classes
+from bdshift.errors import ClassesDoNotFit, InputError, UsageError
+from bdshift.images.class_fit import class_doubt
+from bdshift.images.labels import LEFT_OUT, map_classes
 
 
 def test_sorted_order_and_numbers() -> None:
@@ -72,3 +73,42 @@ def test_wrong_class_names(tmp_path: Path) -> None:
         map_classes(["a"], 3, tmp_path / "names")
     with pytest.raises(InputError, match="cannot be read"):
         map_classes(["a"], 3, tmp_path / "missing")
+
+
+def test_folders_are_left_out_by_hand_or_by_a_file(tmp_path: Path) -> None:
+    found = map_classes(["bird", "cat", "dog"], 2, {"dog": 0, "cat": LEFT_OUT, "bird": 1})
+    assert found.of_folder == (1, LEFT_OUT, 0)
+    assert found.names == ("dog", "bird"), "the last one has no class to give its name to"
+    (tmp_path / "classes.json").write_text('{"dog": 0, "cat": -1, "bird": 1}')
+    assert map_classes(["bird", "cat", "dog"], 2, tmp_path / "classes.json").of_folder == (1, -1, 0)
+    with pytest.raises(ClassesDoNotFit):
+        map_classes(["bird", "cat"], 2, {"bird": LEFT_OUT, "cat": LEFT_OUT})
+    with pytest.raises(InputError, match="does not name the folder 'cat'"):
+        map_classes(["bird", "cat"], 2, {"bird": 0})
+
+
+def test_numbered_folders_keep_the_names_of_their_classes() -> None:
+    given = {"0": 1, "1": 0, "2": LEFT_OUT, "stop": 1, "yield": 0}
+    found = map_classes(["0", "1", "2"], 2, given)
+    assert found.of_folder == (1, 0, LEFT_OUT), "the numbers are folders, not classes"
+    assert found.names == ("yield", "stop")
+
+
+def test_what_is_wrong_is_said_before_a_scan() -> None:
+    twelve, ten = [f"c{i:02}" for i in range(12)], [f"c{i:02}" for i in range(10)]
+    assert str(class_doubt(twelve, 10)).startswith(
+        "The images have 12 class folders, but the model has 10 outputs."
+    )
+    assert class_doubt(ten, 10) is None
+    few = str(class_doubt(ten[:8], 10))
+    assert "8 class folders, but the model has 10 outputs, and nothing says which" in few
+    assert "“c00” for class 0" in few
+    left = dict(zip(twelve, [*range(10), LEFT_OUT, LEFT_OUT], strict=True))
+    assert class_doubt(twelve, 10, left) is None
+    assert class_doubt(["3", "7"], 10) is None, "they say which they are"
+    names = [f"name {i}" for i in range(10)]
+    assert "there is no class “c00”" in str(class_doubt(ten, 10, None, names))
+    assert class_doubt([*reversed(names)], 10, None, names) is None
+    for found in (class_doubt(twelve, 10), class_doubt(ten[:8], 10)):
+        assert found is not None
+        assert "クラスフォルダー" in found.render("ja")

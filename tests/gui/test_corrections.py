@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from driving import audit_of, dialog, find, open_paths, wait, wait_well
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from bdshift.checkpoints.users_own import OwnNetwork
@@ -47,12 +50,24 @@ def test_an_architecture_is_chosen_by_hand(loaded: MainWindow, qtbot: QtBot) -> 
     assert audit_of(loaded).accuracy > 0.97
 
 
+def type_class(ask: LabelsDialog, row: int, text: str) -> None:
+    """Type into a cell as a user does."""
+    view, place = ask.table.view, ask.table.rows.index(row, 2)
+    view.setCurrentIndex(place)
+    QTest.keyClick(view, Qt.Key.Key_F2)
+    (editor,) = (one for one in view.viewport().findChildren(QLineEdit) if one.isVisible())
+    editor.selectAll()
+    QTest.keyClicks(editor, text)
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    QApplication.processEvents()
+
+
 def test_folders_are_given_other_classes(loaded: MainWindow, qtbot: QtBot) -> None:
     find(loaded, ImagesCard).correct.click()
     ask = dialog(qtbot, loaded, LabelsDialog)
-    ask._cells[0].setText("1")
+    type_class(ask, 0, "1")
     assert not ask.use.isEnabled(), "two folders of one class"
-    ask._cells[1].setText("0")
+    type_class(ask, 1, "0")
     ask.use.click()
     wait_well(qtbot, loaded)
     audit = audit_of(loaded)
@@ -61,7 +76,9 @@ def test_folders_are_given_other_classes(loaded: MainWindow, qtbot: QtBot) -> No
     assert 0.75 < audit.accuracy < 0.9, "two classes of twelve are wrong"
     find(loaded, ImagesCard).correct.click()
     ask = dialog(qtbot, loaded, LabelsDialog)
-    assert ask._cells[0].text() == "0", "as the audit has them: crossing is 0"
+    rows = [[ask.table.text(y, x) for x in range(4)] for y in range(2)]
+    assert [(row[0], row[2]) for row in rows] == [("caution", "1"), ("crossing", "0")], "as it is"
+    assert rows[0][3] == "caution", "the name of the class"
     ask.sorted.click()
     assert ask.order() == {name: i for i, name in enumerate(sorted(ask.order() or {}))}
     ask.reject()
@@ -146,3 +163,12 @@ def test_an_architecture_that_an_audit_names_as_code_is_not_offered(
     ask = dialog(qtbot, opened, ArchitectureDialog)
     assert "os:system" not in ask._values
     ask.reject()
+
+
+def test_the_window_may_go_while_a_cell_is_edited(opened: MainWindow, qtbot: QtBot) -> None:
+    find(opened, ImagesCard).correct.click()
+    ask = dialog(qtbot, opened, LabelsDialog)
+    view = ask.table.view
+    view.setCurrentIndex(ask.table.rows.index(0, 2))
+    QTest.keyClick(view, Qt.Key.Key_F2)
+    assert any(one.isVisible() for one in view.viewport().findChildren(QLineEdit))

@@ -17,15 +17,9 @@ import numpy as np
 
 from bdshift.audit.copies import Audited, copies_of, most_serious
 from bdshift.audit.finished import FinishedDetectors
+from bdshift.audit.images_record import ImagesRecord, LabelProposal
 from bdshift.audit.one_model import Machinery, ReadModel, examine_model, read_with_images
-from bdshift.audit.records import (
-    Audit,
-    ImagesRecord,
-    LabelProposal,
-    ModelRecord,
-    Purification,
-    versions,
-)
+from bdshift.audit.records import Audit, ModelRecord, Purification, versions
 from bdshift.audit.reference import (
     open_reference,
     read_reference,
@@ -205,7 +199,7 @@ def reopen(
     classifier = reopen_model(audit, model=model, arch=arch, job=job)
     collection = open_images(folder, job=job)
     # By the names in the audit: the class-name file may be gone.
-    settings = replace(audit.settings, labels=audit.images.class_index)
+    settings = replace(audit.settings, labels=audit.images.folder_index)
     return Material(classifier, open_clean_set(collection, classifier.classes, settings))
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from bdshift.audit.finished import FinishedDetectors
+from bdshift.audit.images_record import ImagesRecord, LabelProposal
 from bdshift.audit.reading_notes import reading_notes
-from bdshift.audit.records import Audit, ImagesRecord, LabelProposal, ModelRecord
+from bdshift.audit.records import Audit, ModelRecord
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.second_stage import second_stage, too_large
 from bdshift.audit.stages import (
@@ -92,14 +93,15 @@ def read_with_images(
     images = ImagesRecord(
         path=str(clean.collection.path.absolute()),
         sha256=embedding.images_hash,
-        available=len(clean.collection.files),
+        available=len(clean.available),
         counts=tuple(np.bincount(embedding.labels, minlength=opened.classes).tolist()),
         class_names=clean.class_map.names,
         label_source=clean.class_map.source,
         order_guessed=clean.class_map.guessed and not _confirms_the_order(embedding),
         skipped=clean.collection.skipped + embedding.skipped,
+        folders=dict(zip(clean.collection.folders, clean.class_map.of_folder, strict=True)),
     )
-    notes = (*framing, *reading_notes(opened, classifier))
+    notes = (*framing, *reading_notes(opened, classifier, clean.left_out))
     return ReadModel(model, images, material, settled, embedding, proposal, notes)
 
 

@@ -17,7 +17,7 @@ from bdshift.detect.detector import Subject
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.devices import pick_device
 from bdshift.images.collection import open_images
-from bdshift.images.labels import map_classes
+from bdshift.images.labels import LEFT_OUT, map_classes
 from bdshift.jobs import SILENT, JobContext
 from bdshift.measure import attack_success, measure
 from bdshift.purify import LabeledImages, Method, Watch, purify, read_images, split_clean
@@ -173,8 +173,9 @@ def at_alpha(audit: Audit, alpha: float, *, job: JobContext = SILENT) -> Audit:
 def _read_test(audit: Audit, path: Path, read: partial[LabeledImages]) -> LabeledImages:
     """All test images, labeled with the audit's classes."""
     found = open_images(path)
-    mapped = map_classes(found.folders, audit.model.classes, audit.images.class_index)
-    return read(found, found.files, mapped.of_folder)
+    mapped = map_classes(found.folders, audit.model.classes, audit.images.folder_index)
+    files = [one for one in found.files if mapped.of_folder[one.label] != LEFT_OUT]
+    return read(found, files, mapped.of_folder)
 
 
 def rescan(

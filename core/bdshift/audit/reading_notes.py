@@ -49,9 +49,18 @@ NAMES_CODE = code(
 )  # fmt: skip
 
 
-def reading_notes(opened: Opened, chosen: Classifier) -> list[Remark]:
-    """All notes, the most important first."""
+FOLDERS_LEFT_OUT = code(
+    "folders-left-out",
+    words("{count:|folder|folders} of images {count:~|was|were} left out, as asked: {names}.",
+          ja="指定により、画像フォルダー {count} 個を除きました：{names}。"),
+)  # fmt: skip
+
+
+def reading_notes(opened: Opened, chosen: Classifier, left_out: Sequence[str] = ()) -> list[Remark]:
+    """All notes, the most important first; ``left_out`` are folders that the user left out."""
     found = []
+    if left_out:
+        found.append(Remark(FOLDERS_LEFT_OUT, {"count": len(left_out), "names": _some(left_out)}))
     if opened.ignored:
         values = {"count": len(opened.ignored), "names": _some(opened.beside)}
         found.append(Remark(TENSORS_IGNORED, values))

@@ -24,6 +24,7 @@ from bdshift.audit.changed_settings import changed_settings
 from bdshift.audit.explained import explained_by, facts_of
 from bdshift.audit.facts import AuditedCopy, Facts, Judged, OtherReading, TriedTrigger
 from bdshift.audit.finding import Finding, conclude
+from bdshift.audit.images_record import ImagesRecord, LabelProposal
 from bdshift.audit.readings import reading_facts, reading_of
 from bdshift.audit.recovered import fact_of
 from bdshift.audit.scan_settings import ScanSettings
@@ -34,7 +35,6 @@ from bdshift.detect.image_search import has_search
 from bdshift.detect.rule import Judgment, Rule
 from bdshift.errors import InputError
 from bdshift.files import KeptPath
-from bdshift.images.collection import Skipped
 from bdshift.images.preprocessing import Preprocessing
 from bdshift.measure import Measured
 from bdshift.neurons.tac import Tac
@@ -48,7 +48,6 @@ from bdshift.triggers.attacks.recovered import is_recovered
 from bdshift.verdict.beyond import Explained
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.verdict.decide import Verdict, decide
-from bdshift.words import Sentence
 
 
 @dataclass(frozen=True)
@@ -79,52 +78,6 @@ class ModelRecord:
     def embedding_dim(self) -> int:
         """Embedding dimension d."""
         return self.weight.shape[1]
-
-
-@dataclass(frozen=True)
-class ImagesRecord:
-    """The clean set as the audit remembers it.
-
-    Attributes:
-        path: folder or zip.
-        sha256: over names, labels and contents of the images used.
-        available: images in it.
-        counts: images used of each class.
-        class_names: of all classes; ``label_source`` says where their order comes from.
-        skipped: files left out, with reasons.
-        order_guessed: whether folders are missing, and neither names nor accuracy say which classes
-            the others are.
-    """
-
-    path: str
-    sha256: str
-    available: int
-    counts: tuple[int, ...]
-    class_names: tuple[str, ...]
-    label_source: Sentence
-    skipped: tuple[Skipped, ...]
-    order_guessed: bool = False
-
-    @property
-    def class_index(self) -> dict[str, int]:
-        """Class index by name. If a class with images and one without share a name ("class 7"), the
-        one with images counts.
-        """
-        indices = sorted(range(len(self.counts)), key=lambda i: self.counts[i] > 0)
-        return {self.class_names[i]: i for i in indices}
-
-
-@dataclass(frozen=True)
-class LabelProposal:
-    """Another order of the class folders that explains the predictions far better.
-
-    Attributes:
-        of_folder: a class index for each folder name; −1 where none is left.
-        accuracy: on the trial images, in that order.
-    """
-
-    of_folder: dict[str, int]
-    accuracy: float
 
 
 @dataclass(frozen=True)

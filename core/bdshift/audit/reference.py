@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from bdshift.audit.images_record import ImagesRecord
 from bdshift.audit.one_model import Machinery, ReadModel, examine_alone, read_with_images
 from bdshift.audit.reading_doubts import is_poor
-from bdshift.audit.records import Audit, ImagesRecord, ModelRecord
+from bdshift.audit.records import Audit, ModelRecord
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.second_stage import reaching_as_many
 from bdshift.audit.stages import CleanSet, Material

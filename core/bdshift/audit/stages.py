@@ -13,15 +13,9 @@ import torch
 
 from bdshift.audit.finished import FinishedDetectors, find_evidence
 from bdshift.audit.framing import framed, settle_framing
+from bdshift.audit.images_record import ImagesRecord, LabelProposal
 from bdshift.audit.reading_doubts import is_poor
-from bdshift.audit.records import (
-    Alternative,
-    Audit,
-    ImagesRecord,
-    LabelProposal,
-    ModelRecord,
-    versions,
-)
+from bdshift.audit.records import Alternative, Audit, ModelRecord, versions
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.trial_images import TrialImages
 from bdshift.checkpoints.classifier import Classifier, Opened
@@ -34,7 +28,7 @@ from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, sample_files
 from bdshift.images.decode import image_size
 from bdshift.images.framing import Framing, check_fit
-from bdshift.images.labels import ClassMap, map_classes
+from bdshift.images.labels import LEFT_OUT, ClassMap, map_classes
 from bdshift.images.loader import content_hash, file_digests
 from bdshift.images.preprocessing import parse_normalization
 from bdshift.jobs import SILENT, JobContext
@@ -56,6 +50,18 @@ class CleanSet:
     collection: ImageCollection
     files: tuple[ImageFile, ...]
     class_map: ClassMap
+
+    @property
+    def available(self) -> list[ImageFile]:
+        """All images of the collection that take part."""
+        of_folder = self.class_map.of_folder
+        return [one for one in self.collection.files if of_folder[one.label] != LEFT_OUT]
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The folders that do not."""
+        both = zip(self.collection.folders, self.class_map.of_folder, strict=True)
+        return tuple(folder for folder, index in both if index == LEFT_OUT)
 
 
 @dataclass(frozen=True)
@@ -89,10 +95,11 @@ def open_clean_set(
             path=collection.path, count=len(collection.files),
             name=repr(collection.folders[present.pop()]),
         )  # fmt: skip
-    files = sample_files(collection.files, settings.sample, seed=settings.seed)
     places = places_of_names(collection, model)
     class_map = map_classes(collection.folders, classes, settings.labels, model_names, places)
-    return CleanSet(collection, tuple(files), class_map)
+    found = CleanSet(collection, (), class_map)
+    files = sample_files(found.available, settings.sample, seed=settings.seed)
+    return replace(found, files=tuple(files))
 
 
 def places_of_names(collection: ImageCollection, model: Path | None) -> list[Path]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from bdshift.audit.records import Audit, ImagesRecord, ModelRecord
+from bdshift.audit.images_record import ImagesRecord
+from bdshift.audit.records import Audit, ModelRecord
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.stages import places_of_names
 from bdshift.checkpoints.classifier import LoadedNetwork, Opened, open_checkpoint

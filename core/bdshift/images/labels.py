@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bdshift.errors import InputError, UsageError
+from bdshift.errors import ClassesDoNotFit, InputError, UsageError
 from bdshift.files import KeptPath, open_regular, usable
 from bdshift.json_data import parse_json
 from bdshift.words import Sentence
@@ -16,6 +16,9 @@ _MAX_FILE_BYTES = 16 * 1024 * 1024  # of a class-name file: about 500 000 names
 _MAX_VALUES = 1_000_000  # in it, if it is JSON
 _MAX_NAME_LENGTH = 200  # characters of a class name
 _MAX_INDEX_DIGITS = 9
+
+LEFT_OUT = -1
+"""Stands for the class of a folder that takes no part."""
 # Files that people and tools put next to a model or its images. wnids.txt is not one: networks are
 # rarely numbered like it.
 _NAME_FILES = (
@@ -32,9 +35,10 @@ class ClassMap:
 
     Attributes:
         names: of all C classes; those without a folder or name are called "class 7".
-        of_folder: class index of each folder.
+        of_folder: class index of each folder; `LEFT_OUT` for one that takes no part.
         source: where the order comes from: "sorted order", "folder numbers", "the model's own
             names", "given by hand" or the path of a class-name file.
+        in_order: whether the folders were taken in sorted order, as nothing says what they are.
         guessed: whether folders are missing and the others are only sorted, so that nothing says
             which of the classes they are.
     """
@@ -42,6 +46,7 @@ class ClassMap:
     names: tuple[str, ...]
     of_folder: tuple[int, ...]
     source: Sentence
+    in_order: bool = False
     guessed: bool = False
 
 
@@ -179,26 +184,28 @@ def map_classes(
 ) -> ClassMap:
     """Give every folder its class index.
 
-    ``given`` is a class-name file, or the index of each name; if none of them is a folder's, and
+    ``given`` is a class-name file, or the index of each name, `LEFT_OUT` to leave a folder out;
+    if none of them is a folder's, and
     all folders are numbers, those are the indices. Without it: folders named by numbers
     below ``classes`` are those indices; folders named as in ``model_names``, the C names in the
     model's file, or in a class-name file in one of the ``places`` (folders), are those classes;
     otherwise they are taken in sorted order, as torchvision's ImageFolder does, which is a guess if
     there are fewer than classes.
 
-    Raises `InputError` if a folder is not named or there are more folders than classes,
-    `UsageError` if the file is malformed.
+    Raises `InputError` if a folder is not named, `ClassesDoNotFit` if there are more folders than
+    classes or all are left out, `UsageError` if the file is malformed.
     """
     index: Mapping[str, int] = {}
-    guessed = False
+    in_order = False
     if given is not None:
         if isinstance(given, Mapping):
             index, source = given, Sentence("given by hand")
         else:
             index, source = _read_names(usable(given)), Sentence("{path}", {"path": str(given)})
-        numbered = _are_numbers(folders, index) and max(map(int, folders), default=0) < classes
-        unknown = [folder for folder in folders if folder not in index and not numbered]
-        loosely = _by_name(folders, index) if unknown else None
+        rest = [folder for folder in folders if index.get(folder) != LEFT_OUT]
+        numbered = _are_numbers(rest, index) and max(map(int, rest), default=0) < classes
+        unknown = [folder for folder in rest if folder not in index and not numbered]
+        loosely = _by_name(rest, index) if unknown else None
         unknown = unknown if loosely is None else []
         if unknown and isinstance(given, Mapping):
             raise InputError(
@@ -208,7 +215,9 @@ def map_classes(
             raise InputError(
                 "{path}: does not name the folder {folder}", path=given, folder=repr(unknown[0])
             )
-        of_folder = loosely or [int(one) if numbered else index[one] for one in folders]
+        classes_of = loosely or [int(one) if numbered else index[one] for one in rest]
+        of_rest = dict(zip(rest, classes_of, strict=True))
+        of_folder = [of_rest.get(folder, LEFT_OUT) for folder in folders]
     elif all(_is_index(folder) and int(folder) < classes for folder in folders):
         of_folder, source = [int(folder) for folder in folders], Sentence("folder numbers")
     elif (known := _by_name(folders, {name: i for i, name in enumerate(model_names)})) is not None:
@@ -217,21 +226,26 @@ def map_classes(
         of_folder, source = near[0], Sentence("{path}", {"path": str(near[1])})
     else:
         of_folder, source = list(range(len(folders))), Sentence("sorted order")
-        guessed = len(folders) < classes
+        in_order = True
     if any(len(name) > _MAX_NAME_LENGTH for name in (*folders, *index)):
         raise InputError("a class name has more than {most} characters", most=_MAX_NAME_LENGTH)
-    unfit = not all(0 <= i < classes for i in of_folder)
-    if unfit or len(set(of_folder)) < len(of_folder):
-        raise InputError(
+    used = [i for i in of_folder if i != LEFT_OUT]
+    unfit = not used or not all(0 <= i < classes for i in used)
+    if unfit or len(set(used)) < len(used):
+        raise ClassesDoNotFit(
             "{folders:|class folder does|class folders do} not fit a network of "
             "{classes:|class|classes}; say which is which with --labels FILE (one class name per "
-            "line, in the network's order)",
+            "line, in the network's order; or JSON, where −1 leaves a folder out)",
             folders=len(folders), classes=classes,
         )  # fmt: skip
     names = list(model_names) or [f"class {i}" for i in range(classes)]
+    words_of = {i: name for name, i in index.items() if not _is_index(name)}
     for name, i in index.items():
         if 0 <= i < classes:
-            names[i] = name
+            names[i] = words_of.get(i, name)
     for folder, i in zip(folders, of_folder, strict=True):
-        names[i] = names[i] if given is not None and folder not in index else folder
-    return ClassMap(tuple(names), tuple(of_folder), source, guessed)
+        own = given is None or (folder in index and (i not in words_of or not _is_index(folder)))
+        if own and i != LEFT_OUT:
+            names[i] = folder
+    guessed = in_order and len(folders) < classes
+    return ClassMap(tuple(names), tuple(of_folder), source, in_order, guessed)
