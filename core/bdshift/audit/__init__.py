@@ -30,8 +30,8 @@ from bdshift.audit.reference import (
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.stages import CleanSet, Material, embed_cached, open_clean_set
 from bdshift.audit.zero_shot import with_names, with_names_of
+from bdshift.checkpoints.candidate_choice import as_audited
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
-from bdshift.checkpoints.recognize import named
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
@@ -166,11 +166,7 @@ def reopen_model(
         raise InputError(
             "{path}: is not the model that was audited (SHA-256 differs)", path=opened.file.path
         )
-    chosen = (
-        opened.candidates[0]
-        if own is not None
-        else named(opened.candidates, audit.model.architecture)
-    )
+    chosen = as_audited(opened, audit.model.architecture, own=own is not None)
     if chosen is None:
         raise InputError(
             "{path}: is no longer recognized as {name}",

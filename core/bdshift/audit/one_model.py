@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -75,9 +76,23 @@ def read_with_images(
     settled, proposal, framing = choose_preprocessing(
         opened, clean, settings, device=on.device, job=job
     )
-    classifier = settled.classifier
-    material = Material(classifier, clean)
+    material = Material(settled.classifier, clean)
     embedding = embed_cached(on.cache, material, device=on.device, batch=settings.batch, job=job)
+    return read_as(opened, clean, settled, embedding, proposal, framing)
+
+
+def read_as(
+    opened: Opened,
+    clean: CleanSet,
+    settled: Settled,
+    embedding: Embedding,
+    proposal: LabelProposal | None = None,
+    notes: Sequence[Remark] = (),
+) -> ReadModel:
+    """A model that is read as ``settled``, with its ``embedding`` of the clean images; ``notes``
+    come before those on how it was read.
+    """
+    classifier = settled.classifier
     model = ModelRecord(
         path=str(classifier.path.absolute()),
         sha256=classifier.sha256,
@@ -101,8 +116,8 @@ def read_with_images(
         skipped=clean.collection.skipped + embedding.skipped,
         folders=dict(zip(clean.collection.folders, clean.class_map.of_folder, strict=True)),
     )
-    notes = (*framing, *reading_notes(opened, classifier, clean.left_out))
-    return ReadModel(model, images, material, settled, embedding, proposal, notes)
+    said = (*notes, *reading_notes(opened, classifier, clean.left_out))
+    return ReadModel(model, images, Material(classifier, clean), settled, embedding, proposal, said)
 
 
 def examine_model(read: ReadModel, settings: ScanSettings, on: Machinery, job: JobContext) -> Audit:

@@ -70,9 +70,9 @@ NETWORKS_DISAGREE = code(
 OTHER_NETWORKS_FIT = code(
     "other-networks-fit",
     words("The weights fit {count:|other network|other networks} that these images do not rule "
-          "out: {other}. The audit is of this one: {architecture}.",
+          "out: {other}. The audit is of this one: {architecture}. The choice is not certain.",
           ja="この重みは、この画像では除外できないほかの {count} 個のネットワークにも合います："
-             "{other}。監査したのは {architecture} です。"),
+             "{other}。監査したのは {architecture} ですが、この選択は確実ではありません。"),
 )  # fmt: skip
 WEAK_NETWORK = code(
     "weak-network",

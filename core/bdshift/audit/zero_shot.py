@@ -11,6 +11,7 @@ from bdshift.audit.images_record import ImagesRecord
 from bdshift.audit.records import Audit, ModelRecord
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.stages import places_of_names
+from bdshift.checkpoints.candidate_choice import as_audited
 from bdshift.checkpoints.classifier import LoadedNetwork, Opened, open_checkpoint
 from bdshift.checkpoints.prompts import (
     MAX_NAME_LENGTH,
@@ -21,7 +22,6 @@ from bdshift.checkpoints.prompts import (
     check_templates,
     templates_of,
 )
-from bdshift.checkpoints.recognize import named
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection
@@ -97,7 +97,7 @@ def open_base(
     own = arch if isinstance(arch, OwnNetwork) else None
     opened = open_checkpoint(path, arch=own, job=job)
     opened = with_names_of(opened, audit)
-    alike = opened.candidates[0] if own else named(opened.candidates, audit.model.architecture)
+    alike = as_audited(opened, audit.model.architecture, own=own is not None)
     if alike is None:
         raise InputError(
             "{path}: is not a {name}, which the audited model is",
@@ -116,7 +116,7 @@ def accuracy_with(
     made of names, it is not the audited one, or the audit was saved without embeddings.
     """
     check_templates(templates)
-    candidate = named(opened.candidates, audit.model.architecture)
+    candidate = as_audited(opened, audit.model.architecture, own=False)
     known, embedding = audit.model.prompts, audit.embedding
     if candidate is None or known is None or opened.file.sha256 != audit.model.sha256:
         raise InputError("{path}: is not the CLIP model that was audited", path=opened.file.path)

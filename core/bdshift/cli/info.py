@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bdshift.cli.console import WEIGHTS_HELP, ConsoleJob, arch_option, guarded
-from bdshift.errors import InputError
+from bdshift.errors import InputError, UsageError
 from bdshift.text import joined
 
 if TYPE_CHECKING:
+    from bdshift.audit.candidates import CandidateTable
+    from bdshift.checkpoints.classifier import Opened
     from bdshift.checkpoints.describe import Description, LayerRow, Recognition
     from bdshift.checkpoints.users_own import Architecture
 
@@ -27,6 +29,11 @@ _MAX_LISTED = 6  # names, before a list is cut
 @arch_option
 @click.option("--weights", help=WEIGHTS_HELP)
 @click.option("--layers", is_flag=True, help="List every layer.")
+@click.option("--images", type=click.Path(path_type=Path),
+              help="Measure every network that fits on all of these labeled images.")  # fmt: skip
+@click.option("--each", is_flag=True, help="With --images: scan each of those networks, quickly.")
+@click.option("--labels", type=click.Path(path_type=Path), help="Class-name file for --images.")
+@click.option("--device", default="auto", show_default=True, help="For --images.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @guarded
 def command(
@@ -34,14 +41,25 @@ def command(
     arch: Architecture | None,
     weights: str | None,
     layers: bool,
+    images: Path | None,
+    each: bool,
+    labels: Path | None,
+    device: str,
     as_json: bool,
     job: ConsoleJob,
 ) -> None:
-    """Say what a checkpoint, or a Hugging Face folder, holds, without running anything in it."""
+    """Say what a checkpoint, or a Hugging Face folder, holds, without running anything in it.
+
+    With --images, say as well how each network that its weights fit classifies them, so that you
+    see whether the choice is certain, and with --each, whether it matters.
+    """
+    if images is None and (each or labels is not None):
+        raise UsageError("--each and --labels need --images")
     from bdshift.checkpoints.classifier import recognized
     from bdshift.checkpoints.describe import describe
     from bdshift.checkpoints.layout import find_state_dict
     from bdshift.checkpoints.reader import read_checkpoint
+    from bdshift.report.candidates_report import candidates_json, candidates_text
 
     file = read_checkpoint(model, job=job)
     opened, error = None, None
@@ -50,15 +68,37 @@ def command(
     except InputError as found_none:
         error = found_none
     found = describe(file, weights, opened)
+    table = None
+    if images is not None and opened is not None:
+        table = _measured(opened, images, labels, device, each, job)
     job.close()
     if as_json:
-        click.echo(json.dumps(_as_json(found), indent=2))
+        more = {} if table is None else candidates_json(table)
+        click.echo(json.dumps(_as_json(found) | more, indent=2))
     else:
         click.echo(joined(_lines(found)))
         if layers:
             click.echo(joined(_layers(found.layers)))
+        if table is not None:
+            click.echo(f"\n{candidates_text(table)}")
     if error is not None:
         raise error
+
+
+def _measured(
+    opened: Opened, images: Path, labels: Path | None, device: str, each: bool, job: ConsoleJob
+) -> CandidateTable:
+    from bdshift.audit import ScanSettings
+    from bdshift.audit.candidates import measure_candidates
+    from bdshift.audit.one_model import Machinery
+    from bdshift.devices import pick_device
+    from bdshift.images.collection import open_images
+    from bdshift.shift.cache import EmbeddingCache
+
+    on = Machinery(pick_device(device), EmbeddingCache())
+    settings = ScanSettings(labels=labels, device=device)
+    collection = open_images(images, job=job)
+    return measure_candidates(opened, collection, settings, on, each=each, job=job)
 
 
 def _as_json(found: Description) -> dict[str, Any]:
