@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
     QStyleOptionViewItem,
 )
 
-from bdshift_gui.plain import lines, as_tip
+from bdshift_gui.plain import as_tip, lines
 from bdshift_gui.widgets.thumbs import as_image
 
 Pixels = NDArray[np.uint8]
