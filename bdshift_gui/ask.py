@@ -93,6 +93,12 @@ class Ask:
             return answer
         return "discard" if pressed == button.Discard else "stay"
 
+    def tell(self, text: str) -> None:
+        """Say why something cannot be done."""
+        message_box(
+            self.parent, text, QMessageBox.StandardButton.Ok, icon=QMessageBox.Icon.Information
+        )
+
     def about(self, text: str) -> None:
         """Show the About box."""
         message_box(self.parent, text, QMessageBox.StandardButton.Ok, icon=QMessageBox.Icon.NoIcon)

@@ -347,6 +347,13 @@ class State:
         return opened or self.audit is not None
 
     @property
+    def labeled(self) -> bool:
+        """Whether the images have labels; those that are open, else those of the audit."""
+        if self.images is not None:
+            return self.images.collection.labeled
+        return self.audit is None or self.audit.images.labeled
+
+    @property
     def shift_is_quick(self) -> bool:
         """Whether Eq. 4 is solved again right away, without a job."""
         return self.audit is not None and self.audit.shifts.seconds <= _QUICK_SECONDS

@@ -121,7 +121,7 @@ def _is_read(state: State) -> bool:
 
 
 def _has_labels(state: State) -> bool:
-    return state.can_scan and not state.busy
+    return state.can_scan and state.labeled and not state.busy
 
 
 def _has_trials(state: State) -> bool:

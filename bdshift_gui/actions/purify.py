@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bdshift.words import words
 from bdshift_gui.action import Action, action, with_audit
 from bdshift_gui.context import Context
+from bdshift_gui.i18n import say
 from bdshift_gui.tasks import purifying
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ def _purify(context: Context) -> None:
     state = context.state
     original, pending = state.original, frozenset(state.pending)
     assert original is not None
+    if not original.images.labeled:
+        from bdshift.images.collection import needs_labels
+
+        context.ask.tell(say(needs_labels(original.images.path)))
+        return
 
     def find() -> PurificationRequest | None:
         from bdshift.audit.unfinished import Unfinished

@@ -182,7 +182,11 @@ class LabDialog(QuestionDialog):
 
 
 def _classes(state: State) -> tuple[Path | None, list[str]]:
-    """The open images and their class folders; None and the drawn signs if there are none."""
+    """The open images and their class folders; None and the drawn signs if there are none, or they
+    have no labels to train on.
+    """
+    if not state.labeled:
+        return None, list(CLASSES)
     if state.images is not None:
         return state.images.path, list(state.images.collection.folders)
     if state.audit is not None and state.images_path is not None:

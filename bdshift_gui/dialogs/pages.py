@@ -73,6 +73,11 @@ class RankingPage(QDialog):
                 "statistics in the first batch norm, ties between networks by what code usually "
                 "does."
             )
+            if audit.images.labeled
+            else tr(
+                "The first one is used. Without labels, how certain and how varied the predictions "
+                "are decides; ties are broken by the training statistics in the first batch norm."
+            )
         )
         column.addWidget(lead)
         chosen = audit.trials[0].architecture

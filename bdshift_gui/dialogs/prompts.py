@@ -58,7 +58,7 @@ class PromptsDialog(QuestionDialog):
         for one in (self._example, self._result, self._error):
             self.column.addWidget(one)
         self._before = audit.accuracy
-        self._has_features = audit.embedding is not None
+        self._can_measure = audit.embedding is not None and audit.images.labeled
         self.use = self.add_buttons(tr("Scan with these"))
         self._job = JobContext()
         self.finished.connect(self._forget)
@@ -97,7 +97,7 @@ class PromptsDialog(QuestionDialog):
                     example=lines(self.templates[0].replace(SLOT, self._prompts.names[0])))
         )  # fmt: skip
         self.use.setEnabled(not error)
-        self.measure.setEnabled(not error and self._has_features)
+        self.measure.setEnabled(not error and self._can_measure)
 
     def _measure(self) -> None:
         def done(accuracy: float) -> None:

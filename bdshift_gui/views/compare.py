@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -186,7 +187,7 @@ class CompareView(QWidget, View):
             numbers("alpha", figure, "α"),
         ], of=audit.model)  # fmt: skip
         models = [
-            ModelFigures(name, row.acc, row.asr, row.der)
+            ModelFigures(name, math.nan if row.acc is None else row.acc, row.asr, row.der)
             for name, row in zip(names, rows, strict=True)
         ]
         self.outcomes.show_models(models)

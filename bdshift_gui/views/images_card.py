@@ -43,7 +43,7 @@ class ImagesCard(Card, View):
         """Show the images of the audit, or those that are open."""
         self.title.show_text(tr("Clean images"))
         self.correct.show_action(tr("classes…"), LABELS, state)
-        self.correct.setVisible(state.can_scan)
+        self.correct.setVisible(state.can_scan and state.labeled)
         audit, opened = state.audit, state.images
         self.setVisible(audit is not None or opened is not None)
         self.ranking.setVisible(audit is not None)
@@ -57,6 +57,14 @@ class ImagesCard(Card, View):
         if audit is not None:
             self._show_audit(state)
             skipped = audit.images.skipped
+        elif opened is not None and not opened.collection.labeled:
+            self._rows.show_rows(
+                [
+                    (tr("Images"), grouped(len(opened.collection.files)), ""),
+                    (tr("Labels"), tr("none"), ""),
+                ]
+            )
+            skipped = opened.collection.skipped
         elif opened is not None:
             names = zip(opened.collection.folders, opened.counts, strict=True)
             self._rows.show_rows(
@@ -86,7 +94,8 @@ class ImagesCard(Card, View):
                  tr("{used} of {all}", used=grouped(sum(images.counts)),
                     all=grouped(images.available)),
                  tr("A stratified sample, the same for the same seed.")),
-                (tr("Clean accuracy"), percent(audit.accuracy),
+                (tr("Clean accuracy"),
+                 percent(audit.accuracy) if images.labeled else tr("unknown, no labels"),
                  tr("Share of these images classified as labeled.")),
                 (tr("Normalization"), tr("mean and std 0.5") if n.name == "half" else n.name,
                  f"mean {n.mean}\nstd {n.std}"),

@@ -261,8 +261,12 @@ class InspectorView(Card, View):
         def change(before: float, after: float) -> str:
             return f"{percent(before)[:-1]} → {percent(after)}"
 
-        accuracy = change(audit.accuracy, cut.outcome.accuracy)
-        rows = [(tr("Clean accuracy"), accuracy, self._by_class(cut))]
+        after = cut.outcome.accuracy
+        rows = [
+            (tr("Clean accuracy"), change(audit.accuracy, after), self._by_class(cut))
+            if audit.images.labeled
+            else (tr("Predictions that stay"), percent(after), self._by_class(cut))
+        ]
         tac = self._state.tac
         if tac is not None and cut.outcome.asr is not None:
             rows.append(
@@ -302,5 +306,9 @@ class InspectorView(Card, View):
             f"{names[i]}: {percent(before[i])} → {percent(cut.outcome.by_class[i])}"
             for i in changed
         ]
-        head = tr("Share of the clean images classified as labeled, from the cached embeddings.")
+        head = (
+            tr("Share of the clean images classified as labeled, from the cached embeddings.")
+            if audit.images.labeled
+            else tr("Share of the clean images still classified as before; they have no labels.")
+        )
         return "\n".join([head, *lines])

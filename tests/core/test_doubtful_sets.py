@@ -52,9 +52,10 @@ def test_one_class_is_refused(victim: Path, signs: Path, tmp_path: Path) -> None
     one = bdshift("scan", "--quick", victim, images)
     one_line(one, 3)
     assert f"all of its {PER_CLASS} images have one label, 'stop'" in one.stderr
-    loose = bdshift("scan", "--quick", victim, images / "stop")
-    one_line(loose, 3)
-    assert "no file with their labels" in loose.stderr
+    loose = bdshift("scan", "--quick", victim, images / "stop", "--fail-on", "inconclusive")
+    assert loose.exit_code == 1
+    assert loose.stdout.startswith("INCONCLUSIVE")
+    assert "There are no labels" in loose.stderr
 
 
 def test_few_folders_are_inconclusive_everywhere(

@@ -179,7 +179,6 @@ def test_a_class_folder_may_be_a_link(folder: Path, tmp_path: Path) -> None:
         (lambda p: p / "none", "no such"),
         (lambda p: p, "holds no files"),
         (lambda p: (p / "a.txt").write_text("x") and p / "a.txt", "neither a folder nor a zip"),
-        (lambda p: (p / "a.png").write_bytes(encoded(picture())) and p, "no class folders"),
     ],
 )
 def test_what_is_no_collection(tmp_path: Path, make: Callable[[Path], Path], words: str) -> None:

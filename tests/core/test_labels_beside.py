@@ -198,8 +198,8 @@ def test_numbers_of_images_are_no_classes(tmp_path: Path, form: str) -> None:
     names = [form.format(label=label, row=row) for row, label in enumerate(LABELS)]
     names = [("DSC" if row % 2 else "IMG") + f"_{row}.png" if " " in name else name
              for row, name in enumerate(names)]  # fmt: skip
-    with pytest.raises(InputError, match="no file with their labels"):
-        open_images(fill(tmp_path / "train", names))
+    found = open_images(fill(tmp_path / "train", names))
+    assert (found.labeled, len(found.files)) == (False, len(LABELS))
 
 
 def test_a_list_of_another_length_is_refused(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_list_of_another_length_is_refused(tmp_path: Path) -> None:
 def test_class_names_are_no_labels(tmp_path: Path) -> None:
     data = fill(tmp_path / "set" / "data")
     (data.parent / "labels.txt").write_text("\n".join(KINDS))
-    assert open_images(data.parent).folders == ("data",)
+    assert not open_images(data.parent).labeled
 
 
 def test_unclear_columns_are_refused(tmp_path: Path) -> None:
@@ -311,10 +311,12 @@ def test_hostile_files_of_labels_are_data(
     (data.parent / "labels").write_bytes(HOSTILE[kind]())
     monkeypatch.setattr(os, "system", lambda _: pytest.fail("it was run"))
     try:
-        outcome = open_images(data.parent).folders[0]
+        found = open_images(data.parent)
+        assert (found.labeled, len(found.files)) == (False, len(NAMES))
+        outcome = "without labels"
     except InputError as error:
         outcome = str(error).removeprefix(f"{data.parent}: ")
-    assert re.match("data$|labels: is ", outcome)
+    assert re.match("without labels$|labels: is ", outcome)
 
 
 def test_a_list_that_a_file_holds_very_often_is_read_once(tmp_path: Path) -> None:

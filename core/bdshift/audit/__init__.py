@@ -195,8 +195,16 @@ def reopen(
     classifier = reopen_model(audit, model=model, arch=arch, job=job)
     collection = open_images(folder, job=job)
     # By the names in the audit: the class-name file may be gone.
-    settings = replace(audit.settings, labels=audit.images.folder_index)
-    return Material(classifier, open_clean_set(collection, classifier.classes, settings))
+    known_by = audit.images.folder_index if collection.labeled else audit.images.class_index
+    settings = replace(audit.settings, labels=known_by)
+    found = Material(classifier, open_clean_set(collection, classifier.classes, settings))
+    if collection.labeled:
+        return found
+    known = audit.embedding
+    if known is None:
+        known = embed_cached(None, found, precision=audit.precision, batch=audit.settings.batch,
+                             job=job).with_predictions()  # fmt: skip
+    return replace(found, clean=found.clean.labeled_as(known))
 
 
 def add_tac(

@@ -16,6 +16,15 @@ from bdshift.audit.image_doubts import (
     suspect_without_images,
     too_few_to_measure,
 )
+from bdshift.audit.label_doubts import (
+    READING_UNCONFIRMED,
+    UNLABELED_MISREAD,
+    UNLABELED_UNSURE,
+    no_labels,
+    reading_unconfirmed,
+    unlabeled_misread,
+    unlabeled_unsure,
+)
 from bdshift.audit.preprocessing_doubts import hangs_on_preprocessing, several_preprocessings
 from bdshift.audit.reading_doubts import (
     POOR_ACCURACY,
@@ -141,7 +150,10 @@ COPY_DIFFERS = code(
     words("Other weights of this network in the file, {weights}, have a more serious finding.",
           ja="ファイル内の同じネットワークの別の重み {weights} には、より深刻な判定が出ています。"),
 )  # fmt: skip
-MISREAD = frozenset({LABEL_ORDER, POOR_ACCURACY, READING_DOUBTFUL})
+MISREAD = frozenset(
+    {LABEL_ORDER, POOR_ACCURACY, READING_DOUBTFUL, READING_UNCONFIRMED, UNLABELED_MISREAD,
+     UNLABELED_UNSURE}
+)  # fmt: skip
 """Codes of doubts whether a model was read as it should be."""
 
 
@@ -154,6 +166,9 @@ def _order_of_labels(facts: Facts) -> Remark | None:
 
 _doubt(poor_accuracy)
 _doubt(reading_is_doubtful)
+_doubt(unlabeled_misread)
+_doubt(unlabeled_unsure)
+_doubt(reading_unconfirmed)
 _doubt(networks_disagree)
 _doubt(hangs_on_preprocessing)
 
@@ -284,6 +299,7 @@ PARTS_LEFT_OUT = code(
 )  # fmt: skip
 
 
+_caution(no_labels)
 _caution(other_networks)
 _caution(several_preprocessings)
 _caution(low_accuracy)

@@ -206,7 +206,9 @@ class Facts:
     Attributes:
         class_names: of all C classes.
         counts: images used of each class.
-        accuracy: clean accuracy.
+        accuracy: clean accuracy; NaN without labels.
+        labeled: whether the images have labels.
+        normalization_named: whether the user said how pixels are normalized.
         explained: accuracy under another order of the class folders, if one explains the
             predictions far better; None if not.
         judged: the evidence, the most trusted detector first.
@@ -241,6 +243,8 @@ class Facts:
     unknown: Sequence[str] = ()
     left_out: Sequence[str] = ()
     order_guessed: bool = False
+    labeled: bool = True
+    normalization_named: bool = False
     reading: Trial | None = None
     alternatives: Sequence[OtherReading] = ()
     recovered: Sequence[RecoveredTrigger] = ()

@@ -23,6 +23,7 @@ class ImagesRecord:
             the others are.
         folders: the class of each folder, `LEFT_OUT` for one that takes no part; {} in old audits,
             whose folders are called as their classes are, or are their numbers.
+        labeled: whether they have labels; if not, predictions stand in, and accuracies are NaN.
     """
 
     path: str
@@ -34,6 +35,7 @@ class ImagesRecord:
     skipped: tuple[Skipped, ...]
     order_guessed: bool = False
     folders: dict[str, int] = field(default_factory=dict)
+    labeled: bool = True
 
     @property
     def folder_index(self) -> dict[str, int]:

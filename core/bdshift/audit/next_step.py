@@ -25,8 +25,9 @@ WHY: dict[Step, str] = {
 
 
 def next_step(audit: Audit) -> Step:
-    """The next step of an audit. Where a class is suspected: its trigger, then a purified model,
-    then what that has changed. Else the search, if it has not run, then the report.
+    """The next step of an audit. Where a class is suspected: its trigger, then a purified model (if
+    there are labels to purify it with), then what that has changed. Else the search, if it has not
+    run, then the report.
     """
     suspected = audit.finding.suspected
     if not suspected:
@@ -39,4 +40,6 @@ def next_step(audit: Audit) -> Step:
         return "compare"
     works = any(one.target == target and one.asr >= WORKING_ASR for one in audit.tac)
     known = works or any(one.target == target for one in audit.recoveries)
-    return "purify" if known else "recover"
+    if not known:
+        return "recover"
+    return "purify" if audit.images.labeled else "report"

@@ -92,7 +92,11 @@ def read_as(
     """A model that is read as ``settled``, with its ``embedding`` of the clean images; ``notes``
     come before those on how it was read.
     """
-    classifier = settled.classifier
+    classifier, labeled = settled.classifier, clean.collection.labeled
+    if not labeled and not clean.predicted:
+        embedding = embedding.with_predictions()
+        clean = clean.labeled_as(embedding)
+    folders = zip(clean.collection.folders, clean.class_map.of_folder, strict=True)
     model = ModelRecord(
         path=str(classifier.path.absolute()),
         sha256=classifier.sha256,
@@ -109,12 +113,13 @@ def read_as(
         path=str(clean.collection.path.absolute()),
         sha256=embedding.images_hash,
         available=len(clean.available),
+        labeled=labeled,
         counts=tuple(np.bincount(embedding.labels, minlength=opened.classes).tolist()),
         class_names=clean.class_map.names,
         label_source=clean.class_map.source,
         order_guessed=clean.class_map.guessed and not _confirms_the_order(embedding),
         skipped=clean.collection.skipped + embedding.skipped,
-        folders=dict(zip(clean.collection.folders, clean.class_map.of_folder, strict=True)),
+        folders=dict(folders) if labeled else {},
     )
     said = (*notes, *reading_notes(opened, classifier, clean.left_out))
     return ReadModel(model, images, Material(classifier, clean), settled, embedding, proposal, said)

@@ -52,9 +52,11 @@ def purify_model(
     with the same names), by default the held-out ones. If canceled, the best result so far is
     returned, not ``complete``; if canceled again, nothing.
 
-    Raises as `bdshift.audit.reopen` and `bdshift.purify.purify` do.
+    Raises `InputError` if images have no labels, and as `bdshift.audit.reopen` and
+    `bdshift.purify.purify` do.
     """
     check_held(held_out)
+    material.clean.collection.require_labels()
     where = pick_device(device)
     classifier = material.classifier
     preprocess = classifier.preprocessing
@@ -173,6 +175,7 @@ def at_alpha(audit: Audit, alpha: float, *, job: JobContext = SILENT) -> Audit:
 def _read_test(audit: Audit, path: Path, read: partial[LabeledImages]) -> LabeledImages:
     """All test images, labeled with the audit's classes."""
     found = open_images(path)
+    found.require_labels()
     mapped = map_classes(found.folders, audit.model.classes, audit.images.folder_index)
     files = [one for one in found.files if mapped.of_folder[one.label] != LEFT_OUT]
     return read(found, files, mapped.of_folder)

@@ -127,7 +127,7 @@ def reading_is_doubtful(facts: Facts) -> Remark | None:
 
 
 def _statistics_differ(facts: Facts) -> Remark | None:
-    found = _mismatch(facts)
+    found = mismatch_of(facts)
     if not _is_only_low(facts) or found is None or found[0] <= found[1]:
         return None
     values = {"accuracy": facts.accuracy, "classes": facts.classes}
@@ -139,7 +139,7 @@ def _is_only_low(facts: Facts) -> bool:
     return low and facts.explained is None and poor_accuracy(facts) is None
 
 
-def _mismatch(facts: Facts) -> tuple[float, float] | None:
+def mismatch_of(facts: Facts) -> tuple[float, float] | None:
     """Mismatch of the statistics in batch norms, and its limit: of the two that are measured, the
     one that says more against the reading. None if neither is.
     """
@@ -189,7 +189,7 @@ def other_networks(facts: Facts) -> Remark | None:
 
 def low_accuracy(facts: Facts) -> Remark | None:
     """Low, and what is known about why."""
-    trial, found = facts.reading, _mismatch(facts)
+    trial, found = facts.reading, mismatch_of(facts)
     if trial is None or trial.confidence is None or not _is_only_low(facts):
         return None
     values = {"accuracy": facts.accuracy, "classes": facts.classes}

@@ -134,7 +134,7 @@ class Audit:
         model, images: what was audited.
         settings: what was asked.
         trials: every combination of network and preprocessing that was tried, the chosen one first.
-        accuracy: clean accuracy.
+        accuracy: clean accuracy; NaN without labels.
         embedding: of the clean images; None in an audit file saved without it.
         evidence: what each detector found, the embedding shift first.
         notes: on how the model was read.
@@ -194,8 +194,8 @@ class Audit:
 
     @property
     def inputs(self) -> tuple[Path, ...]:
-        """Its model, images and reference, which nothing that is made of the audit may replace.
-        What is no path of this machine is left out: to look at it could contact another.
+        """Its model, images and reference, which nothing made of the audit may replace. What is no
+        path of this machine is left out: to look at it could contact another.
         """
         found = []
         beside = () if self.reference is None else (self.reference.model.path,)
@@ -225,8 +225,8 @@ class Audit:
         """What the evidence says beside clean models, less what a reference explains; None if there
         is nothing to compare, or a rule is to decide.
         """
-        reference = self.reference
-        return self._decided({} if reference is None else explained_by(reference, self._known))
+        beside = self.reference
+        return self._decided({} if beside is None else explained_by(beside, self._known))
 
     @cached_property
     def verdict_alone(self) -> Verdict | None:
@@ -285,11 +285,13 @@ class Audit:
 
     @cached_property
     def facts(self) -> Facts:
-        """Everything that the finding depends on."""
+        """What the finding depends on."""
         return Facts(
             class_names=self.images.class_names,
             counts=self.images.counts,
             accuracy=self.accuracy,
+            labeled=self.images.labeled,
+            normalization_named=self.settings.normalize is not None,
             order_guessed=self.images.order_guessed,
             explained=None if self.proposal is None else self.proposal.accuracy,
             judged=self.judged,
@@ -329,8 +331,8 @@ class Audit:
         return int(self.shifts.l2.argmin()) if self.verdict is None else self.verdict.index
 
     def tac_of(self, target: int | None, trigger: str | None = None) -> Tac | None:
-        """TAC for a class, if measured; under ``trigger`` if given, else the last one measured, or,
-        if no trigger is known, that of the last recovered one.
+        """TAC for a class, if measured; under ``trigger`` if given, else the last one, or, if no
+        trigger is known, that of the last recovered one.
         """
         all_tac = (*(one.tac for one in self.recoveries), *self.tac)
         fitting = (tac for tac in reversed(all_tac) if trigger in (None, tac.trigger))

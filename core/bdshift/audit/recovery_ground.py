@@ -72,8 +72,12 @@ class Ground:
             yield scene.halves()
 
     def files_of(self, source: int) -> list[ImageFile]:
-        """Those of a class in the collection, in the audit or not."""
+        """Those of a class in the collection, in the audit or not; without labels, those in the
+        audit that the model takes for it.
+        """
         clean = self.material.clean
+        if not clean.collection.labeled:
+            return [one for one in clean.files if one.label == source]
         of_folder = clean.class_map.of_folder
         return [one for one in clean.collection.files if of_folder[one.label] == source]
 

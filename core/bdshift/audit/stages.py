@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bdshift.audit.finished import FinishedDetectors, find_evidence
 from bdshift.audit.framing import framed, settle_framing
@@ -20,7 +21,7 @@ from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.trial_images import TrialImages
 from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.contest import TrialSet
-from bdshift.checkpoints.entrant import Trial, matched_accuracy
+from bdshift.checkpoints.entrant import NO_LABEL, Trial, matched_accuracy
 from bdshift.checkpoints.settle import Settled, confusion_of_folders, settle
 from bdshift.detect.detector import Subject
 from bdshift.devices import has_native_bfloat16
@@ -28,7 +29,7 @@ from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, sample_files
 from bdshift.images.decode import image_size
 from bdshift.images.framing import Framing, check_fit
-from bdshift.images.labels import LEFT_OUT, ClassMap, map_classes
+from bdshift.images.labels import LEFT_OUT, ClassMap, map_classes, unlabeled_classes
 from bdshift.images.loader import content_hash, file_digests
 from bdshift.images.preprocessing import parse_normalization
 from bdshift.jobs import SILENT, JobContext
@@ -45,11 +46,24 @@ _EXPLAINED = 0.5  # accuracy from which another order of the folders is worth pr
 
 @dataclass(frozen=True)
 class CleanSet:
-    """The images of an audit: the collection, the files sampled from it, and their classes."""
+    """The images of an audit: the collection, the files sampled from it, and their classes.
+
+    Of images without labels, the files have those that the audited model predicts, once they are
+    ``predicted``.
+    """
 
     collection: ImageCollection
     files: tuple[ImageFile, ...]
     class_map: ClassMap
+    predicted: bool = False
+
+    def labeled_as(self, embedding: Embedding) -> CleanSet:
+        """The same images, which have no labels, with those that were predicted for
+        ``embedding``; whatever other models predict, these stay.
+        """
+        known = dict(zip((one.name for one in embedding.files), embedding.labels, strict=True))
+        files = (replace(one, label=int(known.get(one.name, 0))) for one in self.files)
+        return replace(self, files=tuple(files), predicted=True)
 
     @property
     def available(self) -> list[ImageFile]:
@@ -86,6 +100,11 @@ def open_clean_set(
 
     Raises `InputError` if all images are of one class, and as `sample_files` and `map_classes` do.
     """
+    places = places_of_names(collection, model)
+    if not collection.labeled:
+        files = sample_files(collection.files, settings.sample, seed=settings.seed)
+        names = unlabeled_classes(classes, settings.labels, model_names, places)
+        return CleanSet(collection, tuple(files), names)
     present = {file.label for file in collection.files}
     if len(present) == 1:
         raise InputError(
@@ -95,7 +114,6 @@ def open_clean_set(
             path=collection.path, count=len(collection.files),
             name=repr(collection.folders[present.pop()]),
         )  # fmt: skip
-    places = places_of_names(collection, model)
     class_map = map_classes(collection.folders, classes, settings.labels, model_names, places)
     found = CleanSet(collection, (), class_map)
     files = sample_files(found.available, settings.sample, seed=settings.seed)
@@ -133,7 +151,8 @@ def choose_preprocessing(
     job: JobContext = SILENT,
 ) -> tuple[Settled, LabelProposal | None, list[Remark]]:
     """Settle architecture and preprocessing by clean accuracy on up to 500 images, and on more if
-    these do not tell the networks apart that fit; with notes on how pictures become squares.
+    these do not tell the networks apart that fit; with notes on how pictures become squares. Images
+    without labels settle it by how much the predictions say (`Entrant.score`).
 
     If even the best is poor, but another order of the folders would explain the predictions, that
     order is proposed and the preprocessing chosen under it. It is not applied to the audit's
@@ -146,7 +165,6 @@ def choose_preprocessing(
     others = [file for file in clean.files if file not in shown]
     images = TrialImages(clean.collection, picked, job)
     folders = images.folders
-    labels = np.asarray(clean.class_map.of_folder)[folders]
     side = native_size(clean.collection, picked)
 
     common: dict[str, Any] = {
@@ -157,21 +175,26 @@ def choose_preprocessing(
     }
     normalization = parse_normalization(settings.normalize) if settings.normalize else None
 
+    def labels_of(some: TrialImages, of_folder: Sequence[int]) -> NDArray[np.int64]:
+        if not clean.collection.labeled:
+            return np.full(len(some.folders), NO_LABEL)
+        return np.asarray(of_folder)[some.folders]
+
     def choose(of_folder: Sequence[int], framing: Framing) -> Settled:
         """With these classes of the folders."""
-        classes = np.asarray(of_folder)
 
         def more(count: int) -> TrialSet:
             files = _shuffled(others, count, settings.seed)
             further = TrialImages(clean.collection, files, job)
-            own = classes[further.folders]
+            own = labels_of(further, of_folder)
             return TrialSet(further.framed(framing), own, own)
 
         return settle(
-            opened, images.framed(framing), classes[folders],
+            opened, images.framed(framing), labels_of(images, of_folder),
             normalization=normalization, more=more if others else None, **common,
         )  # fmt: skip
 
+    labels = labels_of(images, clean.class_map.of_folder)
     plain, notes = settle_framing(
         partial(choose, clean.class_map.of_folder), images, labels, first=opened.file.beside.fit,
         only=None if settings.fit is None else check_fit(settings.fit),

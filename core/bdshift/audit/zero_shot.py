@@ -24,7 +24,7 @@ from bdshift.checkpoints.prompts import (
 )
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
 from bdshift.errors import InputError
-from bdshift.images.collection import ImageCollection
+from bdshift.images.collection import ImageCollection, needs_labels
 from bdshift.images.labels import names_in_order
 from bdshift.jobs import SILENT, JobContext
 
@@ -50,8 +50,8 @@ def with_names(
     The names are those given, or of a class-name file that was given, else those of one beside the
     images or the model that knows the folders, else the folders' own.
 
-    Raises `InputError` if the folders are numbers and no file says what they stand for, or as
-    `names_in_order` does.
+    Raises `InputError` if the folders are numbers, or there are none, and no file says what they
+    stand for, or as `names_in_order` does.
     """
     if not opened.needs_names or opened.prompts is not None:
         return opened, settings
@@ -59,6 +59,13 @@ def with_names(
     if not names:
         near = places_of_names(collection, opened.file.path)
         names, file = names_in_order(collection.folders, settings.labels, near)
+    if not names:
+        raise InputError(
+            "{path}: is a CLIP model, which recognizes classes by their names, and the images are "
+            "in no folders that could name them: put a file classes.txt with one name per line "
+            "beside them, or name it with --labels",
+            path=opened.file.path,
+        )
     _check(names, opened.file.path)
     templates = settings.prompts or templates_of(USUAL_PROMPTS)
     prompts = ClassPrompts(tuple(as_in_sentence(name) for name in names), templates)
@@ -113,7 +120,8 @@ def accuracy_with(
     not depend on them, so no image is looked at.
 
     Raises `UsageError` for templates that make no sense, `InputError` if the model's head is not
-    made of names, it is not the audited one, or the audit was saved without embeddings.
+    made of names, it is not the audited one, the audit was saved without embeddings, or the images
+    have no labels.
     """
     check_templates(templates)
     candidate = as_audited(opened, audit.model.architecture, own=False)
@@ -122,6 +130,8 @@ def accuracy_with(
         raise InputError("{path}: is not the CLIP model that was audited", path=opened.file.path)
     if embedding is None:
         raise InputError("the audit was saved without embeddings; scan again")
+    if not embedding.labeled:
+        raise InputError(needs_labels(audit.images.path))
     made = opened.with_prompts(ClassPrompts(known.names, templates)).load(candidate, job)
     predicted = (embedding.phi @ made.weight.numpy().T).argmax(1)
     return float((predicted == embedding.labels).mean())

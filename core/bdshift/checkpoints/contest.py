@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import LoadedNetwork, Opened
-from bdshift.checkpoints.entrant import Entrant
+from bdshift.checkpoints.entrant import NO_LABEL, Entrant
 from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.footprint import UNFIT, largest_batch, work_per_image
 from bdshift.checkpoints.input_statistics import InputStatistics
@@ -33,7 +33,9 @@ Pixels = Callable[[int], NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class TrialSet:
-    """Labeled images in random order: ``labels`` and ``folders`` are int64 (n,)."""
+    """Images in random order: ``labels`` and ``folders`` are int64 (n,); all labels are `NO_LABEL`
+    where there are none.
+    """
 
     pixels: Pixels
     labels: NDArray[np.int64]
@@ -77,6 +79,11 @@ class Contest:
         self._batches: dict[tuple[str, int], int] = {}
         self._work: dict[tuple[str, int], float] = {}
         self._statistics = InputStatistics(trial.pixels)
+
+    @property
+    def labeled(self) -> bool:
+        """Whether the images have labels."""
+        return not bool((self._parts[0].labels == NO_LABEL).all())
 
     @property
     def images(self) -> int:

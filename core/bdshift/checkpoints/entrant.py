@@ -22,7 +22,11 @@ _ONE_CLASS = 0.98  # of all predictions: such a network says nothing about its i
 _MIN_IMAGES = 12  # from which predictions can be said to be all of one class
 _NO_SPREAD = 1e-9  # nats an image: rounding
 _SAME_LOSS = 1e-4  # relative: networks whose losses differ by less compute the same
+NO_LABEL = -1
+"""In place of the label of an image that has none."""
+
 _SCALES = tuple(math.exp(-7 + 11 * step / 31) for step in range(32))  # of the logits
+_AS_THEY_ARE = min(range(len(_SCALES)), key=lambda step: abs(_SCALES[step] - 1))
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Trial:
         architecture: name of the candidate.
         preprocessing: size, normalization, order.
         images: how many it was tried on.
-        accuracy: share of them classified as labeled.
-        loss: mean cross-entropy, in nats.
+        accuracy: share of them classified as labeled; NaN without labels.
+        loss: mean cross-entropy, in nats; NaN without labels.
         mismatch: of the first batch norm's statistics (`InputStatistics`); None without one.
         confidence: mean probability that it gives to the class it predicts; None in old audits.
         one_class: share of the images that it sends to its most frequent class; None in old audits.
@@ -57,7 +61,8 @@ class Entrant:
     """A combination that is being tried; it records its results so far.
 
     The images of a class count as much as those of any other together, if their weights say so:
-    a network that always predicts the most frequent class gains nothing.
+    a network that always predicts the most frequent class gains nothing. Images without labels
+    (`NO_LABEL`) count as what the network takes them for, and `score` is how much that says.
     """
 
     def __init__(
@@ -78,6 +83,9 @@ class Entrant:
         self._likelihoods: NDArray[np.float64] = np.zeros((0, len(_SCALES)))
         self.mismatch: float | None = None
         self.confusion = np.zeros((loaded.classes, folders), dtype=np.int64)
+        self._is_labeled = True
+        self._total_odds = np.zeros(loaded.classes)
+        self._total_entropy = 0.0
 
     def see(
         self,
@@ -93,8 +101,9 @@ class Entrant:
         watched = nullcontext() if self.norms is None else self.norms
         with watched, autocast(device, precision):
             logits = self.loaded.embed(images)[1].float()
-        targets = torch.from_numpy(labels).to(device)
         predicted = logits.argmax(1)
+        self._is_labeled = not (labels == NO_LABEL).all()
+        targets = torch.from_numpy(labels).to(device) if self._is_labeled else predicted
         loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
         self.right = np.concatenate([self.right, (predicted == targets).cpu().numpy()])
         self.weights = np.concatenate(
@@ -102,7 +111,10 @@ class Entrant:
         )
         self._likelihoods = np.concatenate([self._likelihoods, _log_likelihoods(logits, targets)])
         self.total_loss += loss if np.isfinite(loss) else 1e6 * len(labels)
-        sure = logits.softmax(1).amax(1).sum().item()
+        odds = logits.softmax(1).nan_to_num()
+        self._total_odds += odds.sum(0).cpu().double().numpy()
+        self._total_entropy += torch.special.entr(odds).sum().item()
+        sure = odds.amax(1).sum().item()
         self.total_confidence += sure if np.isfinite(sure) else 0.0
         np.add.at(self.confusion, (predicted.cpu().numpy(), folders), 1)
 
@@ -120,10 +132,22 @@ class Entrant:
     def score(self) -> float:
         """What counts in the contest: accuracy with every class counting the same; 0 if nearly all
         images of several classes go to one.
+
+        Without labels, how much the predictions say about the images, as a share of what they
+        could: high if each is certain and they differ, as they only are where pixels are read as
+        in training (the mutual information that is maximized in unsupervised adaptation).
         """
         if not self.images or self.says_one_class:
             return 0.0
+        if not self._is_labeled:
+            return self._information
         return float((self.right * self.weights).sum() / self.weights.sum())
+
+    @property
+    def _information(self) -> float:
+        odds = self._total_odds / self.images
+        of_all = -float((odds * np.log(np.maximum(odds, 1e-12))).sum())
+        return max(0.0, of_all - self._total_entropy / self.images) / math.log(len(odds))
 
     @property
     def one_class(self) -> float:
@@ -134,17 +158,17 @@ class Entrant:
     def says_one_class(self) -> bool:
         """Whether it predicts one class for nearly all images, of whichever class they are."""
         shown = self.confusion.sum(0)
-        return (
-            self.images >= _MIN_IMAGES
-            and self.one_class >= _ONE_CLASS
-            and shown.max() < _ONE_CLASS * self.images
-        )
+        of_several = not self._is_labeled or shown.max() < _ONE_CLASS * self.images
+        return self.images >= _MIN_IMAGES and self.one_class >= _ONE_CLASS and bool(of_several)
 
     @property
     def likelihood(self) -> NDArray[np.float64]:
         """Logarithm of the probability of each image's label, float64 (n,), with the logits scaled
         by the one factor that makes them most likely: a network may be right and overconfident.
+        Without labels, of the class that it predicts, as the logits are.
         """
+        if not self._is_labeled:
+            return self._likelihoods[:, _AS_THEY_ARE]
         means = self.weights @ self._likelihoods
         return self._likelihoods[:, int(means.argmax())]
 
@@ -214,8 +238,8 @@ class Entrant:
             self.loaded.architecture,
             self.preprocessing,
             self.images,
-            self.accuracy,
-            self.loss,
+            self.accuracy if self._is_labeled else math.nan,
+            self.loss if self._is_labeled else math.nan,
             self.mismatch,
             self.total_confidence / self.images if self.images else None,
             self.one_class,

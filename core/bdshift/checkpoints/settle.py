@@ -101,7 +101,7 @@ def settle(
     Args:
         opened: the checkpoint and its candidates.
         pixels: the trial images at any size, in random order of class.
-        labels: class of each, int64 (n,); up to 500 are enough.
+        labels: class of each, int64 (n,), or `NO_LABEL` for all; up to 500 are enough.
         sizes: input sizes to try first (the images' own).
         normalization: try only this one (with all channel orders), not all known ones.
         device, precision: where and how to run.
@@ -144,8 +144,7 @@ def settle(
 def _refuse_one_class(contest: Contest, ranked: Sequence[Entrant]) -> None:
     """Raise if the network's outputs are no numbers, or it is a constant: nothing that was tried
     says anything about the images, and all of it predicts one class, or most of it if the network
-    is only rebuilt from its weights. A known network that is right by chance is audited, and the
-    audit is inconclusive.
+    is only rebuilt. A known network that is right by chance is audited, but inconclusively.
     """
     if not any(entrant.total_confidence for entrant in ranked):
         raise InputError(
@@ -156,15 +155,22 @@ def _refuse_one_class(contest: Contest, ranked: Sequence[Entrant]) -> None:
     chance = 1 / ranked[0].confusion.shape[1]
     spread = (chance * (1 - chance)) ** 0.5
     better = any(e.score > chance + _BY_CHANCE * spread / e.images**0.5 for e in ranked)
-    allowed = len(ranked) // 2 if contest.opened.is_rebuilt else 0
+    allowed = len(ranked) // 2 if contest.opened.is_rebuilt and contest.labeled else 0
     if better or len(ranked) - len(constant) > allowed:
         return
+    path, index = contest.opened.file.path, int(constant[0].confusion.sum(1).argmax())
+    if not contest.labeled:
+        raise InputError(
+            "{path}: predicts class {index} for every image. Without labels nothing tells whether "
+            "all images are of one class, where a scan needs several, or the network or its images "
+            "are read wrongly",
+            path=path, index=index,
+        )  # fmt: skip
     raise InputError(
         "{path}: predicts class {index} for every image, in {count} of the {tried} ways to read it "
         "that were tried, and no way is right more often than chance; nothing can be said about "
         "such a network",
-        path=contest.opened.file.path, index=int(constant[0].confusion.sum(1).argmax()),
-        count=len(constant), tried=len(ranked),
+        path=path, index=index, count=len(constant), tried=len(ranked),
     )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def command(
     from bdshift.audit.purifying import purify_model, trigger_to_unlearn
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.checkpoints.export import EXPORT_FORMS, KEEPS_CODE
-    from bdshift.images.collection import open_images
+    from bdshift.images.collection import needs_labels, open_images
     from bdshift.purify import METHODS
     from bdshift.report.purification_report import (
         export_purified,
@@ -114,9 +114,12 @@ def command(
         Output(sources[0].resolve(), overwrite=True).check()
         audit = load_audit(sources[0])
         inputs += audit.inputs
+        if not audit.images.labeled:
+            raise InputError(needs_labels(audit.images.path))
         material = reopen(audit, model=model, images=images, arch=arch, job=job)
     else:
         collection = open_images(sources[1], job=job)
+        collection.require_labels()
         opened = open_checkpoint(sources[0], arch=arch, job=job)
         settings = ScanSettings(arch=arch, device=device)
         audit, material = scan_opened(opened, collection, settings, cache=EmbeddingCache(), job=job)

@@ -1,4 +1,4 @@
-"""A set of labeled images in any container: opened, listed, read one image at a time."""
+"""A set of images, usually labeled, in any container: opened, listed, read one image at a time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from bdshift.errors import InputError, UsageError
 from bdshift.images.sources.base import ImageFile, Skipped, Source
 from bdshift.images.sources.choose import open_source
 from bdshift.jobs import SILENT, JobContext
+from bdshift.words import Sentence, words
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -28,14 +29,29 @@ about sizes.
 """
 
 
+_NEEDS_LABELS = words(
+    "{path}: its images have no labels, and this needs them: put the images of each class in a "
+    "folder of its own, or put a table with their labels beside them (labels.csv with the columns "
+    "filename and label)",
+    ja="{path}：画像にラベルがありませんが、この操作にはラベルが必要です。クラスごとにフォルダーを"
+    "分けるか、ラベルの表（filename 列と label 列のある labels.csv）を画像のそばに置いてください",
+)
+
+
+def needs_labels(path: str | Path) -> Sentence:
+    """What to say where images have no labels and something needs them."""
+    return Sentence(_NEEDS_LABELS, {"path": str(path)})
+
+
 class ImageCollection:
-    """The labeled files of a folder, archive or array file; opened, listed, not yet decoded.
+    """The files of a folder, archive or array file; opened, listed, not yet decoded.
 
     Attributes:
         path: what was opened.
         folders: names of the classes; a file's ``label`` is an index into it. Class folders are
             sorted as text; classes of arrays and tables that have only numbers, by number; if the
-            file itself numbers and names its classes, all of them are there, in that order.
+            file itself numbers and names its classes, all of them are there, in that order. None if
+            the images have no labels.
         files: sorted by folder, then by name.
         skipped: what was left out while listing: files without the suffix of an image, unreadable
             folders, names that lead out of the collection.
@@ -51,8 +67,20 @@ class ImageCollection:
         self.notes = source.notes
         self._digests: dict[str, bytes] = {}
 
+    @property
+    def labeled(self) -> bool:
+        """Whether anything says what the images show."""
+        return bool(self.folders)
+
+    def require_labels(self) -> None:
+        """Raise `InputError` if the images have no labels."""
+        if not self.labeled:
+            raise InputError(needs_labels(self.path))
+
     def counts(self) -> list[int]:
-        """Number of files in each class folder."""
+        """Number of files in each class folder; none without labels."""
+        if not self.labeled:
+            return []
         return np.bincount([f.label for f in self.files], minlength=len(self.folders)).tolist()
 
     def read(self, file: ImageFile) -> bytes:
@@ -78,14 +106,15 @@ class ImageCollection:
 
 
 def open_images(path: str | Path, *, job: JobContext = SILENT) -> ImageCollection:
-    """List a set of labeled images.
+    """List a set of images.
 
     A folder, zip or tar of class folders; arrays (npz, HDF5); CIFAR's and MNIST's own files; a
-    table of paths and classes (CSV, TSV); Parquet with encoded images. A single folder around the
-    class folders is entered. Hidden files and system litter are ignored silently; anything else
-    that is left out is listed in ``skipped``. Long listings report to ``job``, which can stop them.
+    table of paths and classes (CSV, TSV); Parquet with encoded images; images in one folder, whose
+    labels are beside them or which have none. A single folder around the class folders is entered.
+    Hidden files and system litter are ignored silently; anything else that is left out is listed in
+    ``skipped``. Long listings report to ``job``, which can stop them.
 
-    Raises `InputError` if the path is missing, holds no labeled images, or holds several sets of
+    Raises `InputError` if the path is missing, holds no images, or holds several sets of
     which one must be chosen.
     """
     path = Path(path)

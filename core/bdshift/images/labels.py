@@ -175,6 +175,42 @@ def _ordered(index: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(by_number[number] for number in range(len(by_number)))
 
 
+def unlabeled_classes(
+    classes: int,
+    given: Path | KeptPath | Mapping[str, int] | None = None,
+    model_names: Sequence[str] = (),
+    places: Sequence[Path] = (),
+) -> ClassMap:
+    """What the classes are called that a network predicts for images without labels; the "folder"
+    of an image is the class itself. The arguments are those of `map_classes`.
+
+    Raises `InputError` if ``given`` has a number that is no class, `UsageError` if it is malformed.
+    """
+    index: Mapping[str, int] = {name: i for i, name in enumerate(model_names)}
+    source = Sentence("the model's own names") if model_names else Sentence("numbers")
+    if isinstance(given, Mapping):
+        index, source = given, Sentence("given by hand")
+    elif given is not None:
+        index, source = _read_names(usable(given)), Sentence("{path}", {"path": str(given)})
+    elif not model_names:
+        for path, found in _name_files(places):
+            if sorted(found.values()) == list(range(classes)):
+                index, source = found, Sentence("{path}", {"path": str(path)})
+                break
+    if any(len(name) > _MAX_NAME_LENGTH for name in index):
+        raise InputError("a class name has more than {most} characters", most=_MAX_NAME_LENGTH)
+    if not all(0 <= i < classes for i in index.values()):
+        raise InputError(
+            "the class names are numbered up to {last}, but the network has "
+            "{classes:|class|classes}",
+            last=max(index.values()), classes=classes,
+        )  # fmt: skip
+    names = [f"class {i}" for i in range(classes)]
+    for name, i in index.items():
+        names[i] = name
+    return ClassMap(tuple(names), tuple(range(classes)), source)
+
+
 def map_classes(
     folders: Sequence[str],
     classes: int,

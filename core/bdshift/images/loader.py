@@ -176,9 +176,11 @@ def _workers() -> int:
 
 
 def content_hash(files: Sequence[ImageFile], digests: Sequence[bytes]) -> str:
-    """One SHA-256, in hex, over names, labels and contents; the order does not matter."""
+    """One SHA-256, in hex, over names, labels if there are any, and contents; the order does not
+    matter.
+    """
     rows = sorted(
-        f"{file.name}\0{file.label}\0{digest.hex()}\n"
+        f"{file.name}\0{file.label if file.labeled else ''}\0{digest.hex()}\n"
         for file, digest in zip(files, digests, strict=True)
     )
     return hashlib.sha256("".join(rows).encode("utf-8", "surrogateescape")).hexdigest()

@@ -98,6 +98,8 @@ def load_lab_data(
     if not test:
         return _split(train, seed, size, job)
     collections = [open_images(Path(path)) for path in (train, test)]
+    for one in collections:
+        one.require_labels()
     if collections[0].folders != collections[1].folders:
         raise InputError(
             "{first} and {second} do not have the same class folders", first=train, second=test
@@ -114,6 +116,7 @@ def _reading(images: ImageCollection) -> Sentence:
 
 def _split(path: str, seed: int, size: int, job: JobContext) -> LabData:
     found = open_images(Path(path), job=job)
+    found.require_labels()
     batch = decode_all(found, found.files, size, job=job, stage=_reading(found))
     rng = np.random.default_rng(seed)
     held = np.zeros(len(batch.labels), dtype=bool)

@@ -95,6 +95,8 @@ class Library:
     def _photos(self, classes: int) -> LabData:
         collections = [open_images(Path(path), job=self.job) for path in (self.train, self.test)]
         first, second = collections
+        for one in collections:
+            one.require_labels()
         if first.folders != second.folders:
             raise InputError(
                 "{first} and {second} do not have the same class folders",

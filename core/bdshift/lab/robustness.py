@@ -233,7 +233,7 @@ def _said(audit: Audit, known: KnownModel) -> dict[str, str]:
     return {
         "network": known.network or audit.model.architecture,
         "images": str(sum(audit.images.counts)),
-        "accuracy": f"{audit.accuracy:.4f}",
+        "accuracy": f"{audit.accuracy:.4f}" if audit.images.labeled else "",
         "level": finding.level,
         "suspected": ";".join(map(str, finding.suspected)),
         "top": top,

@@ -22,7 +22,8 @@ class Tac:
         change: mean over images of |φ_k(x+δ) − φ_k(x)|, float64 (d,); Eq. 3, which is unsigned.
         signed: mean over images of φ_k(x+δ) − φ_k(x), float64 (d,).
         asr: share of triggered images of other classes that are sent to ``target``.
-        ra: share of triggered images of other classes still classified as labeled.
+        ra: share of triggered images of other classes still classified as labeled; NaN without
+            labels.
         images: number of images that it was measured on.
         triggered: the images' embedding with the trigger, in the order of the clean one; None if
             the audit file was saved without embeddings.
@@ -51,13 +52,14 @@ def measure_tac(clean: Embedding, triggered: Embedding, trigger: str, target: in
     moved = triggered.phi.astype(np.float64) - clean.phi
     others = clean.labels != target
     predicted = triggered.logits[others].argmax(1)
+    right = predicted == clean.labels[others]
     return Tac(
         trigger=trigger,
         target=target,
         change=np.abs(moved).mean(0),
         signed=moved.mean(0),
         asr=float((predicted == target).mean()) if others.any() else float("nan"),
-        ra=float((predicted == clean.labels[others]).mean()) if others.any() else float("nan"),
+        ra=float(right.mean()) if clean.labeled and others.any() else float("nan"),
         images=len(clean.labels),
         triggered=triggered,
     )

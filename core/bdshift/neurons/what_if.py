@@ -18,9 +18,9 @@ class CutOutcome:
 
     Attributes:
         neurons: which ones, sorted.
-        accuracy: clean accuracy.
-        by_class: clean accuracy of each class, float64 (C,); NaN without images.
-        asr, ra: as in `Tac`; None without a trigger.
+        accuracy: clean accuracy; of images without labels, the share whose prediction stays.
+        by_class: the same of each class, float64 (C,); NaN without images.
+        asr, ra: as in `Tac`; None without a trigger, ``ra`` also without labels.
         logits: float32 (N, C), of the clean images.
         weight: the head (C, d) that has the same effect: its columns at the neurons are zero.
     """
@@ -75,7 +75,8 @@ def cut(
         predicted = less(tac.triggered)[others].argmax(1)
         if others.any():
             asr = float((predicted == tac.target).mean())
-            ra = float((predicted == embedding.labels[others]).mean())
+            if embedding.labeled:
+                ra = float((predicted == embedding.labels[others]).mean())
     return CutOutcome(
         neurons=tuple(chosen),
         accuracy=float((logits.argmax(1) == embedding.labels).mean()),

@@ -28,7 +28,7 @@ class ModelRow:
         number: 0 for the original, 1 and up for the purifications.
         method: its text, or "original".
         target: name of the class that was purified, or is the most suspicious.
-        acc, asr, ra: shares in [0, 1].
+        acc, asr, ra: shares in [0, 1]; no ``acc`` without labels.
         norm, z: of the shift to the target.
         alpha: for which the shift was solved.
         flagged: whether the scan flags the target.
@@ -41,7 +41,7 @@ class ModelRow:
     number: int
     method: str
     target: str | None
-    acc: float
+    acc: float | None
     asr: float | None
     ra: float | None
     norm: float | None
@@ -96,7 +96,7 @@ def _row(
         number=number,
         method=one_line(method),
         target=None,
-        acc=audit.accuracy if measured is None else measured.acc,
+        acc=json_number(audit.accuracy if measured is None else measured.acc),
         asr=None if measured is None else measured.asr,
         ra=None if measured is None else measured.ra,
         norm=None,

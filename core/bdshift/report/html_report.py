@@ -287,7 +287,8 @@ def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
                                size=chosen.size, framing=chosen.framing.words,
                                order=chosen.order.upper(), name=n.name, mean=str(n.mean),
                                std=str(n.std))),
-        (t("clean accuracy"), f"{audit.accuracy:.2%}"),
+        (t("clean accuracy"), share(audit.accuracy) if images.labeled
+         else t("unknown: the images have no labels")),
         (t("solver"), t("{solver}, α = {alpha:g}, KKT residual {kkt:.1g}",
                         solver=audit.shifts.solver, alpha=audit.shifts.alpha,
                         kkt=audit.shifts.kkt_max)),
@@ -297,12 +298,12 @@ def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
         (t("versions"), ", ".join(f"{name} {value}" for name, value in audit.versions.items())),
     ]  # fmt: skip
     for one in audit.readings:
-        told = f"{reading_of(one.preprocessing)}: {one.accuracy:.2%}"
+        told = f"{reading_of(one.preprocessing)}: {share(one.accuracy)}"
         facts.append((t("other preprocessing"), f"{told}, {one.finding.headline.render(language)}"))
     if (beside := audit.reference) is not None:
         facts.append((t("reference"), t("{model}, {accuracy} clean accuracy (SHA-256 {sha256})",
                                         model=beside.model.path, sha256=beside.model.sha256,
-                                        accuracy=f"{beside.accuracy:.2%}")))  # fmt: skip
+                                        accuracy=share(beside.accuracy))))  # fmt: skip
     if audit.purifications:
         made = "; ".join(one.result.method for one in audit.purifications)
         facts.append((t("purifications"), made))

@@ -58,7 +58,7 @@ def _alternatives(audit: Audit) -> list[dict[str, Any]]:
             "normalization": one.preprocessing.normalization.name,
             "order": one.preprocessing.order,
             "size": one.preprocessing.size,
-            "clean_accuracy": one.accuracy,
+            "clean_accuracy": json_number(one.accuracy),
             "scores": _numbers(one.scores),
             "suspected": list(found.suspected),
         }
@@ -109,7 +109,7 @@ def _examined(audit: Audit) -> dict[str, Any]:
     return {
         "normalization": audit.preprocessing.normalization.name,
         "order": audit.preprocessing.order,
-        "clean_accuracy": audit.accuracy,
+        "clean_accuracy": json_number(audit.accuracy),
         "finding": finding_json(audit.finding),
         "evidence": [_evidence(one) for one in audit.judged],
     }
@@ -161,6 +161,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             "counts": list(images.counts),
             "skipped": [{"name": s.name, "reason": str(s.reason)} for s in images.skipped],
             "class_names": list(images.class_names),
+            "labeled": images.labeled,
             "label_source": str(images.label_source),
             "label_proposal": None
             if audit.proposal is None
@@ -180,7 +181,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             "upright": chosen.framing.upright,
             "candidates": [_trial(trial) for trial in audit.trials],
         },
-        "clean_accuracy": audit.accuracy,
+        "clean_accuracy": json_number(audit.accuracy),
         "rule": audit.settings.rule.spec,
         "verdict": verdict_json(audit.verdict),
         "verdict_without_reference": None

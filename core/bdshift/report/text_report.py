@@ -71,7 +71,7 @@ def audit_text(audit: Audit) -> str:
         *wrapped(
             f"{sum(images.counts)} of {images.available} used, {chosen.size} px, {framed}"
             f"{chosen.order.upper()}, normalization {norm.name} (mean {mean}, std {std}), the best "
-            f"of {len(audit.trials)} tried: {audit.accuracy:.1%} clean accuracy",
+            f"of {len(audit.trials)} tried: {_accuracy(audit)}",
             "images  ",
         ),
         *wrapped(
@@ -87,7 +87,7 @@ def audit_text(audit: Audit) -> str:
         ),
     ]
     for reading in audit.readings:
-        words = f"{reading_of(reading.preprocessing)}: {reading.accuracy:.1%} clean accuracy, "
+        words = f"{reading_of(reading.preprocessing)}: {_accuracy(reading)}, "
         lines += wrapped(f"{words}{_by_what(reading)}: {reading.finding.headline}", "under   ")
     if audit.reference is not None:
         lines += _reference(audit.reference)
@@ -121,13 +121,18 @@ def _by_what(audit: Audit) -> str:
     return "searched" if audit.is_searched else "by the norms alone"
 
 
+def _accuracy(audit: Audit) -> str:
+    known = audit.images.labeled
+    return f"{audit.accuracy:.1%} clean accuracy" if known else "no labels, accuracy unknown"
+
+
 def _reference(audit: Audit) -> list[str]:
     """Which model is the reference."""
     model, norm = audit.model, audit.preprocessing.normalization
     return [
         *wrapped(
             f"{KeptPath(model.path).name}, {model.architecture}, normalization {norm.name}: "
-            f"{audit.accuracy:.1%} clean accuracy",
+            f"{_accuracy(audit)}",
             "beside  ",
         ),
         f"        SHA-256 {model.sha256}",

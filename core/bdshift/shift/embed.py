@@ -7,9 +7,10 @@ Batches of other sizes round differently: docs/method.md says by how much, and f
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -51,7 +52,8 @@ class Embedding:
     Attributes:
         phi: φ(x), float32 (N, d).
         logits: φWᵀ + b, float32 (N, C).
-        labels: class of each image, int64 (N,).
+        labels: class of each image, int64 (N,); of images without labels, the class that the
+            audited network predicts.
         thumbnails: what the network saw, small: uint8 (N, 3, t, t), RGB, t ≤ `THUMBNAIL`.
         files: where they came from, in order.
         images_hash: SHA-256 over names, labels and contents.
@@ -81,8 +83,24 @@ class Embedding:
         return self.phi.mean(0, dtype=np.float64)
 
     @property
+    def labeled(self) -> bool:
+        """Whether the images have labels of their own."""
+        return all(file.labeled for file in self.files)
+
+    def with_predictions(self) -> Embedding:
+        """The same, with the predictions in place of labels."""
+        predicted = self.logits.argmax(1).astype(np.int64)
+        files = tuple(
+            replace(file, label=label, labeled=False)
+            for file, label in zip(self.files, predicted.tolist(), strict=True)
+        )
+        return replace(self, labels=predicted, files=files)
+
+    @property
     def accuracy(self) -> float:
-        """Share of images classified as labeled."""
+        """Share of images classified as labeled; NaN without labels."""
+        if not self.labeled:
+            return math.nan
         return float((self.logits.argmax(1) == self.labels).mean())
 
 

@@ -171,7 +171,7 @@ class _Audits:
         if not DETECTORS.parse(evidence[0].detector, strict=False) == solved == asked:
             _unfit()
         accuracies = [audit.accuracy, *(one.accuracy for one in audit.alternatives)]
-        if not all(0 <= accuracy <= 1 for accuracy in accuracies):
+        if not all(0 <= one <= 1 if images.labeled else math.isnan(one) for one in accuracies):
             _unfit()
         if not np.isfinite(shifts.shift).all() or not np.array_equal(
             shifts.l2, evidence[0].scores, equal_nan=True
@@ -223,7 +223,7 @@ class _Audits:
             _unfit()
         return Embedding(
             **arrays,
-            files=tuple(ImageFile(*row) for row in rows),
+            files=tuple(ImageFile(name, label, images.labeled) for name, label in rows),
             images_hash=images.sha256,
             skipped=images.skipped,
             precision=reader.read_as(Precision, found["precision"]),

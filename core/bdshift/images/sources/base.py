@@ -20,10 +20,15 @@ MAX_LABEL_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One image: ``name`` is its path in the collection, ``label`` the position of its folder."""
+    """One image: ``name`` is its path in the collection, ``label`` the position of its folder.
+
+    If it is not ``labeled``, nothing says what it shows: its label is the class that the audited
+    network takes it for, 0 until that is known.
+    """
 
     name: str
     label: int
+    labeled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class Source(ABC):
     sentence, and whatever the libraries underneath raise.
 
     Attributes:
-        folders: names of the classes; a file's ``label`` is an index into it.
+        folders: names of the classes; a file's ``label`` is an index into it. None if the images
+            have no labels.
         files: sorted by folder, then by name.
         skipped: files that were left out.
         notes: sentences about what was chosen for the user.

@@ -34,6 +34,10 @@ _COMMON = frozenset(
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".7z", ".rar", ".parquet", ".arrow")
 _NO_HINT = Sentence("")
+_UNLABELED = Sentence(
+    "There are no labels (no class folders, and no table such as labels.csv), so the network's own "
+    "predictions stand in for them. Clean accuracy stays unknown, and nothing can be purified."
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ def list_classes(
     """Sort names ("cat/1.png") by their first folder, or by the labels in a file among them or
     ``beside`` them, or in their own names; what has no class and what is no image is skipped.
     ``read`` gives a file's bytes by its whole name; ``hint`` is what to do if no image is found.
+
+    Images that lie loose, or in one folder called "images" or the like, have no labels.
 
     Raises `InputError` if there is nothing, no image that has a class, or train and test folders of
     which one must be chosen.
@@ -85,11 +91,9 @@ def list_classes(
         labeled = find_labels(pictures, [*others, *beside], look)
     if labeled is not None:
         return _by_labels(prefix, pictures, labeled, left_out, notes)
-    if not folders:
-        raise InputError(
-            "holds images, but no class folders with images (one subfolder per class) and no file "
-            "with their labels (such as labels.csv with the columns filename and label)"
-        )
+    loose = any("/" not in name for name in pictures)
+    if not folders or (not loose and len(folders) == 1 and folders <= _COMMON):
+        return _without_labels(prefix, names, left_out, notes)
     if len(folders) > 1 and all(folder.lower() in SPLITS for folder in folders):
         raise InputError(
             "holds the folders {folders}, but no class folders in them and no file with the labels "
@@ -125,6 +129,20 @@ def _refuse(names: Sequence[str], hint: Sentence) -> None:
     raise InputError(
         "holds no class folders with images (one subfolder per class){hint}", hint=hint
     )
+
+
+def _without_labels(
+    prefix: str, names: Sequence[str], left_out: list[Skipped], notes: Sequence[Sentence]
+) -> Listing:
+    files = []
+    for name in sorted(names):
+        if len(name) > MAX_NAME:
+            left_out.append(Skipped(shortened(name), Sentence("its name is too long")))
+        elif not has_image_suffix(name):
+            left_out.append(Skipped(name, Sentence("not an image by its suffix")))
+        else:
+            files.append(ImageFile(name, 0, labeled=False))
+    return Listing(prefix, (), tuple(files), tuple(left_out), (*notes, _UNLABELED))
 
 
 def _by_folder(
