@@ -18,8 +18,9 @@ import numpy as np
 from bdshift.audit.copies import Audited, copies_of, most_serious
 from bdshift.audit.finished import FinishedDetectors
 from bdshift.audit.images_record import ImagesRecord, LabelProposal
+from bdshift.audit.made import versions
 from bdshift.audit.one_model import Machinery, ReadModel, examine_model, read_with_images
-from bdshift.audit.records import Audit, ModelRecord, Purification, versions
+from bdshift.audit.records import Audit, ModelRecord, Purification
 from bdshift.audit.reference import (
     open_reference,
     read_reference,

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bdshift.audit.records import ModelRecord, versions
+from bdshift.audit.made import versions
+from bdshift.audit.records import ModelRecord
 from bdshift.detect.detector import Detector, Evidence, Subject
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence

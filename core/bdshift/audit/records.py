@@ -5,7 +5,6 @@ session needs, without the model or the images.
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from bdshift._version import __version__
 from bdshift.arrays import array
 from bdshift.audit.changed_settings import changed_settings
+from bdshift.audit.cover import Cover
 from bdshift.audit.explained import explained_by, facts_of
 from bdshift.audit.facts import AuditedCopy, Facts, Judged, OtherReading, TriedTrigger
 from bdshift.audit.finding import Finding, conclude
@@ -151,6 +149,8 @@ class Audit:
         readings: under other preprocessings that the images do not rule out, each an audit without
             embedding.
         versions: software that the result depends on.
+        date: when it was made, as `bdshift.audit.cover.now` writes it; "" in older audits.
+        cover: what people wrote on it.
         unknown: what else an audit file held, perhaps put there by a newer version.
         left_out: places of what it held that cannot be kept.
     """
@@ -175,6 +175,8 @@ class Audit:
     reference: Audit | None = None
     readings: tuple[Audit, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    date: str = ""
+    cover: Cover = Cover()
     unknown: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
 
@@ -341,13 +343,3 @@ class Audit:
     def recovery_of(self, tac: Tac | None) -> Recovery | None:
         """The recovery that a TAC belongs to; None if its trigger is known."""
         return next((one for one in self.recoveries if one.tac is tac), None)
-
-
-def versions() -> dict[str, str]:
-    """Versions that a result depends on."""
-    return {
-        "bdshift": __version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-    }

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bdshift.audit.records import Audit, versions
+from bdshift.audit.made import versions
+from bdshift.audit.records import Audit
 from bdshift.audit.stages import Material, embed_cached
 from bdshift.changes import ChangeKind
 from bdshift.errors import InputError

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from bdshift.audit.finished import FinishedDetectors, find_evidence
 from bdshift.audit.framing import framed, settle_framing
 from bdshift.audit.images_record import ImagesRecord, LabelProposal
+from bdshift.audit.made import now, versions
 from bdshift.audit.reading_doubts import is_poor
-from bdshift.audit.records import Alternative, Audit, ModelRecord, versions
+from bdshift.audit.records import Alternative, Audit, ModelRecord
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.trial_images import TrialImages
 from bdshift.checkpoints.classifier import Classifier, Opened
@@ -319,6 +320,7 @@ def examine(
         notes=tuple(notes),
         proposal=proposal,
         versions=versions(),
+        date=now(),
     )
 
 

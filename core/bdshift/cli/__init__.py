@@ -19,6 +19,7 @@ from bdshift.cli import (
     info,
     lab,
     neurons,
+    note,
     purify,
     recover,
     report,
@@ -39,7 +40,8 @@ def main() -> None:
 
 
 for module in (
-    scan, recover, neurons, images, purify, compare, vector, disentanglement, export, report, info,
+    scan, recover, neurons, images, purify, compare, vector, disentanglement, export, report, note,
+    info,
     settings, demo, lab, bench,
 ):  # fmt: skip
     main.add_command(module.command)

@@ -29,7 +29,7 @@ def verdict(rows: tuple[Path, ...], split_file: Path | None, out: Path, job: Con
     """
     from dataclasses import replace
 
-    from bdshift.audit.records import versions
+    from bdshift.audit.made import versions
     from bdshift.lab.detection import read_rows
     from bdshift.lab.judged_models import DEVELOP, judged_models, read_split, suite_split
     from bdshift.lab.judging import table_of

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from bdshift.audit import Audit, Material, ScanSettings, add_tac, scan_opened
+from bdshift.audit.made import versions
 from bdshift.audit.purifying import purify_model
-from bdshift.audit.records import versions
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.detect.rule import z_scores
 from bdshift.detect.rules.grubbs import Grubbs

@@ -7,6 +7,7 @@ style and inline pictures.
 from __future__ import annotations
 
 import base64
+import datetime
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from bdshift.audit.comparison import Comparison, compare
 from bdshift.audit.elsewhere import suspected_elsewhere
 from bdshift.audit.facts import BESIDE_CLEAN_MODELS
 from bdshift.audit.finding import LIMITS, Finding
+from bdshift.audit.made import in_words
 from bdshift.audit.readings import reading_of
 from bdshift.audit.records import Audit, Purification
 from bdshift.detect.rule import RULES, z_scores
@@ -44,9 +46,14 @@ _Say = Callable[..., str]
 """A template and its values, in the page's language."""
 
 
-def html_report(audit: Audit, language: Language = "en", run: int | None = None) -> str:
+def html_report(
+    audit: Audit,
+    language: Language = "en",
+    run: int | None = None,
+    day: datetime.date | None = None,
+) -> str:
     """The page, with purification ``run`` of the audit, counted from 1; by default its last, if
-    there is one, and 0 for none.
+    there is one, and 0 for none; dated ``day``, by default today.
 
     Raises `UsageError` for an unknown language, or if there is no such purification.
     """
@@ -74,6 +81,8 @@ def html_report(audit: Audit, language: Language = "en", run: int | None = None)
     return template.render(
         t=t, language=language, model_name=_name(audit.model.path),
         architecture=audit.model.architecture, version=audit.versions.get("bdshift", ""),
+        written=_written(audit, day or datetime.datetime.now(datetime.UTC).date(), t),
+        notes=audit.cover.notes.strip().expandtabs(4).splitlines(),
         level=finding.level, headline=finding.headline.render(language),
         reasons=[one.sentence.render(language) for one in finding.reasons],
         cautions=[one.sentence.render(language) for one in finding.cautions],
@@ -88,6 +97,13 @@ def html_report(audit: Audit, language: Language = "en", run: int | None = None)
         unlearned=None if made is None else unlearned_part(made, t, language),
         limits=LIMITS, facts=_facts(audit, t, language), font=_font() if language == "ja" else "",
     )  # fmt: skip
+
+
+def _written(audit: Audit, day: datetime.date, t: _Say) -> str:
+    """When the audit and the page were made, and by whom."""
+    made = in_words(audit.date)
+    told = [audit.cover.author.strip(), t("audited {when}", when=made) if made else ""]
+    return " · ".join([*filter(None, told), t("report of {day}", day=day.isoformat())])
 
 
 def _on_one_line(value: Any) -> Any:

@@ -139,6 +139,9 @@ def audit_json(audit: Audit) -> dict[str, Any]:
     z = z_scores(shifts.l2)
     return {
         "bdshift": audit.versions,
+        "date": audit.date or None,
+        "author": audit.cover.author,
+        "notes": audit.cover.notes,
         "finding": finding_json(audit.finding),
         "model": {
             "path": model.path,

@@ -21,11 +21,16 @@ _UNREACHED = words("not reached", ja="到達せず")
 
 @dataclass(frozen=True)
 class BeforeAfter:
-    """A clean image without and with the trigger, as addresses, and its class."""
+    """A clean image without and with the trigger, as addresses, its class, and what the model takes
+    it for, without and with the trigger; ``sent`` is whether that is the trigger's class.
+    """
 
     before: str
     after: str
     name: str
+    was: str
+    now: str
+    sent: bool
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,10 @@ def _pairs(audit: Audit, one: Recovery) -> Iterator[BeforeAfter]:
     rows = np.flatnonzero(allowed)
     _, first = np.unique(clean.labels[rows], return_index=True)
     chosen = [*rows[first].tolist(), *np.delete(rows, first).tolist()]
+    names = audit.images.class_names
     for row in chosen[:_MAX_PAIRS]:
+        was, now = int(clean.logits[row].argmax()), int(triggered.logits[row].argmax())
         yield BeforeAfter(
             picture_uri(clean.thumbnails[row]), picture_uri(triggered.thumbnails[row]),
-            audit.images.class_names[clean.labels[row]],
+            names[clean.labels[row]], names[was], names[now], now == one.target,
         )  # fmt: skip

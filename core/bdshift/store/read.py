@@ -15,6 +15,7 @@ import torch
 
 from bdshift.arrays import array_fields
 from bdshift.audit import Audit, ImagesRecord, ModelRecord, Purification, ScanSettings
+from bdshift.audit.made import check_date
 from bdshift.audit.reference import check_reference, with_reference
 from bdshift.checkpoints.users_own import OwnNetwork
 from bdshift.detect.detector import DETECTORS, Evidence
@@ -156,6 +157,7 @@ class _Audits:
             evidence=evidence, tac=tac, recoveries=recoveries, purifications=(), reference=None,
             readings=(), unknown={}, left_out=(),
         )  # fmt: skip
+        check_date(audit.date)
         if any(len(one) != classes for one in (images.counts, images.class_names)):
             _unfit()
         if not audit.trials or not evidence or not isinstance(evidence[0].record, Shifts):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bdshift.arrays import array_fields
 from bdshift.audit import Audit, Purification
+from bdshift.audit.cover import Cover
 from bdshift.audit.reference import with_reference
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, JobContext
@@ -84,7 +85,7 @@ def save_merged(
 ) -> Audit:
     """Write ``audit``, and keep what another program has added to the file since it was read: if it
     is of the same model and images, the purifications, TAC, recovered triggers, planes and the
-    reference in it that ``audit`` lacks.
+    reference in it that ``audit`` lacks, and a cover that only the other program has changed.
 
     ``before`` is what was read from it, if it is of the same: what that has, and ``audit`` has not,
     was removed since.
@@ -134,10 +135,13 @@ def _merged(audit: Audit, path: Path, before: Audit | None, *, only_into_its_own
     had = {one.of for known in ours for one in known.recoveries}
     recoveries = [one for one in found.recoveries if one.of not in had]
     reference = found.reference if audit.reference is None else audit.reference
-    if same and not (tac or recoveries) and reference is audit.reference:
+    was = Cover() if before is None else before.cover
+    cover = found.cover if audit.cover == was else audit.cover
+    if same and not (tac or recoveries) and reference is audit.reference and cover == audit.cover:
         return audit
     merged = replace(
         audit,
+        cover=cover,
         purifications=made,
         tac=(*audit.tac, *tac),
         recoveries=(*audit.recoveries, *recoveries),
