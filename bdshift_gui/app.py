@@ -11,16 +11,18 @@ from pathlib import Path
 from types import TracebackType
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QFont, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
 from bdshift.jobs import JobContext
-from bdshift.words import Sentence
+from bdshift.words import LANGUAGES, Sentence
 from bdshift_gui import crash
 from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.actions.try_out import DEMO
+from bdshift_gui.fonts import load_fonts
 from bdshift_gui.jobs.events import Failed, sentence_of
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.pdf_command import write_pdf
+from bdshift_gui.printing.paper import PAPERS, usual_paper
 from bdshift_gui.settings import Settings
 
 
@@ -32,7 +34,18 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--demo-folder", type=Path, help="default: in the user's data folder")
     parser.add_argument("--fresh", action="store_true", help="start with clean settings")
-    return parser.parse_args(argv)
+    pdf = parser.add_argument_group("the report as PDF, without a window")
+    pdf.add_argument("--pdf", type=Path, metavar="OUT.pdf", help="write the report of AUDIT.h5")
+    pdf.add_argument("--run", type=int, metavar="N",
+                     help="which purification, from 1; 0 for none; default: the last")  # fmt: skip
+    pdf.add_argument("--language", choices=LANGUAGES, default="en", help="default: en")
+    pdf.add_argument("--paper", choices=[*PAPERS], default=usual_paper(),
+                     help="default: what is usual in your country")  # fmt: skip
+    pdf.add_argument("--overwrite", action="store_true", help="replace OUT.pdf if it is there")
+    given = parser.parse_args(argv)
+    if given.pdf is not None and len(given.paths) != 1:
+        parser.error("--pdf takes one audit file")
+    return given
 
 
 class _InternalErrors(QObject):
@@ -80,6 +93,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run the window until it is closed."""
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")  # before h5py loads, for network drives
     given = _arguments(sys.argv[1:] if argv is None else argv)
+    if given.pdf is not None:
+        return write_pdf(
+            given.paths[0], given.pdf, run=given.run, language=given.language, paper=given.paper,
+            overwrite=given.overwrite,
+        )  # fmt: skip
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
     app.setApplicationName("bdshift")
@@ -111,17 +129,6 @@ def main(argv: list[str] | None = None) -> int:
     code = app.exec()
     crash.forget()
     return code
-
-
-def load_fonts() -> None:
-    """Load the bundled font, Latin and Japanese, so that the window looks the same everywhere."""
-    from bdshift.assets import asset
-
-    for name in ("NotoSansJP-Regular.otf", "NotoSansJP-Bold.otf"):
-        number = QFontDatabase.addApplicationFont(str(asset(f"fonts/{name}")))
-        families = QFontDatabase.applicationFontFamilies(number)
-    if families:
-        QApplication.setFont(QFont(families[0]))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ from bdshift_gui.welcome import WelcomeView
 from bdshift_gui.widgets.error_bar import ErrorBar
 from bdshift_gui.widgets.job_bar import JobBar
 from bdshift_gui.widgets.machine import MachineStatus
-from bdshift_gui.widgets.page_stack import Pages
+from bdshift_gui.widgets.shown_page import Pages
 from bdshift_gui.widgets.written import WrittenFile
 
 if TYPE_CHECKING:

@@ -47,6 +47,11 @@ def _lost_by_replacing(state: State) -> str | None:
     original = state.original
     if original is None:
         return None
+    from bdshift.audit.cover import Cover
+
+    kept = state.kept if state.kept is not None and state.kept.fits(original) else None
+    if original.cover != (Cover() if kept is None else kept.cover):
+        return tr("What was written on the report is not saved. Save the audit first?")
     if original.purifications:
         return tr("The purifications are not saved. Save the audit first?")
     if original.recoveries:

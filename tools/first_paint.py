@@ -19,7 +19,7 @@ import sys, time; began = time.perf_counter()
 from pathlib import Path
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
-from bdshift_gui.app import load_fonts
+from bdshift_gui.fonts import load_fonts
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
 app = QApplication(sys.argv); app.setStyle("Fusion"); load_fonts()

@@ -12,7 +12,8 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from bdshift_gui.app import load_fonts, load_torch
+from bdshift_gui.app import load_torch
+from bdshift_gui.fonts import load_fonts
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
 from bdshift_gui.tasks import scanning

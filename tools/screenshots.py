@@ -24,12 +24,12 @@ from bdshift.audit.unfinished import PurificationRequest
 from bdshift_gui.action import all_actions
 from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.actions.scan import scan_corrected
-from bdshift_gui.app import load_fonts
 from bdshift_gui.dialogs.lab import LabDialog
 from bdshift_gui.dialogs.labels import LabelsDialog
 from bdshift_gui.dialogs.purify import PurifyDialog
 from bdshift_gui.dialogs.recover import RecoverDialog
 from bdshift_gui.dialogs.trigger import TriggerDialog
+from bdshift_gui.fonts import load_fonts
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.session import RecoveryRequest
 from bdshift_gui.settings import Settings

@@ -26,7 +26,7 @@ from bdshift.audit import Audit
 from bdshift.neurons.what_if import cut
 from bdshift.shift.exact import solve_exact
 from bdshift.store import load_audit
-from bdshift_gui.app import load_fonts
+from bdshift_gui.fonts import load_fonts
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
 from bdshift_gui.tasks.showing import set_alpha, show_audit

@@ -5,15 +5,21 @@ from __future__ import annotations
 from bdshift.words import words
 from bdshift_gui.action import Action, action, with_audit
 from bdshift_gui.context import Context
+from bdshift_gui.dialogs.report import ReportDialog
 from bdshift_gui.i18n import tr
 from bdshift_gui.tasks import writing
+from bdshift_gui.tasks.reporting import write_report
 
 
 def _report(context: Context) -> None:
     name = writing.suggested(context.state, "report.html")
-    path = context.ask.where(tr("Write a report"), name, (".html",))
+    path = context.ask.where(tr("Write a report"), name, (".html", ".pdf"))
     if path is not None and not context.state.busy:
-        writing.write_report(context, path)
+        write_report(context, path)
+
+
+def _preview(context: Context) -> None:
+    context.ask.show(ReportDialog(context))
 
 
 SAVE = action(
@@ -35,8 +41,16 @@ SAVE_AS = action(
 REPORT = action(
     Action(
         "report", words("Write a report…", ja="レポートを書き出す…"),
-        words("Write the audit and the selected purification as one page to read or print.",
-              ja="監査を 1 ページのレポートにします。選択中の浄化も含みます。"),
+        words("Write the audit and the selected purification as a page of HTML, or as PDF.",
+              ja="監査を HTML か PDF のレポートにします。選択中の浄化も含みます。"),
         "file", 120, _report, with_audit, "Ctrl+R",
+    )
+)  # fmt: skip
+PREVIEW = action(
+    Action(
+        "preview_report", words("Preview the report…", ja="レポートをプレビュー…"),
+        words("Look at the report's pages, and write author and notes on it.",
+              ja="レポートのページを確認し、作成者とメモを記入します。"),
+        "file", 121, _preview, with_audit, "Ctrl+Shift+V",
     )
 )  # fmt: skip

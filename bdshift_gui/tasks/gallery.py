@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bdshift.jobs import JobContext
-from bdshift.outputs import Output
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.session import PLOTS, GalleryWish, Heat, State, Which
 from bdshift_gui.tasks.measuring import material_of, shown_material
-from bdshift_gui.tasks.writing import wrote
+from bdshift_gui.tasks.writing import output, say_written
 
 if TYPE_CHECKING:
     from bdshift.audit import Material
@@ -102,6 +101,6 @@ def save_sheet(context: Context, path: Path) -> None:
             )
             for row in rows[:_MAX_ON_SHEET]
         ]  # fmt: skip
-        Output(path, overwrite=True, inputs=audit.inputs).write(contact_sheet(groups, _SHEET_SIDE))
+        output(audit, path).write(contact_sheet(groups, _SHEET_SIDE))
 
-    context.start(Sentence("Writing the images"), run, lambda _: wrote(context, path))
+    context.start(Sentence("Writing the images"), run, lambda _: say_written(context, path))

@@ -1,4 +1,4 @@
-"""Writes what was found: the audit file, purified models, tables, reports."""
+"""Writes what was found: the audit file, purified models, tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bdshift.outputs import Output
 from bdshift.text import one_line
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import language, tr
+from bdshift_gui.i18n import tr
 from bdshift_gui.session import State
 from bdshift_gui.tasks.measuring import material_of
 from bdshift_gui.tasks.purifying import settle
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bdshift.checkpoints.export import ExportForm
 
 
-def _output(audit: Audit, path: Path) -> Output:
+def output(audit: Audit, path: Path) -> Output:
     """A file made of an audit. The dialog has asked whether it may be replaced."""
     return Output(path, overwrite=True, inputs=audit.inputs)
 
@@ -42,7 +42,7 @@ def suggested(state: State, ending: str) -> str:
     return name if isinstance(path, KeptPath) else str(path.absolute().with_name(name))
 
 
-def wrote(context: Context, path: Path) -> None:
+def say_written(context: Context, path: Path) -> None:
     """Say so in the status bar."""
     said = Sentence("Wrote {name}.", {"name": path.name})
     context.session.update(message=said, written=path.absolute())
@@ -87,7 +87,7 @@ def save(
 
         whole = aligned(audit, job=job)
         saved = save_merged(
-            whole, _output(audit, path), before=before, only_into_its_own=not asked, job=job
+            whole, output(audit, path), before=before, only_into_its_own=not asked, job=job
         )
         if saved is whole:
             return None
@@ -124,13 +124,13 @@ def export_purified(context: Context, number: int, path: Path, form: ExportForm)
         material = ready(job)
         whole = aligned(audit, job=job)
         made = whole.purifications[number - 1]
-        if write(whole, made, material.classifier, _output(audit, path), form).keeps_code:
+        if write(whole, made, material.classifier, output(audit, path), form).keeps_code:
             job.note(KEEPS_CODE)
         return material
 
     def done(material: Material) -> None:
         context.session.update(material=material)
-        wrote(context, path)
+        say_written(context, path)
 
     context.start(Sentence("Exporting the model"), run, done)
 
@@ -144,12 +144,12 @@ def export_vector(context: Context, number: int, path: Path) -> None:
 
         material = ready(job)
         found = vector_of(audit, audit.purifications[number - 1], material.classifier)
-        _output(audit, path).write(found.content())
+        output(audit, path).write(found.content())
         return material
 
     def done(material: Material) -> None:
         context.session.update(material=material)
-        wrote(context, path)
+        say_written(context, path)
 
     context.start(Sentence("Exporting the task vector"), run, done)
 
@@ -162,9 +162,9 @@ def save_trigger(context: Context, number: int, path: Path) -> None:
 
     def run(job: JobContext) -> None:
         saved = found.saved(audit.images.class_names[found.target])
-        _output(audit, path).write(saved.content())
+        output(audit, path).write(saved.content())
 
-    context.start(Sentence("Saving the trigger"), run, lambda _: wrote(context, path))
+    context.start(Sentence("Saving the trigger"), run, lambda _: say_written(context, path))
 
 
 def export_table(context: Context, path: Path) -> None:
@@ -180,23 +180,9 @@ def export_table(context: Context, path: Path) -> None:
         rows, as_json = models_table(audit), path.suffix.lower() == ".json"
         listed = [asdict(row) for row in rows]
         text = json.dumps(listed, indent=2) + "\n" if as_json else table_csv(rows)
-        _output(audit, path).write_text(text)
+        output(audit, path).write_text(text)
 
-    context.start(Sentence("Exporting the table"), run, lambda _: wrote(context, path))
-
-
-def write_report(context: Context, path: Path) -> None:
-    """Write the audit as it is shown, and the chosen purification, as an HTML page."""
-    audit, number, spoken = as_shown(context.state), context.state.chosen, language()
-
-    def run(job: JobContext) -> None:
-        from bdshift.audit.purifying import aligned
-        from bdshift.report.html_report import html_report
-
-        page = html_report(aligned(audit, job=job), spoken, number)
-        _output(audit, path).write_text(page)
-
-    context.start(Sentence("Writing the report"), run, lambda _: wrote(context, path))
+    context.start(Sentence("Exporting the table"), run, lambda _: say_written(context, path))
 
 
 def export_neurons(context: Context, path: Path) -> None:
@@ -213,6 +199,6 @@ def export_neurons(context: Context, path: Path) -> None:
         rows = neurons_list(audit.shifts.shift[index], tac, sorted(selection.neurons))
         as_json = path.suffix.lower() == ".json"
         text = neurons_list_json(rows, index, audit.shifts.alpha) if as_json else neurons_csv(rows)
-        _output(audit, path).write_text(text)
+        output(audit, path).write_text(text)
 
-    context.start(Sentence("Exporting the selection"), run, lambda _: wrote(context, path))
+    context.start(Sentence("Exporting the selection"), run, lambda _: say_written(context, path))

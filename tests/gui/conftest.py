@@ -23,7 +23,7 @@ from bdshift.purify.methods.shift_tuning import ShiftTuning
 from bdshift.store import save_audit
 from bdshift.triggers import parse_trigger
 from bdshift_gui import i18n
-from bdshift_gui.app import load_fonts
+from bdshift_gui.fonts import load_fonts
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
 

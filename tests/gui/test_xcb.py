@@ -14,7 +14,7 @@ CODE = """
 import sys, time
 from pathlib import Path
 from PySide6.QtWidgets import QApplication
-from bdshift_gui.app import load_fonts
+from bdshift_gui.fonts import load_fonts
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
 app = QApplication([])

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.errors import UsageError
 from bdshift.outputs import Output
 from bdshift.text import one_line
 from bdshift.words import LANGUAGES, Language
@@ -30,7 +31,8 @@ def command(
     job: ConsoleJob,
 ) -> None:
     """Write a self-contained page: finding, plots, neurons with images, before and after a
-    purification, parameters, hashes. As JSON, all purifications are in it.
+    purification, author and notes, parameters, hashes. As JSON, all purifications are in it. As PDF
+    it is written by ``bdshift-gui AUDIT.h5 --pdf OUT.pdf``.
     """
     from bdshift.report.html_report import html_report
     from bdshift.report.json_report import audit_json
@@ -40,6 +42,10 @@ def command(
     audit = load_audit(audit_file)
     output = Output(out, overwrite, (audit_file, *audit.inputs))
     output.check()
+    if out.suffix.lower() == ".pdf":
+        raise UsageError(
+            "a PDF is written by bdshift-gui {audit} --pdf {out}", audit=audit_file, out=out
+        )
     if out.suffix.lower() == ".json":
         made = [purification_json(audit, one) for one in audit.purifications]
         described = {**audit_json(audit), "purifications": made}

@@ -34,7 +34,7 @@ def draw_pairs(
     for i, name in enumerate(names):
         at = _NAMES + (i + 0.5) * side
         parts.append(text_at(_NAMES - 6, at + 4, _short(name), 'text-anchor="end"'))
-        turn = Markup('transform="rotate(-60 {:.1f} {})"').format(at, _NAMES - 6)
+        turn = f'transform="rotate(-60 {at:.1f} {_NAMES - 6})"'
         parts.append(text_at(at, _NAMES - 6, _short(name), turn))
         for j, other in enumerate(names):
             score = float(pairs[i, j])
