@@ -8,7 +8,6 @@ from PySide6.QtCore import QBuffer, QIODevice, QMarginsF, QRectF, QSizeF, Qt
 from PySide6.QtGui import (
     QAbstractTextDocumentLayout,
     QColor,
-    QFont,
     QImage,
     QPageLayout,
     QPageSize,
@@ -22,13 +21,14 @@ from PySide6.QtGui import (
 from bdshift.jobs import SILENT, JobContext
 from bdshift.text import one_line
 from bdshift.words import Language, Sentence
+from bdshift_gui.printing.lettering import lettering, with_spaces
 from bdshift_gui.printing.page_tree import Element, colors, page_tree
 from bdshift_gui.printing.paper import Paper
 from bdshift_gui.printing.typesetting import Together, Typesetter
 
 _PDF_DPI, _LAYOUT_DPI = 1200, 96
 _FOOT_SIZE, _TEXT_SIZE = 10, 12  # pixels
-_NEARLY = 0.5  # pixels that a line may begin above its page, by rounding
+_NEARLY = 0.5  # pixels by which what is on a page may be off, by rounding
 _MAX_BREAKS = 100  # page breaks that are moved so that things stay together
 _MAX_FOOT = 70  # characters of a name at the foot of a page
 
@@ -124,7 +124,7 @@ class PrintedReport:
                 self._draw(painter, number, _PDF_DPI / _LAYOUT_DPI)
         finally:
             painter.end()
-        return bytes(buffer.data().data())
+        return with_spaces(bytes(buffer.data().data()))
 
     def _draw(self, painter: QPainter, number: int, scale: float) -> None:
         inside, high = self.paper.inside, self._document.pageSize().height()
@@ -133,15 +133,14 @@ class PrintedReport:
         self._draw_foot(painter, number)
         painter.translate(inside.left(), inside.top() - number * high)
         what = QAbstractTextDocumentLayout.PaintContext()
-        what.clip = QRectF(0, number * high, inside.width(), high)
-        painter.setClipRect(what.clip)
+        page = QRectF(0, number * high, inside.width(), high)
+        painter.setClipRect(page)
+        what.clip = page.adjusted(0, _NEARLY, 0, -_NEARLY)  # no words that only touch it
         self._document.documentLayout().draw(painter, what)
         painter.restore()
 
     def _draw_foot(self, painter: QPainter, number: int) -> None:
-        font = QFont(self._family)
-        font.setPixelSize(_FOOT_SIZE)
-        painter.setFont(font)
+        painter.setFont(lettering(self._family, _FOOT_SIZE))
         painter.setPen(QColor(self._inks["muted"]))
         align = Qt.AlignmentFlag
         place = Sentence("Page {number} of {count}", {"number": number + 1, "count": self.count})
@@ -157,9 +156,7 @@ def _document(paper: Paper, family: str) -> QTextDocument:
     document.setUndoRedoEnabled(False)
     document.setUseDesignMetrics(True)
     document.setDocumentMargin(0)
-    font = QFont(family)
-    font.setPixelSize(_TEXT_SIZE)
-    document.setDefaultFont(font)
+    document.setDefaultFont(lettering(family, _TEXT_SIZE))
     document.setPageSize(QSizeF(inside.width(), inside.height()))
     return document
 

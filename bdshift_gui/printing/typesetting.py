@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from PySide6.QtCore import Qt
 from PySide6.QtGui import (
     QColor,
-    QFont,
     QTextBlockFormat,
     QTextCharFormat,
     QTextCursor,
@@ -23,6 +22,7 @@ from PySide6.QtGui import (
 )
 
 from bdshift_gui.printing.figures import FIGURE, WHICH, Drawable, Figures, Photo, Plot
+from bdshift_gui.printing.lettering import lettering
 from bdshift_gui.printing.page_tree import Element, closed_up
 
 _HEADINGS = {"h1": (23, 0, 2), "h2": (16, 22, 5), "h3": (13.5, 14, 4)}  # size, above, below
@@ -32,8 +32,6 @@ _IN_A_ROW = {"looks": 3, "pairs": 4}  # figures beside each other
 _MAX_WHOLE = 8  # rows of a table that no end of a page parts
 _AROUND = 10  # pixels below a table
 _NARROW = {"plane": 0.6}  # share of the width that a drawing there has
-_LOCAL_FORMS = QFont.Tag.fromString("locl")
-"""Off: for digits in Latin text the font has others, which a PDF file cannot say are digits."""
 _PROPORTIONAL = QTextBlockFormat.LineHeightTypes.ProportionalHeight.value
 _SOLID = QTextFrameFormat.BorderStyle.BorderStyle_Solid
 
@@ -210,13 +208,8 @@ class Typesetter:
         cursor.insertText("\ufffc", form)
 
     def _form(self, style: Style) -> QTextCharFormat:
-        font = QFont(self.family)
-        font.setPixelSize(max(1, round(style.size)))
-        font.setBold(style.bold)
-        font.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
-        font.setFeature(_LOCAL_FORMS, 0)
         form = QTextCharFormat()
-        form.setFont(font)
+        form.setFont(lettering(self.family, style.size, bold=style.bold))
         form.setForeground(QColor(self.inks[style.ink]))
         return form
 

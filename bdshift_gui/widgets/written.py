@@ -11,7 +11,7 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 
-_FOR_BROWSERS = ".html"
+_TO_READ = ".html", ".pdf"
 
 
 class WrittenFile(QWidget):
@@ -38,7 +38,7 @@ class WrittenFile(QWidget):
         if path is None:
             return
         self.open.setText(tr("Open"))
-        self.open.setVisible(path.suffix.lower() == _FOR_BROWSERS)
+        self.open.setVisible(path.suffix.lower() in _TO_READ)
         self.folder.setText(tr("Show in folder"))
         set_tip(self.open, str(path))
         set_tip(self.folder, str(path.parent))
