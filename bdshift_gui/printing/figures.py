@@ -92,7 +92,7 @@ def _outlined(found: re.Match[str], ink: str) -> str:
     return f"<text {more} {_HALO}>{words}</text><text {form}>{words}</text>"
 
 
-class Figures(QPyTextObject):
+class InlineFigures(QPyTextObject):
     """Draws those that are in a document."""
 
     def __init__(self, parent: QObject) -> None:

@@ -14,7 +14,7 @@ _LETTER = frozenset("BZ CA CL CO CR GT MX NI PA PH PR SV US VE".split())
 
 
 @dataclass(frozen=True)
-class Paper:
+class PaperSize:
     """A size of paper, by the name that users know it by."""
 
     name: str
@@ -39,8 +39,8 @@ class Paper:
 
 
 PAPERS = {
-    "a4": Paper("A4", QPageSize.PageSizeId.A4),
-    "letter": Paper("Letter", QPageSize.PageSizeId.Letter),
+    "a4": PaperSize("A4", QPageSize.PageSizeId.A4),
+    "letter": PaperSize("Letter", QPageSize.PageSizeId.Letter),
 }
 
 

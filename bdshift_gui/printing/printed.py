@@ -23,7 +23,7 @@ from bdshift.text import one_line
 from bdshift.words import Language, Sentence
 from bdshift_gui.printing.lettering import lettering, with_spaces
 from bdshift_gui.printing.page_tree import Element, colors, page_tree
-from bdshift_gui.printing.paper import Paper
+from bdshift_gui.printing.paper import PaperSize
 from bdshift_gui.printing.typesetting import Together, Typesetter
 
 _PDF_DPI, _LAYOUT_DPI = 1200, 96
@@ -41,7 +41,7 @@ class PrintedReport:
     """
 
     def __init__(
-        self, page: str, paper: Paper, family: str, language: Language, job: JobContext = SILENT
+        self, page: str, paper: PaperSize, family: str, language: Language, job: JobContext = SILENT
     ) -> None:
         self.paper, self._family, self._language = paper, family, language
         self._inks = colors(page)
@@ -151,7 +151,7 @@ class PrintedReport:
         painter.drawText(self.paper.foot, align.AlignLeft | align.AlignVCenter, name)
 
 
-def _document(paper: Paper, family: str) -> QTextDocument:
+def _document(paper: PaperSize, family: str) -> QTextDocument:
     document, inside = QTextDocument(), paper.inside
     document.setUndoRedoEnabled(False)
     document.setUseDesignMetrics(True)

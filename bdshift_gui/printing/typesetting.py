@@ -21,7 +21,7 @@ from PySide6.QtGui import (
     QTextTableFormat,
 )
 
-from bdshift_gui.printing.figures import FIGURE, WHICH, Drawable, Figures, Photo, Plot
+from bdshift_gui.printing.figures import FIGURE, WHICH, Drawable, InlineFigures, Photo, Plot
 from bdshift_gui.printing.lettering import lettering
 from bdshift_gui.printing.page_tree import Element, closed_up
 
@@ -77,7 +77,7 @@ class Typesetter:
     together: list[Together] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._figures = Figures(self.document)
+        self._figures = InlineFigures(self.document)
         self.document.documentLayout().registerHandler(FIGURE, self._figures)
         self._fresh = True  # the block that the cursor is in is empty and was there before
         self._heads: list[int] = []
@@ -329,7 +329,7 @@ class Typesetter:
         self, figures: Sequence[Element], cursor: QTextCursor, style: Style, width: float,
         columns: int,
     ) -> None:  # fmt: skip
-        """Figures beside each other, each over its caption; every row is whole."""
+        """InlineFigures beside each other, each over its caption; every row is whole."""
         for begin in range(0, len(figures), columns):
             self.step()
             row = figures[begin : begin + columns]

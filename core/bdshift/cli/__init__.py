@@ -13,6 +13,7 @@ from bdshift.cli import (
     bench,
     compare,
     demo,
+    diff,
     disentanglement,
     export,
     images,
@@ -40,8 +41,7 @@ def main() -> None:
 
 
 for module in (
-    scan, recover, neurons, images, purify, compare, vector, disentanglement, export, report, note,
-    info,
-    settings, demo, lab, bench,
+    scan, recover, neurons, images, purify, compare, diff, vector, disentanglement, export, report,
+    note, info,
 ):  # fmt: skip
     main.add_command(module.command)

@@ -1,0 +1,28 @@
+"""Compare the audit with another one of the same model."""
+
+from __future__ import annotations
+
+from bdshift.words import words
+from bdshift_gui.action import Action, action, with_audit
+from bdshift_gui.context import Context
+from bdshift_gui.dialogs.since import SincePage
+from bdshift_gui.i18n import tr
+from bdshift_gui.tasks.since import compare_audits
+
+
+def _compare(context: Context) -> None:
+    path = context.ask.file(tr("Compare with another audit"), "HDF5 (*.h5)")
+    if path is not None and not context.state.busy:
+        compare_audits(
+            context, path, lambda found: context.ask.show(SincePage(found, context.ask.parent))
+        )
+
+
+COMPARE_AUDITS = action(
+    Action(
+        "compare_audits", words("Compare with another audit…", ja="別の監査と比べる…"),
+        words("What changed since an earlier audit of this model, or until a later one.",
+              ja="このモデルの以前（または以後）の監査から何が変わったかを表示します。"),
+        "file", 122, _compare, with_audit,
+    )
+)  # fmt: skip

@@ -1,0 +1,69 @@
+"""What changed from one audit to a later one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from bdshift_gui.i18n import language, say, tr
+from bdshift_gui.widgets.card import Card, Text
+from bdshift_gui.widgets.tables import Cell, SmallTable
+
+if TYPE_CHECKING:
+    from bdshift.audit.since import Since
+
+_ROW = 30  # pixels of a table's row
+
+
+class SincePage(QDialog):
+    """A card for each part, and the table of classes."""
+
+    def __init__(self, since: Since, parent: QWidget) -> None:
+        from bdshift.report.since_report import since_sections
+
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(tr("Changes between two audits"))
+        self.resize(820, 580)
+        outer = QVBoxLayout(self)
+        area, inside = QScrollArea(), QWidget()
+        area.setObjectName("plain")
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidgetResizable(True)
+        inside.setObjectName("plain")
+        column = QVBoxLayout(inside)
+        self.cards = []
+        for section in since_sections(since):
+            card = Card()
+            card.title.show_text(tr(section.title))
+            for one in section.sentences:
+                text = Text()
+                text.show_text(say(one))
+                card.body.addWidget(text)
+            column.addWidget(card)
+            self.cards.append(card)
+        column.addWidget(self._classes(since))
+        column.addStretch(1)
+        area.setWidget(inside)
+        outer.addWidget(area)
+        close = QPushButton(tr("Close"))
+        close.clicked.connect(self.accept)
+        outer.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
+
+    def _classes(self, since: Since) -> Card:
+        from bdshift.report.since_table import since_table
+
+        made, card = since_table(since, language()), Card()
+        self.table = SmallTable()
+        self.table.setAccessibleName(tr("Classes by name"))
+        self.table.show_rows(made.heads, [[Cell(text) for text in row] for row in made.rows])
+        self.table.setMinimumHeight(_ROW * (len(made.rows) + 1) + 12)
+        card.title.show_text(tr("Classes by name"))
+        card.body.addWidget(self.table)
+        more = Text("muted")
+        more.show_text(made.more)
+        card.body.addWidget(more)
+        card.setVisible(bool(made.rows))
+        return card
