@@ -42,6 +42,6 @@ def main() -> None:
 
 for module in (
     scan, recover, neurons, images, purify, compare, diff, vector, disentanglement, export, report,
-    note, info,
+    note, info, settings, demo, lab, bench,
 ):  # fmt: skip
     main.add_command(module.command)
