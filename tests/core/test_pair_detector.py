@@ -203,4 +203,5 @@ def test_text_json_and_report_show_it(victim_audit: Audit, attacked: Evidence) -
     assert audit_json(audit)["finding"]["reasons"][0]["values"]["targets"] == NEXT
     for language in LANGUAGES:
         page = html_report(audit, language)
+        assert "&lt;text" not in page, "words of a drawing are drawn"
         assert page.count("<title>") == 12 * 11 + 12 + 64 + 1, "pairs, bars, neurons, page"

@@ -13,7 +13,9 @@ from recovered import made_recovery
 
 from bdshift.audit import Audit, with_recovery
 from bdshift.audit.since import Since
+from bdshift.detect.detectors.mask import MaskInversion
 from bdshift.detect.rules.paper import Paper
+from bdshift.images.framing import FITS
 from bdshift.report.since_report import since_sections
 from bdshift.report.since_table import since_json, since_table, since_text
 from bdshift.store import save_audit
@@ -126,6 +128,12 @@ def test_other_models_are_told_apart(old: Audit) -> None:
         assert old.images.class_names[was] == names[now]
     nothing = replace(other, images=replace(other.images, class_names=("x",) * 12))
     assert since_table(Since(old, nothing)).rows == ()
+    detectors = (*old.settings.detectors, MaskInversion(budget=46.0))
+    searched = replace(old, settings=replace(old.settings, fit=FITS[0], detectors=detectors))
+    assert f"fit is new: {FITS[0]}." in told(Since(old, searched))["Settings"]
+    assert "detector mask is new: mask:" in told(Since(old, searched))["Settings"]
+    back = told(Since(searched, old))["Settings"]
+    assert f"fit is no longer given; it was {FITS[0]}." in back
     assert "0 of 12 classes" in since_text(Since(old, nothing))
 
 

@@ -13,12 +13,15 @@ from bdshift.recover.recovery import Recovery
 from bdshift.registry import Configured
 from bdshift.text import figure
 
+UNSET = "–"
+"""A setting that was not given."""
+
 Relation = Literal["same", "retrained", "other"]
 
 
 @dataclass(frozen=True)
 class ChangedSetting:
-    """A setting of the scan, by its name in `ScanSettings`, as text; "–" where it was not given."""
+    """A setting of the scan, by its name in `ScanSettings`, as text; `UNSET` if it was not given."""
 
     name: str
     was: str
@@ -70,7 +73,7 @@ class Since:
         """Settings of the scan that differ, each detector by itself."""
         was, now = _settings(self.old.settings), _settings(self.new.settings)
         return tuple(
-            ChangedSetting(name, was.get(name, "–"), now.get(name, "–"))
+            ChangedSetting(name, was.get(name, UNSET), now.get(name, UNSET))
             for name in {**was, **now}
             if was.get(name) != now.get(name)
         )
@@ -125,9 +128,9 @@ def _in_text(value: Any) -> str:
     if isinstance(value, Configured):
         return value.spec
     if isinstance(value, tuple):
-        return ", ".join(map(_in_text, value)) or "–"
+        return ", ".join(map(_in_text, value)) or UNSET
     if isinstance(value, dict):
-        return ", ".join(f"{name}={_in_text(one)}" for name, one in value.items()) or "–"
+        return ", ".join(f"{name}={_in_text(one)}" for name, one in value.items()) or UNSET
     if isinstance(value, float):
         return figure(value)
-    return "–" if value in (None, "") else str(value)
+    return UNSET if value in (None, "") else str(value)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bdshift.audit.finding import Finding
 from bdshift.audit.made import in_words
 from bdshift.audit.records import Audit
-from bdshift.audit.since import Since
+from bdshift.audit.since import UNSET, Since
 from bdshift.text import figure
 from bdshift.words import Sentence, words
 
@@ -52,6 +52,10 @@ SAME_ACCURACY = words("Clean accuracy is still {new:.2%}.",
                       ja="クリーン精度は {new:.2%} のままです。")  # fmt: skip
 SAME_SETTINGS = words("The scans had the same settings.", ja="スキャンの設定は同じです。")
 SETTING = words("{name} was {old} and is {new}.", ja="{name} は {old} から {new} になりました。")
+ADDED = words("{name} is new: {new}.", ja="{name} が加わりました：{new}。")
+REMOVED = words("{name} is no longer given; it was {old}.",
+                ja="{name} の指定はなくなりました（前は {old}）。")  # fmt: skip
+QUOTED = words("“{name}”", ja="「{name}」")
 PREPROCESSING = "preprocessing"
 VERSION = words("the version of bdshift", ja="bdshift のバージョン")
 SAME_FINDING = words("The finding is the same: {headline}.", ja="判定は同じです：{headline}。")
@@ -160,7 +164,8 @@ def _settings(since: Since) -> Iterator[Sentence]:
     if not changed:
         yield Sentence(SAME_SETTINGS)
     for one in changed:
-        yield Sentence(SETTING, {"name": one.name, "old": one.was, "new": one.now})
+        form = ADDED if one.was == UNSET else REMOVED if one.now == UNSET else SETTING
+        yield Sentence(form, {"name": one.name, "old": one.was, "new": one.now})
     for label, was, now in (
         (PREPROCESSING, _preprocessing(since.old), _preprocessing(since.new)),
         (VERSION, since.old.versions.get("bdshift", "–"), since.new.versions.get("bdshift", "–")),
@@ -200,8 +205,9 @@ def _finding(since: Since) -> Iterator[Sentence]:
         yield Sentence(JUDGED_BY, {"old": ways[0], "new": ways[1]})
 
 
-def _suspects(audit: Audit, finding: Finding) -> tuple[str, ...]:
-    return tuple(f"“{audit.images.class_names[i]}”" for i in finding.suspected)
+def _suspects(audit: Audit, finding: Finding) -> tuple[Sentence, ...]:
+    names = audit.images.class_names
+    return tuple(Sentence(QUOTED, {"name": names[i]}) for i in finding.suspected)
 
 
 def _norms(since: Since) -> Iterator[Sentence]:
