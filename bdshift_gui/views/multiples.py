@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from bdshift.errors import UsageError
-from bdshift.spec import split_spec, write_options
+from bdshift.spec import shortened, split_spec, write_options
 from bdshift.text import figure
 from bdshift_gui.actions.multiples import (
     CLOSE_MULTIPLES,
@@ -148,7 +148,9 @@ class MultiplesView(QWidget, View):
         said = made.result.conclusion
         self.conclusion.show_text("" if said is None else say(said))
         self.source.show_text(
-            "" if made.unlearned is None else tr("Unlearned: {trigger}", trigger=made.unlearned)
+            ""
+            if made.unlearned is None
+            else tr("Unlearned: {trigger}", trigger=shortened(made.unlearned))
         )
         self._moved(self.slider.value())
 

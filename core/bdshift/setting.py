@@ -17,8 +17,15 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from bdshift.errors import UsageError
 from bdshift.words import Sentence, words
 
-Widget = Literal["plain", "color", "file", "neurons"]
-"""What a value is besides its type: text, RGB in hexadecimal, a path, numbers joined by +."""
+Widget = Literal["plain", "color", "file", "neurons", "drawing"]
+"""What a value is besides its type: text, RGB in hexadecimal, a path, numbers joined by +, what was
+painted by hand.
+"""
+
+Role = Literal["", "row", "column", "size", "opacity"]
+"""What a value means on an image, where it can be dragged: the first row, the first column, the
+longer side in pixels (0: its own), how much of it shows (0…1).
+"""
 
 _KEY = "setting"
 
@@ -36,6 +43,7 @@ class Explained:
         unit: after the number, such as "px".
         source: where the default comes from, or what others use.
         widget: how a form asks for it.
+        role: what it means on an image; "" for nothing.
         placeholder: what a form shows where the value is empty.
         when: whether the setting has any effect, given all of them; None for always.
     """
@@ -50,6 +58,7 @@ class Explained:
     unit: str = ""
     source: str = ""
     widget: Widget = "plain"
+    role: Role = ""
     placeholder: str = ""
     when: Callable[[Any], bool] | None = None
 

@@ -8,12 +8,14 @@ backslash. Several such texts are joined by semicolons.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
 from bdshift.errors import UsageError
 
+_CODED = re.compile(r"[A-Za-z0-9_-]{100,}")  # what is written for programs, such as a picture
 _NEEDS_QUOTES = re.compile(r'[,;=":\\\s]')
 
 
@@ -26,6 +28,13 @@ def write_options(name: str, options: Mapping[str, object]) -> str:
     """The text of a name and its options."""
     listed = ",".join(f"{key}={_quoted(str(value))}" for key, value in options.items())
     return f"{name}:{listed}" if listed else name
+
+
+def shortened(text: str) -> str:
+    """The text for people: in place of a picture that is written in it, a checksum that tells it
+    from another.
+    """
+    return _CODED.sub(lambda found: f"…{zlib.crc32(found[0].encode()):08x}", text)
 
 
 def split_spec(text: str) -> tuple[str, dict[str, str]]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from bdshift.errors import InputError, UsageError
 from bdshift.registry import start_of
+from bdshift.setting import options_of
 from bdshift.triggers import TRIGGERS, parse_trigger
 from bdshift.triggers.attacks.badnets import BadNets
 from bdshift.triggers.attacks.blend import Blend
@@ -40,7 +41,8 @@ def test_every_trigger_changes_images_or_says_which_file_it_lacks(name: str) -> 
     try:
         found = trigger(images)
     except (InputError, UsageError):
-        assert file_options(name), "what it needs can be given"
+        needed = [one.name for one in options_of(TRIGGERS[name]) if one.required]
+        assert file_options(name) or needed, "what it needs can be given"
         return
     assert (found.shape, found.dtype) == (images.shape, images.dtype)
     assert torch.equal(images, before), "what it was given is left alone"
@@ -148,6 +150,58 @@ def test_patch_from_a_file_with_its_transparency_or_a_mask(tmp_path: Path) -> No
     Image.new("RGB", (50, 50), (0, 255, 0)).save(tmp_path / "large.png")
     whole = Patch(file=str(tmp_path / "large.png"))(images)
     assert (whole[:, 1] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "set_to", "placed"),
+    [
+        ((50, 25), 8, 0, (4, 0, 4, 8)),  # larger: as large as fits, with its proportions
+        ((4, 20), 8, 0, (0, 6, 8, 2)),  # larger in one direction
+        ((50, 25), 8, 4, (6, 4, 2, 4)),
+        ((3, 2), 8, 6, (4, 2, 4, 6)),  # scaled up
+        ((3, 2), 8, 0, (6, 5, 2, 3)),  # its own size
+        ((900, 1), 8, 3, (7, 5, 1, 3)),  # never less than a pixel
+    ],
+)
+def test_a_picture_keeps_its_proportions(
+    tmp_path: Path, size: tuple[int, int], side: int, set_to: int, placed: tuple[int, ...]
+) -> None:
+    Image.new("RGB", size, (0, 255, 0)).save(tmp_path / "p.png")
+    trigger = Patch(file=str(tmp_path / "p.png"), size=set_to)
+    at = trigger.outline(side, side)
+    assert (at.top, at.left, at.height, at.width) == placed
+    assert at.own == size[::-1]
+    images = pixels(side) / 2
+    found = trigger(images)
+    inside = torch.zeros(side, side, dtype=torch.bool)
+    inside[at.top : at.top + at.height, at.left : at.left + at.width] = True
+    green = torch.tensor([0.0, 255.0, 0.0]).view(3, 1)
+    assert (found[:, :, inside] == green).all()
+    assert torch.equal(found[:, :, ~inside], images[:, :, ~inside])
+
+
+def test_a_picture_that_is_placed_outside_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 2)).save(tmp_path / "p.png")
+    for wrong in ("size=9", "row=7", "column=-6"):
+        with pytest.raises(UsageError, match="does not fit into 8 × 8"):
+            parse_trigger(f"patch:file={tmp_path / 'p.png'},{wrong}").outline(8, 8)
+
+
+def test_opacity_is_a_share_of_the_picture(tmp_path: Path) -> None:
+    Image.new("RGB", (2, 2), (255, 0, 0)).save(tmp_path / "p.png")
+    images = pixels()
+    found = Patch(file=str(tmp_path / "p.png"), opacity=0.25)(images)
+    red = torch.tensor([255.0, 0.0, 0.0]).view(3, 1, 1)
+    expected = 0.75 * images[:, :, 6:, 6:] + 0.25 * red
+    assert torch.allclose(found[:, :, 6:, 6:], expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("trigger", [BadNets(size=2, row=1, column=-3), BadNets(size=8)])
+def test_an_outline_is_where_pixels_change(trigger: BadNets) -> None:
+    at = trigger.outline(8, 8)
+    changed = (trigger(torch.zeros(1, 3, 8, 8)) > 0).all(1)[0]
+    assert int(changed.sum()) == at.height * at.width
+    assert changed[at.top : at.top + at.height, at.left : at.left + at.width].all()
 
 
 def test_triggers_that_cannot_be_applied(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from bdshift.audit.reading_doubts import (
 )
 from bdshift.audit.recovered import PARTY
 from bdshift.remark import Remark, code
+from bdshift.spec import shortened
 from bdshift.words import Sentence, words
 
 _MIN_IMAGES = 30
@@ -77,7 +78,7 @@ def trigger_remark(name: str, tried: TriedTrigger, facts: Facts) -> Remark:
     """The remark with this code about a measured trigger."""
     return Remark(
         name,
-        {"trigger": tried.trigger, "asr": tried.asr, "index": tried.target,
+        {"trigger": shortened(tried.trigger), "asr": tried.asr, "index": tried.target,
          "name": facts.class_names[tried.target]},
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from bdshift.errors import UsageError
+from bdshift.spec import shortened
 from bdshift.words import Sentence, words
 
 REACH = 3.0
@@ -103,7 +104,7 @@ class WeightPlane:
     @property
     def origin(self) -> Sentence:
         """What it was measured with, and how it is read."""
-        return Sentence(_ORIGIN, {"base": self.base, "trigger": self.trigger})
+        return Sentence(_ORIGIN, {"base": self.base, "trigger": shortened(self.trigger)})
 
     @property
     def finest(self) -> tuple[Mixture, ...]:

@@ -9,6 +9,7 @@ from bdshift.audit.comparison import Change, Comparison, measured_alike
 from bdshift.audit.records import Audit, Purification
 from bdshift.detect.rule import z_scores
 from bdshift.measure import Measured, der
+from bdshift.spec import shortened
 from bdshift.text import csv_text, figure, joined, json_number, one_line
 from bdshift.words import Sentence, words
 
@@ -158,7 +159,7 @@ def models_text(audit: Audit) -> str:
         lines += ["", "These were measured differently and are not all comparable:"]
         lines += [
             f"{number:>3} class {audit.images.class_names[one.result.target]}, "
-            f"{one.trigger or 'no trigger'}, {reported_on(one)}"
+            f"{shortened(one.trigger or 'no trigger')}, {reported_on(one)}"
             for number, one in enumerate(all_made, 1)
         ]
     return joined(lines)

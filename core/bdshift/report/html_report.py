@@ -37,6 +37,7 @@ from bdshift.report.recovered_section import recovered_parts
 from bdshift.report.svg import draw_bars, draw_scatter
 from bdshift.report.unlearned_section import unlearned_part
 from bdshift.report.verdict_section import verdict_part
+from bdshift.spec import shortened
 from bdshift.text import figure, one_line
 from bdshift.words import LANGUAGES, Language, Sentence, translate
 
@@ -263,7 +264,7 @@ def _purified(found: Comparison, made: Purification, t: _Say, language: Language
         rows, made.result.method, made.result.complete,
         _concluded(made, t), _in_words(again.finding, language),
         t("measured on {images}", images=reported_on(made)),
-        made.trigger or t("no trigger is known"), _bars(again, t),
+        shortened(made.trigger or "") or t("no trigger is known"), _bars(again, t),
         _scatter(again, target, t, found.tacs[1] if found.tacs else None)[0],
     )  # fmt: skip
 
@@ -280,7 +281,7 @@ def _concluded(made: Purification, t: _Say) -> str:
     said = made.result.conclusion
     parts = [] if said is None else [t(said.template, **said.values)]
     if made.unlearned is not None:
-        parts.append(t("Unlearned: {trigger}", trigger=made.unlearned))
+        parts.append(t("Unlearned: {trigger}", trigger=shortened(made.unlearned)))
     return " ".join(parts)
 
 
@@ -323,7 +324,10 @@ def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
     if audit.purifications:
         made = "; ".join(one.result.method for one in audit.purifications)
         facts.append((t("purifications"), made))
-    facts += [(t("trigger"), f"{tac.trigger}: ASR {figure(tac.asr, '.2%')}") for tac in audit.tac]
+    facts += [
+        (t("trigger"), f"{shortened(tac.trigger)}: ASR {figure(tac.asr, '.2%')}")
+        for tac in audit.tac
+    ]
     return facts
 
 

@@ -14,6 +14,7 @@ from bdshift.measure import Measured, der
 from bdshift.outputs import Output
 from bdshift.report.comparison_report import compared_text, reported_on
 from bdshift.report.json_report import finding_json
+from bdshift.spec import shortened
 from bdshift.text import joined, json_number
 
 
@@ -99,7 +100,7 @@ def purification_text(audit: Audit) -> str:
         f"Measured on {reported_on(made)}. {result.method}",
         f"{result.seconds:.1f} s; {result.forwards} images forward, {result.backwards} back; step "
         f"{result.kept + 1} of {len(result.rows)} kept.",
-        *([] if made.unlearned is None else [f"Unlearned: {made.unlearned}"]),
+        *([] if made.unlearned is None else [f"Unlearned: {shortened(made.unlearned)}"]),
         *([] if result.conclusion is None else [str(result.conclusion)]),
         f"The purified model: {again.finding}",
     ]

@@ -21,6 +21,7 @@ from bdshift.images.framing import USUAL
 from bdshift.neurons.rankings import agreement, compare_with_tac, cosine, data_free_direction
 from bdshift.neurons.tac import Tac
 from bdshift.report.recovery_words import recovery_sentences, title
+from bdshift.spec import shortened
 from bdshift.text import columns, figure, joined, one_line
 from bdshift.words import Sentence
 
@@ -239,7 +240,7 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
     lines += [
         "",
         *wrapped(
-            f"Trigger {tac.trigger}: of the images of other classes, {figure(tac.asr, '.1%')} are "
+            f"Trigger {shortened(tac.trigger)}: of the images of other classes, {figure(tac.asr, '.1%')} are "
             f"sent to “{name}” and {figure(tac.ra, '.1%')} are still classified as labeled "
             f"({tac.images} images)."
             if recovery is None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from bdshift.triggers.joint import Goal, JointTraining
+    from bdshift.triggers.placement import Outline
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class Trigger(Configured, ABC):
     def apply(self, pixels: torch.Tensor) -> torch.Tensor:
         """The change itself, not clipped; must not write to ``pixels``."""
 
+    def outline(self, height: int, width: int) -> Outline | None:
+        """Where it is on images of that size; None if that is not one place. Raises as `apply`."""
+        return None
+
     @classmethod
     def trained_settings(cls) -> tuple[str, ...]:
         """Names of the settings that matter when a victim is trained with it: all, by default."""
@@ -81,16 +86,6 @@ class Trigger(Configured, ABC):
 
 TRIGGERS: Registry[Trigger] = Registry(words("trigger", ja="トリガー"), "bdshift.triggers.attacks")
 """Every attack, by its name in a trigger's text."""
-
-
-def place_setting(label: str) -> Any:
-    """The position of a patch's first pixel along one axis."""
-    return setting(
-        -1, label,
-        words("Pixels from the top or left edge; negative: from the other edge, which −1 touches.",
-              ja="上端または左端からのピクセル数。負なら反対側の端から数え、−1 は端に接します。"),
-        low=-1024, high=1023, unit="px",
-    )  # fmt: skip
 
 
 def seed_setting(help: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -9,6 +11,9 @@ from PIL import Image
 from bdshift.errors import InputError
 from bdshift.images.decode import open_picture
 from bdshift.triggers.base import local_file
+
+if TYPE_CHECKING:
+    import torch
 
 _MAX_FILE_BYTES = 64 * 1024 * 1024
 
@@ -38,3 +43,12 @@ def as_planes(image: Image.Image, height: int, width: int) -> NDArray[np.float32
     """RGBA, scaled: float32 (4, height, width), 0…255."""
     scaled = image.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(scaled, dtype=np.float32).transpose(2, 0, 1)
+
+
+def laid_over(pixels: torch.Tensor, image: Image.Image, opacity: float) -> torch.Tensor:
+    """Images (n, 3, H, W) in 0…255 with a picture, scaled to H × W, over them; new pixels. Its
+    transparency is the mask.
+    """
+    planes = pixels.new_tensor(as_planes(image, *pixels.shape[2:]))
+    alpha = planes[3:] * (opacity / 255)
+    return pixels * (1 - alpha) + planes[:3] * alpha

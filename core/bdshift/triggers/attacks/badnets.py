@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from bdshift.errors import UsageError
 from bdshift.setting import setting
-from bdshift.triggers.base import TRIGGERS, Trigger, place_setting
+from bdshift.triggers.base import TRIGGERS, Trigger
+from bdshift.triggers.placement import Outline, column_setting, first_pixel, row_setting
 from bdshift.words import words
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class BadNets(Trigger):
 
     size: int = setting(
         3, words("Size", ja="大きさ"), words("Side of the square.", ja="正方形の一辺。"), low=1,
-        high=1024, unit="px", source=words("3 in BackdoorBench.", ja="BackdoorBench では 3。"),
+        high=1024, unit="px", role="size",
+        source=words("3 in BackdoorBench.", ja="BackdoorBench では 3。"),
     )  # fmt: skip
     color: str = setting(
         "ffffff", words("Color", ja="色"),
@@ -42,8 +44,8 @@ class BadNets(Trigger):
               ja="赤・緑・青の 16 進数（例：ffd800）。"),
         widget="color",
     )  # fmt: skip
-    row: int = place_setting(words("Row", ja="行"))
-    column: int = place_setting(words("Column", ja="列"))
+    row: int = row_setting()
+    column: int = column_setting()
 
     def check(self) -> None:
         """The color must be valid."""
@@ -58,7 +60,7 @@ class BadNets(Trigger):
             )
 
     def _start(self, position: int, length: int) -> int:
-        start = position if position >= 0 else length - self.size + position + 1
+        start = first_pixel(position, self.size, length)
         if not 0 <= start <= length - self.size:
             raise UsageError(
                 "{trigger}: the patch does not fit into {size:|pixel|pixels}",
@@ -66,10 +68,15 @@ class BadNets(Trigger):
             )  # fmt: skip
         return start
 
+    def outline(self, height: int, width: int) -> Outline:
+        """The square."""
+        top, left = self._start(self.row, height), self._start(self.column, width)
+        return Outline(top, left, self.size, self.size, (self.size, self.size))
+
     def apply(self, pixels: torch.Tensor) -> torch.Tensor:
         """Paint the patch."""
-        top = self._start(self.row, pixels.shape[2])
-        left = self._start(self.column, pixels.shape[3])
+        place = self.outline(*pixels.shape[2:])
+        top, left = place.top, place.left
         color = pixels.new_tensor(list(bytes.fromhex(self.color))).view(3, 1, 1)
         triggered = pixels.clone()
         triggered[:, :, top : top + self.size, left : left + self.size] = color

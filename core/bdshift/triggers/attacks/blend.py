@@ -37,7 +37,7 @@ class Blend(Trigger):
 
     ratio: float = setting(
         0.2, words("Ratio", ja="比率"), words("Share of the pattern.", ja="模様の割合。"),
-        low=0, above=True, high=1, decimals=3, step=0.05,
+        low=0, above=True, high=1, decimals=3, step=0.05, role="opacity",
         source=words("0.2 in BackdoorBench; 0.1 is common too.",
                      ja="BackdoorBench では 0.2。0.1 もよく使われます。"),
     )  # fmt: skip

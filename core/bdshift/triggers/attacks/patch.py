@@ -10,8 +10,17 @@ from PIL import Image
 
 from bdshift.errors import InputError, UsageError
 from bdshift.setting import setting
-from bdshift.triggers.base import TRIGGERS, Trigger, place_setting
-from bdshift.triggers.picture_file import as_planes, open_rgba
+from bdshift.triggers.base import TRIGGERS, Trigger
+from bdshift.triggers.picture_file import laid_over, open_rgba
+from bdshift.triggers.placement import (
+    Outline,
+    column_setting,
+    first_pixel,
+    fitted,
+    opacity_setting,
+    row_setting,
+    scaled,
+)
 from bdshift.words import words
 
 if TYPE_CHECKING:
@@ -24,11 +33,13 @@ class Patch(Trigger):
     """A picture laid over the image; its transparency is the mask.
 
     Attributes:
-        file: path of the picture. One that is as large as the input covers all of it; a smaller one
-            keeps its size and is placed at ``row``, ``column``.
+        file: path of the picture.
         mask: path of a gray picture of the same size, white where the trigger shows; empty to use
             the picture's own transparency.
         row, column: top-left pixel; negative counts from the bottom or right edge (−1 touches it).
+        size: the longer side in pixels; the proportions are kept. 0: the picture's own size, scaled
+            down to fit if it is larger than the image.
+        opacity: share of the picture where the mask is white, in (0, 1].
     """
 
     name = "patch"
@@ -49,8 +60,17 @@ class Patch(Trigger):
               ja="同じ大きさのグレー画像。白い所にトリガーが出ます。"),
         widget="file", placeholder=words("the picture's transparency", ja="画像の透明部分"),
     )  # fmt: skip
-    row: int = place_setting(words("Row", ja="行"))
-    column: int = place_setting(words("Column", ja="列"))
+    row: int = row_setting()
+    column: int = column_setting()
+    size: int = setting(
+        0, words("Size", ja="大きさ"),
+        words("The longer side; the proportions are kept. 0: the picture's own size, scaled down "
+              "to fit if it is larger than the image.",
+              ja="長い方の辺。縦横比は保たれます。0 なら元の大きさで、"
+                 "対象の画像より大きければ収まるように縮小します。"),
+        low=0, high=1024, unit="px", role="size",
+    )  # fmt: skip
+    opacity: float = opacity_setting()
 
     @cached_property
     def _image(self) -> Image.Image:
@@ -66,22 +86,23 @@ class Patch(Trigger):
             image.putalpha(mask)
         return image
 
-    def apply(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Lay the picture over the image."""
-        height, width = pixels.shape[2:]
-        patch_width, patch_height = self._image.size
-        if patch_height >= height and patch_width >= width:
-            patch_height, patch_width = height, width
-        planes = pixels.new_tensor(as_planes(self._image, patch_height, patch_width))
-        color, alpha = planes[:3], planes[3:] / 255
-        top = self.row if self.row >= 0 else height - patch_height + self.row + 1
-        left = self.column if self.column >= 0 else width - patch_width + self.column + 1
-        triggered = pixels.clone()
-        view = triggered[:, :, top : top + patch_height, left : left + patch_width]
-        if view.shape[2:] != alpha.shape[1:]:
+    def outline(self, height: int, width: int) -> Outline:
+        """Where the picture is. Raises as `apply`."""
+        own = self._image.height, self._image.width
+        tall, wide = scaled(own, self.size) if self.size else fitted(own, height, width)
+        top = first_pixel(self.row, tall, height)
+        left = first_pixel(self.column, wide, width)
+        if not (0 <= top <= height - tall and 0 <= left <= width - wide):
             raise UsageError(
                 "{trigger}: the patch does not fit into {width} × {height} pixels",
                 trigger=self.spec, width=width, height=height,
             )  # fmt: skip
-        view.copy_(view * (1 - alpha) + color * alpha)
+        return Outline(top, left, tall, wide, own)
+
+    def apply(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Lay the picture over the image."""
+        at = self.outline(*pixels.shape[2:])
+        triggered = pixels.clone()
+        view = triggered[:, :, at.top : at.top + at.height, at.left : at.left + at.width]
+        view.copy_(laid_over(view, self._image, self.opacity))
         return triggered
