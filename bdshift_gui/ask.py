@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMessageBox, QWidget
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import (
+    QColorDialog,
+    QDialog,
+    QFileDialog,
+    QInputDialog,
+    QMessageBox,
+    QWidget,
+)
 
 from bdshift_gui.i18n import tr
 from bdshift_gui.plain import message_box
@@ -35,6 +43,12 @@ class Ask:
         """Ask for a folder; None if the user cancels."""
         path = QFileDialog.getExistingDirectory(self.parent, title)
         return Path(path) if path else None
+
+    def color(self, title: str, start: QColor) -> QColor | None:
+        """Ask for a color; None if the user cancels. Qt's own dialog, which speaks our language."""
+        option = QColorDialog.ColorDialogOption.DontUseNativeDialog
+        found = QColorDialog.getColor(start, self.parent, title, option)
+        return found if found.isValid() else None
 
     def where(self, title: str, name: str, suffixes: Sequence[str]) -> Path | None:
         """Ask where to save, with one of ``suffixes``, the first by default; confirms before it

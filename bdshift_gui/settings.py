@@ -13,6 +13,8 @@ from bdshift.words import LANGUAGES, Language
 from bdshift_gui.session import Scheme
 
 MAX_RECENT = 10
+MAX_RECENT_TRIGGERS = 12
+_MAX_TRIGGER_TEXT = 40_000  # characters; a painted one has its pixels in it
 
 
 class Settings:
@@ -81,6 +83,21 @@ class Settings:
     def hide_columns(self, table: str, keys: Iterable[str]) -> None:
         """Set `hidden_columns`."""
         self._store.setValue(f"hidden/{table}", json.dumps(sorted(keys)))
+
+    @property
+    def recent_triggers(self) -> list[str]:
+        """Texts of the triggers used last, in any audit, newest first."""
+        try:
+            found = json.loads(str(self._store.value("triggers", "[]")))
+        except ValueError:
+            return []
+        texts = [one for one in found if isinstance(one, str) and len(one) <= _MAX_TRIGGER_TEXT]
+        return texts[:MAX_RECENT_TRIGGERS]
+
+    def remember_trigger(self, text: str) -> None:
+        """Put a trigger first among those."""
+        kept = [text, *(one for one in self.recent_triggers if one != text)]
+        self._store.setValue("triggers", json.dumps(kept[:MAX_RECENT_TRIGGERS]))
 
     def window(self) -> tuple[QByteArray, QByteArray]:
         """Geometry and dock state as last saved; empty at first."""

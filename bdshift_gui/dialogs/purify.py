@@ -30,8 +30,8 @@ from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Card, Text
-from bdshift_gui.widgets.recovered_choice import RecoveredChoice
 from bdshift_gui.widgets.settings_form import SettingsForm
+from bdshift_gui.widgets.trigger_library import TriggerLibrary
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,14 @@ class PurifyDialog(QuestionDialog):
         recovery = audit.recovery_of(tac)
         known = "" if tac is None or recovery is not None else tac.trigger
         self.trigger = QLineEdit(lines(known))
-        self.recovered = RecoveredChoice(context)
+        self.recovered = TriggerLibrary(context)
         self.recovered.chosen.connect(self._take_trigger)
         beside = QHBoxLayout()
         beside.addWidget(self.trigger, 1)
         beside.addWidget(self.recovered)
         self.trigger.setPlaceholderText(tr("none: attack success is not reported"))
         self.unlearn = QLineEdit(lines(known))
-        self.to_unlearn = RecoveredChoice(context)
+        self.to_unlearn = TriggerLibrary(context)
         self.to_unlearn.chosen.connect(self._take_unlearned)
         self.unlearn.setPlaceholderText(tr("such as badnets:size=3"))
         self._unlearned = QWidget()

@@ -1,30 +1,56 @@
-"""Choose a trigger: a known attack with its settings, and how it looks on images."""
+"""Choose a trigger: its kind and settings, and how it looks on the user's own images."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QPushButton
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from bdshift.errors import BdshiftError
 from bdshift.setting import options_of
-from bdshift.triggers import TRIGGERS, parse_trigger, read_card
+from bdshift.triggers import TRIGGERS, is_card, parse_trigger, read_card
+from bdshift.triggers.placement import Outline
 from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
+from bdshift_gui.plain import set_tip
+from bdshift_gui.tasks.one_image import image_at, rows_to_show
 from bdshift_gui.widgets.card import Text
-from bdshift_gui.widgets.recovered_choice import RecoveredChoice
+from bdshift_gui.widgets.painting import Painting
 from bdshift_gui.widgets.settings_form import SettingsForm
-from bdshift_gui.widgets.thumbs import Thumbs
+from bdshift_gui.widgets.trigger_library import TriggerLibrary
+from bdshift_gui.widgets.trigger_stage import TriggerStage
 
-_MAX_THUMBNAILS = 8
+_MAX_IMAGES = 60
+_MAX_TEXT = 40_000  # characters; a painted trigger has its pixels in it
+_USUAL_SHARE = 4  # of the image's side: how large a picture is at first that is larger than it
+_FORM_WIDTH = 332
 
 Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An image with the trigger, and where that is."""
+
+    pixels: Pixels
+    outline: Outline | None
 
 
 class TriggerDialog(QuestionDialog):
@@ -33,53 +59,103 @@ class TriggerDialog(QuestionDialog):
     chosen = Signal(str)
 
     def __init__(self, context: Context) -> None:
-        super().__init__(tr("Trigger"), 520, 300, context.ask.parent)
+        super().__init__(tr("Trigger"), 856, 440, context.ask.parent)
         self._context, state = context, context.state
-        self._images: Pixels | None = None
-        self._side = 0 if state.audit is None else state.audit.preprocessing.size
-        if state.audit is not None and state.audit.embedding is not None:
-            thumbnails = state.audit.embedding.thumbnails
-            every = max(1, len(thumbnails) // _MAX_THUMBNAILS)
-            self._images = thumbnails[::every][:_MAX_THUMBNAILS]
+        audit = state.audit
+        assert audit is not None
+        self._side = audit.preprocessing.size
+        self._rows, self._at = rows_to_show(audit, _MAX_IMAGES), 0
+        self._clean: Pixels | None = None
+        self._last: dict[str, dict[str, Any]] = {}  # what was set for each kind
+        self._files: tuple[Any, ...] = ()
         lead = Text("muted")
         lead.show_text(
             tr("The images are run again with the trigger, to measure TAC and attack success.")
         )
         self.column.addWidget(lead)
-        self.kind, self.settings = QComboBox(), SettingsForm(context.ask)
-        self._about, self._unreadable = Text("muted"), Text("danger")
+        self.stage, self.settings = TriggerStage(context.ask), SettingsForm(context.ask)
+        self._before, self._after = self.stage.before, self.stage.after
+        self.kind, self.library = QComboBox(), TriggerLibrary(context)
         for kind in TRIGGERS.kinds():
             self.kind.addItem(tr(kind.label), kind.name)
-        form = QFormLayout()
-        form.addRow(tr("Attack"), self.kind)
-        card = QPushButton(tr("Load a victim’s card…"))
-        card.clicked.connect(self._choose_card)
-        self.recovered = RecoveredChoice(context)
-        self.recovered.chosen.connect(self.show_trigger)
-        self.recovered.failed.connect(self._refuse)
-        beside = QHBoxLayout()
-        beside.addWidget(card, 1)
-        beside.addWidget(self.recovered, 1)
-        form.addRow("", beside)
-        self.column.addLayout(form)
-        self.column.addWidget(self._unreadable)
-        self.column.addWidget(self._about)
-        self.column.addWidget(self.settings)
-        self._before, self._after, self.error = Thumbs(), Thumbs(), Text("danger")
-        for widget in (self._before, self._after, self.error):
-            self.column.addWidget(widget)
-        self.column.addStretch(1)
+        self._about, self._unreadable, self.error = Text("muted"), Text("danger"), Text("danger")
+        halves = QHBoxLayout()
+        halves.setSpacing(16)
+        halves.addWidget(self.stage, 1)
+        halves.addWidget(self._form())
+        self.column.addLayout(halves, 1)
         self.measure = self.add_buttons(tr("Measure TAC"))
-        self.kind.currentIndexChanged.connect(self._kind_changed)
-        self.settings.changed.connect(self._preview)
-        self.finished.connect(lambda _: context.quick.forget(self))
-        self.finished.connect(lambda _: self.recovered.forget())
+        self.painting = Painting(context, self._after, self.stage.tools)
+        self._connect()
         self._kind_changed()
-        recovery = None if state.audit is None else state.audit.recovery_of(state.tac)
+        self._step(0)
+        self.kind.setFocus()
+        recovery = audit.recovery_of(state.tac)
         if recovery is not None:
-            self.recovered.take(recovery)
+            self.library.take(recovery)
         elif state.tac is not None:
             self.show_trigger(state.tac.trigger)
+
+    def _form(self) -> QWidget:
+        """What is at the right of the images."""
+        self._card = QPushButton(tr("Load a victim’s card…"))
+        self.fold, self.text = QToolButton(), QLineEdit()
+        self.fold.setObjectName("link")
+        self.text.setMaxLength(_MAX_TEXT)
+        self.text.setAccessibleName(tr("As text"))
+        set_tip(self.text, tr("What the command takes as --trigger; can be edited."))
+        self.text.hide()
+        form = QFormLayout()
+        form.addRow(tr("Attack"), self.kind)
+        form.addRow("", self.library)
+        form.addRow("", self._card)
+        if self.library.isHidden():
+            form.setRowVisible(self.library, False)
+        side = QWidget()
+        side.setObjectName("plain")
+        side.setFixedWidth(_FORM_WIDTH)
+        column = QVBoxLayout(side)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(form)
+        for widget in (self._unreadable, self._about, self.settings, self.error):
+            column.addWidget(widget)
+        column.addStretch(1)
+        column.addWidget(self.fold, 0, Qt.AlignmentFlag.AlignLeft)
+        column.addWidget(self.text)
+        self._show_fold()
+        return side
+
+    def _order_tabs(self) -> None:
+        """First what is chosen, then the image; fields that are new would come last."""
+        stage = self.stage
+        tools = stage.tools
+        stops = [
+            self.kind, self.library, self._card, *self.settings.stops(), self._after,
+            stage.previous, stage.next, tools.color, tools.diameter, tools.eraser, tools.undo,
+            tools.redo, tools.clear, self.fold, self.text, self.measure,
+        ]  # fmt: skip
+        for first, second in pairwise(stops):
+            QWidget.setTabOrder(first, second)
+
+    def _connect(self) -> None:
+        self._card.clicked.connect(self._choose_card)
+        self.library.chosen.connect(self.show_trigger)
+        self.library.failed.connect(self._refuse)
+        self.stage.stepped.connect(self._step)
+        self._after.placed.connect(self._take_place)
+        self.painting.began.connect(lambda: self.measure.setEnabled(False))
+        self.painting.written.connect(self._take_painting)
+        self.painting.failed.connect(self._refuse)
+        self.fold.clicked.connect(self._turn_fold)
+        self.text.textEdited.connect(self._take_text)
+        self.kind.currentIndexChanged.connect(self._kind_changed)
+        self.settings.changed.connect(self._settings_changed)
+        for forget in (self.library.forget, self.painting.forget):
+            self.finished.connect(lambda _, forget=forget: forget())
+        for key in (self, (self, "image")):
+            self.finished.connect(lambda _, key=key: self._context.quick.forget(key))
+
+    # --- the kind and its settings
 
     def show_trigger(self, text: str) -> None:
         """Show a trigger with its settings. One that cannot be read, such as another version's, is
@@ -97,7 +173,7 @@ class TriggerDialog(QuestionDialog):
         self._show({one.name: getattr(trigger, one.name) for one in options_of(kind)})
 
     def _kind_changed(self) -> None:
-        self._show(self._held_in_model())
+        self._show(self._last.get(self.kind.currentData()) or self._held_in_model())
 
     def _held_in_model(self) -> dict[str, Any]:
         """Settings that name the model's file, if it holds the trigger alongside its weights."""
@@ -114,8 +190,27 @@ class TriggerDialog(QuestionDialog):
         self._unreadable.show_text("")
         self._about.show_text(tr(kind.summary))
         self.settings.show_kind(kind, given)
-        self._preview()
+        self._files = self._file_values()
+        self.painting.forget()
+        self._after.show_outline(None, scalable=False)
+        self._settings_changed()
+        self._order_tabs()
         self.fit()
+
+    def _settings_changed(self) -> None:
+        self._last[self.kind.currentData()] = self.settings.values()
+        if not self.text.hasFocus():
+            self.text.setText(self.settings.text())
+            self.text.setCursorPosition(0)
+        self._preview()
+
+    def _value(self, role: Any, default: Any) -> Any:
+        name = self.settings.named(role)
+        return default if name is None else self.settings.values()[name]
+
+    def _file_values(self) -> tuple[Any, ...]:
+        values = self.settings.values()
+        return tuple(values[name] for name in self.settings.asked_by("file"))
 
     def _choose_card(self) -> None:
         title = tr("Load a victim’s card…")
@@ -129,38 +224,136 @@ class TriggerDialog(QuestionDialog):
             self, lambda: read_card(str(path)), self.show_trigger, self._refuse_error
         )
 
+    # --- what is done on the image
+
+    def _take_place(self, at: Outline, scaled: bool) -> None:
+        """The trigger was dragged there."""
+        settings = self.settings
+        found = {settings.named("row"): at.top, settings.named("column"): at.left}
+        if scaled:
+            found[settings.named("size")] = max(at.height, at.width)
+        settings.set_values({name: value for name, value in found.items() if name is not None})
+
+    def _take_painting(self, text: str) -> None:
+        self.settings.set_values(dict.fromkeys(self.settings.asked_by("drawing"), text))
+
+    def _step(self, by: int) -> None:
+        """Show another image."""
+        self._at = (self._at + by) % len(self._rows)
+        read = image_at(self._context.state, self._rows[self._at])
+        self._context.quick.ask((self, "image"), read, self._show_clean, self._refuse_error)
+
+    def _show_clean(self, pixels: Pixels) -> None:
+        first = self._clean is None
+        self._clean = pixels
+        self.stage.show_clean(pixels, self._name_of_image())
+        if first:
+            self.library.show_on(pixels)
+        self._preview()
+
+    def _name_of_image(self) -> str:
+        audit = self._context.state.audit
+        if audit is None or audit.embedding is None:
+            return tr("The audit file holds no images.")
+        label = int(audit.embedding.labels[self._rows[self._at]])
+        return tr("Image {number} of {count}: {name}", number=self._at + 1, count=len(self._rows),
+                  name=audit.images.class_names[label])  # fmt: skip
+
+    # --- the text
+
+    def _turn_fold(self) -> None:
+        self.text.setVisible(self.text.isHidden())
+        self._show_fold()
+        self.fit()
+
+    def _show_fold(self) -> None:
+        mark = "▸ " if self.text.isHidden() else "▾ "
+        self.fold.setText(mark + tr("As text"))
+        self.fold.setAccessibleName(tr("As text"))
+
+    def _take_text(self, typed: str) -> None:
+        text = typed.strip()
+        if is_card(text):
+            self.read_card(Path(text))
+            return
+        try:
+            TRIGGERS.parse(text)
+        except BdshiftError as error:
+            self._context.quick.forget(self)  # it is about an older text
+            self._refuse(say(error.sentence))
+            return
+        self.show_trigger(text)
+
+    # --- how it looks
+
     def _preview(self) -> None:
-        """Apply the trigger to a few images, on another thread, since this may read files."""
+        """Apply the trigger to the image, on another thread, since this may read files."""
         self._context.quick.forget(self)  # its answer is about older settings
+        self._show_tools()
         missing = self.settings.missing
         if missing is not None:
-            self._refuse(tr("Choose “{name}” first.", name=tr(missing.about.label)))
+            self._refuse(
+                tr("Nothing is painted yet.")
+                if missing.about.widget == "drawing"
+                else tr("Choose “{name}” first.", name=tr(missing.about.label))
+            )
             return
-        text, images, side = self.settings.text(), self._images, self._side
+        if self.painting.unwritten:
+            self._refuse(self.painting.unwritten)
+            return
+        text, clean, side = self.settings.text(), self._clean, self._side
         self.measure.setEnabled(False)
+        if clean is None:  # it comes in a moment
+            return
 
-        def look() -> Pixels | None:
-            trigger = parse_trigger(text)
-            if images is None:
-                return None
+        def look() -> _Seen:
             import torch
-            from torch.nn.functional import interpolate
 
-            pixels = torch.from_numpy(images.astype(np.float32))
-            if images.shape[-1] != side:  # a trigger is for images as the network sees them
-                pixels = interpolate(pixels, (side, side), mode="bilinear")
-            return trigger(pixels).round().to(torch.uint8).numpy()
+            trigger = parse_trigger(text)
+            pixels = torch.from_numpy(clean[None].astype(np.float32))
+            found = trigger(pixels)[0].round().to(torch.uint8).numpy()
+            return _Seen(found, trigger.outline(side, side))
 
-        self._context.quick.ask(self, look, self._show_images, self._refuse_error)
+        self._context.quick.ask(self, look, self._show_seen, self._refuse_error)
 
-    def _show_images(self, after: Pixels | None) -> None:
+    def _show_tools(self) -> None:
+        """Offer a brush for kinds that are painted."""
+        drawings = self.settings.asked_by("drawing")
+        if not drawings:
+            self.painting.hide()
+            return
+        text = self.settings.values()[drawings[0]]
+        self.painting.show(text, self._side, self._value("opacity", 1.0))
+
+    def _show_seen(self, seen: _Seen) -> None:
+        files, self._files = self._files, self._file_values()
+        if files != self._files and self._make_small(seen.outline):
+            return
         self.error.show_text("")
         self.measure.setEnabled(True)
-        self._after.setVisible(after is not None)
-        self._before.setVisible(self._images is not None)
-        if after is not None and self._images is not None:
-            self._before.show_images(self._images, tr("clean"))
-            self._after.show_images(after, tr("triggered"))
+        scalable = self.settings.named("size") is not None
+        self.stage.show_triggered(seen.pixels, seen.outline, scalable=scalable)
+        self._show_hint(seen.outline)
+
+    def _make_small(self, outline: Outline | None) -> bool:
+        """Give a picture that was just chosen, and is larger than the image, a usual size."""
+        size = self.settings.named("size")
+        if outline is None or size is None or max(outline.own) <= self._side:
+            return False
+        if self.settings.values()[size]:
+            return False
+        self.settings.set_values({size: max(1, self._side // _USUAL_SHARE)})
+        return True
+
+    def _show_hint(self, outline: Outline | None) -> None:
+        self.stage.show_hint(
+            movable=outline is not None,
+            scalable=self.settings.named("size") is not None,
+            painted=bool(self.settings.asked_by("drawing")),
+        )
+        self.column.activate()
+        if self.column.totalMinimumHeightForWidth(self.width()) > self.height():
+            self.fit()
 
     def _refuse_error(self, error: Exception) -> None:
         self._refuse(say(sentence_of(error)))
@@ -168,7 +361,12 @@ class TriggerDialog(QuestionDialog):
     def _refuse(self, reason: str) -> None:
         self.error.show_text(reason)
         self.measure.setEnabled(False)
-        self._after.setVisible(False)
+        self.stage.show_refused(self._clean)
+        self._show_hint(None)
+        if self.settings.asked_by("drawing"):
+            self._after.show_layer()
 
     def answer(self) -> None:
-        self.chosen.emit(self.settings.text())
+        text = self.settings.text()
+        self._context.settings.remember_trigger(text)
+        self.chosen.emit(text)

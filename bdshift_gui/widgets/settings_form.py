@@ -7,25 +7,25 @@ from dataclasses import MISSING
 from types import SimpleNamespace
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
+    QAbstractSpinBox,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
-    QHBoxLayout,
     QLineEdit,
-    QPushButton,
     QSpinBox,
     QWidget,
 )
 
 from bdshift.registry import Configured
-from bdshift.setting import Option, options_of
+from bdshift.setting import Option, Role, Widget, options_of
 from bdshift.spec import write_options
 from bdshift_gui.ask import Ask
 from bdshift_gui.i18n import tr
 from bdshift_gui.plain import set_tip
+from bdshift_gui.widgets.field_extras import with_extras
 
 _MAX_NUMBER = 2**31 - 1  # of a field without an upper limit
 
@@ -64,22 +64,50 @@ class SettingsForm(QWidget):
             set_tip(field, tip)
             field.setAccessibleName(label)
             field.setAccessibleDescription(tip)
-            row = self._with_browse(one, field)
+            row = with_extras(one.about, field, self._ask)
             self._form.addRow(label, row)
             set_tip(self._form.labelForField(row), tip)
             self.fields[one.name] = field
         self.hide_meaningless()
 
     def hide_meaningless(self) -> None:
-        """Hide settings that the others make meaningless."""
+        """Hide settings that the others make meaningless, and those that are painted elsewhere."""
         values = SimpleNamespace(**self.values())
         for row, one in enumerate(self._options):
-            if one.about.when is not None:
+            if one.about.widget == "drawing":
+                self._form.setRowVisible(row, False)
+            elif one.about.when is not None:
                 self._form.setRowVisible(row, bool(one.about.when(values)))
 
     def values(self) -> dict[str, Any]:
         """The values in the fields."""
         return {name: _value(field) for name, field in self.fields.items()}
+
+    def set_values(self, values: Mapping[str, Any]) -> None:
+        """Fill in some fields; ``changed`` is emitted once, if any of them was another."""
+        before = self.values()
+        with QSignalBlocker(self):
+            for name, value in values.items():
+                _fill(self.fields[name], value)
+        if self.values() != before:
+            self.changed.emit()
+
+    def named(self, role: Role) -> str | None:
+        """The setting that means this on an image, if there is one."""
+        return next((one.name for one in self._options if one.about.role == role), None)
+
+    def asked_by(self, widget: Widget) -> tuple[str, ...]:
+        """The settings that are asked for in this way."""
+        return tuple(one.name for one in self._options if one.about.widget == widget)
+
+    def stops(self) -> list[QWidget]:
+        """What the tabulator key stops at, from top to bottom."""
+        found = []
+        for one in self.findChildren(QWidget):
+            inner = isinstance(one.parent(), QAbstractSpinBox)
+            if one.focusPolicy() & Qt.FocusPolicy.TabFocus and not inner:
+                found.append(one)
+        return found
 
     def text(self) -> str:
         """The class with these settings, as text; those that do not apply are left out."""
@@ -140,26 +168,6 @@ class SettingsForm(QWidget):
         line.textChanged.connect(self._changed)
         return line
 
-    def _with_browse(self, one: Option, field: QWidget) -> QWidget:
-        """Add a browse button to a field for a file."""
-        if one.about.widget != "file" or not isinstance(field, QLineEdit):
-            return field
-        browse = QPushButton(tr("Choose…"))
-
-        def choose() -> None:
-            path = self._ask.file(tr(one.about.label))
-            if path is not None:
-                field.setText(str(path))
-
-        browse.clicked.connect(choose)
-        both = QWidget()
-        both.setObjectName("plain")
-        row = QHBoxLayout(both)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(field, 1)
-        row.addWidget(browse)
-        return both
-
 
 def options_named(kind: type[Configured], names: Sequence[str]) -> tuple[Option, ...]:
     """Some settings of a class. Raises KeyError if it has none of that name."""
@@ -178,3 +186,15 @@ def _value(field: QWidget) -> Any:
         return round(field.value(), field.decimals())
     assert isinstance(field, QLineEdit)
     return field.text().strip()
+
+
+def _fill(field: QWidget, value: Any) -> None:
+    if isinstance(field, QComboBox):
+        field.setCurrentText(str(value))
+    elif isinstance(field, QCheckBox):
+        field.setChecked(bool(value))
+    elif isinstance(field, QSpinBox | QDoubleSpinBox):
+        field.setValue(value)
+    else:
+        assert isinstance(field, QLineEdit)
+        field.setText(str(value))

@@ -258,7 +258,9 @@ def test_the_dialogs_offer_it(opened: MainWindow, qtbot: QtBot) -> None:
 def test_without_one_the_dialogs_offer_none(opened: MainWindow, qtbot: QtBot) -> None:
     do(opened, "trigger")
     asked = dialog(qtbot, opened, TriggerDialog)
-    assert not asked.recovered.isVisible()
+    offered = [asked.library.itemText(row) for row in range(1, asked.library.count())]
+    assert len(offered) == 1
+    assert offered[0].startswith("This audit: Patch of one color"), "none is recovered"
     asked.reject()
 
 

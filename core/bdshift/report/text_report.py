@@ -240,9 +240,9 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
     lines += [
         "",
         *wrapped(
-            f"Trigger {shortened(tac.trigger)}: of the images of other classes, {figure(tac.asr, '.1%')} are "
-            f"sent to “{name}” and {figure(tac.ra, '.1%')} are still classified as labeled "
-            f"({tac.images} images)."
+            f"Trigger {shortened(tac.trigger)}: of the images of other classes, "
+            f"{figure(tac.asr, '.1%')} are sent to “{name}” and {figure(tac.ra, '.1%')} are still "
+            f"classified as labeled ({tac.images} images)."
             if recovery is None
             else f"No trigger is known. TAC is a proxy, under the trigger that was recovered "
             f"({recovery.label}): of the images of other classes, {figure(tac.asr, '.1%')} are "
