@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFormLayout,
+    QLayout,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -43,8 +44,19 @@ class QuestionDialog(QDialog):
         width = max((one.sizeHint().width() for one in labels), default=0)
         for one in labels:
             one.setMinimumWidth(width)
-        self.column.activate()
+        self._settle()
         self.resize(self.width(), self.column.totalHeightForWidth(self.width()))
+
+    def fit_if_cramped(self) -> None:
+        """Do that if there is too little room now."""
+        self._settle()
+        if self.column.totalMinimumHeightForWidth(self.width()) > self.height():
+            self.fit()
+
+    def _settle(self) -> None:
+        """Let the layouts know what has changed, the inner ones first."""
+        for layout in reversed(self.findChildren(QLayout)):
+            layout.activate()
 
     def _labels(self) -> Iterator[QWidget]:
         """Those in front of fields, in all forms of the dialog."""

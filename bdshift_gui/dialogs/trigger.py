@@ -152,7 +152,7 @@ class TriggerDialog(QuestionDialog):
         self.settings.changed.connect(self._settings_changed)
         for forget in (self.library.forget, self.painting.forget):
             self.finished.connect(lambda _, forget=forget: forget())
-        for key in (self, (self, "image")):
+        for key in (self, (self, "image"), (self, "card")):
             self.finished.connect(lambda _, key=key: self._context.quick.forget(key))
 
     # --- the kind and its settings
@@ -194,7 +194,6 @@ class TriggerDialog(QuestionDialog):
         self.painting.forget()
         self._after.show_outline(None, scalable=False)
         self._settings_changed()
-        self._order_tabs()
         self.fit()
 
     def _settings_changed(self) -> None:
@@ -220,8 +219,9 @@ class TriggerDialog(QuestionDialog):
 
     def read_card(self, path: Path) -> None:
         """Take over the attack and the settings from a victim's card."""
+        self._context.quick.forget(self)
         self._context.quick.ask(
-            self, lambda: read_card(str(path)), self.show_trigger, self._refuse_error
+            (self, "card"), lambda: read_card(str(path)), self.show_trigger, self._refuse_error
         )
 
     # --- what is done on the image
@@ -351,9 +351,8 @@ class TriggerDialog(QuestionDialog):
             scalable=self.settings.named("size") is not None,
             painted=bool(self.settings.asked_by("drawing")),
         )
-        self.column.activate()
-        if self.column.totalMinimumHeightForWidth(self.width()) > self.height():
-            self.fit()
+        self._order_tabs()  # the image may be a stop now
+        self.fit_if_cramped()
 
     def _refuse_error(self, error: Exception) -> None:
         self._refuse(say(sentence_of(error)))

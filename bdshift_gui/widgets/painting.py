@@ -40,8 +40,9 @@ class Painting(QObject):
             (tools.clear_asked, self._clear),
         ):  # fmt: skip
             asked.connect(change)
-        keys = QKeySequence.StandardKey
-        for key, change in ((keys.Undo, self.undo), (keys.Redo, self.redo)):
+        for key, change in (
+            ("Ctrl+Z", self.undo), ("Ctrl+Shift+Z", self.redo), ("Ctrl+Y", self.redo),
+        ):  # fmt: skip
             QShortcut(QKeySequence(key), canvas.window(), change)
 
     def show(self, text: str, side: int, opacity: float) -> None:

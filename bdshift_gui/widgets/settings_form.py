@@ -66,7 +66,10 @@ class SettingsForm(QWidget):
             field.setAccessibleDescription(tip)
             row = with_extras(one.about, field, self._ask)
             self._form.addRow(label, row)
-            set_tip(self._form.labelForField(row), tip)
+            beside = self._form.labelForField(row)
+            set_tip(beside, tip)
+            for shown in (beside, row):  # now, so that a dialog can make room for them
+                shown.show()
             self.fields[one.name] = field
         self.hide_meaningless()
 

@@ -6,26 +6,29 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+import shiboken6
 from driving import audit_of, dialog, do, recovered, wait, wait_well
 from known import STICKER, TARGET
 from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit, QSlider, QSpinBox, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
+from bdshift.setting import options_of
 from bdshift.store import load_audit
-from bdshift.triggers import TRIGGERS, parse_trigger
-from bdshift.triggers.drawing import drawing_of
+from bdshift.triggers import TRIGGERS, Trigger, parse_trigger
+from bdshift.triggers.attacks.painted import Painted
+from bdshift.triggers.drawing import Drawing, drawing_of
 from bdshift.words import LANGUAGES
 from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import MAX_RECENT_TRIGGERS, Settings
 from bdshift_gui.tasks import writing
 from bdshift_gui.widgets.color_button import ColorButton
+from bdshift_gui.widgets.image_square import ImageSquare
 from bdshift_gui.widgets.trigger_canvas import TriggerCanvas
 
 LEFT = Qt.MouseButton.LeftButton
@@ -38,7 +41,8 @@ def asked(opened: MainWindow, qtbot: QtBot) -> Iterator[TriggerDialog]:
     do(opened, "trigger")
     found = dialog(qtbot, opened, TriggerDialog)
     yield found
-    found.reject()
+    if shiboken6.isValid(found):
+        found.reject()
 
 
 def drag(canvas: TriggerCanvas, *points: tuple[float, float]) -> None:
@@ -59,13 +63,15 @@ def values(asked: TriggerDialog) -> tuple[object, ...]:
     return tuple(found[name] for name in ("size", "row", "column"))
 
 
-def painted(asked: TriggerDialog) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def painted(asked: TriggerDialog) -> Drawing:
     return drawing_of(asked.settings.values()["pixels"], 32)
 
 
-def pixel(canvas: TriggerCanvas, y: int, x: int) -> tuple[int, int, int]:
-    """What the canvas shows of a pixel of the image, at a quarter, where no outline is."""
-    color = canvas.grab().toImage().pixelColor(canvas.on_screen(y + 0.5, x + 0.5))
+def pixel(square: ImageSquare, y: int, x: int) -> tuple[int, int, int]:
+    """What is shown of a pixel of the image."""
+    place, side = square.square, square.square.width() / 32
+    at = QPoint(place.x() + int((x + 0.5) * side), place.y() + int((y + 0.5) * side))
+    color = square.grab().toImage().pixelColor(at)
     return color.red(), color.green(), color.blue()
 
 
@@ -114,18 +120,10 @@ def test_only_what_has_a_place_is_dragged(
         assert not asked.stage.hint.isVisible()
 
 
-def test_every_kind_that_can_be_dragged_says_which_settings_do_it() -> None:
+def test_every_kind_that_has_a_place_says_which_settings_it_is() -> None:
     for kind in TRIGGERS.kinds():
-        if "outline" in vars(kind):
-            trigger = parse_trigger("badnets" if kind.name == "badnets" else "patch:file=x.png")
-            roles = {one.about.role for one in _options(type(trigger))}
-            assert roles >= {"row", "column", "size"}
-
-
-def _options(kind: type) -> tuple[object, ...]:
-    from bdshift.setting import options_of
-
-    return options_of(kind)
+        if kind.outline is not Trigger.outline:
+            assert {one.about.role for one in options_of(kind)} >= {"row", "column", "size"}
 
 
 # --- pictures
@@ -305,8 +303,9 @@ def test_a_painted_sticker_is_measured_saved_and_offered_again(
     assert tac.asr > 0.9
     writing.save(opened.context, tmp_path / "a.h5")
     wait_well(qtbot, opened)
-    kept = load_audit(tmp_path / "a.h5").tac[-1].trigger
-    assert (drawing_of(parse_trigger(kept).pixels, 32)[20:24, 14:18, :3] == YELLOW).all()  # type: ignore[attr-defined]
+    kept = parse_trigger(load_audit(tmp_path / "a.h5").tac[-1].trigger)
+    assert isinstance(kept, Painted)
+    assert (drawing_of(kept.pixels, 32)[20:24, 14:18, :3] == YELLOW).all()
     do(opened, "trigger")
     again = dialog(qtbot, opened, TriggerDialog)
     assert again.kind.currentData() == "painted"
@@ -384,7 +383,7 @@ def test_without_images_it_works_on_gray(opened: MainWindow, qtbot: QtBot) -> No
     do(opened, "trigger")
     asked = dialog(qtbot, opened, TriggerDialog)
     assert asked.stage.which._whole == "The audit file holds no images."
-    assert pixel(asked._before, 3, 3) == (128, 128, 128)  # type: ignore[arg-type]
+    assert pixel(asked._before, 3, 3) == (128, 128, 128)
     drag(asked._after, (22, 16), (10, 8))
     assert values(asked) == (4, 8, 6)
     asked.reject()
@@ -490,7 +489,7 @@ def test_everything_has_a_name_and_fits(opened: MainWindow, qtbot: QtBot, langua
     for kind in TRIGGERS.kinds():
         choose(asked, kind.name)
         wait(qtbot, opened)
-        qtbot.wait(10)
+        qtbot.wait(10)  # layouts
         assert asked.width() <= 900
         assert asked.height() <= 600
         assert asked.height() >= asked.column.totalMinimumHeightForWidth(asked.width())
@@ -505,5 +504,3 @@ def test_a_press_elsewhere_moves_nothing(asked: TriggerDialog) -> None:
     drag(asked._after, (3, 3), (10, 10))
     QTest.mousePress(asked._after, Qt.MouseButton.RightButton, pos=QPoint(5, 5))
     assert values(asked) == (4, 20, 14)
-    size = asked.settings.fields["size"]
-    assert isinstance(size, QSpinBox)
