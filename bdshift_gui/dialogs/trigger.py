@@ -2,55 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
     QHBoxLayout,
-    QLineEdit,
     QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from bdshift.errors import BdshiftError
 from bdshift.setting import options_of
-from bdshift.triggers import TRIGGERS, is_card, parse_trigger, read_card
+from bdshift.triggers import TRIGGERS, is_card, read_card
 from bdshift.triggers.placement import Outline
 from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
-from bdshift_gui.plain import set_tip
 from bdshift_gui.tasks.one_image import image_at, rows_to_show
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.painting import Painting
 from bdshift_gui.widgets.settings_form import SettingsForm
 from bdshift_gui.widgets.trigger_library import TriggerLibrary
+from bdshift_gui.widgets.trigger_look import Seen, TriggerLook
 from bdshift_gui.widgets.trigger_stage import TriggerStage
+from bdshift_gui.widgets.trigger_text import TriggerText
 
 _MAX_IMAGES = 60
-_MAX_TEXT = 40_000  # characters; a painted trigger has its pixels in it
 _USUAL_SHARE = 4  # of the image's side: how large a picture is at first that is larger than it
 _FORM_WIDTH = 332
 
 Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """An image with the trigger, and where that is."""
-
-    pixels: Pixels
-    outline: Outline | None
 
 
 class TriggerDialog(QuestionDialog):
@@ -85,6 +74,7 @@ class TriggerDialog(QuestionDialog):
         halves.addWidget(self._form())
         self.column.addLayout(halves, 1)
         self.measure = self.add_buttons(tr("Measure TAC"))
+        self._look = TriggerLook(context.quick, self)
         self.painting = Painting(context, self._after, self.stage.tools)
         self._connect()
         self._kind_changed()
@@ -99,12 +89,7 @@ class TriggerDialog(QuestionDialog):
     def _form(self) -> QWidget:
         """What is at the right of the images."""
         self._card = QPushButton(tr("Load a victim’s card…"))
-        self.fold, self.text = QToolButton(), QLineEdit()
-        self.fold.setObjectName("link")
-        self.text.setMaxLength(_MAX_TEXT)
-        self.text.setAccessibleName(tr("As text"))
-        set_tip(self.text, tr("What the command takes as --trigger; can be edited."))
-        self.text.hide()
+        self.text = TriggerText()
         form = QFormLayout()
         form.addRow(tr("Attack"), self.kind)
         form.addRow("", self.library)
@@ -120,9 +105,7 @@ class TriggerDialog(QuestionDialog):
         for widget in (self._unreadable, self._about, self.settings, self.error):
             column.addWidget(widget)
         column.addStretch(1)
-        column.addWidget(self.fold, 0, Qt.AlignmentFlag.AlignLeft)
         column.addWidget(self.text)
-        self._show_fold()
         return side
 
     def _order_tabs(self) -> None:
@@ -132,7 +115,7 @@ class TriggerDialog(QuestionDialog):
         stops = [
             self.kind, self.library, self._card, *self.settings.stops(), self._after,
             stage.previous, stage.next, tools.color, tools.diameter, tools.eraser, tools.undo,
-            tools.redo, tools.clear, self.fold, self.text, self.measure,
+            tools.redo, tools.clear, self.text.fold, self.text.line, self.measure,
         ]  # fmt: skip
         for first, second in pairwise(stops):
             QWidget.setTabOrder(first, second)
@@ -146,13 +129,16 @@ class TriggerDialog(QuestionDialog):
         self.painting.began.connect(lambda: self.measure.setEnabled(False))
         self.painting.written.connect(self._take_painting)
         self.painting.failed.connect(self._refuse)
-        self.fold.clicked.connect(self._turn_fold)
-        self.text.textEdited.connect(self._take_text)
+        self.text.folded.connect(self.fit)
+        self.text.typed.connect(self._take_text)
+        self._look.seen.connect(self._show_seen)
+        self._look.failed.connect(self._refuse)
         self.kind.currentIndexChanged.connect(self._kind_changed)
         self.settings.changed.connect(self._settings_changed)
         for forget in (self.library.forget, self.painting.forget):
             self.finished.connect(lambda _, forget=forget: forget())
-        for key in (self, (self, "image"), (self, "card")):
+        self.finished.connect(lambda _: self._look.drop())
+        for key in ((self, "image"), (self, "card")):
             self.finished.connect(lambda _, key=key: self._context.quick.forget(key))
 
     # --- the kind and its settings
@@ -192,15 +178,14 @@ class TriggerDialog(QuestionDialog):
         self.settings.show_kind(kind, given)
         self._files = self._file_values()
         self.painting.forget()
+        self._look.drop()
         self._after.show_outline(None, scalable=False)
         self._settings_changed()
         self.fit()
 
     def _settings_changed(self) -> None:
         self._last[self.kind.currentData()] = self.settings.values()
-        if not self.text.hasFocus():
-            self.text.setText(self.settings.text())
-            self.text.setCursorPosition(0)
+        self.text.show_text(self.settings.text())
         self._preview()
 
     def _value(self, role: Any, default: Any) -> Any:
@@ -219,7 +204,7 @@ class TriggerDialog(QuestionDialog):
 
     def read_card(self, path: Path) -> None:
         """Take over the attack and the settings from a victim's card."""
-        self._context.quick.forget(self)
+        self._look.drop()
         self._context.quick.ask(
             (self, "card"), lambda: read_card(str(path)), self.show_trigger, self._refuse_error
         )
@@ -261,25 +246,13 @@ class TriggerDialog(QuestionDialog):
 
     # --- the text
 
-    def _turn_fold(self) -> None:
-        self.text.setVisible(self.text.isHidden())
-        self._show_fold()
-        self.fit()
-
-    def _show_fold(self) -> None:
-        mark = "▸ " if self.text.isHidden() else "▾ "
-        self.fold.setText(mark + tr("As text"))
-        self.fold.setAccessibleName(tr("As text"))
-
-    def _take_text(self, typed: str) -> None:
-        text = typed.strip()
+    def _take_text(self, text: str) -> None:
         if is_card(text):
             self.read_card(Path(text))
             return
         try:
             TRIGGERS.parse(text)
         except BdshiftError as error:
-            self._context.quick.forget(self)  # it is about an older text
             self._refuse(say(error.sentence))
             return
         self.show_trigger(text)
@@ -287,8 +260,7 @@ class TriggerDialog(QuestionDialog):
     # --- how it looks
 
     def _preview(self) -> None:
-        """Apply the trigger to the image, on another thread, since this may read files."""
-        self._context.quick.forget(self)  # its answer is about older settings
+        """Apply the trigger to the image."""
         self._show_tools()
         missing = self.settings.missing
         if missing is not None:
@@ -301,20 +273,9 @@ class TriggerDialog(QuestionDialog):
         if self.painting.unwritten:
             self._refuse(self.painting.unwritten)
             return
-        text, clean, side = self.settings.text(), self._clean, self._side
         self.measure.setEnabled(False)
-        if clean is None:  # it comes in a moment
-            return
-
-        def look() -> _Seen:
-            import torch
-
-            trigger = parse_trigger(text)
-            pixels = torch.from_numpy(clean[None].astype(np.float32))
-            found = trigger(pixels)[0].round().to(torch.uint8).numpy()
-            return _Seen(found, trigger.outline(side, side))
-
-        self._context.quick.ask(self, look, self._show_seen, self._refuse_error)
+        if self._clean is not None:  # else it comes in a moment
+            self._look.ask(self.settings.text(), self._clean)
 
     def _show_tools(self) -> None:
         """Offer a brush for kinds that are painted."""
@@ -325,7 +286,10 @@ class TriggerDialog(QuestionDialog):
         text = self.settings.values()[drawings[0]]
         self.painting.show(text, self._side, self._value("opacity", 1.0))
 
-    def _show_seen(self, seen: _Seen) -> None:
+    def _show_seen(self, seen: Seen) -> None:
+        if not seen.last:  # its outline is an older one than the user drags
+            self._after.show_pixels(seen.pixels, tr("triggered"))
+            return
         files, self._files = self._files, self._file_values()
         if files != self._files and self._make_small(seen.outline):
             return
@@ -358,6 +322,7 @@ class TriggerDialog(QuestionDialog):
         self._refuse(say(sentence_of(error)))
 
     def _refuse(self, reason: str) -> None:
+        self._look.drop()  # its answer would be about older settings
         self.error.show_text(reason)
         self.measure.setEnabled(False)
         self.stage.show_refused(self._clean)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _ICON = 22
 _MAX_WORDS = 72
+_MAX_HELD = 24  # of this audit; of what anyone's file names, only so many are opened
 _USUAL_WIDTH = 18  # characters; the list itself is as wide as it must be
 
 Pixels = NDArray[np.uint8]
@@ -50,7 +51,7 @@ def _held(state: State, recent: Iterable[str]) -> Iterator[_Held]:
     measured = [one.trigger for one in audit.tac if audit.recovery_of(one) is None]
     for made in state.purifications:
         measured += filter(None, (made.trigger, made.unlearned))
-    here = dict.fromkeys(reversed(measured))
+    here = list(dict.fromkeys(reversed(measured)))[:_MAX_HELD]
     for text in here:
         yield _Held(tr("This audit: {trigger}", trigger=trigger_words(text)), text)
     for text in recent:

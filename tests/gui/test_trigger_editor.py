@@ -392,25 +392,26 @@ def test_without_images_it_works_on_gray(opened: MainWindow, qtbot: QtBot) -> No
 def test_the_text_and_the_fields_say_the_same(
     asked: TriggerDialog, opened: MainWindow, qtbot: QtBot
 ) -> None:
-    assert not asked.text.isVisible()
-    asked.fold.click()
-    assert asked.text.isVisible()
-    assert asked.text.text() == STICKER
+    assert not asked.text.line.isVisible()
+    asked.text.fold.click()
+    line = asked.text.line
+    assert line.isVisible()
+    assert line.text() == STICKER
     asked.settings.set_values({"size": 6})
-    assert asked.text.text() == STICKER.replace("size=4", "size=6")
-    asked.text.setFocus()
-    asked.text.selectAll()
-    QTest.keyClicks(asked.text, "sig:amplitude=12")
+    assert line.text() == STICKER.replace("size=4", "size=6")
+    line.setFocus()
+    line.selectAll()
+    QTest.keyClicks(line, "sig:amplitude=12")
     wait_well(qtbot, opened)
     assert asked.kind.currentData() == "sig"
     assert asked.settings.values()["amplitude"] == 12
     assert asked.measure.isEnabled()
-    QTest.keyClicks(asked.text, "x")
+    QTest.keyClicks(line, "x")
     wait(qtbot, opened)
     assert "amplitude cannot be" in asked.error.text()
     assert not asked.measure.isEnabled()
     assert asked.settings.values()["amplitude"] == 12, "the fields keep what was understood"
-    assert asked.text.text() == "sig:amplitude=12x", "and the line what was typed"
+    assert line.text() == "sig:amplitude=12x", "and the line what was typed"
 
 
 def test_the_library_has_recovered_measured_and_earlier_ones(
@@ -485,7 +486,7 @@ def test_everything_has_a_name_and_fits(opened: MainWindow, qtbot: QtBot, langua
     do(opened, language)
     do(opened, "trigger")
     asked = dialog(qtbot, opened, TriggerDialog)
-    asked.fold.click()
+    asked.text.fold.click()
     for kind in TRIGGERS.kinds():
         choose(asked, kind.name)
         wait(qtbot, opened)
