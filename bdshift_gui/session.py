@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bdshift.recover.recovery import Recovery
     from bdshift.shift.result import Shifts
     from bdshift.words import Language, Sentence
+    from bdshift_gui.gallery_wish import GalleryWish, Heat
     from bdshift_gui.jobs.events import Failed
 
 Scheme = Literal["system", "light", "dark"]
@@ -107,34 +108,6 @@ class Maps:
     neurons: tuple[int, ...]
     clean: NDArray[np.float32]
     triggered: NDArray[np.float32] | None
-    kind: MapKind
-
-
-Which = tuple[str, int]
-"""A trigger's text and target, as `bdshift.audit.gallery.Gallery.which`."""
-
-
-@dataclass(frozen=True)
-class GalleryWish:
-    """Which images are looked at: of which pass, which of them, in what order, of which class (−1
-    for all), and which pictures of each; names as in `bdshift.audit.gallery`.
-    """
-
-    which: Which
-    only: str = "all"
-    order: str = "file"
-    label: int = -1
-    parts: str = "both"
-
-
-@dataclass(frozen=True)
-class Heat:
-    """Where ``neurons`` look in some images of a pass: float32 (n, h, w), of ``rows``."""
-
-    which: Which
-    neurons: tuple[int, ...]
-    rows: tuple[int, ...]
-    values: NDArray[np.float32]
     kind: MapKind
 
 

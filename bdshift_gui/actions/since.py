@@ -13,9 +13,7 @@ from bdshift_gui.tasks.since import compare_audits
 def _compare(context: Context) -> None:
     path = context.ask.file(tr("Compare with another audit"), "HDF5 (*.h5)")
     if path is not None and not context.state.busy:
-        compare_audits(
-            context, path, lambda found: context.ask.show(SincePage(found, context.ask.parent))
-        )
+        compare_audits(context, path, lambda found: context.ask.show(SincePage(found, context)))
 
 
 COMPARE_AUDITS = action(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from bdshift_gui.i18n import language, say, tr
 from bdshift_gui.widgets.card import Card, Text
-from bdshift_gui.widgets.tables import Cell, SmallTable
+from bdshift_gui.widgets.table_rows import Column
+from bdshift_gui.widgets.tables import DataTable
 
 if TYPE_CHECKING:
     from bdshift.audit.since import Since
+    from bdshift_gui.context import Context
 
 _ROW = 30  # pixels of a table's row
 
@@ -20,13 +23,14 @@ _ROW = 30  # pixels of a table's row
 class SincePage(QDialog):
     """A card for each part, and the table of classes."""
 
-    def __init__(self, since: Since, parent: QWidget) -> None:
+    def __init__(self, since: Since, context: Context) -> None:
         from bdshift.report.since_report import since_sections
 
-        super().__init__(parent)
+        super().__init__(context.ask.parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Changes between two audits"))
         self.resize(820, 580)
+        self.table = DataTable("since", context.settings)
         outer = QVBoxLayout(self)
         area, inside = QScrollArea(), QWidget()
         area.setObjectName("plain")
@@ -56,9 +60,16 @@ class SincePage(QDialog):
         from bdshift.report.since_table import since_table
 
         made, card = since_table(since, language()), Card()
-        self.table = SmallTable()
         self.table.setAccessibleName(tr("Classes by name"))
-        self.table.show_rows(made.heads, [[Cell(text) for text in row] for row in made.rows])
+        numbers = np.array(made.numbers, np.float64).reshape(len(made.rows), len(made.heads))
+        self.table.show_columns(
+            [
+                Column(str(at), head, None if np.isnan(values).all() else values,
+                       [row[at] for row in made.rows])
+                for at, (head, values) in enumerate(zip(made.heads, numbers.T, strict=True))
+            ],
+            [row for row, marked in enumerate(made.suspected) if marked],
+        )  # fmt: skip
         self.table.setMinimumHeight(_ROW * (len(made.rows) + 1) + 12)
         card.title.show_text(tr("Classes by name"))
         card.body.addWidget(self.table)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.session import PLOTS, GalleryWish, Heat, State, Which
+from bdshift_gui.gallery_wish import GalleryWish, Heat, Which
+from bdshift_gui.session import PLOTS, State
 from bdshift_gui.tasks.measuring import material_of, shown_material
 from bdshift_gui.tasks.writing import output, say_written
 

@@ -10,10 +10,11 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from bdshift.audit.gallery import PARTS
 from bdshift_gui.actions.gallery import CLOSE_GALLERY, SAVE_SHEET
 from bdshift_gui.context import Context
+from bdshift_gui.gallery_wish import Heat
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.plain import set_tip
-from bdshift_gui.session import Heat, State
+from bdshift_gui.session import State
 from bdshift_gui.tasks.gallery import looked_at, map_rows
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, Text

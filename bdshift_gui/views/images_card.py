@@ -61,7 +61,7 @@ class ImagesCard(Card, View):
             self._rows.show_rows(
                 [
                     (tr("Images"), grouped(len(opened.collection.files)), ""),
-                    (tr("Labels"), tr("none"), ""),
+                    (tr("Labels"), tr("missing"), ""),
                 ]
             )
             skipped = opened.collection.skipped

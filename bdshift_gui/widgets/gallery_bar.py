@@ -20,7 +20,7 @@ from bdshift_gui.widgets.recovery_words import kind_of
 
 if TYPE_CHECKING:
     from bdshift.audit.gallery import Gallery
-    from bdshift_gui.session import GalleryWish
+    from bdshift_gui.gallery_wish import GalleryWish
 
 SIDES = 64, 256
 """Sides of a picture, in pixels."""

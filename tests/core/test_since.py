@@ -62,22 +62,22 @@ def test_what_was_added_is_said(old: Audit, new: Audit) -> None:
     assert "(Mask and pattern): new, with an ASR of 99.0%." in said["Triggers"]
     for made in new.purifications:
         figures = f"new; accuracy {made.after.acc:.1%}, ASR {made.after.asr:.1%}."
-        assert f"{made.result.method} for class “speed_80”: {figures}" in said["Purifications"]
+        assert f"{made.result.method} for class “speed_80”: {figures}" in said["Purified models"]
     back = told(Since(new, old))
     assert "The audit that is given first was made later." in back["Model"]
     assert "only in the first audit, with an ASR of 99.0%." in back["Triggers"]
-    assert back["Purifications"].count("only in the first audit; accuracy") == 2
+    assert back["Purified models"].count("only in the first audit; accuracy") == 2
 
 
 def test_nothing_changed(new: Audit) -> None:
     said = told(Since(new, new))
     assert said["Triggers"].count("ASR is still") == 2
-    assert said["Purifications"].count("in both; accuracy") == 2
+    assert said["Purified models"].count("in both; accuracy") == 2
     bare = replace(new, tac=(), recoveries=(), purifications=(), date="")
     said = told(Since(bare, bare))
     assert "Neither audit says when it was made." in said["Model"]
     assert said["Triggers"] == "No trigger was measured or recovered, now or before."
-    assert said["Purifications"] == "There are no purified models, now or before."
+    assert said["Purified models"] == "There are no purified models, now or before."
     assert all(row[3] == "0%" for row in since_table(Since(bare, bare)).rows)
 
 

@@ -16,8 +16,8 @@ from pytestqt.qtbot import QtBot
 
 from bdshift.audit.gallery import FILTERS, PARTS
 from bdshift_gui.ask import Ask
+from bdshift_gui.gallery_wish import GalleryWish
 from bdshift_gui.main_window import MainWindow
-from bdshift_gui.session import GalleryWish
 from bdshift_gui.tasks.showing import show_audit
 from bdshift_gui.views.finding import FindingView
 from bdshift_gui.views.gallery import GalleryView

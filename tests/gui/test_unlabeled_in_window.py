@@ -41,7 +41,7 @@ def test_they_are_scanned_and_the_card_says_what_is_lost(
     open_paths(qtbot, window, flat)
     card = find(window, ImagesCard)
     images = str(len(list(flat.iterdir())))
-    assert shown(card._rows) == {"Images": images, "Labels": "none"}
+    assert shown(card._rows) == {"Images": images, "Labels": "missing"}
     assert card._note.text().startswith("There are no labels")
     open_paths(qtbot, window, victim)
     do(window, "scan")

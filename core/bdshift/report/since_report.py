@@ -19,7 +19,7 @@ SETTINGS = "Settings"
 FINDING = words("Finding", ja="判定")
 CLASSES = "Classes"
 TRIGGERS = words("Triggers", ja="トリガー")
-PURIFICATIONS = words("Purifications", ja="浄化")
+PURIFICATIONS = words("Purified models", ja="浄化したモデル")
 
 SAME_MODEL = words("Both audits are of the same model, the same weights (SHA-256 {sha256}).",
                    ja="どちらも同じモデルの監査です（重みが同一、SHA-256 {sha256}）。")  # fmt: skip

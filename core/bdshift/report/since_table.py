@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -37,12 +38,14 @@ MORE = words("… and {count:|other class|other classes}", ja="… ほか {count
 
 @dataclass(frozen=True)
 class SinceTable:
-    """Heads and cells, the smallest norms of the later audit first; ``suspected`` says which rows
-    are of a class that is or was suspected, ``more`` what was left out.
+    """Heads and cells, the smallest norms of the later audit first; ``numbers`` are those in the
+    cells, NaN for words; ``suspected`` says which rows are of a class that is or was suspected,
+    ``more`` what was left out.
     """
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    numbers: tuple[tuple[float, ...], ...]
     suspected: tuple[bool, ...]
     more: str
 
@@ -59,20 +62,21 @@ def since_table(since: Since, language: Language = "en") -> SinceTable:
     )  # fmt: skip
     shown = list(_ordered(since))
     rest = len(since.classes) - len(shown)
-    rows, marked = [], []
+    rows, numbers, marked = [], [], []
     for was, now in shown:
         norms = float(old.shifts.l2[was]), float(new.shifts.l2[now])
+        statistics = _statistic(old, rule.name, was), _statistic(new, rule.name, now)
         when = _suspected(since, was, now)
+        numbers.append((math.nan, *norms, relative(*norms), *statistics, math.nan))
         rows.append((
             new.images.class_names[now], *(figure(one, "#.4g") for one in norms),
             _change(*norms),
-            figure(_statistic(old, rule.name, was), rule.form),
-            figure(_statistic(new, rule.name, now), rule.form),
+            *(figure(one, rule.form) for one in statistics),
             translate(SUSPECTED_WHEN[when], language),
         ))  # fmt: skip
         marked.append(any(when))
     more = Sentence(MORE, {"count": rest}).render(language) if rest else ""
-    return SinceTable(heads, tuple(rows), tuple(marked), more)
+    return SinceTable(heads, tuple(rows), tuple(numbers), tuple(marked), more)
 
 
 def _change(was: float, now: float) -> str:
