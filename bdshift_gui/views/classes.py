@@ -11,7 +11,7 @@ from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QComboBox
 
-from bdshift.detect.rule import RULES, z_scores
+from bdshift.detect.rule import RULES
 from bdshift.text import figure
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
@@ -20,6 +20,8 @@ from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.choices import Choices
+from bdshift_gui.widgets.class_scale import ClassScale, scale_of
+from bdshift_gui.widgets.class_search import ClassSearch
 from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks, small_font
 from bdshift_gui.widgets.table_rows import Column
 from bdshift_gui.widgets.tables import DataTable
@@ -33,7 +35,11 @@ _MAX_FIGURES = 16  # classes whose values fit above them
 _BAR = 0.6
 _FIGURE_HEIGHT = 22.0  # pixels of a line of figures and the gap below it
 _RULE_WIDTH = 78.0  # pixels of the rule's label next to its line
-_MIN_HEIGHT_FOR_UNIT = 110.0  # pixels; below that, an axis has room only for a short name
+_DOT_HEIGHT = 8.0  # pixels
+_ABOVE_DOT = 0.5, 1.3  # where in a label its dot is
+_FAR = 1e9  # beyond any value
+_OVER_LINES = 10.0  # of labels; bands are as far below
+_MIN_HEIGHT_FOR_UNIT = 140.0  # pixels; below that, an axis has room only for a short name
 
 
 @view
@@ -55,7 +61,11 @@ class ClassView(PlotCard, View):
         self._order: NDArray[np.int64] = np.empty(0, np.int64)
         self._names: list[str] = []  # to be written under the bars
         self.sort = Choices(("index", "value"))
-        self.show_as = Choices(("score", "z", "table"))
+        self.show_as = Choices(("score", "median", "z", "table"))
+        self._scale: ClassScale | None = None
+        self.search = ClassSearch()
+        self.search.found.connect(context.selection.select_class)
+        self.corner.addWidget(self.search)
         self._top, self._low, self._count = 1.0, 0.0, 1
         self.view.setMinimumHeight(110)
         self.plot.vb.sigResized.connect(self._fit)
@@ -105,10 +115,6 @@ class ClassView(PlotCard, View):
         known = self._state.audit.finding.suspected
         return tuple(i for i in self._judged.judgment.suspected if i in known)
 
-    def _values(self) -> NDArray[np.float64]:
-        scores = self._judged.evidence.scores
-        return z_scores(scores) if self.show_as.now == "z" else scores
-
     def redraw(self) -> None:
         self.sort.label(
             tr("order:"),
@@ -122,6 +128,9 @@ class ClassView(PlotCard, View):
         self.show_as.label(
             "",
             {"score": (tr(detector.score_label), tr(detector.score_help)),
+             "median": (tr("from the median"),
+                        tr("How far each class is from the median of all: small differences "
+                           "between the bars are large ones here.")),
              "z": ("z", tr("Standard deviations from the mean of all classes.")),
              "table": (tr("table"), tr("Show the scores as a table."))},
         )  # fmt: skip
@@ -137,15 +146,20 @@ class ClassView(PlotCard, View):
         self.table.field.setVisible(as_table)
         self.sort.setVisible(not as_table)
         self.view.setVisible(not as_table)
+        names = audit.images.class_names
+        self.search.setVisible(not as_table and len(names) > _MAX_NAMES)
+        self.search.show_names(names)
         if not as_table:
-            self._draw(self._values())
+            self._draw(scale_of(self._judged, self.show_as.now))
 
-    def _draw(self, values: NDArray[np.float64]) -> None:
-        state, theme, plot = self._state, self.theme, self.plot
+    def _draw(self, scale: ClassScale) -> None:
+        state, theme, plot, values = self._state, self.theme, self.plot, scale.values
         assert state.audit is not None
+        self._scale = scale
         names, count = state.audit.images.class_names, len(values)
         by_value = self.sort.now == "value"
-        self._order = np.argsort(values, kind="stable") if by_value else np.arange(count)
+        scores = self._judged.evidence.scores
+        self._order = np.argsort(scores, kind="stable") if by_value else np.arange(count)
         shown = np.nan_to_num(values[self._order], posinf=np.nan)
         finite = np.isfinite(shown)
         flagged = np.isin(self._order, state.audit.finding.suspected)
@@ -153,9 +167,12 @@ class ClassView(PlotCard, View):
         few, wide = count <= _MAX_NAMES, max(_BAR, count / 250)  # at least a few pixels
         selected = state.selection.class_index
         picked = self._order == (-1 if selected is None else selected)
+        self._draw_band(scale)
         for rows, color in ((finite & ~flagged, theme.bar), (finite & flagged, theme.poisoned)):
             for part, outline in ((rows & ~picked, None), (rows & picked, theme.text)):
-                if part.any():
+                if part.any() and scale.dots:
+                    plot.addItem(_dots(np.flatnonzero(part), shown[part], color, outline, count))
+                elif part.any():
                     pen = pg.mkPen(outline, width=1.5) if outline and few else pg.mkPen(None)
                     plot.addItem(
                         pg.BarGraphItem(
@@ -164,8 +181,8 @@ class ClassView(PlotCard, View):
                             brush=color, pen=pen,
                         )
                     )  # fmt: skip
-        self._draw_values(shown, finite, flagged)
-        self._draw_line()
+        self._draw_values(shown, finite, flagged, scale)
+        self._draw_line(scale)
         axis = plot.getAxis("bottom")
         axis.setHeight(36)
         self._names = [names[i] for i in self._order] if few else []
@@ -175,8 +192,9 @@ class ClassView(PlotCard, View):
             name_ticks(axis, () if by_value else None)
             by_norm = tr("classes, smallest first")
             self.label_axis("bottom", by_norm if by_value else tr("class"))
-        self._top = float(np.nanmax(shown, initial=0.0)) or 1.0
-        self._low = float(np.nanmin(shown, initial=0.0))
+        line = scale.line if scale.dots and np.isfinite(scale.line) else 0.0
+        self._top = max(float(np.nanmax(shown, initial=0.0)), line) or 1.0
+        self._low = min(float(np.nanmin(shown, initial=0.0)), line)
         self._count = count
         self._fit()
         self.describe(tr("Scores by class"), self.title.text())
@@ -191,49 +209,59 @@ class ClassView(PlotCard, View):
         if self._names:
             short = (_short(name, int(0.92 * width / span)) for name in self._names)
             name_ticks(self.plot.getAxis("bottom"), enumerate(short))
-        if self._state.audit is not None:
-            detector = self._judged.detector
+        if self._scale is not None:
             low = self.plot.vb.height() < _MIN_HEIGHT_FOR_UNIT
-            unit = tr(detector.score_label if low else detector.unit)
-            self.label_axis("left", "z" if self.show_as.now == "z" else unit)
-        share = min(1.0, _FIGURE_HEIGHT / max(self.plot.vb.height(), 1.0))
+            self.label_axis("left", self._scale.short_unit if low else self._scale.unit)
+        dots = self._scale is not None and self._scale.dots
+        needed = _FIGURE_HEIGHT + dots * _DOT_HEIGHT
+        share = min(1.0, needed / max(self.plot.vb.height(), 1.0))
         room = share * (self._top - self._low) / (1 - min(0.8, share))
         bottom = self._low - room if self._low < 0 else 0.0
         self.plot.setYRange(bottom, self._top + room, padding=0)
 
     def _draw_values(
-        self, shown: NDArray[np.float64], finite: NDArray[np.bool_], flagged: NDArray[np.bool_]
-    ) -> None:
+        self, shown: NDArray[np.float64], finite: NDArray[np.bool_], flagged: NDArray[np.bool_],
+        scale: ClassScale,
+    ) -> None:  # fmt: skip
         if len(shown) > _MAX_FIGURES:
             return
         for x in np.flatnonzero(finite):
             color = self.theme.poisoned if flagged[x] else self.theme.muted
             anchor = (0.5, 1.0) if shown[x] >= 0 else (0.5, 0.0)
-            label = pg.TextItem(figure(shown[x], "#.3g"), color=color, anchor=anchor)
+            label = pg.TextItem(figure(shown[x], scale.form), color=color, anchor=anchor)
+            if scale.dots:
+                label.setText(figure(float(round(shown[x])), scale.form))
+                label.setAnchor(_ABOVE_DOT)
+            else:  # it may be on the line
+                label.fill = pg.mkBrush(self.theme.card)
             label.setFont(small_font())
             label.setPos(float(x), float(shown[x]))
+            label.setZValue(_OVER_LINES)
             self.plot.addItem(label)
 
-    def _draw_line(self) -> None:
-        judgment, detector = self._judged.judgment, self._judged.detector
-        scores = self._judged.evidence.scores
-        line = judgment.line if detector.low_is_suspicious else -judgment.line
-        if self.show_as.now == "z":
-            usable = scores[np.isfinite(scores)]
-            sigma = float(usable.std())
-            line = (line - float(usable.mean())) / sigma if sigma else float("nan")
-        elif line < 0 <= np.nanmin(scores):
-            return  # below the axis, where its label would be cut in half
+    def _draw_band(self, scale: ClassScale) -> None:
+        """Where a class is flagged, behind the dots."""
+        if not scale.dots or not np.isfinite(scale.line):
+            return
+        band = pg.LinearRegionItem(
+            (scale.line, _FAR), "horizontal", movable=False, pen=pg.mkPen(None),
+            brush=pg.mkBrush(self.theme.poisoned_soft),
+        )  # fmt: skip
+        band.setZValue(-_OVER_LINES)
+        self.plot.addItem(band)
+
+    def _draw_line(self, scale: ClassScale) -> None:
+        line, judgment = scale.line, self._judged.judgment
         if not np.isfinite(line):
             return
         ink = self.theme.poisoned if self._suspected() else self.theme.muted
         pen = pg.mkPen(ink, width=1.2, style=Qt.PenStyle.DashLine)
         self.plot.addItem(pg.InfiniteLine(line, 0, pen=pen))
         label = pg.TextItem(judgment.rule.line_label, color=ink, anchor=(0, 1))
-        set_tip(label, tr("Below this line a class is flagged.") if detector.low_is_suspicious
-            else tr("Above this line a class is flagged."))  # fmt: skip
+        set_tip(label, tr("Above this line a class is flagged.") if scale.suspicious_above
+            else tr("Below this line a class is flagged."))  # fmt: skip
         label.setFont(small_font())
-        label.setPos(len(scores) - 0.5, line)
+        label.setPos(len(scale.values) - 0.5, line)
         self.plot.addItem(label)
 
     def _finding(self) -> str:
@@ -288,6 +316,15 @@ class ClassView(PlotCard, View):
         count = len(self._columns[0]) if self._columns else 0
         rows = [[one.exact(i) for one in self._columns] for i in range(count)]
         return [[one.head for one in self._columns], *rows]
+
+
+def _dots(
+    x: NDArray[np.int64], y: NDArray[np.float64], color: str, outline: str | None, count: int
+) -> pg.ScatterPlotItem:
+    """Classes as dots; among many they are small."""
+    pen = pg.mkPen(outline, width=2) if outline else pg.mkPen(None)
+    size = 11 if count <= _MAX_NAMES else 6
+    return pg.ScatterPlotItem(x, y, size=size + 3 * bool(outline), brush=color, pen=pen)
 
 
 def _short(name: str, room: int) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from driving import do, find, open_paths, wait, workspace
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QDockWidget, QLabel, QScrollArea
+from PySide6.QtWidgets import QApplication, QDockWidget, QLabel, QScrollArea
 from pytestqt.qtbot import QtBot
 
 from bdshift.audit.unfinished import PurificationRequest
@@ -17,11 +17,12 @@ from bdshift.words import LANGUAGES
 from bdshift_gui import view
 from bdshift_gui.context import Context
 from bdshift_gui.main_window import MainWindow
-from bdshift_gui.session import State
+from bdshift_gui.session import PLOTS, State
 from bdshift_gui.tasks.purifying import purify
 from bdshift_gui.view import View
 from bdshift_gui.views.classes import ClassView
 from bdshift_gui.views.purifications import PurificationsView
+from bdshift_gui.views.purifications_card import PurificationsCard
 from bdshift_gui.widgets.plot import small_font
 
 
@@ -87,16 +88,54 @@ def test_panels_of_an_audit_come_and_go_with_it(
     assert not docks["table"].isHidden(), "the next window has it where it was"
 
 
-def test_a_purification_opens_its_panel_once(opened: MainWindow, qtbot: QtBot) -> None:
-    dock = workspace(opened).docks[PurificationsView.key]
-    assert dock.isHidden()
+def test_a_purification_opens_its_page_once(opened: MainWindow, qtbot: QtBot) -> None:
+    work = workspace(opened)
     cut = PurificationRequest("cut:neurons=3", 9, "", 0.2)
     purify(opened.context, (cut, cut))
-    assert not dock.isHidden()
-    dock.close()
+    assert opened.pages.currentWidget() is work.pages[PurificationsView.key]
+    do(opened, "close_purifications")
+    assert opened.pages.currentWidget() is work.plots
+    card = find(opened, PurificationsCard)
+    assert card.isVisible()
+    assert card._running.text() == "A purification is running."
     wait(qtbot, opened)
     assert len(opened.session.state.purifications) == 2
-    assert dock.isHidden(), "the user closed it while the first ran"
+    assert opened.pages.currentWidget() is work.plots, "the user closed it while the first ran"
+    card.show_it.click()
+    assert opened.pages.currentWidget() is work.pages[PurificationsView.key]
+    do(opened, "show_purified")
+    assert opened.pages.currentWidget() is work.plots
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_smallest_screen_has_room_for_all(opened: MainWindow, language: str) -> None:
+    """The bar with progress and Cancel, too; the inspector shares the side of the cards."""
+    do(opened, language)
+    opened.resize(900, 600)
+    QApplication.processEvents()
+    assert (opened.width(), opened.height()) == (900, 600)
+    docks = workspace(opened).docks
+    assert docks["audit"] in opened.tabifiedDockWidgets(docks["inspector"])
+    plots = workspace(opened).plots
+    assert all(plots.widget(row).height() >= 140 for row in range(plots.count()))
+    for page in ("gallery", "purifications"):
+        opened.session.update(**PLOTS)
+        do(opened, f"show_{page}")
+        QApplication.processEvents()
+        assert (opened.width(), opened.height()) == (900, 600)
+    opened.resize(1400, 800)
+    QApplication.processEvents()
+    assert docks["audit"] not in opened.tabifiedDockWidgets(docks["inspector"])
+
+
+def test_side_panels_can_be_made_wider(opened: MainWindow) -> None:
+    opened.resize(1600, 900)
+    QApplication.processEvents()
+    docks = workspace(opened).docks
+    before = docks["audit"].width()
+    opened.resizeDocks([docks["audit"]], [before + 120], Qt.Orientation.Horizontal)
+    QApplication.processEvents()
+    assert docks["audit"].width() >= before + 100
 
 
 def test_the_layout_of_other_panels_is_not_restored(window: MainWindow) -> None:

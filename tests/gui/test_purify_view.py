@@ -67,7 +67,7 @@ def test_a_purification_from_the_dialog(opened: MainWindow, qtbot: QtBot) -> Non
     epochs.setValue(2)
     wait(qtbot, opened)
     asked.start.click()
-    assert workspace(opened).docks["purifications"].isVisible()
+    assert opened.pages.currentWidget() is workspace(opened).pages["purifications"]
     assert find(opened, PurificationsView).curves.title.text() == "No step is finished yet"
     assert opened.job_bar._text.text().startswith("Purifying by shift-tuning")
     assert opened.job_bar._cancel.text() == "Stop and keep the result"
