@@ -21,7 +21,7 @@ Relation = Literal["same", "retrained", "other"]
 
 @dataclass(frozen=True)
 class ChangedSetting:
-    """A setting of the scan, by its name in `ScanSettings`, as text; `UNSET` if not given."""
+    """A setting of the scan, by its name in `ScanSettings`, as text; or `UNSET`."""
 
     name: str
     was: str
