@@ -92,6 +92,7 @@ QToolBar QToolButton {{ padding: 5px 10px; }}
 QToolBar QToolButton:hover, QPushButton:hover {{ background: {theme.hover}; }}
 QToolBar QToolButton:focus, QPushButton:focus {{ border-color: {theme.accent}; }}
 QToolBar QToolButton:disabled, QPushButton:disabled {{ color: {theme.muted}; }}
+QPushButton:checked {{ background: {theme.accent_soft}; border-color: {theme.accent}; }}
 QToolBar QToolButton#primary, QPushButton#primary {{ background: {theme.accent};
   color: {theme.on_accent}; border-color: {theme.accent}; font-weight: 600; }}
 QToolBar QToolButton#primary:disabled, QPushButton#primary:disabled {{

@@ -109,6 +109,7 @@ class PurifyDialog(QuestionDialog):
         recovery = audit.recovery_of(tac)
         known = "" if tac is None or recovery is not None else tac.trigger
         self.trigger = QLineEdit(lines(known))
+        self.trigger.setCursorPosition(0)
         self.recovered = TriggerLibrary(context)
         self.recovered.chosen.connect(self._take_trigger)
         beside = QHBoxLayout()

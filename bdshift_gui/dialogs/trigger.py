@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from bdshift.errors import BdshiftError
 from bdshift.setting import options_of
+from bdshift.spec import write_options
 from bdshift.triggers import TRIGGERS, is_card, read_card
 from bdshift.triggers.placement import Outline
 from bdshift_gui.context import Context
@@ -37,7 +38,7 @@ from bdshift_gui.widgets.trigger_text import TriggerText
 
 _MAX_IMAGES = 60
 _USUAL_SHARE = 4  # of the image's side: how large a picture is at first that is larger than it
-_FORM_WIDTH = 332
+_FORM_WIDTH = 340
 
 Pixels = NDArray[np.uint8]
 
@@ -56,6 +57,7 @@ class TriggerDialog(QuestionDialog):
         self._rows, self._at = rows_to_show(audit, _MAX_IMAGES), 0
         self._clean: Pixels | None = None
         self._last: dict[str, dict[str, Any]] = {}  # what was set for each kind
+        self._painted = ""  # the kind that was painted last, if any was
         self._files: tuple[Any, ...] = ()
         lead = Text("muted")
         lead.show_text(
@@ -67,6 +69,9 @@ class TriggerDialog(QuestionDialog):
         self.kind, self.library = QComboBox(), TriggerLibrary(context)
         for kind in TRIGGERS.kinds():
             self.kind.addItem(tr(kind.label), kind.name)
+        self.kind.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
         self._about, self._unreadable, self.error = Text("muted"), Text("danger"), Text("danger")
         halves = QHBoxLayout()
         halves.setSpacing(16)
@@ -221,6 +226,7 @@ class TriggerDialog(QuestionDialog):
 
     def _take_painting(self, text: str) -> None:
         self.settings.set_values(dict.fromkeys(self.settings.asked_by("drawing"), text))
+        self._painted = self.kind.currentData() if text else ""
 
     def _step(self, by: int) -> None:
         """Show another image."""
@@ -329,6 +335,13 @@ class TriggerDialog(QuestionDialog):
         self._show_hint(None)
         if self.settings.asked_by("drawing"):
             self._after.show_layer()
+
+    def reject(self) -> None:
+        """Close. What was painted is kept among the triggers used last."""
+        if self._painted:
+            kept = write_options(self._painted, self._last[self._painted])
+            self._context.settings.remember_trigger(kept)
+        super().reject()
 
     def answer(self) -> None:
         text = self.settings.text()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ICON = 22
 _MAX_WORDS = 72
 _MAX_HELD = 24  # of this audit; of what anyone's file names, only so many are opened
-_USUAL_WIDTH = 18  # characters; the list itself is as wide as it must be
+_USUAL_WIDTH = 12  # characters; the list itself is as wide as it must be
 
 Pixels = NDArray[np.uint8]
 

@@ -92,3 +92,4 @@ class TriggerStage(QWidget):
         elif movable:
             hint = tr("Drag the trigger. By keyboard: arrows.")
         self.hint.show_text(hint)
+        self.after.setAccessibleDescription(hint)

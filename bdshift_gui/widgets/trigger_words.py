@@ -22,9 +22,8 @@ def trigger_words(text: str) -> str:
         trigger = TRIGGERS.parse(text, strict=False)
     except BdshiftError:
         return shortened(text)
-    told = ", ".join(_settings(trigger))
-    label = tr(type(trigger).label)
-    return f"{label}: {told}" if told else label
+    told, label = tuple(_settings(trigger)), tr(type(trigger).label)
+    return tr("{kind}: {settings}", kind=label, settings=told) if told else label
 
 
 def _settings(trigger: Trigger) -> Iterator[str]:

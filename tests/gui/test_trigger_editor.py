@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import shiboken6
 from driving import audit_of, dialog, do, recovered, wait, wait_well
@@ -25,11 +26,13 @@ from bdshift.triggers.drawing import Drawing, drawing_of
 from bdshift.words import LANGUAGES
 from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.plain import PlainLabel
 from bdshift_gui.settings import MAX_RECENT_TRIGGERS, Settings
 from bdshift_gui.tasks import writing
 from bdshift_gui.widgets.color_button import ColorButton
 from bdshift_gui.widgets.image_square import ImageSquare
 from bdshift_gui.widgets.trigger_canvas import TriggerCanvas
+from bdshift_gui.widgets.trigger_look import Seen, TriggerLook
 
 LEFT = Qt.MouseButton.LeftButton
 YELLOW = (255, 216, 0)
@@ -313,6 +316,22 @@ def test_a_painted_sticker_is_measured_saved_and_offered_again(
     again.reject()
 
 
+def test_a_painting_is_offered_again_after_cancel(
+    asked: TriggerDialog, opened: MainWindow, qtbot: QtBot
+) -> None:
+    paint(asked, opened, qtbot)
+    drag(asked._after, (5.5, 3.5), (5.5, 8.5))
+    wait_well(qtbot, opened)
+    text = asked.settings.text()
+    choose(asked, "sig")
+    asked.reject()
+    assert opened.settings.recent_triggers == [text]
+    do(opened, "trigger")
+    again = dialog(qtbot, opened, TriggerDialog)
+    again.reject()
+    assert opened.settings.recent_triggers == [text], "looking alone keeps nothing"
+
+
 # --- colors and opacity
 
 
@@ -494,6 +513,9 @@ def test_everything_has_a_name_and_fits(opened: MainWindow, qtbot: QtBot, langua
         assert asked.width() <= 900
         assert asked.height() <= 600
         assert asked.height() >= asked.column.totalMinimumHeightForWidth(asked.width())
+        for label in asked.findChildren(PlainLabel):
+            cut = label.isVisible() and label.width() < label.minimumSizeHint().width()
+            assert not cut, label.text()
         tools = asked.stage.tools
         stops = [asked._after, asked.stage.previous, asked.stage.next, tools.color, tools.diameter]
         for widget in (*stops, *asked.settings.fields.values()):
@@ -505,3 +527,23 @@ def test_a_press_elsewhere_moves_nothing(asked: TriggerDialog) -> None:
     drag(asked._after, (3, 3), (10, 10))
     QTest.mousePress(asked._after, Qt.MouseButton.RightButton, pos=QPoint(5, 5))
     assert values(asked) == (4, 20, 14)
+
+
+def test_of_what_is_asked_meanwhile_only_the_last_is_looked_at(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    """A picture of a camera takes longer to lay over the image than the mouse to move on."""
+    look = TriggerLook(window.quick, window)
+    found: list[Seen] = []
+    look.seen.connect(found.append)
+    clean = np.zeros((3, 32, 32), np.uint8)
+    for row in range(20):
+        look.ask(f"badnets:row={row}", clean)
+    wait(qtbot, window)
+    assert [(one.outline.top, one.last) for one in found if one.outline is not None] == [
+        (0, False), (19, True),
+    ]  # fmt: skip
+    look.ask("badnets:size=40", clean)
+    look.ask("badnets", clean)
+    wait(qtbot, window)
+    assert len(found) == 3, "an answer that is no longer asked for is not an error"
