@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bdshift.audit import Audit, Material, Purification
+    from bdshift.audit.candidates import CandidateTable
     from bdshift.audit.unfinished import PurificationRequest
     from bdshift.checkpoints.classifier import Opened
     from bdshift.checkpoints.describe import Description
@@ -170,6 +171,7 @@ class State:
         corrections: for the next scan.
         class_doubt: why the folders of the open images cannot be the classes of the open model, or
             need not be; None if they fit.
+        candidates: the networks that the weights fit, if they were measured on all images.
         alpha, rule, by_rule: for the next scan, and of ``audit``; ``rule`` is None for the default.
         solving: whether the running job solves Eq. 4 for another α; until it has, ``audit`` is at
             the last one.
@@ -219,6 +221,7 @@ class State:
     material: Material | None = None
     corrections: Corrections = Corrections()
     class_doubt: Sentence | None = None
+    candidates: CandidateTable | None = None
     alpha: float = 0.1
     rule: Rule | None = None
     by_rule: bool = False

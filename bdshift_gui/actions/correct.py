@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def _architecture(context: Context) -> None:
     from bdshift_gui.dialogs.architecture import ArchitectureDialog
 
-    dialog = ArchitectureDialog(context.state, context.ask.parent)
-    dialog.chosen.connect(lambda arch: scan_corrected(context, arch=arch))
+    dialog = ArchitectureDialog(context, context.state)
+    dialog.chosen.connect(lambda given: scan_corrected(context, **given))
     context.ask.show(dialog)
 
 
@@ -36,8 +36,8 @@ def _name_architecture(context: Context) -> None:
         if path is not None and ready and may_replace(context, lambda: use(arch)):
             open_model(context, path, arch)
 
-    dialog = ArchitectureDialog(State(), context.ask.parent)  # no known network fits
-    dialog.chosen.connect(use)
+    dialog = ArchitectureDialog(context, None)
+    dialog.chosen.connect(lambda given: use(given["arch"]))
     context.ask.show(dialog)
 
 

@@ -152,8 +152,8 @@ def _model(
         context.selection.forget()
         context.session.update(
             **{**WITHOUT_AUDIT, "model_path": path, "model": model, "corrections": given,
-               "images": images or context.state.images, "alpha": State.alpha, "rule": None,
-               "by_rule": False}
+               "images": images or context.state.images, "candidates": None,
+               "alpha": State.alpha, "rule": None, "by_rule": False}
         )  # fmt: skip
 
     return _Opening(run, done)
@@ -173,6 +173,7 @@ def _images(context: Context, path: Path) -> _Opening:
         context.selection.forget()
         context.session.update(
             **{**WITHOUT_AUDIT, "images_path": path, "images": images, "model": model,
+               "candidates": None,
                "corrections": replace(context.state.corrections, labels=None, names=())}
         )  # fmt: skip
 
@@ -203,7 +204,8 @@ def show_other(context: Context, audit: Audit, *, kept: bool, from_file: bool = 
     as_path = KeptPath if from_file else Path
     context.session.update(
         model_path=as_path(audit.model.path), model=None, images_path=as_path(audit.images.path),
-        images=None, corrections=_corrections_of(audit), kept=audit if kept else state.kept,
+        images=None, candidates=None, corrections=_corrections_of(audit),
+        kept=audit if kept else state.kept,
     )  # fmt: skip
     show_audit(context, audit)
 

@@ -39,11 +39,11 @@ def scan(context: Context) -> None:
         from bdshift.shift.cache import EmbeddingCache
         from bdshift.store.finished import FinishedEvidence, last_scan
 
-        settings = _settings(state)
-        model, images = _ready(state, job)
+        settings = settings_of(state)
+        model, images = ready(state, job)
         resume = last_scan() if len(settings.detectors) > 1 else None
         audit, material = scan_opened(
-            _as_corrected(model, state.corrections), images.collection, settings,
+            as_corrected(model, state.corrections), images.collection, settings,
             cache=EmbeddingCache(), finished=FinishedEvidence(resume, job) if resume else None,
             job=job,
         )  # fmt: skip
@@ -60,7 +60,7 @@ def scan(context: Context) -> None:
     context.start(Sentence("Scanning"), run, done)
 
 
-def _settings(state: State) -> ScanSettings:
+def settings_of(state: State) -> ScanSettings:
     """What the audit was asked, or the defaults without one, with what is set in the window. The
     second stage is left to the search that follows.
     """
@@ -91,7 +91,7 @@ def _settings(state: State) -> ScanSettings:
     )
 
 
-def _ready(state: State, job: JobContext) -> tuple[OpenModel, OpenImages]:
+def ready(state: State, job: JobContext) -> tuple[OpenModel, OpenImages]:
     """The open model and images, or else the audit's."""
     given = state.corrections
     assert state.model_path is not None
@@ -102,7 +102,7 @@ def _ready(state: State, job: JobContext) -> tuple[OpenModel, OpenImages]:
     )
 
 
-def _as_corrected(model: OpenModel, given: Corrections) -> Opened:
+def as_corrected(model: OpenModel, given: Corrections) -> Opened:
     """The model, recognized again if the user corrected it; the file is not read again."""
     if (given.arch, given.weights) == (model.arch, model.weights):
         return model.opened

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout
 
 from bdshift_gui.actions.correct import ARCHITECTURE, DETAILS, PROMPTS
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import say, tr
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
@@ -27,7 +27,7 @@ class ModelCard(Card, View):
     key = "model"
     area = "cards"
     place = 20
-    reads = ("audit", "model", "model_path", "corrections", "shown", "job")
+    reads = ("audit", "candidates", "model", "model_path", "corrections", "shown", "job")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -37,12 +37,14 @@ class ModelCard(Card, View):
         self._name = Elided("muted")
         self._rows = KeyValueRows()
         self._safe = Text("muted", wrap=False)
+        self.doubt = Text("danger")
         line = QHBoxLayout()
         line.addWidget(self._name, 1)
         line.addWidget(self.prompts)  # the corner has no room for a third
         line.addWidget(self._safe)
         self.body.addLayout(line)
         self.body.addWidget(self._rows)
+        self.body.addWidget(self.doubt)
 
     def show_state(self, state: State) -> None:
         """Show the audited model, or the one that is open."""
@@ -68,6 +70,7 @@ class ModelCard(Card, View):
             prompts = None
         else:
             return
+        self.doubt.show_text(_doubt(state))
         name = path.replace("\\", "/").rpartition("/")[2]
         if state.shown:
             name = tr("{name}, purified ({number})", name=name, number=state.shown)
@@ -83,6 +86,18 @@ class ModelCard(Card, View):
                 ("SHA-256", f"{sha[:6]}…{sha[-4:]}", f"{sha}\n{container}"),
             ]
         )  # fmt: skip
+
+
+def _doubt(state: State) -> str:
+    """Why it is not certain which network this is, or how it reads images; "" if it is."""
+    if state.candidates is not None and state.candidates.ties():
+        return say(state.candidates.conclusion[0])
+    audit = state.audit
+    count = 0 if audit is None else len(audit.alternatives) + len(audit.readings)
+    if state.candidates is not None or not count:
+        return ""
+    return tr("The choice is not certain: {count:|another reading fits|other readings fit} the "
+              "images as well.", count=count)  # fmt: skip
 
 
 def _head_row(head: str, classes: int, prompts: ClassPrompts | None) -> tuple[str, str, str]:

@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 
 from bdshift_gui.i18n import say, tr
-from bdshift_gui.jobs.events import Progressed
+from bdshift_gui.jobs.events import Event, Progressed
 from bdshift_gui.numbers import duration, grouped
 from bdshift_gui.session import RunningJob, State
 from bdshift_gui.widgets.card import Text
@@ -45,6 +45,11 @@ class JobBar(QWidget):
         self._cancel.setText(tr("Stop and keep the result") if keeps else tr("Cancel"))
         self._cancel.setEnabled(job.can_cancel)
         self._show(job)
+
+    def progressed(self, event: Event) -> None:
+        """Show the progress that an event is about, if it is about that."""
+        if isinstance(event, Progressed):
+            self.progress(event)
 
     def progress(self, event: Progressed) -> None:
         """Show its progress."""

@@ -114,7 +114,7 @@ def test_a_correction_goes_over_what_was_asked(
     open_paths(qtbot, window, path)
     do(window, "correct_model")
     asked = dialog(qtbot, window, ArchitectureDialog)
-    assert asked._values[asked._group.checkedId()] == arch
+    assert asked._now == {"arch": arch}
     assert asked.own.text() == ""
     asked.choose(None)
     asked.use.click()
@@ -170,8 +170,9 @@ def test_a_network_that_an_audit_file_offers_is_a_name_and_never_code(
     do(window, "correct_model")
     asked = dialog(qtbot, window, ArchitectureDialog)
     assert asked.own.text() == ""
-    for value in asked._values[:-1]:
-        assert value is None or isinstance(value, str)
+    assert asked.offered
+    for given in asked.offered:
+        assert isinstance(given["arch"], str)
     asked.choose("ResNet18:CIFAR")
     asked.use.click()
     qtbot.waitUntil(lambda: not window.session.state.busy)

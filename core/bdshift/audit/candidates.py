@@ -54,10 +54,10 @@ ONLY_ONE = words(
     "There is one candidate; it classifies {accuracy:.1%} of all {images:|image|images} correctly.",
     ja="候補は 1 つで、画像 {images} 枚すべてのうち {accuracy:.1%} を正しく分類します。",
 )  # fmt: skip
-SAME_FINDINGS = words("All of them have the same finding, so the choice does not matter for it.",
-                      ja="判定はどの候補でも同じで、選択に左右されません。")  # fmt: skip
-OTHER_FINDINGS = words("They have different findings, so the choice matters.",
-                       ja="候補によって判定が異なるため、選択が重要です。")  # fmt: skip
+SAME_FINDINGS = words("Quick scans of those have the same finding: the choice hardly matters.",
+                      ja="それらの簡易スキャンの判定は同じで、選択に左右されません。")  # fmt: skip
+OTHER_FINDINGS = words("Quick scans of those have different findings: the choice matters.",
+                       ja="それらの簡易スキャンの判定は異なり、選択が重要です。")  # fmt: skip
 
 
 @dataclass(frozen=True)

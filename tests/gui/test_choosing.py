@@ -1,0 +1,62 @@
+"""The dialog of architectures: all candidates measured on all images, and whether that matters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from driving import audit_of, dialog, find, open_paths, wait_well
+from pytestqt.qtbot import QtBot
+
+from bdshift_gui.dialogs.architecture import ArchitectureDialog
+from bdshift_gui.main_window import MainWindow
+from bdshift_gui.views.model_card import ModelCard
+
+RELU = "ResNet-18, width 8, CIFAR stem"
+
+
+def test_candidates_are_measured_and_scanned_in_the_dialog(
+    window: MainWindow, qtbot: QtBot, victim: Path, signs: Path
+) -> None:
+    open_paths(qtbot, window, victim, signs)
+    card = find(window, ModelCard)
+    assert card.doubt.isHidden()
+    card.correct.click()
+    ask = dialog(qtbot, window, ArchitectureDialog)
+    ask.each.click()
+    assert ask.bar.isVisible(), "its progress, and a way to stop it"
+    assert not ask.use.isEnabled()
+    ask.bar.canceled.emit()
+    wait_well(qtbot, window)
+    assert window.session.state.candidates is None, "nothing was measured"
+    ask.each.click()
+    wait_well(qtbot, window)
+    assert ask.bar.isHidden()
+    table = window.session.state.candidates
+    assert table is not None
+    shown = [[ask.table.text(row, x) for x in range(4)] for row in range(len(table.rows))]
+    assert shown[0][0] == RELU
+    assert shown[0][2:] == ["chosen by the scan", "Probably backdoored"]
+    assert [row[1] for row in shown] == [f"{one.accuracy:.1%}" for one in table.rows]
+    assert ask.statement.text().startswith("Probably backdoored: Class 9")
+    assert ask.conclusion.text() == " ".join(map(str, table.conclusion))
+    assert ask._group.checkedId() == 0, "the best is what a scan takes anyway"
+    assert card.doubt.text() == (str(table.conclusion[0]) if table.ties() else "")
+    ask.table.view.selectRow(1)
+    ask.use.click()
+    wait_well(qtbot, window)
+    assert audit_of(window).model.architecture == table.rows[1].architecture
+    assert window.session.state.candidates is table, "the same model and images"
+    open_paths(qtbot, window, signs)
+    assert window.session.state.candidates is None
+
+
+def test_the_card_says_that_the_choice_is_not_certain(opened: MainWindow) -> None:
+    audit = audit_of(opened)
+    again = replace(audit, embedding=None, purifications=())
+    opened.session.update(audit=replace(audit, readings=(again,)))
+    assert find(opened, ModelCard).doubt.text() == (
+        "The choice is not certain: another reading fits the images as well."
+    )
+    opened.actions_["ja"].trigger()
+    assert "選択は確実ではありません" in find(opened, ModelCard).doubt.text()
