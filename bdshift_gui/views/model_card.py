@@ -96,7 +96,7 @@ def _doubt(state: State) -> str:
     count = 0 if audit is None else len(audit.alternatives) + len(audit.readings)
     if state.candidates is not None or not count:
         return ""
-    return tr("The choice is not certain: {count:|another reading fits|other readings fit} the "
+    return tr("The choice is not certain: {count:|other reading fits|other readings fit} the "
               "images as well.", count=count)  # fmt: skip
 
 

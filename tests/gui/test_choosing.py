@@ -56,7 +56,7 @@ def test_the_card_says_that_the_choice_is_not_certain(opened: MainWindow) -> Non
     again = replace(audit, embedding=None, purifications=())
     opened.session.update(audit=replace(audit, readings=(again,)))
     assert find(opened, ModelCard).doubt.text() == (
-        "The choice is not certain: another reading fits the images as well."
+        "The choice is not certain: 1 other reading fits the images as well."
     )
     opened.actions_["ja"].trigger()
     assert "選択は確実ではありません" in find(opened, ModelCard).doubt.text()

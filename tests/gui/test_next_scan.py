@@ -55,7 +55,8 @@ def test_an_opened_audit_is_scanned_as_it_was_asked(
     names = measured_audit.images.class_names
     order = {name: (i + 1) % len(names) for i, name in enumerate(names)}
     turned = tuple(sorted(order, key=lambda name: order[name]))
-    audit = replace(measured_audit, images=replace(measured_audit.images, class_names=turned))
+    images = replace(measured_audit.images, class_names=turned, folders=order)
+    audit = replace(measured_audit, images=images)
     path = saved(
         audit, tmp_path / "a.h5", sample=120, seed=5, normalize="imagenet", labels=order,
         device="cuda:7", batch=3,

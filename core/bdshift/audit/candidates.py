@@ -46,7 +46,7 @@ CERTAIN = words(
 )  # fmt: skip
 UNCERTAIN = words(
     "The choice is not certain: on all {images:|image|images}, “{name}” classifies {accuracy:.1%} "
-    "correctly, and {count:|another candidate is|others are} as good within the statistical error.",
+    "correctly, and {count:|other is|others are} as good within the statistical error.",
     ja="選択は確実ではありません。画像 {images} 枚すべてで「{name}」の正解率は {accuracy:.1%} "
        "ですが、ほかに {count} 個の候補が統計誤差の範囲内で同等です。",
 )  # fmt: skip
