@@ -86,7 +86,7 @@ class Autosave(QObject):
 
     def _note(self, sentence: Sentence) -> None:
         entry = Sentence("  {note}", {"note": sentence})
-        self._context.session.update(log=(*self._context.state.log, entry))
+        self._context.session.update(log=self._context.state.logged(entry))
 
     def _write(self, audit: Audit) -> None:
         from bdshift.store import save_audit

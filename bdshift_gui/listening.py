@@ -18,7 +18,7 @@ from bdshift_gui.jobs.events import (
     Stepped,
     Stopped,
 )
-from bdshift_gui.session import RunningJob, State
+from bdshift_gui.session import LogLine, RunningJob, State
 from bdshift_gui.tasks.labeling import look_at_classes
 from bdshift_gui.tasks.opening import open_next
 from bdshift_gui.tasks.purifying import purify_next
@@ -38,8 +38,8 @@ class Listener(QObject):
         context.jobs.ended.connect(self._ended)
         context.session.changed.connect(self._changed)
 
-    def _log(self, entry: Sentence | Figures) -> tuple[Sentence | Figures, ...]:
-        return (*self._context.state.log, entry)
+    def _log(self, entry: Sentence | Figures) -> tuple[LogLine, ...]:
+        return self._context.state.logged(entry)
 
     @Slot(object, object)
     def _changed(self, new: State, old: State) -> None:
@@ -49,10 +49,11 @@ class Listener(QObject):
     @Slot(object)
     def _started(self, job: Job) -> None:
         running = RunningJob(job.id, job.name, job.keeps, gives_way=job.gives_way)
-        log = self._context.state.log
-        if self._context.state.job is not None:  # it gave way
-            log = (*log, Sentence("  {note}", {"note": Sentence("interrupted")}))
-        self._context.session.update(job=running, message=None, written=None, log=(*log, job.name))
+        state, said = self._context.state, [job.name]
+        if state.job is not None:  # it gave way
+            said.insert(0, Sentence("  {note}", {"note": Sentence("interrupted")}))
+        log = state.logged(*said)
+        self._context.session.update(job=running, message=None, written=None, log=log)
 
     @Slot(object)
     def _happened(self, event: Event) -> None:

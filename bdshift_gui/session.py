@@ -6,6 +6,7 @@ actions are enabled.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,6 +137,17 @@ class RecentAudit:
 
 
 @dataclass(frozen=True)
+class LogLine:
+    """What was said, and when: seconds since 1970, as `time.time`."""
+
+    at: float
+    said: Sentence | Figures
+
+    def __str__(self) -> str:
+        return str(self.said)
+
+
+@dataclass(frozen=True)
 class RunningJob:
     """The job that is running.
 
@@ -257,13 +269,17 @@ class State:
     job: RunningJob | None = None
     message: Sentence | None = None
     written: Path | None = None
-    log: tuple[Sentence | Figures, ...] = ()
+    log: tuple[LogLine, ...] = ()
     recent: tuple[RecentAudit, ...] = ()
     can_undo: bool = False
     can_redo: bool = False
     scheme: Scheme = "system"
     language: Language = "en"
     compares: bool = True
+
+    def logged(self, *entries: Sentence | Figures) -> tuple[LogLine, ...]:
+        """The log, with what is said now."""
+        return (*self.log, *(LogLine(time.time(), one) for one in entries))
 
     @property
     def busy(self) -> bool:

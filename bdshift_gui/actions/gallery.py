@@ -34,7 +34,7 @@ SHOW_GALLERY = action(
               "the selected neurons look.",
               ja="手元の画像を、各トリガーの有無、モデルの予測、"
                  "選択中のニューロンが見る場所とともに表示します。"),
-        "view", 3, gallery.show_gallery, _has_images, "Ctrl+Shift+I",
+        "view", 3, gallery.show_gallery, _has_images, "Ctrl+B",
     )
 )  # fmt: skip
 SAVE_SHEET = action(

@@ -14,7 +14,8 @@ from bdshift.outputs import Output
 from bdshift.text import one_line
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import tr
+from bdshift_gui.i18n import language, tr
+from bdshift_gui.log_text import log_text
 from bdshift_gui.session import State
 from bdshift_gui.tasks.measuring import material_of
 from bdshift_gui.tasks.purifying import settle
@@ -202,3 +203,14 @@ def export_neurons(context: Context, path: Path) -> None:
         output(audit, path).write_text(text)
 
     context.start(Sentence("Exporting the selection"), run, lambda _: say_written(context, path))
+
+
+def save_log(context: Context, path: Path) -> None:
+    """Write the log as it is shown."""
+    log, spoken, audit = context.state.log, language(), context.state.original
+
+    def run(job: JobContext) -> None:
+        inputs = () if audit is None else audit.inputs
+        Output(path, overwrite=True, inputs=inputs).write_text(log_text(log, spoken) + "\n")
+
+    context.start(Sentence("Saving the log"), run, lambda _: say_written(context, path))

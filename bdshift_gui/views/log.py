@@ -1,13 +1,13 @@
-"""The log: what ran, what it noted, how it ended."""
+"""The log: what ran and when, what it noted, how it ended."""
 
 from __future__ import annotations
 
 from PySide6.QtWidgets import QPlainTextEdit
 
-from bdshift.jobs import Figures
-from bdshift.words import Language, Sentence, words
+from bdshift.words import Language, words
 from bdshift_gui.context import Context
-from bdshift_gui.i18n import language, say, tr
+from bdshift_gui.i18n import language, tr
+from bdshift_gui.log_text import log_text
 from bdshift_gui.plain import lines
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
@@ -36,17 +36,6 @@ class LogView(QPlainTextEdit, View):
         if self._language != language():
             self._language, self._shown = language(), 0
             self.clear()
-        for entry in state.log[self._shown :]:
-            self.appendPlainText(lines(_line(entry)))
+        for one in state.log[self._shown :]:
+            self.appendPlainText(lines(log_text((one,), language())))
         self._shown = len(state.log)
-
-
-def _line(entry: Sentence | Figures) -> str:
-    from bdshift.purify.quantities import in_words
-
-    if isinstance(entry, Sentence):
-        return say(entry)
-    return "  " + tr(
-        "step {number} of {total}: {figures}",
-        number=entry.number + 1, total=entry.total, figures=in_words(entry.values, language()),
-    )  # fmt: skip

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
 import pytest
-from driving import do, error_text, find, open_paths, wait
+from driving import do, error_text, find, open_paths, wait, wait_well
 from pytestqt.qtbot import QtBot
 
 from bdshift.jobs import Canceled, JobContext
@@ -15,6 +16,9 @@ from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.jobs import controller
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.views.log import LogView
+
+TIME = re.compile(r"\d\d:\d\d:\d\d  ")
+"""At the beginning of a line of the log."""
 
 
 def until_canceled(job: JobContext) -> None:
@@ -204,6 +208,24 @@ def test_cancel_drops_the_files_in_the_queue(
     assert (state.model, state.images, state.busy) == (None, None, False)
 
 
+# --- the log
+
+
+def test_the_log_is_saved_with_times(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not window.actions_["save_log"].isEnabled()
+    window.session.update(log=window.session.state.logged(Sentence("first\nsecond")))
+    path = tmp_path / "mine.log"
+    monkeypatch.setattr(window.context.ask, "where", lambda *_: path)
+    do(window, "save_log")
+    wait_well(qtbot, window)
+    first, second = path.read_text().splitlines()
+    assert TIME.match(first)
+    assert first[10:] == "first"
+    assert second == " " * 10 + "second"
+
+
 # --- languages
 
 
@@ -216,15 +238,18 @@ def test_what_is_said_follows_the_language(window: MainWindow, qtbot: QtBot) -> 
     window.context.start(Sentence("Scanning"), run, lambda _: None)
     qtbot.waitUntil(lambda: len(window.session.state.log) == 3)
     log = find(window, LogView)
-    assert log.toPlainText().splitlines() == [
+    shown = log.toPlainText().splitlines()
+    assert all(TIME.match(line) for line in shown)
+    assert [line[10:] for line in shown] == [
         "Scanning", "  The embeddings are in the cache", "  step 1 of 3: loss 0.5"
     ]  # fmt: skip
     do(window, "ja")
     assert running(window)[0] == "スキャンしています …"
-    assert log.toPlainText().splitlines()[2] == "  ステップ 1/3：損失 0.5"
+    assert log.toPlainText().splitlines()[2][10:] == "  ステップ 1/3：損失 0.5"
+    assert [line[:8] for line in log.toPlainText().splitlines()] == [line[:8] for line in shown]
     do(window, "cancel")
     wait(qtbot, window)
     assert window.message.text() == "中止しました。失われたものはありません。"
     do(window, "en")
     assert window.message.text() == "Canceled; nothing was lost."
-    assert log.toPlainText().splitlines()[-1] == "Canceled; nothing was lost."
+    assert log.toPlainText().splitlines()[-1][10:] == "Canceled; nothing was lost."
