@@ -63,6 +63,8 @@ class Action:
         toolbar: its position in the toolbar; None if it is not in it.
         primary: whether its toolbar button is highlighted.
         remedy: the kind of failure it helps with, if any; its button is in the error bar.
+        starts: whether a line separates it from what is above it in its menu.
+        one_of: what it is one of, if exactly one of several is always checked.
     """
 
     key: str
@@ -77,6 +79,8 @@ class Action:
     toolbar: int | None = None
     primary: bool = False
     remedy: Cause | None = None
+    starts: bool = False
+    one_of: str = ""
 
     def trigger(self, context: Context) -> None:
         """Carry it out if it is enabled: a button may be clicked while a job is running."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QToolBar
 
 from bdshift_gui.action import MENUS, Action, Menu, all_actions
@@ -22,10 +22,13 @@ class Actions(QObject):
         super().__init__(parent)
         self.all: Sequence[Action] = all_actions()
         self._made: dict[str, QAction] = {}
+        groups: dict[str, QActionGroup] = {}
         for one in self.all:
             made = QAction(self)
             made.setObjectName(one.key)
             made.setCheckable(one.checked is not None)
+            if one.one_of:  # radio marks
+                groups.setdefault(one.one_of, QActionGroup(self)).addAction(made)
             if one.shortcut:
                 made.setShortcut(QKeySequence(one.shortcut))
             made.triggered.connect(lambda _=False, one=one: one.trigger(context))
@@ -60,6 +63,8 @@ def fill_menus(bar: QMenuBar, actions: Actions) -> dict[Menu, QMenu]:
     menus = {key: bar.addMenu(title) for key, title in MENUS.items()}
     for one in actions.all:
         if one.menu is not None:
+            if one.starts:
+                menus[one.menu].addSeparator()
             menus[one.menu].addAction(actions[one.key])
     return menus
 

@@ -17,7 +17,10 @@ def _colors(key: Scheme, text: str, tip: str, place: int) -> Action:
     def checked(state: State) -> bool:
         return state.scheme == key
 
-    return action(Action(key, text, tip, "view", place, run, always, checked=checked))
+    return action(
+        Action(key, text, tip, "view", place, run, always, checked=checked, one_of="scheme",
+               starts=key == "light")
+    )  # fmt: skip
 
 
 def _language(key: Language, text: str, place: int) -> Action:
@@ -30,7 +33,10 @@ def _language(key: Language, text: str, place: int) -> Action:
         return state.language == key
 
     tip = words("Display language.", ja="ウィンドウの言語。")
-    return action(Action(key, text, tip, "view", place, run, always, checked=checked))
+    return action(
+        Action(key, text, tip, "view", place, run, always, checked=checked, one_of="language",
+               starts=key == "en")
+    )  # fmt: skip
 
 
 _colors("light", words("Light", ja="ライト"), words("Light colors.", ja="明るい配色。"), 20)
@@ -50,5 +56,6 @@ action(
         "reset_layout", words("Reset layout", ja="配置を初期化"),
         words("Restore the default panel layout.", ja="すべてのパネルを元の位置に戻します。"),
         "view", 70, lambda context: context.shell.reset_docks(), always,
+        starts=True,
     )
 )  # fmt: skip

@@ -35,6 +35,7 @@ RESCAN = action(
               ja="浄化したモデルをすべてのビューに表示します（再スキャン済み）。"),
         "purification", 20, lambda context: _show(context, context.state.chosen),
         with_purification, "Ctrl+Shift+R",
+        starts=True,
     )
 )  # fmt: skip
 ORIGINAL = action(
@@ -50,6 +51,7 @@ COMPARE = action(
         words("Compare the purified model with the original, side by side.",
               ja="浄化したモデルと元のモデルを並べます。"),
         "purification", 40, _compare, with_purification, "Ctrl+D",
+        starts=True,
     )
 )  # fmt: skip
 CLOSE_COMPARE = action(

@@ -144,6 +144,7 @@ ARCHITECTURE = action(
         "correct_model", words("Change the architecture…", ja="アーキテクチャを変更…"),
         words("Choose another architecture.", ja="別のアーキテクチャを選びます。"),
         "file", 70, _architecture, _has_model,
+        starts=True,
     )
 )  # fmt: skip
 LABELS = action(

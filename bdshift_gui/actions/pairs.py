@@ -38,6 +38,7 @@ LOOK_AT_PAIRS = action(
               ja="各クラスから他の各クラスへのシフトを求めます。一部のクラスだけを送る攻撃や、"
                  "クラスごとに標的が異なる攻撃のためです。"),
         "neurons", 8, lambda context: pairing.look_at_pairs(context), _without_pairs,
+        starts=True,
     )
 )  # fmt: skip
 RECOVER_PAIR = action(

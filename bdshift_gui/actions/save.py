@@ -28,6 +28,7 @@ SAVE = action(
         words("Save all results in one .h5 file; the first time it asks where.",
               ja="すべての結果を 1 つの .h5 ファイルに保存します。最初は保存先を尋ねます。"),
         "file", 110, writing.save_document, with_audit, "Ctrl+S", toolbar=60,
+        starts=True,
     )
 )  # fmt: skip
 SAVE_AS = action(
@@ -44,6 +45,7 @@ REPORT = action(
         words("Write the audit and the selected purification as a page of HTML, or as PDF.",
               ja="監査を HTML か PDF のレポートにします。選択中の浄化も含みます。"),
         "file", 120, _report, with_audit, "Ctrl+R",
+        starts=True,
     )
 )  # fmt: skip
 PREVIEW = action(

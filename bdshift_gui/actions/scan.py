@@ -30,6 +30,7 @@ SCAN = action(
         words("Find the shift to every class and judge the model.",
               ja="各クラスへのシフトを求めて判定します。"),
         "file", 60, _scan, _can_scan, "F5", toolbar=30, primary=True,
+        starts=True,
     )
 )  # fmt: skip
 

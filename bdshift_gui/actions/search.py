@@ -55,6 +55,7 @@ SEARCH = action(
               ja="画像を各クラスに送る小さな変化を探し、結果をクリーンなモデルと比べます。"
                  "小さなネットワークなら 30 秒、長くても 3 分ほどです。"),
         "neurons", 11, lambda context: searching.search(context), _not_searched,
+        starts=True,
     )
 )  # fmt: skip
 action(

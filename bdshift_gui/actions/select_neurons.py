@@ -35,6 +35,7 @@ action(
         words("The fewest that account for half of ‖s‖².",
               ja="‖s‖² の半分を占める最少のニューロン。"),
         "neurons", 20, _half, with_audit, "Ctrl+H",
+        starts=True,
     )
 )  # fmt: skip
 action(
@@ -50,6 +51,7 @@ action(
         words("Undo the last change to the selection.", ja="選択の最後の変更を元に戻します。"),
         "neurons", 40, lambda context: context.selection.undo(), lambda state: state.can_undo,
         "Ctrl+Z",
+        starts=True,
     )
 )  # fmt: skip
 action(
@@ -65,6 +67,7 @@ NEXT = action(
         "next", words("Next selected neuron", ja="次の選択ニューロン"),
         words("Show it in the inspector.", ja="インスペクターに表示します。"),
         "neurons", 60, lambda context: context.selection.step(1), with_audit, "Ctrl+Right",
+        starts=True,
     )
 )  # fmt: skip
 PREVIOUS = action(
@@ -80,5 +83,6 @@ action(
         words("Export the selected neurons as CSV or JSON.",
               ja="選択したニューロンを CSV か JSON で書き出します。"),
         "neurons", 100, _export, with_audit,
+        starts=True,
     )
 )  # fmt: skip

@@ -27,5 +27,6 @@ TRIGGER = action(
         "trigger", words("Trigger…", ja="トリガー…"),
         words("Measure TAC under a known trigger.", ja="既知のトリガーで TAC を測ります。"),
         "neurons", 10, _trigger, with_audit, "Ctrl+T", toolbar=40,
+        starts=True,
     )
 )  # fmt: skip

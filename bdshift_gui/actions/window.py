@@ -34,6 +34,7 @@ action(
     Action(
         "quit", words("Quit", ja="終了"), words("Close the window.", ja="ウィンドウを閉じます。"),
         "file", 150, _quit, always, "Ctrl+Q",
+        starts=True,
     )
 )  # fmt: skip
 PALETTE = action(
@@ -42,6 +43,7 @@ PALETTE = action(
         words("Search all actions.",
               ja="このウィンドウでできることをすべて検索します。"),
         "view", 10, _palette, always, "Ctrl+Shift+P", toolbar=100,
+        starts=True,
     )
 )  # fmt: skip
 CANCEL = action(
@@ -49,6 +51,7 @@ CANCEL = action(
         "cancel", words("Cancel", ja="中止"),
         words("Stop the running job.", ja="実行中の処理を止めます。"),
         "view", 80, lambda context: context.cancel(), lambda state: state.can_cancel, "Esc",
+        starts=True,
     )
 )  # fmt: skip
 action(

@@ -15,6 +15,7 @@ import click
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.cli.explained import listed
 from bdshift.cli.lab_suite import detectors, recoveries, robustness, suite
+from bdshift.cli.lab_truth import truth
 from bdshift.cli.lab_verdict import verdict
 from bdshift.cli.neurons import pick_target
 from bdshift.errors import InputError, UsageError
@@ -30,7 +31,7 @@ def command() -> None:
     """Make images and victims whose truth is known."""
 
 
-for more in (suite, detectors, recoveries, robustness, verdict):
+for more in (suite, detectors, recoveries, robustness, verdict, truth):
     command.add_command(more)
 
 

@@ -52,6 +52,13 @@ def card_target(path: str) -> str:
     return _field(path, "target")
 
 
+def card_attack(path: str) -> str:
+    """The text of the victim's trigger, or triggers; empty for a clean model. Raises `InputError`
+    if ``path`` is not a card.
+    """
+    return _field(path, "attack")
+
+
 def file_options(name: str) -> list[str]:
     """The options of the attack ``name`` that are paths."""
     return [one.name for one in options_of(TRIGGERS[name]) if one.about.widget == "file"]

@@ -1,0 +1,79 @@
+"""What a model of the lab really is, beside what its audit says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bdshift.audit.finding import HEADLINES
+from bdshift.audit.records import Audit
+from bdshift.errors import InputError
+from bdshift.triggers import card_attack, card_target
+from bdshift.words import Sentence, words
+
+_CARD = "card.json"
+
+IS_CLEAN = words("It is clean.", ja="クリーンなモデルです。")
+IS_BACKDOORED = words(
+    "It is backdoored: {attack} sends images to class “{target}”.",
+    ja="バックドアがあります：{attack} が画像をクラス「{target}」に送ります。",
+)
+SEVERAL_TARGETS = words(
+    "It is backdoored, and not toward a single class: {attack}.",
+    ja="バックドアがあり、標的は 1 クラスではありません：{attack}。",
+)
+FOUND = words("The audit names that class.", ja="監査はそのクラスを名指ししています。")
+FOUND_ONE = words("The audit says that it is backdoored.", ja="監査もバックドアありとしています。")
+WRONG_CLASS = words("The audit names another class, “{name}”.",
+                    ja="監査は別のクラス「{name}」を名指ししています。")  # fmt: skip
+FALSE_ALARM = words("The audit is wrong: it suspects class “{name}”.",
+                    ja="監査は誤ってクラス「{name}」を疑っています。")  # fmt: skip
+MISSED = words("The audit misses it: {headline}.",
+               ja="監査は見逃しています：{headline}。")  # fmt: skip
+CLEARED = words("The audit says: {headline}.", ja="監査の結果：{headline}。")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a card says: text of the attack, empty for a clean model; and the target's name, empty
+    if there is not exactly one.
+    """
+
+    attack: str
+    target: str
+
+
+def card_beside(model: Path) -> Path:
+    """The card of a model that the lab has trained, or of the demo's.
+
+    Raises `InputError` if there is none.
+    """
+    for path in (model.with_name(_CARD), model.with_suffix(".json")):
+        if path.is_file():
+            return path
+    raise InputError("{path}: the lab has left no card beside it", path=model)
+
+
+def read_truth(card: Path) -> Truth:
+    """What a card says. Raises `InputError` if it is none."""
+    return Truth(card_attack(str(card)), card_target(str(card)))
+
+
+def reveal(audit: Audit, truth: Truth) -> tuple[Sentence, Sentence]:
+    """What the model is, and whether the audit has found that."""
+    finding, names = audit.finding, audit.images.class_names
+    suspected = [names[index] for index in finding.suspected]
+    headline = {"headline": Sentence(HEADLINES[finding.level])}
+    if not truth.attack:
+        wrong = Sentence(FALSE_ALARM, {"name": suspected[0]}) if suspected else None
+        return Sentence(IS_CLEAN), wrong or Sentence(CLEARED, headline)
+    told = Sentence(SEVERAL_TARGETS, {"attack": truth.attack})
+    if truth.target:
+        told = Sentence(IS_BACKDOORED, {"attack": truth.attack, "target": truth.target})
+    if not suspected:
+        return told, Sentence(MISSED, headline)
+    if not truth.target:
+        return told, Sentence(FOUND_ONE)
+    if truth.target in suspected:
+        return told, Sentence(FOUND)
+    return told, Sentence(WRONG_CLASS, {"name": suspected[0]})
