@@ -33,20 +33,22 @@ class Theme:
     hover: str
     warning: str
     warning_soft: str
+    soft: int
+    """Opacity of points among many, of 255."""
 
 
 LIGHT = Theme(
     name="light", window="#f3f5f7", card="#ffffff", border="#e0e4e9", text="#1b2430",
     muted="#5d6879", accent="#0067a3", on_accent="#ffffff", accent_soft="#e6f0f7",
     poisoned="#c03d08", poisoned_soft="#fdf0e7", poisoned_border="#e8a583", bar="#9cb2c7",
-    grid="#edf0f3", hover="#eef1f4", warning="#8a5a00", warning_soft="#fff6e0",
+    grid="#edf0f3", hover="#eef1f4", warning="#8a5a00", warning_soft="#fff6e0", soft=120,
 )  # fmt: skip
 
 DARK = Theme(
     name="dark", window="#16181c", card="#1f2228", border="#30353d", text="#e7eaee",
     muted="#9aa4b2", accent="#5ab7ea", on_accent="#0c1116", accent_soft="#1d2f3d",
     poisoned="#ff8b52", poisoned_soft="#38241a", poisoned_border="#8a4a2b", bar="#4d667f",
-    grid="#2a2e35", hover="#2a2e35", warning="#e8b84a", warning_soft="#332a14",
+    grid="#2a2e35", hover="#2a2e35", warning="#e8b84a", warning_soft="#332a14", soft=190,
 )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ _MAX_FIGURES = 16  # classes whose values fit above them
 _BAR = 0.6
 _FIGURE_HEIGHT = 22.0  # pixels of a line of figures and the gap below it
 _RULE_WIDTH = 78.0  # pixels of the rule's label next to its line
-_DOT_HEIGHT = 8.0  # pixels
+_DOT_HEIGHT = 16.0  # pixels
 _ABOVE_DOT = 0.5, 1.3  # where in a label its dot is
 _FAR = 1e9  # beyond any value
 _OVER_LINES = 10.0  # of labels; bands are as far below
@@ -225,7 +225,8 @@ class ClassView(PlotCard, View):
     ) -> None:  # fmt: skip
         if len(shown) > _MAX_FIGURES:
             return
-        for x in np.flatnonzero(finite):
+        crowded = scale.dots and self.plot.vb.height() < _MIN_HEIGHT_FOR_UNIT
+        for x in np.flatnonzero(finite & flagged if crowded else finite):
             color = self.theme.poisoned if flagged[x] else self.theme.muted
             anchor = (0.5, 1.0) if shown[x] >= 0 else (0.5, 0.0)
             label = pg.TextItem(figure(shown[x], scale.form), color=color, anchor=anchor)

@@ -28,9 +28,12 @@ from bdshift_gui.widgets.card import Text, look
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.lasso_box import LassoBox, mode_of
 from bdshift_gui.widgets.marginals import Marginals
-from bdshift_gui.widgets.plot import PlotCard, Table, small_font
+from bdshift_gui.widgets.plot import PlotCard, Table
+from bdshift_gui.widgets.point_labels import PointLabels
 
 _REACH = 12.0  # pixels; points at most this far from the pointer are hit
+_MAX_NAMES = 5  # neurons that are named
+_MARGIN = 0.08  # around all points, with room for names
 _SMALLER_FROM = 5000  # neurons; from there on, points are drawn smaller
 
 
@@ -51,6 +54,7 @@ class ScatterView(PlotCard, View):
         super().__init__(context, self._rows, self._box)
         self._state = State()
         self._spoken = ""
+        self._axes = "", ""
         self._x: NDArray[np.float64] = np.empty(0)
         self._y: NDArray[np.float64] = np.empty(0)
         self.axis = Choices(AXES)
@@ -70,17 +74,11 @@ class ScatterView(PlotCard, View):
         self._primary = pg.ScatterPlotItem(pxMode=True, symbol="o", size=20, brush=None)
         self._hovered = pg.ScatterPlotItem(pxMode=True, symbol="o", size=14, brush=None)
         self._line = pg.InfiniteLine(0, 0)
-        self._name = pg.TextItem(anchor=(1.25, 0.5))
-        self._name.setFont(small_font())
-        for item in (
-            self._line,
-            self._points,
-            self._picked,
-            self._primary,
-            self._hovered,
-            self._name,
-        ):
+        for item in (self._line, self._points, self._picked, self._primary, self._hovered):
             self.plot.addItem(item)
+        self.names = PointLabels(self.plot)
+        self._zoomed = False  # by the user
+        self.plot.vb.sigRangeChangedManually.connect(lambda _: self._zoom())
         self.plot.showGrid(y=True, alpha=0.25)
         self.marginals = Marginals(self.plot)
         self.readout = Text("muted")
@@ -100,7 +98,7 @@ class ScatterView(PlotCard, View):
         self._box.outline.setPen(pg.mkPen(theme.accent, width=1.5, cosmetic=True))
         self._primary.setPen(pg.mkPen(theme.text, width=2))
         self._hovered.setPen(pg.mkPen(theme.accent, width=2))
-        self._name.setColor(theme.text)
+        self.names.paint(theme.text)
         super().paint(theme)
 
     def show_state(self, state: State) -> None:
@@ -124,8 +122,8 @@ class ScatterView(PlotCard, View):
             self.redraw()
         else:
             self._draw_selection()
-        if fresh or axes:
-            self.plot.autoRange()
+        if fresh or axes or (moved and not self._zoomed):
+            self.reset_view()
 
     def values(self) -> dict[str, NDArray[np.float64]]:
         """One value per neuron for every axis that the audit has data for."""
@@ -160,7 +158,7 @@ class ScatterView(PlotCard, View):
 
     def _ranking_chosen(self) -> None:
         self.redraw()
-        self.plot.autoRange()
+        self.reset_view()
 
     def _shown(self) -> NDArray[np.float64]:
         """The shift, or the ranking that was chosen."""
@@ -184,7 +182,7 @@ class ScatterView(PlotCard, View):
             x, y = np.abs(x), np.abs(y)
         self._x, self._y = x, y
         soft = QColor(self.theme.accent)
-        soft.setAlpha(120)
+        soft.setAlpha(self.theme.soft)
         self._points.setData(x, y, size=7 if len(x) < _SMALLER_FROM else 4, brush=soft, pen=None)
         self._describe(index, values)
         self._draw_selection()
@@ -203,15 +201,29 @@ class ScatterView(PlotCard, View):
         self.marginals.show_values(x, y, chosen, self.theme, ink)
         primary = self._state.selection.primary
         self._mark(self._primary, primary)
-        self._name.setText("" if primary is None else tr("neuron {number}", number=primary))
-        if primary is not None:
-            left = x[primary] < (np.nanmin(x) + np.nanmax(x)) / 2
-            self._name.setAnchor((-0.25 if left else 1.25, 0.5))
-            self._name.setPos(float(x[primary]), float(y[primary]))
+        self._show_names(primary, chosen)
         self._hovered.setData([], [])
         self._chosen.show_text("◆ " + tr("selected"))
         look(self._chosen, "triggered" if flagged else "")
         self._show_share(state.audit.shifts.shift[index])
+
+    def _show_names(self, primary: int | None, chosen: NDArray[np.bool_]) -> None:
+        """Name the primary neuron, and the others of the selection that are highest."""
+        rows = np.flatnonzero(chosen)
+        order = rows[np.argsort(-np.nan_to_num(self._y[rows], nan=-np.inf), kind="stable")]
+        first = [] if primary is None else [primary]
+        others = [k for k in order[:_MAX_NAMES].tolist() if k != primary]
+        named = [(k, tr("neuron {number}", number=k)) for k in first]
+        named += [(k, str(k)) for k in others[: _MAX_NAMES - len(first)]]
+        self.names.show_names(named, self._x, self._y)
+
+    def reset_view(self) -> None:
+        """Show all points."""
+        self.plot.vb.autoRange(padding=_MARGIN)
+        self._zoomed = False
+
+    def _zoom(self) -> None:
+        self._zoomed = True
 
     def _label(self) -> None:
         self.axis.label("x:", axis_choices(recovered=self._state.tac_is_recovered))
@@ -231,10 +243,13 @@ class ScatterView(PlotCard, View):
         assert state.audit is not None
         axis, name = self.axis.now, state.audit.images.class_names[index]
         shift, free = state.audit.shifts.shift[index], values["weight"]
-        self.label_axis("bottom", axis_label(axis, state.tac, recovered=state.tac_is_recovered))
+        across = axis_label(axis, state.tac, recovered=state.tac_is_recovered)
         shown, method = self._shown(), one_line(self.ranking.currentData() or "")
         by = tr("{method} score", method=method)
-        self.label_axis("left", by if method else tr("shift toward “{name}”", name=name))
+        upward = by if method else tr("shift toward “{name}”", name=name)
+        self._axes = across, upward
+        self.label_axis("bottom", across)
+        self.label_axis("left", upward)
         reference = values[axis] if axis in UNDER_TRIGGER else None
         self.readout.show_text(how_they_agree(shown, shift, free, axis, reference, method))
         self._others.show_text("● " + tr("others"))
@@ -282,9 +297,9 @@ class ScatterView(PlotCard, View):
         self._mark(self._hovered, neuron)
         text = ""
         if neuron is not None:
-            text = tr("neuron {number}", number=neuron) + (
-                f"\nx {figure(float(self._x[neuron]))}\ny {figure(float(self._y[neuron]))}"
-            )
+            shown = zip(self._axes, (self._x, self._y), strict=True)
+            figures = [f"{name}: {figure(float(values[neuron]))}" for name, values in shown]
+            text = "\n".join([tr("neuron {number}", number=neuron), *figures])
         set_tip(self.view, text)
 
     def _drawn(self, shape: QPolygonF, modifiers: Qt.KeyboardModifier) -> None:

@@ -96,6 +96,7 @@ class PlotCard(Card):
         self.body.addWidget(self.view, 1)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._menu)
+        self.view.scene().sigMouseClicked.connect(self._double_clicked)
 
     def paint(self, theme: Theme) -> None:
         """Apply the theme's colors."""
@@ -105,6 +106,15 @@ class PlotCard(Card):
 
     def redraw(self) -> None:
         """Draw what is shown."""
+
+    def reset_view(self) -> None:
+        """Show all of it."""
+        self.plot.autoRange()
+
+    def _double_clicked(self, event: object) -> None:
+        """Leave a zoom."""
+        if event.double() and any(self.plot.vb.mouseEnabled()):  # type: ignore[attr-defined]
+            self.reset_view()
 
     def label_axis(self, side: str, text: str) -> None:
         """Label an axis."""
@@ -197,7 +207,7 @@ class PlotCard(Card):
         copy = QAction(tr("Copy image"), menu)
         copy.triggered.connect(self.copy)
         fit = QAction(tr("Show all"), menu)
-        fit.triggered.connect(self.plot.autoRange)
+        fit.triggered.connect(self.reset_view)
         save = QAction(tr("Export plot…"), menu)
         save.triggered.connect(self._ask)
         menu.addActions([copy, save, fit])
