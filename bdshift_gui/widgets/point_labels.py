@@ -20,7 +20,7 @@ _PLACES = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1))
 
 class PointLabels:
     """Names in a plot whose points are in pixels: they are placed again when it is zoomed. Names
-    that fit nowhere are left out, but the first, which then is to the right.
+    that fit nowhere are left out, but the first, which then is where it hides least.
     """
 
     def __init__(self, plot: pg.PlotItem) -> None:
@@ -31,7 +31,8 @@ class PointLabels:
         self._y: NDArray[np.float64] = np.empty(0)
         self._ink = "#000000"
         self._placed: dict[int, QRectF] = {}
-        plot.vb.sigTransformChanged.connect(lambda _: self.place())
+        plot.vb.sigRangeChanged.connect(lambda *_: self.place())
+        plot.vb.sigResized.connect(lambda _: self.place())
 
     def paint(self, ink: str) -> None:
         """Write in a color."""
@@ -71,11 +72,9 @@ class PointLabels:
             if not np.isfinite(here).all() or not inside.contains(QPointF(*here)):
                 continue
             size = metrics.horizontalAdvance(name), metrics.height()
-            found = self._free(here, size, across, up, inside)
-            if found is None:
-                if number:
-                    continue
-                found = _beside(here, size, _PLACES[0])
+            hits, found = self._best(here, size, across, up, inside)
+            if hits and number:
+                continue
             self._placed[point] = found
             item.setText(name)
             item.setPos(box.mapSceneToView(found.center()))
@@ -88,21 +87,24 @@ class PointLabels:
         up = inside.bottom() - (self._y - low) / (high - low) * inside.height()
         return across, up
 
-    def _free(
+    def _best(
         self, here: tuple[float, float], size: tuple[float, float], across: NDArray[np.float64],
         up: NDArray[np.float64], inside: QRectF,
-    ) -> QRectF | None:  # fmt: skip
+    ) -> tuple[int, QRectF]:  # fmt: skip
+        """Where a name hides least, and how many points and names it does hide there."""
+        best, least = _beside(here, size, _PLACES[0]), len(across) + len(self._names) + 1
         for place in _PLACES:
             rect = _beside(here, size, place)
-            if not inside.contains(rect) or any(rect.intersects(o) for o in self._placed.values()):
+            if not inside.contains(rect):
                 continue
             hit = (
                 (across > rect.left() - _POINT) & (across < rect.right() + _POINT)
                 & (up > rect.top() - _POINT) & (up < rect.bottom() + _POINT)
             )  # fmt: skip
-            if not hit.any():
-                return rect
-        return None
+            others = sum(rect.intersects(one) for one in self._placed.values())
+            if (hits := int(hit.sum()) + others) < least:
+                best, least = rect, hits
+        return least, best
 
 
 def _beside(here: tuple[float, float], size: tuple[float, float], place: tuple[int, int]) -> QRectF:
