@@ -12,8 +12,8 @@ from bdshift_gui.session import Scheme
 
 @dataclass(frozen=True)
 class Theme:
-    """One color scheme. Red is reserved for the poisoned class and its neurons; text on ``window``
-    and ``card`` has a contrast of at least 4.5 : 1.
+    """One color scheme. Red is reserved for what is poisoned, ``selected`` for what the user has
+    selected; text on ``window`` and ``card`` has a contrast of at least 4.5 : 1.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Theme:
     hover: str
     warning: str
     warning_soft: str
+    selected: str
     soft: int
     """Opacity of points among many, of 255."""
 
@@ -41,14 +42,16 @@ LIGHT = Theme(
     name="light", window="#f3f5f7", card="#ffffff", border="#e0e4e9", text="#1b2430",
     muted="#5d6879", accent="#0067a3", on_accent="#ffffff", accent_soft="#e6f0f7",
     poisoned="#c03d08", poisoned_soft="#fdf0e7", poisoned_border="#e8a583", bar="#9cb2c7",
-    grid="#edf0f3", hover="#eef1f4", warning="#8a5a00", warning_soft="#fff6e0", soft=120,
+    grid="#edf0f3", hover="#eef1f4", warning="#8a5a00", warning_soft="#fff6e0", selected="#7a2fb8",
+    soft=120,
 )  # fmt: skip
 
 DARK = Theme(
     name="dark", window="#16181c", card="#1f2228", border="#30353d", text="#e7eaee",
     muted="#9aa4b2", accent="#5ab7ea", on_accent="#0c1116", accent_soft="#1d2f3d",
     poisoned="#ff8b52", poisoned_soft="#38241a", poisoned_border="#8a4a2b", bar="#4d667f",
-    grid="#2a2e35", hover="#2a2e35", warning="#e8b84a", warning_soft="#332a14", soft=190,
+    grid="#2a2e35", hover="#2a2e35", warning="#e8b84a", warning_soft="#332a14", selected="#cf9bff",
+    soft=190,
 )  # fmt: skip
 
 
@@ -128,12 +131,14 @@ QLabel#muted, QLabel#key {{ color: {theme.muted}; }}
 QLabel#danger {{ color: {theme.warning}; }}
 QLabel#bar {{ color: {theme.bar}; }}
 QLabel#clean {{ color: {theme.accent}; }}
+QLabel#selected {{ color: {theme.selected}; }}
 QLabel#triggered {{ color: {theme.poisoned}; }}
 QLabel#value {{ font-weight: 500; }}
-QToolButton#choice {{ background: transparent; border: none; color: {theme.muted};
-  padding: 2px 0; border-radius: 4px; }}
+QToolButton#choice {{ background: transparent; border: 1px solid transparent;
+  color: {theme.muted}; padding: 1px 2px; border-radius: 5px; }}
 QToolButton#choice:hover {{ color: {theme.text}; background: {theme.hover}; }}
-QToolButton#choice:checked {{ color: {theme.accent}; font-weight: 600; }}
+QToolButton#choice:checked {{ color: {theme.accent}; font-weight: 600;
+  background: {theme.accent_soft}; }}
 QToolButton#choice:disabled {{ color: {theme.border}; text-decoration: line-through; }}
 QToolButton#choice:focus {{ border: 1px solid {theme.accent}; }}
 QToolButton#link {{ background: transparent; border: none; color: {theme.accent};

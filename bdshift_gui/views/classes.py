@@ -39,6 +39,7 @@ _DOT_HEIGHT = 16.0  # pixels
 _ABOVE_DOT = 0.5, 1.3  # where in a label its dot is
 _FAR = 1e9  # beyond any value
 _OVER_LINES = 10.0  # of labels; bands are as far below
+_MIN_HEIGHT_FOR_FIGURES = 90.0  # pixels; below that, only a flagged dot has one
 _MIN_HEIGHT_FOR_UNIT = 140.0  # pixels; below that, an axis has room only for a short name
 
 
@@ -225,7 +226,7 @@ class ClassView(PlotCard, View):
     ) -> None:  # fmt: skip
         if len(shown) > _MAX_FIGURES:
             return
-        crowded = scale.dots and self.plot.vb.height() < _MIN_HEIGHT_FOR_UNIT
+        crowded = scale.dots and self.plot.vb.height() < _MIN_HEIGHT_FOR_FIGURES
         for x in np.flatnonzero(finite & flagged if crowded else finite):
             color = self.theme.poisoned if flagged[x] else self.theme.muted
             anchor = (0.5, 1.0) if shown[x] >= 0 else (0.5, 0.0)

@@ -24,7 +24,7 @@ from bdshift_gui.widgets.axis_words import (
     axis_label,
     how_they_agree,
 )
-from bdshift_gui.widgets.card import Text, look
+from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.lasso_box import LassoBox, mode_of
 from bdshift_gui.widgets.marginals import Marginals
@@ -82,7 +82,7 @@ class ScatterView(PlotCard, View):
         self.plot.showGrid(y=True, alpha=0.25)
         self.marginals = Marginals(self.plot)
         self.readout = Text("muted")
-        self._chosen, self._others = Text("triggered", wrap=False), Text("clean", wrap=False)
+        self._chosen, self._others = Text("selected", wrap=False), Text("clean", wrap=False)
         foot = QHBoxLayout()
         foot.setSpacing(12)
         foot.addWidget(self.readout, 1)
@@ -195,8 +195,7 @@ class ScatterView(PlotCard, View):
         x, y = self._x, self._y
         chosen = np.zeros(len(x), dtype=bool)
         chosen[list(self._state.selection.neurons)] = True
-        flagged = index in state.audit.finding.suspected
-        ink = self.theme.poisoned if flagged else self.theme.text
+        ink = self.theme.selected
         self._picked.setData(x[chosen], y[chosen], brush=ink, pen=None)
         self.marginals.show_values(x, y, chosen, self.theme, ink)
         primary = self._state.selection.primary
@@ -204,7 +203,6 @@ class ScatterView(PlotCard, View):
         self._show_names(primary, chosen)
         self._hovered.setData([], [])
         self._chosen.show_text("◆ " + tr("selected"))
-        look(self._chosen, "triggered" if flagged else "")
         self._show_share(state.audit.shifts.shift[index])
 
     def _show_names(self, primary: int | None, chosen: NDArray[np.bool_]) -> None:

@@ -44,7 +44,7 @@ class NeuronPlot(PlotCard):
     def redraw(self) -> None:
         self.plot.clear()
         soft = QColor(self.theme.accent)
-        soft.setAlpha(120)
+        soft.setAlpha(self.theme.soft)
         ink = self.theme.poisoned if self._flagged else self.theme.text
         rest = ~self._chosen
         self.plot.addItem(

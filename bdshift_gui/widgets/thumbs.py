@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from bdshift_gui.plain import set_tip
 
-_SIDE, _GAP = 48, 4
+_SIDE, _MAX_SIDE, _GAP = 48, 96, 4  # pixels
+_USUAL_COUNT = 5
 
 
 def as_image(pixels: NDArray[np.uint8], side: int | None = None) -> QImage:
@@ -24,13 +25,16 @@ def as_image(pixels: NDArray[np.uint8], side: int | None = None) -> QImage:
 
 
 class Thumbs(QWidget):
-    """As many thumbnails as there is room for, with their caption as a tooltip."""
+    """As many thumbnails as there is room for, with their caption as a tooltip. Where there is room
+    for more than five, they are larger instead.
+    """
 
-    def __init__(self, side: int = _SIDE) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._side = side
         self._images: list[QImage] = []
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
 
     def show_images(self, images: NDArray[np.uint8], caption: str) -> None:
         """Show images (n, 3, t, t)."""
@@ -39,17 +43,25 @@ class Thumbs(QWidget):
         self.setAccessibleName(caption)
         self.update()
 
+    def side(self, width: int) -> int:
+        """Of a thumbnail, in pixels, where so much is free."""
+        return min(max(_SIDE, (width + _GAP) // _USUAL_COUNT - _GAP), _MAX_SIDE)
+
+    def heightForWidth(self, width: int) -> int:
+        return self.side(width)
+
     def sizeHint(self) -> QSize:
-        return QSize(5 * (self._side + _GAP) - _GAP, self._side)
+        return QSize(_USUAL_COUNT * (_SIDE + _GAP) - _GAP, self.side(self.width()))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(self._side, self._side)
+        return QSize(_SIDE, _SIDE)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        step = self._side + _GAP
+        side = self.side(self.width())
         for number, image in enumerate(self._images):
-            if (number + 1) * step - _GAP > self.width():
+            left = number * (side + _GAP)
+            if left + side > self.width():
                 break
-            painter.drawImage(QRect(number * step, 0, self._side, self._side), image)
+            painter.drawImage(QRect(left, 0, side, side), image)

@@ -85,6 +85,7 @@ def test_text_can_be_read(theme: Theme) -> None:
         (theme.muted, theme.window), (theme.accent, theme.card), (theme.poisoned, theme.card),
         (theme.poisoned, theme.poisoned_soft), (theme.on_accent, theme.accent),
         (theme.muted, theme.poisoned_soft), (theme.muted, theme.accent_soft),
+        (theme.selected, theme.card), (theme.accent, theme.accent_soft),
     ):  # fmt: skip
         light, dark = sorted((_luminance(ink), _luminance(paper)), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, paper)
