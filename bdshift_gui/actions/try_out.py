@@ -70,7 +70,8 @@ def _reveal(context: Context) -> None:
         if guess is None:
             return
         right = (guess == 0) == (not truth.attack)
-        right = right and (guess == 0 or truth.target in ("", names[guess - 1]))
+        anyone = guess == 0 or not truth.target
+        right = right and (anyone or truth.is_target(audit, guess - 1))
         yours = tr("Your guess was right.") if right else tr("Your guess was wrong.")
         what, found = reveal(audit, truth)
         context.ask.tell(f"{say(what)}\n{yours}\n{say(found)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from bdshift_gui.i18n import say, tr
@@ -27,7 +27,9 @@ class ExhibitPart(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._shown: Exhibit | None = None
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.hide()
@@ -44,9 +46,6 @@ class ExhibitPart(QWidget):
         self.updateGeometry()
         self.update()
 
-    def hasHeightForWidth(self) -> bool:
-        return True
-
     def heightForWidth(self, width: int) -> int:
         return 2 * self._side(width) + _BETWEEN
 
@@ -57,6 +56,10 @@ class ExhibitPart(QWidget):
     def _side(self, width: int) -> int:
         count = 1 if self._shown is None else len(self._shown.before)
         return max(1, min((width - (count - 1) * _GAP) // count, _MAX_SIDE))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.updateGeometry()  # its height follows
 
     def paintEvent(self, event: QPaintEvent) -> None:
         shown = self._shown

@@ -83,7 +83,7 @@ class GalleryBar(QWidget):
         self._known, self._wish = known, wish
         of = next(one for one in known if one.which == wish.which)
         with_trigger = of.triggered is not None
-        self._filters = [key for key, one in FILTERS.items() if with_trigger or not one.of_trigger]
+        self._filters = [key for key, one in FILTERS.items() if one.fits(of)]
         self._orders = [key for key in ORDERS if neurons or key != "neurons"]
         order = wish.order if wish.order in self._orders else "file"
         _offer(self.which, [_title(one, names) for one in known], known.index(of), tr("Trigger"))
@@ -111,7 +111,7 @@ class GalleryBar(QWidget):
         assert self._wish is not None
         wish = replace(self._wish, **parts)
         of = next(one for one in self._known if one.which == wish.which)
-        if of.triggered is None and FILTERS[wish.only].of_trigger:
+        if not FILTERS[wish.only].fits(of):
             wish = replace(wish, only="all")
         self.asked.emit(wish)
 

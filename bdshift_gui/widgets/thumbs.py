@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtGui import QImage, QPainter, QPaintEvent
+from PySide6.QtGui import QImage, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from bdshift_gui.plain import set_tip
@@ -55,6 +55,10 @@ class Thumbs(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(_SIDE, _SIDE)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.updateGeometry()  # its height follows
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -90,12 +90,23 @@ def test_every_filter_and_order_has_words(measured_audit: Audit) -> None:
     assert " → " not in str(describe(galleries(measured_audit)[0], row, names))
 
 
+def test_images_without_labels_have_no_right_and_wrong(measured_audit: Audit) -> None:
+    clean = measured_audit.embedding
+    assert clean is not None
+    flat = replace(measured_audit, embedding=clean.with_predictions(), tac=())
+    [one] = galleries(flat)
+    with pytest.raises(UsageError, match="needs labels"):
+        one.rows("wrong")
+    assert [name for name, kept in FILTERS.items() if kept.fits(one)] == ["all"]
+    assert "labeled" not in str(describe(one, 0, flat.images.class_names))
+
+
 def test_the_newest_trigger_comes_first(measured_audit: Audit) -> None:
     tac = measured_audit.tac[0]
     two = replace(measured_audit, tac=(tac, replace(tac, trigger="blend:strength=0.1")))
     found = with_recovery(two, made_recovery(two))
     keys = [one.key.partition(":")[0] for one in galleries(found)]
-    assert keys == [CLEAN, "recovered", "blend", "badnets"]
+    assert keys == [CLEAN, "blend", "badnets", "recovered"]
     assert galleries(replace(found, embedding=None)) == ()
 
 

@@ -146,3 +146,21 @@ def test_a_network_without_places(victim_material: Material) -> None:
     found = classifier_of(network, "2", victim_material.classifier)
     with pytest.raises(InputError, match="none of its layers has places"):
         neuron_maps(found, torch.zeros(1, 3, 8, 8), [1])
+
+
+def test_a_network_that_changes_its_input(victim_material: Material) -> None:
+    class InPlace(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            images -= 0.5
+            out: torch.Tensor = self.head(self.conv(images).amax((2, 3)))
+            return out
+
+    found = classifier_of(InPlace(), "head", victim_material.classifier)
+    images = torch.rand(2, 3, 8, 8)
+    kept = images.clone()
+    assert neuron_maps(found, images, [1]).kind == "gradient"
+    assert torch.equal(images, kept)

@@ -31,6 +31,14 @@ def test_a_target_that_was_found_or_not(victim_audit: Audit) -> None:
     assert "The audit is wrong: it suspects class “speed_80”." in both(victim_audit, Truth("", ""))
 
 
+def test_classes_go_by_number_if_the_card_knows_it(victim_audit: Audit) -> None:
+    """The names of an audit come from the folders of its images."""
+    names = tuple(f"class {i}" for i in range(12))
+    numbered = replace(victim_audit, images=replace(victim_audit.images, class_names=names))
+    assert both(numbered, Truth(STICKER, "speed_80", TARGET)).endswith("names that class.")
+    assert "another class" in both(numbered, Truth(STICKER, "stop", 10))
+
+
 def test_one_that_was_missed(victim_audit: Audit) -> None:
     calm = replace(victim_audit, accuracy=0.05)  # nothing can be said of such a model
     assert not calm.finding.suspected
@@ -39,7 +47,9 @@ def test_one_that_was_missed(victim_audit: Audit) -> None:
 
 
 def test_the_card_beside_a_model(victim: Path, tmp_path: Path) -> None:
-    assert read_truth(card_beside(victim)) == Truth(STICKER, "speed_80")
+    assert read_truth(card_beside(victim)) == Truth(STICKER, "speed_80", TARGET)
+    with pytest.raises(InputError, match="no card beside it"):
+        card_beside(victim.with_name("purified.pth"))
     model = tmp_path / "model.pth"
     with pytest.raises(InputError, match="no card beside it"):
         card_beside(model)

@@ -25,7 +25,9 @@ from bdshift.audit.zero_shot import with_names
 from bdshift.checkpoints.candidate_choice import as_audited
 from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.entrant import Trial
+from bdshift.checkpoints.footprint import UNFIT
 from bdshift.checkpoints.settle import Settled
+from bdshift.devices import is_out_of_memory
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection
 from bdshift.images.preprocessing import Preprocessing
@@ -43,6 +45,12 @@ CERTAIN = words(
     "candidate clearly fewer.",
     ja="「{name}」は画像 {images} 枚すべてのうち {accuracy:.1%} を正しく分類します。ほかの候補は"
        "明らかにこれを下回ります。",
+)  # fmt: skip
+OTHERWISE = words(
+    "“{name}” classifies {accuracy:.1%} of all {images:|image|images} correctly, and every other "
+    "candidate clearly fewer. A scan, which looks at fewer images, takes another one.",
+    ja="「{name}」は画像 {images} 枚すべてのうち {accuracy:.1%} を正しく分類し、ほかの候補は"
+       "明らかにこれを下回ります。ただし、見る画像が少ないスキャンは別の候補を選びます。",
 )  # fmt: skip
 UNCERTAIN = words(
     "The choice is not certain: on all {images:|image|images}, “{name}” classifies {accuracy:.1%} "
@@ -113,12 +121,19 @@ class CandidateTable:
         return [i for i, one in enumerate(others, 1) if one.is_as_good_as(first)]
 
     @property
+    def is_certain(self) -> bool:
+        """Whether the best one is the scan's, and clearly better than all others."""
+        return self.rows[0].chosen and not self.ties()
+
+    @property
     def conclusion(self) -> list[Sentence]:
         """Whether the choice is certain, and, once each was scanned, whether it matters."""
         first, ties = self.rows[0], self.ties()
         values = {"accuracy": first.accuracy, "images": len(first.correct),
                   "name": first.architecture, "count": len(ties)}  # fmt: skip
         said = ONLY_ONE if len(self.rows) == 1 else UNCERTAIN if ties else CERTAIN
+        if said == CERTAIN and not first.chosen:
+            said = OTHERWISE
         found = [Sentence(said, values)]
         scanned = [self.rows[i].finding for i in (0, *ties)]
         if ties and all(scanned):
@@ -161,6 +176,7 @@ def measure_candidates(
 
     Raises as a scan.
     """
+    collection.require_labels()
     settings = replace(settings, sample=None, arch=None)
     opened, settings = with_names(opened, collection, settings)
     clean = open_clean_set(
@@ -174,10 +190,11 @@ def measure_candidates(
         try:
             classifier = _load(opened, architecture, preprocessing, one)
             embedding = _embedded(classifier, clean, settings, on, one)
-        except InputError as error:
-            if number == 1:
+        except (InputError, *UNFIT) as error:
+            if number == 1 or is_out_of_memory(error):
                 raise
-            job.note("{name} cannot be run ({reason})", name=architecture, reason=error.sentence)
+            reason = error.sentence if isinstance(error, InputError) else str(error)
+            job.note("{name} cannot be run ({reason})", name=architecture, reason=reason)
             continue
         correct = embedding.logits.argmax(1) == embedding.labels
         finding = None

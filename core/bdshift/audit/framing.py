@@ -89,6 +89,8 @@ def settle_framing(
     framings = _framings(plain.classifier.preprocessing.size, shapes, start, only)
     if len(framings) < 2:
         return plain, []
+    if not len(labels) or int(labels.max()) < 0:
+        return plain, []  # without labels nothing tells which is right
     entrants = _race(plain.classifier, framings, images, labels, device, precision, job)
     best = max(entrants, key=lambda entrant: entrant.accuracy)
     found = best.preprocessing.framing

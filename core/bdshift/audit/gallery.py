@@ -97,6 +97,8 @@ class Gallery:
         Raises `UsageError` for a filter that needs a trigger, and an order without neurons.
         """
         chosen = FILTERS[only]
+        if chosen.of_labels and not self.clean.labeled:
+            raise UsageError("“{only}” needs labels, which these images do not have", only=only)
         if chosen.of_trigger and self.triggered is None:
             raise UsageError("“{only}” needs a trigger", only=only)
         wanted = chosen.keep(self)
@@ -109,11 +111,20 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which images: its words, whether it is about a trigger, and what it keeps, bool (N,)."""
+    """Which images: its words, what it keeps, bool (N,), and whether it is about a trigger or
+    labels.
+    """
 
     label: str
-    of_trigger: bool
     keep: Callable[[Gallery], NDArray[np.bool_]]
+    of_trigger: bool = False
+    of_labels: bool = False
+
+    def fits(self, of: Gallery) -> bool:
+        """Whether it makes sense for a pass."""
+        return (of.triggered is not None or not self.of_trigger) and (
+            of.clean.labeled or not self.of_labels
+        )
 
 
 @dataclass(frozen=True)
@@ -140,18 +151,18 @@ def _strongest(of: Gallery, neurons: Sequence[int]) -> NDArray[np.float64]:
 
 
 FILTERS: dict[str, Filter] = {
-    "all": Filter(words("all images", ja="すべての画像"), False,
+    "all": Filter(words("all images", ja="すべての画像"),
                   lambda of: np.ones(len(of.clean.labels), bool)),
-    "sent": Filter(words("sent to the class", ja="クラスに送られる"), True,
-                   lambda of: of.meant & (of.after == of.target)),
-    "stay": Filter(words("not sent to the class", ja="クラスに送られない"), True,
-                   lambda of: of.meant & (of.after != of.target)),
-    "changed": Filter(words("predicted differently", ja="予測が変わる"), True,
-                      lambda of: of.before != of.after),
-    "wrong": Filter(words("classified wrongly", ja="誤分類"), False,
-                    lambda of: of.after != of.clean.labels),
-    "right": Filter(words("classified as labeled", ja="ラベルどおりに分類"), False,
-                    lambda of: of.after == of.clean.labels),
+    "sent": Filter(words("sent to the class", ja="クラスに送られる"),
+                   lambda of: of.meant & (of.after == of.target), of_trigger=True),
+    "stay": Filter(words("not sent to the class", ja="クラスに送られない"),
+                   lambda of: of.meant & (of.after != of.target), of_trigger=True),
+    "changed": Filter(words("predicted differently", ja="予測が変わる"),
+                      lambda of: of.before != of.after, of_trigger=True),
+    "wrong": Filter(words("classified wrongly", ja="誤分類"),
+                    lambda of: of.after != of.clean.labels, of_labels=True),
+    "right": Filter(words("classified as labeled", ja="ラベルどおりに分類"),
+                    lambda of: of.after == of.clean.labels, of_labels=True),
 }  # fmt: skip
 """Which images of a pass are shown, by name."""
 
@@ -202,25 +213,23 @@ def differences(
 
 
 def galleries(audit: Audit) -> tuple[Gallery, ...]:
-    """The clean pass, and that of each measured and each recovered trigger, the newest first; none
-    if the audit has no embeddings.
+    """The clean pass, that of each measured trigger, the newest first, and that of each recovered
+    one; none if the audit has no embeddings.
     """
     clean = audit.embedding
     if clean is None:
         return ()
-    found = [Gallery(CLEAN, clean)]
-    for recovery in reversed(audit.recoveries):
-        tac = recovery.tac
-        if tac.triggered is not None:
-            found.append(
-                Gallery(tac.trigger, clean, tac.triggered, tac.target, recovery.source, recovery)
-            )
-    known = (
+    known = [
         Gallery(tac.trigger, clean, tac.triggered, tac.target)
         for tac in reversed(audit.tac)
         if tac.triggered is not None
-    )
-    return *found, *known
+    ]
+    recovered = [
+        Gallery(one.tac.trigger, clean, one.tac.triggered, one.tac.target, one.source, one)
+        for one in reversed(audit.recoveries)
+        if one.tac.triggered is not None
+    ]
+    return Gallery(CLEAN, clean), *known, *recovered
 
 
 def caption(of: Gallery, row: int, names: Sequence[str]) -> Sentence:
@@ -237,13 +246,13 @@ PREDICTED_AFTER = words("{was} → {now}", ja="{was} → {now}")
 
 def describe(of: Gallery, row: int, names: Sequence[str]) -> Sentence:
     """An image in one sentence: its file, its predictions, its label."""
-    return Sentence(
-        ABOUT_IMAGE,
-        {"file": of.clean.files[row].name, "predicted": caption(of, row, names),
-         "label": names[int(of.clean.labels[row])]},
-    )  # fmt: skip
+    values = {"file": of.clean.files[row].name, "predicted": caption(of, row, names)}
+    if not of.clean.labeled:
+        return Sentence(ABOUT_UNLABELED, values)
+    return Sentence(ABOUT_IMAGE, {**values, "label": names[int(of.clean.labels[row])]})
 
 
+ABOUT_UNLABELED = words("{file}: {predicted}", ja="{file}：{predicted}")
 ABOUT_IMAGE = words(
     "{file}: {predicted}; labeled {label}", ja="{file}：{predicted}（ラベル {label}）"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bdshift.images.collection import Skipped
+from bdshift.images.labels import LEFT_OUT
 from bdshift.words import Sentence
 
 
@@ -40,7 +41,8 @@ class ImagesRecord:
     @property
     def folder_index(self) -> dict[str, int]:
         """What `map_classes` is given to label the folders as in the audit."""
-        return {**self.class_index, **self.folders}
+        left_out = {name: i for name, i in self.folders.items() if i == LEFT_OUT}
+        return {**self.folders, **self.class_index, **left_out}
 
     @property
     def class_index(self) -> dict[str, int]:

@@ -17,7 +17,7 @@ from bdshift.shift.embed import Embedding
 from bdshift.triggers import Trigger
 from bdshift.words import Sentence
 
-_AT_ONCE = 8  # images
+_AT_ONCE = 4  # images: all layers' maps are kept
 
 
 def maps_of(

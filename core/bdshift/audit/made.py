@@ -40,9 +40,12 @@ def check_date(text: str) -> None:
 def parsed(text: str) -> datetime.datetime:
     """A date and time that an audit keeps. Raises `UsageError` if it is none."""
     try:
-        return datetime.datetime.strptime(text, _FORM).replace(tzinfo=datetime.UTC)
+        found = datetime.datetime.strptime(text, _FORM).replace(tzinfo=datetime.UTC)
     except ValueError:
         raise UsageError(_NO_DATE, text=text) from None
+    if found.strftime(_FORM) != text:  # as text, dates are in order only if they are padded
+        raise UsageError(_NO_DATE, text=text)
+    return found
 
 
 def in_words(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from bdshift.audit.facts import Facts
 from bdshift.checkpoints.listing import with_semicolons
 from bdshift.remark import Remark, code
+from bdshift.text import figure
 from bdshift.words import Sentence, words
 
 _MIN_KAPPA = 4 / 9  # accuracy above chance, as a share of the possible: 50% of ten classes
@@ -181,8 +182,10 @@ def other_networks(facts: Facts) -> Remark | None:
         return None
     values = {
         "count": len(others),
-        "other": with_semicolons([f"{one.architecture} ({one.accuracy:.1%})" for one in others]),
-        "architecture": f"{facts.architecture} ({facts.accuracy:.1%})",
+        "other": with_semicolons(
+            [f"{one.architecture} ({figure(one.accuracy, '.1%')})" for one in others]
+        ),
+        "architecture": f"{facts.architecture} ({figure(facts.accuracy, '.1%')})",
     }
     return Remark(OTHER_NETWORKS_FIT, values)
 

@@ -74,7 +74,9 @@ class CleanSet:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """The folders that do not."""
+        """The folders that do not; images without labels have none."""
+        if not self.collection.labeled:
+            return ()
         both = zip(self.collection.folders, self.class_map.of_folder, strict=True)
         return tuple(folder for folder, index in both if index == LEFT_OUT)
 
@@ -117,6 +119,12 @@ def open_clean_set(
         )  # fmt: skip
     class_map = map_classes(collection.folders, classes, settings.labels, model_names, places)
     found = CleanSet(collection, (), class_map)
+    left = {one.label for one in found.available}
+    if len(left) == 1:
+        raise InputError(
+            "{path}: only one folder, {name}, is not left out. A scan compares classes",
+            path=collection.path, name=repr(collection.folders[left.pop()]),
+        )  # fmt: skip
     files = sample_files(found.available, settings.sample, seed=settings.seed)
     return replace(found, files=tuple(files))
 
@@ -225,7 +233,11 @@ def choose_preprocessing(
         )  # fmt: skip
     if accuracy < max(_EXPLAINED, 2 * plain.ranking[0].accuracy):
         return plain, None, notes
-    names = dict(zip(clean.collection.folders, order, strict=True))
+    of_folder = clean.class_map.of_folder
+    names = {
+        folder: LEFT_OUT if of_folder[at] == LEFT_OUT else order[at]
+        for at, folder in enumerate(clean.collection.folders)
+    }
     return framed(choose(order, framing), framing), LabelProposal(names, accuracy), notes
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from bdshift.audit.finding import HEADLINES
 from bdshift.audit.records import Audit
 from bdshift.errors import InputError
-from bdshift.triggers import card_attack, card_target
+from bdshift.triggers import card_attack, card_classes, card_target
 from bdshift.words import Sentence, words
 
-_CARD = "card.json"
+_MODEL, _CARD = "model.pth", "card.json"
 
 IS_CLEAN = words("It is clean.", ja="クリーンなモデルです。")
 IS_BACKDOORED = words(
@@ -35,28 +35,40 @@ CLEARED = words("The audit says: {headline}.", ja="監査の結果：{headline}�
 
 @dataclass(frozen=True)
 class Truth:
-    """What a card says: text of the attack, empty for a clean model; and the target's name, empty
-    if there is not exactly one.
+    """What a card says: text of the attack, empty for a clean model; the target's name, empty if
+    there is not exactly one; and its index, −1 if the card does not say it.
     """
 
     attack: str
     target: str
+    index: int = -1
+
+    def is_target(self, audit: Audit, index: int) -> bool:
+        """Whether a class of an audit is the target. Names may differ: the audit's come from the
+        folders of its images.
+        """
+        if self.index >= 0:
+            return index == self.index
+        return audit.images.class_names[index] == self.target
 
 
 def card_beside(model: Path) -> Path:
-    """The card of a model that the lab has trained, or of the demo's.
+    """The card of a model that the lab has trained, or of the demo's. What was made of a victim and
+    put beside it is not the victim.
 
     Raises `InputError` if there is none.
     """
-    for path in (model.with_name(_CARD), model.with_suffix(".json")):
-        if path.is_file():
-            return path
+    path = model.with_name(_CARD) if model.name == _MODEL else model.with_suffix(".json")
+    if path.is_file():
+        return path
     raise InputError("{path}: the lab has left no card beside it", path=model)
 
 
 def read_truth(card: Path) -> Truth:
     """What a card says. Raises `InputError` if it is none."""
-    return Truth(card_attack(str(card)), card_target(str(card)))
+    path = str(card)
+    attack, target, names = card_attack(path), card_target(path), card_classes(path)
+    return Truth(attack, target, names.index(target) if target in names else -1)
 
 
 def reveal(audit: Audit, truth: Truth) -> tuple[Sentence, Sentence]:
@@ -74,6 +86,6 @@ def reveal(audit: Audit, truth: Truth) -> tuple[Sentence, Sentence]:
         return told, Sentence(MISSED, headline)
     if not truth.target:
         return told, Sentence(FOUND_ONE)
-    if truth.target in suspected:
+    if any(truth.is_target(audit, index) for index in finding.suspected):
         return told, Sentence(FOUND)
     return told, Sentence(WRONG_CLASS, {"name": suspected[0]})

@@ -14,6 +14,7 @@ from bdshift.cli.explained import ExplainedOption
 from bdshift.cli.neurons import pick_target
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
+from bdshift.spec import shortened
 from bdshift.text import one_line
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def _names(of: str) -> str:
 @click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
 @click.option("--trigger", metavar="TEXT",
               help="Start of a trigger's text in the audit, or “none” for the clean images; "
-              "default: the newest trigger.")  # fmt: skip
+              "default: the trigger measured last, else the one recovered last.")  # fmt: skip
 @click.option("--only", metavar="NAME", cls=ExplainedOption,
               explain=lambda: f"Which images: {_names('FILTERS')} Default: sent, or all.",
               )  # fmt: skip
@@ -110,8 +111,11 @@ def command(
         return
     for one in listed:
         was = "" if of.triggered is None else f"{one['before']} → "
-        click.echo(one_line(f"{one['file']}  {was}{one['after']}  (labeled {one['label']})"))
+        label = "" if one["label"] is None else f"  (labeled {one['label']})"
+        click.echo(one_line(f"{one['file']}  {was}{one['after']}{label}"))
     click.echo(one_line(f"{len(found):,} of {len(rows):,} images"))
+    if output is not None and not found:
+        click.echo(one_line(f"{out}: not written, since no image is like that"))
 
 
 def _check(option: str, name: str, known: Mapping[str, object]) -> None:
@@ -134,7 +138,7 @@ def _chosen(known: tuple[Gallery, ...], trigger: str | None) -> Gallery:
             return one
     raise UsageError(
         "no trigger of the audit starts with {text}; it has {names}",
-        text=repr(trigger), names=(_CLEAN, *(one.key for one in of_triggers)),
+        text=repr(trigger), names=(_CLEAN, *(shortened(one.key) for one in of_triggers)),
     )  # fmt: skip
 
 
@@ -150,6 +154,7 @@ def _numbers(text: str | None, neurons: int) -> list[int]:
 
 def _row(of: Gallery, row: int, names: tuple[str, ...]) -> dict[str, Any]:
     return {
-        "file": of.clean.files[row].name, "label": names[int(of.clean.labels[row])],
+        "file": of.clean.files[row].name,
+        "label": names[int(of.clean.labels[row])] if of.clean.labeled else None,
         "before": names[int(of.before[row])], "after": names[int(of.after[row])],
     }  # fmt: skip

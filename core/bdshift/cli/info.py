@@ -70,7 +70,10 @@ def command(
     found = describe(file, weights, opened)
     table = None
     if images is not None and opened is not None:
-        table = _measured(opened, images, labels, device, each, job)
+        try:
+            table = _measured(opened, images, labels, device, each, job)
+        except InputError as not_measured:  # what is known of the file is told first
+            error = not_measured
     job.close()
     if as_json:
         more = {} if table is None else candidates_json(table)

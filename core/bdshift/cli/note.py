@@ -13,6 +13,8 @@ import click
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.text import joined, one_line
 
+_MAX_READ = 100_000  # characters of standard input: more than notes may have
+
 if TYPE_CHECKING:
     from bdshift.audit import Audit
     from bdshift.audit.cover import Cover
@@ -31,12 +33,12 @@ def command(
     """Change the author or the notes in an audit file; then, or without either, print both, and
     when the audit was made.
     """
-    from bdshift.audit.cover import MAX_NOTES
     from bdshift.audit.made import in_words
     from bdshift.store import change_audit, load_audit
 
     if notes == "-":
-        notes = sys.stdin.read(MAX_NOTES + 1).rstrip("\n")
+        notes = sys.stdin.read(_MAX_READ)
+        notes = notes.rstrip("\n") if len(notes) < _MAX_READ else notes
     if author is None and notes is None:
         audit = load_audit(audit_file)
     else:

@@ -44,6 +44,8 @@ def class_doubt(
     """What is wrong with the folders, or a guess about them, in plain words; None if they fit. The
     arguments are those of `map_classes`.
     """
+    if not folders:  # images without labels
+        return None
     counts = {"folders": len(folders), "classes": classes}
     try:
         found = map_classes(folders, classes, given, model_names, places)

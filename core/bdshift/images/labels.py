@@ -169,7 +169,7 @@ def names_in_order(
 
 
 def _ordered(index: Mapping[str, int]) -> tuple[str, ...]:
-    by_number = {number: name for name, number in index.items()}
+    by_number = {number: name for name, number in index.items() if number != LEFT_OUT}
     if sorted(by_number) != list(range(len(by_number))):
         raise UsageError("the names of the classes leave out a number between 0 and the last one")
     return tuple(by_number[number] for number in range(len(by_number)))
@@ -197,6 +197,7 @@ def unlabeled_classes(
             if sorted(found.values()) == list(range(classes)):
                 index, source = found, Sentence("{path}", {"path": str(path)})
                 break
+    index = {name: i for name, i in index.items() if i != LEFT_OUT}
     if any(len(name) > _MAX_NAME_LENGTH for name in index):
         raise InputError("a class name has more than {most} characters", most=_MAX_NAME_LENGTH)
     if not all(0 <= i < classes for i in index.values()):

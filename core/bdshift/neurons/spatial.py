@@ -53,7 +53,7 @@ def neuron_maps(classifier: Classifier, images: torch.Tensor, neurons: Sequence[
     Raises `InputError` if no layer has places, as in a network without convolutions or tokens.
     """
     wanted = torch.as_tensor(list(neurons), device=images.device)
-    seen, phi = _forward(classifier, images)
+    seen, phi = _forward(classifier, images, slopes=False)
     scale = phi.abs().max().clamp(min=_TINY_SCALE)
 
     def same(one: torch.Tensor) -> bool:
@@ -61,6 +61,8 @@ def neuron_maps(classifier: Classifier, images: torch.Tensor, neurons: Sequence[
 
     for kind, found in _exact(seen, phi, same):
         return _made(found[:, wanted].mean(1), kind)
+    del seen  # gradients need a pass, and memory, of their own
+    seen, phi = _forward(classifier, images, slopes=True)
     chosen, still = phi[:, wanted].mean(1).sum(), None
     for layer in reversed(seen):
         maps = _as_maps(layer, len(phi))
@@ -82,9 +84,9 @@ def _made(values: torch.Tensor, kind: MapKind) -> NeuronMaps:
 
 
 def _forward(
-    classifier: Classifier, images: torch.Tensor
+    classifier: Classifier, images: torch.Tensor, *, slopes: bool
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """What the layers return, in order, and φ, with gradients."""
+    """What the layers return, in order, and φ; with gradients if ``slopes``."""
     seen: list[torch.Tensor] = []
 
     def note(_module: nn.Module, _inputs: object, output: Any) -> None:
@@ -94,10 +96,9 @@ def _forward(
 
     hooks = [module.register_forward_hook(note) for module in classifier.network.modules()]
     try:
-        with torch.enable_grad():
-            caught, _ = to_head(
-                classifier.network, classifier.head, images.detach().requires_grad_()
-            )
+        with torch.set_grad_enabled(slopes):
+            given = images.detach().requires_grad_(slopes).clone()  # it may be changed in place
+            caught, _ = to_head(classifier.network, classifier.head, given)
     finally:
         for hook in hooks:
             hook.remove()

@@ -57,6 +57,6 @@ def candidates_json(table: CandidateTable) -> dict[str, Any]:
             for i, one in enumerate(table.rows)
         ],
         "candidates_not_measured": table.left_out,
-        "choice_is_certain": not ties,
+        "choice_is_certain": table.is_certain,
         "conclusion": list(map(str, table.conclusion)),
     }  # fmt: skip

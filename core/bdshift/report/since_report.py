@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from bdshift.audit.finding import Finding
 from bdshift.audit.made import in_words
 from bdshift.audit.records import Audit
 from bdshift.audit.since import UNSET, Since
+from bdshift.spec import shortened
 from bdshift.text import figure
 from bdshift.words import Sentence, words
 
@@ -156,7 +158,8 @@ def _model(since: Since) -> Iterator[Sentence]:
         counts = {"old": sum(old.images.counts), "new": sum(new.images.counts)}
         yield Sentence(OTHER_IMAGES, counts)
     a, b = old.accuracy, new.accuracy
-    yield Sentence(SAME_ACCURACY if a == b else ACCURACY, {"old": a, "new": b})
+    if not (math.isnan(a) or math.isnan(b)):  # else images had no labels
+        yield Sentence(SAME_ACCURACY if a == b else ACCURACY, {"old": a, "new": b})
 
 
 def _settings(since: Since) -> Iterator[Sentence]:
@@ -242,7 +245,7 @@ def _triggers(since: Since) -> Iterator[Sentence]:
         assert one is not None
         what = _asr(None if was is None else was.asr, None if now is None else now.asr)
         name = audit.images.class_names[one.target]
-        yield Sentence(KNOWN, {"trigger": one.trigger, "name": name, "what": what})
+        yield Sentence(KNOWN, {"trigger": shortened(one.trigger), "name": name, "what": what})
     for before, after in since.recoveries:
         found, audit = (after, since.new) if after is not None else (before, since.old)
         assert found is not None
@@ -256,7 +259,8 @@ def _asr(was: float | None, now: float | None) -> Sentence:
         return Sentence(NEW_ASR, {"new": now})
     if now is None:
         return Sentence(GONE, {"old": was})
-    return Sentence(SAME_ASR if was == now else ASR, {"old": was, "new": now})
+    same = was == now or (math.isnan(was) and math.isnan(now))
+    return Sentence(SAME_ASR if same else ASR, {"old": was, "new": now})
 
 
 def _purified(since: Since) -> Iterator[Sentence]:
@@ -266,4 +270,6 @@ def _purified(since: Since) -> Iterator[Sentence]:
         said = DROPPED if now is None else MADE if was is None else KEPT
         what = Sentence(said, {"acc": one.after.acc, "asr": one.after.asr})
         name = audit.images.class_names[one.result.target]
-        yield Sentence(PURIFIED, {"method": one.result.method, "name": name, "what": what})
+        yield Sentence(
+            PURIFIED, {"method": shortened(one.result.method), "name": name, "what": what}
+        )

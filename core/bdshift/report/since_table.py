@@ -161,7 +161,7 @@ def _one(audit: Audit) -> dict[str, Any]:
         "sha256": audit.model.sha256,
         "architecture": audit.model.architecture,
         "date": audit.date or None,
-        "clean_accuracy": audit.accuracy,
+        "clean_accuracy": json_number(audit.accuracy),
         "level": finding.level,
         "statement": str(finding.statement),
         "suspected": [{"index": i, "name": names[i]} for i in finding.suspected],

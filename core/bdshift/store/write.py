@@ -136,7 +136,10 @@ def _merged(audit: Audit, path: Path, before: Audit | None, *, only_into_its_own
     recoveries = [one for one in found.recoveries if one.of not in had]
     reference = found.reference if audit.reference is None else audit.reference
     was = Cover() if before is None else before.cover
-    cover = found.cover if audit.cover == was else audit.cover
+    cover = Cover(
+        found.cover.author if audit.cover.author == was.author else audit.cover.author,
+        found.cover.notes if audit.cover.notes == was.notes else audit.cover.notes,
+    )
     if same and not (tac or recoveries) and reference is audit.reference and cover == audit.cover:
         return audit
     merged = replace(

@@ -8,12 +8,20 @@ lab's victims; ``trigger.spec`` writes it.
 from __future__ import annotations
 
 from bdshift.triggers.base import TRIGGERS, Trigger
-from bdshift.triggers.card import card_attack, card_target, is_card, read_card, trigger_files
+from bdshift.triggers.card import (
+    card_attack,
+    card_classes,
+    card_target,
+    is_card,
+    read_card,
+    trigger_files,
+)
 
 __all__ = [
     "TRIGGERS",
     "Trigger",
     "card_attack",
+    "card_classes",
     "card_target",
     "is_card",
     "parse_trigger",

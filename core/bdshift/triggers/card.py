@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from bdshift.errors import InputError, UsageError
 from bdshift.json_data import parse_json
@@ -59,6 +60,16 @@ def card_attack(path: str) -> str:
     return _field(path, "attack")
 
 
+def card_classes(path: str) -> tuple[str, ...]:
+    """The names of the victim's classes, in the network's order; () if the card does not say them.
+    Raises `InputError` if ``path`` is not a card.
+    """
+    found = _read(path).get("class_names")
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        return ()
+    return tuple(found)
+
+
 def file_options(name: str) -> list[str]:
     """The options of the attack ``name`` that are paths."""
     return [one.name for one in options_of(TRIGGERS[name]) if one.about.widget == "file"]
@@ -74,7 +85,7 @@ def trigger_files(text: str) -> tuple[Path, ...]:
     return tuple(local_file(options[key]) for key in file_options(name) if options.get(key))
 
 
-def _field(path: str, key: str) -> str:
+def _read(path: str) -> dict[str, Any]:
     card = local_file(path)
     try:
         if not (card.is_file() and card.stat().st_size <= _MAX_FILE_BYTES):
@@ -90,7 +101,11 @@ def _field(path: str, key: str) -> str:
         raise InputError(
             "{path}: not a victim's card ({reason})", path=path, reason=error.sentence
         ) from error
-    recipe = found.get("recipe") if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _field(path: str, key: str) -> str:
+    recipe = _read(path).get("recipe")
     told = recipe.get(key) if isinstance(recipe, dict) else None
     if not isinstance(told, str):
         raise InputError(
