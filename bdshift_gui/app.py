@@ -18,6 +18,7 @@ from bdshift.words import LANGUAGES, Sentence
 from bdshift_gui import crash
 from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.actions.try_out import DEMO
+from bdshift_gui.context import Context
 from bdshift_gui.fonts import load_fonts
 from bdshift_gui.jobs.events import Failed, sentence_of
 from bdshift_gui.main_window import MainWindow
@@ -89,6 +90,13 @@ def load_torch(_job: JobContext) -> None:
         torch.set_num_threads(torch.get_num_threads() - 1)
 
 
+def start_loading(context: Context) -> None:
+    """Load torch on the worker. Every button is alive meanwhile: a job that the user starts takes
+    the place of this one, and begins once the import, which nothing can stop, is through.
+    """
+    context.start("Starting", load_torch, lambda _: None, gives_way=True)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the window until it is closed."""
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")  # before h5py loads, for network drives
@@ -123,8 +131,7 @@ def main(argv: list[str] | None = None) -> int:
     # After the first paint: create the rest of the window, load torch on the worker, then do what
     # the command line asks for.
     QTimer.singleShot(0, window.furnish)
-    starting = Sentence("Starting")
-    QTimer.singleShot(0, lambda: window.context.start(starting, load_torch, lambda _: None))
+    QTimer.singleShot(0, lambda: start_loading(window.context))
     window.jobs.ended.connect(after, Qt.ConnectionType.SingleShotConnection)
     code = app.exec()
     crash.forget()

@@ -32,6 +32,8 @@ class View:
             again when one of them is a different object.
         of_audit: whether it shows an audit, and would be empty without one.
         stretch: its share of the height, among the plots.
+        waits: whether it is rendered only while its panel can be seen; what takes long and is
+            behind a tab, or closed, waits until it is looked at.
     """
 
     key: ClassVar[str]
@@ -41,6 +43,7 @@ class View:
     reads: ClassVar[tuple[str, ...]]
     of_audit: ClassVar[bool] = True
     stretch: ClassVar[int] = 250
+    waits: ClassVar[bool] = False
 
     def show_state(self, state: State) -> None:
         """Show a snapshot."""

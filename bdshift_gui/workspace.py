@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from functools import partial
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import (
@@ -45,6 +46,8 @@ class Workspace(QObject):
         self._told_away: frozenset[str] = frozenset()
         self._away: set[str] = set()
         self._up: set[str] = set()
+        self._seen: set[str] = set()
+        self._state: State | None = None
         self.views: dict[str, View] = {kind.key: make(kind, context) for kind in all_views()}
         self.strips = [as_widget(one) for one in self._in("strip")]
         self.pages = {one.key: _scrolled(as_widget(one)) for one in self._in("page")}
@@ -76,6 +79,7 @@ class Workspace(QObject):
         before: QDockWidget | None = None
         for one in self._in("below"):
             dock = self._dock(one.key, as_widget(one), areas.BottomDockWidgetArea)
+            dock.visibilityChanged.connect(partial(self._seen_now, one.key))
             if before is not None:
                 self._window.tabifyDockWidget(before, dock)
             dock.hide()
@@ -139,9 +143,23 @@ class Workspace(QObject):
         else:
             self.put_away()
         self._bring_up(state)
+        self._state = state
         for one in self.views.values():
-            if self._watch.is_new(one, state):
-                one.show_state(state)
+            self._show(one)
+
+    def _show(self, one: View) -> None:
+        """Render a view, if anything that it shows has changed and somebody can see it."""
+        waits = one.waits and one.key not in self._seen
+        if self._state is not None and not waits and self._watch.is_new(one, self._state):
+            one.show_state(self._state)
+
+    def _seen_now(self, key: str, seen: bool) -> None:
+        """Called by Qt when a panel is opened or closed, or another tab comes before it."""
+        if not seen:
+            self._seen.discard(key)
+            return
+        self._seen.add(key)
+        self._show(self.views[key])
 
     def _bring_up(self, state: State) -> None:
         up = {one.key for one in self._in("below") if one.comes_up(state)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bdshift.detect.detectors.pairs import Pairs
 from bdshift.words import words
 from bdshift_gui.action import Action, action, with_audit
 from bdshift_gui.context import Context
@@ -15,6 +14,8 @@ def _without_pairs(state: State) -> bool:
     audit = state.audit
     if audit is None or audit.embedding is None or state.shown or state.busy:
         return False
+    from bdshift.detect.detectors.pairs import Pairs  # takes torch, which the first paint must not
+
     return all(one.name != Pairs.name for one in audit.evidence)
 
 

@@ -25,6 +25,7 @@ class AgreementView(PlotCard, View):
     area = "below"
     place = 20
     title_of_panel = words("Overlap", ja="重なり")
+    waits = True
     reads = ("audit", "tac", "selection.class_index")
 
     def __init__(self, context: Context) -> None:
@@ -73,11 +74,11 @@ class AgreementView(PlotCard, View):
             self._curves = {}
             return
         from bdshift.audit.rankings import method_rankings
-        from bdshift.neurons.rankings import data_free_direction, overlap_curve
+        from bdshift.neurons.rankings import overlap_curve
 
         shift, free = (
             state.audit.shifts.shift[index],
-            data_free_direction(state.audit.model.weight, index),
+            state.audit.model.data_free(index),
         )
         rankings = {tr("shift"): shift, "w − w̄": free, **method_rankings(state.audit, index)}
         self._curves = {

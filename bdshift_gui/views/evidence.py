@@ -74,12 +74,12 @@ class EvidenceView(QWidget, View):
 
     def show_state(self, state: State) -> None:
         """Show the audit's evidence."""
-        from bdshift.report.verdict_rows import evidence_rows, heads, how_right, similar_models
-        from bdshift.verdict.clean_models import shipped_table
-
         self._state, audit = state, state.audit
         if not self.wants_page(state) or audit is None or audit.verdict is None:
             return
+        from bdshift.report.verdict_rows import evidence_rows, heads, how_right, similar_models
+        from bdshift.verdict.clean_models import shipped_table
+
         rows = evidence_rows(audit, audit.verdict, language())
         self.heading.show_text(tr("Beside clean models"))
         self.back.setText(tr(CLOSE_EVIDENCE.text))

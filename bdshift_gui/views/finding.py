@@ -100,13 +100,13 @@ class FindingView(Card, View):
 
     def show_state(self, state: State) -> None:
         """Show the finding, or nothing without an audit."""
-        from bdshift.audit.exhibit import exhibit
-        from bdshift.audit.finding import LIMITS
-
         audit = state.audit
         self.setVisible(audit is not None)
         if audit is None:
             return
+        from bdshift.audit.exhibit import exhibit
+        from bdshift.audit.finding import LIMITS
+
         finding = audit.finding
         look(self.title, _TITLES[finding.level])
         look(self, _FRAMES[finding.level])

@@ -143,14 +143,12 @@ class InspectorView(Card, View):
 
     def _figures(self, neuron: int, index: int) -> list[str]:
         """TAC, shift, and the neuron's rank by each."""
-        from bdshift.neurons.rankings import data_free_direction
-
         state = self._state
         assert state.audit is not None
         shift = state.audit.shifts.shift[index]
         rankings = {
             tr("shift"): shift,
-            "w − w̄": data_free_direction(state.audit.model.weight, index),
+            "w − w̄": state.audit.model.data_free(index),
         }
         parts = [tr("shift {value}", value=figure(float(shift[neuron]), "+#.3g"))]
         if state.tac is not None and state.tac.target == index:

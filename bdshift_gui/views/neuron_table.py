@@ -23,6 +23,7 @@ class NeuronTableView(DataTable, View):
     area = "below"
     place = 10
     title_of_panel = words("Neurons", ja="ニューロン")
+    waits = True
     reads = (
         "audit", "tac", "selection.class_index", "selection.neurons", "selection.primary",
     )  # fmt: skip
@@ -55,8 +56,6 @@ class NeuronTableView(DataTable, View):
 
 
 def _columns(state: State, index: int) -> list[Column]:
-    from bdshift.neurons.rankings import data_free_direction
-
     audit, tac = state.audit, state.tac
     assert audit is not None
 
@@ -67,7 +66,7 @@ def _columns(state: State, index: int) -> list[Column]:
     found = [
         Column("neuron", tr("neuron"), np.arange(len(shift))),
         column("shift", tr("shift"), shift),
-        column("w", "w − w̄", data_free_direction(audit.model.weight, index)),
+        column("w", "w − w̄", audit.model.data_free(index)),
     ]
     if audit.embedding is not None:
         found.append(column("clean", tr("clean φ"), audit.embedding.mean))

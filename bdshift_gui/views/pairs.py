@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
@@ -9,7 +11,6 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QComboBox, QPushButton
 
-from bdshift.detect.detectors.pairs import ClassPairs
 from bdshift.text import figure, one_line
 from bdshift.words import Sentence, words
 from bdshift_gui.actions.pairs import LOOK_AT_PAIRS, RECOVER_PAIR
@@ -20,6 +21,9 @@ from bdshift_gui.session import State
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks
+
+if TYPE_CHECKING:
+    from bdshift.detect.detectors.pairs import ClassPairs
 
 _MAX_NAMES = 16  # classes whose names fit along the sides
 _STRONG = 0.99  # quantile of the sizes that gets the fullest color
@@ -74,8 +78,12 @@ class PairsView(PlotCard, View):
 
     def comes_up(self, state: State) -> bool:
         """Once pairs were looked at; of a scan that looks at everything, if one stands out."""
+        if state.audit is None:
+            return False
+        from bdshift.detect.detectors.pairs import ClassPairs
+
         audit = state.audit
-        return audit is not None and any(
+        return any(
             isinstance(one.evidence.record, ClassPairs)
             and bool(one.judgment.suspected or not audit.is_searched)
             for one in audit.judged
@@ -290,6 +298,8 @@ def _pairs_of(state: State) -> tuple[ClassPairs, NDArray[np.float64], Sentence] 
     """What the detector of pairs kept, A, and what it says."""
     if state.audit is None:
         return None
+    from bdshift.detect.detectors.pairs import ClassPairs
+
     for one in state.audit.judged:
         record, directed = one.evidence.record, one.evidence.pairs
         if isinstance(record, ClassPairs) and directed is not None:

@@ -17,6 +17,7 @@ from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
+from bdshift_gui.widgets.alike_points import AlikePoints
 from bdshift_gui.widgets.axis_words import (
     AXES,
     UNDER_TRIGGER,
@@ -26,7 +27,7 @@ from bdshift_gui.widgets.axis_words import (
 )
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choices import Choices
-from bdshift_gui.widgets.lasso_box import LassoBox, mode_of
+from bdshift_gui.widgets.lasso_box import LassoBox, mode_of, within
 from bdshift_gui.widgets.marginals import Marginals
 from bdshift_gui.widgets.plot import PlotCard, Table
 from bdshift_gui.widgets.point_labels import PointLabels
@@ -69,8 +70,8 @@ class ScatterView(PlotCard, View):
             self.corner.addWidget(choices)
             choices.chosen.connect(self.redraw)
         self._box.drawn.connect(self._drawn)
-        self._points = pg.ScatterPlotItem(pxMode=True)
-        self._picked = pg.ScatterPlotItem(pxMode=True, symbol="d", size=11)
+        self._points = AlikePoints(pxMode=True)
+        self._picked = AlikePoints(pxMode=True, symbol="d", size=11)
         self._primary = pg.ScatterPlotItem(pxMode=True, symbol="o", size=20, brush=None)
         self._hovered = pg.ScatterPlotItem(pxMode=True, symbol="o", size=14, brush=None)
         self._line = pg.InfiniteLine(0, 0)
@@ -127,12 +128,10 @@ class ScatterView(PlotCard, View):
 
     def values(self) -> dict[str, NDArray[np.float64]]:
         """One value per neuron for every axis that the audit has data for."""
-        from bdshift.neurons.rankings import data_free_direction
-
         state, index = self._state, self._state.selection.class_index
         assert state.audit is not None
         assert index is not None
-        found = {"weight": data_free_direction(state.audit.model.weight, index)}
+        found = {"weight": state.audit.model.data_free(index)}
         if state.audit.embedding is not None:
             found["activation"] = state.audit.embedding.mean
         if state.tac is not None and state.tac.target == index:
@@ -301,14 +300,9 @@ class ScatterView(PlotCard, View):
         set_tip(self.view, text)
 
     def _drawn(self, shape: QPolygonF, modifiers: Qt.KeyboardModifier) -> None:
-        inside = [
-            k
-            for k in np.flatnonzero(self._in_bounds(shape)).tolist()
-            if shape.containsPoint(
-                QPointF(float(self._x[k]), float(self._y[k])), Qt.FillRule.OddEvenFill
-            )
-        ]
-        self.context.selection.select_neurons(inside, mode_of(modifiers))
+        near = np.flatnonzero(self._in_bounds(shape))
+        inside = near[within(shape, self._x[near], self._y[near])]
+        self.context.selection.select_neurons(inside.tolist(), mode_of(modifiers))
 
     def _in_bounds(self, shape: QPolygonF) -> NDArray[np.bool_]:
         box = shape.boundingRect()

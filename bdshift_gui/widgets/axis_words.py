@@ -65,18 +65,18 @@ def how_they_agree(
         axis: the horizontal axis.
         reference: its values if it needs a trigger, else None.
     """
-    from bdshift.neurons.rankings import agreement, cosine
+    from bdshift.neurons.rankings import cosine, overlap_at, overlap_curve
 
     if reference is not None:
-        ours, theirs = agreement(shown, reference), agreement(free, reference)
+        ours, theirs = (overlap_at(overlap_curve(one, reference), 0.1) for one in (shown, free))
         parts = (
             tr("with {axis}: cos {value}, |cos| {absolute}, top-10% overlap {overlap}",
                axis=tr("TAC") if axis == "tac" else tr("signed"),
-               value=figure(ours.cosine, ".2f"),
-               absolute=figure(ours.cosine_abs, ".2f"),
-               overlap=percent(ours.overlap_at(0.1), 0)),
-            tr("data-free w − w̄: {value}, {overlap}", value=figure(theirs.cosine, ".2f"),
-               overlap=percent(theirs.overlap_at(0.1), 0)),
+               value=figure(cosine(shown, reference), ".2f"),
+               absolute=figure(cosine(np.abs(shown), np.abs(reference)), ".2f"),
+               overlap=percent(ours, 0)),
+            tr("data-free w − w̄: {value}, {overlap}",
+               value=figure(cosine(free, reference), ".2f"), overlap=percent(theirs, 0)),
         )  # fmt: skip
         return " · ".join(parts)
     if method:

@@ -56,9 +56,8 @@ class CurvesPlot(PlotCard):
         solid, dashed = Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine
         styles = (solid, solid, dashed, dashed)
         there = {name for step in self._steps for name in step}
-        drawn = [
-            one for one in quantities().values() if one.axis == self.what.now and one.name in there
-        ]
+        known = quantities().values() if there else ()  # to ask for them takes torch
+        drawn = [one for one in known if one.axis == self.what.now and one.name in there]
         if self._kept is not None:
             pen = pg.mkPen(self.theme.muted, width=1, style=Qt.PenStyle.DotLine)
             self.plot.addItem(pg.InfiniteLine(self._kept + 1, 90, pen=pen))

@@ -58,9 +58,11 @@ class EvidenceStrips(_FittingCard):
         self.redraw()
 
     def redraw(self) -> None:
+        self.plot.clear()
+        if not self._shown:
+            return
         from bdshift.report.verdict_rows import DOTS, DRAWN, TICKS
 
-        self.plot.clear()
         self.title.show_text(tr("Strength beside clean models"))
         set_tip(self.title, tr(DOTS))
         self.view.setFixedHeight(_ROW * max(1, len(self._shown)) + _FOOT)
@@ -120,13 +122,13 @@ class CalibrationPlot(_FittingCard):
         self.redraw()
 
     def redraw(self) -> None:
-        from bdshift.report.verdict_rows import AXIS_SHARE, CURVES
-        from bdshift.verdict.calibration import share_curve
-
         self.plot.clear()
         known = self._known
         if known is None:
             return
+        from bdshift.report.verdict_rows import AXIS_SHARE, CURVES
+        from bdshift.verdict.calibration import share_curve
+
         dashed, dotted = Qt.PenStyle.DashLine, Qt.PenStyle.DotLine
         self._line([(0.0, 0.0), (1.0, 1.0)], pg.mkPen(self.theme.bar, width=1.5, style=dotted))
         if known.held_out:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyqtgraph as pg
+from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QPainterPath, QPolygonF
 from PySide6.QtWidgets import QGraphicsPathItem
@@ -54,3 +56,16 @@ class LassoBox(pg.ViewBox):  # type: ignore[misc]  # pyqtgraph has no types
             return QPolygonF([*self._trace, self._trace[0]])
         (x0, y0), (x1, y1) = ((p.x(), p.y()) for p in (self._trace[0], self._trace[-1]))
         return QPolygonF([QPointF(*p) for p in ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))])
+
+
+def within(shape: QPolygonF, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of the points (n,) are inside a polygon, by the odd-even rule: a ray to the right
+    crosses its edges an odd number of times.
+    """
+    inside = np.zeros(len(x), dtype=bool)
+    corners = [(corner.x(), corner.y()) for corner in shape.toList()]
+    for (ax, ay), (bx, by) in zip(corners, [*corners[1:], *corners[:1]], strict=True):
+        between = (ay <= y) != (by <= y)  # of the points, those whose ray can cross this edge
+        if between.any():
+            inside[between] ^= x[between] < ax + (y[between] - ay) * (bx - ax) / (by - ay)
+    return inside

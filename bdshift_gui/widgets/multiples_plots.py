@@ -121,11 +121,11 @@ class TradePlot(_MultiplesCard):
         self._labels = self.add_foot("triggered", "muted")
 
     def redraw(self) -> None:
-        from bdshift.purify.multiples import shown_accuracies
-
         self.plot.clear()
         if not self.curve:
             return
+        from bdshift.purify.multiples import shown_accuracies
+
         self.title.show_text(tr("What it costs, beside a control"))
         set_tip(
             self.title,

@@ -46,8 +46,6 @@ class PlanePlot(PlotCard):
             self.redraw()
 
     def redraw(self) -> None:
-        from bdshift.purify.disentanglement import LARGEST_ERROR
-
         self.title.show_text(tr("Weight-disentanglement error ξ"))
         set_tip(
             self.title,
@@ -67,6 +65,8 @@ class PlanePlot(PlotCard):
         if self._plane is None:
             self.describe(self.title.text(), "")
             return
+        from bdshift.purify.disentanglement import LARGEST_ERROR
+
         self.here.show_text(tr("Background color: ξ is 0. Full color: 2."))
         axis, values = _grid(self._plane.mixtures)
         half = (axis[1] - axis[0]) / 2 if len(axis) > 1 else 0.5

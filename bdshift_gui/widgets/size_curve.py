@@ -41,12 +41,12 @@ class SizeCurve(PlotCard):
         self.redraw()
 
     def redraw(self) -> None:
-        from bdshift.recover.recovery import LEVELS
-
         attempt = self._attempt
         self.plot.clear()
         if attempt is None:
             return
+        from bdshift.recover.recovery import LEVELS
+
         self.title.show_text(tr("Size against control classes"))
         set_tip(
             self.title,

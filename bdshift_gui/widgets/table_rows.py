@@ -257,3 +257,11 @@ class TableRows(QAbstractTableModel):
 def _alignment(column: Column) -> int:
     side = Qt.AlignmentFlag.AlignRight if column.is_number else Qt.AlignmentFlag.AlignLeft
     return int(side | Qt.AlignmentFlag.AlignVCenter)
+
+
+def runs(rows: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """The first and last of each run of ``rows`` that follow each other; they are sorted."""
+    if not len(rows):
+        return []
+    gaps = np.flatnonzero(np.diff(rows) > 1)
+    return list(zip(rows[[0, *(gaps + 1)]].tolist(), rows[[*gaps, -1]].tolist(), strict=True))

@@ -35,7 +35,7 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.plain import on_button
 from bdshift_gui.settings import Settings
 from bdshift_gui.theme import Theme
-from bdshift_gui.widgets.table_rows import UNSORTED, Column, Index, TableRows, tail_of
+from bdshift_gui.widgets.table_rows import UNSORTED, Column, Index, TableRows, runs, tail_of
 
 _MIN_FILTERED = 8  # rows from which the search field is there without being asked for
 _MIN_NAME = 96  # pixels of a name, below which the table scrolls sideways
@@ -360,8 +360,8 @@ class DataTable(QWidget):
 
     def _select(self) -> None:
         wanted, last = QItemSelection(), len(self.rows.columns) - 1
-        for place in np.flatnonzero(np.isin(self.rows.order, list(self._picked))).tolist():
-            wanted.select(self.rows.index(place, 0), self.rows.index(place, last))
+        for first, end in runs(np.flatnonzero(np.isin(self.rows.order, list(self._picked)))):
+            wanted.select(self.rows.index(first, 0), self.rows.index(end, last))
         self.view.selectionModel().select(wanted, _FLAG.ClearAndSelect)
 
     def _visible(self) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import audit_of, find, open_paths
+from driving import audit_of, find, open_paths, workspace
 from known import TARGET
 from pytestqt.qtbot import QtBot
 
@@ -46,6 +46,7 @@ def test_a_ranking_can_be_put_against_tac(
     assert list(head) == ["neuron", "tac", "clp", "selected"]
     assert np.array([row[2] for row in rows]) == pytest.approx(ranking)
     assert scatter.plot.getAxis("left").labelText == "clp score"
+    workspace(window).docks[AgreementView.key].show()
     curves = list(find(window, AgreementView)._rows())
     assert (len(curves[0]), curves[0][1], curves[0][3]) == (4, "shift", "clp")
     assert curves[-1][-1] == 1.0

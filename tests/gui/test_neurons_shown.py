@@ -110,6 +110,7 @@ def test_the_selected_neurons_are_exported(
 
 
 def test_overlap_and_the_top_k(opened: MainWindow) -> None:
+    workspace(opened).docks[AgreementView.key].show()
     view = find(opened, AgreementView)
     assert view.count.value() == 6
     assert "of the top 6 by shift are also in the top 6 by TAC" in view.title.text()

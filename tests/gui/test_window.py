@@ -8,7 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 
 import pytest
-from driving import find
+from driving import find, workspace
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
@@ -54,6 +54,7 @@ def test_every_view_is_complete() -> None:
 
 
 def test_languages_are_switched_live(opened: MainWindow) -> None:
+    workspace(opened).docks["table"].show()
     opened.actions_["ja"].trigger()
     assert find(opened, FindingView).title.text() == "バックドアの疑いが強い"
     assert opened.actions_["scan"].text() == "スキャン"
@@ -107,6 +108,7 @@ def test_everything_has_a_name(opened: MainWindow) -> None:
     for button in opened.findChildren(QAbstractButton):
         if button.isVisible() and not button.objectName().startswith("qt_"):
             assert button.text() or button.accessibleName(), button
+    workspace(opened).docks["table"].show()
     table = find(opened, NeuronTableView).view
     for view in (find(opened, ClassView).view, find(opened, ScatterView).view, table):
         assert view.accessibleName()

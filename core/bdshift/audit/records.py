@@ -77,6 +77,14 @@ class ModelRecord:
         """Embedding dimension d."""
         return self.weight.shape[1]
 
+    @cached_property
+    def _mean_row(self) -> NDArray[np.float64]:
+        return self.weight.mean(0, dtype=np.float64)
+
+    def data_free(self, index: int) -> NDArray[np.float64]:
+        """`data_free_direction` to a class, float64 (d,)."""
+        return self.weight[index] - self._mean_row
+
 
 @dataclass(frozen=True)
 class Alternative:

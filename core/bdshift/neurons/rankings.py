@@ -56,6 +56,11 @@ def overlap_curve(a: Vector, b: Vector) -> Vector:
     return np.cumsum(np.bincount(enters, minlength=d)) / np.arange(1, d + 1)
 
 
+def overlap_at(curve: Vector, share: float) -> float:
+    """An `overlap_curve` at the top ``share`` (0 < share ≤ 1) of the neurons, at least one."""
+    return float(curve[max(1, round(share * len(curve))) - 1])
+
+
 @dataclass(frozen=True)
 class Agreement:
     """How well a ranking agrees with a reference, usually TAC.
@@ -75,7 +80,7 @@ class Agreement:
 
     def overlap_at(self, share: float) -> float:
         """Overlap of the top ``share`` (0 < share ≤ 1) of the neurons, at least one."""
-        return float(self.overlap[max(1, round(share * len(self.overlap))) - 1])
+        return overlap_at(self.overlap, share)
 
 
 def agreement(values: Vector, reference: Vector) -> Agreement:
