@@ -94,7 +94,7 @@ def start_loading(context: Context) -> None:
     """Load torch on the worker. Every button is alive meanwhile: a job that the user starts takes
     the place of this one, and begins once the import, which nothing can stop, is through.
     """
-    context.start("Starting", load_torch, lambda _: None, gives_way=True)
+    context.start(Sentence("Starting"), load_torch, lambda _: None, gives_way=True)
 
 
 def main(argv: list[str] | None = None) -> int:
