@@ -30,7 +30,8 @@ _SIDE_TITLES = {
     _INSPECTOR: words("Inspector", ja="インスペクター"),
 }
 _WIDTHS = {_CARDS: 280, _INSPECTOR: 304}  # pixels, at least and to begin with
-_ROOM_FOR_BOTH = 1160  # width of a window, in pixels, from which the side panels are on both sides
+_AROUND = 60  # pixels beside the plots and the panels
+_ROOM_FOR_BOTH = 1180  # width of a window, in pixels, from which the side panels are on both sides
 
 
 class Workspace(QObject):
@@ -46,11 +47,12 @@ class Workspace(QObject):
         self._told_away: frozenset[str] = frozenset()
         self._away: set[str] = set()
         self._up: set[str] = set()
+        self._sides = list(_WIDTHS.values())  # widths of the side panels while they are apart
         self._seen: set[str] = set()
         self._state: State | None = None
         self.views: dict[str, View] = {kind.key: make(kind, context) for kind in all_views()}
         self.strips = [as_widget(one) for one in self._in("strip")]
-        self.pages = {one.key: _scrolled(as_widget(one)) for one in self._in("page")}
+        self.pages = {one.key: _scrolled(as_widget(one), sideways=True) for one in self._in("page")}
         self.plots = QSplitter(Qt.Orientation.Vertical)
         self.plots.setHandleWidth(12)
         for one in self._in("plots"):
@@ -105,18 +107,20 @@ class Workspace(QObject):
         """In a narrow window the inspector shares the left side with the cards, as a tab, so that
         the plots keep their room.
         """
-        narrow = width < _ROOM_FOR_BOTH
+        needed = self.plots.minimumSizeHint().width() + sum(_WIDTHS.values()) + _AROUND
+        narrow = width <= max(_ROOM_FOR_BOTH, needed)
         cards, inspector = self.docks[_CARDS], self.docks[_INSPECTOR]
         if narrow is (cards in self._window.tabifiedDockWidgets(inspector)):
             return
         hidden = inspector.isHidden()
         if narrow:
+            self._sides = [max(one.width(), 1) for one in (cards, inspector)]
             self._window.tabifyDockWidget(cards, inspector)
             cards.raise_()
         else:
             self._window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, inspector)
             docks = [cards, inspector]
-            self._window.resizeDocks(docks, list(_WIDTHS.values()), Qt.Orientation.Horizontal)
+            self._window.resizeDocks(docks, self._sides, Qt.Orientation.Horizontal)
         inspector.setHidden(hidden)
 
     @property
@@ -222,11 +226,12 @@ def _holder(column: QVBoxLayout) -> QWidget:
     return holder
 
 
-def _scrolled(content: QWidget) -> QScrollArea:
+def _scrolled(content: QWidget, *, sideways: bool = False) -> QScrollArea:
     area = QScrollArea()
     area.setObjectName("plain")
     area.setWidget(content)
     area.setWidgetResizable(True)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    if not sideways:
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.viewport().setAutoFillBackground(False)
     return area

@@ -5,6 +5,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
     from bdshift.audit.gallery import Gallery
 
 _SHEET_SIDE = 96  # of a picture, in pixels
-_MAX_ON_SHEET = 400  # images
+MAX_ON_SHEET = 400
+"""Images."""
 
 
 def show_gallery(context: Context, which: Which | None = None, **wish: Any) -> None:
     """Show the images of a pass, as far as ``wish`` says, by default those that the trigger sends
     to its class. Without ``which`` it is the pass of the trigger that is shown, else the newest.
     """
-    from bdshift.audit.gallery import galleries
+    from bdshift.audit.gallery import FILTERS, galleries
 
     audit, tac = context.state.audit, context.state.tac
     assert audit is not None
@@ -39,6 +41,8 @@ def show_gallery(context: Context, which: Which | None = None, **wish: Any) -> N
         which = list(known)[:2][-1]  # the clean pass comes first
     only = "all" if known[which].triggered is None else "sent"
     asked = GalleryWish(which, **{"only": only, **wish})
+    if not FILTERS[asked.only].fits(known[which]):
+        asked = replace(asked, only="all")
     context.session.update(**{**PLOTS, "gallery": asked})
 
 
@@ -89,6 +93,9 @@ def save_sheet(context: Context, path: Path) -> None:
     if found is None or wish is None or audit is None:
         return
     of, rows = found
+    if not rows:
+        context.session.update(message=Sentence("No image is like that."))
+        return
 
     def run(job: JobContext) -> None:
         from bdshift.audit.gallery import pictures_of
@@ -100,8 +107,10 @@ def save_sheet(context: Context, path: Path) -> None:
                 of.clean.thumbnails[row], None if after is None else after.thumbnails[row],
                 wish.parts,
             )
-            for row in rows[:_MAX_ON_SHEET]
+            for row in rows[:MAX_ON_SHEET]
         ]  # fmt: skip
+        if len(rows) > MAX_ON_SHEET:
+            job.note("Only the first {count} images are on the sheet", count=MAX_ON_SHEET)
         output(audit, path).write(contact_sheet(groups, _SHEET_SIDE))
 
     context.start(Sentence("Writing the images"), run, lambda _: say_written(context, path))

@@ -78,7 +78,7 @@ def remove(context: Context, number: int) -> None:
     assert original is not None
     kept = list(original.recoveries)
     del kept[number - 1]
-    context.session.update(recovery=None)
+    context.session.update(**PLOTS)  # a page may show what it did
     take(context, replace(original, recoveries=tuple(kept)))
 
 

@@ -56,7 +56,9 @@ class ClassView(PlotCard, View):
         super().__init__(context, self._rows)
         self._state = State()
         self.detector = QComboBox()
-        self.detector.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self.detector.setSizeAdjustPolicy(policy)
+        self.detector.setMinimumContentsLength(9)
         self.detector.currentIndexChanged.connect(lambda _: self.redraw())
         self.corner.addWidget(self.detector)
         self._order: NDArray[np.int64] = np.empty(0, np.int64)
@@ -129,7 +131,7 @@ class ClassView(PlotCard, View):
         self.show_as.label(
             "",
             {"score": (tr(detector.score_label), tr(detector.score_help)),
-             "median": (tr("from the median"),
+             "median": (tr("median"),
                         tr("How far each class is from the median of all: small differences "
                            "between the bars are large ones here.")),
              "z": ("z", tr("Standard deviations from the mean of all classes.")),

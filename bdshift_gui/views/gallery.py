@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -15,13 +16,13 @@ from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
-from bdshift_gui.tasks.gallery import looked_at, map_rows
+from bdshift_gui.tasks.gallery import MAX_ON_SHEET, looked_at, map_rows
 from bdshift_gui.view import View, view
-from bdshift_gui.widgets.card import Card, Text
+from bdshift_gui.widgets.card import Card, Elided, Text
 from bdshift_gui.widgets.full_screen import FullScreenImage
 from bdshift_gui.widgets.gallery_bar import GalleryBar
-from bdshift_gui.widgets.heat import heated
-from bdshift_gui.widgets.image_grid import ImageGrid, Pixels, Shot
+from bdshift_gui.widgets.gallery_shots import GalleryShots
+from bdshift_gui.widgets.image_grid import ImageGrid
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
@@ -47,20 +48,18 @@ class GalleryView(QWidget, View):
         super().__init__()
         self._context = context
         self._audit: Audit | None = None
-        self._of: Gallery | None = None
-        self.rows: list[int] = []
+        self.shots: GalleryShots | None = None
         self._reader: FullSizeImages | None = None
         self.setObjectName("plain")
-        self.heading = Text("finding", wrap=False)
+        self.heading = Elided("finding")
         self.map, self.save, self.back = QPushButton(), QPushButton(), QPushButton()
         self.map.clicked.connect(self._map)
         self.save.clicked.connect(lambda: SAVE_SHEET.trigger(context))
         self.back.clicked.connect(lambda: CLOSE_GALLERY.trigger(context))
         head = QHBoxLayout()
         head.addWidget(self.heading, 1)
-        for button in (self.map, self.save, self.back):
-            head.addWidget(button)
-        self.bar, self.grid = GalleryBar(), ImageGrid(96, wrap=True)
+        head.addWidget(self.back)
+        self.bar, self.grid = GalleryBar((self.map, self.save)), ImageGrid(96, wrap=True)
         self.about = Text("muted")
         self.grid.setMinimumHeight(_LEAST_HEIGHT)
         self.bar.asked.connect(lambda wish: context.session.update(gallery=wish))
@@ -77,6 +76,11 @@ class GalleryView(QWidget, View):
         column.addLayout(head)
         column.addWidget(card, 1)
 
+    @property
+    def rows(self) -> list[int]:
+        """The images that are shown, as rows of the pass."""
+        return [] if self.shots is None else list(self.shots.rows)
+
     def wants_page(self, state: State) -> bool:
         """While it is looked at."""
         return state.gallery is not None
@@ -90,100 +94,79 @@ class GalleryView(QWidget, View):
             return
         if audit is not self._audit:
             self._audit, self._reader = audit, None
-        neurons = bool(state.selection.neurons)
+        of, rows = found
+        names, neurons = audit.images.class_names, bool(state.selection.neurons)
+        self.shots = GalleryShots(of, rows, names, wish.parts, self._heat_of(of, state))
         self.heading.show_text(tr("Your images"))
-        self.bar.show_wish(galleries(audit), wish, self._names, neurons=neurons)
+        self.bar.show_wish(galleries(audit), wish, names, neurons=neurons)
         self.map.setText(tr("Where the neurons look"))
         set_tip(self.map, tr("Map what excites the selected neurons in the first {count} images. "
                              "Runs the network again.", count=_MAX_MAPPED))  # fmt: skip
-        self.map.setEnabled(neurons and not state.busy)
+        self.map.setEnabled(neurons and bool(rows) and not state.busy)
         for button, one in ((self.save, SAVE_SHEET), (self.back, CLOSE_GALLERY)):
             button.setText(tr(one.text))
-            button.setEnabled(one.enabled(state))
+            button.setEnabled(one.enabled(state) and (bool(rows) or one is CLOSE_GALLERY))
             set_tip(button, tr(one.tip))
-        self._of, self.rows = found
+        if len(rows) > MAX_ON_SHEET:
+            set_tip(self.save, tr("The first {count} of them.", count=MAX_ON_SHEET))
         self.bar.count.show_text(
-            tr("{shown} of {count:|image|images}", shown=f"{len(self.rows):,}",
-               count=len(found[0].clean.labels))
+            tr("{shown} of {count:|image|images}", shown=f"{len(rows):,}",
+               count=len(of.clean.labels))
         )  # fmt: skip
         self._draw()
 
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return () if self._audit is None else self._audit.images.class_names
-
-    @property
-    def heat(self) -> Heat | None:
-        """The maps of what is shown; None if there are none for these neurons."""
-        state, of = self._context.state, self._of
-        chosen = tuple(sorted(state.selection.neurons))
-        if state.heat is None or of is None:
-            return None
-        return state.heat if (state.heat.which, state.heat.neurons) == (of.which, chosen) else None
+    @staticmethod
+    def _heat_of(of: Gallery, state: State) -> Heat | None:
+        """The maps of a pass; None if there are none for the selected neurons."""
+        heat, chosen = state.heat, tuple(sorted(state.selection.neurons))
+        fits = heat is not None and (heat.which, heat.neurons) == (of.which, chosen)
+        return heat if fits else None
 
     def _draw(self) -> None:
-        of, wish = self._of, self._context.state.gallery
-        if of is None or wish is None:
+        shots = self.shots
+        if shots is None:
             return
         from bdshift.neurons.spatial import MAP_KINDS
 
-        heat = self.heat
-        self.bar.opacity.setVisible(heat is not None)
-        if not self.rows:
+        shots = self.shots = replace(shots, opacity=self.bar.opacity.value)
+        self.bar.opacity.setVisible(shots.heat is not None)
+        if not shots.rows:
             self.about.show_text(tr("No image is like that."))
         else:
-            self.about.show_text("" if heat is None else tr(MAP_KINDS[heat.kind]))
-        pictures = 1 if of.triggered is None else list(PARTS).index(wish.parts) + 1
+            self.about.show_text("" if shots.heat is None else tr(MAP_KINDS[shots.heat.kind]))
+        pictures = 1 if shots.of.triggered is None else list(PARTS).index(shots.parts) + 1
         self.grid.set_side(round(self.bar.sides.value))
-        self.grid.show_shots(len(self.rows), self.shot, pictures)
+        self.grid.show_shots(len(shots.rows), shots.shot, pictures)
         self.grid.setAccessibleName(self.bar.count.text())
 
-    def shot(self, place: int) -> Shot:
-        """The cell at a place of the grid."""
-        of, row = self._of, self.rows[place]
-        assert of is not None
-        after = None if of.triggered is None else of.triggered.thumbnails[row]
-        return self._shot(row, of.clean.thumbnails[row], after)
-
-    def _shot(self, row: int, before: Pixels, after: Pixels | None) -> Shot:
-        from bdshift.audit.gallery import caption, describe, pictures_of
-
-        of, heat, wish = self._of, self.heat, self._context.state.gallery
-        assert of is not None
-        assert wish is not None
-        pictures = pictures_of(before, after, wish.parts)
-        if heat is not None and row in heat.rows:
-            at = 1 if len(pictures) > 1 else 0  # the one of this pass
-            own, peak = heat.values[[heat.rows.index(row)]], float(heat.values.max())
-            pictures[at] = heated(pictures[at][None], own, self.bar.opacity.value, peak)[0]
-        words = say(caption(of, row, self._names)).replace(" → ", "\n→ ")
-        return Shot(tuple(pictures), words, say(describe(of, row, self._names)))
-
     def _map(self) -> None:
-        of, state = self._of, self._context.state
-        rows = self.rows[:_MAX_MAPPED]
-        if of is not None and rows and state.selection.neurons and not state.busy:
-            map_rows(self._context, of, tuple(sorted(state.selection.neurons)), rows)
+        shots, state = self.shots, self._context.state
+        if shots is not None and shots.rows and state.selection.neurons and not state.busy:
+            neurons = tuple(sorted(state.selection.neurons))
+            map_rows(self._context, shots.of, neurons, shots.rows[:_MAX_MAPPED])
 
     def _enlarge(self, place: int) -> None:
         """Open an image on the whole screen."""
-        shown = FullScreenImage(self._context.ask.parent, len(self.rows), self.shot)
-        shown.moved.connect(lambda place: self._read(shown, place))
+        shots = self.shots
+        if shots is None:
+            return
+        shown = FullScreenImage(self._context.ask.parent, len(shots.rows), shots.shot)
+        shown.moved.connect(lambda place: self._read(shown, shots, place))
         shown.finished.connect(lambda _: self._context.quick.forget(self))
         shown.show_place(place)
         shown.setWindowState(Qt.WindowState.WindowFullScreen)
         self._context.ask.show(shown)
 
-    def _read(self, shown: FullScreenImage, place: int) -> None:
+    def _read(self, shown: FullScreenImage, shots: GalleryShots, place: int) -> None:
         """Read an image again that the network sees larger than its thumbnail is."""
         from bdshift.audit.full_size import FullSizeImages
 
-        audit, of, path = self._audit, self._of, self._context.state.images_path
-        if audit is None or of is None or path is None:
+        audit, of, path = self._audit, shots.of, self._context.state.images_path
+        if audit is None or path is None or audit.embedding is not of.clean:
             return
         if self._reader is None:
             self._reader = FullSizeImages(audit, path)
-        reader, row = self._reader, self.rows[place]
+        reader, row = self._reader, shots.rows[place]
         if not reader.are_larger:
             return
 
@@ -192,5 +175,5 @@ class GalleryView(QWidget, View):
 
         self._context.quick.ask(
             self, lambda: reader.read(row, of.trigger),
-            lambda found: shown.sharpen(place, self._shot(row, *found)), failed,
+            lambda found: shown.sharpen(place, shots.made_of(row, *found)), failed,
         )  # fmt: skip

@@ -283,6 +283,7 @@ class RecoveryView(QWidget, View):
         known = galleries(audit)
         self._of = next((one for one in known if one.recovery is found), None)
         self.images.show_gallery(self._of, names)
+        self.images.all.setEnabled(not self._state.shown)  # the trigger is of the original
         beside = found.pictures_beside() if found.is_known else {}
         controls = [
             ClassSize(
@@ -297,7 +298,7 @@ class RecoveryView(QWidget, View):
         self.classes.setMinimumHeight(self.classes.height_of(count))
 
     def _show_all(self) -> None:
-        if self._of is not None:
+        if self._of is not None and not self._context.state.shown:
             show_gallery(self._context, self._of.which, only=self.images.which.now)
 
     def _show_kinds(self, found: Recovery) -> None:

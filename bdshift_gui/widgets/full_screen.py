@@ -99,9 +99,9 @@ class FullScreenImage(QDialog):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """The pictures side by side as large as they fit, the words below."""
+        shot = self.shot
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(_BACKGROUND))
-        shot = self.shot
         alone = 0 <= self._alone < len(shot.pictures)
         pictures = shot.pictures[self._alone :][:1] if alone else shot.pictures
         count = len(pictures)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from bdshift.audit.gallery import FILTERS, ORDERS, PARTS
@@ -35,7 +35,7 @@ class GalleryBar(QWidget):
     asked = Signal(object)
     redrawn = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, buttons: Sequence[QWidget]) -> None:
         super().__init__()
         self.setObjectName("plain")
         self._known: Sequence[Gallery] = ()
@@ -60,19 +60,22 @@ class GalleryBar(QWidget):
         self.sides = NumberSlider("", *SIDES, _USUAL_SIDE, form=".0f")
         self.opacity = NumberSlider("", 0, 1, USUAL_OPACITY)
         self.count = Text("muted", wrap=False)
-        how = QHBoxLayout()
-        how.addWidget(self.count)
-        how.addStretch(1)
-        how.addWidget(self.parts)
+        how, more = QHBoxLayout(), QHBoxLayout()
+        for row, parts in ((how, (self.count, self.parts)), (more, (*buttons, self.sides))):
+            for part in parts:
+                if part is parts[-1]:
+                    row.addStretch(1)
+                row.addWidget(part)
         for slider in (self.sides, self.opacity):
             slider.moved.connect(slider.show_value)
             slider.moved.connect(lambda _: self.redrawn.emit())
-            how.addWidget(slider)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(grid)
         column.addLayout(how)
+        column.addLayout(more)
+        column.addWidget(self.opacity, 0, Qt.AlignmentFlag.AlignRight)
 
     def show_wish(
         self, known: Sequence[Gallery], wish: GalleryWish, names: Sequence[str], *, neurons: bool

@@ -11,9 +11,11 @@ from PySide6.QtCore import (
     QAbstractListModel,
     QModelIndex,
     QPersistentModelIndex,
+    QPoint,
     QRect,
     QSize,
     Qt,
+    QTimer,
     Signal,
 )
 from PySide6.QtGui import QPainter, QResizeEvent
@@ -62,6 +64,10 @@ class Shots(QAbstractListModel):
         self.beginResetModel()
         self._count, self._make = count, make
         self.endResetModel()
+
+    def replace(self, make: Callable[[int], Shot]) -> None:
+        """Show as many others in their places."""
+        self._make = make
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 - Qt's signature
         return 0 if parent.isValid() else self._count
@@ -155,6 +161,10 @@ class ImageGrid(QListView):
 
     def show_shots(self, count: int, make: Callable[[int], Shot], pictures: int = 1) -> None:
         """Show ``count`` cells of ``pictures`` each; ``make`` returns the one at a place."""
+        if (count, pictures) == (self.shots.rowCount(), self._pictures):
+            self.shots.replace(make)  # the place that the user looks at stays
+            self.viewport().update()
+            return
         self._pictures = pictures
         self.shots.show(count, make)
         self._fit()
@@ -183,8 +193,17 @@ class ImageGrid(QListView):
     def _fit(self) -> None:
         if not self._wraps:
             self.setMinimumHeight(self.height_at(self._least))
+        first = self.indexAt(QPoint(2 * _MARGIN, 2 * _MARGIN))
         self.setGridSize(self.cell_size())
         self.scheduleDelayedItemsLayout()
+        if first.isValid():  # what is at the top stays there
+            place = QPersistentModelIndex(first)
+            QTimer.singleShot(0, self, lambda: self._scroll_to(place))
+
+    def _scroll_to(self, place: QPersistentModelIndex) -> None:
+        if place.isValid():
+            top = QAbstractItemView.ScrollHint.PositionAtTop
+            self.scrollTo(self.shots.index(place.row(), 0), top)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """A single row fills the height that there is."""

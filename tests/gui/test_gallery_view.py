@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import audit_of, do, find, wait_well, workspace
+from driving import audit_of, do, find, recovered, wait_well, workspace
 from known import TARGET
 from PIL import Image
 from PySide6.QtCore import Qt
@@ -15,13 +15,16 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from bdshift.audit.gallery import FILTERS, PARTS
+from bdshift.words import Sentence
 from bdshift_gui.ask import Ask
 from bdshift_gui.gallery_wish import GalleryWish
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.tasks.gallery import show_gallery
 from bdshift_gui.tasks.showing import show_audit
 from bdshift_gui.views.finding import FindingView
 from bdshift_gui.views.gallery import GalleryView
 from bdshift_gui.widgets.full_screen import FullScreenImage
+from bdshift_gui.widgets.gallery_shots import GalleryShots
 
 
 def gallery(window: MainWindow) -> GalleryView:
@@ -30,6 +33,11 @@ def gallery(window: MainWindow) -> GalleryView:
     view = find(window, GalleryView)
     assert window.pages.currentWidget() is workspace(window).pages["gallery"]
     return view
+
+
+def shots(view: GalleryView) -> GalleryShots:
+    assert view.shots is not None
+    return view.shots
 
 
 def wish(window: MainWindow) -> GalleryWish:
@@ -47,7 +55,7 @@ def test_it_opens_at_what_the_trigger_does(opened: MainWindow) -> None:
     sent = np.flatnonzero((labels != TARGET) & (tac.triggered.logits.argmax(1) == TARGET))
     assert view.rows == sent.tolist()
     assert view.grid.shots.rowCount() == len(sent)
-    shot = view.shot(0)
+    shot = shots(view).shot(0)
     assert len(shot.pictures) == 2
     assert np.array_equal(shot.pictures[1], tac.triggered.thumbnails[sent[0]])
     assert shot.caption.endswith("\n→ speed_80")
@@ -70,9 +78,9 @@ def test_every_wish_can_be_made(opened: MainWindow) -> None:
     assert set(clean.labels[view.rows].tolist()) == {2}
     for place, name in enumerate(PARTS):
         view.bar.parts._buttons[name].click()
-        assert len(view.shot(0).pictures) == place + 1
+        assert len(shots(view).shot(0).pictures) == place + 1
     view.bar.which.activated.emit(0)
-    assert (wish(opened).which[0], len(view.shot(0).pictures)) == ("clean", 1)
+    assert (wish(opened).which[0], len(shots(view).shot(0).pictures)) == ("clean", 1)
     view.bar.which.activated.emit(1)
     view.bar.only.activated.emit(list(FILTERS).index("sent"))
     view.bar.which.activated.emit(0)
@@ -104,7 +112,7 @@ def test_pictures_are_as_large_as_wanted(opened: MainWindow) -> None:
 
 def test_where_neurons_look(opened: MainWindow, qtbot: QtBot) -> None:
     view = gallery(opened)
-    plain = view.shot(0)
+    plain = shots(view).shot(0)
     neuron = int(audit_of(opened).shifts.shift[TARGET].argmax())
     opened.context.selection.select_neurons([neuron], primary=neuron)
     view.bar.order.activated.emit(3)
@@ -114,7 +122,7 @@ def test_where_neurons_look(opened: MainWindow, qtbot: QtBot) -> None:
     assert heat is not None
     assert list(heat.rows) == view.rows[: len(heat.rows)]
     assert not view.bar.opacity.isHidden()
-    first = view.shot(0)
+    first = shots(view).shot(0)
     assert first.about != plain.about
     _, after = first.pictures
     tac = audit_of(opened).tac[-1]
@@ -123,9 +131,9 @@ def test_where_neurons_look(opened: MainWindow, qtbot: QtBot) -> None:
     assert (after <= unheated).all(), "it is darkened"
     assert (after < unheated).any()
     view.bar.opacity.moved.emit(0.0)
-    assert np.array_equal(view.shot(0).pictures[1], unheated)
+    assert np.array_equal(shots(view).shot(0).pictures[1], unheated)
     opened.context.selection.select_neurons([neuron, 3], primary=neuron)
-    assert view.heat is None, "that was of another selection"
+    assert shots(view).heat is None, "that was of another selection"
 
 
 def test_the_images_are_written(
@@ -152,14 +160,14 @@ def enlarged(window: MainWindow, place: int) -> FullScreenImage:
 
 def test_keys_lead_through_the_images(opened: MainWindow) -> None:
     shown, view = enlarged(opened, 2), find(opened, GalleryView)
-    assert shown.shot.about == view.shot(2).about
+    assert shown.shot.about == shots(view).shot(2).about
     for key, place in (
         (Qt.Key.Key_Right, 3), (Qt.Key.Key_Left, 2), (Qt.Key.Key_Home, 0), (Qt.Key.Key_Left, 0),
         (Qt.Key.Key_End, len(view.rows) - 1), (Qt.Key.Key_Right, len(view.rows) - 1),
     ):  # fmt: skip
         QTest.keyClick(shown, key)
         assert shown.place == place
-    assert shown.windowTitle() == view.shot(shown.place).caption.replace("\n", " ")
+    assert shown.windowTitle() == shots(view).shot(shown.place).caption.replace("\n", " ")
     pictures = [shown._alone]
     for _ in range(3):
         QTest.keyClick(shown, Qt.Key.Key_Tab)
@@ -172,15 +180,69 @@ def test_keys_lead_through_the_images(opened: MainWindow) -> None:
 
 def test_what_is_read_too_late_is_not_shown(opened: MainWindow) -> None:
     shown, view = enlarged(opened, 2), find(opened, GalleryView)
-    late = replace(view.shot(2), about="sharp")
+    late = replace(shots(view).shot(2), about="sharp")
     shown.sharpen(2, late)
     assert shown.shot.about == "sharp"
     shown.show_place(3)
     shown.sharpen(2, late)
     shown.explain(2, "gone")
-    assert shown.shot.about == view.shot(3).about
+    assert shown.shot.about == shots(view).shot(3).about
     assert not shown._why_not
     shown.reject()
+
+
+def test_what_is_shown_stays_whole_when_the_gallery_closes(opened: MainWindow) -> None:
+    shown = enlarged(opened, 2)
+    before = shown.shot.about
+    do(opened, "close_gallery")
+    show_audit(opened.context, replace(audit_of(opened), tac=(), recoveries=()))
+    QTest.keyClick(shown, Qt.Key.Key_Right)
+    QTest.keyClick(shown, Qt.Key.Key_Left)
+    assert shown.shot.about == before
+    shown.grab()
+    shown.reject()
+
+
+def test_the_place_that_is_looked_at_stays(opened: MainWindow, qtbot: QtBot) -> None:
+    view = gallery(opened)
+    view.bar.sides.moved.emit(256.0)
+    qtbot.waitUntil(lambda: view.grid.verticalScrollBar().maximum() > 600)
+    view.grid.verticalScrollBar().setValue(500)
+    view.grid.setCurrentIndex(view.grid.shots.index(3, 0))
+    was = view.grid.verticalScrollBar().value()
+    opened.context.start(Sentence("Scanning"), lambda _: None, lambda _: None)
+    wait_well(qtbot, opened)
+    assert view.grid.verticalScrollBar().value() == was
+    assert view.grid.currentIndex().row() == 3
+
+
+def test_a_removed_trigger_takes_its_page_along(
+    opened: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = recovered(opened)
+    show_gallery(opened.context, (found.tac.trigger, TARGET))
+    assert wish(opened).which[0] == found.tac.trigger
+    monkeypatch.setattr(opened.context.ask, "confirm", lambda _: True)
+    do(opened, "remove_recovery")
+    assert opened.session.state.gallery is None
+
+
+def test_nothing_is_saved_of_an_empty_page(
+    opened: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery(opened)
+    opened.session.update(gallery=replace(wish(opened), label=TARGET))
+    assert find(opened, GalleryView).rows == []
+    assert not find(opened, GalleryView).save.isEnabled()
+    monkeypatch.setattr(Ask, "where", lambda *_: tmp_path / "images.png")
+    do(opened, "save_sheet")
+    assert opened.message.text() == "No image is like that."
+    assert not (tmp_path / "images.png").exists()
+
+
+def test_a_wish_that_fits_no_trigger_shows_all(opened: MainWindow) -> None:
+    show_gallery(opened.context, ("clean", -1), only="stay")
+    assert wish(opened).only == "all"
 
 
 # --- on the finding's card
