@@ -150,7 +150,7 @@ QTabBar::tab {{ background: transparent; color: {theme.muted}; border: none;
 QTabBar::tab:hover {{ color: {theme.text}; }}
 QTabBar::tab:selected {{ color: {theme.accent}; font-weight: 600;
   border-bottom-color: {theme.accent}; }}
-QToolBarExtension {{ padding: 0; margin: 0; border: none; }}
+QToolBar QToolButton#qt_toolbar_ext_button {{ padding: 0; border: none; }}
 QDockWidget {{ color: {theme.muted}; }}
 QDockWidget::title {{ background: transparent; padding: 4px 8px; }}
 QMainWindow::separator {{ background: {theme.window}; width: 8px; height: 8px; }}
