@@ -39,6 +39,7 @@ from bdshift_gui.tasks.recovering import recover
 from bdshift_gui.tasks.showing import show_audit
 from bdshift_gui.view import View
 from bdshift_gui.views.compare import CompareView
+from bdshift_gui.views.gallery import GalleryView
 from bdshift_gui.views.inspector import InspectorView
 from bdshift_gui.views.pairs import PairsView
 
@@ -178,7 +179,7 @@ def main(out: Path, demo: Path) -> None:
 
 
 def neurons(camera: Camera) -> None:
-    """Where one neuron looks, and several together."""
+    """Where one neuron looks, and several together; all images, and where it looks in them."""
     window = camera.window
     primary = window.session.state.selection.primary
     assert primary is not None
@@ -190,6 +191,11 @@ def neurons(camera: Camera) -> None:
         choices.choose(key)
         choices.chosen.emit(key)
     camera.take("together")
+    camera.do("show_gallery")
+    camera.view(GalleryView).map.click()
+    camera.idle()
+    camera.take("gallery")
+    camera.do("close_gallery")
     for choices, key in ((inspector.scope, "one"), (inspector.activations.by, "all")):
         choices.choose(key)
         choices.chosen.emit(key)
@@ -230,7 +236,6 @@ def purifications(camera: Camera) -> None:
     window.session.update(chosen=1)
     camera.take("purified")
     camera.do("compare")
-    window.work.docks["purifications"].hide()
     camera.take("compared")
     outcomes = camera.view(CompareView).outcomes
     outcomes.what.chosen.emit("plot")
@@ -269,7 +274,6 @@ def recoveries(camera: Camera) -> None:
     camera.do("light", "en", "close_recovery")
     assert window.work is not None
     docks = window.work.docks
-    docks["purifications"].hide()
     docks["pairs"].show()
     docks["pairs"].raise_()
     camera.wait()
