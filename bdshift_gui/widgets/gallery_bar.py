@@ -104,7 +104,7 @@ class GalleryBar(QWidget):
                          "it can be made."),
         }  # fmt: skip
         self.parts.label("", {key: (tr(PARTS[key]), about[key]) for key in PARTS})
-        self.sides.describe(tr("Size"), tr("Side of a picture, in pixels."))
+        self.sides.describe(tr("Picture size"), tr("Side of a picture, in pixels."))
         self.opacity.describe(tr("Map"), tr("How dark it gets where the neurons do not look."))
         for slider in (self.sides, self.opacity):
             slider.show_value(slider.value)
