@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import shiboken6
-from driving import open_paths
+from driving import dialog, do, open_paths
 from known import STICKER, TARGET
 from PySide6.QtCore import QEvent, QThread, QTimer
 from PySide6.QtWidgets import QApplication
@@ -23,6 +23,7 @@ from bdshift.purify.methods.shift_tuning import ShiftTuning
 from bdshift.store import save_audit
 from bdshift.triggers import parse_trigger
 from bdshift_gui import i18n
+from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.fonts import load_fonts
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.settings import Settings
@@ -112,3 +113,13 @@ def purified(window: MainWindow, qtbot: QtBot, purified_file: Path) -> MainWindo
     open_paths(qtbot, window, purified_file)
     assert len(window.session.state.purifications) == 2
     return window
+
+
+@pytest.fixture
+def asked(opened: MainWindow, qtbot: QtBot) -> Iterator[TriggerDialog]:
+    """The dialog, on the trigger that was measured."""
+    do(opened, "trigger")
+    found = dialog(qtbot, opened, TriggerDialog)
+    yield found
+    if shiboken6.isValid(found):
+        found.reject()
