@@ -16,7 +16,8 @@ class QuickPool(QObject):
     """Answers questions on other threads, and delivers the answers on the GUI thread.
 
     Of questions with the same key only the last is answered: what is typed in the meantime makes
-    the others obsolete.
+    the others obsolete, and those that no thread has begun by then are not even run. So what must
+    be done whatever is asked later, such as writing a file, has a key of its own.
     """
 
     _answered = Signal(object, int, object, object)
@@ -65,6 +66,9 @@ class QuickPool(QObject):
     def _work(self) -> None:
         while (question := self._questions.get()) is not None:
             key, number, run = question
+            last = self._last.get(key)
+            if last is not None and last[0] > number:
+                continue
             result, error = None, None
             try:
                 result = run()

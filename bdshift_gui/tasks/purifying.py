@@ -97,4 +97,4 @@ def settle(context: Context) -> None:
         for path in pending:
             Unfinished().forget(path)
 
-    context.quick.ask("forget", forget, lambda _: None)
+    context.quick.ask(("forget", pending), forget, lambda _: None)

@@ -218,4 +218,4 @@ class PlotCard(Card):
         if path is not None:
             data, audit = self.encoded(path.suffix.lower()), self.context.state.original
             output = Output(path, overwrite=True, inputs=() if audit is None else audit.inputs)
-            self.context.quick.ask("plot", lambda: output.write(data), lambda _: None)
+            self.context.quick.ask(("plot", path), lambda: output.write(data), lambda _: None)
