@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QStringListModel, Qt, Signal
-from PySide6.QtWidgets import QCompleter, QLineEdit
+from PySide6.QtWidgets import QCompleter
 
 from bdshift_gui.i18n import tr
 from bdshift_gui.plain import lines
+from bdshift_gui.widgets.clearable_field import ClearableField
 
 _WIDTH = 150  # pixels
 
 
-class ClassSearch(QLineEdit):
+class ClassSearch(ClearableField):
     """``found`` carries the index of the class whose name was chosen, or typed in part."""
 
     found = Signal(int)
@@ -28,7 +29,6 @@ class ClassSearch(QLineEdit):
         completer.activated.connect(self._find)
         self.setCompleter(completer)
         self.setMaximumWidth(_WIDTH)
-        self.setClearButtonEnabled(True)
         self.returnPressed.connect(lambda: self._find(self.text()))
 
     def show_names(self, names: Sequence[str]) -> None:

@@ -21,7 +21,6 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
-    QLineEdit,
     QMenu,
     QStyle,
     QStyledItemDelegate,
@@ -35,6 +34,7 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.plain import on_button
 from bdshift_gui.settings import Settings
 from bdshift_gui.theme import Theme
+from bdshift_gui.widgets.clearable_field import ClearableField
 from bdshift_gui.widgets.table_rows import UNSORTED, Column, Index, TableRows, runs, tail_of
 
 _MIN_FILTERED = 8  # rows from which the search field is there without being asked for
@@ -110,16 +110,13 @@ class _RowsView(QTableView):
             super().keyPressEvent(event)
 
 
-class _FilterField(QLineEdit):
-    """Escape empties it, Return leaves it; neither reaches the dialog around it."""
+class _FilterField(ClearableField):
+    """Return leaves it, and does not reach the dialog around it."""
 
     left = Signal()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        key = event.key()
-        if key == Qt.Key.Key_Escape and self.text():
-            self.clear()
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Down):
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Down):
             self.left.emit()
         else:
             super().keyPressEvent(event)
@@ -179,7 +176,6 @@ class DataTable(QWidget):
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.view.setSortingEnabled(True)
         self.rows.sorting = sorting  # enabling it has sorted by no column
-        self.field.setClearButtonEnabled(True)
         self.field.hide()
         self.field.textChanged.connect(self._filter)
         self.field.left.connect(self.view.setFocus)
