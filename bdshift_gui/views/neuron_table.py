@@ -46,13 +46,13 @@ class NeuronTableView(DataTable, View):
         if any(a is not b for a, b in zip(what, self._shown or (None,) * 4, strict=True)):
             self._shown = what
             self.show_columns(_columns(state, index))
-        elsewhere = selection.neurons != frozenset(self.selected())
+        elsewhere = selection.neurons != self.wanted
         self.select(selection.neurons)
         if elsewhere and selection.primary is not None:
             self.scroll_to(selection.primary)
 
     def _choose(self) -> None:
-        self._context.selection.select_neurons(frozenset(self.selected()), "replace", self.current)
+        self._context.selection.select_neurons(self.wanted, "replace", self.current)
 
 
 def _columns(state: State, index: int) -> list[Column]:

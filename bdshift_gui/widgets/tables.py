@@ -8,7 +8,15 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
-from PySide6.QtCore import QItemSelection, QItemSelectionModel, QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtCore import (
+    QItemSelection,
+    QItemSelectionModel,
+    QPoint,
+    QRect,
+    QSize,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import (
     QAction,
     QColor,
@@ -16,7 +24,6 @@ from PySide6.QtGui import (
     QKeyEvent,
     QKeySequence,
     QPainter,
-    QResizeEvent,
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -25,7 +32,6 @@ from PySide6.QtWidgets import (
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -35,6 +41,7 @@ from bdshift_gui.plain import on_button
 from bdshift_gui.settings import Settings
 from bdshift_gui.theme import Theme
 from bdshift_gui.widgets.clearable_field import ClearableField
+from bdshift_gui.widgets.rows_view import RowsView
 from bdshift_gui.widgets.table_rows import UNSORTED, Column, Index, TableRows, runs, tail_of
 
 _MIN_FILTERED = 8  # rows from which the search field is there without being asked for
@@ -92,24 +99,6 @@ class _NumberPainter(QStyledItemDelegate):
         return _ARROW + max(0, longest - shown(own))
 
 
-class _RowsView(QTableView):
-    """Tells what the keyboard asks for."""
-
-    copy_asked, filter_asked, resized = Signal(), Signal(), Signal()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self.resized.emit()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.matches(QKeySequence.StandardKey.Copy):
-            self.copy_asked.emit()
-        elif event.matches(QKeySequence.StandardKey.Find):
-            self.filter_asked.emit()
-        else:
-            super().keyPressEvent(event)
-
-
 class _FilterField(ClearableField):
     """Return leaves it, and does not reach the dialog around it."""
 
@@ -144,7 +133,7 @@ class DataTable(QWidget):
         self._of: object = None
         self._picked: Collection[int] = ()  # what is selected, also if it is filtered away
         self._flagged: Collection[int] = ()
-        self.view, self.field = _RowsView(), _FilterField()
+        self.view, self.field = RowsView(), _FilterField()
         self.rows = TableRows(self)
         self.rows.sorting = sorting
         self.view.setModel(self.rows)
@@ -212,6 +201,11 @@ class DataTable(QWidget):
         """The selected rows, as numbered by whoever gave them."""
         found = self.view.selectionModel().selectedRows()
         return [int(self.rows.order[one.row()]) for one in found]
+
+    @property
+    def wanted(self) -> frozenset[int]:
+        """The same, and those that are selected but filtered away."""
+        return frozenset(self._picked)
 
     @property
     def current(self) -> int | None:
@@ -330,7 +324,8 @@ class DataTable(QWidget):
 
     def _selected(self) -> None:
         if not self._ours:
-            self._moved, self._picked = True, self.selected()
+            kept = set(self._picked).difference(self.rows.order.tolist()) if self.view.adds else ()
+            self._moved, self._picked = True, [*self.selected(), *kept]
             self.chosen.emit()
 
     def _scrolled(self) -> None:

@@ -24,7 +24,9 @@ def filter_of(window: MainWindow) -> QLineEdit:
 
 def class_search(window: MainWindow) -> QLineEdit:
     found = ClassSearch()
-    middle = window.centralWidget().layout()
+    central = window.centralWidget()
+    assert central is not None
+    middle = central.layout()
     assert middle is not None
     middle.addWidget(found)
     return found
@@ -55,9 +57,11 @@ def test_escape_empties_the_field_and_cancels_nothing(
 
     field.setText("7")
     press_escape()
-    assert field.text() == ""
-    assert opened.session.state.can_cancel, "it was not canceled"
+    left, goes_on = field.text(), opened.session.state.can_cancel
     press_escape()
-    assert not opened.session.state.can_cancel, "of an empty field it is the window's"
+    canceled = not opened.session.state.can_cancel
     end.set()
     wait_well(qtbot, opened)
+    assert left == ""
+    assert goes_on, "it was not canceled"
+    assert canceled, "of an empty field it is the window's"

@@ -217,3 +217,35 @@ def test_neurons_selected_elsewhere_come_into_view_and_a_filter_selects_none(
     assert opened.session.state.selection.neurons == {last}
     table.field.setText(str(last))
     assert last in table.selected()
+
+
+def test_a_click_with_ctrl_keeps_what_the_filter_hides(opened: MainWindow) -> None:
+    workspace(opened).docks["table"].show()
+    table = find(opened, NeuronTableView)
+    audit = audit_of(opened)
+    count = audit.shifts.shift.shape[1]
+    hidden, shown = [1, 2], [count - 1, 7]
+    opened.context.selection.select_neurons(hidden)
+
+    def click(row: int, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        table.field.setText(str(row))
+        index = table.rows.index(table.rows.row_of(row) or 0, 0)
+        table.view.scrollTo(index)
+        QTest.mouseClick(table.view.viewport(), Qt.MouseButton.LeftButton, keys,
+                         pos=table.view.visualRect(index).center())  # fmt: skip
+
+    ctrl = Qt.KeyboardModifier.ControlModifier
+    for row in shown:
+        click(row, ctrl)
+    assert opened.session.state.selection.neurons == {*hidden, *shown}
+    click(shown[1], ctrl)
+    assert opened.session.state.selection.neurons == {*hidden, shown[0]}
+    table.field.setText("")
+    assert sorted(table.selected()) == sorted({*hidden, shown[0]})
+    click(shown[1])
+    assert opened.session.state.selection.neurons == {shown[1]}, "a click alone selects anew"
+    table.select([1, 7])
+    table.field.setText("7")
+    click(7, ctrl)
+    table.view.selectAll()
+    assert table.wanted == {7}, "all that are there, and no others"
