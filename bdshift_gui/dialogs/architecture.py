@@ -42,6 +42,7 @@ class ArchitectureDialog(QuestionDialog):
     def __init__(self, context: Context, state: State | None) -> None:
         super().__init__(tr("Architecture"), 680, 240, context.ask.parent)
         self._context = context
+        self._told = context.state.failure  # before, and of something else
         now = None if state is None else state.corrections.arch
         fitting = [] if state is None else _fitting(state)
         if isinstance(now, str):
@@ -70,7 +71,8 @@ class ArchitectureDialog(QuestionDialog):
         )  # fmt: skip
         self.column.addWidget(note)
         self.use = self.add_buttons(tr("Use this architecture"))
-        self._show_candidates()
+        if fitting:
+            self._show_candidates()
         if isinstance(now, str):
             self.choose(now)
         else:
@@ -79,7 +81,6 @@ class ArchitectureDialog(QuestionDialog):
         self.own.textChanged.connect(self._check)
         self._group.idClicked.connect(self._check)
         context.session.changed.connect(self._changed)
-        context.jobs.happened.connect(self.bar.progressed)
         self.finished.connect(self._leave)
         self._changed(context.state)
         self.fit()
@@ -95,6 +96,8 @@ class ArchitectureDialog(QuestionDialog):
         self.measure.clicked.connect(lambda: measure(self._context, each=False))
         self.each.clicked.connect(lambda: measure(self._context, each=True))
         self.bar.canceled.connect(self._context.cancel)
+        self._context.jobs.happened.connect(self.bar.progressed)
+        self.finished.connect(lambda: self._context.jobs.happened.disconnect(self.bar.progressed))
         ways = QHBoxLayout()
         ways.addWidget(self.measure)
         ways.addWidget(self.each)
@@ -137,22 +140,30 @@ class ArchitectureDialog(QuestionDialog):
 
     def _changed(self, state: State, _: State | None = None) -> None:
         """Follow the job, and show what it has measured."""
-        self.bar.show_state(state)
-        idle = not state.busy and state.can_scan
-        self.measure.setEnabled(idle)
-        self.each.setEnabled(idle)
-        if self.offered and state.candidates is not self._measured:
-            self._measured = state.candidates
-            self._show_candidates()
-        if state.failure is not None:  # its bar is behind this dialog
-            self.conclusion.show_text(say(state.failure.sentence))
+        if self.offered:
+            self.bar.show_state(state)
+            idle = not state.busy and state.can_scan
+            self.measure.setEnabled(idle)
+            self.each.setEnabled(idle)
+            if state.candidates is not self._measured:
+                self._measured = state.candidates
+                self._show_candidates()
+            self._conclude()
         self._check()
+
+    def _conclude(self) -> None:
+        """Say what the table shows; or why there is none, as the bar of that is behind this."""
+        failure, found = self._context.state.failure, self._measured
+        if failure is not None and failure is not self._told:
+            self.conclusion.show_text(say(failure.sentence))
+        else:
+            said = () if found is None else found.conclusion
+            self.conclusion.show_text(" ".join(map(say, said)))
 
     def _show_candidates(self) -> None:
         found = self._measured
         if found is None:
             self.table.show_columns(_columns([one["arch"] for one in self.offered]))
-            self.conclusion.show_text("")
             self.more.show_text(
                 "" if self._more <= 0 else
                 tr("and {count:|less likely candidate|less likely candidates}", count=self._more)
@@ -160,6 +171,7 @@ class ArchitectureDialog(QuestionDialog):
             return
         from bdshift.report.candidates_report import name_of_candidate
 
+        before = next((self.offered[row] for row in self.table.wanted), None)
         self.offered = [
             {"arch": one.architecture}
             | ({"normalize": one.preprocessing.normalization.spec} if one.reading else {})
@@ -178,15 +190,21 @@ class ArchitectureDialog(QuestionDialog):
             "" if not found.left_out else
             tr("and {count:|less likely candidate|less likely candidates}", count=found.left_out)
         )  # fmt: skip
-        self.conclusion.show_text(" ".join(map(say, found.conclusion)))
-        self.table.select([0])
-        if not found.rows[0].chosen:  # the best on all images is not what a scan would take
-            self._row_chosen()
+        self._conclude()
+        if before is not None:
+            self.table.select(_alike(before, self.offered))
+        else:
+            self.table.select([0])
+            best = self._group.checkedId() == _BEST
+            if best and not found.rows[0].chosen:  # on all images; not what a scan would take
+                self._row_chosen()
         self.fit()
 
     def _check(self) -> None:
         self.own.setEnabled(self._group.checkedId() == _OWN)
         self.use.setEnabled(self._now is not None and not self._context.state.busy)
+        if not self.offered:
+            return
         row = next(iter(self.table.selected()), None)
         finding = None
         if self._measured is not None and row is not None:
@@ -198,7 +216,6 @@ class ArchitectureDialog(QuestionDialog):
 
     def _leave(self) -> None:
         self._context.session.changed.disconnect(self._changed)
-        self._context.jobs.happened.disconnect(self.bar.progressed)
 
     def answer(self) -> None:
         self.chosen.emit(self._now)
@@ -219,6 +236,14 @@ def _columns(
             Column("finding", tr("quick finding"), texts=findings),
         ]
     return found
+
+
+def _alike(one: dict[str, Any], offered: Sequence[dict[str, Any]]) -> list[int]:
+    """The row of the same network, under the same normalization if there are several."""
+    same = [row for row, other in enumerate(offered) if other["arch"] == one["arch"]]
+    normalize = one.get("normalize")
+    exact = [row for row in same if offered[row].get("normalize") == normalize]
+    return (exact or same)[:1]
 
 
 def _fitting(state: State) -> list[str]:
