@@ -198,6 +198,7 @@ class PurifyDialog(QuestionDialog):
 
     def _target_changed(self, target: int) -> None:
         """Unlearn what is known of that class: what was recovered, or the trigger measured."""
+        self.to_unlearn.forget()  # what is still to come is of another class
         state = self._context.state
         if self._offer.resumes is not None or state.original is None:
             return

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from driving import audit_of, dialog, do, find, open_paths, wait, wait_well
+from driving import audit_of, dialog, do, find, open_paths, recovered, wait, wait_well
 from pytestqt.qtbot import QtBot
 
 from bdshift.checkpoints.export import EXPORT_FORMS
@@ -83,6 +83,25 @@ def test_no_trigger_is_measured_while_a_job_runs(opened: MainWindow, qtbot: QtBo
     job.end.set()
     wait_well(qtbot, opened)
     assert len(audit_of(opened).tac) == 1
+
+
+def test_what_was_recovered_for_another_class_does_not_come(
+    opened: MainWindow, qtbot: QtBot
+) -> None:
+    found = recovered(opened)
+    do(opened, "purify")
+    asked = dialog(qtbot, opened, PurifyDialog)
+    asked.target.setCurrentIndex(found.target - 1)
+    wait(qtbot, opened)
+    assert asked.unlearn.text() == ""
+    asked.target.setCurrentIndex(found.target)
+    asked.target.setCurrentIndex(found.target - 1)  # before the file is written
+    wait(qtbot, opened)
+    assert asked.unlearn.text() == ""
+    asked.target.setCurrentIndex(found.target)
+    wait(qtbot, opened)
+    assert asked.unlearn.text() != ""
+    asked.reject()
 
 
 # --- triggers that this version cannot read
