@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer, Slot
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Slot
+from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -25,13 +28,16 @@ from bdshift_gui.tasks.writing import suggested
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.page_stack import PageStack
 
+if TYPE_CHECKING:
+    from bdshift.audit.cover import Cover
+
 _PAUSE = 700  # milliseconds after a letter, in which others may follow
 _SIDE = 250  # pixels that the fields are wide
 
 
 class ReportDialog(QDialog):
     """Shows the report as it will be written, and writes it; author and notes are kept in the
-    audit.
+    audit once it is left.
     """
 
     def __init__(self, context: Context) -> None:
@@ -48,8 +54,9 @@ class ReportDialog(QDialog):
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(_PAUSE)
-        self._pause.timeout.connect(self._keep)
+        self._pause.timeout.connect(self._show)
         self._job = JobContext()
+        context.ask.parent.installEventFilter(self)
         self.finished.connect(self._leave)
         context.session.changed.connect(self._changed)
         self._show()
@@ -69,6 +76,8 @@ class ReportDialog(QDialog):
         self.author.setText(original.cover.author)
         self.author.textChanged.connect(self._typed)
         self.notes.setPlainText(original.cover.notes)
+        self._new = 0, 0
+        self.notes.document().contentsChange.connect(self._note_change)
         self.notes.textChanged.connect(self._typed)
         for label, field in (
             (tr("Paper"), self.paper), (tr("Author"), self.author), (tr("Notes"), self.notes),
@@ -95,27 +104,56 @@ class ReportDialog(QDialog):
         self.pdf.setDefault(True)
         return column
 
+    @Slot(int, int, int)
+    def _note_change(self, at: int, _: int, added: int) -> None:
+        """Remember where the notes were changed last, and how many units of UTF-16 are new."""
+        self._new = at, added
+
     @Slot()
     def _typed(self) -> None:
         """Show it a moment later. What is too long is cut at once, and said."""
         from bdshift.audit.cover import MAX_NOTES
 
-        text, error = self.notes.toPlainText(), ""
-        if len(text) > MAX_NOTES:
-            self.notes.setPlainText(text[:MAX_NOTES])
+        length, error = len(self.notes.toPlainText()), ""
+        if length > MAX_NOTES:
+            self._cut(length - MAX_NOTES)
             error = tr("The notes may have {count:,} characters; the rest was cut.",
                        count=MAX_NOTES)  # fmt: skip
-        if error or len(text) < MAX_NOTES:
+        if error or length < MAX_NOTES:
             self._error.show_text(error)
         self._pause.start()
 
-    @Slot()
-    def _keep(self) -> None:
-        """Write author and notes on the audit."""
+    def _cut(self, surplus: int) -> None:
+        """Remove so many characters from the end of what was added last, as a part of adding it:
+        one undo takes back both.
+        """
+        cursor, (at, added) = QTextCursor(self.notes.document()), self._new
+        end = min(at + added, self.notes.document().characterCount() - 1)
+        cursor.setPosition(at)
+        cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
+        rest = cursor.selectedText()[:-surplus]
+        cursor.setPosition(at + len(rest.encode("utf-16-le")) // 2)
+        cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
+        cursor.joinPreviousEditBlock()
+        cursor.removeSelectedText()
+        cursor.endEditBlock()
+
+    @property
+    def _cover(self) -> Cover:
+        """What is typed."""
         from bdshift.audit.cover import Cover
 
+        return Cover(self.author.text(), self.notes.toPlainText())
+
+    def _keep(self) -> None:
+        """Write author and notes on the audit: all views are drawn anew."""
         self._pause.stop()
-        set_cover(self._context, Cover(self.author.text(), self.notes.toPlainText()))
+        set_cover(self._context, self._cover)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Close and watched is self._context.ask.parent:
+            self._keep()  # before the window asks whether to save
+        return False
 
     @Slot(object, object)
     def _changed(self, new: State, old: State) -> None:
@@ -125,11 +163,12 @@ class ReportDialog(QDialog):
     @Slot()
     def _show(self) -> None:
         """Set the pages anew."""
+        self._pause.stop()
         self._job.cancel()
         self._job = JobContext()
         self.said.show_text(tr("Setting the pages…"))
         paper = list(PAPERS)[self.paper.currentIndex()]
-        run = preview(self._context, paper, self._job)
+        run = preview(self._context, paper, self._cover, self._job)
         self._context.quick.ask(self, run, self._shown, self._failed)
 
     def _shown(self, found: Preview) -> None:
@@ -159,6 +198,7 @@ class ReportDialog(QDialog):
     def _leave(self) -> None:
         """Keep what was typed; wait for no more pages."""
         self._context.session.changed.disconnect(self._changed)
+        self._context.ask.parent.removeEventFilter(self)
         self._keep()
         self._job.cancel()
         self._context.quick.forget(self)

@@ -19,6 +19,7 @@ from bdshift_gui.tasks.showing import as_shown
 from bdshift_gui.tasks.writing import output, say_written
 
 if TYPE_CHECKING:
+    from bdshift.audit import Audit
     from bdshift.audit.cover import Cover
     from bdshift_gui.printing.printed import PrintedReport
 
@@ -34,9 +35,11 @@ class Preview:
     count: int
 
 
-def preview(context: Context, paper: str, job: JobContext) -> Callable[[], Preview]:
-    """What shows the report on ``paper`` as it would be written now, for another thread."""
-    printed = _printed(context, paper)
+def preview(context: Context, paper: str, cover: Cover, job: JobContext) -> Callable[[], Preview]:
+    """What shows the report on ``paper`` with this ``cover`` as it would be written now, for
+    another thread.
+    """
+    printed = _printed(replace(as_shown(context.state), cover=cover), context.state.chosen, paper)
 
     def run() -> Preview:
         found = printed(job)
@@ -54,7 +57,8 @@ def write_report(context: Context, path: Path, paper: str | None = None) -> None
     .pdf, else as one page of HTML. ``paper`` is the usual one by default.
     """
     audit = as_shown(context.state)
-    page, printed = _page(context), _printed(context, paper or usual_paper())
+    number = context.state.chosen
+    page, printed = _page(audit, number), _printed(audit, number, paper or usual_paper())
 
     def run(job: JobContext) -> None:
         if path.suffix.lower() == ".pdf":
@@ -65,9 +69,9 @@ def write_report(context: Context, path: Path, paper: str | None = None) -> None
     context.start(Sentence("Writing the report"), run, lambda _: say_written(context, path))
 
 
-def _page(context: Context) -> Callable[[JobContext], str]:
-    """What makes the page of HTML."""
-    audit, number, spoken = as_shown(context.state), context.state.chosen, language()
+def _page(audit: Audit, number: int) -> Callable[[JobContext], str]:
+    """What makes the page of HTML, with the purification of that number; 0 for none."""
+    spoken = language()
 
     def run(job: JobContext) -> str:
         from bdshift.audit.purifying import aligned
@@ -78,9 +82,9 @@ def _page(context: Context) -> Callable[[JobContext], str]:
     return run
 
 
-def _printed(context: Context, paper: str) -> Callable[[JobContext], PrintedReport]:
+def _printed(audit: Audit, number: int, paper: str) -> Callable[[JobContext], PrintedReport]:
     """What sets the page in type."""
-    page, spoken = _page(context), language()
+    page, spoken = _page(audit, number), language()
     family = QGuiApplication.font().family()
 
     def run(job: JobContext) -> PrintedReport:

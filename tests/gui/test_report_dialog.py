@@ -58,14 +58,18 @@ def test_what_is_typed_is_kept_in_the_audit(
     first = shown.pages._stack._pages
     shown.author.setText("A. Uthor")
     shown.notes.setPlainText("one\ntwo")
-    qtbot.waitUntil(lambda: cover_of(opened.session.state) == Cover("A. Uthor", "one\ntwo"))
+    before = opened.session.state.original
     qtbot.waitUntil(lambda: shown.pages._stack._pages is not first, timeout=120_000)
+    assert opened.session.state.original is before, "the views behind it have nothing to draw"
+    shown.accept()
+    assert cover_of(opened.session.state) == Cover("A. Uthor", "one\ntwo")
     assert opened.isWindowModified()
     state = opened.session.state
     assert state.alpha == 0.2
     assert state.audit is not None
     assert state.audit.cover == cover_of(state)
     assert state.audit.shifts.alpha == 0.2
+    shown = opened_on(qtbot, opened)
     shown.notes.setPlainText("three")
     shown.reject()  # at once: what was typed is not lost
     assert cover_of(opened.session.state) == Cover("A. Uthor", "three")
@@ -98,6 +102,42 @@ def test_notes_have_an_end(opened: MainWindow, qtbot: QtBot) -> None:
     assert "20,000 characters" in shown._error.text()
     shown.accept()
     assert cover_of(opened.session.state) == Cover("x" * 200, "y" * MAX_NOTES)
+
+
+def test_only_what_is_added_is_cut(opened: MainWindow, qtbot: QtBot) -> None:
+    shown = opened_on(qtbot, opened)
+    text = "y" * (MAX_NOTES - 5) + "end"
+    shown.notes.setPlainText(text)
+    cursor = shown.notes.textCursor()
+    cursor.setPosition(3)
+    shown.notes.setTextCursor(cursor)
+    shown.notes.insertPlainText("a😀bc")
+    assert shown.notes.toPlainText() == f"yyya😀{text[3:]}"
+    assert shown.notes.textCursor().position() == 6, "behind it; one of them takes two places"
+    assert "20,000 characters" in shown._error.text()
+    shown.notes.undo()
+    assert shown.notes.toPlainText() == text
+    shown.accept()
+
+
+def test_what_is_typed_is_not_lost_with_the_window(
+    opened: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = opened_on(qtbot, opened)
+    opened.session.update(kept=opened.session.state.original)
+    shown.notes.setPlainText("typed just now")
+    asked: list[str] = []
+
+    def first_save(question: str) -> str:
+        asked.append(question)
+        return "stay"
+
+    monkeypatch.setattr(opened.context.ask, "save_first", first_save)
+    assert not opened.close()
+    assert asked
+    assert cover_of(opened.session.state) == Cover("", "typed just now")
+    monkeypatch.setattr(opened.context.ask, "save_first", lambda _: "discard")
+    shown.accept()
 
 
 @pytest.mark.parametrize("suffix", [".pdf", ".html"])
