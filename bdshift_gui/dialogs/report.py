@@ -124,9 +124,7 @@ class ReportDialog(QDialog):
         self._pause.start()
 
     def _cut(self, surplus: int) -> None:
-        """Remove so many characters from the end of what was added last, as a part of adding it:
-        one undo takes back both.
-        """
+        """Remove so many characters from the end of what was added last."""
         cursor, (at, added) = QTextCursor(self.notes.document()), self._new
         end = min(at + added, self.notes.document().characterCount() - 1)
         cursor.setPosition(at)
