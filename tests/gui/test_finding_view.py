@@ -84,10 +84,12 @@ def agrees(bars: ClassView, audit: Audit, one: Judged) -> None:
 
 
 def other_views_agree(window: MainWindow, audit: Audit) -> None:
-    """The other views mark the selected class only if the finding suspects it."""
+    """The other views mark the selected class only if the finding suspects it; selected neurons
+    have a hue of their own either way.
+    """
     index = window.session.state.selection.class_index
     suspected = index in audit.finding.suspected
-    assert (find(window, ScatterView)._chosen.objectName() == "triggered") == suspected
+    assert find(window, ScatterView)._chosen.objectName() == "selected"
     weights = find(window, InspectorView)._weights
     (drawn,) = [i for i in weights.view.getPlotItem().items if isinstance(i, pg.BarGraphItem)]
     assert (weights._theme.poisoned in drawn.opts["brushes"]) == suspected
