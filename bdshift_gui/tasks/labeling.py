@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bdshift.errors import InputError
 from bdshift.files import usable
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
@@ -14,6 +15,7 @@ from bdshift_gui.session import OpenImages, State
 from bdshift_gui.tasks.opening import read_images
 
 if TYPE_CHECKING:
+    from bdshift.audit.images_record import ImagesRecord
     from bdshift.images.labels import ClassMap
 
 
@@ -36,25 +38,40 @@ class FolderClasses:
 
 def list_folders(context: Context, done: Callable[[FolderClasses], None]) -> None:
     """List the folders of the images, those of the audit if no others are open; ``done`` gets them
-    with the classes that they are taken for.
+    with the classes that they are taken for. If the audit's images are not there any more, the
+    folders are those that it remembers.
     """
     state = context.state
 
-    def run(job: JobContext) -> tuple[OpenImages, FolderClasses]:
+    def run(job: JobContext) -> tuple[OpenImages | None, FolderClasses]:
         assert state.images_path is not None
-        images = state.images or read_images(usable(state.images_path), job)
+        try:
+            images = state.images or read_images(usable(state.images_path), job)
+        except InputError:
+            if state.audit is None or not state.audit.images.folders:
+                raise
+            return None, _remembered(state.audit.images)
         return images, _known(state, images)
 
-    def listed(found: tuple[OpenImages, FolderClasses]) -> None:
+    def listed(found: tuple[OpenImages | None, FolderClasses]) -> None:
         images, known = found
-        context.session.update(images=images)
+        if images is not None:
+            context.session.update(images=images)
         done(known)
 
     context.start(Sentence("Listing the images"), run, listed)
 
 
+def _remembered(images: ImagesRecord) -> FolderClasses:
+    counts = tuple(
+        (folder, images.counts[index] if 0 <= index < len(images.counts) else 0)
+        for folder, index in images.folders.items()
+    )
+    return FolderClasses(len(images.counts), counts, images.folders, images.class_names)
+
+
 def _known(state: State, images: OpenImages) -> FolderClasses:
-    from bdshift.errors import InputError, UsageError
+    from bdshift.errors import UsageError
 
     folders = images.collection.folders
     try:

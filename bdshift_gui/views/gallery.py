@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from bdshift.audit.gallery import PARTS
 from bdshift_gui.actions.gallery import CLOSE_GALLERY, SAVE_SHEET
 from bdshift_gui.context import Context
 from bdshift_gui.gallery_wish import Heat
@@ -20,7 +19,6 @@ from bdshift_gui.tasks.gallery import MAX_ON_SHEET, looked_at, map_rows
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, Elided, Text
 from bdshift_gui.widgets.full_screen import FullScreenImage
-from bdshift_gui.widgets.gallery_bar import GalleryBar
 from bdshift_gui.widgets.gallery_shots import GalleryShots
 from bdshift_gui.widgets.image_grid import ImageGrid
 
@@ -50,7 +48,14 @@ class GalleryView(QWidget, View):
         self._audit: Audit | None = None
         self.shots: GalleryShots | None = None
         self._reader: FullSizeImages | None = None
+        self._is_built = False
         self.setObjectName("plain")
+
+    def _build(self) -> None:
+        """Create what is in it, when it is looked at first: that takes the library."""
+        from bdshift_gui.widgets.gallery_bar import GalleryBar
+
+        self._is_built, context = True, self._context
         self.heading = Elided("finding")
         self.map, self.save, self.back = QPushButton(), QPushButton(), QPushButton()
         self.map.clicked.connect(self._map)
@@ -87,11 +92,16 @@ class GalleryView(QWidget, View):
 
     def show_state(self, state: State) -> None:
         """Show a pass of the audit."""
+        audit, wish = state.audit, state.gallery
+        if audit is None or wish is None:
+            return
         from bdshift.audit.gallery import galleries
 
-        audit, wish, found = state.audit, state.gallery, looked_at(state)
-        if audit is None or wish is None or found is None:
+        found = looked_at(state)
+        if found is None:
             return
+        if not self._is_built:
+            self._build()
         if audit is not self._audit:
             self._audit, self._reader = audit, None
         of, rows = found
@@ -126,6 +136,7 @@ class GalleryView(QWidget, View):
         shots = self.shots
         if shots is None:
             return
+        from bdshift.audit.gallery import PARTS
         from bdshift.neurons.spatial import MAP_KINDS
 
         shots = self.shots = replace(shots, opacity=self.bar.opacity.value)

@@ -164,7 +164,8 @@ def test_the_cards_say_what_it_did(purified: MainWindow) -> None:
     purified.session.update(chosen=1)
     rows = find(purified, PurificationsView).curves.csv().splitlines()
     assert rows[0].startswith("step,loss,held_out_loss")
-    assert len(rows) == 4
+    assert len(rows) == 5, "before the first step, and three steps"
+    assert rows[1].startswith("0,,,")
     assert second.result.method in find(purified, PurificationsView).cards[1].toolTip().replace(
         ", ", ","
     )
