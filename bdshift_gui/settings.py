@@ -61,11 +61,7 @@ class Settings:
     @property
     def recent(self) -> list[Path]:
         """Audit files opened or saved last, newest first."""
-        try:
-            found = json.loads(str(self._store.value("recent", "[]")))
-        except ValueError:
-            return []
-        return [Path(one) for one in found if isinstance(one, str)][:MAX_RECENT]
+        return [Path(one) for one in self._texts("recent")][:MAX_RECENT]
 
     def remember(self, path: Path) -> None:
         """Put ``path``, which must be absolute, first among the recent audits."""
@@ -74,11 +70,7 @@ class Settings:
 
     def hidden_columns(self, table: str) -> frozenset[str]:
         """Keys of the columns that are not to be shown in a table."""
-        try:
-            found = json.loads(str(self._store.value(f"hidden/{table}", "[]")))
-        except ValueError:
-            return frozenset()
-        return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
+        return frozenset(self._texts(f"hidden/{table}"))
 
     def hide_columns(self, table: str, keys: Iterable[str]) -> None:
         """Set `hidden_columns`."""
@@ -87,11 +79,7 @@ class Settings:
     @property
     def recent_triggers(self) -> list[str]:
         """Texts of the triggers used last, in any audit, newest first."""
-        try:
-            found = json.loads(str(self._store.value("triggers", "[]")))
-        except ValueError:
-            return []
-        texts = [one for one in found if isinstance(one, str) and len(one) <= _MAX_TRIGGER_TEXT]
+        texts = [one for one in self._texts("triggers") if len(one) <= _MAX_TRIGGER_TEXT]
         return texts[:MAX_RECENT_TRIGGERS]
 
     def remember_trigger(self, text: str) -> None:
@@ -111,6 +99,14 @@ class Settings:
     def forget_docks(self) -> None:
         """Forget the dock state, to start with the default layout again."""
         self._store.remove("docks")
+
+    def _texts(self, key: str) -> list[str]:
+        """A list of texts; anything else in the file counts as none."""
+        try:
+            found = json.loads(str(self._store.value(key, "[]")))
+        except ValueError:
+            return []
+        return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
     def _bytes(self, key: str) -> QByteArray:
         found = self._store.value(key)

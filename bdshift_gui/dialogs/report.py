@@ -144,7 +144,7 @@ class ReportDialog(QDialog):
         return Cover(self.author.text(), self.notes.toPlainText())
 
     def _keep(self) -> None:
-        """Write author and notes on the audit: all views are drawn anew."""
+        """Write author and notes on the audit: all views are drawn again."""
         self._pause.stop()
         set_cover(self._context, self._cover)
 
@@ -160,7 +160,7 @@ class ReportDialog(QDialog):
 
     @Slot()
     def _show(self) -> None:
-        """Set the pages anew."""
+        """Set the pages again."""
         self._pause.stop()
         self._job.cancel()
         self._job = JobContext()

@@ -4,7 +4,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,14 +51,13 @@ def close_gallery(context: Context) -> None:
     context.session.update(gallery=None)
 
 
-def looked_at(state: State) -> tuple[Gallery, list[int]] | None:
-    """The pass that is looked at, and the rows of its images, in order; None if there is none."""
-    from bdshift.audit.gallery import galleries
-
-    wish, audit = state.gallery, state.audit
-    if wish is None or audit is None:
+def looked_at(state: State, known: Iterable[Gallery]) -> tuple[Gallery, list[int]] | None:
+    """Of the passes ``known`` of the audit, the one that is looked at, and the rows of its images,
+    in order; None if there is none.
+    """
+    wish = state.gallery
+    if wish is None:
         return None
-    known = galleries(audit)
     of = next((one for one in known if one.which == wish.which), None)
     if of is None:
         return None
@@ -88,8 +87,11 @@ def map_rows(context: Context, of: Gallery, neurons: tuple[int, ...], rows: Sequ
 
 def save_sheet(context: Context, path: Path) -> None:
     """Write the images that are looked at to one picture."""
-    found, wish = looked_at(context.state), context.state.gallery
-    audit = context.state.original
+    from bdshift.audit.gallery import galleries
+
+    state = context.state
+    wish, audit = state.gallery, state.original
+    found = None if state.audit is None else looked_at(state, galleries(state.audit))
     if found is None or wish is None or audit is None:
         return
     of, rows = found
@@ -98,17 +100,9 @@ def save_sheet(context: Context, path: Path) -> None:
         return
 
     def run(job: JobContext) -> None:
-        from bdshift.audit.gallery import pictures_of
         from bdshift.report.pictures import contact_sheet
 
-        after = of.triggered
-        groups = [
-            pictures_of(
-                of.clean.thumbnails[row], None if after is None else after.thumbnails[row],
-                wish.parts,
-            )
-            for row in rows[:MAX_ON_SHEET]
-        ]  # fmt: skip
+        groups = [of.pictures(row, wish.parts) for row in rows[:MAX_ON_SHEET]]
         if len(rows) > MAX_ON_SHEET:
             job.note("Only the first {count} images are on the sheet", count=MAX_ON_SHEET)
         output(audit, path).write(contact_sheet(groups, _SHEET_SIDE))

@@ -26,8 +26,8 @@ def image_at(state: State, row: int) -> Callable[[], Pixels]:
     assert audit is not None
 
     def read() -> Pixels:
+        from bdshift.audit.full_size import image_again
         from bdshift.errors import BdshiftError
-        from bdshift.images.decode import decode_image
 
         side = audit.preprocessing.size
         if audit.embedding is None:
@@ -37,8 +37,7 @@ def image_at(state: State, row: int) -> Callable[[], Pixels]:
             return small
         if collection is not None:
             try:
-                data = collection.read(audit.embedding.files[row])
-                return decode_image(data, side, audit.preprocessing.framing)
+                return image_again(audit, collection, row)
             except (BdshiftError, OSError):  # it was moved: a small one is better than none
                 pass
         return _enlarged(small, side)

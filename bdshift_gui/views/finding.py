@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QPushButton, QToolButton, QVBoxLayout, QWidget
@@ -73,7 +74,7 @@ class FindingView(Card, View):
         self.next, self.search, self.evidence = QPushButton(), QPushButton(), QPushButton()
         look(self.next, "primary")
         self._next: Action = RECOVER
-        self._of: Audit | None = None
+        self._of: tuple[object, ...] = ()
         self._exhibit: Exhibit | None = None
         self.next.clicked.connect(lambda: self._next.trigger(context))
         self.search.clicked.connect(lambda: SEARCH.trigger(context))
@@ -114,8 +115,9 @@ class FindingView(Card, View):
         first, *others = [say(one.sentence) for one in finding.reasons]
         self.statement.show_text(first)
         self.reasons.show_text("\n\n".join(others))
-        if audit is not self._of:
-            self._of, self._exhibit = audit, exhibit(audit)
+        of = _shown_from(audit)
+        if any(a is not b for a, b in zip_longest(of, self._of)):  # another α shows the same
+            self._of, self._exhibit = of, exhibit(audit)
         self.picture.show_exhibit(self._exhibit)
         self.shows.show_text("" if self._exhibit is None else say(self._exhibit.sentence))
         cautions = self._show_running(state, finding)
@@ -204,3 +206,9 @@ class FindingView(Card, View):
 
     def _choose(self, name: str) -> None:
         set_rule(self._context, RULES[name]())
+
+
+def _shown_from(audit: Audit) -> tuple[object, ...]:
+    """What the picture of why depends on: not the norms, nor who judges, but who is suspected."""
+    searched, suspected = audit.evidence[1:], audit.finding.suspected
+    return audit.embedding, audit.tac, audit.recoveries, *searched, *suspected

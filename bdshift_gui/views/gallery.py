@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from bdshift_gui.actions.gallery import CLOSE_GALLERY, SAVE_SHEET
 from bdshift_gui.context import Context
-from bdshift_gui.gallery_wish import Heat
+from bdshift_gui.gallery_wish import GalleryWish, Heat
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.plain import set_tip
@@ -47,6 +47,9 @@ class GalleryView(QWidget, View):
         self._context = context
         self._audit: Audit | None = None
         self.shots: GalleryShots | None = None
+        self._known: tuple[Gallery, ...] = ()
+        self._asked: tuple[GalleryWish, frozenset[int]] | None = None
+        self._found: tuple[Gallery, list[int]] | None = None
         self._reader: FullSizeImages | None = None
         self._is_built = False
         self.setObjectName("plain")
@@ -97,18 +100,22 @@ class GalleryView(QWidget, View):
             return
         from bdshift.audit.gallery import galleries
 
-        found = looked_at(state)
+        if audit is not self._audit:
+            self._audit, self._known, self._reader = audit, galleries(audit), None
+            self._asked = None
+        asked = wish, state.selection.neurons
+        if asked != self._asked:  # and not for every job that begins or ends
+            self._asked, self._found = asked, looked_at(state, self._known)
+        found = self._found
         if found is None:
             return
         if not self._is_built:
             self._build()
-        if audit is not self._audit:
-            self._audit, self._reader = audit, None
         of, rows = found
         names, neurons = audit.images.class_names, bool(state.selection.neurons)
         self.shots = GalleryShots(of, rows, names, wish.parts, self._heat_of(of, state))
         self.heading.show_text(tr("Your images"))
-        self.bar.show_wish(galleries(audit), wish, names, neurons=neurons)
+        self.bar.show_wish(self._known, wish, names, neurons=neurons)
         self.map.setText(tr("Where the neurons look"))
         set_tip(self.map, tr("Map what excites the selected neurons in the first {count} images. "
                              "Runs the network again.", count=_MAX_MAPPED))  # fmt: skip

@@ -9,11 +9,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QToolButton
 
-from bdshift_gui.i18n import say, tr
+from bdshift_gui.i18n import tr
 from bdshift_gui.plain import PlainLabel, set_tip
 from bdshift_gui.widgets.card import Card, Text
 from bdshift_gui.widgets.choices import Choices
-from bdshift_gui.widgets.image_grid import GAP, ImageGrid, Shot
+from bdshift_gui.widgets.gallery_shots import GalleryShots
+from bdshift_gui.widgets.image_grid import GAP, ImageGrid
 
 if TYPE_CHECKING:
     from bdshift.audit.gallery import Gallery
@@ -94,17 +95,9 @@ class ImagesBeforeAfter(Card):
         for head, text in zip(self._heads, heads, strict=True):
             head.setText(text)
         set_tip(self._heads[2], tr("After minus before, on gray, as clear as it can be made."))
-        self.list.show_shots(len(self.rows), self._shot, _PICTURES)
+        shots = GalleryShots(of, self.rows, self._names, "change")
+        self.list.show_shots(len(self.rows), shots.shot, _PICTURES)
         self.list.setAccessibleName(self.title.text())
-
-    def _shot(self, place: int) -> Shot:
-        from bdshift.audit.gallery import caption, describe, pictures_of
-
-        of, row = self._of, self.rows[place]
-        assert of is not None
-        pictures = pictures_of(of.clean.thumbnails[row], of.shown.thumbnails[row], "change")
-        words = say(caption(of, row, self._names)).replace(" → ", "\n→ ")
-        return Shot(tuple(pictures), words, say(describe(of, row, self._names)))
 
     def _label(self, sent: int, stay: int) -> None:
         assert self._of is not None

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.plain import set_tip
-from bdshift_gui.widgets.thumbs import as_image
+from bdshift_gui.widgets.thumbs import draw_pixels
 
 if TYPE_CHECKING:
     from bdshift.audit.exhibit import Exhibit
@@ -67,14 +67,12 @@ class ExhibitPart(QWidget):
             return
         painter = QPainter(self)
         side = self._side(self.width())
-        smooth = shown.before.shape[-1] > side
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
         painter.setPen(self.palette().placeholderText().color())
         for number, pair in enumerate(zip(shown.before, shown.after, strict=True)):
             left = number * (side + _GAP)
             for row, pixels in enumerate(pair):
                 top = row * (side + _BETWEEN)
-                painter.drawImage(QRect(left, top, side, side), as_image(pixels))
+                draw_pixels(painter, QRect(left, top, side, side), pixels)
             middle = QRect(left, side, side, _BETWEEN)
             painter.drawText(middle, Qt.AlignmentFlag.AlignCenter, "↓")
         if self.hasFocus():

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QWidget
 from bdshift_gui.i18n import tr
 from bdshift_gui.plain import lines
 from bdshift_gui.widgets.image_grid import Shot
-from bdshift_gui.widgets.thumbs import as_image
+from bdshift_gui.widgets.thumbs import draw_pixels
 
 _BACKGROUND, _WORDS, _MUTED = "#101215", "#e7eaee", "#9aa4b2"  # like a light table, in any scheme
 _MARGIN, _FOOT = 24, 64  # pixels
@@ -109,11 +109,9 @@ class FullScreenImage(QDialog):
         side = max(1, min(width, self.height() - _FOOT - 2 * _MARGIN))
         left = (self.width() - count * side - (count - 1) * _MARGIN) // 2
         top = (self.height() - _FOOT - side) // 2
-        smooth = pictures[0].shape[-1] > side
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
         for number, pixels in enumerate(pictures):
             place = QRect(left + number * (side + _MARGIN), top, side, side)
-            painter.drawImage(place, as_image(pixels))
+            draw_pixels(painter, place, pixels)
         flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter
         foot = QRect(_MARGIN, self.height() - _FOOT, self.width() - 2 * _MARGIN, _FOOT // 2)
         painter.setPen(QColor(_WORDS))

@@ -31,14 +31,18 @@ class GalleryShots:
     def shot(self, place: int) -> Shot:
         """The cell at a place."""
         row = self.rows[place]
-        after = None if self.of.triggered is None else self.of.triggered.thumbnails[row]
-        return self.made_of(row, self.of.clean.thumbnails[row], after)
+        return self._made(row, self.of.pictures(row, self.parts))
 
     def made_of(self, row: int, before: Pixels, after: Pixels | None) -> Shot:
         """A cell made of other pictures of the same image."""
-        from bdshift.audit.gallery import caption, describe, pictures_of
+        from bdshift.audit.gallery import pictures_of
 
-        pictures, heat = pictures_of(before, after, self.parts), self.heat
+        return self._made(row, pictures_of(before, after, self.parts))
+
+    def _made(self, row: int, pictures: list[Pixels]) -> Shot:
+        from bdshift.audit.gallery import caption, describe
+
+        heat = self.heat
         if heat is not None and row in heat.rows:
             at = 1 if len(pictures) > 1 else 0  # the one of this pass
             own, peak = heat.values[[heat.rows.index(row)]], float(heat.values.max())

@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
 )
 
 from bdshift_gui.plain import as_tip, lines
-from bdshift_gui.widgets.thumbs import as_image
+from bdshift_gui.widgets.thumbs import draw_pixels
 
 Pixels = NDArray[np.uint8]
 
@@ -104,14 +104,11 @@ class _Cell(QStyledItemDelegate):
         box: QRect = option.rect
         shot, side = grid.shots.shot(index.row()), grid.side
         painter.save()
-        painter.setRenderHint(
-            QPainter.RenderHint.SmoothPixmapTransform, side < shot.pictures[0].shape[-1]
-        )
         for number, pixels in enumerate(shot.pictures):
             along = number * (side + GAP)
             left, top = (0, along) if grid.stacked else (along, 0)
             place = QRect(box.left() + _MARGIN + left, box.top() + _MARGIN + top, side, side)
-            painter.drawImage(place, as_image(pixels))
+            draw_pixels(painter, place, pixels)
         if option.state & QStyle.StateFlag.State_HasFocus:
             painter.setPen(palette.highlight().color())
             painter.drawRoundedRect(box.adjusted(1, 1, -2, -2), 4, 4)

@@ -24,6 +24,13 @@ def as_image(pixels: NDArray[np.uint8], side: int | None = None) -> QImage:
     return image if side is None else image.scaled(side, side, keep, smooth)
 
 
+def draw_pixels(painter: QPainter, place: QRect, pixels: NDArray[np.uint8]) -> None:
+    """Draw pixels (3, t, t) in a square: enlarged they stay sharp."""
+    smooth = QPainter.RenderHint.SmoothPixmapTransform
+    painter.setRenderHint(smooth, place.width() < pixels.shape[-1])
+    painter.drawImage(place, as_image(pixels))
+
+
 class Thumbs(QWidget):
     """As many thumbnails as there is room for, with their caption as a tooltip. Where there is room
     for more than five, they are larger instead.

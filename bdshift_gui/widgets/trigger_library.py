@@ -137,13 +137,10 @@ class TriggerLibrary(QComboBox):
 
 def applied(text: str, pixels: Pixels) -> Pixels | None:
     """An image (3, s, s) with a trigger; None if that cannot be applied."""
-    import torch
-
     from bdshift.errors import BdshiftError
     from bdshift.triggers import parse_trigger
 
     try:
-        found = parse_trigger(text)(torch.from_numpy(pixels[None].astype(np.float32)))
+        return parse_trigger(text).on_image(pixels)
     except BdshiftError:
         return None
-    return found[0].round().to(torch.uint8).numpy()

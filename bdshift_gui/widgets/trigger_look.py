@@ -50,12 +50,8 @@ class TriggerLook(QObject):
         self._looking = True
 
         def look() -> tuple[Pixels, Outline | None]:
-            import torch
-
             trigger = parse_trigger(text)
-            pixels = torch.from_numpy(clean[None].astype(np.float32))
-            found = trigger(pixels)[0].round().to(torch.uint8).numpy()
-            return found, trigger.outline(*clean.shape[1:])
+            return trigger.on_image(clean), trigger.outline(*clean.shape[1:])
 
         self._quick.ask(self, look, self._answer, self._fail)
 

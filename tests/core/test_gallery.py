@@ -257,6 +257,17 @@ def test_an_image_is_read_again(measured_audit: Audit, signs: Path) -> None:
     assert np.array_equal(changed, tac.thumbnails[3])
 
 
+def test_a_thumbnail_of_another_device_may_be_rounded_otherwise(
+    measured_audit: Audit, signs: Path
+) -> None:
+    embedding = measured_audit.embedding
+    assert embedding is not None
+    off = embedding.thumbnails.copy()
+    off[3, 0, 0, 0] += 1 if off[3, 0, 0, 0] < 255 else -1
+    other = replace(measured_audit, embedding=replace(embedding, thumbnails=off))
+    assert np.array_equal(FullSizeImages(other, signs).read(3)[0], embedding.thumbnails[3])
+
+
 def test_another_image_of_that_name_is_not_shown(measured_audit: Audit, signs: Path) -> None:
     embedding = measured_audit.embedding
     assert embedding is not None

@@ -18,6 +18,24 @@ from bdshift.images.decode import decode_image
 from bdshift.shift.embed import THUMBNAIL, shrink
 from bdshift.triggers import Trigger
 
+_ROUNDING = 1  # of a thumbnail that was made on another device
+
+
+def image_again(audit: Audit, collection: ImageCollection, row: int) -> NDArray[np.uint8]:
+    """An image of the audit's embedding as the network sees it, uint8 (3, s, s), from its file.
+
+    Raises `InputError` if it cannot be read, or is not the image of the audit any more.
+    """
+    embedding, preprocess = audit.embedding, audit.preprocessing
+    assert embedding is not None
+    file = embedding.files[row]
+    decoded = decode_image(collection.read(file), preprocess.size, preprocess.framing)
+    small = shrink(torch.from_numpy(decoded)[None])[0].numpy().astype(int)
+    kept = embedding.thumbnails[row]
+    if small.shape != kept.shape or np.abs(small - kept).max() > _ROUNDING:
+        raise InputError("{path}: has changed since the audit", path=file.name)
+    return decoded
+
 
 class FullSizeImages:
     """Reads one image at a time. The folder is listed when the first one is read.
@@ -39,20 +57,10 @@ class FullSizeImages:
     def read(
         self, row: int, trigger: Trigger | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-        """An image of the audit's embedding, uint8 (3, s, s), and the same with a trigger.
-
-        Raises `InputError` if it cannot be read, or is not the image of the audit any more.
+        """An image of the audit's embedding, uint8 (3, s, s), and the same with a trigger. Raises
+        as `image_again`.
         """
-        embedding, preprocess = self._audit.embedding, self._audit.preprocessing
-        assert embedding is not None
         if self._collection is None:
             self._collection = open_images(usable(self._folder))
-        file = embedding.files[row]
-        decoded = decode_image(self._collection.read(file), preprocess.size, preprocess.framing)
-        pixels = torch.from_numpy(decoded)[None]
-        if not np.array_equal(shrink(pixels)[0].numpy(), embedding.thumbnails[row]):
-            raise InputError("{path}: has changed since the audit", path=file.name)
-        if trigger is None:
-            return decoded, None
-        changed = trigger(pixels.float()).round_().to(torch.uint8)
-        return decoded, changed[0].numpy()
+        decoded = image_again(self._audit, self._collection, row)
+        return decoded, None if trigger is None else trigger.on_image(decoded)

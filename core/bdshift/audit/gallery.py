@@ -78,6 +78,11 @@ class Gallery:
         labels = self.clean.labels
         return labels == self.source if self.source >= 0 else labels != self.target
 
+    def pictures(self, row: int, parts: str) -> list[NDArray[np.uint8]]:
+        """The kept pictures of an image, as `pictures_of`."""
+        after = None if self.triggered is None else self.triggered.thumbnails[row]
+        return pictures_of(self.clean.thumbnails[row], after, parts)
+
     def rows(
         self,
         only: str = "all",

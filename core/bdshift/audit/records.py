@@ -157,7 +157,7 @@ class Audit:
         readings: under other preprocessings that the images do not rule out, each an audit without
             embedding.
         versions: software that the result depends on.
-        date: when it was made, as `bdshift.audit.cover.now` writes it; "" in older audits.
+        date: when it was made, as `bdshift.audit.made.now` writes it; "" in older audits.
         cover: what people wrote on it.
         unknown: what else an audit file held, perhaps put there by a newer version.
         left_out: places of what it held that cannot be kept.

@@ -8,7 +8,7 @@ from pathlib import Path
 from bdshift.audit.finding import HEADLINES
 from bdshift.audit.records import Audit
 from bdshift.errors import InputError
-from bdshift.triggers import card_attack, card_classes, card_target
+from bdshift.triggers import open_card
 from bdshift.words import Sentence, words
 
 _MODEL, _CARD = "model.pth", "card.json"
@@ -66,9 +66,9 @@ def card_beside(model: Path) -> Path:
 
 def read_truth(card: Path) -> Truth:
     """What a card says. Raises `InputError` if it is none."""
-    path = str(card)
-    attack, target, names = card_attack(path), card_target(path), card_classes(path)
-    return Truth(attack, target, names.index(target) if target in names else -1)
+    found = open_card(str(card))
+    target, names = found.told("target"), found.class_names
+    return Truth(found.told("attack"), target, names.index(target) if target in names else -1)
 
 
 def reveal(audit: Audit, truth: Truth) -> tuple[Sentence, Sentence]:

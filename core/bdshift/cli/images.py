@@ -71,7 +71,7 @@ def command(
     """List the images of an audit: file, label, and what the model says, before and after a trigger
     that was measured or recovered.
     """
-    from bdshift.audit.gallery import FILTERS, ORDERS, PARTS, galleries, pictures_of
+    from bdshift.audit.gallery import FILTERS, ORDERS, PARTS, galleries
     from bdshift.report.pictures import contact_sheet
     from bdshift.store import load_audit
 
@@ -95,13 +95,7 @@ def command(
     found = rows.tolist()[:count]
     listed = [_row(of, row, audit.images.class_names) for row in found]
     if output is not None and found:
-        after = of.triggered
-        groups = [
-            pictures_of(
-                of.clean.thumbnails[row], None if after is None else after.thumbnails[row], parts
-            )
-            for row in found
-        ]
+        groups = [of.pictures(row, parts) for row in found]
         output.write(contact_sheet(groups, side))
     job.close()
     if as_json:

@@ -28,7 +28,7 @@ from bdshift.detect.rule import RULES, z_scores
 from bdshift.errors import UsageError
 from bdshift.measure import der
 from bdshift.neurons.excite import most_excited
-from bdshift.neurons.rankings import data_free_direction, half_of
+from bdshift.neurons.rankings import half_of
 from bdshift.neurons.tac import Tac
 from bdshift.report.comparison_report import reported_on, share
 from bdshift.report.pairs_svg import MAX_DRAWN, draw_pairs
@@ -184,7 +184,7 @@ def _scatter(audit: Audit, target: int, t: _Say, tac: Tac | None) -> tuple[Marku
     elif audit.embedding is not None:
         x, label = audit.embedding.mean, t("mean clean activation φ")
     else:
-        x, label = data_free_direction(audit.model.weight, target), t("head weight w − w̄")
+        x, label = audit.model.data_free(target), t("head weight w − w̄")
     held = half_of(shift)
     upward = t("shift toward “{name}”", name=audit.images.class_names[target])
     drawn = draw_scatter(x, shift, held, label, upward, flagged=target in audit.finding.suspected)

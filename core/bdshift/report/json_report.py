@@ -18,7 +18,6 @@ from bdshift.neurons.rankings import (
     agreement,
     compare_with_tac,
     cosine,
-    data_free_direction,
 )
 from bdshift.neurons.tac import Tac
 from bdshift.remark import Remark
@@ -214,9 +213,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
                 "status": shifts.status[i],
                 "z": json_number(z[i]),
                 "flagged": i in audit.finding.suspected,
-                "cosine_data_free": json_number(
-                    cosine(shifts.shift[i], data_free_direction(model.weight, i))
-                ),
+                "cosine_data_free": json_number(cosine(shifts.shift[i], model.data_free(i))),
             }
             for i, name in enumerate(images.class_names)
         ],
@@ -236,7 +233,7 @@ def _agreement(found: Agreement) -> dict[str, Any]:
 def neurons_json(audit: Audit, target: int, tac: Tac | None) -> dict[str, Any]:
     """What ``bdshift neurons --json`` prints: every neuron, strongest shift first."""
     shift = audit.shifts.shift[target]
-    free = data_free_direction(audit.model.weight, target)
+    free = audit.model.data_free(target)
     others = method_rankings(audit, target)
     columns: dict[str, np.ndarray] = {"shift": shift, "data_free": free}
     if audit.embedding is not None:

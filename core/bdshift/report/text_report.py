@@ -18,7 +18,7 @@ from bdshift.audit.readings import reading_of
 from bdshift.detect.rule import RULES
 from bdshift.files import KeptPath
 from bdshift.images.framing import USUAL
-from bdshift.neurons.rankings import agreement, compare_with_tac, cosine, data_free_direction
+from bdshift.neurons.rankings import agreement, compare_with_tac, cosine
 from bdshift.neurons.tac import Tac
 from bdshift.report.recovery_words import recovery_sentences, title
 from bdshift.spec import shortened
@@ -166,7 +166,7 @@ def _data_free(audit: Audit) -> str:
     """How nearly parallel the shifts are to the direction that the head alone gives."""
     shifts = audit.shifts
     cosines = [
-        cosine(shifts.shift[i], data_free_direction(audit.model.weight, i))
+        cosine(shifts.shift[i], audit.model.data_free(i))
         for i, status in enumerate(shifts.status)
         if status == "solved"
     ]
@@ -214,7 +214,7 @@ def _class_table(audit: Audit) -> list[str]:
 def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
     """What ``bdshift neurons`` prints: the strongest neurons, and how the rankings agree."""
     shift = audit.shifts.shift[target]
-    free = data_free_direction(audit.model.weight, target)
+    free = audit.model.data_free(target)
     length = float(np.linalg.norm(free))
     head = ["neuron", "shift", "w − w̄"]
     columns = [shift, free * (float(np.linalg.norm(shift)) / length if length else 1.0)]

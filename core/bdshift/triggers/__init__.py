@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from bdshift.triggers.base import TRIGGERS, Trigger
 from bdshift.triggers.card import (
-    card_attack,
-    card_classes,
     card_target,
     is_card,
+    open_card,
     read_card,
     trigger_files,
 )
@@ -20,10 +19,9 @@ from bdshift.triggers.card import (
 __all__ = [
     "TRIGGERS",
     "Trigger",
-    "card_attack",
-    "card_classes",
     "card_target",
     "is_card",
+    "open_card",
     "parse_trigger",
     "read_card",
     "trigger_files",

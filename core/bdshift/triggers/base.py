@@ -14,7 +14,9 @@ from bdshift.setting import options_of, setting
 from bdshift.words import words
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     from bdshift.triggers.joint import Goal, JointTraining
     from bdshift.triggers.placement import Outline
@@ -48,6 +50,14 @@ class Trigger(Configured, ABC):
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """Triggered copy of ``pixels``."""
         return self.apply(pixels).clamp_(0, 255)
+
+    def on_image(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Triggered copy of one image, uint8 (3, H, W)."""
+        import torch
+
+        found = self(torch.tensor(pixels[None], dtype=torch.float32))[0]
+        changed: NDArray[np.uint8] = found.round_().to(torch.uint8).numpy()
+        return changed
 
     @abstractmethod
     def apply(self, pixels: torch.Tensor) -> torch.Tensor:

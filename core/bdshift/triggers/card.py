@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def read_card(path: str) -> str:
     Raises `InputError` if ``path`` is not a card, `UsageError` if its victim is clean or has
     several triggers.
     """
-    text = _field(path, "attack")
+    text = open_card(path).told("attack")
     if not text:
         raise UsageError("{path}: belongs to a clean model, which has no trigger", path=path)
     if len(split_specs(text)) > 1:
@@ -50,24 +52,7 @@ def card_target(path: str) -> str:
     """The class that the victim's trigger sends images to; empty if there is not exactly one.
     Raises `InputError` if ``path`` is not a card.
     """
-    return _field(path, "target")
-
-
-def card_attack(path: str) -> str:
-    """The text of the victim's trigger, or triggers; empty for a clean model. Raises `InputError`
-    if ``path`` is not a card.
-    """
-    return _field(path, "attack")
-
-
-def card_classes(path: str) -> tuple[str, ...]:
-    """The names of the victim's classes, in the network's order; () if the card does not say them.
-    Raises `InputError` if ``path`` is not a card.
-    """
-    found = _read(path).get("class_names")
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        return ()
-    return tuple(found)
+    return open_card(path).told("target")
 
 
 def file_options(name: str) -> list[str]:
@@ -85,7 +70,34 @@ def trigger_files(text: str) -> tuple[Path, ...]:
     return tuple(local_file(options[key]) for key in file_options(name) if options.get(key))
 
 
-def _read(path: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class VictimCard:
+    """What a card's file holds, which may be anything."""
+
+    path: str
+    found: Mapping[str, Any]
+
+    def told(self, key: str) -> str:
+        """A text of the recipe. Raises `InputError` if the card does not say it."""
+        recipe = self.found.get("recipe")
+        text = recipe.get(key) if isinstance(recipe, dict) else None
+        if not isinstance(text, str):
+            raise InputError(
+                "{path}: not a victim's card (it does not say its {key})", path=self.path, key=key
+            )
+        return text
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the victim's classes, in the network's order; () if it does not say them."""
+        names = self.found.get("class_names")
+        if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+            return ()
+        return tuple(names)
+
+
+def open_card(path: str) -> VictimCard:
+    """Read a card. Raises `InputError` if ``path`` is none."""
     card = local_file(path)
     try:
         if not (card.is_file() and card.stat().st_size <= _MAX_FILE_BYTES):
@@ -101,14 +113,4 @@ def _read(path: str) -> dict[str, Any]:
         raise InputError(
             "{path}: not a victim's card ({reason})", path=path, reason=error.sentence
         ) from error
-    return found if isinstance(found, dict) else {}
-
-
-def _field(path: str, key: str) -> str:
-    recipe = _read(path).get("recipe")
-    told = recipe.get(key) if isinstance(recipe, dict) else None
-    if not isinstance(told, str):
-        raise InputError(
-            "{path}: not a victim's card (it does not say its {key})", path=path, key=key
-        )
-    return told
+    return VictimCard(path, found if isinstance(found, dict) else {})
