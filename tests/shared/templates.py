@@ -29,9 +29,9 @@ def templates() -> dict[str, str]:
             continue
         for line, text in _in_code(path):
             found.setdefault(text, f"{path.relative_to(ROOT)}:{line}")
-    page = ROOT / "resources" / "report" / "report.html"
-    for text in re.findall(r't\("([^"]+)"', page.read_text("utf-8")):
-        found.setdefault(text, str(page.relative_to(ROOT)))
+    for page in sorted((ROOT / "resources" / "report").glob("*.html")):
+        for text in re.findall(r't\("([^"]+)"', page.read_text("utf-8")):
+            found.setdefault(text, str(page.relative_to(ROOT)))
     return found
 
 

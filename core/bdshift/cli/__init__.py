@@ -16,6 +16,7 @@ from bdshift.cli import (
     diff,
     disentanglement,
     export,
+    fleet,
     images,
     info,
     lab,
@@ -41,7 +42,7 @@ def main() -> None:
 
 
 for module in (
-    scan, recover, neurons, images, purify, compare, diff, vector, disentanglement, export, report,
-    note, info, settings, demo, lab, bench,
+    scan, fleet, recover, neurons, images, purify, compare, diff, vector, disentanglement, export,
+    report, note, info, settings, demo, lab, bench,
 ):  # fmt: skip
     main.add_command(module.command)

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bdshift.errors import InputError, UsageError
+from bdshift.images.decode import decode_image
+from bdshift.images.framing import Framing
 from bdshift.images.sources.base import ImageFile, Skipped, Source
 from bdshift.images.sources.choose import open_source
 from bdshift.jobs import SILENT, JobContext
@@ -103,6 +106,19 @@ class ImageCollection:
         if self._digests.setdefault(file.name, digest) != digest:
             raise InputError("has changed since it was first read; open the images again")
         return data
+
+    def digest(self, file: ImageFile) -> bytes:
+        """SHA-256 of the file's bytes. Thread-safe. Raises as `read`."""
+        return hashlib.sha256(self.read(file)).digest()
+
+    def pixels(
+        self, file: ImageFile, size: int, framing: Framing
+    ) -> tuple[NDArray[np.uint8], bytes]:
+        """`decode_image` of the file, uint8 (3, size, size), and its `digest`. Thread-safe. Raises
+        as both.
+        """
+        data = self.read(file)
+        return decode_image(data, size, framing), hashlib.sha256(data).digest()
 
 
 def open_images(path: str | Path, *, job: JobContext = SILENT) -> ImageCollection:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, Skipped
-from bdshift.images.decode import decode_image
 from bdshift.images.framing import USUAL, Framing
 from bdshift.jobs import SILENT, JobContext
 from bdshift.words import Sentence
@@ -57,13 +56,13 @@ def _decode_chunk(
     for file in files:
         job.raise_if_canceled()
         try:
-            data = collection.read(file)
-            pixels.append(decode_image(data, size, framing))
+            found, digest = collection.pixels(file, size, framing)
         except InputError as error:
             skipped.append(Skipped(file.name, error.sentence))
             continue
+        pixels.append(found)
         kept.append(file)
-        digests.append(hashlib.sha256(data).digest())
+        digests.append(digest)
     stacked = np.stack(pixels) if pixels else np.empty((0, 3, size, size), np.uint8)
     return DecodedImages(stacked, tuple(kept), tuple(digests), tuple(skipped))
 
@@ -163,7 +162,7 @@ def file_digests(
     def digest(file: ImageFile) -> bytes:
         job.raise_if_canceled()
         try:
-            return hashlib.sha256(collection.read(file)).digest()
+            return collection.digest(file)
         except InputError:
             return b""
 

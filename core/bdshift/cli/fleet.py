@@ -1,0 +1,157 @@
+"""``bdshift fleet MODELS… --images SET --out FOLDER``."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bdshift.cli.console import EXIT_SUSPICIOUS, ConsoleJob, guarded
+from bdshift.cli.scan_options import scan_options
+from bdshift.errors import UsageError
+from bdshift.outputs import Output
+
+if TYPE_CHECKING:
+    from bdshift.audit.asked import AskedScan
+
+_GIB = 1024**3
+
+
+@click.command("fleet", short_help="Audit many checkpoints; a table of verdicts.")
+@click.argument("models", nargs=-1)
+@click.option("--images", type=click.Path(), help="The clean images, as for `bdshift scan`.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False),
+              help="Folder of the results and the audit files. What is there already is not done "
+              "again.")  # fmt: skip
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Write the table: HTML, or as it ends in .json or .csv. Several can be given.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace reports that are there.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--workers", type=click.IntRange(1), help="Audits at a time; default: one a core.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Of the processor, for each audit.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1),
+    default=3600.0,
+    show_default=True,
+    help="After which an audit is ended.",
+)
+@click.option(
+    "--memory",
+    type=click.FloatRange(0.1),
+    default=8.0,
+    show_default=True,
+    help="GiB that an audit may take beyond what all share. On Linux.",
+)
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Only every N-th model, from the I-th: for job arrays. "
+    "Give each part a folder of its own.",
+)
+@click.option("--again", is_flag=True, help="Also try again what failed.")
+@click.option("--arch", help="An architecture that fits all of them, as `bdshift info` lists them.")
+@click.option(
+    "--embeddings/--no-embeddings",
+    default=False,
+    show_default=True,
+    help="Keep the embeddings in the audit files: some 10 MB each.",
+)
+@scan_options
+@click.option("--fail-on", type=click.Choice(["suspicious", "inconclusive"]),
+              help="Exit with 1 if a model is probably backdoored, or also if nothing was "
+              "concluded of one.")  # fmt: skip
+@guarded
+def command(
+    models: tuple[str, ...],
+    images: str | None,
+    out: Path,
+    reports: tuple[Path, ...],
+    overwrite: bool,
+    as_json: bool,
+    workers: int | None,
+    threads: int,
+    seconds: float,
+    memory: float,
+    shard: str | None,
+    again: bool,
+    arch: str | None,
+    embeddings: bool,
+    asked: AskedScan,
+    fail_on: str | None,
+    job: ConsoleJob,
+) -> None:
+    """Audit MODELS, each in a process of its own: checkpoint files, folders with checkpoints in and
+    below them, patterns, tables (CSV or JSON lines with a column model), or addresses that fsspec
+    opens. A broken or hostile file becomes a row with its reason. Interrupted, the same command
+    goes on. Without MODELS, it shows what is in the folder.
+    """
+    from bdshift.fleet.drive import FleetPart, run_fleet
+    from bdshift.fleet.html import fleet_html
+    from bdshift.fleet.listing import list_models
+    from bdshift.fleet.local import LocalEngine
+    from bdshift.fleet.pages import fleet_csv, fleet_json, fleet_text
+    from bdshift.fleet.results import Results
+    from bdshift.fleet.table import ranked
+    from bdshift.fleet.task import FleetModel, Limits
+
+    outputs = [Output(one, overwrite, (out,)) for one in reports]
+    for output in outputs:
+        output.check()
+    if models:
+        if images is None and not all(map(_is_table, models)):
+            raise UsageError("--images is missing: the clean images, as for bdshift scan")
+        asked.settings(arch)  # what makes no sense is said before anything is done
+        usual = FleetModel("", os.path.abspath(images or ""), asked, arch)
+        part = FleetPart() if shard is None else FleetPart(*_numbers(shard))
+        limits = Limits(seconds, round(memory * _GIB), threads)
+        cores = max(1, (os.cpu_count() or 1) // threads)
+        run_fleet(
+            part.of(list_models(models, usual, job)), out, LocalEngine(workers or cores),
+            limits=limits, embeddings=embeddings, again=again, job=job,
+        )  # fmt: skip
+    found = ranked([row for _, row in Results(out).rows()])
+    job.close()
+    click.echo(json.dumps(fleet_json(found), indent=2) if as_json else fleet_text(found))
+    for output in outputs:
+        kind = output.path.suffix.lower()
+        if kind == ".json":
+            text = json.dumps(fleet_json(found), indent=2) + "\n"
+        else:
+            text = fleet_csv(found) if kind == ".csv" else fleet_html(found)
+        output.write_text(text)
+    if fail_on is not None and any(one.row.result.level in _FAILING[fail_on] for one in found):
+        sys.exit(EXIT_SUSPICIOUS)
+
+
+_FAILING = {"suspicious": ("backdoored",), "inconclusive": ("backdoored", "inconclusive", None)}
+
+
+def _is_table(name: str) -> bool:
+    from bdshift.fleet.manifest import is_manifest
+
+    return is_manifest(Path(name))
+
+
+def _numbers(shard: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", shard)
+    numbers = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= numbers[0] <= numbers[1]:
+        raise UsageError("--shard is a part and how many there are, as 2/8, not {text}", text=shard)
+    return numbers

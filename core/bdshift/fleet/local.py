@@ -1,0 +1,91 @@
+"""The engine on this machine: one `bdshift.fleet.host`, started again if it is lost."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from bdshift.fleet.engine import ATTEMPTS, Engine
+from bdshift.fleet.message import line_of, read_line
+from bdshift.fleet.task import Result, Spoken, Task, Told
+from bdshift.words import Sentence, words
+
+_BLOCK = 1 << 16
+
+_LOST = words("The process that audits the models has ended {attempts} times while it ran",
+              ja="実行中に監査プロセスが {attempts} 回終了しました")  # fmt: skip
+
+
+class LocalEngine(Engine):
+    """Audits up to ``slots`` tasks at a time in processes of this machine."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._tasks: dict[int, Task] = {}  # those that are not done
+        self._lost: list[Told] = []
+        self._rest = b""
+        self._start()
+
+    @property
+    def room(self) -> int:
+        """How many more tasks it takes now: one waits for each slot."""
+        return 2 * self._slots - len(self._tasks)
+
+    def submit(self, task: Task) -> None:
+        """Take a task."""
+        self._tasks[task.number] = task
+        self._send(task)
+
+    def told(self, patience: float) -> Sequence[Told]:
+        """What has happened since the last call."""
+        found, self._lost = self._lost, []
+        out = self._process.stdout
+        assert out is not None
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(out, selectors.EVENT_READ)
+            while waiting.select(0 if found else patience):
+                block = os.read(out.fileno(), _BLOCK)
+                if not block:
+                    self._restart()
+                    return [*found, *self._lost]
+                *lines, self._rest = (self._rest + block).split(b"\n")
+                found += [read_line(Told, line) for line in lines]
+        for one in found:
+            if one.result is not None:
+                self._tasks.pop(one.number, None)
+        return found
+
+    def close(self) -> None:
+        """End all audits that run, and their host."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _start(self) -> None:
+        command = [sys.executable, "-m", "bdshift.fleet.host", str(self._slots)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        self._rest = b""
+
+    def _restart(self) -> None:
+        """After the host was lost: start another, and give it what was not done."""
+        self.close()
+        self._start()
+        left, self._tasks = self._tasks, {}
+        for task in left.values():
+            if task.attempt + 1 < ATTEMPTS:
+                self.submit(task.again)
+            else:
+                reason = Sentence(_LOST, {"attempts": ATTEMPTS})
+                self._lost.append(Told(task.number, Result("crashed", Spoken.of(reason))))
+
+    def _send(self, task: Task) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line_of(task))
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # its output ends, too, and then the task is given to another

@@ -1,0 +1,146 @@
+"""The results of a fleet, in one SQLite file.
+
+SQLite and not Parquet: a row is written as soon as its audit ends, survives a kill at any moment,
+and a window can read while the driver writes. Only the driver writes. The file may come from
+anyone: what it holds is checked as it is read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bdshift.errors import InputError
+from bdshift.fleet.identity import Stamp
+from bdshift.fleet.message import line_of, read_line
+from bdshift.fleet.task import Result
+
+RESULTS = "fleet.sqlite"
+"""The name of the file, in the folder of a fleet."""
+AUDITS = "audits"
+"""The folder of its audit files, beside it."""
+
+_FORMAT = 1
+_MAX_BYTES = 16 * 1024**3
+_MAX_TEXT = 4 * 1024 * 1024  # characters of a row's result
+_TABLE = """
+CREATE TABLE IF NOT EXISTS audit (
+    id INTEGER PRIMARY KEY,
+    model TEXT NOT NULL,
+    images TEXT NOT NULL,
+    question TEXT NOT NULL,
+    content TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    date TEXT NOT NULL,
+    result TEXT NOT NULL,
+    UNIQUE (model, question)
+)
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model and what came of it.
+
+    Attributes:
+        model: its path, or its address.
+        images: path of the clean set.
+        question: what was asked (`bdshift.fleet.identity.Questions`).
+        content: hash of the model; "" if it could not be read.
+        stamp: of the model's file when it was audited.
+        file: name of the audit file in `AUDITS`; "" without one.
+        date: when it ended, as ISO 8601.
+        result: what came of it.
+    """
+
+    model: str
+    images: str
+    question: str
+    content: str
+    stamp: Stamp
+    file: str
+    date: str
+    result: Result
+
+
+class Results:
+    """The rows of the fleet in ``folder``; the file is made when the first one is put in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / RESULTS
+
+    def rows(self, after: int = 0) -> list[tuple[int, Row]]:
+        """All rows with a number above ``after``, and their numbers, oldest first. A row that is
+        replaced gets a new number. Raises `InputError` if the file is not one of ours.
+        """
+        if not self.path.exists():
+            return []
+        try:
+            if self.path.stat().st_size > _MAX_BYTES:
+                raise InputError("{path}: is larger than 16 GiB", path=self.path)
+            with self._opened("ro") as base:
+                found = base.execute(
+                    "SELECT id, model, images, question, content, size, modified, file, date, "
+                    "result FROM audit WHERE id > ? ORDER BY id", (after,),
+                )  # fmt: skip
+                return [(one[0], _row(one[1:])) for one in found]
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            raise InputError(
+                "{path}: is no file of a fleet, or damaged ({reason})",
+                path=self.path, reason=str(error),
+            ) from error  # fmt: skip
+
+    def put(self, row: Row) -> None:
+        """Add a row, in place of an earlier one of the same model and question. Raises `InputError`
+        if it cannot be written.
+        """
+        values = (
+            row.model, row.images, row.question, row.content, row.stamp.size, row.stamp.modified,
+            row.file, row.date, line_of(row.result).decode(),
+        )  # fmt: skip
+        try:
+            with self._opened("rwc") as base:
+                base.execute("PRAGMA journal_mode=WAL")
+                base.execute(_TABLE)
+                base.execute(f"PRAGMA user_version={_FORMAT}")
+                base.execute(
+                    "INSERT OR REPLACE INTO audit (model, images, question, content, size, "
+                    "modified, file, date, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values,
+                )  # fmt: skip
+                base.commit()
+        except sqlite3.Error as error:
+            raise InputError(
+                "{path}: cannot be written ({reason})", path=self.path, reason=str(error)
+            ) from error
+
+    @contextmanager
+    def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
+        address = f"{self.path.absolute().as_uri()}?mode={mode}"
+        with closing(sqlite3.connect(address, uri=True, timeout=60)) as base:
+            base.execute("PRAGMA trusted_schema=OFF")  # a hostile file could hold functions
+            version = base.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, _FORMAT):
+                raise ValueError(f"format {version}, which another version of bdshift writes")
+            yield base
+
+
+def _row(values: tuple[object, ...]) -> Row:
+    model, images, question, content, size, modified, file, date, result = values
+    texts = (model, images, question, content, file, date, result)
+    if not all(isinstance(one, str) for one in texts) or len(str(result)) > _MAX_TEXT:
+        raise TypeError("a row without words")
+    if not isinstance(size, int) or not isinstance(modified, int):
+        raise TypeError("a row without numbers")
+    name = str(file)
+    if name and Path(name).name != name:
+        raise ValueError("an audit file outside of the folder")
+    return Row(
+        str(model), str(images), str(question), str(content), Stamp(size, modified), name,
+        str(date), read_line(Result, str(result)),
+    )  # fmt: skip

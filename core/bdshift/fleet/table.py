@@ -1,0 +1,41 @@
+"""The rows of a fleet as they are shown: judged together, the most suspicious first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bdshift.fleet.kin import families
+from bdshift.fleet.ranking import first_to_look_at, q_values
+from bdshift.fleet.results import Row
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A row among the others.
+
+    Attributes:
+        row: the row.
+        q: share of false alarms to expect among all models whose q is no larger; NaN without p.
+        family: number of the models that come from one base, from 0; −1 if it is the only one.
+    """
+
+    row: Row
+    q: float
+    family: int
+
+
+def ranked(rows: Sequence[Row]) -> list[Ranked]:
+    """The newest row of each model, in the order in which to look at them."""
+    newest = list({row.model: row for row in rows}.values())
+    results = [row.result for row in newest]
+    q = q_values([one.p for one in results])
+    family = families([one.architecture for one in results], [one.sketch for one in results])
+    sizes = [int((family == one).sum()) for one in range(int(family.max(initial=-1)) + 1)]
+    shared = [number for number, size in enumerate(sizes) if size > 1]
+    return [
+        Ranked(
+            newest[at], float(q[at]), shared.index(int(family[at])) if sizes[family[at]] > 1 else -1
+        )
+        for at in first_to_look_at(results)
+    ]

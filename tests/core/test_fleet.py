@@ -1,0 +1,335 @@
+"""A list of models: what is on it, what is done of it, and what the results mean together."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from commands import bdshift, one_line
+from torch import nn
+
+from bdshift.audit.asked import AskedScan
+from bdshift.errors import InputError, UsageError
+from bdshift.fleet.drive import FleetPart, run_fleet
+from bdshift.fleet.engine import Engine
+from bdshift.fleet.html import fleet_html
+from bdshift.fleet.identity import Stamp
+from bdshift.fleet.kin import families, sketch
+from bdshift.fleet.listing import list_models
+from bdshift.fleet.pages import fleet_csv, fleet_json, fleet_text, level_of
+from bdshift.fleet.ranking import first_to_look_at, q_values
+from bdshift.fleet.results import RESULTS, Results, Row
+from bdshift.fleet.table import ranked
+from bdshift.fleet.task import FleetModel, Result, Spoken, Task, Told
+from bdshift.jobs import SILENT, Canceled, JobContext
+
+USUAL = FleetModel("", "/clean", AskedScan(quick=True))
+REASON = Spoken({"en": "Said so.", "ja": "そう言った。"})
+
+
+class Scripted(Engine):
+    """Says at once what ``answer`` makes of a task."""
+
+    def __init__(self, answer: Callable[[Task], Result]) -> None:
+        self.answer, self.asked, self.closed = answer, list[Task](), False
+        self._told: list[Told] = []
+
+    @property
+    def room(self) -> int:
+        return 2 - len(self._told)
+
+    def submit(self, task: Task) -> None:
+        self.asked.append(task)
+        self._told.append(Told(task.number, self.answer(task)))
+
+    def told(self, patience: float) -> Sequence[Told]:
+        found, self._told = self._told, []
+        return found
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def done(p: float = 0.5, **more: object) -> Result:
+    return Result("done", REASON, "nothing-unusual", p=p, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """Files that differ, but for two."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name, content in {"a.pth": b"1", "b.pth": b"2", "same-as-a.pth": b"1"}.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def listed(signs: Path, *named: object) -> Sequence[FleetModel]:
+    return list_models([str(one) for one in named], replace(USUAL, images=str(signs)), SILENT)
+
+
+def test_folders_patterns_and_files(models: Path, tmp_path: Path) -> None:
+    below = models / "deep" / "hub"
+    below.mkdir(parents=True)
+    (below / "model.safetensors").write_bytes(b"3")
+    (below / "config.json").write_text("{}")
+    (models / "a.audit.h5").write_bytes(b"an audit")
+    (models / ".hidden.pth").write_bytes(b"4")
+    (models / "notes.txt").write_text("no model")
+    earlier = models / "earlier"
+    earlier.mkdir()
+    (earlier / RESULTS).write_bytes(b"")
+    (earlier / "purified.pth").write_bytes(b"5")
+    names = [
+        Path(one.path).relative_to(models) for one in list_models([str(models)], USUAL, SILENT)
+    ]
+    assert [str(one) for one in names] == ["a.pth", "b.pth", "same-as-a.pth", "deep/hub"]
+    found = list_models([f"{models}/**/*.pth", str(models / "a.pth")], USUAL, SILENT)
+    assert sorted(Path(one.path).name for one in found) == [
+        "a.pth", "b.pth", "purified.pth", "same-as-a.pth",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="no such file"):
+        list_models([str(tmp_path / "missing")], USUAL, SILENT)
+    with pytest.raises(InputError, match="no checkpoints"):
+        list_models([str(tmp_path / "models" / "earlier")], USUAL, SILENT)
+
+
+def test_tables(models: Path, tmp_path: Path) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text("model,normalize,quick,seed,detectors\nmodels/a.pth,cifar10,no,7,mask;pairs\n")
+    [one] = list_models([str(table)], USUAL, SILENT)
+    assert one.path == str(models / "a.pth")
+    assert one.images == "/clean"
+    asked = AskedScan(quick=False, normalize="cifar10", seed=7, detectors=("mask", "pairs"))
+    assert one.asked == asked
+    lines = tmp_path / "list.jsonl"
+    rows = [{"model": "models/a.pth", "images": "own", "detectors": ["mask"]}, {"model": "x://y/b"}]
+    lines.write_text("\n".join(map(json.dumps, rows)))
+    first, second = list_models([str(lines)], USUAL, SILENT)
+    assert (first.images, first.asked.detectors) == (str(tmp_path / "own"), ("mask",))
+    assert second.path == "x://y/b"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model,sample_size\na.pth,3\n", "row 2: sample_size is no option"),
+        ("model,seed\na.pth,x\n", "row 2"),
+        ("model,quick\na.pth,perhaps\n", "quick is yes or no"),
+        ("images\nx\n", "names no model"),
+    ],
+)
+def test_tables_that_make_no_sense(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(UsageError, match=words):
+        list_models([str(tmp_path / "list.csv")], USUAL, SILENT)
+
+
+def test_addresses(models: Path) -> None:
+    found = list_models([f"file://{models}"], USUAL, SILENT)
+    assert [one.path.rpartition("/")[2] for one in found] == ["a.pth", "b.pth", "same-as-a.pth"]
+    with pytest.raises(InputError, match="cannot be opened here"):
+        list_models(["nowhere-known://x/y.pth"], USUAL, SILENT)
+
+
+def test_each_content_is_audited_once_and_nothing_twice(
+    models: Path, signs: Path, tmp_path: Path
+) -> None:
+    engine = Scripted(lambda task: done(accuracy=float(task.number)))
+    listing = listed(signs, models)
+    run_fleet(listing, tmp_path / "out", engine)
+    assert [Path(one.model.path).name for one in engine.asked] == ["a.pth", "b.pth"]
+    assert engine.closed
+    rows = {Path(row.model).name: row for _, row in Results(tmp_path / "out").rows()}
+    assert rows["same-as-a.pth"].result.accuracy == rows["a.pth"].result.accuracy == 0
+    assert rows["same-as-a.pth"].content == rows["a.pth"].content != rows["b.pth"].content
+    again = Scripted(lambda task: done())
+    run_fleet(listing, tmp_path / "out", again)
+    assert not again.asked
+    shutil.copy(models / "b.pth", models / "moved.pth")  # its content is known
+    (models / "a.pth").write_bytes(b"changed")
+    run_fleet(listed(signs, models), tmp_path / "out", again)
+    assert [Path(one.model.path).name for one in again.asked] == ["a.pth"]
+    other = [replace(one, asked=AskedScan(quick=True, seed=1)) for one in listing[:1]]
+    run_fleet(other, tmp_path / "out", again)
+    assert len(again.asked) == 2  # another question
+
+
+def test_what_failed_is_tried_again_if_asked(models: Path, signs: Path, tmp_path: Path) -> None:
+    failing = Scripted(lambda task: Result("timed-out", REASON))
+    listing = listed(signs, models / "a.pth", models / "b.pth")
+    run_fleet(listing, tmp_path / "out", failing)
+    run_fleet(listing, tmp_path / "out", failing)
+    assert len(failing.asked) == 2
+    run_fleet(listing, tmp_path / "out", Scripted(lambda task: done()), again=True)
+    assert {row.result.status for _, row in Results(tmp_path / "out").rows()} == {"done"}
+
+
+def test_a_model_that_cannot_be_read_is_a_row(models: Path, signs: Path, tmp_path: Path) -> None:
+    listing = listed(signs, models)
+    (models / "a.pth").unlink()
+    engine = Scripted(lambda task: done())
+    run_fleet(listing, tmp_path / "out", engine)
+    rows = {Path(row.model).name: row.result for _, row in Results(tmp_path / "out").rows()}
+    assert rows["a.pth"].status == "refused"
+    assert "a.pth: cannot be read" in rows["a.pth"].reason.render()
+    assert {rows["b.pth"].status, rows["same-as-a.pth"].status} == {"done"}
+
+
+def test_canceled_it_keeps_what_is_done(models: Path, signs: Path, tmp_path: Path) -> None:
+    job = JobContext()
+
+    def stop(task: Task) -> Result:
+        job.cancel()
+        return done()
+
+    engine = Scripted(stop)
+    with pytest.raises(Canceled):
+        run_fleet(listed(signs, models), tmp_path / "out", engine, job=job)
+    assert engine.closed
+    rest = Scripted(lambda task: done())
+    run_fleet(listed(signs, models), tmp_path / "out", rest)
+    assert len(Results(tmp_path / "out").rows()) == 3
+
+
+def test_shards_are_a_partition() -> None:
+    models = [replace(USUAL, path=str(i)) for i in range(7)]
+    parts = [FleetPart(number, 3).of(models) for number in (1, 2, 3)]
+    assert sorted(one.path for part in parts for one in part) == [str(i) for i in range(7)]
+    assert [len(part) for part in parts] == [3, 2, 2]
+
+
+def test_q_is_benjamini_and_hochbergs() -> None:
+    assert q_values([0.01, 0.04, math.nan, 0.03, 0.5]) == pytest.approx(
+        [0.04, 0.16 / 3, math.nan, 0.16 / 3, 0.5], nan_ok=True
+    )
+    assert np.isnan(q_values([math.nan])).all()
+    assert q_values([0.9, 0.8]).max() <= 1
+
+
+def test_the_most_suspicious_come_first() -> None:
+    results = [
+        done(0.3), Result("crashed", REASON), Result("done", REASON, "backdoored", p=0.02),
+        Result("done", REASON, "inconclusive"),
+        Result("done", REASON, "backdoored", p=0.02, strength=9.0),
+    ]  # fmt: skip
+    assert first_to_look_at(results) == [4, 2, 3, 0, 1]
+
+
+def network(seed: int) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.Flatten(), nn.Linear(64, 5))
+
+
+def sketched(one: nn.Sequential) -> list[float]:
+    return sketch(one, one[-1]).tolist()
+
+
+def test_models_from_one_base_are_one_family() -> None:
+    base, tuned, other = network(0), network(0), network(1)
+    with torch.no_grad():
+        for weight in tuned.parameters():
+            weight.add_(0.02 * torch.randn_like(weight))
+        nn.init.zeros_(tuned.get_parameter("3.weight"))  # another head is no other base
+    sketches = [sketched(base), sketched(other), sketched(tuned), []]
+    assert families(["r"] * 4, sketches).tolist() == [0, 1, 0, 2]
+    assert families(["r", "r", "s", ""], sketches).tolist() == [0, 1, 2, 3]
+
+
+def test_a_chain_joins_a_family() -> None:
+    start = np.zeros(64)
+    start[0] = 1
+    step = np.zeros(64)
+    step[1] = 0.4
+    chain = [(start + k * step).tolist() for k in (3, 0, 2, 1)]
+    assert families(["r"] * 4, chain).tolist() == [0, 0, 0, 0]
+    assert families(["r"] * 2, [chain[0], chain[1]]).tolist() == [0, 1]
+
+
+def row(model: str, result: Result) -> Row:
+    return Row(model, "/clean", "q", model, Stamp(1, 2), "", "2026-01-02T03:04Z", result)
+
+
+def test_rows_survive_and_are_replaced(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    assert results.rows() == []
+    first = row("a", done(norms=(1.0, math.nan), sketch=(0.5,)))
+    results.put(first)
+    [(number, kept)] = results.rows()
+    assert kept.result.norms[0] == 1
+    assert math.isnan(kept.result.norms[1])
+    assert replace(kept, result=first.result) == first
+    results.put(row("a", Result("crashed", REASON)))
+    [(newer, replaced)] = results.rows(after=number)
+    assert newer > number
+    assert replaced.result.status == "crashed"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE audit SET file = '../../etc/passwd'",
+        'UPDATE audit SET result = \'{"status": "done"}\'',
+        "UPDATE audit SET result = 'no JSON'",
+        "UPDATE audit SET model = x'00'",
+        "UPDATE audit SET size = 'large'",
+        "PRAGMA user_version = 99",
+        "DROP TABLE audit",
+    ],
+)
+def test_damaged_results_are_refused(damage: str, tmp_path: Path) -> None:
+    Results(tmp_path).put(row("a", done()))
+    with sqlite3.connect(tmp_path / RESULTS) as base:
+        base.execute(damage)
+    base.close()
+    with pytest.raises(InputError, match="no file of a fleet, or damaged"):
+        Results(tmp_path).rows()
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / RESULTS).write_bytes(b"something else" * 100)
+    one_line(bdshift("fleet", "--out", tmp_path), 3, "no file of a fleet")
+
+
+def test_pages_agree_with_the_rows() -> None:
+    rows = [
+        row("/m/clean.pth", done(0.4)),
+        row("/m/<b>.pth", Result("done", REASON, "backdoored", 3, "=cat", 0.015, norms=(2.0, 1))),
+        row("/m/broken.pth", Result("refused", REASON)),
+    ]  # fmt: skip
+    found = ranked(rows)
+    assert [level_of(one) for one in found] == [
+        "Probably backdoored", "Nothing unusual found", "Cannot be audited",
+    ]  # fmt: skip
+    text = fleet_text(found)
+    assert text.startswith("Probably backdoored: 1 · Nothing unusual found: 1 · Cannot be audited")
+    assert "Of 2 clean models" in text
+    described = fleet_json(found)
+    assert described[0]["q"] == pytest.approx(0.03)
+    assert described[2]["p"] is None
+    assert ",'=cat," in fleet_csv(found)
+    for language, words in {"en": "Said so.", "ja": "そう言った。"}.items():
+        page = fleet_html(found, language)  # type: ignore[arg-type]
+        assert words in page
+        assert "&lt;b&gt;.pth" in page
+        assert "<b>.pth" not in page
+
+
+def test_wrong_usage_is_said_before_anything_is_done(models: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    one_line(bdshift("fleet", models, "--out", out), 2, "--images is missing")
+    one_line(
+        bdshift("fleet", models, "--images", "x", "--out", out, "--shard", "3/2"), 2, "--shard"
+    )
+    one_line(
+        bdshift("fleet", models, "--images", "x", "--out", out, "--sample", "y"), 2, "--sample"
+    )
+    assert not out.exists()
