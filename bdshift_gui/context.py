@@ -48,6 +48,7 @@ class Context:
         session: the state.
         selection: changes which class and neurons are selected.
         jobs: the worker, one job at a time.
+        fleet_jobs: another worker, on which many models are audited beside that.
         quick: short tasks off the GUI thread.
         settings: what is remembered between runs.
         ask: questions to the user.
@@ -58,6 +59,7 @@ class Context:
     session: Session
     selection: SelectionChanger
     jobs: JobController
+    fleet_jobs: JobController
     quick: QuickPool
     settings: Settings
     ask: Ask

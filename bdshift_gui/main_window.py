@@ -33,6 +33,7 @@ from bdshift_gui.actions.window import CANCEL
 from bdshift_gui.ask import Ask
 from bdshift_gui.autosave import Autosave
 from bdshift_gui.context import Context
+from bdshift_gui.fleet_listening import FleetListener
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.controller import JobController
 from bdshift_gui.jobs.quick import QuickPool
@@ -68,9 +69,10 @@ class MainWindow(QMainWindow):
         self.settings = settings
         self._translators = i18n.Translators()
         self.session, self.jobs, self.quick = Session(self), JobController(self), QuickPool(self)
+        self.fleet_jobs = JobController(self)
         self.context = Context(
-            self.session, SelectionChanger(self.session), self.jobs, self.quick, settings,
-            Ask(self), self, demo_folder,
+            self.session, SelectionChanger(self.session), self.jobs, self.fleet_jobs, self.quick,
+            settings, Ask(self), self, demo_folder,
         )  # fmt: skip
         self.session.update(
             scheme=settings.scheme, language=i18n.preferred(settings), compares=settings.compares
@@ -158,6 +160,7 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         self.session.changed.connect(self._changed)
         self._listener = Listener(self.context, self.job_bar)
+        self._fleet_listener = FleetListener(self.context)
         self.autosave = Autosave(self.context, self.settings.data_folder / "unsaved")
         self.job_bar.canceled.connect(lambda: CANCEL.trigger(self.context))
 
@@ -171,12 +174,13 @@ class MainWindow(QMainWindow):
 
     def _render(self) -> None:
         state = self.session.state
-        if self.work is None and (state.audit or state.model or state.images):
+        if self.work is None and (state.audit or state.model or state.images or state.fleet_open):
             self.furnish()  # this renders
             return
         page: QWidget = self.welcome
-        if self.work is not None and state.audit is not None:
-            page = self.work.page(state) or self.work.plots
+        if self.work is not None:
+            without = self.welcome if state.audit is None else self.work.plots
+            page = self.work.page(state) or without
         self.pages.setCurrentWidget(page)  # before the panels come, which need room beside it
         if self.work is not None:
             self.work.render(state)
@@ -273,7 +277,8 @@ class MainWindow(QMainWindow):
         self.context.cancel()
         while self.session.state.can_cancel:  # also what it would keep
             self.context.cancel()
-        if not self.jobs.close():
+        self.fleet_jobs.cancel()
+        if not (self.fleet_jobs.close() and self.jobs.close()):
             event.ignore()
             waiting = Sentence("A job is still stopping; close again in a moment.")
             self.session.update(message=waiting)

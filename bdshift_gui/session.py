@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bdshift.recover.recovery import Recovery
     from bdshift.shift.result import Shifts
     from bdshift.words import Language, Sentence
+    from bdshift_gui.fleet_shown import FleetShown
     from bdshift_gui.gallery_wish import GalleryWish, Heat
     from bdshift_gui.jobs.events import Failed
 
@@ -220,6 +221,8 @@ class State:
         message: a sentence for the status bar.
         written: the file that it says was written, if it does.
         log: what ran, what it noted, the figures of its steps, and how it ended.
+        fleet: the audits of many models; None if none were asked for or opened.
+        fleet_open: whether their table is shown.
         recent: recent audit files.
         can_undo, can_redo: whether a change to the selection can be undone or redone.
         scheme, language: of the window.
@@ -270,6 +273,8 @@ class State:
     message: Sentence | None = None
     written: Path | None = None
     log: tuple[LogLine, ...] = ()
+    fleet: FleetShown | None = None
+    fleet_open: bool = False
     recent: tuple[RecentAudit, ...] = ()
     can_undo: bool = False
     can_redo: bool = False
@@ -362,7 +367,7 @@ _QUICK_SECONDS = 0.2
 
 PLOTS: Mapping[str, Any] = {
     "comparing": None, "recovery": None, "evidence": False, "multiples": False, "gallery": None,
-    "made": False,
+    "made": False, "fleet_open": False,
 }  # fmt: skip
 """The parts of the state that name a page, as they are while the plots are shown."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bdshift.errors import BdshiftError
-from bdshift.jobs import Figures, Glimpse, JobContext, Mapped
+from bdshift.jobs import Audits, Figures, Glimpse, JobContext, Mapped
 from bdshift.words import Sentence
 
 Cause = Literal["memory", "architecture", "classes", "several", "moved"]
@@ -78,6 +78,13 @@ class Glimpsed(Event):
     """What a search for a trigger, or a map, has found so far."""
 
     glimpse: Glimpse | Mapped
+
+
+@dataclass(frozen=True)
+class Audited(Event):
+    """How far a list of models is."""
+
+    audits: Audits
 
 
 @dataclass(frozen=True)

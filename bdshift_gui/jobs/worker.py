@@ -12,9 +12,20 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from bdshift.errors import ClassesDoNotFit, SeveralModels, UnknownArchitecture
 from bdshift.files import is_on_another_machine
-from bdshift.jobs import Canceled, Event, Figures, Glimpse, JobContext, Mapped, Note, Progress
+from bdshift.jobs import (
+    Audits,
+    Canceled,
+    Event,
+    Figures,
+    Glimpse,
+    JobContext,
+    Mapped,
+    Note,
+    Progress,
+)
 from bdshift.words import Sentence
 from bdshift_gui.jobs.events import (
+    Audited,
     Cause,
     Failed,
     Finished,
@@ -67,6 +78,8 @@ class WindowJob(JobContext):
             self._worker.event_happened.emit(Stepped(self._job, event))
         elif isinstance(event, Glimpse | Mapped):
             self._glimpse(event)
+        elif isinstance(event, Audits):
+            self._audits(event)
         elif isinstance(event, Progress):
             self._progress(event)
 
@@ -76,6 +89,12 @@ class WindowJob(JobContext):
             return
         self._glimpsed = now
         self._worker.event_happened.emit(Glimpsed(self._job, event))
+
+    def _audits(self, event: Audits) -> None:
+        now = time.monotonic()
+        if now - self._glimpsed >= _GLIMPSES or event.done >= event.total:
+            self._glimpsed = now
+            self._worker.event_happened.emit(Audited(self._job, event))
 
     def _progress(self, event: Progress) -> None:
         now = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.session import WITHOUT_AUDIT, Corrections, OpenImages, OpenModel, State
+from bdshift_gui.tasks.fleet import audit_many, read_fleet, show_fleet
 from bdshift_gui.tasks.purifying import settle
 from bdshift_gui.tasks.recent import remember
 from bdshift_gui.tasks.showing import show_audit
@@ -33,10 +35,42 @@ class _Opening:
 
 
 def open_paths(context: Context, paths: Sequence[Path]) -> None:
-    """Open one after another. One that fails does not hold up the others."""
-    if paths:
+    """Open one after another; one that fails does not hold up the others. Several models are
+    audited one after another, with the images that come with them, or else those that are open.
+    """
+    if len(paths) == 1:
         _open(context, paths[0])
-        context.session.update(to_open=tuple(paths[1:]))
+        return
+
+    def run(job: JobContext) -> list[str]:
+        from bdshift.kinds import kind_of
+
+        return [kind_of(path) for path in paths]
+
+    def done(kinds: list[str]) -> None:
+        of = {kind: [path for path, one in zip(paths, kinds, strict=True) if one == kind]
+              for kind in dict.fromkeys(kinds)}  # fmt: skip
+        models = [*of.get("models", []), *of.get("model", [])]
+        if "models" in of or len(models) > 1:
+            audit_with(context, models, next(iter(of.get("images", [])), None))
+        else:
+            context.session.update(to_open=tuple(paths))  # `open_next` goes on
+
+    context.start(Sentence("Looking at the files"), run, done)
+
+
+def audit_with(context: Context, models: Sequence[Path], images: Path | None = None) -> None:
+    """Audit many models with ``images``, or else those that are open or an audit was made from.
+    Raises `InputError` if there are none.
+    """
+    from bdshift.errors import InputError
+
+    known = images or context.state.images_path
+    if known is None:
+        raise InputError("Open the clean images first, then the folder of models.")
+    if context.state.fleet is not None and context.state.fleet.running:
+        raise InputError("Other models are being audited; pause them first.")
+    audit_many(context, models, usable(known))
 
 
 def open_next(context: Context) -> None:
@@ -58,6 +92,8 @@ def _open(context: Context, path: Path, *, queued: bool = False) -> None:
         "images": _images(context, path),
         "audit": _audit(context, path),
         "model": _model(context, path),
+        "models": _Opening(lambda job: None, lambda _: audit_with(context, [path])),
+        "fleet": _Opening(lambda job: read_fleet(path), partial(show_fleet, context)),
     }
 
     def run(job: JobContext) -> tuple[str, Any]:

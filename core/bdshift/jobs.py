@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from bdshift.fleet.task import Stage
     from bdshift.purify.disentanglement import WeightPlane
 
 
@@ -86,7 +87,22 @@ class Mapped:
     plane: WeightPlane
 
 
-Event = Progress | Note | Figures | Glimpse | Mapped
+@dataclass(frozen=True)
+class Audits:
+    """How far a list of models is.
+
+    Attributes:
+        done, total: models with a result, and all.
+        stages: what is being done with those that are audited now, by their path; None until that
+            is told.
+    """
+
+    done: int
+    total: int
+    stages: Mapping[str, Stage | None]
+
+
+Event = Progress | Note | Figures | Glimpse | Mapped | Audits
 
 
 class JobContext:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 from typing import Literal
@@ -10,17 +11,26 @@ from bdshift.checkpoints.folder import holds_weights
 from bdshift.errors import InputError
 from bdshift.images.sources.choose import is_image_set
 from bdshift.images.sources.hdf5 import is_audit
+from bdshift.images.sources.naming import has_image_suffix
 from bdshift.zip_data import open_zip
 
-Kind = Literal["images", "audit", "model"]
+Kind = Literal["images", "audit", "model", "models", "fleet"]
+"""A clean set, an audit file, a model, a folder of models, or one of the results of many."""
+
+RESULTS = "fleet.sqlite"
+"""The name of the file with the results of many models, in the folder of a fleet."""
+RESULTS_FOLDER = "bdshift-audits"
+"""What that folder is called by default, beside the models."""
 
 _HEAD, _TAIL = 512, 4096  # bytes that are looked at
+_MAX_LOOKED_AT = 5000  # files in a folder
+_CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors", ".onnx", ".keras")  # and nothing else
 
 
 def kind_of(path: Path) -> Kind:
     """What to open a path as. What cannot be read counts as a "model": opening it says why."""
     if path.is_dir():
-        return "model" if holds_weights(path) else "images"
+        return _kind_of_folder(path)
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
@@ -41,6 +51,22 @@ def kind_of(path: Path) -> Kind:
         batch = any(word in head + tail for word in (b"batch_label", b"fine_labels", b"filenames"))
         return "images" if batch else "model"
     return "images" if is_image_set(path, head) else "model"
+
+
+def _kind_of_folder(path: Path) -> Kind:
+    """One with checkpoints in or below it, and without pictures, is a folder of models."""
+    if holds_weights(path):
+        return "model"
+    if any((inner / RESULTS).is_file() for inner in (path, path / RESULTS_FOLDER)):
+        return "fleet"
+    looked_at, found = 0, False
+    for _, folders, files in os.walk(path):
+        folders.sort()
+        looked_at += len(files)
+        if any(map(has_image_suffix, files)) or looked_at > _MAX_LOOKED_AT:
+            return "images"
+        found = found or any(name.lower().endswith(_CHECKPOINTS) for name in files)
+    return "models" if found else "images"
 
 
 def _kind_of_hdf5(path: Path) -> Kind:

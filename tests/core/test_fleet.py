@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,48 +14,25 @@ import numpy as np
 import pytest
 import torch
 from commands import bdshift, one_line
+from scripted_engine import REASON, Scripted
 from torch import nn
 
 from bdshift.audit.asked import AskedScan
 from bdshift.errors import InputError, UsageError
 from bdshift.fleet.drive import FleetPart, run_fleet
-from bdshift.fleet.engine import Engine
 from bdshift.fleet.html import fleet_html
 from bdshift.fleet.identity import Stamp
 from bdshift.fleet.kin import families, sketch
 from bdshift.fleet.listing import list_models
 from bdshift.fleet.pages import fleet_csv, fleet_json, fleet_text, level_of
 from bdshift.fleet.ranking import first_to_look_at, q_values
-from bdshift.fleet.results import RESULTS, Results, Row
+from bdshift.fleet.results import Results, Row
 from bdshift.fleet.table import ranked
-from bdshift.fleet.task import FleetModel, Result, Spoken, Task, Told
+from bdshift.fleet.task import FleetModel, Result, Task
 from bdshift.jobs import SILENT, Canceled, JobContext
+from bdshift.kinds import RESULTS
 
 USUAL = FleetModel("", "/clean", AskedScan(quick=True))
-REASON = Spoken({"en": "Said so.", "ja": "そう言った。"})
-
-
-class Scripted(Engine):
-    """Says at once what ``answer`` makes of a task."""
-
-    def __init__(self, answer: Callable[[Task], Result]) -> None:
-        self.answer, self.asked, self.closed = answer, list[Task](), False
-        self._told: list[Told] = []
-
-    @property
-    def room(self) -> int:
-        return 2 - len(self._told)
-
-    def submit(self, task: Task) -> None:
-        self.asked.append(task)
-        self._told.append(Told(task.number, self.answer(task)))
-
-    def told(self, patience: float) -> Sequence[Told]:
-        found, self._told = self._told, []
-        return found
-
-    def close(self) -> None:
-        self.closed = True
 
 
 def done(p: float = 0.5, **more: object) -> Result:

@@ -73,8 +73,8 @@ def window(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[MainWindow]:
-    """A fresh window in English and light colors, in which no search follows a scan; its thread
-    must end with it.
+    """A fresh window in English and light colors, in which no search follows a scan; its
+    threads must end with it.
     """
     qapp.setStyle("Fusion")
     load_fonts()
@@ -90,12 +90,13 @@ def window(
     found.furnish()
     yield found
     assert found.close()
-    (thread,) = found.findChildren(QThread)
-    assert not thread.isRunning()
+    threads = found.findChildren(QThread)
+    assert len(threads) == 2
+    assert not any(one.isRunning() for one in threads)
     timers = found.findChildren(QTimer)
     found.deleteLater()
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    assert not any(shiboken6.isValid(one) for one in (found, thread, *timers))
+    assert not any(shiboken6.isValid(one) for one in (found, *threads, *timers))
     i18n.Translators().use("en")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -17,7 +17,7 @@ from bdshift.fleet.engine import Engine
 from bdshift.fleet.identity import Questions, Stamp, content_of, stamp_of
 from bdshift.fleet.results import AUDITS, Results, Row
 from bdshift.fleet.task import FleetModel, Limits, Result, Spoken, Stage, Task
-from bdshift.jobs import SILENT, JobContext
+from bdshift.jobs import SILENT, Audits, JobContext
 from bdshift.locks import locked
 from bdshift.writing import make_folder
 
@@ -38,21 +38,6 @@ class FleetPart:
 
 
 @dataclass(frozen=True)
-class Running:
-    """What is going on.
-
-    Attributes:
-        done: models whose result is known.
-        total: all models.
-        stages: what is being done with those that run, by their path; None until that is told.
-    """
-
-    done: int
-    total: int
-    stages: dict[str, Stage | None]
-
-
-@dataclass(frozen=True)
 class _Asked:
     """A model with what identifies its audit."""
 
@@ -70,21 +55,21 @@ def run_fleet(
     limits: Limits | None = None,
     embeddings: bool = False,
     again: bool = False,
-    watch: Callable[[Running], None] = lambda _: None,
     job: JobContext = SILENT,
 ) -> None:
     """Audit ``models``, keeping results and audit files in ``folder``. What is there already, by
     content of the model and the images and by settings, is not done again, unless it failed and
-    ``again`` is set; a model with the same content as another is audited once. ``watch`` is called
-    whenever something happens. The engine is closed.
+    ``again`` is set; a model with the same content as another is audited once. The engine is
+    closed.
 
     Raises `InputError` if the folder cannot be written, `Canceled` if the job was canceled; what
     was done by then is kept.
     """
-    make_folder(folder / AUDITS)
-    with locked(folder / AUDITS, job), _closed(engine):
-        _Drive(models, Results(folder), engine, limits or Limits(), embeddings, again, watch,
-               job).run()  # fmt: skip
+    with _closed(engine):
+        make_folder(folder / AUDITS)
+        with locked(folder / AUDITS, job):
+            results = Results(folder)
+            _Drive(models, results, engine, limits or Limits(), embeddings, again, job).run()
 
 
 @contextmanager
@@ -106,13 +91,12 @@ class _Drive:
         limits: Limits,
         embeddings: bool,
         again: bool,
-        watch: Callable[[Running], None],
         job: JobContext,
     ) -> None:
         self._left = deque(models)
         self._total = len(models)
         self._results, self._engine, self._limits = results, engine, limits
-        self._embeddings, self._watch, self._job = embeddings, watch, job
+        self._embeddings, self._job = embeddings, job
         self._questions = Questions(job)
         known = [row for _, row in results.rows()]
         if again:
@@ -145,7 +129,7 @@ class _Drive:
                 self._tell()
 
     def _tell(self) -> None:
-        self._watch(Running(self._done, self._total, dict(self._stages)))
+        self._job.report(Audits(self._done, self._total, dict(self._stages)))
         audited = self._done - self._known  # so that the time left is that of what is left
         self._job.progress("Auditing models", audited, self._total - self._known, "models")
 

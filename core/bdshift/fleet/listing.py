@@ -13,9 +13,9 @@ from bdshift.checkpoints.foreign_files import CHECKPOINTS
 from bdshift.errors import InputError, UsageError
 from bdshift.fleet.addresses import is_address, list_address
 from bdshift.fleet.manifest import is_manifest, read_manifest
-from bdshift.fleet.results import RESULTS
 from bdshift.fleet.task import FleetModel
 from bdshift.jobs import JobContext
+from bdshift.kinds import RESULTS
 
 _AUDIT = ".audit.h5"
 _MAX_MODELS = 1_000_000

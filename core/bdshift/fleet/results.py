@@ -17,9 +17,8 @@ from bdshift.errors import InputError
 from bdshift.fleet.identity import Stamp
 from bdshift.fleet.message import line_of, read_line
 from bdshift.fleet.task import Result
+from bdshift.kinds import RESULTS
 
-RESULTS = "fleet.sqlite"
-"""The name of the file, in the folder of a fleet."""
 AUDITS = "audits"
 """The folder of its audit files, beside it."""
 

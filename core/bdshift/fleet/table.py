@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bdshift.fleet.kin import families
 from bdshift.fleet.ranking import first_to_look_at, q_values
-from bdshift.fleet.results import Row
+from bdshift.fleet.results import Results, Row
 
 
 @dataclass(frozen=True)
@@ -39,3 +39,23 @@ def ranked(rows: Sequence[Row]) -> list[Ranked]:
         )
         for at in first_to_look_at(results)
     ]
+
+
+class Collected:
+    """The rows of a growing file, ranked; only what is new is read again."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._rows: dict[str, Row] = {}
+        self._last = 0
+
+    def refresh(self) -> list[Ranked] | None:
+        """All rows, as `ranked`; None if nothing has changed since the last call. Raises as
+        `Results.rows`.
+        """
+        found = self._results.rows(self._last)
+        if not found:
+            return None
+        self._last = found[-1][0]
+        self._rows |= {row.model: row for _, row in found}
+        return ranked(list(self._rows.values()))
