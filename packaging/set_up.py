@@ -95,7 +95,8 @@ def main() -> None:
         run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
     say("Installing the locked packages (torch is large; the first time takes a minute)")
     install = (uv, "pip", "install", "--python", python, "--quiet")
-    run(*install, "--require-hashes", "-r", "packaging/lock.txt")
+    # Compiled now, not in every process where PYTHONDONTWRITEBYTECODE is set, as in containers.
+    run(*install, "--compile-bytecode", "--require-hashes", "-r", "packaging/lock.txt")
     run(*install, "--no-deps", "--editable", ".")
     install_qt_libraries()
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # each process would compile torch again
+    sys.dont_write_bytecode = False
 if "PYTEST_XDIST_WORKER" in os.environ:  # each process of several has a core of its own
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis")
