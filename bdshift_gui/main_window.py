@@ -116,9 +116,7 @@ class MainWindow(QMainWindow):
             return
         from bdshift_gui.workspace import Workspace
 
-        work = self.work = Workspace(self, self.context)
-        for page in (work.plots, *work.pages.values()):
-            self.pages.addWidget(page)
+        work = self.work = Workspace(self, self.context, self.pages)
         for row, strip in enumerate(work.strips, 1):
             self._column.insertWidget(row, strip)
         for dock in work.docks.values():

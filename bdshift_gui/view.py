@@ -52,8 +52,11 @@ class View:
     def paint(self, theme: Theme) -> None:
         """Apply the theme's colors."""
 
-    def wants_page(self, state: State) -> bool:
-        """For views in the area "page": whether to replace the plots now."""
+    @classmethod
+    def wants_page(cls, state: State) -> bool:
+        """For views in the area "page": whether to replace the plots now. Such a view is created
+        when it first is to.
+        """
         return False
 
     def comes_up(self, state: State) -> bool:

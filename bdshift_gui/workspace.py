@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QScrollArea,
     QSplitter,
+    QStackedWidget,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -35,13 +36,13 @@ _ROOM_FOR_BOTH = 1180  # width of a window, in pixels, from which the side panel
 
 
 class Workspace(QObject):
-    """``strips``, ``plots`` and ``pages`` are for the middle of ``window``; the docks are placed
-    around it.
+    """``strips`` are for the middle of ``window``, above ``stack``. That gets ``plots``, and each of
+    ``pages`` once it is needed; the docks are placed around it.
     """
 
-    def __init__(self, window: QMainWindow, context: Context) -> None:
+    def __init__(self, window: QMainWindow, context: Context, stack: QStackedWidget) -> None:
         super().__init__(window)
-        self._window = window
+        self._window, self._context, self._stack = window, context, stack
         self._watch = ChangeWatch()
         self._there: dict[str, bool] = {}
         self._told_away: frozenset[str] = frozenset()
@@ -50,15 +51,20 @@ class Workspace(QObject):
         self._sides = list(_WIDTHS.values())  # widths of the side panels while they are apart
         self._seen: set[str] = set()
         self._state: State | None = None
-        self.views: dict[str, View] = {kind.key: make(kind, context) for kind in all_views()}
+        self._theme: Theme | None = None
+        self._page_kinds = {kind.key: kind for kind in all_views() if kind.area == "page"}
+        self.views: dict[str, View] = {
+            kind.key: make(kind, context) for kind in all_views() if kind.area != "page"
+        }
         self.strips = [as_widget(one) for one in self._in("strip")]
-        self.pages = {one.key: _scrolled(as_widget(one), sideways=True) for one in self._in("page")}
+        self.pages: dict[str, QScrollArea] = {}
         self.plots = QSplitter(Qt.Orientation.Vertical)
         self.plots.setHandleWidth(12)
         for one in self._in("plots"):
             self.plots.addWidget(as_widget(one))
         self.plots.setSizes([one.stretch for one in self._in("plots")])
         self.plots.setChildrenCollapsible(False)
+        stack.addWidget(self.plots)
         self._lower = [one.key for one in self._in("below")]
         self._of_audit = [one.key for one in self._in("below") if one.of_audit]
         self.docks = self._make_docks()
@@ -67,7 +73,20 @@ class Workspace(QObject):
         return [one for one in self.views.values() if one.area == area]
 
     def __getitem__(self, key: str) -> View:
+        if key in self._page_kinds:
+            self._page(key)
         return self.views[key]
+
+    def _page(self, key: str) -> QWidget:
+        """A page; it is created when it is first needed, for most audits never."""
+        if key not in self.pages:
+            one = self.views[key] = make(self._page_kinds[key], self._context)
+            self.pages[key] = _scrolled(as_widget(one), sideways=True)
+            self._stack.addWidget(self.pages[key])
+            if self._theme is not None:
+                one.paint(self._theme)
+            self._show(one)
+        return self.pages[key]
 
     def _make_docks(self) -> dict[str, QDockWidget]:
         areas, corners = Qt.DockWidgetArea, Qt.Corner
@@ -130,8 +149,9 @@ class Workspace(QObject):
 
     def page(self, state: State) -> QWidget | None:
         """The page that replaces the plots, if any."""
-        wanted = (one for one in self._in("page") if one.wants_page(state))
-        return next((self.pages[one.key] for one in wanted), None)
+        wanted = (key for key, kind in self._page_kinds.items() if kind.wants_page(state))
+        key = next(wanted, None)
+        return None if key is None else self._page(key)
 
     def render(self, state: State) -> None:
         """Render what has changed in a snapshot. A panel appears and disappears with what it shows;
@@ -199,6 +219,7 @@ class Workspace(QObject):
 
     def paint(self, theme: Theme) -> None:
         """Apply the theme's colors."""
+        self._theme = theme
         for one in self.views.values():
             one.paint(theme)
 

@@ -114,7 +114,8 @@ class CompareView(QWidget, View):
             choices.choose(what)
         self._place.setCurrentWidget(self._all if what == "table" else self.outcomes)
 
-    def wants_page(self, state: State) -> bool:
+    @classmethod
+    def wants_page(cls, state: State) -> bool:
         """While two models are compared."""
         return state.comparing is not None
 

@@ -68,7 +68,8 @@ class EvidenceView(QWidget, View):
         self.strips.paint(theme)
         self.curve.paint(theme)
 
-    def wants_page(self, state: State) -> bool:
+    @classmethod
+    def wants_page(cls, state: State) -> bool:
         """While it is looked at, and there is evidence to compare."""
         return state.evidence and state.audit is not None and state.audit.verdict is not None
 

@@ -89,7 +89,8 @@ class GalleryView(QWidget, View):
         """The images that are shown, as rows of the pass."""
         return [] if self.shots is None else list(self.shots.rows)
 
-    def wants_page(self, state: State) -> bool:
+    @classmethod
+    def wants_page(cls, state: State) -> bool:
         """While it is looked at."""
         return state.gallery is not None
 

@@ -107,7 +107,8 @@ class MultiplesView(QWidget, View):
         self.trade.paint(theme)
         self.plane.paint(theme)
 
-    def wants_page(self, state: State) -> bool:
+    @classmethod
+    def wants_page(cls, state: State) -> bool:
         """While it is looked at, and the chosen purification has a curve."""
         return state.multiples and has_curve(state)
 

@@ -173,7 +173,8 @@ class PurificationsView(QWidget, View):
         """Apply the theme's colors."""
         self.curves.paint(theme)
 
-    def wants_page(self, state: State) -> bool:
+    @classmethod
+    def wants_page(cls, state: State) -> bool:
         """While they are looked at."""
         return state.made
 

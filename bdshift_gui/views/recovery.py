@@ -118,7 +118,8 @@ class RecoveryView(QWidget, View):
         self.curve.paint(theme)
         self.classes.paint(theme)
 
-    def wants_page(self, state: State) -> bool:
+    @classmethod
+    def wants_page(cls, state: State) -> bool:
         """While there is something to show."""
         return state.recovery is not None and state.original is not None
 

@@ -21,6 +21,7 @@ from bdshift_gui.session import PLOTS, State
 from bdshift_gui.tasks.purifying import purify
 from bdshift_gui.view import View
 from bdshift_gui.views.classes import ClassView
+from bdshift_gui.views.compare import CompareView
 from bdshift_gui.views.purifications import PurificationsView
 from bdshift_gui.views.purifications_card import PurificationsCard
 from bdshift_gui.views.scatter import ScatterView
@@ -89,6 +90,17 @@ def test_panels_of_an_audit_come_and_go_with_it(
     open_paths(qtbot, opened, victim)
     opened.close()
     assert not docks["table"].isHidden(), "the next window has it where it was"
+
+
+def test_a_page_is_created_when_it_is_first_shown(purified: MainWindow) -> None:
+    work = workspace(purified)
+    assert not work.pages, "an audit opens without them"
+    do(purified, "compare")
+    assert list(work.pages) == [CompareView.key]
+    assert purified.pages.currentWidget() is work.pages[CompareView.key]
+    assert find(purified, CompareView).isVisible()
+    do(purified, "close_compare")
+    assert purified.pages.currentWidget() is work.plots
 
 
 def test_a_purification_opens_its_page_once(opened: MainWindow, qtbot: QtBot) -> None:
