@@ -55,6 +55,8 @@ def purified_file(
 @pytest.fixture(autouse=True)
 def no_leaks(qapp: QApplication) -> Iterator[None]:
     """Everything a test opens is gone afterward: windows, with all that they own, and threads."""
+    gc.collect()
+    gc.freeze()  # what is there already need not be looked at afterward
     windows, threads = set(qapp.topLevelWidgets()), set(threading.enumerate())
     yield
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
