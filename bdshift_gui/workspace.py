@@ -36,8 +36,8 @@ _ROOM_FOR_BOTH = 1180  # width of a window, in pixels, from which the side panel
 
 
 class Workspace(QObject):
-    """``strips`` are for the middle of ``window``, above ``stack``. That gets ``plots``, and each of
-    ``pages`` once it is needed; the docks are placed around it.
+    """``strips`` are for the middle of ``window``, above ``stack``. That gets ``plots``, and each
+    of ``pages`` once it is needed; the docks are placed around it.
     """
 
     def __init__(self, window: QMainWindow, context: Context, stack: QStackedWidget) -> None:
