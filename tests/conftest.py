@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
 
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):  # each process would compile torch again
@@ -54,6 +55,17 @@ def signs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 12 classes with a few drawn signs each."""
     folder = tmp_path_factory.mktemp("signs") / "clean"
     write_signs(folder, PER_CLASS, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def few_signs(signs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dozen of each of them, for tests in which a scan is only the way to something."""
+    folder = tmp_path_factory.mktemp("few_signs") / "clean"
+    for path in signs.glob("*/00[01][0-9].png"):
+        if int(path.stem) < 12:
+            (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder / path.parent.name)
     return folder
 
 

@@ -26,6 +26,8 @@ from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
 from bdshift.triggers import parse_trigger
 
+FEW = ScanSettings(sample=144)
+
 
 def test_the_victim_is_named(victim: Path, signs: Path) -> None:
     audit = scan(victim, signs)
@@ -161,7 +163,7 @@ def test_a_network_that_wants_bgr(victim: Path, signs: Path, tmp_path: Path) -> 
     def swap(state: dict[str, torch.Tensor]) -> None:
         state["conv1.weight"] = state["conv1.weight"].flip(1)
 
-    audit = scan(resaved(victim, tmp_path / "bgr.pth", swap), signs)
+    audit = scan(resaved(victim, tmp_path / "bgr.pth", swap), signs, FEW)
     assert audit.preprocessing.order == "bgr"
     assert audit.accuracy > 0.97
     assert audit.finding.classes == (TARGET,)
@@ -175,7 +177,7 @@ def test_half_precision_weights(
         for key, value in state.items():
             state[key] = value.to(dtype) if value.is_floating_point() else value
 
-    audit = scan(resaved(victim, tmp_path / "half.pth", halve), signs)
+    audit = scan(resaved(victim, tmp_path / "half.pth", halve), signs, FEW)
     assert audit.finding.classes == (TARGET,)
     assert audit.model.weight.dtype == np.float32
 
@@ -187,7 +189,7 @@ def test_another_order_of_the_folders_is_proposed(
     order = np.random.default_rng(0).permutation(len(names))
     for position, label in enumerate(order):
         shutil.copytree(signs / names[label], tmp_path / "clean" / f"{position:02d}_folder")
-    audit = scan(victim, tmp_path / "clean", ScanSettings(sample=144))
+    audit = scan(victim, tmp_path / "clean", FEW)
     assert audit.proposal is not None
     assert audit.proposal.accuracy > 0.95
     assert [audit.proposal.of_folder[f"{i:02d}_folder"] for i in range(12)] == order.tolist()
@@ -198,9 +200,8 @@ def test_another_order_of_the_folders_is_proposed(
     # Applied as a class-name file it is right, and the finding names the same class.
     by_class = sorted(audit.proposal.of_folder, key=audit.proposal.of_folder.__getitem__)
     (tmp_path / "names.txt").write_text("\n".join(by_class))
-    right = scan(
-        victim, tmp_path / "clean", ScanSettings(labels=tmp_path / "names.txt", normalize="half")
-    )
+    given = replace(FEW, labels=tmp_path / "names.txt", normalize="half")
+    right = scan(victim, tmp_path / "clean", given)
     assert right.proposal is None
     assert right.accuracy > 0.97
     assert right.finding.level == "backdoored"
@@ -238,7 +239,7 @@ def test_few_images_are_said_to_be_few(victim: Path, signs: Path) -> None:
 
 
 def test_normalize_overrides(victim: Path, signs: Path) -> None:
-    audit = scan(victim, signs, ScanSettings(normalize="0.5/0.5"))
+    audit = scan(victim, signs, replace(FEW, normalize="0.5/0.5"))
     assert {trial.preprocessing.normalization.name for trial in audit.trials} == {"0.5/0.5"}
     assert audit.accuracy > 0.97
 

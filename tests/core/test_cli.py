@@ -104,7 +104,8 @@ def test_it_says_what_to_do_next(
 
 def test_fail_on(victim: Path, clean_twin: Path, signs: Path) -> None:
     def scan(model: Path, *options: object) -> Result:
-        return bdshift("scan", "--quick", model, signs, "--normalize", "half", *options)
+        few = ("--sample", 144, "--normalize", "half")
+        return bdshift("scan", "--quick", model, signs, *few, *options)
 
     assert scan(victim).exit_code == 0
     for least in ("suspicious", "inconclusive"):
@@ -312,9 +313,9 @@ def test_info(victim: Path, tmp_path: Path) -> None:
 
 
 def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bdshift.demo.IMAGES_PER_CLASS", 12)
-    monkeypatch.setattr(CHANGES["mask"], "steps", 45)  # half of the usual, and nothing else
-    monkeypatch.setattr("bdshift.demo.SEARCH_SECONDS", 25.0)
+    monkeypatch.setattr("bdshift.demo.IMAGES_PER_CLASS", 8)
+    monkeypatch.setattr(CHANGES["mask"], "steps", 30)  # a third of the usual, and nothing else
+    monkeypatch.setattr("bdshift.demo.SEARCH_SECONDS", 12.0)
     result = bdshift("demo", "--out", tmp_path / "demo")
     assert result.exit_code == 0, result.stderr
     assert "PROBABLY BACKDOORED" in result.stdout

@@ -13,8 +13,10 @@ from commands import bdshift, one_line
 from known import PER_CLASS, TARGET
 from remarks import other_cautions
 
-from bdshift.audit import scan
+from bdshift.audit import ScanSettings, scan
 from bdshift.images.signs import CLASSES
+
+FEW = ScanSettings(sample=144)
 
 
 def linked(signs: Path, folder: Path, classes: Sequence[str]) -> Path:
@@ -40,11 +42,11 @@ def test_labels_beside_one_folder_give_the_same_finding(
     victim: Path, clean_twin: Path, signs: Path, tmp_path: Path
 ) -> None:
     images = flat(signs, tmp_path / "flat")
-    found = scan(victim, images)
+    found = scan(victim, images, FEW)
     assert (found.finding.level, found.finding.classes) == ("backdoored", (TARGET,))
     assert found.accuracy > 0.97
     assert found.preprocessing.normalization.name == "half"
-    assert scan(clean_twin, images).finding.level == "nothing-unusual"
+    assert scan(clean_twin, images, FEW).finding.level == "nothing-unusual"
 
 
 def test_one_class_is_refused(victim: Path, signs: Path, tmp_path: Path) -> None:
@@ -74,11 +76,11 @@ def test_few_folders_are_inconclusive_everywhere(
 
 def test_folders_that_only_sort_are_a_guess(clean_twin: Path, signs: Path, tmp_path: Path) -> None:
     images = linked(signs, tmp_path / "most", (*CLASSES[:6], *CLASSES[7:]))
-    audit = scan(clean_twin, images)
+    audit = scan(clean_twin, images, FEW)
     assert audit.finding.level == "inconclusive"
     assert "order-guessed" in [reason.code for reason in audit.finding.reasons]
     (images / "classes.txt").write_text("\n".join(CLASSES))
-    audit = scan(clean_twin, images)
+    audit = scan(clean_twin, images, FEW)
     assert audit.finding.level == "nothing-unusual"
     assert [caution.code for caution in other_cautions(audit.finding)] == ["classes-missing"]
 
@@ -86,7 +88,7 @@ def test_folders_that_only_sort_are_a_guess(clean_twin: Path, signs: Path, tmp_p
 def test_accuracy_confirms_folders_that_only_sort(
     clean_twin: Path, signs: Path, tmp_path: Path
 ) -> None:
-    audit = scan(clean_twin, linked(signs, tmp_path / "first", CLASSES[:10]))
+    audit = scan(clean_twin, linked(signs, tmp_path / "first", CLASSES[:10]), FEW)
     assert audit.accuracy > 0.95
     assert audit.finding.level == "nothing-unusual"
     assert [caution.code for caution in other_cautions(audit.finding)] == ["classes-missing"]
@@ -99,7 +101,7 @@ def test_folders_of_the_last_classes_are_known_by_name(
     named = tmp_path / "named.pth"
     held = torch.load(victim, weights_only=True)
     torch.save({**held, "class_names": list(CLASSES)}, named)
-    audit = scan(named, images)
+    audit = scan(named, images, FEW)
     assert (audit.finding.level, audit.finding.classes) == ("backdoored", (TARGET,))
     assert audit.accuracy > 0.95
     assert not audit.images.order_guessed

@@ -80,17 +80,17 @@ def test_other_faults_are_not_taken_for_memory(
         embed(victim, signs)
 
 
-def test_cancel_leaves_at_the_next_batch(victim: Path, signs: Path) -> None:
+def test_cancel_leaves_at_the_next_batch(victim: Path, few_signs: Path) -> None:
     class StopsAtEmbedding(JobContext):
         def report(self, event: Event) -> None:
             if isinstance(event, Progress) and str(event.stage).startswith("Embedding"):
                 self.cancel()
 
     with pytest.raises(Canceled):
-        scan(victim, signs, job=StopsAtEmbedding())
+        scan(victim, few_signs, job=StopsAtEmbedding())
 
 
-def test_progress_ends_at_its_total(victim: Path, signs: Path) -> None:
+def test_progress_ends_at_its_total(victim: Path, few_signs: Path) -> None:
     events: list[Progress] = []
 
     class CollectsProgress(JobContext):
@@ -98,7 +98,7 @@ def test_progress_ends_at_its_total(victim: Path, signs: Path) -> None:
             if isinstance(event, Progress):
                 events.append(event)
 
-    scan(victim, signs, job=CollectsProgress())
+    scan(victim, few_signs, job=CollectsProgress())
     last = {str(event.stage): event for event in events}
     assert {"Embedding clean images", "Solving shifts"} <= set(last)
     for stage in ("Embedding clean images", "Solving shifts"):
@@ -110,7 +110,7 @@ def test_progress_ends_at_its_total(victim: Path, signs: Path) -> None:
 # --- the cache
 
 
-def test_the_cache_gives_the_same_audit(victim: Path, signs: Path, tmp_path: Path) -> None:
+def test_the_cache_gives_the_same_audit(victim: Path, few_signs: Path, tmp_path: Path) -> None:
     cache = EmbeddingCache(tmp_path / "cache")
     notes: list[str] = []
 
@@ -119,10 +119,10 @@ def test_the_cache_gives_the_same_audit(victim: Path, signs: Path, tmp_path: Pat
             if isinstance(event, Note):
                 notes.append(str(event.sentence))
 
-    first = scan(victim, signs, cache=cache, job=CollectsNotes())
+    first = scan(victim, few_signs, cache=cache, job=CollectsNotes())
     assert notes == []
     other = ScanSettings(detectors=(EmbeddingShift(alpha=0.2),))
-    second = scan(victim, signs, other, cache=cache, job=CollectsNotes())
+    second = scan(victim, few_signs, other, cache=cache, job=CollectsNotes())
     assert notes == ["The embeddings are in the cache"]
     assert first.embedding is not None
     assert second.embedding is not None
@@ -131,8 +131,8 @@ def test_the_cache_gives_the_same_audit(victim: Path, signs: Path, tmp_path: Pat
     assert (second.shifts.l2 < first.shifts.l2).all()
 
 
-def test_another_image_is_another_entry(victim: Path, signs: Path, tmp_path: Path) -> None:
-    shutil.copytree(signs, tmp_path / "clean")
+def test_another_image_is_another_entry(victim: Path, few_signs: Path, tmp_path: Path) -> None:
+    shutil.copytree(few_signs, tmp_path / "clean")
     cache = EmbeddingCache(tmp_path / "cache")
     scan(victim, tmp_path / "clean", cache=cache)
     changed = tmp_path / "clean" / "stop" / "0000.png"

@@ -125,7 +125,7 @@ def test_the_framing_is_kept_shown_and_used_again(
     victim: Path, signs: Path, tmp_path: Path
 ) -> None:
     images = stored(signs, tmp_path / "wide", wide)
-    audit = scan(victim, images, ScanSettings(sample=240, fit="squeeze"))
+    audit = scan(victim, images, ScanSettings(sample=144, fit="squeeze"))
     shown = audit_json(audit)["images"]
     assert (shown["fit"], shown["upright"]) == ("squeeze", True)
     assert "32 px, squeezed into a square, RGB" in audit_text(audit)
@@ -139,7 +139,7 @@ def test_the_framing_is_kept_shown_and_used_again(
 
 def test_a_fit_can_be_set(victim: Path, signs: Path, tmp_path: Path) -> None:
     images = stored(signs, tmp_path / "wide", wide)
-    audit = scan(victim, images, ScanSettings(sample=240, fit="crop"))
+    audit = scan(victim, images, ScanSettings(sample=144, fit="crop"))
     assert audit.preprocessing.framing == Framing("crop")
     assert audit.accuracy < 0.9
     assert "not-square" not in {caution.code for caution in audit.finding.cautions}

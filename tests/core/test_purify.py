@@ -38,7 +38,7 @@ from bdshift.triggers import parse_trigger
 
 @pytest.fixture(scope="module")
 def given(victim_audit: Audit, victim_material: Material) -> Given:
-    return given_by(victim_audit, victim_material)
+    return given_by(victim_audit, victim_material, every=3)
 
 
 class StopsAfter(JobContext):
@@ -126,7 +126,8 @@ def test_what_is_watched_changes_nothing(given: Given) -> None:
     assert [row.watched["asr"] for row in watched.rows] == [1.0, 3.0]
 
 
-def test_a_tuning_that_runs_away_is_said(given: Given) -> None:
+def test_a_tuning_that_runs_away_is_said(victim_audit: Audit, victim_material: Material) -> None:
+    given = given_by(victim_audit, victim_material)
     with pytest.raises(UsageError, match=r"fine-tuning:.*: training diverged; try a smaller rate"):
         given.purified(FineTuning(epochs=2, rate=10))
     with pytest.raises(UsageError, match="seed must not be negative, but is -1"):
