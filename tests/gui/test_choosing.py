@@ -20,9 +20,9 @@ RELU = "ResNet-18, width 8, CIFAR stem"
 
 
 def test_candidates_are_measured_and_scanned_in_the_dialog(
-    window: MainWindow, qtbot: QtBot, victim: Path, signs: Path
+    window: MainWindow, qtbot: QtBot, victim: Path, few_signs: Path
 ) -> None:
-    open_paths(qtbot, window, victim, signs)
+    open_paths(qtbot, window, victim, few_signs)
     card = find(window, ModelCard)
     assert card.doubt.isHidden()
     card.correct.click()
@@ -51,7 +51,7 @@ def test_candidates_are_measured_and_scanned_in_the_dialog(
     wait_well(qtbot, window)
     assert audit_of(window).model.architecture == table.rows[1].architecture
     assert window.session.state.candidates is table, "the same model and images"
-    open_paths(qtbot, window, signs)
+    open_paths(qtbot, window, few_signs)
     assert window.session.state.candidates is None
 
 
@@ -97,9 +97,9 @@ def test_only_a_new_failure_is_said_in_the_dialog(opened: MainWindow, qtbot: QtB
 
 
 def test_what_is_chosen_stays_chosen_once_it_is_measured(
-    window: MainWindow, qtbot: QtBot, victim: Path, signs: Path
+    window: MainWindow, qtbot: QtBot, victim: Path, few_signs: Path
 ) -> None:
-    open_paths(qtbot, window, victim, signs)
+    open_paths(qtbot, window, victim, few_signs)
     find(window, ModelCard).correct.click()
     ask = dialog(qtbot, window, ArchitectureDialog)
     wanted = ask.offered[1]["arch"]

@@ -21,12 +21,12 @@ QUICK = ScanSettings(sample=120)
 
 
 @pytest.fixture
-def more_folders(signs: Path, tmp_path: Path) -> Path:
+def more_folders(few_signs: Path, tmp_path: Path) -> Path:
     """The signs with two folders of images of no class."""
     folder = tmp_path / "more"
-    shutil.copytree(signs, folder)
+    shutil.copytree(few_signs, folder)
     for name in ("zebra", "zoo"):
-        shutil.copytree(signs / "stop", folder / name)
+        shutil.copytree(few_signs / "stop", folder / name)
     return folder
 
 
@@ -89,11 +89,11 @@ def test_missing_folders_are_said_and_nothing_is_said_where_all_is_well(
 
 
 def test_numbered_folders_are_listed_by_their_names_after_a_scan(
-    window: MainWindow, qtbot: QtBot, victim: Path, signs: Path, tmp_path: Path
+    window: MainWindow, qtbot: QtBot, victim: Path, few_signs: Path, tmp_path: Path
 ) -> None:
-    names = sorted(one.name for one in signs.iterdir())
+    names = sorted(one.name for one in few_signs.iterdir())
     for index, name in enumerate(names):
-        shutil.copytree(signs / name, tmp_path / "numbers" / f"{index:02}")
+        shutil.copytree(few_signs / name, tmp_path / "numbers" / f"{index:02}")
     (tmp_path / "names.txt").write_text("\n".join(names))
     settings = ScanSettings(sample=120, labels=tmp_path / "names.txt")
     audit = scan(victim, tmp_path / "numbers", settings)

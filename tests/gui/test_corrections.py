@@ -24,9 +24,9 @@ from bdshift_gui.views.model_card import ModelCard
 
 
 @pytest.fixture
-def loaded(window: MainWindow, qtbot: QtBot, victim: Path, signs: Path) -> MainWindow:
+def loaded(window: MainWindow, qtbot: QtBot, victim: Path, few_signs: Path) -> MainWindow:
     """The window with a model and images, not scanned yet."""
-    open_paths(qtbot, window, victim, signs)
+    open_paths(qtbot, window, victim, few_signs)
     assert window.session.state.can_scan
     return window
 
