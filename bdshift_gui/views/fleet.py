@@ -82,7 +82,8 @@ class FleetView(QWidget, View):
         """Apply the theme's colors."""
         self.table.paint(theme)
 
-    def wants_page(self, state: State) -> bool:
+    @classmethod
+    def wants_page(cls, state: State) -> bool:
         """While it is looked at."""
         return state.fleet_open and state.fleet is not None
 

@@ -22,6 +22,7 @@ UNSORTED = ("", Qt.SortOrder.AscendingOrder)
 
 _MAX_MEASURED = 1000  # numbers of a column whose digits are measured, of each kind
 _NO_FLAG = Qt.ItemFlag(0)
+_DIGIT = re.compile(r"[0-9]")
 _WHOLE_PART = re.compile(r"[−+]?[0-9\u2009]+")
 
 
@@ -109,7 +110,8 @@ class Column:
         if len(rows) > 2 * _MAX_MEASURED:
             small = np.argpartition(np.abs(self.values), _MAX_MEASURED)[:_MAX_MEASURED]
             rows = np.concatenate([rows[:: len(rows) // _MAX_MEASURED], small])
-        tails = {tail_of(self.text(row)) for row in rows.tolist()}
+        # Digits are equally wide, so numbers that differ only in them are measured once.
+        tails = {_DIGIT.sub("0", tail_of(self.text(row))) for row in rows.tolist()}
         longest = max(map(len, tails), default=0)
         return [tail for tail in tails if len(tail) == longest]
 
@@ -140,7 +142,7 @@ class TableRows(QAbstractTableModel):
     def show_columns(self, columns: Sequence[Column], flagged: Collection[int] = ()) -> None:
         """Show other columns; the rows ``flagged`` are marked."""
         self.beginResetModel()
-        self.columns, self._flagged = columns, flagged
+        self.columns, self._flagged = columns, frozenset(flagged)
         self._tails.clear()
         self._arrange()
         self.endResetModel()

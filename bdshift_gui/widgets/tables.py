@@ -47,6 +47,7 @@ from bdshift_gui.widgets.table_rows import UNSORTED, Column, Index, TableRows, r
 _MIN_FILTERED = 8  # rows from which the search field is there without being asked for
 _MIN_NAME = 96  # pixels of a name, below which the table scrolls sideways
 _MIN_HEIGHT = 96  # pixels of the rows and the heads
+_MEASURED = 100  # rows whose cells a column is made wide enough for, beside those that are seen
 _ARROW = 12  # pixels that the head keeps for the arrow of its order
 _FLAG = QItemSelectionModel.SelectionFlag
 
@@ -159,6 +160,7 @@ class DataTable(QWidget):
         header = self.view.horizontalHeader()
         header.setHighlightSections(False)
         header.setMinimumSectionSize(24)
+        header.setResizeContentsPrecision(_MEASURED)
         header.setSortIndicatorClearable(True)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._open_column_menu)

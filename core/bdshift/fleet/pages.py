@@ -35,11 +35,11 @@ def summary_of(found: Sequence[Ranked], language: Language = "en") -> str:
 
 
 _ALARMS = words(
-    "Of {count:|clean model|clean models}, as many as {alarms:.0f} or so may be suspected by "
-    "chance (p up to {limit:.2g}). p cannot be smaller than {least:.2g}, because it is a share of "
-    "the clean models that bdshift knows.",
-    ja="クリーンなモデル {count:,} 個のうち約 {alarms:.0f} 個は、偶然だけでも疑われることがあり"
-    "ます（p が {limit:.2g} 以下）。p は bdshift が持つクリーンなモデルの中での割合なので、"
+    "Were all {count:|judged model|judged models} clean, about {alarms:.0f} would be suspected by "
+    "chance alone (p up to {limit:.2g}). p is never below {least:.2g}: it compares with the clean "
+    "models that bdshift knows.",
+    ja="判定した {count:,} 個のモデルがすべてクリーンでも、約 {alarms:.0f} 個は偶然だけで疑われます"
+    "（p が {limit:.2g} 以下）。p は bdshift が持つクリーンなモデルとの比較なので、"
     "{least:.2g} より小さくはなりません。",
 )
 

@@ -18,7 +18,7 @@ _NOTABLE = 0.01  # share by which a norm has to change to be spoken of
 
 MODEL = "Model"
 SETTINGS = "Settings"
-FINDING = words("Finding", ja="判定")
+FINDING = "Finding"
 CLASSES = "Classes"
 TRIGGERS = words("Triggers", ja="トリガー")
 PURIFICATIONS = words("Purified models", ja="浄化したモデル")

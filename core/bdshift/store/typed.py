@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class Reader:
         """
         if not isinstance(value, dict):
             raise TypeError(f"{str(value)[:40]!r} is no {kind.__name__}")
-        hints, arrays = typing.get_type_hints(kind), array_fields(kind)
+        hints, arrays = _hints(kind), array_fields(kind)
         found = dict(given)
         for one in fields(kind):
             name, place = one.name, f"{at}{one.name}"
@@ -134,6 +135,8 @@ class Reader:
 
     def _read_tuple(self, args: tuple[Any, ...], value: list[Any], at: str) -> tuple[Any, ...]:
         if len(args) == 2 and args[1] is Ellipsis:
+            if args[0] in _SCALARS and all(type(one) is args[0] for one in value):
+                return tuple(value)  # the usual case of long ones
             return tuple(self.read_as(args[0], one, f"{at}{i}/") for i, one in enumerate(value))
         if len(args) != len(value):
             raise TypeError(f"{len(value)} values where {len(args)} belong")
@@ -150,6 +153,12 @@ class Reader:
                 except TypeError:
                     continue
         raise TypeError(f"{str(value)[:40]!r} is none of {args}")
+
+
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    """The types of a dataclass's fields, by their names; looking them up takes a while."""
+    return typing.get_type_hints(kind)
 
 
 def escaped(name: str) -> str:
