@@ -9,7 +9,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QComboBox
+from PySide6.QtWidgets import QComboBox, QHBoxLayout
 
 from bdshift.detect.rule import RULES
 from bdshift.text import figure
@@ -19,6 +19,7 @@ from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
+from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.class_scale import ClassScale, scale_of
 from bdshift_gui.widgets.class_search import ClassSearch
@@ -56,11 +57,14 @@ class ClassView(PlotCard, View):
         super().__init__(context, self._rows)
         self._state = State()
         self.detector = QComboBox()
-        policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        self.detector.setSizeAdjustPolicy(policy)
-        self.detector.setMinimumContentsLength(9)
-        self.detector.currentIndexChanged.connect(lambda _: self.redraw())
-        self.corner.addWidget(self.detector)
+        self.detector.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.detector.currentIndexChanged.connect(self._choose)
+        self._chosen: str | None = None  # by the user, the name of a detector
+        self.caption = Text("muted")
+        self._measured = QHBoxLayout()  # long names in the corner would leave the title no room
+        self._measured.addWidget(self.detector)
+        self._measured.addWidget(self.caption, 1)
+        self.body.insertLayout(self.body.indexOf(self.view), self._measured)
         self._order: NDArray[np.int64] = np.empty(0, np.int64)
         self._names: list[str] = []  # to be written under the bars
         self.sort = Choices(("index", "value"))
@@ -93,19 +97,41 @@ class ClassView(PlotCard, View):
 
     def show_state(self, state: State) -> None:
         """Show the scores of ``state``."""
+        audit, before = state.original, self._state.original
+        if audit is None or before is None or audit.images is not before.images:
+            self._chosen = None  # another audit
         self._state = state
         self._offer_detectors()
         self.redraw()
 
     def _offer_detectors(self) -> None:
-        judged = () if self._state.audit is None else self._state.audit.judged
-        now = max(0, self.detector.currentIndex())
+        audit = self._state.audit
+        judged = () if audit is None else audit.judged
         with QSignalBlocker(self.detector):
             self.detector.clear()
             self.detector.addItems([tr(one.detector.label) for one in judged])
-            self.detector.setCurrentIndex(min(now, len(judged) - 1))
+            self.detector.setCurrentIndex(0 if audit is None else self._first_shown(audit))
         self.detector.setVisible(len(judged) > 1)
+        if len(judged) > 1:
+            self._measured.addWidget(self.sort)
+        else:
+            self.corner.insertWidget(0, self.sort)
         self.detector.setAccessibleName(tr("Detector"))
+
+    def _first_shown(self, audit: Audit) -> int:
+        """What the user chose, else what the finding rests on, else the norms."""
+        from bdshift.audit.deciding import deciding
+
+        decides, names = deciding(audit), [one.detector.name for one in audit.judged]
+        if self._chosen in names:
+            return names.index(self._chosen)
+        return 0 if decides is None else names.index(decides.detector.name)
+
+    def _choose(self, place: int) -> None:
+        audit = self._state.audit
+        if audit is not None and place >= 0:
+            self._chosen = audit.judged[place].detector.name
+        self.redraw()
 
     @property
     def _judged(self) -> Judged:
@@ -127,6 +153,8 @@ class ClassView(PlotCard, View):
         state = self._state
         if state.audit is None:
             return
+        from bdshift.audit.deciding import rests_on
+
         detector = self._judged.detector
         self.show_as.label(
             "",
@@ -139,6 +167,8 @@ class ClassView(PlotCard, View):
         )  # fmt: skip
         self.title.show_text(self._finding())
         audit = state.audit
+        rests = rests_on(audit, self._judged)
+        self.caption.show_text("" if rests is None else say(rests))
         self._columns = _columns(audit)
         self.table.show_columns(self._columns, audit.finding.suspected, audit.model)
         picked = state.selection.class_index

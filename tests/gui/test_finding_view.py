@@ -15,18 +15,20 @@ from quick import shorten_searches
 from recovered import made_recovery
 
 from bdshift.audit import Audit, with_recovery
+from bdshift.audit.deciding import deciding
 from bdshift.audit.facts import Judged
 from bdshift.audit.finding import LIMITS
 from bdshift.audit.next_step import WHY, next_step
 from bdshift.audit.reference import with_reference
 from bdshift.detect.detectors.pairs import Pairs
+from bdshift.detect.rule import RULES
 from bdshift.detect.rules.paper import Paper
 from bdshift.words import Language, translate
 from bdshift_gui.actions.search import REFERENCE, SEARCH
 from bdshift_gui.dialogs.recover import RecoverDialog
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.tasks import searching
-from bdshift_gui.tasks.showing import like, set_alpha, show_audit
+from bdshift_gui.tasks.showing import like, set_alpha, set_rule, show_audit
 from bdshift_gui.views.classes import ClassView
 from bdshift_gui.views.finding import FindingView
 from bdshift_gui.views.inspector import InspectorView
@@ -104,6 +106,45 @@ def test_a_detector_whose_high_scores_are_suspicious_has_its_own_words(
     bars = find(window, ClassView)
     bars.detector.setCurrentIndex(1)
     assert bars.title.text() == "“speed_80” is long, the next is 78% shorter"
+
+
+def test_the_chart_begins_with_what_the_finding_rests_on(
+    window: MainWindow, measured_audit: Audit
+) -> None:
+    make, *_ = MATRIX["it stands out beside clean models"]
+    audit = make(measured_audit)
+    show_audit(window.context, audit)
+    bars = find(window, ClassView)
+    decides = deciding(audit)
+    assert decides is not None
+    assert decides.detector.name == "mask", "not the norms"
+    assert bars.detector.currentText() == "Mask and pattern"
+    assert bars.caption.text() == "The finding rests on this evidence."
+    bars.detector.setCurrentIndex(0)
+    assert bars.caption.text() == "The finding rests on other evidence: Mask and pattern."
+    do(window, "ja")
+    assert bars.caption.text() == "判定の根拠は別の証拠です：マスクとパターン"
+    do(window, "en")
+    set_rule(window.context, RULES.parse("mad"), by_rule=False)
+    assert bars.detector.currentIndex() == 0, "the user's choice stays with the audit"
+    quiet, *_ = MATRIX["nothing stands out beside clean models"]
+    show_audit(window.context, quiet(measured_audit))
+    assert bars.detector.currentText() == "Embedding shift", "nothing decides: the norms"
+    assert bars.caption.isHidden()
+    show_audit(window.context, replace(audit, images=replace(audit.images)))
+    assert bars.detector.currentText() == "Mask and pattern"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("only the second finds it", "lengths"), ("nothing unusual", None),
+     ("backdoored", "shift"), ("evidence of one kind alone", "shift"),
+     ("only a recovered trigger finds it", None)],
+)  # fmt: skip
+def test_what_a_finding_rests_on(measured_audit: Audit, kind: str, name: str | None) -> None:
+    make, *_ = MATRIX[kind]
+    found = deciding(make(measured_audit))
+    assert (found and found.detector.name) == name
 
 
 def test_every_kind_of_audit(window: MainWindow, measured_audit: Audit) -> None:

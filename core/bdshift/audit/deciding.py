@@ -1,0 +1,48 @@
+"""Which evidence a finding rests on, so that a drawing can begin with it."""
+
+from __future__ import annotations
+
+from bdshift.audit.facts import Judged
+from bdshift.audit.records import Audit
+from bdshift.words import Sentence, words
+
+RESTS_ON_THIS = words(
+    "The finding rests on this evidence.",
+    ja="判定の根拠となった証拠です。",
+)
+RESTS_ON_OTHER = words(
+    "The finding rests on other evidence: {detector}.",
+    ja="判定の根拠は別の証拠です：{detector}",
+)
+
+
+def deciding(audit: Audit) -> Judged | None:
+    """The evidence that speaks loudest against the class that the finding is about: against a
+    suspect, or one that is too unusual beside clean models to pass over. None if no evidence does,
+    or only a recovered trigger.
+    """
+    verdict = audit.verdict
+    if verdict is not None and verdict.suspected:
+        return _strongest(audit, verdict.suspected[0])
+    for one in audit.judged:
+        if one.judgment.suspected:
+            return one
+    return None if verdict is None or not verdict.rare else _strongest(audit, verdict.index)
+
+
+def _strongest(audit: Audit, index: int) -> Judged:
+    assert audit.verdict is not None
+    kind = max(audit.verdict.kinds, key=lambda one: float(one.strengths[index]))
+    return next(one for one in audit.judged if one.detector == kind.detector)
+
+
+def rests_on(audit: Audit, shown: Judged) -> Sentence | None:
+    """Whether the finding rests on ``shown``, of the same audit, or else on what; None if there is
+    nothing to tell apart.
+    """
+    decides = deciding(audit)
+    if decides is None or len(audit.judged) == 1:
+        return None
+    if decides is shown:
+        return Sentence(RESTS_ON_THIS)
+    return Sentence(RESTS_ON_OTHER, {"detector": Sentence(decides.detector.label)})
