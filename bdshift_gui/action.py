@@ -61,7 +61,6 @@ class Action:
         shortcut: its keys in Qt's notation; empty if it has none.
         checked: whether it is checked; None if it is not checkable.
         toolbar: its position in the toolbar; None if it is not in it.
-        primary: whether its toolbar button is highlighted.
         remedy: the kind of failure it helps with, if any; its button is in the error bar.
         starts: whether a line separates it from what is above it in its menu.
         one_of: what it is one of, if exactly one of several is always checked.
@@ -77,7 +76,6 @@ class Action:
     shortcut: str = ""
     checked: Callable[[State], bool] | None = None
     toolbar: int | None = None
-    primary: bool = False
     remedy: Cause | None = None
     starts: bool = False
     one_of: str = ""

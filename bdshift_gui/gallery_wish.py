@@ -23,7 +23,7 @@ class GalleryWish:
 
     which: Which
     only: str = "all"
-    order: str = "file"
+    order: str = "turns"
     label: int = -1
     parts: str = "both"
 

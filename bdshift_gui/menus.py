@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QMenu, QMenuBar, QToolBar
+from PySide6.QtWidgets import QMenu, QMenuBar
 
 from bdshift_gui.action import MENUS, Action, Menu, all_actions
 from bdshift_gui.context import Context
@@ -73,10 +73,3 @@ def toolbar_actions(actions: Actions) -> list[Action]:
     """The toolbar's actions, in order."""
     there = [(one.toolbar, one) for one in actions.all if one.toolbar is not None]
     return [one for _, one in sorted(there, key=lambda pair: pair[0])]
-
-
-def add_to_toolbar(bar: QToolBar, one: Action, actions: Actions) -> None:
-    """Add an action's button to the toolbar."""
-    bar.addAction(actions[one.key])
-    if one.primary:
-        bar.widgetForAction(actions[one.key]).setObjectName("primary")

@@ -98,9 +98,9 @@ QToolBar QToolButton:hover, QPushButton:hover {{ background: {theme.hover}; }}
 QToolBar QToolButton:focus, QPushButton:focus {{ border-color: {theme.accent}; }}
 QToolBar QToolButton:disabled, QPushButton:disabled {{ color: {theme.muted}; }}
 QPushButton:checked {{ background: {theme.accent_soft}; border-color: {theme.accent}; }}
-QToolBar QToolButton#primary, QPushButton#primary {{ background: {theme.accent};
+QPushButton#primary {{ background: {theme.accent};
   color: {theme.on_accent}; border-color: {theme.accent}; font-weight: 600; }}
-QToolBar QToolButton#primary:disabled, QPushButton#primary:disabled {{
+QPushButton#primary:disabled {{
   background: {theme.hover}; color: {theme.muted}; border-color: {theme.border}; }}
 QMenuBar {{ background: {theme.card}; padding: 0 6px; }}
 QStatusBar {{ padding: 0 8px; background: {theme.card}; border-top: 1px solid {theme.border};
@@ -139,7 +139,7 @@ QToolButton#choice {{ background: transparent; border: 1px solid transparent;
 QToolButton#choice:hover {{ color: {theme.text}; background: {theme.hover}; }}
 QToolButton#choice:checked {{ color: {theme.accent}; font-weight: 600;
   background: {theme.accent_soft}; }}
-QToolButton#choice:disabled {{ color: {theme.border}; text-decoration: line-through; }}
+QToolButton#choice:disabled {{ color: {theme.bar}; }}
 QToolButton#choice:focus {{ border: 1px solid {theme.accent}; }}
 QToolButton#link {{ background: transparent; border: none; color: {theme.accent};
   padding: 2px 4px; border-radius: 4px; }}

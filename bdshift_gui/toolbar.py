@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolBar, QWidget
 from bdshift_gui.actions.window import PALETTE
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
-from bdshift_gui.menus import Actions, add_to_toolbar, toolbar_actions
+from bdshift_gui.menus import Actions, toolbar_actions
 from bdshift_gui.session import State
 from bdshift_gui.tasks.showing import set_alpha, set_rule
 from bdshift_gui.widgets.number_slider import NumberSlider
@@ -42,7 +42,7 @@ class MainToolbar(QToolBar):
                 self.addWidget(_space())
                 self.addWidget(self.alpha)
                 self._threshold_shown = self.addWidget(self.threshold)
-            add_to_toolbar(self, one, actions)
+            self.addAction(actions[one.key])
         self.alpha.moved.connect(lambda value: set_alpha(context, value))
         self.threshold.moved.connect(self._moved)
 

@@ -9,11 +9,13 @@ from bdshift_gui.actions.correct import LABELS
 from bdshift_gui.actions.open_files import OPEN_IMAGES, OPEN_MODEL, open_dropped
 from bdshift_gui.actions.scan import SCAN
 from bdshift_gui.actions.try_out import DEMO
+from bdshift_gui.actions.window import CANCEL
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.plain import on_button, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text, look
+from bdshift_gui.widgets.job_bar import JobBar
 
 _MAX_RECENT = 4
 _ACTIONS = (OPEN_MODEL, OPEN_IMAGES, LABELS, SCAN, DEMO)
@@ -39,6 +41,10 @@ class WelcomeView(QWidget):
         inside.addWidget(self.doubt)
         inside.addWidget(self._lead)
         inside.addWidget(self._progress)
+        self.job = JobBar(wide=True)
+        self.job.canceled.connect(lambda: CANCEL.trigger(context))
+        context.jobs.happened.connect(self.job.progressed)
+        inside.addWidget(self.job)
         row = QHBoxLayout()
         row.setSpacing(8)
         self.buttons: dict[str, QPushButton] = {}
@@ -87,9 +93,8 @@ class WelcomeView(QWidget):
             for path, found in opened
             if path is not None
         ]
-        if state.job is not None:
-            lines.append(f"{say(state.job.name)} …")
         self._progress.show_text("\n".join(lines))
+        self.job.show_state(state)
         first = SCAN if ready else OPEN_IMAGES if state.model else OPEN_MODEL
         if doubt is not None:
             first = LABELS

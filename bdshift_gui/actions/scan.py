@@ -29,7 +29,7 @@ SCAN = action(
         "scan", words("Scan", ja="スキャン"),
         words("Find the shift to every class and judge the model.",
               ja="各クラスへのシフトを求めて判定します。"),
-        "file", 60, _scan, _can_scan, "F5", toolbar=30, primary=True,
+        "file", 60, _scan, _can_scan, "F5", toolbar=30,
         starts=True,
     )
 )  # fmt: skip

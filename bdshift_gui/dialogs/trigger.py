@@ -27,6 +27,7 @@ from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
+from bdshift_gui.plain import set_tip
 from bdshift_gui.tasks.one_image import image_at, rows_to_show
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.painting import Painting
@@ -61,7 +62,8 @@ class TriggerDialog(QuestionDialog):
         self._files: tuple[Any, ...] = ()
         lead = Text("muted")
         lead.show_text(
-            tr("The images are run again with the trigger, to measure TAC and attack success.")
+            tr("The images are run again with the trigger, to measure how often it works, and how "
+               "much each neuron reacts to it (TAC).")
         )
         self.column.addWidget(lead)
         self.stage, self.settings = TriggerStage(context.ask), SettingsForm(context.ask)
@@ -78,7 +80,12 @@ class TriggerDialog(QuestionDialog):
         halves.addWidget(self.stage, 1)
         halves.addWidget(self._form())
         self.column.addLayout(halves, 1)
-        self.measure = self.add_buttons(tr("Measure TAC"))
+        self.measure = self.add_buttons(tr("Measure its effect (TAC)"))
+        set_tip(
+            self.measure,
+            tr("TAC is the trigger-activated change: how far the trigger moves the activation "
+               "of each neuron, on average."),
+        )  # fmt: skip
         self._look = TriggerLook(context.quick, self)
         self.painting = Painting(context, self._after, self.stage.tools)
         self._connect()
@@ -93,7 +100,12 @@ class TriggerDialog(QuestionDialog):
 
     def _form(self) -> QWidget:
         """What is at the right of the images."""
-        self._card = QPushButton(tr("Load a victim’s card…"))
+        self._card = QPushButton(tr("Take it from a victim’s card…"))
+        set_tip(
+            self._card,
+            tr("A victim is a model with a known backdoor, such as “Train a victim…” makes. Its "
+               "card, a JSON file beside it, says which trigger it has."),
+        )  # fmt: skip
         self.text = TriggerText()
         form = QFormLayout()
         form.addRow(tr("Attack"), self.kind)
@@ -202,7 +214,7 @@ class TriggerDialog(QuestionDialog):
         return tuple(values[name] for name in self.settings.asked_by("file"))
 
     def _choose_card(self) -> None:
-        title = tr("Load a victim’s card…")
+        title = tr("Take it from a victim’s card…")
         path = self._context.ask.file(title, f"{tr('Victim’s card')} (*.json)")
         if path is not None:
             self.read_card(path)

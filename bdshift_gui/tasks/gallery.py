@@ -55,6 +55,8 @@ def looked_at(state: State, known: Iterable[Gallery]) -> tuple[Gallery, list[int
     """Of the passes ``known`` of the audit, the one that is looked at, and the rows of its images,
     in order; None if there is none.
     """
+    from bdshift.audit.gallery import USUAL_ORDER
+
     wish = state.gallery
     if wish is None:
         return None
@@ -62,7 +64,7 @@ def looked_at(state: State, known: Iterable[Gallery]) -> tuple[Gallery, list[int
     if of is None:
         return None
     neurons = sorted(state.selection.neurons)
-    order = wish.order if neurons or wish.order != "neurons" else "file"
+    order = wish.order if neurons or wish.order != "neurons" else USUAL_ORDER
     return of, of.rows(wish.only, order, label=wish.label, neurons=neurons).tolist()
 
 

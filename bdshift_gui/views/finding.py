@@ -58,13 +58,13 @@ class FindingView(Card, View):
     key = "finding"
     area = "cards"
     place = 10
-    reads = ("audit", "original", "job", "waiting", "to_search")
+    reads = ("audit", "original", "job", "waiting", "to_search", "recovery")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
         self.statement, self.reasons, self.running = Text(), Text(), Text("muted")
-        self._rows = KeyValueRows()
+        self.of_norms, self._rows = Text("muted"), KeyValueRows()
         self.judge = Choices((CLEAN_MODELS, BY_RULE))
         self.judge.chosen.connect(self._choose_judge)
         self.rule = Choices(tuple(RULES))
@@ -72,7 +72,6 @@ class FindingView(Card, View):
         self.cautions = Text("muted")
         self.why_next = Text("muted")
         self.next, self.search, self.evidence = QPushButton(), QPushButton(), QPushButton()
-        look(self.next, "primary")
         self._next: Action = RECOVER
         self._of: tuple[object, ...] = ()
         self._exhibit: Exhibit | None = None
@@ -91,7 +90,7 @@ class FindingView(Card, View):
         inner = QVBoxLayout(self.details)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(4)
-        for part in (self._rows, self.judge, self.rule, self.limits):
+        for part in (self.of_norms, self._rows, self.judge, self.rule, self.limits):
             inner.addWidget(part)
         for widget in (
             self.statement, self.picture, self.shows, self.running, self.why_next, self.next,
@@ -124,6 +123,10 @@ class FindingView(Card, View):
         self.cautions.show_text("\n".join(cautions))
         self._show_next(state)
         self._show_fold()
+        self.of_norms.show_text(
+            "" if audit.verdict is None
+            else tr("The norms alone, which the verdict does not rest on:")
+        )  # fmt: skip
         shown, statistics = audit.most_suspicious, audit.judgment.statistics
         self._rows.show_rows(
             [
@@ -162,6 +165,8 @@ class FindingView(Card, View):
         there = not (step == "search" and state.to_search)
         self.why_next.show_text(tr(WHY[step]) if there else "")
         self.next.setVisible(there)
+        page_has_one = state.recovery is not None  # at most one button is highlighted
+        look(self.next, "" if page_has_one else "primary")
         waits = not original.is_searched and not state.to_search and step != "search"
         self.search.setVisible(waits)
         self.evidence.setVisible(SHOW_EVIDENCE.enabled(state))

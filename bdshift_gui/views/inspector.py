@@ -281,9 +281,13 @@ class InspectorView(Card, View):
             rule = audit.settings.rule
             judgments = audit.judgment, cut.judgment
             values = [float(one.statistics[rule.name][index]) for one in judgments]
+            by_rule, name = audit.verdict is None, tr(rule.column)
             rows.append(
-                (tr(rule.column), " → ".join(figure(value, rule.form) for value in values),
-                 tr("Of the selected class, before and after the cut."))
+                (name if by_rule else tr("{statistic} of the norms", statistic=name),
+                 " → ".join(figure(value, rule.form) for value in values),
+                 tr("Of the selected class, before and after the cut.") if by_rule
+                 else tr("Of the selected class's norm among the others, before and after the cut. "
+                         "It is not the verdict's p, which compares with clean models."))
             )  # fmt: skip
         self._cut_rows.show_rows(rows)
         effect = None if tac is None else effect_of_cut(audit, tac, cut.outcome, cut.judgment)

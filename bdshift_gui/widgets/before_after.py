@@ -89,8 +89,7 @@ class ImagesBeforeAfter(Card):
             self.rows = []
             return
         self._label(len(of.rows("sent")), len(of.rows("stay")))
-        rows = of.rows(self.which.now)
-        self.rows = rows[:: -(-len(rows) // _MAX_IMAGES) or 1].tolist()  # they are sorted by class
+        self.rows = of.rows(self.which.now)[:_MAX_IMAGES].tolist()
         heads = tr("before"), tr("after"), tr("change")
         for head, text in zip(self._heads, heads, strict=True):
             head.setText(text)

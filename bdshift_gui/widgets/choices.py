@@ -7,6 +7,8 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QWidget
 
 from bdshift_gui.plain import PlainLabel, set_tip
 
+_GAP = 4  # pixels between a label and the first word
+
 
 class Choices(QWidget):
     """``chosen`` carries the key of the word that the user picked."""
@@ -43,6 +45,7 @@ class Choices(QWidget):
     def label(self, before: str, words: dict[str, tuple[str, str]]) -> None:
         """Show the words, each with its tooltip."""
         self._before.setText(before)
+        self._before.setContentsMargins(0, 0, _GAP if before else 0, 0)
         for key, (word, tooltip) in words.items():
             self._buttons[key].setText(word)
             set_tip(self._buttons[key], tooltip)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from bdshift.audit.gallery import FILTERS, ORDERS, PARTS
+from bdshift.audit.gallery import FILTERS, ORDERS, PARTS, USUAL_ORDER
 from bdshift_gui.i18n import tr
 from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.widgets.card import Text
@@ -88,7 +88,7 @@ class GalleryBar(QWidget):
         with_trigger = of.triggered is not None
         self._filters = [key for key, one in FILTERS.items() if one.fits(of)]
         self._orders = [key for key in ORDERS if neurons or key != "neurons"]
-        order = wish.order if wish.order in self._orders else "file"
+        order = wish.order if wish.order in self._orders else USUAL_ORDER
         _offer(self.which, [_title(one, names) for one in known], known.index(of), tr("Trigger"))
         _offer(self.only, [tr(FILTERS[key].label) for key in self._filters],
                self._filters.index(wish.only), tr("Which images"))  # fmt: skip

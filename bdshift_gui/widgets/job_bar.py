@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QProgressBar, QPushButton, QWidget
 
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import Event, Progressed
@@ -11,26 +11,35 @@ from bdshift_gui.numbers import duration, grouped
 from bdshift_gui.session import RunningJob, State
 from bdshift_gui.widgets.card import Text
 
+_BAR_WIDTH = 160  # pixels
+
 
 class JobBar(QWidget):
     """``canceled`` is emitted when the user wants the job stopped."""
 
     canceled = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, *, wide: bool = False) -> None:
+        """``wide``: the bar is over the words, as wide as there is room."""
         super().__init__()
-        row = QHBoxLayout(self)
-        row.setContentsMargins(8, 0, 0, 0)
-        row.setSpacing(8)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0 if wide else 8, 0, 0, 0)
+        grid.setSpacing(8)
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
-        self._bar.setFixedWidth(160)
-        self._text = Text("muted", wrap=False)
+        self._text = Text("muted", wrap=wide)
         self._cancel = QPushButton()
         self._cancel.clicked.connect(self.canceled)
-        for widget in (self._bar, self._text, self._cancel):
-            row.addWidget(widget)
-        row.addStretch(1)
+        if wide:
+            grid.addWidget(self._bar, 0, 0, 1, 2)
+            grid.addWidget(self._text, 1, 0)
+            grid.addWidget(self._cancel, 1, 1)
+            grid.setColumnStretch(0, 1)
+        else:
+            self._bar.setFixedWidth(_BAR_WIDTH)
+            for column, widget in enumerate((self._bar, self._text, self._cancel)):
+                grid.addWidget(widget, 0, column)
+            grid.setColumnStretch(3, 1)
         self._state = State()
         self._progress: Progressed | None = None
         self.hide()

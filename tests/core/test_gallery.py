@@ -53,7 +53,7 @@ def test_filters(measured_audit: Audit) -> None:
     of_class = one.rows("sent", label=2)
     assert set(labels[of_class].tolist()) == {2}
     clean = galleries(measured_audit)[0]
-    assert clean.rows("right").tolist() == np.flatnonzero(clean.before == labels).tolist()
+    assert clean.rows("right", "file").tolist() == np.flatnonzero(clean.before == labels).tolist()
     with pytest.raises(UsageError, match="needs a trigger"):
         clean.rows("sent")
 
@@ -68,7 +68,16 @@ def test_a_trigger_of_one_source_is_for_its_images_alone(measured_audit: Audit) 
 
 def test_orders(measured_audit: Audit) -> None:
     one = of_trigger(measured_audit)
-    assert np.all(np.diff(one.rows("sent")) > 0), "as in the folder"
+    in_folder, turns = one.rows("sent", "file"), one.rows("sent")
+    assert np.all(np.diff(in_folder) > 0), "as in the folder"
+    labels = one.clean.labels
+    classes = len(np.unique(labels[in_folder]))
+    assert len(set(labels[turns[:classes]].tolist())) == classes, "the first of each class"
+    assert len(set(labels[turns[classes : 2 * classes]].tolist())) == classes, "then the second"
+    assert sorted(turns.tolist()) == in_folder.tolist()
+    for label in np.unique(labels[turns]):
+        assert np.all(np.diff(turns[labels[turns] == label]) > 0)
+    assert one.rows("sent", label=2).tolist() == one.rows("sent", "file", label=2).tolist()
     certain = one.rows("sent", "certain")
     logits = one.shown.logits[certain].astype(np.float64)
     others = np.delete(logits, TARGET, 1).max(1)

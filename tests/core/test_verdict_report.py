@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 import json
+from dataclasses import replace
 
 import pytest
 from matrix import MATRIX
 
 from bdshift.audit import Audit
+from bdshift.audit.beside import in_words
 from bdshift.report.html_report import html_report
 from bdshift.report.json_report import audit_json
 from bdshift.report.text_report import audit_text
@@ -92,6 +94,23 @@ def test_the_text_says_what_decided(compared: Audit) -> None:
     assert "Comparison with clean models: a class is suspected up to p = " in audit_text(compared)
     by_rule = compared.under(compared.settings.rule, by_rule=True)
     assert "Rule: Grubbs test, threshold p = 0.05" in audit_text(by_rule)
+
+
+def test_the_first_sentence_is_plain_and_says_whose_p_it_is(compared: Audit) -> None:
+    verdict = compared.verdict
+    assert verdict is not None
+    models, p = verdict.standing.models, verdict.standing.p
+    assert str(compared.finding.statement) == (
+        f"Class 9 “speed_80” looks like the target of a backdoor: none of {models} models that are "
+        f"known to be clean has evidence this strong against any class (verdict: p = {p:.2g}, the "
+        "smallest that so many allow)."
+    )
+    assert f"（判定の p = {p:.2g}" in compared.finding.statement.render("ja")
+    some = in_words(replace(verdict.standing, count=3, p=0.06))
+    assert str(some) == (
+        f"3 of {models} models that are known to be clean have evidence this strong against a "
+        "class (verdict: p = 0.06)"
+    )
 
 
 def test_the_most_similar_models_are_themselves() -> None:

@@ -135,6 +135,24 @@ def test_the_chart_begins_with_what_the_finding_rests_on(
     assert bars.detector.currentText() == "Mask and pattern"
 
 
+def test_another_p_than_the_verdicts_is_called_what_it_is(
+    opened: MainWindow, qtbot: QtBot, measured_audit: Audit
+) -> None:
+    make, *_ = MATRIX["it stands out beside clean models"]
+    view, inspector = find(opened, FindingView), find(opened, InspectorView)
+
+    def rows_of_cut(audit: Audit) -> set[str]:
+        show_audit(opened.context, audit)
+        wait_well(qtbot, opened)
+        keys = {key.text() for key, _ in inspector._cut_rows._shown}
+        return {one for one in keys if "Grubbs" in one}
+
+    assert rows_of_cut(make(measured_audit)) == {"p (Grubbs) of the norms"}
+    assert view.of_norms.text() == "The norms alone, which the verdict does not rest on:"
+    assert rows_of_cut(measured_audit) == {"p (Grubbs)"}
+    assert not view.of_norms.text(), "there it decides"
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [("only the second finds it", "lengths"), ("nothing unusual", None),

@@ -14,7 +14,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from bdshift.audit.gallery import FILTERS, PARTS
+from bdshift.audit.gallery import FILTERS, ORDERS, PARTS
 from bdshift.words import Sentence
 from bdshift_gui.ask import Ask
 from bdshift_gui.gallery_wish import GalleryWish
@@ -90,13 +90,15 @@ def test_every_wish_can_be_made(opened: MainWindow) -> None:
 def test_neurons_sort_the_images(opened: MainWindow) -> None:
     view = gallery(opened)
     opened.context.selection.select_neurons([7], primary=7)
-    view.bar.order.activated.emit(3)
+    view.bar.order.activated.emit(list(ORDERS).index("neurons"))
     tac = audit_of(opened).tac[-1]
     assert tac.triggered is not None
     assert np.all(np.diff(tac.triggered.phi[view.rows, 7]) <= 0)
     opened.context.selection.select_neurons([], primary=None)
-    assert np.all(np.diff(view.rows) > 0), "as in the folder: no neuron is left to sort by"
-    assert view.bar.order.count() == 3
+    assert view.bar.order.count() == len(ORDERS) - 1
+    of_each = len(np.unique(tac.triggered.labels[view.rows]))
+    first = tac.triggered.labels[view.rows[:of_each]]
+    assert len(np.unique(first)) == of_each, "no neuron is left to sort by: one of each class"
 
 
 def test_pictures_are_as_large_as_wanted(opened: MainWindow) -> None:
@@ -115,7 +117,7 @@ def test_where_neurons_look(opened: MainWindow, qtbot: QtBot) -> None:
     plain = shots(view).shot(0)
     neuron = int(audit_of(opened).shifts.shift[TARGET].argmax())
     opened.context.selection.select_neurons([neuron], primary=neuron)
-    view.bar.order.activated.emit(3)
+    view.bar.order.activated.emit(list(ORDERS).index("neurons"))
     view.map.click()
     wait_well(qtbot, opened)
     heat = opened.session.state.heat

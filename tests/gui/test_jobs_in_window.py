@@ -166,6 +166,31 @@ def test_a_job_that_keeps_nothing_is_canceled_once(window: MainWindow, qtbot: Qt
     assert window.message.text() == "Canceled; nothing was lost."
 
 
+def test_while_nothing_else_is_to_be_seen_it_is_in_the_middle(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    told = threading.Event()
+
+    def counting(job: JobContext) -> None:
+        job.progress("Embedding clean images", 1200, 2500, "images")
+        told.set()
+        until_canceled(job)
+
+    middle = window.welcome.job
+    assert middle.isHidden()
+    window.context.start("Scanning", counting, lambda _: None)
+    qtbot.waitUntil(told.is_set)
+    qtbot.waitUntil(lambda: "/" in middle._text.text())
+    assert middle.isVisible()
+    assert middle._text.text() == window.job_bar._text.text(), "stage, how many of how many"
+    assert middle._text.text().startswith("Embedding clean images 1,200 / 2,500")
+    assert (middle._bar.value(), middle._bar.maximum()) == (1200, 2500)
+    middle._cancel.click()
+    wait(qtbot, window)
+    assert middle.isHidden()
+    assert window.message.text() == "Canceled; nothing was lost."
+
+
 # --- failing and queued
 
 

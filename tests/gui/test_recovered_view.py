@@ -82,6 +82,12 @@ def test_what_the_controls_need_is_said(opened: MainWindow, control: float, said
     assert ("never" in ticks) is math.isinf(control)
 
 
+def highlighted(window: MainWindow) -> list[QWidget]:
+    """The buttons that stand out from the others."""
+    there = window.findChildren(QAbstractButton)
+    return [one for one in there if one.objectName() == "primary" and one.isVisible()]
+
+
 @pytest.mark.parametrize(("control", "evidence"), [(160.0, True), (40.0, False)])
 def test_whether_it_is_evidence_is_said_and_what_to_do_next(
     opened: MainWindow, qtbot: QtBot, control: float, evidence: bool
@@ -95,6 +101,10 @@ def test_whether_it_is_evidence_is_said_and_what_to_do_next(
     assert said.startswith("This is evidence" if evidence else "This is no evidence")
     assert view.verdict.objectName() == ("triggered" if evidence else "muted")
     assert view.buttons["purify"].objectName() == ("primary" if evidence else "")
+    assert highlighted(opened) == ([view.buttons["purify"]] if evidence else [])
+    do(opened, "close_recovery")
+    assert highlighted(opened) == [find(opened, FindingView).next], "one at most"
+    recovering.show(opened.context, 1)
     view.buttons["purify"].click()
     dialog(qtbot, opened, PurifyDialog).reject()
 

@@ -16,36 +16,36 @@ _MAX_CLASSES = 5  # named
 
 STANDS_OUT = code(
     "stands-out-beside-clean-models",
-    words("Class {index} “{name}” stands out as hardly any class of a clean model does: "
-          "{standing}.",
-          ja="クラス {index}「{name}」は、クリーンなモデルのクラスにはまず見られないほど"
-             "際立っています：{standing}。"),
+    words("Class {index} “{name}” looks like the target of a backdoor: {standing}.",
+          ja="クラス {index}「{name}」がバックドアの標的とみられます。{standing}。"),
 )  # fmt: skip
 STAND_OUT = code(
     "stand-out-beside-clean-models",
-    words("{count:|class stands|classes stand} out as hardly any class of a clean model does: "
-          "{classes}. For the first: {standing}.",
-          ja="{count} クラスが、クリーンなモデルのクラスにはまず見られないほど"
-             "際立っています：{classes}。最初のクラスについて：{standing}。"),
+    words("{count:|class looks|classes look} like targets of backdoors: {classes}. For the first: "
+          "{standing}.",
+          ja="{count} クラスがバックドアの標的とみられます：{classes}。"
+             "最初のクラスについて、{standing}。"),
 )  # fmt: skip
 NONE_STANDS_OUT = code(
     "none-stands-out-beside-clean-models",
-    words("No class stands out beside clean models. For class {index} “{name}”, the most "
-          "suspicious: {standing}.",
-          ja="クリーンなモデルと比べて際立つクラスはありません。最も疑わしいクラス {index}"
-             "「{name}」について：{standing}。"),
+    words("No class is unusual for a clean model. The most suspicious is class {index} “{name}”: "
+          "{standing}.",
+          ja="クリーンなモデルとして異常なクラスはありません。最も疑わしいのはクラス {index}"
+             "「{name}」ですが、{standing}。"),
 )  # fmt: skip
 SOME_EVIDENCE = code(
     "some-evidence-beside-clean-models",
-    words("For class {index} “{name}”, the most suspicious beside clean models: {standing}.",
-          ja="クリーンなモデルと比べて最も疑わしいクラス {index}「{name}」について：{standing}。"),
+    words("Beside clean models, the most suspicious is class {index} “{name}”: {standing}.",
+          ja="クリーンなモデルと比べて最も疑わしいのはクラス {index}「{name}」です。"
+             "{standing}。"),
 )  # fmt: skip
 COULD_NOT_TELL = code(
     "could-not-tell",
-    words("Could not tell. For class {index} “{name}”, the most suspicious: {standing}{but}. More "
+    words("Could not tell. The most suspicious is class {index} “{name}”: {standing}{but}. More "
           "clean images, a larger budget, {compare} (--reference), or a search for its trigger "
           "(bdshift recover) may settle it.",
-          ja="判定できませんでした。最も疑わしいクラス {index}「{name}」について：{standing}{but}。"
+          ja="判定できませんでした。最も疑わしいのはクラス {index}「{name}」です。"
+             "{standing}{but}。"
              "クリーン画像や予算を増やす、{compare}（--reference）、"
              "トリガーを探索する（bdshift recover）のいずれかで、"
              "はっきりする可能性があります。"),
@@ -54,13 +54,19 @@ COMPARE = words("a clean model of the same task to compare with",
                 ja="同じタスクのクリーンなモデルと比べる")  # fmt: skip
 COMPARE_OTHER = words("another clean model to compare with",
                       ja="別のクリーンなモデルと比べる")  # fmt: skip
-STANDING = words(
-    "{count} of {models:|clean model|clean models} whose truth is known {count:~|has|have} "
-    "evidence as strong (p = {p:.2g}{least})",
-    ja="真偽が分かっているクリーンなモデル {models} 個のうち {count} 個に、同程度以上の証拠が"
-       "あります（p = {p:.2g}{least}）",
+NO_MODEL_HAS_AS_MUCH = words(
+    "none of {models:|model|models} that {models:~|is|are} known to be clean has evidence this "
+    "strong against any class (verdict: p = {p:.2g}{least})",
+    ja="クリーンだと分かっているモデル {models} 個の中に、これほど強い証拠のあるクラスを持つものは"
+       "ありません（判定の p = {p:.2g}{least}）",
 )  # fmt: skip
-LEAST_P = words(", the least that so many allow", ja="、このモデル数での最小値")
+SOME_HAVE_AS_MUCH = words(
+    "{count} of {models:|model|models} that {models:~|is|are} known to be clean {count:~|has|have} "
+    "evidence this strong against a class (verdict: p = {p:.2g}{least})",
+    ja="クリーンだと分かっているモデル {models} 個のうち {count} 個に、"
+       "これと同じかより強い証拠のあるクラスがあります（判定の p = {p:.2g}{least}）",
+)  # fmt: skip
+LEAST_P = words(", the smallest that so many allow", ja="、このモデル数で取り得る最小値")
 NOT_RARE_ENOUGH = words(", where {limit:.2g} would make it a suspect",
                         ja="（{limit:.2g} 以下で疑います）")  # fmt: skip
 NOT_BORNE_OUT = words(
@@ -234,8 +240,9 @@ def _of_class(index: int, standing: Standing, facts: Facts) -> dict[str, object]
 def in_words(standing: Standing) -> Sentence:
     """How many clean models have as much."""
     least = Sentence(LEAST_P) if standing.p <= standing.least else ""
+    template = SOME_HAVE_AS_MUCH if standing.count else NO_MODEL_HAS_AS_MUCH
     values = {"models": standing.models, "count": standing.count, "p": standing.p}
-    return Sentence(STANDING, {**values, "least": least})
+    return Sentence(template, {**values, "least": least})
 
 
 def _kind(one: KindStanding, facts: Facts) -> Remark:

@@ -21,6 +21,8 @@ from bdshift.triggers import Trigger
 from bdshift.words import Sentence, words
 
 CLEAN = "clean"
+USUAL_ORDER = "turns"
+"""Of `ORDERS`: the first images are of all classes."""
 _MIDDLE, _FULL = 128, 127.0  # gray, and the largest change that can be drawn on it
 
 Rows = NDArray[np.int64]
@@ -86,7 +88,7 @@ class Gallery:
     def rows(
         self,
         only: str = "all",
-        order: str = "file",
+        order: str = USUAL_ORDER,
         *,
         label: int = -1,
         neurons: Sequence[int] = (),
@@ -110,8 +112,7 @@ class Gallery:
         if label >= 0:
             wanted = wanted & (self.clean.labels == label)
         found = np.flatnonzero(wanted)
-        by = ORDERS[order].by(self, neurons)
-        return found if by is None else found[np.argsort(by[found], kind="stable")]
+        return found[np.argsort(ORDERS[order].by(self, found, neurons), kind="stable")]
 
 
 @dataclass(frozen=True)
@@ -134,25 +135,34 @@ class Filter:
 
 @dataclass(frozen=True)
 class Order:
-    """In what order: its words, and numbers (N,) that grow; None for the order of the files."""
+    """In what order: its words, and numbers that grow, one for each of the rows that are shown."""
 
     label: str
-    by: Callable[[Gallery, Sequence[int]], NDArray[np.float64] | None]
+    by: Callable[[Gallery, Rows, Sequence[int]], NDArray[np.float64] | Rows]
 
 
-def _certainty(of: Gallery) -> NDArray[np.float64]:
-    """How far the logit of the target, or of the predicted class, is above the next, (N,)."""
-    logits = of.shown.logits.astype(np.float64)
+def _turn(of: Gallery, rows: Rows) -> Rows:
+    """How many of the rows before each one are of its class, (n,)."""
+    _, place, counts = np.unique(of.clean.labels[rows], return_inverse=True, return_counts=True)
+    by_class = np.argsort(place, kind="stable")
+    turns = np.empty_like(rows)
+    turns[by_class] = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return turns
+
+
+def _certainty(of: Gallery, rows: Rows) -> NDArray[np.float64]:
+    """How far the logit of the target, or of the predicted class, is above the next, (n,)."""
+    logits = of.shown.logits[rows].astype(np.float64)
     index = np.full(len(logits), of.target) if of.target >= 0 else logits.argmax(1)
     own = np.take_along_axis(logits, index[:, None], 1)
     np.put_along_axis(logits, index[:, None], -np.inf, 1)
     return own[:, 0] - logits.max(1)
 
 
-def _strongest(of: Gallery, neurons: Sequence[int]) -> NDArray[np.float64]:
+def _strongest(of: Gallery, rows: Rows, neurons: Sequence[int]) -> NDArray[np.float64]:
     if not neurons:
         raise UsageError("no neuron is selected to sort by")
-    return -excitation(of.shown, neurons)
+    return -excitation(of.shown, neurons)[rows]
 
 
 FILTERS: dict[str, Filter] = {
@@ -172,11 +182,13 @@ FILTERS: dict[str, Filter] = {
 """Which images of a pass are shown, by name."""
 
 ORDERS: dict[str, Order] = {
-    "file": Order(words("as in the folder", ja="フォルダーの順"), lambda of, _: None),
+    USUAL_ORDER: Order(words("one of each class in turn", ja="各クラスから 1 枚ずつ順に"),
+                       lambda of, rows, _: _turn(of, rows)),
+    "file": Order(words("as in the folder", ja="フォルダーの順"), lambda of, rows, _: rows),
     "certain": Order(words("the most certain first", ja="確信度の高い順"),
-                     lambda of, _: -_certainty(of)),
+                     lambda of, rows, _: -_certainty(of, rows)),
     "doubtful": Order(words("the least certain first", ja="確信度の低い順"),
-                      lambda of, _: _certainty(of)),
+                      lambda of, rows, _: _certainty(of, rows)),
     "neurons": Order(words("by the selected neurons", ja="選択中のニューロンの強い順"),
                      _strongest),
 }  # fmt: skip

@@ -39,8 +39,9 @@ def _names(of: str) -> str:
 @click.option("--only", metavar="NAME", cls=ExplainedOption,
               explain=lambda: f"Which images: {_names('FILTERS')} Default: sent, or all.",
               )  # fmt: skip
-@click.option("--order", metavar="NAME", default="file", cls=ExplainedOption,
-              explain=lambda: f"In what order: {_names('ORDERS')}")  # fmt: skip
+@click.option("--order", metavar="NAME", default="turns", cls=ExplainedOption,
+              explain=lambda: f"In what order: {_names('ORDERS')} Default: turns.",
+              )  # fmt: skip
 @click.option("--label", metavar="CLASS", help="Only images of a class, by name or index.")
 @click.option("--neurons", metavar="N,N,…", help="For --order neurons.")
 @click.option("--count", type=click.IntRange(1), default=_USUAL_COUNT, show_default=True,
