@@ -14,11 +14,6 @@ def percent(value: float | None, decimals: int = 1) -> str:
     return f"{value:.{decimals}%}"
 
 
-def grouped(value: int) -> str:
-    """A count, with thin spaces between the thousands."""
-    return f"{value:,}".replace(",", "\u2009")
-
-
 def order_words(order: str) -> str:
     """A `Preprocessing`'s channel order, in words."""
     name, _, reshaped = order.partition("-")

@@ -10,11 +10,12 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton
 
 from bdshift.images.labels import LEFT_OUT
+from bdshift.text import grouped
 from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
-from bdshift_gui.numbers import grouped, percent
+from bdshift_gui.numbers import percent
 from bdshift_gui.plain import set_tip
 from bdshift_gui.tasks.labeling import FolderClasses
 from bdshift_gui.widgets.card import Text

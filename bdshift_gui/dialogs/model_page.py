@@ -9,9 +9,9 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDialog, QPushButton, QVBoxLayout
 
+from bdshift.text import grouped
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
-from bdshift_gui.numbers import grouped
 from bdshift_gui.widgets.card import KeyValueRows, Text
 from bdshift_gui.widgets.table_rows import Column
 from bdshift_gui.widgets.tables import DataTable
@@ -77,7 +77,7 @@ def _rows(about: Description) -> list[tuple[str, str, str]]:
     where = " → ".join(about.wrapper) or tr("the file itself")
     if about.prefix:
         where += f", {about.prefix}…"
-    dtypes = ", ".join(f"{count} {name}" for name, count in about.dtypes.items())
+    dtypes = ", ".join(f"{grouped(count)} {name}" for name, count in about.dtypes.items())
     known = about.recognized
     fitting = () if known is None else known.architectures
     rows = [

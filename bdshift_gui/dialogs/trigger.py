@@ -62,8 +62,10 @@ class TriggerDialog(QuestionDialog):
         self._files: tuple[Any, ...] = ()
         lead = Text("muted")
         lead.show_text(
-            tr("The images are run again with the trigger, to measure how often it works, and how "
-               "much each neuron reacts to it (TAC).")
+            tr(
+                "The images are run again with the trigger, to measure how often it works, and how "
+                "much each neuron reacts to it (TAC)."
+            )
         )
         self.column.addWidget(lead)
         self.stage, self.settings = TriggerStage(context.ask), SettingsForm(context.ask)

@@ -80,7 +80,7 @@ class AgreementView(PlotCard, View):
             state.audit.shifts.shift[index],
             state.audit.model.data_free(index),
         )
-        rankings = {tr("shift"): shift, "w − w̄": free, **method_rankings(state.audit, index)}
+        rankings = {tr("shift"): shift, "w − μ": free, **method_rankings(state.audit, index)}
         self._curves = {
             name: overlap_curve(values, tac.change) for name, values in rankings.items()
         }
@@ -105,7 +105,7 @@ class AgreementView(PlotCard, View):
         self.title.show_text(
             tr(
                 "{shift} of the top {count} by shift are also in the top {count} "
-                "by TAC; for w − w̄, {free}",
+                "by TAC; for w − μ, {free}",
                 count=count, shift=percent(at[0]), free=percent(at[1]),
             )
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from bdshift.audit import Audit
     from bdshift.audit.facts import Judged
 
+_WORD = re.compile(r"(?<=[_ ])")  # between two words of a name
 _MAX_NAMES = 24  # classes whose names fit under the bars
 _MAX_FIGURES = 16  # classes whose values fit above them
 _BAR = 0.6
@@ -362,11 +364,13 @@ def _dots(
 
 
 def _short(name: str, room: int) -> str:
-    """The name under a bar: if too long, on two lines, each elided where it does not fit."""
+    """The name under a bar: if too long, on two lines, each elided where it does not fit. The name
+    stays as it is, underscores and all.
+    """
     metrics, right = QFontMetrics(small_font()), Qt.TextElideMode.ElideRight
     fits = metrics.horizontalAdvance(name) <= room
-    lines = [name] if fits else name.replace("_", " ").split()[:2]
-    return "\n".join(metrics.elidedText(one, right, room) for one in lines)
+    lines = [name] if fits else _WORD.split(name, 1)
+    return "\n".join(metrics.elidedText(one.strip(), right, room) for one in lines)
 
 
 def _columns(audit: Audit) -> list[Column]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtWidgets import QPushButton
 
+from bdshift.text import grouped
 from bdshift_gui.actions.correct import LABELS, PREPROCESSINGS
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
-from bdshift_gui.numbers import grouped, order_words, percent
+from bdshift_gui.numbers import order_words, percent
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
@@ -70,8 +71,8 @@ class ImagesCard(Card, View):
             self._rows.show_rows(
                 [
                     (tr("Images"), grouped(sum(opened.counts)), ""),
-                    (tr("Classes"), str(len(opened.counts)),
-                     "\n".join(f"{name}: {count}" for name, count in [*names][:_MAX_LISTED])),
+                    (tr("Classes"), grouped(len(opened.counts)),
+                     "\n".join(f"{name}: {grouped(n)}" for name, n in [*names][:_MAX_LISTED])),
                 ]
             )  # fmt: skip
             skipped = opened.collection.skipped

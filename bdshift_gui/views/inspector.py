@@ -148,7 +148,7 @@ class InspectorView(Card, View):
         shift = state.audit.shifts.shift[index]
         rankings = {
             tr("shift"): shift,
-            "w − w̄": state.audit.model.data_free(index),
+            "w − μ": state.audit.model.data_free(index),
         }
         parts = [tr("shift {value}", value=figure(float(shift[neuron]), "+#.3g"))]
         if state.tac is not None and state.tac.target == index:

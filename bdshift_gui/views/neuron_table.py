@@ -66,7 +66,7 @@ def _columns(state: State, index: int) -> list[Column]:
     found = [
         Column("neuron", tr("neuron"), np.arange(len(shift))),
         column("shift", tr("shift"), shift),
-        column("w", "w − w̄", audit.model.data_free(index)),
+        column("w", "w − μ", audit.model.data_free(index)),
     ]
     if audit.embedding is not None:
         found.append(column("clean", tr("clean φ"), audit.embedding.mean))

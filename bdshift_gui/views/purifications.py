@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from bdshift.text import figure
+from bdshift.text import figure, grouped
 from bdshift_gui.action import Action
 from bdshift_gui.actions.compare import COMPARE, RESCAN
 from bdshift_gui.actions.export import EXPORT_MODEL
@@ -25,7 +25,7 @@ from bdshift_gui.actions.purify import PURIFY
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.models import measured_on, name_of
-from bdshift_gui.numbers import grouped, percent
+from bdshift_gui.numbers import percent
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from bdshift.text import figure
+from bdshift.text import figure, grouped
 from bdshift_gui.actions.purify import PURIFY
 from bdshift_gui.actions.recover import CLOSE_RECOVERY, REMOVE_RECOVERY, SAVE_TRIGGER, SHOW_MOVED
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
-from bdshift_gui.numbers import grouped, percent
+from bdshift_gui.numbers import percent
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.tasks.gallery import show_gallery

@@ -9,10 +9,10 @@ from PySide6.QtCore import QPointF, QSignalBlocker, Qt
 from PySide6.QtGui import QColor, QPolygonF
 from PySide6.QtWidgets import QComboBox, QHBoxLayout
 
-from bdshift.text import figure, one_line
+from bdshift.text import figure, grouped, one_line
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, tr
-from bdshift_gui.numbers import grouped, percent
+from bdshift_gui.numbers import percent
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme

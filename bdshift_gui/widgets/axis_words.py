@@ -27,7 +27,7 @@ def axis_choices(*, recovered: bool) -> dict[str, tuple[str, str]]:
         "signed": (tr("signed"), tr("Mean φ(x+δ) − φ(x) under the trigger.")),
         "activation": (tr("activation"), tr("Mean φ over the clean images.")),
         "weight": (tr("weight"),
-                   tr("w − w̄: the class's row of the head minus the mean row.")),
+                   tr("w − μ: the class's row of the head minus μ, the mean of all rows.")),
     }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def axis_label(axis: str, tac: Tac | None, *, recovered: bool) -> str:
         ),
         "signed": tr("signed change, mean φ(x+δ) − φ(x)"),
         "activation": tr("mean clean activation φ"),
-        "weight": tr("head weight w − w̄"),
+        "weight": tr("head weight w − μ"),
     }[axis]
     if tac is None or axis not in UNDER_TRIGGER:
         return label
@@ -75,11 +75,11 @@ def how_they_agree(
                value=figure(cosine(shown, reference), ".2f"),
                absolute=figure(cosine(np.abs(shown), np.abs(reference)), ".2f"),
                overlap=percent(ours, 0)),
-            tr("data-free w − w̄: {value}, {overlap}",
+            tr("data-free w − μ: {value}, {overlap}",
                value=figure(cosine(free, reference), ".2f"), overlap=percent(theirs, 0)),
         )  # fmt: skip
         return " · ".join(parts)
     if method:
         value = figure(cosine(shown, shift), ".3f")
         return tr("cos(shift, {method}) {value}", method=method, value=value)
-    return tr("cos(shift, w − w̄) {value}", value=figure(cosine(shift, free), ".3f"))
+    return tr("cos(shift, w − μ) {value}", value=figure(cosine(shift, free), ".3f"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QProgressBar, QPushButton, QWidget
 
+from bdshift.text import grouped
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import Event, Progressed
-from bdshift_gui.numbers import duration, grouped
+from bdshift_gui.numbers import duration
 from bdshift_gui.session import RunningJob, State
 from bdshift_gui.widgets.card import Text
 

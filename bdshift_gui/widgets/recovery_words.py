@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bdshift.text import figure
+from bdshift.text import figure, grouped
 from bdshift_gui.i18n import say, tr
-from bdshift_gui.numbers import grouped, percent
+from bdshift_gui.numbers import percent
 
 if TYPE_CHECKING:
     from bdshift.recover.recovery import Recovery

@@ -23,7 +23,7 @@ UNSORTED = ("", Qt.SortOrder.AscendingOrder)
 _MAX_MEASURED = 1000  # numbers of a column whose digits are measured, of each kind
 _NO_FLAG = Qt.ItemFlag(0)
 _DIGIT = re.compile(r"[0-9]")
-_WHOLE_PART = re.compile(r"[−+]?[0-9\u2009]+")
+_WHOLE_PART = re.compile(r"[−+]?[0-9,]+")
 
 
 @dataclass(frozen=True)

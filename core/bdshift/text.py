@@ -82,12 +82,22 @@ def columns(text: str) -> int:
     )
 
 
+_TYPE = re.compile(r"(\.[0-9]+)?[a-zA-Z%]?$")  # the end of a format
+
+
+def grouped(value: int) -> str:
+    """A count, with commas between the thousands, as every number has them that a person reads."""
+    return f"{value:,}"
+
+
 def figure(value: float | None, form: str = ".4g") -> str:
-    """A number with a real minus sign; – for None and NaN."""
+    """A number with a real minus sign, and its thousands `grouped`; – for None and NaN."""
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
+    if "," not in form:
+        form = _TYPE.sub(lambda kind: f",{kind[0]}", form, count=1)
     return format(value, form).replace("-", "−")
 
 

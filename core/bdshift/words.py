@@ -6,13 +6,15 @@ there is to it; other sentences have theirs in ``resources/i18n/ja.json``.
 
 A `Sentence` is a template and its values, so that code that decides what to say need not know in
 which language, or where. In a template, ``{name}`` is a value, ``{name:.1%}`` a number in Python's
-format, with a real minus sign and – for None and NaN. ``{count:|image|images}`` is "1 image" or "12
-images", and ``{count:~|is|are}`` the word alone.
+format, with a real minus sign and – for None and NaN. ``{count:|image|images}`` is "1 image" or
+"1,200 images", and ``{count:~|is|are}`` the word alone. Integers have commas between the thousands,
+except for those that name something (`_NAMES`).
 """
 
 from __future__ import annotations
 
 import json
+import numbers
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +22,13 @@ from functools import cache
 from typing import Any, Literal, get_args
 
 from bdshift.assets import asset
-from bdshift.text import figure
+from bdshift.text import figure, grouped
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
+_NAMES = frozenset({"index", "number", "op", "schema", "seed", "source", "target"})
+"""Values whose integers say which one, not how many."""
 _JOINED_BY = {"en": ", ", "ja": "、"}
 _beside_the_code: dict[str, str] = {}
 
@@ -69,7 +73,10 @@ class _Formatter(string.Formatter):
         self._language = language
 
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        return kwargs[field_name], field_name
+        value = kwargs[field_name]
+        if isinstance(value, numbers.Integral) and field_name in _NAMES:
+            value = str(value)
+        return value, field_name
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if isinstance(value, Sentence):
@@ -80,9 +87,11 @@ class _Formatter(string.Formatter):
         if bar:
             one, _, many = forms.partition("|")
             form = one if value == 1 else many
-            return form if number == "~" else f"{value:,} {form}"
+            return form if number == "~" else f"{grouped(value)} {form}"
         if isinstance(value, float):
             return figure(value, format_spec or ".4g")
+        if isinstance(value, numbers.Integral) and not (format_spec or isinstance(value, bool)):
+            return grouped(int(value))
         return format(value, format_spec) if format_spec else str(value)
 
 

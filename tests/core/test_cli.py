@@ -267,7 +267,7 @@ def test_neurons_with_and_without_a_trigger(victim: Path, signs: Path, tmp_path:
     shown = bdshift("neurons", audit, "--trigger", STICKER)
     assert shown.exit_code == 0
     assert "are sent to “speed_80”" in shown.stdout
-    assert "w − w̄" in shown.stdout
+    assert "w − μ" in shown.stdout
     assert load_audit(audit).tac[0].trigger == STICKER
     found = json.loads(bdshift("neurons", audit, "--json").stdout)
     assert found["trigger"]["asr"] > 0.99

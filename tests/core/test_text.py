@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from bdshift.text import columns, csv_rows, csv_text, figure, natural_key, one_line
+from bdshift.text import columns, csv_rows, csv_text, figure, grouped, natural_key, one_line
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,20 @@ def test_names_are_sorted_by_the_numbers_in_them() -> None:
 def test_figures() -> None:
     assert [figure(x) for x in (None, math.nan, math.inf, -math.inf)] == ["–", "–", "∞", "−∞"]
     assert figure(-1.5, ".1f") == "−1.5"
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "shown"),
+    [(1200.0, ".4g", "1,200"), (-12345.678, ".1f", "−12,345.7"), (1200.0, "g", "1,200"),
+     (12.0, ".1%", "1,200.0%"), (1e7, "#.3g", "1.00e+07"), (1234.5, ",.0f", "1,234"),
+     (999.0, "", "999.0"), (1200.0, "", "1,200.0")],
+)  # fmt: skip
+def test_thousands_have_one_style(value: float, form: str, shown: str) -> None:
+    assert figure(value, form) == shown
+
+
+def test_counts_are_grouped_as_figures_are() -> None:
+    assert [grouped(n) for n in (0, 999, 1200, 2_500_000)] == ["0", "999", "1,200", "2,500,000"]
 
 
 def test_no_cell_of_a_csv_is_a_formula() -> None:

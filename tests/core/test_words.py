@@ -20,13 +20,16 @@ WORDS = words("a word of the tests", ja="テストの言葉")
     [
         (COUNTED, {"count": 1, "path": "a"}, "1 image of a, in the tests", "テスト a の 1 枚"),
         (COUNTED, {"count": 1200, "path": "a"}, "1,200 images of a, in the tests",
-         "テスト a の 1200 枚"),
+         "テスト a の 1,200 枚"),
         (WORDS, {}, "a word of the tests", "テストの言葉"),
         ("{inner}: {number:.1%}", {"inner": Sentence(WORDS), "number": 0.5},
          "a word of the tests: 50.0%", "テストの言葉: 50.0%"),
         ("{names}", {"names": ("a", "b")}, "a, b", "a、b"),
         ("{x:.2f} {y} {z}", {"x": -1.5, "y": math.nan, "z": math.inf}, "−1.50 – ∞", "−1.50 – ∞"),
         ("{count:~|is|are}", {"count": 2}, "are", "are"),
+        ("{index}, {seed}, {count}, {yes}",
+         {"index": 1203, "seed": 1203, "count": 1203, "yes": True},
+         "1203, 1203, 1,203, True", "1203, 1203, 1,203, True"),
         ("no values {at all}", {}, "no values {at all}", "no values {at all}"),
     ],
 )  # fmt: skip

@@ -11,11 +11,12 @@ from driving import audit_of, find
 from known import TARGET
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from bdshift.detect.rule import z_scores
 from bdshift_gui.main_window import MainWindow
-from bdshift_gui.views.classes import ClassView
+from bdshift_gui.views.classes import ClassView, _short
 from bdshift_gui.widgets.class_scale import scale_of
 from bdshift_gui.widgets.class_search import ClassSearch
 
@@ -59,6 +60,13 @@ def test_they_are_dots_over_the_band_in_which_a_class_is_flagged(opened: MainWin
     assert high >= max(scale.values.max(), scale.line)
     view.sort._buttons["value"].click()
     assert view._order[0] == TARGET, "the smallest score, which is the farthest below"
+
+
+def test_names_under_the_bars_are_as_the_folders_are_called(qapp: QApplication) -> None:
+    assert _short("keep_left", 500) == "keep_left"
+    assert _short("keep_left", 40) == "keep_\nleft"
+    assert _short("no_right_turn", 40).startswith("no_\nright")
+    assert _short("traffic light", 45) == "traffic\nlight"
 
 
 def test_a_class_is_found_by_its_name(qtbot: QtBot) -> None:

@@ -119,7 +119,7 @@ def test_overlap_and_the_top_k(opened: MainWindow) -> None:
     shift = audit_of(opened).shifts.shift[9]
     assert selected(opened).neurons == set(np.argsort(-shift)[:5].tolist())
     rows = list(csv.reader(io.StringIO(view.csv())))
-    assert rows[0] == ["K", "shift", "w − w̄"]
+    assert rows[0] == ["K", "shift", "w − μ"]
     assert rows[-1] == ["64", "1.0", "1.0"]
     opened.context.selection.select_class(2)
     assert "needs TAC" in view.title.text()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from driving import audit_of, dialog, do, find, open_paths, recovered, wait, wait_well, workspace
 from known import TARGET
+from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 from recovered import made_recovery
 
@@ -25,6 +26,7 @@ from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.tasks import measuring, recovering, writing
 from bdshift_gui.tasks.showing import set_alpha
+from bdshift_gui.views.finding import FindingView
 from bdshift_gui.views.recoveries_card import RecoveriesCard
 from bdshift_gui.views.recovery import RecoveryView
 from bdshift_gui.views.scatter import ScatterView
@@ -82,7 +84,7 @@ def test_what_the_controls_need_is_said(opened: MainWindow, control: float, said
     assert ("never" in ticks) is math.isinf(control)
 
 
-def highlighted(window: MainWindow) -> list[QWidget]:
+def highlighted(window: MainWindow) -> list[QAbstractButton]:
     """The buttons that stand out from the others."""
     there = window.findChildren(QAbstractButton)
     return [one for one in there if one.objectName() == "primary" and one.isVisible()]

@@ -13,7 +13,7 @@ import click
 
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import Canceled, Event, Figures, JobContext, Note, Progress
-from bdshift.text import one_line
+from bdshift.text import grouped, one_line
 
 _MAX_MESSAGE = 1000  # characters
 
@@ -68,7 +68,7 @@ class ConsoleJob(JobContext):
         if not sys.stderr.isatty():
             if event.done >= event.total and stage != self._stage:
                 self._stage = stage
-                click.echo(f"{stage}: {event.total} {event.unit}", err=True)
+                click.echo(f"{stage}: {grouped(event.total)} {event.unit}", err=True)
             return
         from tqdm import tqdm
 

@@ -11,7 +11,7 @@ import click
 
 from bdshift.cli.console import WEIGHTS_HELP, ConsoleJob, arch_option, guarded
 from bdshift.errors import InputError, UsageError
-from bdshift.text import joined
+from bdshift.text import grouped, joined
 
 if TYPE_CHECKING:
     from bdshift.audit.candidates import CandidateTable
@@ -148,8 +148,8 @@ def _as_json(found: Description) -> dict[str, Any]:
 
 def _lines(found: Description) -> Iterator[str]:
     where = " → ".join(found.wrapper) or "the file itself"
-    dtypes = ", ".join(f"{count} {name}" for name, count in found.dtypes.items())
-    folded = ", ".join(f"{count} by {way}" for way, count in found.folded.items())
+    dtypes = ", ".join(f"{grouped(count)} {name}" for name, count in found.dtypes.items())
+    folded = ", ".join(f"{grouped(count)} by {way}" for way, count in found.folded.items())
     rows = [
         ("file", f"{found.path} ({found.size:,} bytes, {found.container})"),
         ("", "holds a program, which was neither examined nor run" * found.has_program),
@@ -181,10 +181,10 @@ def _lines(found: Description) -> Iterator[str]:
 
 
 def _head(known: Recognition) -> str:
-    embedding = f"{known.embedding_dim}-d embedding"
+    embedding = f"{grouped(known.embedding_dim)}-d embedding"
     if not known.classes:
         return f"made of the names of the classes, {embedding}"
-    return f"{known.head}: {known.classes} classes, {embedding}"
+    return f"{known.head}: {grouped(known.classes)} classes, {embedding}"
 
 
 def _some(names: Sequence[str]) -> str:

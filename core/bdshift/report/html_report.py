@@ -184,7 +184,7 @@ def _scatter(audit: Audit, target: int, t: _Say, tac: Tac | None) -> tuple[Marku
     elif audit.embedding is not None:
         x, label = audit.embedding.mean, t("mean clean activation φ")
     else:
-        x, label = audit.model.data_free(target), t("head weight w − w̄")
+        x, label = audit.model.data_free(target), t("head weight w − μ")
     held = half_of(shift)
     upward = t("shift toward “{name}”", name=audit.images.class_names[target])
     drawn = draw_scatter(x, shift, held, label, upward, flagged=target in audit.finding.suspected)

@@ -15,7 +15,7 @@ from bdshift.outputs import Output
 from bdshift.report.comparison_report import compared_text, reported_on
 from bdshift.report.json_report import finding_json
 from bdshift.spec import shortened
-from bdshift.text import joined, json_number
+from bdshift.text import figure, grouped, joined, json_number
 
 
 def _measured(found: Measured) -> dict[str, Any]:
@@ -98,8 +98,9 @@ def purification_text(audit: Audit) -> str:
     lines = [
         "",
         f"Measured on {reported_on(made)}. {result.method}",
-        f"{result.seconds:.1f} s; {result.forwards} images forward, {result.backwards} back; step "
-        f"{result.kept + 1} of {len(result.rows)} kept.",
+        f"{figure(result.seconds, '.1f')} s; {grouped(result.forwards)} images forward, "
+        f"{grouped(result.backwards)} back; step {grouped(result.kept + 1)} of "
+        f"{grouped(len(result.rows))} kept.",
         *([] if made.unlearned is None else [f"Unlearned: {shortened(made.unlearned)}"]),
         *([] if result.conclusion is None else [str(result.conclusion)]),
         f"The purified model: {again.finding}",

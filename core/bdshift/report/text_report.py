@@ -22,7 +22,7 @@ from bdshift.neurons.rankings import agreement, compare_with_tac, cosine
 from bdshift.neurons.tac import Tac
 from bdshift.report.recovery_words import recovery_sentences, title
 from bdshift.spec import shortened
-from bdshift.text import columns, figure, joined, one_line
+from bdshift.text import columns, figure, grouped, joined, one_line
 from bdshift.words import Sentence
 
 _WIDTH = 88
@@ -64,15 +64,16 @@ def audit_text(audit: Audit) -> str:
     lines += [
         "",
         *wrapped(
-            f"{model.architecture}, {model.classes} classes, {model.embedding_dim}-d embedding, "
-            f"{_head(model)}; read from a {model.container} file without running code in it",
+            f"{model.architecture}, {grouped(model.classes)} classes, "
+            f"{grouped(model.embedding_dim)}-d embedding, {_head(model)}; read from a "
+            f"{model.container} file without running code in it",
             "model   ",
         ),
         f"        SHA-256 {model.sha256}",
         *wrapped(
-            f"{sum(images.counts)} of {images.available} used, {chosen.size} px, {framed}"
-            f"{chosen.order.upper()}, normalization {norm.name} (mean {mean}, std {std}), the best "
-            f"of {len(audit.trials)} tried: {_accuracy(audit)}",
+            f"{grouped(sum(images.counts))} of {grouped(images.available)} used, {chosen.size} px, "
+            f"{framed}{chosen.order.upper()}, normalization {norm.name} (mean {mean}, std {std}), "
+            f"the best of {len(audit.trials)} tried: {_accuracy(audit)}",
             "images  ",
         ),
         *wrapped(
@@ -83,7 +84,7 @@ def audit_text(audit: Audit) -> str:
             "shift   ",
         ),
         *wrapped(
-            f"cosine with the head-only direction w − w̄ (needs no images): {_data_free(audit)}",
+            f"cosine with the head-only direction w − μ (needs no images): {_data_free(audit)}",
             "        ",
         ),
     ]
@@ -216,7 +217,7 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
     shift = audit.shifts.shift[target]
     free = audit.model.data_free(target)
     length = float(np.linalg.norm(free))
-    head = ["neuron", "shift", "w − w̄"]
+    head = ["neuron", "shift", "w − μ"]
     columns = [shift, free * (float(np.linalg.norm(shift)) / length if length else 1.0)]
     if audit.embedding is not None:
         head.append("clean φ")
@@ -229,7 +230,7 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
     name = audit.images.class_names[target]
     lines = [f"Neurons for class {target} “{name}”, strongest shift first", ""]
     legend = (
-        "w − w̄: the head's row minus the mean row, scaled to the shift's length; clean φ: mean "
+        "w − μ: the head's row minus the mean row μ, scaled to the shift's length; clean φ: mean "
         "activation"
     )
     lines += [*table(head, rows), "", *wrapped(legend + (_TAC_LEGEND if tac is not None else ""))]
@@ -242,11 +243,11 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
         *wrapped(
             f"Trigger {shortened(tac.trigger)}: of the images of other classes, "
             f"{figure(tac.asr, '.1%')} are sent to “{name}” and {figure(tac.ra, '.1%')} are still "
-            f"classified as labeled ({tac.images} images)."
+            f"classified as labeled ({grouped(tac.images)} images)."
             if recovery is None
             else f"No trigger is known. TAC is a proxy, under the trigger that was recovered "
             f"({recovery.label}): of the images of other classes, {figure(tac.asr, '.1%')} are "
-            f"sent to “{name}” ({tac.images} images)."
+            f"sent to “{name}” ({grouped(tac.images)} images)."
         ),
         "",
     ]
@@ -262,8 +263,8 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
         for label, found in [
             *zip(
                 (
-                    "shift, TAC", "w − w̄, TAC", "shift, signed change",
-                    "w − w̄, signed change",
+                    "shift, TAC", "w − μ, TAC", "shift, signed change",
+                    "w − μ, signed change",
                 ),
                 compare_with_tac(shift, free, tac).values(),
                 strict=True,
