@@ -47,7 +47,7 @@ ORIGINAL = action(
 )  # fmt: skip
 COMPARE = action(
     Action(
-        "compare", words("Compare", ja="比較"),
+        "compare", words("Compare", ja="元のモデルと比較"),
         words("Compare the purified model with the original, side by side.",
               ja="浄化したモデルと元のモデルを並べます。"),
         "purification", 40, _compare, with_purification, "Ctrl+D",

@@ -36,7 +36,7 @@ LOOK_AT_PAIRS = action(
         "look_at_pairs", words("Look at pairs of classes", ja="クラスの組を調べる"),
         words("Solve the shift from every class to every other, for attacks that send only some "
               "classes, or each to another one.",
-              ja="各クラスから他の各クラスへのシフトを求めます。一部のクラスだけを送る攻撃や、"
+              ja="各クラスから他の各クラスへのシフトを求めます。一部のクラスだけを対象とする攻撃や、"
                  "クラスごとに標的が異なる攻撃のためです。"),
         "neurons", 8, lambda context: pairing.look_at_pairs(context), _without_pairs,
         starts=True,
@@ -47,7 +47,7 @@ RECOVER_PAIR = action(
         "recover_pair", words("Recover this pair’s trigger", ja="この組のトリガーを復元"),
         words("Search for a trigger that sends images of the pair’s source to its target. Click a "
               "square of “Pairs of classes” first.",
-              ja="組の送り元の画像を標的に送るトリガーを探します。"
+              ja="組のソースクラスの画像を標的に誘導するトリガーを探します。"
                  "先に「クラスの組」のマスをクリックします。"),
         "neurons", 9, _recover_pair, _with_pair,
     )

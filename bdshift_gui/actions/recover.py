@@ -57,7 +57,7 @@ RECOVER = action(
     Action(
         "recover", words("Recover trigger…", ja="トリガーを復元…"),
         words("Search for the smallest change of the images that sends them to a class.",
-              ja="画像をあるクラスに送る最小の変化を探します。"),
+              ja="画像をあるクラスに誘導する最小の変化を探します。"),
         "neurons", 1, _recover, with_audit, "Ctrl+G", toolbar=35,
     )
 )  # fmt: skip

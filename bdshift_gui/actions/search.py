@@ -52,7 +52,7 @@ SEARCH = action(
         words("Search for small changes of the images that send them to each class, and compare "
               "what is found with clean models. It takes half a minute for a "
               "small network, about three minutes at most.",
-              ja="画像を各クラスに送る小さな変化を探し、結果をクリーンなモデルと比べます。"
+              ja="画像を各クラスに誘導する小さな変化を探し、結果をクリーンなモデルと比較します。"
                  "小さなネットワークなら 30 秒、長くても 3 分ほどです。"),
         "neurons", 11, lambda context: searching.search(context), _not_searched,
         starts=True,
@@ -64,7 +64,7 @@ action(
         words("Compare after every scan", ja="スキャンのたびに比較"),
         words("Compare every scan with clean models by itself. Anything else that you start goes "
               "first.",
-              ja="スキャンのたびに自動でクリーンなモデルと比べます。ほかの操作が優先されます。"),
+              ja="スキャンのたびに自動でクリーンなモデルと比較します。ほかの操作が優先されます。"),
         "neurons", 15, _after_scans, always, checked=lambda state: state.compares,
     )
 )  # fmt: skip
@@ -72,7 +72,7 @@ SHOW_EVIDENCE = action(
     Action(
         "show_evidence", words("Show the evidence", ja="証拠を表示"),
         words("Show each kind of evidence beside that of clean models, and how right p is.",
-              ja="証拠を種類ごとにクリーンなモデルと並べ、p の正しさとともに表示します。"),
+              ja="証拠を種類ごとにクリーンなモデルと並べ、p の信頼性とともに表示します。"),
         "neurons", 12, _show, _has_evidence, "Ctrl+Shift+E",
     )
 )  # fmt: skip
@@ -87,11 +87,11 @@ CLOSE_EVIDENCE = action(
 REFERENCE = action(
     Action(
         "reference",
-        words("Compare with a clean model…", ja="クリーンなモデルと比べる…"),
+        words("Compare with a clean model…", ja="参照モデルと比較…"),
         words("Search a model of the same task that you know to be clean in the same way. What is "
               "easy to reach there, too, is no evidence.",
               ja="クリーンと分かっている同じタスクのモデルを同じ方法で調べます。"
-                 "そこでも届きやすいクラスは、証拠に数えません。"),
+                 "そこでも到達しやすいクラスは、証拠に数えません。"),
         "neurons", 14, _compare_with, _is_searched,
     )
 )  # fmt: skip

@@ -28,7 +28,7 @@ def _show(context: Context, since: Since) -> None:
 
 COMPARE_AUDITS = action(
     Action(
-        "compare_audits", words("Compare with another audit…", ja="別の監査と比べる…"),
+        "compare_audits", words("Compare with another audit…", ja="別の監査と比較…"),
         words("What changed since an earlier audit of this model, or until a later one.",
               ja="このモデルの以前（または以後）の監査から何が変わったかを表示します。"),
         "file", 122, _compare, with_audit,

@@ -25,7 +25,7 @@ def _trigger(context: Context) -> None:
 TRIGGER = action(
     Action(
         "trigger", words("Trigger…", ja="トリガー…"),
-        words("Measure TAC under a known trigger.", ja="既知のトリガーで TAC を測ります。"),
+        words("Measure TAC under a known trigger.", ja="既知のトリガーで TAC を測定します。"),
         "neurons", 10, _trigger, with_audit, "Ctrl+T", toolbar=40,
         starts=True,
     )

@@ -39,7 +39,7 @@ action(
 )  # fmt: skip
 PALETTE = action(
     Action(
-        "palette", words("Find an action…", ja="操作を探す…"),
+        "palette", words("Find an action…", ja="コマンドを検索…"),
         words("Search all actions.",
               ja="このウィンドウでできることをすべて検索します。"),
         "view", 10, _palette, always, "Ctrl+Shift+P", toolbar=100,

@@ -24,7 +24,7 @@ class AgreementView(PlotCard, View):
     key = "overlap"
     area = "below"
     place = 20
-    title_of_panel = words("Overlap", ja="重なり")
+    title_of_panel = words("Overlap", ja="重複率")
     waits = True
     reads = ("audit", "tac", "selection.class_index")
 

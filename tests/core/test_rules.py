@@ -199,7 +199,7 @@ def test_words() -> None:
         "the next smallest is 4.61 (p = 0.00026 if the values are normal)."
     )
     assert found.statement.render("ja") == (
-        "クラス 0「airplane」は異常に小さいシフトで届きます：L2 3.31、他の最小は 4.61"
+        "クラス 0「airplane」には異常に小さいシフトで到達します：L2 3.31、他の最小は 4.61"
         "（正規分布なら p = 0.00026）。"
     )
     clean = finding(norms[1:], TEN[1:])

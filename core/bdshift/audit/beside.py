@@ -51,9 +51,9 @@ COULD_NOT_TELL = code(
              "はっきりする可能性があります。"),
 )  # fmt: skip
 COMPARE = words("a clean model of the same task to compare with",
-                ja="同じタスクのクリーンなモデルと比べる")  # fmt: skip
+                ja="同じタスクのクリーンなモデルと比較する")  # fmt: skip
 COMPARE_OTHER = words("another clean model to compare with",
-                      ja="別のクリーンなモデルと比べる")  # fmt: skip
+                      ja="別のクリーンなモデルと比較する")  # fmt: skip
 NO_MODEL_HAS_AS_MUCH = words(
     "none of {models:|model|models} that {models:~|is|are} known to be clean has evidence this "
     "strong against any class (verdict: p = {p:.2g}{least})",
@@ -83,7 +83,7 @@ EVIDENCE = code(
           "others (median); {count} of {models:|clean model|clean models} {count:~|shows|show} as "
           "much.",
           ja="{detector}：クラス {index}「{name}」はほかのクラス（中央値）より {factor:#.3g} 倍"
-             "届きやすくなっています。"
+             "到達しやすくなっています。"
              "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
 )  # fmt: skip
 EVIDENCE_OF_PAIR = code(
@@ -110,7 +110,7 @@ NO_PAIR = code(
     "no-pair-beside-clean-models",
     words(
         "{detector}: no pair of classes stands out.",
-        ja="{detector}：際立つクラスの組はありません。",
+        ja="{detector}：突出したクラスの組はありません。",
     ),
 )
 EVIDENCE_AND_REFERENCE = code(
@@ -119,19 +119,19 @@ EVIDENCE_AND_REFERENCE = code(
           "others (median), and {of_reference:#.3g} times in the reference; {count} of "
           "{models:|clean model|clean models} {count:~|shows|show} as much as is left of it.",
           ja="{detector}：クラス {index}「{name}」はほかのクラス（中央値）より {factor:#.3g} 倍"
-             "届きやすくなっています。参照モデルでは {of_reference:#.3g} 倍です。"
+             "到達しやすくなっています。参照モデルでは {of_reference:#.3g} 倍です。"
              "クリーンなモデル {models} 個のうち {count} 個が、差し引いた残りと同程度以上です。"),
 )  # fmt: skip
 ONLY_ONE_REACHED = code(
     "only-one-class-reached",
     words("{detector}: class {index} “{name}” is the only one that is reached; {count} of "
           "{models:|clean model|clean models} {count:~|shows|show} as much.",
-          ja="{detector}：届くのはクラス {index}「{name}」だけです。"
+          ja="{detector}：到達できるのはクラス {index}「{name}」だけです。"
              "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
 )  # fmt: skip
 NONE_REACHED = code(
     "no-class-reached",
-    words("{detector}: no class is reached.", ja="{detector}：届くクラスはありません。"),
+    words("{detector}: no class is reached.", ja="{detector}：到達できるクラスはありません。"),
 )
 
 NATURAL = code(
@@ -141,7 +141,7 @@ NATURAL = code(
           "count.",
           ja="{detector}：クラス {index}「{name}」のクリーン画像の {share:.0%} は、"
              "このクラスへの変化が既に加わったように見えます。"
-             "元々このクラスに伴う特徴なので、証拠に数えません。"),
+             "もともとこのクラスに伴う特徴なので、証拠に数えません。"),
 )  # fmt: skip
 SECOND_STAGE_NOT_RUN = code(
     "second-stage-not-run",
@@ -162,7 +162,7 @@ SECOND_STAGE_RUNS = words(
     "compare the evidence with that against clean models. On models whose truth is known, that "
     "finds {both} of {victims:|backdoor|backdoors}, with {both_alarms:|false alarm|false alarms} "
     "on {clean:|clean model|clean models}; the embedding alone finds {first}, with {first_alarms}.",
-    ja="ここまでは埋め込みだけの判定です。クリーンなモデルと証拠を比べるため、"
+    ja="ここまでは埋め込みだけの判定です。クリーンなモデルと証拠を比較するため、"
        "画像でトリガーを探索しています。真偽が分かっているモデルでは、これにより"
        "バックドア {victims} 個のうち {both} 個（埋め込みだけでは {first} 個）が見つかり、"
        "クリーンなモデル {clean} 個での誤検出は {both_alarms} 個（同 {first_alarms} 個）です。",

@@ -19,7 +19,7 @@ EXPLAINS = code(
           "unusual beside clean models (times as easy to reach as the others: {figures}). That the "
           "reference is clean is your word.",
           ja="参照モデル {reference} にもある分を差し引くと、クリーンなモデルと比べてクラス {index}"
-             "「{name}」は異常ではありません（ほかのクラスに対する届きやすさの倍率：{figures}）。"
+             "「{name}」は異常ではありません（ほかのクラスに対する到達しやすさの倍率：{figures}）。"
              "参照モデルがクリーンであることは、確認できません。"),
 )  # fmt: skip
 LEAVES = code(
@@ -27,13 +27,13 @@ LEAVES = code(
     words("The reference, {reference}, does not explain class {index} “{name}” (times as easy to "
           "reach as the others: {figures}).",
           ja="クラス {index}「{name}」は、参照モデル {reference} では説明できません"
-             "（ほかのクラスに対する届きやすさの倍率：{figures}）。"),
+             "（ほかのクラスに対する到達しやすさの倍率：{figures}）。"),
 )  # fmt: skip
 CHANGES_NOTHING = code(
     "reference-changes-nothing",
     words("The reference, {reference}, changes nothing: without it, no class stands out, either.",
           ja="参照モデル {reference} の有無で結果は変わりません。"
-             "なくても、際立つクラスはありません。"),
+             "なくても、突出したクラスはありません。"),
 )  # fmt: skip
 FIGURES = words("{detector} {factor:#.3g} here and {of_reference:#.3g} there",
                 ja="{detector} {factor:#.3g}（参照モデル {of_reference:#.3g}）")  # fmt: skip
@@ -45,8 +45,8 @@ BOTH_SUSPECTED = code(
           "have the backdoor, or the class is easy to reach by nature. Compare with a clean model "
           "from another source.",
           ja="同じクラスが、参照モデル {reference} でも疑われます：{classes}。"
-             "両方のモデルにバックドアがあるか、元々届きやすいクラスかのどちらかです。"
-             "別の出所のクリーンなモデルと比べてください。"),
+             "両方のモデルにバックドアがあるか、もともと到達しやすいクラスかのどちらかです。"
+             "別の出所のクリーンなモデルと比較してください。"),
 )  # fmt: skip
 ITSELF_SUSPECTED = code(
     "reference-suspected",
@@ -63,7 +63,7 @@ NOT_USED = code(
 NO_SEARCH = words("Triggers were not searched for in the images as they were in clean models, so "
                   "there is nothing to compare.",
                   ja="クリーンなモデルと同じ方法では画像でトリガーを探索していないため、"
-                     "比べるものがありません。")  # fmt: skip
+                     "比較する対象がありません。")  # fmt: skip
 
 
 def reference_reasons(facts: Facts) -> Iterator[Remark]:

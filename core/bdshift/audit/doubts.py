@@ -124,13 +124,13 @@ TOO_FEW_CLASSES = code(
 RULE_CANNOT_FLAG = code(
     "rule-cannot-flag",
     words("The rule “{rule}” cannot flag any of these {classes:|class|classes}.",
-          ja="規則「{rule}」では、この {classes} クラスのどれにも印を付けられません。"),
+          ja="規則「{rule}」では、この {classes} クラスのどれも異常と判定できません。"),
 )  # fmt: skip
 LITTLE_POWER = code(
     "little-power",
     words("Nothing stands out, but with only {classes:|class|classes} little could.",
-          ja="際立つクラスはありませんが、"
-             "{classes} クラスだけでは際立ちようがほとんどありません。"),
+          ja="突出したクラスはありませんが、"
+             "{classes} クラスだけでは突出することがほとんどありません。"),
 )  # fmt: skip
 DETECTORS_DISAGREE = code(
     "detectors-disagree",
@@ -143,7 +143,7 @@ UNFLAGGED_TRIGGER_WORKS = code(
           "classes to class {index} “{name}”, which does not stand out.",
           ja="証拠が食い違っています："
              "トリガー {trigger} は他クラスの画像の {asr:.1%} をクラス {index}"
-             "「{name}」に送りますが、このクラスは際立っていません。"),
+             "「{name}」に誘導しますが、このクラスは突出していません。"),
 )  # fmt: skip
 
 COPY_DIFFERS = code(

@@ -10,7 +10,7 @@ _MAX_CLASSES = 3  # named
 
 SUSPECTED_ELSEWHERE = words(
     "No class stands out here; suspected {because}: {classes}",
-    ja="ここではどのクラスも際立っていません。{because}疑われるクラス：{classes}",
+    ja="ここではどのクラスも突出していません。{because}疑われるクラス：{classes}",
 )
 BY_TRIGGER = words("because of a recovered trigger", ja="復元したトリガーから")
 BY_DETECTORS = words("by {parties}", ja="{parties}により")

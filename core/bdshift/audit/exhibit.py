@@ -30,7 +30,7 @@ OF_RECOVERED = words(
 OF_SEARCH = words(
     "Your images without and with the smallest change found that sends images to “{name}”: it "
     "works on {asr:.0%} of unused images.",
-    ja="手元の画像と、「{name}」に送る最小の変化を加えた画像。"
+    ja="手元の画像と、「{name}」に誘導する最小の変化を加えた画像。"
        "未使用の画像の {asr:.0%} に効きます。",
 )  # fmt: skip
 

@@ -31,7 +31,7 @@ LIMITS = words(
     "A finding is evidence, not proof. Some classes are naturally easy to reach, and attacks "
     "from one class to another, on several targets, or made to evade these tests may go "
     "undetected.",
-    ja="判定は証拠であり、証明ではありません。元々届きやすいクラスもあり、"
+    ja="判定は証拠であり、証明ではありません。もともと到達しやすいクラスもあり、"
        "一部のクラスからだけの攻撃、"
        "複数の標的、検査の回避を狙った攻撃は見逃すことがあります。",
 )  # fmt: skip
@@ -114,22 +114,22 @@ TRIGGER_WORKS = code(
     words("The trigger {trigger} sends {asr:.1%} of the images of other classes to class {index} "
           "“{name}”.",
           ja="トリガー {trigger} は、他クラスの画像の {asr:.1%} をクラス {index}「{name}」"
-             "に送ります。"),
+             "に誘導します。"),
 )  # fmt: skip
 
 TRIGGER_WORKS_IN_PART = code(
     "trigger-works-in-part",
     words("The trigger {trigger} sends {asr:.1%} of the images of other classes to class {index} "
           "“{name}”: too few to work, many for another trigger.",
-          ja="トリガー {trigger} がクラス {index}「{name}」に送るのは、他クラスの画像の {asr:.1%} "
-             "です。効いているとは言えませんが、無関係なトリガーにしては多い値です。"),
+          ja="トリガー {trigger} がクラス {index}「{name}」に誘導するのは、他クラスの画像の "
+             "{asr:.1%} です。効いているとは言えませんが、無関係なトリガーにしては多い値です。"),
 )  # fmt: skip
 TRIGGER_FAILS = code(
     "trigger-fails",
     words("The trigger {trigger} sends {asr:.1%} of the images of other classes to class {index} "
           "“{name}”: it does not work for that class.",
-          ja="トリガー {trigger} がクラス {index}「{name}」に送るのは、他クラスの画像の {asr:.1%} "
-             "です。このクラスには効きません。"),
+          ja="トリガー {trigger} がクラス {index}「{name}」に誘導するのは、他クラスの画像の "
+             "{asr:.1%} です。このクラスには効きません。"),
 )  # fmt: skip
 
 OTHER_COPIES = code(

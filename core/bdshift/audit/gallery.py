@@ -168,9 +168,9 @@ def _strongest(of: Gallery, rows: Rows, neurons: Sequence[int]) -> NDArray[np.fl
 FILTERS: dict[str, Filter] = {
     "all": Filter(words("all images", ja="すべての画像"),
                   lambda of: np.ones(len(of.clean.labels), bool)),
-    "sent": Filter(words("sent to the class", ja="クラスに送られる"),
+    "sent": Filter(words("sent to the class", ja="クラスに誘導される"),
                    lambda of: of.meant & (of.after == of.target), of_trigger=True),
-    "stay": Filter(words("not sent to the class", ja="クラスに送られない"),
+    "stay": Filter(words("not sent to the class", ja="クラスに誘導されない"),
                    lambda of: of.meant & (of.after != of.target), of_trigger=True),
     "changed": Filter(words("predicted differently", ja="予測が変わる"),
                       lambda of: of.before != of.after, of_trigger=True),

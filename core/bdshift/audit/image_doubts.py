@@ -21,24 +21,24 @@ TOO_FEW_TO_MEASURE = code(
     words("Of {images:|image|images}, {unused:|is|are} left to measure on how many a change works, "
           "where {least} are needed to tell a success of 80% from one of 95%: the sizes of changes "
           "cannot be compared with those in clean models. About {wanted} images would do.",
-          ja="画像 {images} 枚では、変化が効く割合を測るために残るのは {unused} 枚です。"
+          ja="画像 {images} 枚では、変化が効く割合を測定するために残るのは {unused} 枚です。"
              "80% と 95% を区別するには {least} 枚が必要なため、変化の大きさをクリーンなモデルと"
-             "比べられません。{wanted} 枚ほどあれば足ります。"),
+             "比較できません。{wanted} 枚ほどあれば足ります。"),
 )  # fmt: skip
 SUSPECT_WITHOUT_IMAGES = code(
     "suspect-without-images",
     words("Class {index} “{name}” has no clean images. So nothing tells whether its own images "
           "look by nature as if the change to it had been made to them; if they do, a clean "
           "model has the same evidence. Add images of that class.",
-          ja="クラス {index}「{name}」にはクリーン画像がないため、このクラスの画像が元々、変化が"
-             "加わったように見えるのかどうかを調べられません。元々そう見えるなら、クリーンな"
+          ja="クラス {index}「{name}」にはクリーン画像がないため、このクラスの画像がもともと、変化"
+             "が加わったように見えるのかどうかを調べられません。もともとそう見えるなら、クリーンな"
              "モデルでも同じ証拠が出ます。このクラスの画像を追加してください。"),
 )  # fmt: skip
 SUSPECT_WITH_FEW_IMAGES = code(
     "suspect-with-few-images",
     words("Class {index} “{name}” has {count:|clean image|clean images}, too few to tell whether "
           "they look by nature as if the change to it had been made to them; it takes {least}.",
-          ja="クラス {index}「{name}」のクリーン画像は {count} 枚で、元々このクラスへの変化が"
+          ja="クラス {index}「{name}」のクリーン画像は {count} 枚で、もともとこのクラスへの変化が"
              "加わったように見えるのかどうかを調べるには足りません（{least} 枚必要です）。"),
 )  # fmt: skip
 

@@ -12,13 +12,13 @@ Step = Literal["search", "recover", "purify", "compare", "report"]
 
 WHY: dict[Step, str] = {
     "search": words("Next: search the images for triggers, and compare with clean models.",
-                    ja="次：画像でトリガーを探索し、クリーンなモデルと比べます。"),
+                    ja="次：画像でトリガーを探索し、クリーンなモデルと比較します。"),
     "recover": words("Next: recover the trigger, to see what the model reacts to.",
                      ja="次：トリガーを復元し、モデルが何に反応するかを確かめます。"),
     "purify": words("Next: remove the backdoor from a copy of the model.",
                     ja="次：モデルのコピーからバックドアを取り除きます。"),
     "compare": words("Next: compare the purified model with the original.",
-                     ja="次：浄化したモデルを元のモデルと比べます。"),
+                     ja="次：浄化したモデルを元のモデルと比較します。"),
     "report": words("Next: write a report.", ja="次：レポートを書き出します。"),
 }  # fmt: skip
 """Each step in words."""

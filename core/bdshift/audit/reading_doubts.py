@@ -107,8 +107,8 @@ LOW_ACCURACY = code(
 )  # fmt: skip
 _CONFIDENT = words(", although the network is {confidence:.0%} confident on average",
                    ja="（ネットワークの確信度は平均 {confidence:.0%} です）")  # fmt: skip
-_STAND_OUT = words("what stands out is {classes}", ja="{classes} が際立つ")
-_NONE = words("no class stands out", ja="際立つクラスはない")
+_STAND_OUT = words("what stands out is {classes}", ja="{classes} が突出")
+_NONE = words("no class stands out", ja="突出したクラスはない")
 
 
 def poor_accuracy(facts: Facts) -> Remark | None:

@@ -25,7 +25,7 @@ RECOVERED_CONFIRMS = code(
           "{asr:.1%} of {images:|unused image|unused images} {of} there. {compared}",
           ja="入力側からも裏付けられました：クラス {index}「{name}」について復元した"
              "トリガー（{kind}）は、探索に使わなかった{of}画像 {images} 枚の {asr:.1%} を"
-             "このクラスに送ります。{compared}"),
+             "このクラスに誘導します。{compared}"),
 )  # fmt: skip
 RECOVERED_BACKDOOR = code(
     "recovered-backdoor",
@@ -33,7 +33,7 @@ RECOVERED_BACKDOOR = code(
           "sends {asr:.1%} of {images:|unused image|unused images} {of} there. {compared}",
           ja="検出器はクラス {index}「{name}」を疑っていませんが、"
              "復元したトリガー（{kind}）は、探索に使わなかった{of}画像 {images} 枚の {asr:.1%} を"
-             "このクラスに送ります。{compared}"),
+             "このクラスに誘導します。{compared}"),
 )  # fmt: skip
 RECOVERED_DOES_NOT_CONFIRM = code(
     "recovered-does-not-confirm",
@@ -42,8 +42,8 @@ RECOVERED_DOES_NOT_CONFIRM = code(
           "{compared} {limits} This does not clear the class: the search may have missed the "
           "trigger.",
           ja="クラス {index}「{name}」について復元したトリガー（{kind}）は、疑いを裏付けません："
-             "探索に使わなかった{of}画像 {images} 枚の {asr:.1%} をこのクラスに送ります。{compared}"
-             "{limits}"
+             "探索に使わなかった{of}画像 {images} 枚の {asr:.1%} をこのクラスに誘導します。"
+             "{compared}{limits}"
              "探索で見つからなかっただけかもしれないため、疑いが晴れるわけではありません。"),
 )  # fmt: skip
 OF_OTHERS = words("of other classes", ja="他クラスの")
@@ -101,7 +101,7 @@ PARTLY_ELSEWHERE = words(
 TOGETHER = words("{first} {second}", ja="{first}{second}")
 NO_CONTROLS = words(
     "To reach 80% takes a change of size {size:.3g} there, which was compared with no other class.",
-    ja="80% に達する変化の大きさは {size:.3g} で、ほかのクラスとは比べていません。",
+    ja="80% に達する変化の大きさは {size:.3g} で、ほかのクラスとは比較していません。",
 )  # fmt: skip
 NOT_REACHED = words(
     "No change of this kind was found that reaches 80%.",

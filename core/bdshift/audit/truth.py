@@ -16,7 +16,7 @@ _MODEL, _CARD = "model.pth", "card.json"
 IS_CLEAN = words("It is clean.", ja="クリーンなモデルです。")
 IS_BACKDOORED = words(
     "It is backdoored: {attack} sends images to class “{target}”.",
-    ja="バックドアがあります：{attack} が画像をクラス「{target}」に送ります。",
+    ja="バックドアがあります：{attack} が画像をクラス「{target}」に誘導します。",
 )
 SEVERAL_TARGETS = words(
     "It is backdoored, and not toward a single class: {attack}.",

@@ -132,7 +132,7 @@ class Detector(Configured, ABC):
     score_label: ClassVar[str]
     score_help: ClassVar[str]
     unit: ClassVar[str]
-    short: ClassVar[str] = words("“{name}” stands out", ja="「{name}」が際立っています")
+    short: ClassVar[str] = words("“{name}” stands out", ja="「{name}」が突出しています")
     one: ClassVar[str]
     many: ClassVar[str]
     none: ClassVar[str]

@@ -63,7 +63,7 @@ class InversionDetector(ImageSearch, ABC):
     record = InvertedChanges
     score_help = words(
         "Smallest change found that sends 80% of unused images of other classes to this one.",
-        ja="探索に使わなかった他クラスの画像の 80% をこのクラスへ送る、見つかった最小の変化。",
+        ja="探索に使わなかった他クラスの画像の 80% をこのクラスへ誘導する、見つかった最小の変化。",
     )
     short = words(
         "“{name}” needs a {less:.0%} smaller change than any other class",
@@ -72,25 +72,25 @@ class InversionDetector(ImageSearch, ABC):
     one = words(
         "{detector}: class {index} “{name}” is reached by an unusually small change, {score:#.3g}; "
         "the next smallest is {other:#.3g}{chance}.",
-        ja="{detector}：クラス {index}「{name}」は異常に小さい変化 {score:#.3g} で届きます。"
+        ja="{detector}：クラス {index}「{name}」には異常に小さい変化 {score:#.3g} で到達します。"
            "他の最小は {other:#.3g}{chance}。",
     )  # fmt: skip
     many = words(
         "{detector}: {count:|class is|classes are} reached by unusually small changes: {classes}; "
         "the smallest of the rest is {other:#.3g}{chance}.",
-        ja="{detector}：{count} クラスに異常に小さい変化で届きます：{classes}。"
+        ja="{detector}：{count} クラスに異常に小さい変化で到達します：{classes}。"
            "他の最小は {other:#.3g}{chance}。",
     )  # fmt: skip
     none = words(
         "{detector}: no class is reached by an unusually small change; the smallest, {score:#.3g} "
         "to class {index} “{name}”, is in line with the others{chance}.",
-        ja="{detector}：異常に小さい変化で届くクラスはありません。最小はクラス {index}「{name}」の "
-           "{score:#.3g} で、他のクラスの範囲内です{chance}。",
+        ja="{detector}：異常に小さい変化で到達できるクラスはありません。"
+           "最小はクラス {index}「{name}」の {score:#.3g} で、他のクラスの範囲内です{chance}。",
     )  # fmt: skip
     far = words(
         "{detector}: class {index} “{name}” is reached only by an unusually large change, "
         "{score:#.3g}; the next largest is {other:#.3g}.",
-        ja="{detector}：クラス {index}「{name}」に届く変化は異常に大きい値 {score:#.3g} です。"
+        ja="{detector}：クラス {index}「{name}」へ到達する変化は異常に大きい値 {score:#.3g} です。"
            "他の最大は {other:#.3g}。",
     )  # fmt: skip
 

@@ -104,7 +104,7 @@ class PairInversion(ImageSearch, ABC):
     score_help = words(
         "Smallest change found that sends 80% of unused images of one class to this one, beside "
         "those to other classes and the one back. 1: no smaller.",
-        ja="探索に使わなかった 1 クラスの画像の 80% をこのクラスへ送る最小の変化の、"
+        ja="探索に使わなかった 1 クラスの画像の 80% をこのクラスへ誘導する最小の変化の、"
            "他クラスへの変化と逆方向の変化に対する比。1 は差がないことを示します。",
     )  # fmt: skip
     unit = words("size beside other pairs", ja="大きさ（他の組との比）")
@@ -118,14 +118,14 @@ class PairInversion(ImageSearch, ABC):
         "{detector}: no pair of classes stands out. For {pair}, the most suspicious, the change to "
         "other classes or the one the other way is {factor} times as large; {enough:g} times would "
         "be evidence.",
-        ja="{detector}：際立つクラスの組はありません。最も疑わしい {pair} では、他クラスへの変化"
+        ja="{detector}：突出したクラスの組はありません。最も疑わしい {pair} では、他クラスへの変化"
            "または逆方向の変化がその {factor} 倍です（{enough:g} 倍以上なら証拠とみなします）。",
     )  # fmt: skip
 
     images: int = setting(
         50, words("Number of images", ja="画像の枚数"),
         words("Of every source class. Half of them are searched on, half are measured on.",
-              ja="送信元クラスごと。半分を探索に、半分を測定に使います。"),
+              ja="ソースクラスごと。半分を探索に、半分を測定に使います。"),
         low=10, high=10_000,
     )  # fmt: skip
 

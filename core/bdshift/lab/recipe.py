@@ -70,7 +70,7 @@ class Recipe(Configured):
     target: str = setting(
         "", words("Target class", ja="標的クラス"),
         words("Class that triggered images are sent to; one for each trigger.",
-              ja="トリガー付き画像が送られるクラス。トリガーごとに 1 つ。"),
+              ja="トリガー付き画像が誘導されるクラス。トリガーごとに 1 つ。"),
     )  # fmt: skip
     labels: str = setting(
         "all-to-one", words("Labels", ja="ラベル"),
@@ -80,7 +80,7 @@ class Recipe(Configured):
     source: str = setting(
         "", words("Source class", ja="ソースクラス"),
         words("The only class that the trigger works on, for labels that need one.",
-              ja="トリガーが働く唯一のクラス。必要とするラベル付けで指定します。"),
+              ja="トリガーが効く唯一のクラス。必要とするラベル付けで指定します。"),
     )  # fmt: skip
     rate: float = setting(
         0.1, words("Poisoned share", ja="汚染の割合"),
@@ -92,7 +92,7 @@ class Recipe(Configured):
         0.2, words("Cover share", ja="カバー画像の割合"),
         words("Of all images, with something close to the trigger that must not work; only for "
               "triggers that have such a change.",
-              ja="全画像に対する、トリガーに近いが働いてはならない変化を付ける割合。"
+              ja="全画像に対する、トリガーに近いが効いてはならない変化を付ける割合。"
                  "そのような変化があるトリガーでのみ使われます。"),
         low=0, high=1, step=0.01, decimals=3,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from bdshift.words import words
 _THRESHOLDS = np.arange(0.05, 1.0, 0.05)
 
 CUT_COST = words("Lost through the cut, on the held-out images, absolute.",
-                 ja="切断による、ホールドアウト画像での低下（絶対値）。")  # fmt: skip
+                 ja="無効化による、ホールドアウト画像での低下（絶対値）。")  # fmt: skip
 
 
 def threshold_setting(source: str) -> Any:

@@ -91,7 +91,7 @@ OTHER_NORMS = quantity("other_norms", words("mean of the others", ja="他の平�
 TARGET_Z = quantity("target_z", words("target's z", ja="標的の z"), "z", ".2f")
 LOSS = quantity("loss", words("loss", ja="損失"), "loss")
 HELD_OUT_LOSS = quantity("held_out_loss", words("held-out loss", ja="ホールドアウト損失"), "loss")
-CUT = quantity("cut", words("cut", ja="切断数"), None, ",.0f")
+CUT = quantity("cut", words("cut", ja="無効化数"), None, ",.0f")
 THRESHOLD = quantity("threshold", words("threshold", ja="しきい値"))
 UNLEARNED_ACCURACY = quantity(
     "unlearned_accuracy", words("accuracy after unlearning", ja="忘却後の正解率"), None, ".1%"

@@ -21,7 +21,7 @@ TITLE = words("Trigger recovered for class {index} “{name}”: {kind}",
 CONTROL = words("control “{name}”", ja="対照「{name}」")
 SENDS = words(
     "It sends {asr:.1%} of {images:|unused image|unused images} {of} to this class. {compared}",
-    ja="探索に使わなかった{of}画像 {images} 枚の {asr:.1%} をこのクラスに送ります。{compared}",
+    ja="探索に使わなかった{of}画像 {images} 枚の {asr:.1%} をこのクラスに誘導します。{compared}",
 )  # fmt: skip
 IS_EVIDENCE = words(
     "This is evidence of a backdoor: control classes take at least three times as much, or cannot "
@@ -32,7 +32,7 @@ IS_EVIDENCE_OF_PAIR = words(
     "This is evidence of a backdoor: control classes and the other way take at least five times "
     "as much, or cannot be reached. Classes that are alike are near each other both ways.",
     ja="対照クラスと逆方向では 5 倍以上の変化を要するか到達できないため、"
-       "バックドアの証拠といえます。似たクラスどうしなら、双方向とも小さな変化で届くはずです。",
+       "バックドアの証拠といえます。似たクラスどうしなら、双方向とも小さな変化で到達するはずです。",
 )  # fmt: skip
 IS_NO_EVIDENCE = words(
     "This is no evidence of a backdoor: some change sends images to any class. {limits}",
@@ -41,7 +41,7 @@ IS_NO_EVIDENCE = words(
 TRANSFERS = words(
     "Found on half of the classes, such a change sends {transfer:.1%} of the images of the others "
     "there.",
-    ja="半数のクラスの画像で探した変化は、残りのクラスの画像の {transfer:.1%} をそこへ送ります。",
+    ja="半数のクラスの画像で探した変化は、残りのクラスの画像の {transfer:.1%} をそこへ誘導します。",
 )  # fmt: skip
 PROXY = words(
     "TAC under it is a proxy, since the true trigger is not known: cosine with |shift| {cosine}; "

@@ -35,7 +35,7 @@ OTHER_MODEL = words(
     "These are different models: {old} and {new}. {shared} of {count:|class|classes} have the same "
     "name in both; only these are compared, and their numbers say nothing about change over time.",
     ja="別のモデルです：{old} と {new}。{count} クラス中、両方に同じ名前があるのは {shared} "
-       "クラスで、それだけを比べます。数値の違いは時間による変化を示しません。",
+       "クラスで、それだけを比較します。数値の違いは時間による変化を示しません。",
 )  # fmt: skip
 DATES = words("Audited {old}, and again {new}.", ja="監査日時：{old}、次に {new}。")
 NO_DATE = words("at an unknown time", ja="日時不明")

@@ -32,22 +32,22 @@ HEADS: tuple[tuple[str, str], ...] = (
     (words("on unused images", ja="未使用の画像"),
      words("Share of images of other classes, or of the source of a pair, that the change sends "
            "there; the search did not use them.",
-           ja="探索に使わなかった他クラスの画像（クラスの組では送信元の画像）のうち、"
-              "変化がこのクラスへ送る割合。")),
+           ja="探索に使わなかった他クラスの画像（クラスの組ではソースクラスの画像）のうち、"
+              "変化がこのクラスへ誘導する割合。")),
     (words("on its own images", ja="自クラスの画像"),
      words("Share of the class's own clean images that look as if the change had been made to "
            "them. From {share:.0%} on it does not count.",
            ja="このクラスのクリーン画像のうち、変化が既に加わったように見える割合。"
               "{share:.0%} 以上なら証拠に数えません。")),
     (words("clean models with as much", ja="同程度のクリーンなモデル"),
-     words("Of those that were measured in the same way.", ja="同じ方法で測ったモデルのうち。")),
+     words("Of those that were measured in the same way.", ja="同じ方法で測定したモデルのうち。")),
     ("p",
      words("Share of clean models with as much or more, this model counted among them.",
            ja="このモデルを含め、同程度以上の証拠があるクリーンなモデルの割合。")),
 )  # fmt: skip
 """Head and explanation of each column."""
 ALL_KINDS = words("all kinds together", ja="全種類の合計")
-ONLY_ONE = words("the only one reached", ja="届く唯一のクラス")
+ONLY_ONE = words("the only one reached", ja="唯一到達したクラス")
 TIMES = words("factor of {factor:#.3g}", ja="{factor:#.3g} 倍")
 TIMES_AND_REFERENCE = words("factor of {factor:#.3g}, {of_reference:#.3g} in the reference",
                             ja="{factor:#.3g} 倍、参照モデルでは {of_reference:#.3g} 倍"

@@ -20,7 +20,7 @@ class AdditiveInversion(InversionDetector):
     label = words("Additive pattern", ja="加算パターン")
     summary = words(
         "The faintest pattern that, added to images, sends them to the class.",
-        ja="画像に加えるとそのクラスへ送る、最も弱い模様。",
+        ja="画像に加えるとそのクラスへ誘導する、最も弱い模様。",
     )
     place = 32
     score_label = words("pattern size", ja="パターンの大きさ")

@@ -90,7 +90,7 @@ class Decree(Detector):
     score_label = "PL1"
     score_help = words("Share of the image that DECREE's mask covers, divided by the share of "
                        "images that go to the class.",
-                       ja="DECREE のマスクが画像に占める割合を、そのクラスへ送られた画像の割合で"
+                       ja="DECREE のマスクが画像に占める割合を、そのクラスへ誘導された画像の割合で"
                           "割った値。")  # fmt: skip
     unit = words("share of the image", ja="画像に占める割合")
     one = words(
@@ -109,7 +109,7 @@ class Decree(Detector):
         "DECREE's pattern sends images to class {index} “{name}” and covers {score:#.3g} of the "
         "image; no class stands out{chance}.",
         ja="DECREE のパターンは画像をクラス {index}「{name}」へ送り、画像の {score:#.3g} を"
-           "覆います。際立つクラスはありません{chance}。",
+           "覆います。突出したクラスはありません{chance}。",
     )  # fmt: skip
     far = words(
         "DECREE's pattern for class {index} “{name}” is unusually large: {score:#.3g} of the "

@@ -63,7 +63,7 @@ class Depth(Detector):
     label = words("Shift at every depth", ja="各層でのシフト")
     summary = words("The smallest shift of the channels of earlier layers that sends clean images "
                     "to the class. It sees blended patterns that the last embedding hides.",
-                    ja="手前の層のチャネルに加えるとクリーン画像をそのクラスへ送る、最小のシフト。"
+                    ja="手前の層のチャネルに加えるとクリーン画像をそのクラスへ誘導する、最小のシフト。"
                        "最後の埋め込みでは見えない、混ぜ込まれた模様が見えます。")  # fmt: skip
     place = 80
     record = DepthRecord
@@ -74,20 +74,20 @@ class Depth(Detector):
     one = words(
         "At earlier layers, class {index} “{name}” is reached by an unusually small shift: "
         "{score:.2f} of the median class's; the next smallest is {other:.2f}{chance}.",
-        ja="手前の層で、クラス {index}「{name}」に異常に小さいシフトで届きます：中央値のクラスの "
+        ja="手前の層で、クラス {index}「{name}」に異常に小さいシフトで到達します：中央値のクラスの "
            "{score:.2f} 倍、他の最小は {other:.2f} 倍{chance}。",
     )  # fmt: skip
     many = words(
         "At earlier layers, {count:|class is|classes are} reached by unusually small shifts: "
         "{classes}; the smallest of the rest is {other:.2f} of the median class's{chance}.",
-        ja="手前の層で、{count} クラスに異常に小さいシフトで届きます：{classes}。"
+        ja="手前の層で、{count} クラスに異常に小さいシフトで到達します：{classes}。"
            "他の最小は中央値のクラスの {other:.2f} 倍{chance}。",
     )  # fmt: skip
     none = words(
         "At earlier layers, no class is reached by an unusually small shift: the smallest, "
         "{score:.2f} of the median class's to class {index} “{name}”, is in line with the "
         "others{chance}.",
-        ja="手前の層で、異常に小さいシフトで届くクラスはありません。最小はクラス "
+        ja="手前の層で、異常に小さいシフトで到達できるクラスはありません。最小はクラス "
            "{index}「{name}」の、中央値のクラスの {score:.2f} 倍で、他のクラスの範囲内です"
            "{chance}。",
     )  # fmt: skip
@@ -95,8 +95,9 @@ class Depth(Detector):
         "At earlier layers, class {index} “{name}” is reached only by an unusually large shift: "
         "{score:.2f} times the median class's; the next largest is {other:.2f}. A backdoor makes "
         "a shift small.",
-        ja="手前の層で、クラス {index}「{name}」に届くシフトは異常に大きい値です：中央値のクラスの "
-           "{score:.2f} 倍、他の最大は {other:.2f} 倍。バックドアはシフトを小さくします。",
+        ja="手前の層で、クラス {index}「{name}」へ到達するシフトは異常に大きい値です："
+           "中央値のクラスの {score:.2f} 倍、他の最大は {other:.2f} 倍。"
+           "バックドアはシフトを小さくします。",
     )  # fmt: skip
 
     alpha: float = setting(
@@ -104,7 +105,7 @@ class Depth(Detector):
         words("Cross-entropy that a shift must reach. At the first layers, few shifts reach the "
               "0.1 of the embedding shift.",
               ja="シフトが達すべき交差エントロピー。最初の方の層では、"
-                 "埋め込みシフトの 0.1 に届くシフトはわずかです。"),
+                 "埋め込みシフトの 0.1 に達するシフトはわずかです。"),
         low=0, above=True, high=1_000_000, step=0.05, decimals=3,
     )  # fmt: skip
     steps: int = setting(

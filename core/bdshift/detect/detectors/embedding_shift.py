@@ -31,7 +31,7 @@ UNFINISHED = code(
 CLASSES_OUT_OF_REACH = code(
     "classes-out-of-reach",
     words("{count} of {classes:|class|classes} cannot be reached by any shift.",
-          ja="{classes} クラス中 {count} クラスには、どんなシフトでも届きません。"),
+          ja="{classes} クラス中 {count} クラスには、どんなシフトでも到達できません。"),
 )  # fmt: skip
 
 
@@ -49,9 +49,9 @@ class EmbeddingShift(Detector):
     label = words("Embedding shift", ja="埋め込みシフト")
     summary = words("Length of the shortest vector that, added to the last embedding, sends all "
                     "clean images to the class. A backdoor is a shortcut.",
-                    ja="最後の埋め込みに加えると全クリーン画像をそのクラスへ送る、"
+                    ja="最後の埋め込みに加えると全クリーン画像をそのクラスへ誘導する、"
                        "最短ベクトルの長さ。"
-                       "バックドアは近道です。")  # fmt: skip
+                       "バックドアがあると近道ができます。")  # fmt: skip
     place = 10
     record = Shifts
     score_label = "L2"
@@ -62,26 +62,26 @@ class EmbeddingShift(Detector):
     one = words(
         "Class {index} “{name}” is reached by an unusually small shift: L2 {score:#.3g}; the "
         "next smallest is {other:#.3g}{chance}.",
-        ja="クラス {index}「{name}」は異常に小さいシフトで届きます：L2 {score:#.3g}、"
+        ja="クラス {index}「{name}」には異常に小さいシフトで到達します：L2 {score:#.3g}、"
            "他の最小は {other:#.3g}{chance}。",
     )  # fmt: skip
     many = words(
         "{count:|class is|classes are} reached by unusually small shifts: {classes}; the "
         "smallest of the rest is {other:#.3g}{chance}.",
-        ja="{count} クラスに異常に小さいシフトで届きます：{classes}。"
+        ja="{count} クラスに異常に小さいシフトで到達します：{classes}。"
            "他の最小は {other:#.3g}{chance}。",
     )  # fmt: skip
     none = words(
         "No class is reached by an unusually small shift: the smallest, L2 {score:#.3g} to class "
         "{index} “{name}”, is in line with the others{chance}.",
-        ja="異常に小さいシフトで届くクラスはありません。最小はクラス {index}「{name}」の "
+        ja="異常に小さいシフトで到達できるクラスはありません。最小はクラス {index}「{name}」の "
            "L2 {score:#.3g} で、他のクラスの範囲内です{chance}。",
     )  # fmt: skip
     far = words(
         "Class {index} “{name}” is reached only by an unusually large shift: L2 {score:#.3g}; the "
         "next largest is {other:#.3g}. A backdoor makes a shift small, but such an outlier can "
         "hide a small one.",
-        ja="クラス {index}「{name}」に届くシフトは異常に大きい値です：L2 {score:#.3g}、"
+        ja="クラス {index}「{name}」へ到達するシフトは異常に大きい値です：L2 {score:#.3g}、"
            "他の最大は {other:#.3g}。バックドアはシフトを小さくしますが、"
            "このような外れ値は小さいシフトを隠すことがあります。",
     )  # fmt: skip

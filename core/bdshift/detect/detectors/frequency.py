@@ -20,7 +20,7 @@ class FrequencyInversion(InversionDetector):
     label = words("Sparse in frequency", ja="周波数で疎な変化")
     summary = words(
         "The fewest and faintest waves that, added to images, send them to the class.",
-        ja="画像に加えるとそのクラスへ送る、最も少なく弱い波。",
+        ja="画像に加えるとそのクラスへ誘導する、最も少なく弱い波。",
     )
     place = 34
     score_label = words("wave size", ja="波の大きさ")

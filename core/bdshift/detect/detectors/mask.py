@@ -20,7 +20,7 @@ class MaskInversion(InversionDetector):
     label = words("Mask and pattern", ja="マスクとパターン")
     summary = words(
         "The fewest pixels that, covered with a pattern, send images to the class.",
-        ja="模様で覆うと画像をそのクラスへ送る、最小のピクセル数。",
+        ja="模様で覆うと画像をそのクラスへ誘導する、最小のピクセル数。",
     )
     place = 30
     score_label = words("mask size", ja="マスクの大きさ")

@@ -95,7 +95,7 @@ class NeuralCleanse(Detector):
     label = words("Neural Cleanse, as published", ja="Neural Cleanse（論文どおり）")
     summary = words("Smallest mask and pattern that send all images to the class, one class after "
                     "the other, as published in 2019. Slow; for comparison.",
-                    ja="全画像をそのクラスへ送る最小のマスクとパターンを、2019 年の論文どおり "
+                    ja="全画像をそのクラスへ誘導する最小のマスクとパターンを、2019 年の論文どおり "
                        "1 クラスずつ求めます。低速で、比較用です。")  # fmt: skip
     place = 110
     record = CleanseRecord

@@ -20,6 +20,6 @@ class PairMaskInversion(PairInversion):
     label = words("Mask for one pair of classes", ja="1 組のクラス間のマスク")
     summary = words(
         "The fewest pixels that, covered with a pattern, send images of one class to another.",
-        ja="模様で覆うと、あるクラスの画像を別のクラスへ送る、最小のピクセル数。",
+        ja="模様で覆うと、あるクラスの画像を別のクラスへ誘導する、最小のピクセル数。",
     )
     place = 36

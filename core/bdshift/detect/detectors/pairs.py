@@ -44,7 +44,7 @@ TOO_FEW_FOR_A_MAP = code(
     "too-few-for-a-map",
     words("With {classes:|class|classes} no map of classes can stand out: chance could always "
           "have made it.",
-          ja="{classes} クラスでは、偶然の可能性が常に残るため、クラスの対応は際立ちません。"),
+          ja="{classes} クラスでは、偶然の可能性が常に残るため、クラスの対応は突出しません。"),
 )  # fmt: skip
 
 PAIRS_UNKNOWN = code(
@@ -125,7 +125,8 @@ class Pairs(Detector):
     most_classes = FEW_CLASSES
     score_label = "A"
     score_help = words("The most one-sided path into the class, in robust deviations.",
-                       ja="そのクラスへ向かう最も一方向な経路（頑健な偏差の単位）。")  # fmt: skip
+                       ja="そのクラスへ向かう最も一方向性の強い経路"
+                          "（頑健な偏差の単位）。")  # fmt: skip
     unit = words("one-sidedness, in deviations", ja="一方向性（偏差の単位）")
     one = many = words(
         "Paths between classes are short one way only, along a map that is no chance "
@@ -138,7 +139,7 @@ class Pairs(Detector):
     none = far = words(
         "No map of classes stands out (p = {p:.2g}). The most one-sided pair is {pair}; one pair "
         "alone proves nothing.",
-        ja="際立つクラスの対応はありません（p = {p:.2g}）。最も一方向な組は {pair} です。"
+        ja="突出したクラスの対応はありません（p = {p:.2g}）。最も一方向性の強い組は {pair} です。"
            "一つの組だけでは何も証明されません。",
     )  # fmt: skip
 
@@ -152,7 +153,7 @@ class Pairs(Detector):
     significance: float = setting(
         0.01, words("Significance", ja="有意水準"),
         words("Share of clean models in which a map stands out if directions are chance.",
-              ja="向きが偶然のとき、クリーンなモデルで対応が際立つ割合。"),
+              ja="向きが偶然のとき、クリーンなモデルで対応が突出する割合。"),
         low=0, above=True, high=0.5, step=0.01, decimals=3,
     )  # fmt: skip
 

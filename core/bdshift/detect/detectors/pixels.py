@@ -20,7 +20,7 @@ class PixelsInversion(InversionDetector):
     label = words("Signed pixels", ja="符号付きピクセル")
     summary = words(
         "The fewest pixels that, made brighter or darker, send images to the class.",
-        ja="明るく、または暗くすると画像をそのクラスへ送る、最小のピクセル数。",
+        ja="明るく、または暗くすると画像をそのクラスへ誘導する、最小のピクセル数。",
     )
     place = 42
     score_label = words("changed pixels", ja="変化したピクセル")

@@ -20,7 +20,7 @@ class WarpInversion(InversionDetector):
     label = words("Warp", ja="歪み")
     summary = words(
         "The smallest smooth bend of the images that sends them to the class.",
-        ja="画像をそのクラスへ送る、最も小さい滑らかな歪み。",
+        ja="画像をそのクラスへ誘導する、最も小さい滑らかな歪み。",
     )
     place = 40
     score_label = words("warp size", ja="歪みの大きさ")

@@ -41,7 +41,7 @@ class Grubbs(Rule):
     significance: float = setting(
         0.05, words("Significance", ja="有意水準"),
         words("Share of clean models that are flagged if their scores are normal.",
-              ja="スコアが正規分布のとき、クリーンなモデルに印が付く割合。"),
+              ja="スコアが正規分布のとき、クリーンなモデルを異常と判定する割合。"),
         low=0, above=True, high=0.5, step=0.01, decimals=3,
     )  # fmt: skip
 

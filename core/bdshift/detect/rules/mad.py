@@ -30,7 +30,7 @@ class Mad(Rule):
     deviations: float = setting(
         3.5, words("Deviations", ja="偏差の数"),
         words("How far below the median a class is flagged.",
-              ja="中央値よりこの数だけ下のクラスに印が付きます。"),
+              ja="中央値よりこの数だけ下のクラスを異常と判定します。"),
         low=0, above=True, high=1_000_000, step=0.5, decimals=2,
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ class Paper(Rule):
     beta: float = setting(
         2.0, words("Outlier threshold β", ja="外れ値しきい値 β"),
         words("Standard deviations from the mean beyond which a class is flagged.",
-              ja="平均からこの標準偏差を超えたクラスに印が付きます。"),
+              ja="平均からこの標準偏差を超えたクラスを異常と判定します。"),
         low=0, above=True, high=1_000_000, step=0.1, decimals=2,
         source=words("2 in the paper.", ja="論文では 2。"),
     )  # fmt: skip

@@ -26,7 +26,7 @@ class EvenChannels(Regime):
     summary = words("Channels that stand out in their layer are weakened after every epoch; only "
                     "with batch norm.",
                     ja="各エポックの後、層の中で突出したチャネルを弱めます。"
-                       "バッチ正規化がある場合だけ働きます。")  # fmt: skip
+                       "バッチ正規化がある場合だけ有効です。")  # fmt: skip
     place = 110
 
     u: float = setting(

@@ -33,7 +33,8 @@ class Clp(Method):
     name = "clp"
     label = "CLP"
     summary = words("Cuts channels whose Lipschitz constant stands out; needs no images.",
-                    ja="リプシッツ定数が際立つチャネルを切ります。画像は要りません。")  # fmt: skip
+                    ja="リプシッツ定数が突出したチャネルを無効化します。"
+                       "画像は要りません。")  # fmt: skip
     place = 30
     table_rows = (("CLP", "clp"),)
     published_rows = (("CLP as published", "clp:form=reference"),)

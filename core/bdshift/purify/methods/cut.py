@@ -31,16 +31,16 @@ class Cut(Method):
     """
 
     name = "cut"
-    label = words("Cut by a ranking", ja="順位による切断")
+    label = words("Cut by a ranking", ja="順位による無効化")
     summary = words("Cuts the first neurons of a ranking, as many as accuracy allows.",
-                    ja="順位の上位から、正解率が許すだけ切断します。")  # fmt: skip
+                    ja="順位の上位から、正解率が許すだけ無効化します。")  # fmt: skip
     place = 20
     takes_neurons = "neurons"
 
     neurons: str = setting(
         "", words("Neurons", ja="ニューロン"),
         words("Which ones to cut, joined by +, such as 3+17.",
-              ja="切断するニューロン（+ でつなぐ。例：3+17）。"),
+              ja="無効化するニューロン（+ でつなぐ。例：3+17）。"),
         widget="neurons", when=lambda method: bool(method.neurons),
     )  # fmt: skip
     ranking: Ranking = setting(

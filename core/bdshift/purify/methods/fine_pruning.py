@@ -37,13 +37,14 @@ class FinePruning(Method):
     name = "fine-pruning"
     label = words("Fine-Pruning", ja="Fine-Pruning")
     summary = words("Cuts the neurons that clean images excite least, then fine-tunes.",
-                    ja="クリーン画像で最も働かないニューロンを切断し、微調整します。")  # fmt: skip
+                    ja="クリーン画像で最も活性の低いニューロンを無効化し、"
+                       "微調整します。")  # fmt: skip
     place = 50
     table_rows = (("FP", "fine-pruning"),)
 
     tolerance: float = tolerance_setting(
         0.1, words("Lost through the cut, on the held-out images, relative.",
-                   ja="切断による、ホールドアウト画像での低下（相対値）。"),
+                   ja="無効化による、ホールドアウト画像での低下（相対値）。"),
     )  # fmt: skip
     epochs: int = epochs_setting(20)
     rate: float = rate_setting(0.01)

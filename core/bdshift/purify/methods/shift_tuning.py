@@ -124,7 +124,7 @@ class ShiftTuning(Method):
     keep: Literal["reach", "last"] = setting(
         "reach", words("Keep", ja="残すもの"),
         words("reach: the epoch after which the class is hardest to reach; last: the last one.",
-              ja="reach：クラスに最も届きにくくなるエポック。last：最後のエポック。"),
+              ja="reach：クラスに最も到達しにくくなるエポック。last：最後のエポック。"),
         source=words("The last one in the paper.", ja="論文では最後。"),
     )  # fmt: skip
 
