@@ -33,7 +33,7 @@ SHOW_GALLERY = action(
         words("Show your images, without and with each trigger, what the model says, and where "
               "the selected neurons look.",
               ja="手元の画像を、各トリガーの有無、モデルの予測、"
-                 "選択中のニューロンが見る場所とともに表示します。"),
+                 "選択中のニューロンの注目箇所とともに表示します。"),
         "view", 3, gallery.show_gallery, _has_images, "Ctrl+B",
     )
 )  # fmt: skip

@@ -12,7 +12,7 @@ SUSPECTED_ELSEWHERE = words(
     "No class stands out here; suspected {because}: {classes}",
     ja="ここではどのクラスも突出していません。{because}疑われるクラス：{classes}",
 )
-BY_TRIGGER = words("because of a recovered trigger", ja="復元したトリガーから")
+BY_TRIGGER = words("because of a recovered trigger", ja="復元したトリガーにより")
 BY_DETECTORS = words("by {parties}", ja="{parties}により")
 ONE_CLASS = words("“{name}”", ja="「{name}」")
 

@@ -129,7 +129,7 @@ class Recipe(Configured):
     schedule: Schedule = setting(
         "one-cycle", words("Schedule", ja="スケジュール"),
         words("The learning rate rises and falls once, or falls along a cosine.",
-              ja="学習率は一度上がって下がるか、余弦に沿って下がります。"),
+              ja="学習率は一度上がって下がるか、コサインカーブに沿って下がります。"),
     )  # fmt: skip
     normalization: str = setting(
         "half", words("Normalization", ja="正規化"),
@@ -143,7 +143,7 @@ class Recipe(Configured):
         words("Not for signs: left and right differ.", ja="標識には不可（左右が異なるため）。"),
     )  # fmt: skip
     seed: int = setting(
-        0, words("Seed", ja="シード"), words("Of everything random.", ja="すべての乱数の元。"),
+        0, words("Seed", ja="シード"), words("Of everything random.", ja="すべての乱数のシード。"),
         low=0, high=2**31 - 1,
     )  # fmt: skip
     network: NetworkName = setting(

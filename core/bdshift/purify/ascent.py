@@ -17,7 +17,7 @@ def unlearn_rate_setting(default: float) -> Any:
     return setting(
         default, words("Unlearning rate", ja="忘却の学習率"),
         words("Of gradient ascent, away from the clean task.",
-              ja="クリーンな課題から遠ざかる SGD の学習率。"),
+              ja="クリーンなタスクから遠ざかる SGD の学習率。"),
         low=0, above=True, high=1_000_000, step=0.0001, decimals=5,
     )  # fmt: skip
 

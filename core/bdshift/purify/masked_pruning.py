@@ -26,7 +26,7 @@ def threshold_setting(source: str) -> Any:
     return setting(
         0.0, words("Threshold", ja="しきい値"),
         words("Channels whose mask is not above it are cut. 0: as many as accuracy allows.",
-              ja="マスクがこれ以下のチャネルを切ります。0：正解率が許すだけ。"),
+              ja="マスクがこれ以下のチャネルを無効化します。0：正解率が許すだけ。"),
         low=0, high=1, step=0.05, decimals=2, source=source,
     )  # fmt: skip
 

@@ -44,7 +44,7 @@ def epochs_setting(default: int, source: str = "", **more: Any) -> Any:
     """The number of epochs of a fine-tuning."""
     return setting(
         default, words("Epochs", ja="エポック数"),
-        words("Passes over the training images.", ja="学習画像を通す回数。"),
+        words("Passes over the training images.", ja="訓練画像を使う回数。"),
         source=source, **{"low": 1, "high": 500, **more},
     )  # fmt: skip
 

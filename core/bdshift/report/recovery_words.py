@@ -46,7 +46,7 @@ TRANSFERS = words(
 PROXY = words(
     "TAC under it is a proxy, since the true trigger is not known: cosine with |shift| {cosine}; "
     "strongest neurons: {neurons}.",
-    ja="真のトリガーは不明なので、これによる TAC は代用です：|シフト| とのコサイン {cosine}、"
+    ja="真のトリガーは不明なので、これによる TAC は代理指標です：|シフト| とのコサイン {cosine}、"
        "最も強いニューロン {neurons}。",
 )  # fmt: skip
 COST = words(

@@ -49,9 +49,9 @@ OTHER_IMAGES = words(
     ja="使った画像が異なります：前は {old} 枚、今回は {new} 枚。",
 )
 ACCURACY = words("Clean accuracy was {old:.2%} and is {new:.2%}.",
-                 ja="クリーン精度は {old:.2%} から {new:.2%} になりました。")  # fmt: skip
+                 ja="クリーン正解率は {old:.2%} から {new:.2%} になりました。")  # fmt: skip
 SAME_ACCURACY = words("Clean accuracy is still {new:.2%}.",
-                      ja="クリーン精度は {new:.2%} のままです。")  # fmt: skip
+                      ja="クリーン正解率は {new:.2%} のままです。")  # fmt: skip
 SAME_SETTINGS = words("The scans had the same settings.", ja="スキャンの設定は同じです。")
 SETTING = words("{name} was {old} and is {new}.", ja="{name} は {old} から {new} になりました。")
 ADDED = words("{name} is new: {new}.", ja="{name} が加わりました：{new}。")
@@ -108,11 +108,12 @@ GONE = words(
 NO_PURIFICATIONS = words("There are no purified models, now or before.",
                          ja="前も今回も、浄化したモデルはありません。")  # fmt: skip
 PURIFIED = words("{method} for class “{name}”: {what}", ja="クラス「{name}」への {method}：{what}")
-MADE = words("new; accuracy {acc:.1%}, ASR {asr:.1%}.", ja="新規、精度 {acc:.1%}、ASR {asr:.1%}。")
+MADE = words("new; accuracy {acc:.1%}, ASR {asr:.1%}.",
+             ja="新規、正解率 {acc:.1%}、ASR {asr:.1%}。")  # fmt: skip
 KEPT = words("in both; accuracy {acc:.1%}, ASR {asr:.1%}.",
-             ja="両方にあり、精度 {acc:.1%}、ASR {asr:.1%}。")  # fmt: skip
+             ja="両方にあり、正解率 {acc:.1%}、ASR {asr:.1%}。")  # fmt: skip
 DROPPED = words("only in the first audit; accuracy {acc:.1%}, ASR {asr:.1%}.",
-                ja="前の監査のみ、精度 {acc:.1%}、ASR {asr:.1%}。")  # fmt: skip
+                ja="前の監査のみ、正解率 {acc:.1%}、ASR {asr:.1%}。")  # fmt: skip
 
 
 @dataclass(frozen=True)

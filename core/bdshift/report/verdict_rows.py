@@ -23,7 +23,7 @@ from bdshift.words import Language, Sentence, translate, words
 HEADS: tuple[tuple[str, str], ...] = (
     (words("evidence", ja="証拠"), ""),
     ("class",
-     words("The class that stands lowest by this kind.", ja="この種類で最も低いクラス。")),
+     words("The class that stands lowest by this kind.", ja="この証拠で最も疑わしいクラス。")),
     (words("against the others", ja="他との差"),
      words("How many times smaller than for the median of the other classes; for a pair of "
            "classes, than to other classes and than the other way.",
@@ -46,7 +46,7 @@ HEADS: tuple[tuple[str, str], ...] = (
            ja="このモデルを含め、同程度以上の証拠があるクリーンなモデルの割合。")),
 )  # fmt: skip
 """Head and explanation of each column."""
-ALL_KINDS = words("all kinds together", ja="全種類の合計")
+ALL_KINDS = words("all kinds together", ja="全種類の総合")
 ONLY_ONE = words("the only one reached", ja="唯一到達したクラス")
 TIMES = words("factor of {factor:#.3g}", ja="{factor:#.3g} 倍")
 TIMES_AND_REFERENCE = words("factor of {factor:#.3g}, {of_reference:#.3g} in the reference",

@@ -108,7 +108,7 @@ class Decree(Detector):
     none = words(
         "DECREE's pattern sends images to class {index} “{name}” and covers {score:#.3g} of the "
         "image; no class stands out{chance}.",
-        ja="DECREE のパターンは画像をクラス {index}「{name}」へ送り、画像の {score:#.3g} を"
+        ja="DECREE のパターンは画像をクラス {index}「{name}」へ誘導し、画像の {score:#.3g} を"
            "覆います。突出したクラスはありません{chance}。",
     )  # fmt: skip
     far = words(

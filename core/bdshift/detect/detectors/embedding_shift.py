@@ -24,7 +24,7 @@ _MAX_NAMED = 5  # classes in a remark
 UNFINISHED = code(
     "solver-unfinished",
     words("The {solver} solver did not reach α for {count} of {classes:|class|classes} ({names}).",
-          ja="{solver} の解法は {classes} クラス中 {count} クラスで α に達しませんでした（{names"
+          ja="ソルバー {solver} は {classes} クラス中 {count} クラスで α に達しませんでした（{names"
              "}）。"),
 )  # fmt: skip
 
@@ -94,7 +94,7 @@ class EmbeddingShift(Detector):
         source=words("0.1 in the paper.", ja="論文では 0.1。"),
     )  # fmt: skip
     solver: Solver = setting(
-        "exact", words("Solver", ja="解法"),
+        "exact", words("Solver", ja="ソルバー"),
         words("exact proves the shortest shift; adam approximates it in 200 steps.",
               ja="exact は最短のシフトを証明付きで求め、adam は 200 ステップで近似します。"),
         source=words("adam in the paper.", ja="論文では adam。"),

@@ -103,32 +103,32 @@ class NeuralCleanse(Detector):
     score_label = "L1"
     score_help = words("Size of the mask that Neural Cleanse finds for each class.",
                        ja="Neural Cleanse が各クラスで見つけたマスクの大きさ。")  # fmt: skip
-    unit = words("pixels of the mask", ja="マスクの画素数")
+    unit = words("pixels of the mask", ja="マスクのピクセル数")
     short = words("“{name}” needs a {less:.0%} smaller mask than any other class",
                   ja="「{name}」のマスクは、他のどのクラスより {less:.0%} 小さい")  # fmt: skip
     one = words(
         "Neural Cleanse needs an unusually small mask for class {index} “{name}”: {score:#.3g} "
         "pixels; the next smallest is {other:#.3g}{chance}.",
         ja="Neural Cleanse では、クラス {index}「{name}」のマスクが異常に小さくなります："
-           "{score:#.3g} 画素、他の最小は {other:#.3g}{chance}。",
+           "{score:#.3g} ピクセル、他の最小は {other:#.3g}{chance}。",
     )  # fmt: skip
     many = words(
         "Neural Cleanse needs unusually small masks for {count:|class|classes}: {classes}; the "
         "smallest of the rest is {other:#.3g} pixels{chance}.",
         ja="Neural Cleanse では、{count} クラスのマスクが異常に小さくなります：{classes}。"
-           "他の最小は {other:#.3g} 画素{chance}。",
+           "他の最小は {other:#.3g} ピクセル{chance}。",
     )  # fmt: skip
     none = words(
         "Neural Cleanse finds no unusually small mask: the smallest, {score:#.3g} pixels for class "
         "{index} “{name}”, is in line with the others{chance}.",
         ja="Neural Cleanse では、異常に小さいマスクはありません。最小はクラス {index}「{name}」の "
-           "{score:#.3g} 画素で、他のクラスの範囲内です{chance}。",
+           "{score:#.3g} ピクセルで、他のクラスの範囲内です{chance}。",
     )  # fmt: skip
     far = words(
         "Neural Cleanse needs an unusually large mask for class {index} “{name}”: {score:#.3g} "
         "pixels; the next largest is {other:#.3g}. A backdoor makes masks smaller.",
         ja="Neural Cleanse では、クラス {index}「{name}」のマスクが異常に大きくなります："
-           "{score:#.3g} 画素、次に大きい値は {other:#.3g}。"
+           "{score:#.3g} ピクセル、次に大きい値は {other:#.3g}。"
            "バックドアがあるとマスクは小さくなります。",
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ class Brighter(Condition):
     place = 23
 
     factor: float = setting(
-        1.3, words("Factor", ja="倍率"), words("Of every pixel.", ja="各画素に掛けます。"),
+        1.3, words("Factor", ja="倍率"), words("Of every pixel.", ja="各ピクセルに掛けます。"),
         low=0, above=True, high=100, step=0.1, decimals=2,
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ class Adversarial(Regime):
 
     epsilon: float = setting(
         4.0, words("ε", ja="ε"),
-        words("Largest change of a pixel, in 0 to 255.", ja="画素値（0〜255）の最大の変化。"),
+        words("Largest change of a pixel, in 0 to 255.", ja="ピクセル値（0〜255）の最大の変化。"),
         low=0, above=True, high=255, decimals=1,
     )  # fmt: skip
 

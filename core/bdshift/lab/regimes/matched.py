@@ -28,7 +28,7 @@ class Matched(Regime):
     place = 90
 
     weight: float = setting(
-        1.0, words("Weight", ja="重み"), words("Of the penalty.", ja="罰則の重み。"),
+        1.0, words("Weight", ja="重み"), words("Of the penalty.", ja="ペナルティの重み。"),
         low=0, high=1000, step=0.1, decimals=2,
     )  # fmt: skip
 

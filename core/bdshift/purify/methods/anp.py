@@ -51,7 +51,7 @@ class Anp(Method):
     name = "anp"
     label = "ANP"
     summary = words("Cuts channels that a small, worst-case change of weights sets off.",
-                    ja="重みの小さな最悪の変化で反応するチャネルを切ります。")  # fmt: skip
+                    ja="重みの小さな最悪の変化で反応するチャネルを無効化します。")  # fmt: skip
     place = 100
     table_rows = (("ANP", "anp"),)
     published_rows = (("ANP as published", "anp:form=reference"),)

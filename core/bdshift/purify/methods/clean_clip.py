@@ -57,7 +57,8 @@ class CleanClip(Method):
     )  # fmt: skip
     temperature: float = setting(
         0.07, words("Temperature", ja="温度"),
-        words("Cosines between embeddings are divided by it.", ja="埋め込みの余弦を割る値。"),
+        words("Cosines between embeddings are divided by it.",
+              ja="埋め込み間のコサイン類似度を割る値。"),
         low=0, above=True, high=100, step=0.01, decimals=3,
         source=words("Where CLIP's training starts.", ja="CLIP の学習の初期値。"),
     )  # fmt: skip

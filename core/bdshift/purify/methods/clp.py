@@ -42,7 +42,7 @@ class Clp(Method):
     u: float = setting(
         3.0, words("Deviations", ja="偏差の数"),
         words("Channels this many standard deviations above their layer's mean are cut.",
-              ja="層の平均からこの数だけ標準偏差を超えるチャネルを切ります。"),
+              ja="層の平均からこの数だけ標準偏差を超えるチャネルを無効化します。"),
         low=0, above=True, high=1_000_000, step=0.5, decimals=2,
         source=words("3 in the paper.", ja="論文では 3。"),
     )  # fmt: skip

@@ -47,7 +47,7 @@ class Cut(Method):
         "shift", words("Ranking", ja="順位"),
         words("Which neurons go first: those with the largest shift, those with the largest head "
               "weight, or the least active.",
-              ja="先に切るニューロン：シフトの大きい順、ヘッドの重みの大きい順、活性の小さい順。"),
+              ja="先に無効化するニューロン：シフトの大きい順、ヘッドの重みの大きい順、活性の小さい順。"),
         when=lambda method: not method.neurons,
     )  # fmt: skip
     tolerance: float = setting(

@@ -42,7 +42,7 @@ class FtSam(Method):
     name = "ft-sam"
     label = "FT-SAM"
     summary = words(
-        "Fine-tunes toward flat regions of the loss.", ja="損失の平らな所へ微調整します。"
+        "Fine-tunes toward flat regions of the loss.", ja="損失の平坦な領域へ微調整します。"
     )
     place = 70
     table_rows = (("FT-SAM", "ft-sam"),)

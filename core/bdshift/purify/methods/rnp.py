@@ -60,7 +60,8 @@ class Rnp(Method):
     name = "rnp"
     label = "RNP"
     summary = words("Unlearns the clean task; cuts what is not needed to learn it again.",
-                    ja="クリーンな課題を忘れさせ、学び直しに要らないものを切ります。")  # fmt: skip
+                    ja="クリーンなタスクを忘れさせ、"
+                       "学び直しに不要な部分を無効化します。")  # fmt: skip
     place = 90
     table_rows = (("RNP", "rnp"),)
     published_rows = (("RNP as published", "rnp:form=reference"),)
@@ -73,7 +74,8 @@ class Rnp(Method):
     batch: int = batch_setting(128)
     loss_scale: float = setting(
         0.2, words("Scale of the loss", ja="損失の倍率"),
-        words("While masks learn the clean task again.", ja="マスクがクリーンな課題を学び直す間。"),
+        words("While masks learn the clean task again.",
+              ja="マスクがクリーンなタスクを学び直す間。"),
         low=0, above=True, high=1_000_000, step=0.1, decimals=2,
     )  # fmt: skip
     threshold: float = threshold_setting(
@@ -83,7 +85,7 @@ class Rnp(Method):
     form: Variant = variant_setting(
         words("fixed ends the unlearning at twice the accuracy of guessing; reference at 0.2, "
               "unclipped, and fails if accuracy does not fall that far.",
-              ja="fixed は当てずっぽうの 2 倍の正解率で忘却を終え、reference は 0.2 で終え、勾配を"
+              ja="fixed はランダム推測の 2 倍の正解率で忘却を終え、reference は 0.2 で終え、勾配を"
               "制限せず、そこまで下がらなければ失敗します。")
     )  # fmt: skip
 

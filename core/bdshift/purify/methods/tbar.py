@@ -102,7 +102,7 @@ class Tbar(Method):
     )  # fmt: skip
     batch: int = batch_setting(64)
     optimizer: Optimizer = setting(
-        "sgd", words("Optimizer", ja="最適化"),
+        "sgd", words("Optimizer", ja="オプティマイザー"),
         words("sgd, with momentum 0.9; or adamw, for which rates of 1e-5 are usual, and which left "
               "the backdoor in trials.",
               ja="sgd（モーメンタム 0.9）または adamw（学習率は 1e-5 程度が普通。"

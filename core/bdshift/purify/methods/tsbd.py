@@ -53,7 +53,8 @@ class Tsbd(Method):
     name = "tsbd"
     label = "TSBD"
     summary = words("Zeroes the weights that unlearning the clean task moves most, then tunes.",
-                    ja="クリーンな課題の忘却で最も動く重みをゼロにし、微調整します。")  # fmt: skip
+                    ja="クリーンなタスクの忘却で最も動く重みをゼロにし、"
+                       "微調整します。")  # fmt: skip
     place = 60
     table_rows = (("TSBD", "tsbd"),)
     published_rows = (("TSBD as published", "tsbd:form=reference,unlearn_epochs=1000"),)
@@ -91,7 +92,7 @@ class Tsbd(Method):
     form: Variant = variant_setting(
         words("fixed ends the unlearning at the accuracy of guessing, with a growing rate; "
               "reference at 10%, with a constant rate.",
-              ja="fixed は学習率を上げながら当てずっぽうの正解率で忘却を終え、"
+              ja="fixed は学習率を上げながらランダム推測の正解率で忘却を終え、"
                  "reference は一定の学習率で 10% で終えます。")
     )  # fmt: skip
 

@@ -32,7 +32,8 @@ class Lira(Learned):
     name = "lira"
     label = words("Learned faint change (LIRA)", ja="学習されたわずかな変化（LIRA）")
     summary = words("Changes every pixel a little, as a network has learned to.",
-                    ja="ネットワークが学習した通りに、全ピクセルをわずかに変えます。")  # fmt: skip
+                    ja="ネットワークが学習したとおりに、"
+                       "全ピクセルをわずかに変えます。")  # fmt: skip
     place = 60
     planes: ClassVar[Mapping[str, int]] = {"change": 3}
 

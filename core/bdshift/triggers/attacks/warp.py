@@ -35,7 +35,7 @@ class Warp(Trigger):
     """
 
     name = "warp"
-    label = words("Warp of a WaNet checkpoint", ja="WaNet チェックポイントのワープ")
+    label = words("Warp of a WaNet checkpoint", ja="WaNet チェックポイントの歪み")
     summary = words("The warp that a WaNet victim's own checkpoint holds.",
                     ja="WaNet の被害モデルのチェックポイントに入っている歪み。")  # fmt: skip
     place = 80
@@ -45,7 +45,7 @@ class Warp(Trigger):
     file: str = setting(
         MISSING, words("Checkpoint", ja="チェックポイント"),
         words("The WaNet checkpoint that holds the grids of the warp.",
-              ja="ワープの格子が入った WaNet のチェックポイント。"),
+              ja="歪みの格子が入った WaNet のチェックポイント。"),
         widget="file",
     )  # fmt: skip
     strength: float = strength_setting()
