@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bdshift.audit import Audit
     from bdshift.audit.facts import Judged
 
-_WORD = re.compile(r"(?<=[_ ])")  # between two words of a name
+_WORD = re.compile(r"(?<=.)(?=[_ ])")  # between two words of a name
 _MAX_NAMES = 24  # classes whose names fit under the bars
 _MAX_FIGURES = 16  # classes whose values fit above them
 _BAR = 0.6

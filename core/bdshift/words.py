@@ -66,6 +66,10 @@ def translate(text: str, language: Language) -> str:
     return _beside_the_code.get(text) or catalog(language).get(text, text)
 
 
+class _Which(int):
+    """An integer that says which one, not how many."""
+
+
 class _Formatter(string.Formatter):
     """Python's, with plurals and lists, and without access to a value's attributes."""
 
@@ -75,7 +79,7 @@ class _Formatter(string.Formatter):
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         value = kwargs[field_name]
         if isinstance(value, numbers.Integral) and field_name in _NAMES:
-            value = str(value)
+            value = _Which(value)
         return value, field_name
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -90,9 +94,11 @@ class _Formatter(string.Formatter):
             return form if number == "~" else f"{grouped(value)} {form}"
         if isinstance(value, float):
             return figure(value, format_spec or ".4g")
-        if isinstance(value, numbers.Integral) and not (format_spec or isinstance(value, bool)):
-            return grouped(int(value))
-        return format(value, format_spec) if format_spec else str(value)
+        if format_spec:
+            return format(value, format_spec)
+        if isinstance(value, (bool, _Which)):
+            return str(value)
+        return grouped(int(value)) if isinstance(value, numbers.Integral) else str(value)
 
 
 @dataclass(frozen=True)
