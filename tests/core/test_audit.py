@@ -258,10 +258,10 @@ def test_the_rules_and_solvers(victim: Path, signs: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (lambda: EmbeddingShift(alpha=0), r"alpha is a number above 0, up to 1000000, not 0"),
+        (lambda: EmbeddingShift(alpha=0), r"alpha is a number above 0, up to 1,000,000, not 0"),
         (lambda: EmbeddingShift(alpha=float("nan")), "alpha is a number .*, not nan"),
         (lambda: EmbeddingShift(solver="x"), "solver is one of exact, adam, not 'x'"),  # type: ignore[arg-type]
-        (lambda: Paper(beta=-1), "beta is a number above 0, up to 1000000, not -1"),
+        (lambda: Paper(beta=-1), "beta is a number above 0, up to 1,000,000, not -1"),
         (lambda: RULES.parse("x"), "unknown rule 'x'; choose one of grubbs, mad, paper"),
         (lambda: ScanSettings(batch=0), r"batch .*\b1, not 0"),
         (lambda: ScanSettings(seed=-1), r"seed .* negative.* -1"),

@@ -218,7 +218,7 @@ def test_a_jpeg_of_many_scans(tmp_path: Path) -> None:
 
 def test_a_tiff_of_many_strips() -> None:
     entry = struct.pack("<HHL", 273, 4, 500_000) + b"\x08\0\0\0"
-    with pytest.raises(InputError, match="more than 10000 strips"):
+    with pytest.raises(InputError, match="more than 10,000 strips"):
         decode_image(b"II*\0\x08\0\0\0\x01\0" + entry + b"\0" * 64, 32)
 
 

@@ -98,7 +98,7 @@ def _models(count: int, key: str, *around: str) -> bytes:
 
 def test_names_of_many_models(tmp_path: Path) -> None:
     cases = {
-        "a long name around many": (_models(40_000, "", "K" * 1_000_000), "1000000 characters"),
+        "a long name around many": (_models(40_000, "", "K" * 1_000_000), "1,000,000 characters"),
         "long names in long names": (
             _models(100_000, "", *("abc"[i] * 500 for i in range(3))),
             "more than 10,000 models",
@@ -113,7 +113,7 @@ def test_names_of_many_models(tmp_path: Path) -> None:
         assert what == "refused", name
         assert words in text, (name, text[-200:])
     several = torch_zip(tmp_path / "several.pth", _models(5000, "b" * 400), {"0": bytes(16)})
-    with pytest.raises(SeveralModels, match="and 4988 more") as caught:
+    with pytest.raises(SeveralModels, match="and 4,988 more") as caught:
         find_state_dict(read_checkpoint(several))
     assert len(str(caught.value)) < 10_000
     assert len(caught.value.names) == 5000

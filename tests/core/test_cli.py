@@ -134,7 +134,7 @@ def test_detectors_and_rules_are_chosen_by_their_texts(victim: Path, signs: Path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--alpha", "-1"], "shift: alpha is a number above 0, up to 1000000, not -1.0"),
+        (["--alpha", "-1"], "shift: alpha is a number above 0, up to 1,000,000, not -1.0"),
         (["--rule", "guess"], "unknown rule 'guess'; choose one of grubbs, mad, paper"),
         (["--rule", "paper:gamma=1"], "unknown option 'gamma'; the options are beta"),
         (["--rule", "paper:beta=much"], "beta cannot be 'much'"),

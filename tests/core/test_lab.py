@@ -235,7 +235,7 @@ def test_a_network_can_be_compiled(
 
 @pytest.mark.parametrize(
     ("setting", "words"),
-    [({"epochs": 0}, "epochs is a whole number from 1 to 10000, not 0"),
+    [({"epochs": 0}, "epochs is a whole number from 1 to 10,000, not 0"),
      ({"batch": 1}, "batch is a whole number from 2 to"),
      ({"width": 0}, "width is a whole number from 1 to"),
      ({"seed": -1}, "seed is a whole number from 0 to"),
@@ -244,7 +244,7 @@ def test_a_network_can_be_compiled(
      ({"peak_rate": 0.0}, "peak_rate is a number above 0"),
      ({"translate": -1}, "translate is a whole number from 0 to"),
      ({"schedule": "flat"}, "schedule is one of one-cycle, cosine, not 'flat'"),
-     ({"batch": 9999}, "a batch of 9999 is larger than the 264 images to train on"),
+     ({"batch": 9999}, "a batch of 9,999 is larger than the 264 images to train on"),
      ({"attack": "badnets"}, "an attack needs a class"),
      ({"attack": ";", "labels": "all-to-all"}, "the attack ';' names no trigger"),
      ({"attack": "badnets", "target": "x"}, "there is no class 'x'"),

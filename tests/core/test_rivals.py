@@ -228,7 +228,7 @@ def test_sharp_shift_tuning_takes_the_gradient_twice(given: Given) -> None:
         given.purified(METHODS.parse(f"shift-tuning:epochs=1{more}")) for more in (",rho=0", "")
     )
     assert sharp.backwards == 2 * plain.backwards
-    with pytest.raises(UsageError, match="rho is a number from 0 to 1000000, not -1"):
+    with pytest.raises(UsageError, match="rho is a number from 0 to 1,000,000, not -1"):
         METHODS.parse("shift-tuning:rho=-1")
 
 

@@ -223,7 +223,7 @@ def test_units_do_not_matter(norms: list[float], factor: float) -> None:
 def test_bad_rules() -> None:
     with pytest.raises(UsageError, match=r"rule 'guess'.* grubbs, mad, paper"):
         RULES.parse("guess")
-    with pytest.raises(UsageError, match="beta is a number above 0, up to 1000000, not 0"):
+    with pytest.raises(UsageError, match="beta is a number above 0, up to 1,000,000, not 0"):
         Paper(beta=0)
     with pytest.raises(UsageError, match="significance is a number above 0"):
         RULES.parse("grubbs:significance=0")

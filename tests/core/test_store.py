@@ -278,7 +278,7 @@ def test_values_that_do_not_fit(path: Path, way: tuple[str | int, ...], value: o
         (("settings", "seed"), -1, "the seed must not be negative, but is -1"),
         (("settings", "detectors"), ["shift:solver=magic"], "solver is one of exact, adam"),
         (("settings", "detectors"), [], "the first detector is the embedding shift"),
-        (("settings", "rule"), "paper:beta=-1", "beta is a number above 0, up to 1000000, not -1"),
+        (("settings", "rule"), "paper:beta=-1", "beta is a number above 0, up to 1,000,000, not -1"),
         (("trials", 0, "preprocessing", "size"), 20_000, "20000"),
         (("trials", 0, "preprocessing", "size"), 0, "0"),
         (("trials", 0, "preprocessing", "normalization", "divisor"), 0, "scale that is not pos"),

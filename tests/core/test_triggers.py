@@ -69,7 +69,7 @@ def test_texts_round_trip(spec: str) -> None:
         ("badnets:size", "badnets:size: 'size' is not an option=value"),
         ("badnets:width=3", "'badnets:width=3'.* 'width'.* size, color, row, column"),
         ("badnets:size=big", "size cannot be 'big'"),
-        ("badnets:size=0", "size is a whole number from 1 to 1024, not 0"),
+        ("badnets:size=0", "size is a whole number from 1 to 1,024, not 0"),
         ("badnets:color=red", "hexadecimal"),
         ("blend:ratio=2", "ratio is a number above 0, up to 1, not 2"),
         ("patch", "trigger 'patch': needs file=…"),

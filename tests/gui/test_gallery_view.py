@@ -53,7 +53,10 @@ def test_it_opens_at_what_the_trigger_does(opened: MainWindow) -> None:
     assert tac.triggered is not None
     labels = tac.triggered.labels
     sent = np.flatnonzero((labels != TARGET) & (tac.triggered.logits.argmax(1) == TARGET))
-    assert view.rows == sent.tolist()
+    assert sorted(view.rows) == sent.tolist()
+    assert view.rows[0] == sent[0]
+    classes = len(np.unique(labels[sent]))
+    assert len(np.unique(labels[view.rows[:classes]])) == classes, "the first are of all classes"
     assert view.grid.shots.rowCount() == len(sent)
     shot = shots(view).shot(0)
     assert len(shot.pictures) == 2
