@@ -52,7 +52,7 @@ def test_text_says_everything(audit: Audit) -> None:
         "◆ Mask and pattern, pixels covered 8 16 32 99.0% 2.30 2.5",
         "Additive pattern, L2 of the change 4 5 ∞ 84.0% 3.47 1.5",
         "This is evidence of a backdoor", "97.0% of the images of the others",
-        "cosine with |shift| 0.", "4.2 s; 1700 images forward, 1500 back; seed 0.",
+        "cosine with |shift| 0.", "4.2 s; 1,700 images forward, 1,500 back; seed 0.",
         "The audit: Probably backdoored",
     ):  # fmt: skip
         assert words in text
