@@ -162,7 +162,7 @@ def test_the_command(saved: Path, tmp_path: Path) -> None:
     ("args", "says"),
     [
         (["--only", "odd"], "none of all, sent"),
-        (["--order", "odd"], "none of file, certain"),
+        (["--order", "odd"], "none of turns, file, certain"),
         (["--trigger", "blend"], "no trigger of the audit starts with 'blend'"),
         (["--order", "neurons"], "no neuron is selected"),
         (["--neurons", "3,x"], "not a list of numbers"),
