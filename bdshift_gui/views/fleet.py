@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from bdshift.text import figure
+from bdshift.text import figure, grouped
 from bdshift_gui.action import Action
 from bdshift_gui.actions.fleet import (
     CLOSE_FLEET,
@@ -22,7 +22,7 @@ from bdshift_gui.actions.fleet import (
 )
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, tr
-from bdshift_gui.numbers import duration, grouped, percent
+from bdshift_gui.numbers import duration, percent
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
