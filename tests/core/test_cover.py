@@ -16,11 +16,14 @@ from recovered import made_recovery
 
 from bdshift.audit import Audit, with_recovery
 from bdshift.audit.cover import MAX_AUTHOR, MAX_NOTES, Cover
+from bdshift.audit.exhibit import exhibit, telling
+from bdshift.audit.gallery import galleries
 from bdshift.audit.made import in_words, now
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 from bdshift.report.html_report import html_report
 from bdshift.report.json_report import audit_json
+from bdshift.report.pictures import picture_uri
 from bdshift.store import change_audit, load_audit, save_audit, save_merged
 from bdshift.words import LANGUAGES
 
@@ -142,7 +145,8 @@ def test_images_have_predictions(measured_audit: Audit) -> None:
     assert clean is not None
     assert triggered is not None
     names = audit.images.class_names
-    rows = [int((clean.labels == label).argmax()) for label in range(8)]
+    of = next(one for one in galleries(audit) if one.recovery is found)
+    rows = telling(of, 8)
     was, after = clean.logits.argmax(1), triggered.logits.argmax(1)
     assert captions == [
         (' class="bad"' * bool(after[row] == 9), f"{names[was[row]]} → {names[after[row]]}")
@@ -150,6 +154,26 @@ def test_images_have_predictions(measured_audit: Audit) -> None:
     ]
     assert len({text for _, text in captions}) == 8
     assert any(mark for mark, _ in captions)
+    shown = exhibit(audit)
+    assert shown is not None
+    assert [str(one) for one in shown.captions] == [text for _, text in captions][:4], (
+        "the same images as the window's card, in the same order"
+    )
+    assert page.count('<div class="pairs">') == 1, "what was recovered is not shown twice"
+
+
+def test_a_known_trigger_is_shown_as_in_the_window(measured_audit: Audit) -> None:
+    shown = exhibit(measured_audit)
+    assert shown is not None
+    for language in LANGUAGES:
+        page = html.unescape(html_report(measured_audit, language))
+        captions = re.findall(r'<figure class="pair">.*?<figcaption class="bad">(.*?)<', page)
+        assert captions == [one.render(language) for one in shown.captions]
+        assert shown.sentence.render(language) in page
+        for pixels in (*shown.before, *shown.after):
+            assert picture_uri(pixels) in page
+    clean = replace(measured_audit, tac=())
+    assert '<figure class="pair">' not in html_report(clean)
 
 
 def test_bounds() -> None:

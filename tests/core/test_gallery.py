@@ -16,7 +16,7 @@ from recovered import made_recovery
 
 from bdshift.audit import Audit, ScanSettings, scan_opened, with_recovery
 from bdshift.audit import gallery as gallery_module
-from bdshift.audit.exhibit import exhibit, in_turn
+from bdshift.audit.exhibit import exhibit, in_turn, telling
 from bdshift.audit.full_size import FullSizeImages
 from bdshift.audit.gallery import CLEAN, FILTERS, Gallery, describe, galleries, pictures_of
 from bdshift.checkpoints.classifier import open_checkpoint
@@ -241,6 +241,16 @@ def test_nothing_is_shown_of_a_clean_model(clean_twin: Path, signs: Path) -> Non
     audit, _ = scan_opened(open_checkpoint(clean_twin), open_images(signs), ScanSettings())
     assert not audit.finding.suspected
     assert exhibit(audit) is None
+
+
+def test_those_that_it_sends_come_first(measured_audit: Audit) -> None:
+    of = of_trigger(measured_audit)
+    count = len(of.clean.labels)
+    assert sorted(telling(of, count).tolist()) == np.flatnonzero(of.meant).tolist()
+    first = telling(of, 11)
+    assert len(set(of.clean.labels[first].tolist())) == 11, "one of each class"
+    sent = of.after[telling(of, 4)] == TARGET
+    assert sent.all()
 
 
 def test_one_of_each_class_in_turn() -> None:

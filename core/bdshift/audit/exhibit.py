@@ -37,13 +37,15 @@ OF_SEARCH = words(
 
 @dataclass(frozen=True)
 class Exhibit:
-    """Up to four images, one of each class in turn.
+    """A few images, one of each class in turn.
 
     Attributes:
         target: the class.
         sentence: what they are.
         before, after: uint8 (n, 3, t, t).
+        labels: their classes, int64 (n,).
         captions: what each is predicted as, before and after; none if that was not measured.
+        sent: which of them are predicted as the class afterward, bool (n,); as far as is known.
         which: the `Gallery` that has more of them.
     """
 
@@ -51,7 +53,9 @@ class Exhibit:
     sentence: Sentence
     before: NDArray[np.uint8]
     after: NDArray[np.uint8]
+    labels: NDArray[np.int64]
     captions: tuple[Sentence, ...]
+    sent: NDArray[np.bool_]
     which: tuple[str, int]
 
 
@@ -67,9 +71,10 @@ def exhibit(audit: Audit) -> Exhibit | None:
     of_target = [one for one in galleries(audit) if one.target == target]
     known = [one for one in of_target if one.recovery is None and works(audit, one)]
     for one in (*known, *(one for one in of_target if one.recovery is not None)):
-        rows = in_turn(one.clean.labels, one.rows("sent", "certain"))
+        rows = telling(one, _MAX_IMAGES)
+        rows = rows[one.after[rows] == target]
         if len(rows):
-            return _of_trigger(one, rows, audit.images.class_names)
+            return exhibit_of(one, rows, audit.images.class_names)
     return _of_search(audit, target)
 
 
@@ -79,20 +84,27 @@ def works(audit: Audit, of: Gallery) -> bool:
     return isinstance(tac, Tac) and tac.asr >= WORKING_ASR
 
 
-def in_turn(
-    labels: NDArray[np.int64], rows: NDArray[np.int64], count: int = _MAX_IMAGES
-) -> NDArray[np.int64]:
+def telling(of: Gallery, count: int) -> NDArray[np.int64]:
+    """Up to ``count`` images that the trigger of a pass is for, one of each class in turn: those
+    that it sends to its class, the most certain first, then others.
+    """
+    rows = np.concatenate([of.rows("sent", "certain"), of.rows("stay", "certain")])
+    return in_turn(of.clean.labels, rows, count)
+
+
+def in_turn(labels: NDArray[np.int64], rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """The first ``count`` of ``rows``, after one of each class in turn."""
     _, first = np.unique(labels[rows], return_index=True)
     first.sort()
     return np.concatenate([rows[first], np.delete(rows, first)])[:count]
 
 
-def _of_trigger(of: Gallery, rows: NDArray[np.int64], names: tuple[str, ...]) -> Exhibit:
+def exhibit_of(of: Gallery, rows: NDArray[np.int64], names: tuple[str, ...]) -> Exhibit:
+    """Images ``rows`` of the pass of a trigger; ``names`` are those of the classes."""
     return Exhibit(
         of.target, Sentence(OF_TRIGGER if of.recovery is None else OF_RECOVERED),
-        of.clean.thumbnails[rows], of.shown.thumbnails[rows],
-        tuple(caption(of, int(row), names) for row in rows), of.which,
+        of.clean.thumbnails[rows], of.shown.thumbnails[rows], of.clean.labels[rows],
+        tuple(caption(of, int(row), names) for row in rows), of.after[rows] == of.target, of.which,
     )  # fmt: skip
 
 
@@ -110,13 +122,14 @@ def _of_search(audit: Audit, target: int) -> Exhibit | None:
         asr = float(found.asr[target])
         if not (CHANGES[detector.change].covers and fits and asr >= WORKING_ASR):
             continue
-        rows = in_turn(clean.labels, np.flatnonzero(clean.labels != target))
+        rows = in_turn(clean.labels, np.flatnonzero(clean.labels != target), _MAX_IMAGES)
         before = clean.thumbnails[rows]
         share = found.strengths[target].astype(np.float32) / 255
         after = (before - _GRAY) * (1 - share) + found.pictures[target]
         return Exhibit(
             target,
             Sentence(OF_SEARCH, {"name": audit.images.class_names[target], "asr": asr}),
-            before, after.round().clip(0, 255).astype(np.uint8), (), (CLEAN, -1),
+            before, after.round().clip(0, 255).astype(np.uint8), clean.labels[rows], (),
+            np.zeros(len(rows), bool), (CLEAN, -1),
         )  # fmt: skip
     return None

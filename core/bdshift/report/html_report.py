@@ -31,6 +31,7 @@ from bdshift.neurons.excite import most_excited
 from bdshift.neurons.rankings import half_of
 from bdshift.neurons.tac import Tac
 from bdshift.report.comparison_report import reported_on, share
+from bdshift.report.image_pairs import exhibit_part
 from bdshift.report.pairs_svg import MAX_DRAWN, draw_pairs
 from bdshift.report.pictures import picture_uri
 from bdshift.report.recovered_section import recovered_parts
@@ -87,7 +88,7 @@ def html_report(
         level=finding.level, headline=finding.headline.render(language),
         reasons=[one.sentence.render(language) for one in finding.reasons],
         cautions=[one.sentence.render(language) for one in finding.cautions],
-        verdict=verdict_part(audit, language),
+        shown=exhibit_part(audit, language), verdict=verdict_part(audit, language),
         summary=audit.judged[0].detector.summary, bars=_bars(audit, t),
         elsewhere="" if elsewhere is None else elsewhere.render(language),
         columns=_columns(audit), classes=shown, more_classes=audit.model.classes - len(shown),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 from markupsafe import Markup
 
+from bdshift.audit.exhibit import exhibit_of, telling
+from bdshift.audit.gallery import galleries
 from bdshift.audit.records import Audit
 from bdshift.recover.recovery import Recovery
+from bdshift.report.image_pairs import BeforeAfter, pairs_of
 from bdshift.report.pictures import picture_uri
 from bdshift.report.recovery_words import CONTROL, recovery_sentences, title
 from bdshift.report.svg import draw_sizes
@@ -17,20 +19,6 @@ from bdshift.words import Language, Sentence, translate, words
 
 _MAX_PAIRS = 8  # images before and after
 _UNREACHED = words("not reached", ja="到達せず")
-
-
-@dataclass(frozen=True)
-class BeforeAfter:
-    """A clean image without and with the trigger, as addresses, its class, and what the model takes
-    it for, without and with the trigger; ``sent`` is whether that is the trigger's class.
-    """
-
-    before: str
-    after: str
-    name: str
-    was: str
-    now: str
-    sent: bool
 
 
 @dataclass(frozen=True)
@@ -71,7 +59,7 @@ def _part(audit: Audit, one: Recovery, language: Language) -> RecoveredPart:
     return RecoveredPart(
         title(audit, one).render(language),
         tuple(sentence.render(language) for sentence in recovery_sentences(audit, one)),
-        tuple(_looks(one, names, language)), tuple(_pairs(audit, one)),
+        tuple(_looks(one, names, language)), _pairs(audit, one, language),
         draw_sizes(rows, translate(one.unit, language), translate(_UNREACHED, language)),
     )  # fmt: skip
 
@@ -86,19 +74,10 @@ def _looks(one: Recovery, names: tuple[str, ...], language: Language) -> Iterato
         yield Look(picture_uri(picture), picture_uri(strength[None].repeat(3, 0)), name)
 
 
-def _pairs(audit: Audit, one: Recovery) -> Iterator[BeforeAfter]:
-    """Images of other classes, one of each class in turn, if the audit has images."""
-    clean, triggered = audit.embedding, one.tac.triggered
-    if clean is None or triggered is None:
-        return
-    allowed = clean.labels == one.source if one.source >= 0 else clean.labels != one.target
-    rows = np.flatnonzero(allowed)
-    _, first = np.unique(clean.labels[rows], return_index=True)
-    chosen = [*rows[first].tolist(), *np.delete(rows, first).tolist()]
+def _pairs(audit: Audit, one: Recovery, language: Language) -> tuple[BeforeAfter, ...]:
+    """Images before and after, if the audit has images."""
+    found = next((of for of in galleries(audit) if of.recovery is one), None)
+    if found is None:
+        return ()
     names = audit.images.class_names
-    for row in chosen[:_MAX_PAIRS]:
-        was, now = int(clean.logits[row].argmax()), int(triggered.logits[row].argmax())
-        yield BeforeAfter(
-            picture_uri(clean.thumbnails[row]), picture_uri(triggered.thumbnails[row]),
-            names[clean.labels[row]], names[was], names[now], now == one.target,
-        )  # fmt: skip
+    return pairs_of(exhibit_of(found, telling(found, _MAX_PAIRS), names), names, language)
