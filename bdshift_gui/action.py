@@ -63,6 +63,7 @@ class Action:
         toolbar: its position in the toolbar; None if it is not in it.
         remedy: the kind of failure it helps with, if any; its button is in the error bar.
         starts: whether a line separates it from what is above it in its menu.
+        icon: its drawing in ``resources/icons``, beside its label; empty for none.
         one_of: what it is one of, if exactly one of several is always checked.
     """
 
@@ -79,6 +80,7 @@ class Action:
     remedy: Cause | None = None
     starts: bool = False
     one_of: str = ""
+    icon: str = ""
 
     def trigger(self, context: Context) -> None:
         """Carry it out if it is enabled: a button may be clicked while a job is running."""

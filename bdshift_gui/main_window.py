@@ -199,8 +199,11 @@ class MainWindow(QMainWindow):
         found = theme.current(self.settings.scheme)
         app = QApplication.instance()
         assert isinstance(app, QApplication)
+        app.setFont(theme.text_font(theme.BODY))  # else plots and menus have the desktop's
         app.setPalette(theme.palette(found))
         app.setStyleSheet(theme.style_sheet(found))
+        self.actions_.paint(found)
+        self.toolbar.paint(found)
         if self.work is not None:
             self.work.paint(found)
 

@@ -11,8 +11,10 @@ from PySide6.QtWidgets import QMenu, QMenuBar
 from bdshift_gui.action import MENUS, Action, Menu, all_actions
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.icons import icon
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
+from bdshift_gui.theme import Theme
 
 
 class Actions(QObject):
@@ -36,6 +38,13 @@ class Actions(QObject):
 
     def __getitem__(self, key: str) -> QAction:
         return self._made[key]
+
+    def paint(self, theme: Theme) -> None:
+        """Draw the icons in the theme's colors."""
+        for one in self.all:
+            if one.icon:
+                drawn = icon(one.icon, theme.text, theme.on_accent, theme.muted)
+                self._made[one.key].setIcon(drawn)
 
     def show_state(self, state: State) -> None:
         """Enable or disable them, and check those that are on."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QGuiApplication, QPalette
+from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 
 from bdshift_gui.session import Scheme
+
+TITLE, BODY, SMALL = 20, 13, 11
+"""The three sizes of text, in pixels: what a page is about; everything; and, in plots, axes."""
 
 
 @dataclass(frozen=True)
@@ -81,19 +84,26 @@ def palette(theme: Theme) -> QPalette:
     return found
 
 
+def text_font(size: int) -> QFont:
+    """The window's font in one of the three sizes."""
+    found = QFont(QGuiApplication.font())
+    found.setPixelSize(size)
+    return found
+
+
 def style_sheet(theme: Theme) -> str:
     """The window's style sheet. Sizes are in pixels on a 4-pixel grid."""
     return f"""
-* {{ font-size: 13px; }}
+* {{ font-size: {BODY}px; }}
 QMainWindow, QDialog {{ background: {theme.window}; }}
 QWidget#plain, QScrollArea#plain {{ background: transparent; border: none; }}
 QToolTip {{ color: {theme.text}; background: {theme.card}; border: 1px solid {theme.border};
   padding: 4px; }}
 QToolBar {{ background: {theme.card}; border: none; border-bottom: 1px solid {theme.border};
-  spacing: 6px; padding: 4px 12px 6px 12px; }}
+  spacing: 4px; padding: 4px 12px 6px 12px; }}
 QToolBar QToolButton, QPushButton {{ background: {theme.card}; color: {theme.text};
   border: 1px solid {theme.border}; border-radius: 6px; padding: 5px 12px; }}
-QToolBar QToolButton {{ padding: 5px 10px; }}
+QToolBar QToolButton {{ padding: 5px 1px 5px 8px; }}
 QToolBar QToolButton:hover, QPushButton:hover {{ background: {theme.hover}; }}
 QToolBar QToolButton:focus, QPushButton:focus {{ border-color: {theme.accent}; }}
 QToolBar QToolButton:disabled, QPushButton:disabled {{ color: {theme.muted}; }}
@@ -123,10 +133,10 @@ QFrame#drop, QFrame#dropOver {{ background: {theme.card}; border: 2px dashed {th
 QFrame#dropOver {{ border-color: {theme.accent}; background: {theme.accent_soft}; }}
 QLabel {{ background: transparent; color: {theme.text}; }}
 QLabel#title {{ font-weight: 600; }}
-QLabel#heading {{ font-size: 22px; font-weight: 600; }}
-QLabel#finding {{ font-size: 16px; font-weight: 700; }}
-QLabel#findingBackdoored {{ font-size: 16px; font-weight: 700; color: {theme.poisoned}; }}
-QLabel#findingInconclusive {{ font-size: 16px; font-weight: 700; color: {theme.warning}; }}
+QLabel#heading, QLabel#finding, QLabel#findingBackdoored, QLabel#findingInconclusive {{
+  font-size: {TITLE}px; font-weight: 600; }}
+QLabel#findingBackdoored {{ color: {theme.poisoned}; }}
+QLabel#findingInconclusive {{ color: {theme.warning}; }}
 QLabel#muted, QLabel#key {{ color: {theme.muted}; }}
 QLabel#danger {{ color: {theme.warning}; }}
 QLabel#bar {{ color: {theme.bar}; }}

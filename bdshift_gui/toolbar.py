@@ -5,21 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QSizePolicy, QToolBar, QWidget
+from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QSizePolicy, QToolBar, QToolButton, QWidget
 
+from bdshift_gui.action import Action
 from bdshift_gui.actions.window import PALETTE
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.icons import SIDE, icon
 from bdshift_gui.menus import Actions, toolbar_actions
 from bdshift_gui.session import State
 from bdshift_gui.tasks.showing import set_alpha, set_rule
+from bdshift_gui.theme import Theme
 from bdshift_gui.widgets.number_slider import NumberSlider
 
 if TYPE_CHECKING:
     from bdshift.detect.rule import Rule
     from bdshift.setting import Option
 
+_GAP = 3  # pixels more between an icon and its words
 _ALPHA = 0.01, 2.0
 _REACH = 4.0  # a rule's slider ranges from a quarter of the default to four times the default
 
@@ -32,19 +37,37 @@ class MainToolbar(QToolBar):
         self._context = context
         self.setObjectName("main")
         self.setMovable(False)
-        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.setIconSize(QSize(SIDE + _GAP, SIDE))
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
         self.alpha = NumberSlider("α", *_ALPHA, 0.1, logarithmic=True)
         self.threshold = NumberSlider("", *_ALPHA, 0.1, logarithmic=True)
         self._setting: Option | None = None
+        self._buttons: dict[Action, QToolButton] = {}
+        self._icons: dict[Action, QIcon] = {}
         for one in toolbar_actions(actions):
             if one is PALETTE:  # at the far end
                 self.addWidget(_space())
                 self.addWidget(self.alpha)
                 self._threshold_shown = self.addWidget(self.threshold)
             self.addAction(actions[one.key])
+            button = self.widgetForAction(actions[one.key])
+            assert isinstance(button, QToolButton)
+            self._buttons[one] = button
+            actions[one.key].changed.connect(self._repaint)  # it brings the menu's icon
         self.alpha.moved.connect(lambda value: set_alpha(context, value))
         self.threshold.moved.connect(self._moved)
+
+    def paint(self, theme: Theme) -> None:
+        """Draw the icons in the theme's colors."""
+        for one in self._buttons:
+            self._icons[one] = icon(one.icon, theme.text, theme.text, theme.muted, room=_GAP)
+        self._repaint()
+
+    @Slot()
+    def _repaint(self) -> None:
+        for one, found in self._icons.items():
+            self._buttons[one].setIcon(found)
 
     def show_state(self, state: State) -> None:
         """Show the numbers of ``state``."""

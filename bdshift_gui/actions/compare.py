@@ -52,6 +52,7 @@ COMPARE = action(
               ja="浄化したモデルと元のモデルを並べます。"),
         "purification", 40, _compare, with_purification, "Ctrl+D",
         starts=True,
+        icon="compare",
     )
 )  # fmt: skip
 CLOSE_COMPARE = action(

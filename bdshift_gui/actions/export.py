@@ -63,6 +63,7 @@ EXPORT_MODEL = action(
               ja="選択中の浄化モデルを、検証して、元の形式または別の形式で書き出します。"),
         "purification", 60, _model, _has_weights, "Ctrl+E",
         starts=True,
+        icon="export",
     )
 )  # fmt: skip
 EXPORT_TABLE = action(

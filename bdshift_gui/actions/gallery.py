@@ -35,6 +35,7 @@ SHOW_GALLERY = action(
               ja="手元の画像を、各トリガーの有無、モデルの予測、"
                  "選択中のニューロンの注目箇所とともに表示します。"),
         "view", 3, gallery.show_gallery, _has_images, "Ctrl+B",
+        icon="gallery",
     )
 )  # fmt: skip
 SAVE_SHEET = action(

@@ -57,6 +57,7 @@ OPEN_MODEL = action(
         words("Open a checkpoint; no code in it is run.",
               ja="チェックポイントを開きます。中のコードは実行しません。"),
         "file", 10, _model, shortcut="Ctrl+O", toolbar=10,
+        icon="open-model",
     )
 )  # fmt: skip
 OPEN_IMAGES = action(
@@ -65,6 +66,7 @@ OPEN_IMAGES = action(
         words("Open a folder with one subfolder per class.",
               ja="クラスごとのフォルダーを含むフォルダーを開きます。"),
         "file", 20, _images, shortcut="Ctrl+I", toolbar=20,
+        icon="open-images",
     )
 )  # fmt: skip
 OPEN_IMAGE_FILE = action(
@@ -82,5 +84,6 @@ OPEN_AUDIT = action(
         "open_audit", words("Open audit…", ja="監査を開く…"),
         words("Open an audit file (.h5).", ja="監査ファイル（.h5）を開きます。"),
         "file", 40, _audit, shortcut="Ctrl+Shift+O",
+        icon="open-audit",
     )
 )  # fmt: skip

@@ -55,5 +55,6 @@ PURIFY = action(
         words("Remove the backdoor from a copy of the model.",
               ja="モデルのコピーからバックドアを取り除きます。"),
         "purification", 10, _purify, with_audit, "Ctrl+P", toolbar=50,
+        icon="purify",
     )
 )  # fmt: skip

@@ -59,6 +59,7 @@ RECOVER = action(
         words("Search for the smallest change of the images that sends them to a class.",
               ja="画像をあるクラスに誘導する最小の変化を探します。"),
         "neurons", 1, _recover, with_audit, "Ctrl+G", toolbar=35,
+        icon="recover",
     )
 )  # fmt: skip
 SHOW_RECOVERY = action(

@@ -29,6 +29,7 @@ SAVE = action(
               ja="すべての結果を 1 つの .h5 ファイルに保存します。最初は保存先を尋ねます。"),
         "file", 110, writing.save_document, with_audit, "Ctrl+S", toolbar=60,
         starts=True,
+        icon="save",
     )
 )  # fmt: skip
 SAVE_AS = action(
@@ -46,6 +47,7 @@ REPORT = action(
               ja="監査を HTML か PDF のレポートにします。選択中の浄化も含みます。"),
         "file", 120, _report, with_audit, "Ctrl+R",
         starts=True,
+        icon="report",
     )
 )  # fmt: skip
 PREVIEW = action(

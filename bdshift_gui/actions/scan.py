@@ -31,6 +31,7 @@ SCAN = action(
               ja="各クラスへのシフトを求めて判定します。"),
         "file", 60, _scan, _can_scan, "F5", toolbar=30,
         starts=True,
+        icon="scan",
     )
 )  # fmt: skip
 

@@ -52,6 +52,7 @@ action(
         "neurons", 40, lambda context: context.selection.undo(), lambda state: state.can_undo,
         "Ctrl+Z",
         starts=True,
+        icon="undo",
     )
 )  # fmt: skip
 action(
@@ -60,6 +61,7 @@ action(
         words("Redo the last undone change to the selection.", ja="選択の変更をやり直します。"),
         "neurons", 50, lambda context: context.selection.redo(), lambda state: state.can_redo,
         "Ctrl+Shift+Z",
+        icon="redo",
     )
 )  # fmt: skip
 NEXT = action(

@@ -28,5 +28,6 @@ TRIGGER = action(
         words("Measure TAC under a known trigger.", ja="既知のトリガーで TAC を測定します。"),
         "neurons", 10, _trigger, with_audit, "Ctrl+T", toolbar=40,
         starts=True,
+        icon="trigger",
     )
 )  # fmt: skip

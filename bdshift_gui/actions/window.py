@@ -44,6 +44,7 @@ PALETTE = action(
               ja="このウィンドウでできることをすべて検索します。"),
         "view", 10, _palette, always, "Ctrl+Shift+P", toolbar=100,
         starts=True,
+        icon="find",
     )
 )  # fmt: skip
 CANCEL = action(
@@ -52,6 +53,7 @@ CANCEL = action(
         words("Stop the running job.", ja="実行中の処理を止めます。"),
         "view", 80, lambda context: context.cancel(), lambda state: state.can_cancel, "Esc",
         starts=True,
+        icon="cancel",
     )
 )  # fmt: skip
 action(
