@@ -51,6 +51,8 @@ class GalleryView(QWidget, View):
         self._asked: tuple[GalleryWish, frozenset[int]] | None = None
         self._found: tuple[Gallery, list[int]] | None = None
         self._reader: FullSizeImages | None = None
+        self._heat: Heat | None = None
+        self._heated = True
         self._is_built = False
         self.setObjectName("plain")
 
@@ -61,6 +63,7 @@ class GalleryView(QWidget, View):
         self._is_built, context = True, self._context
         self.heading = Elided("finding")
         self.map, self.save, self.back = QPushButton(), QPushButton(), QPushButton()
+        self.map.setCheckable(True)
         self.map.clicked.connect(self._map)
         self.save.clicked.connect(lambda: SAVE_SHEET.trigger(context))
         self.back.clicked.connect(lambda: CLOSE_GALLERY.trigger(context))
@@ -114,13 +117,16 @@ class GalleryView(QWidget, View):
             self._build()
         of, rows = found
         names, neurons = audit.images.class_names, bool(state.selection.neurons)
-        self.shots = GalleryShots(of, rows, names, wish.parts, self._heat_of(of, state))
+        self._heat = self._heat_of(of, state)
+        heat = self._heat if self._heated else None
+        self.shots = GalleryShots(of, rows, names, wish.parts, heat)
         self.heading.show_text(tr("Your images"))
         self.bar.show_wish(self._known, wish, names, neurons=neurons)
         self.map.setText(tr("Where the neurons look"))
         set_tip(self.map, tr("Map what excites the selected neurons in the first {count} images. "
                              "Runs the network again.", count=_MAX_MAPPED))  # fmt: skip
-        self.map.setEnabled(neurons and bool(rows) and not state.busy)
+        self.map.setEnabled(neurons and bool(rows) and (self._heat is not None or not state.busy))
+        self.map.setChecked(heat is not None)
         for button, one in ((self.save, SAVE_SHEET), (self.back, CLOSE_GALLERY)):
             button.setText(tr(one.text))
             button.setEnabled(one.enabled(state) and (bool(rows) or one is CLOSE_GALLERY))
@@ -159,6 +165,13 @@ class GalleryView(QWidget, View):
         self.grid.setAccessibleName(self.bar.count.text())
 
     def _map(self) -> None:
+        """Map them, or hide the maps that there are, or show them again."""
+        if self._heat is not None:
+            self._heated = not self._heated
+            self.show_state(self._context.state)
+            return
+        self._heated = True
+        self.map.setChecked(False)  # until they are there
         shots, state = self.shots, self._context.state
         if shots is not None and shots.rows and state.selection.neurons and not state.busy:
             neurons = tuple(sorted(state.selection.neurons))

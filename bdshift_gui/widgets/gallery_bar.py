@@ -105,7 +105,7 @@ class GalleryBar(QWidget):
         }  # fmt: skip
         self.parts.label("", {key: (tr(PARTS[key]), about[key]) for key in PARTS})
         self.sides.describe(tr("Picture size"), tr("Side of a picture, in pixels."))
-        self.opacity.describe(tr("Map"), tr("How dark it gets where the neurons do not look."))
+        self.opacity.describe(tr("Map"), tr("How much the map covers where the neurons look most."))
         for slider in (self.sides, self.opacity):
             slider.show_value(slider.value)
 

@@ -133,8 +133,15 @@ def test_where_neurons_look(opened: MainWindow, qtbot: QtBot) -> None:
     tac = audit_of(opened).tac[-1]
     assert tac.triggered is not None
     unheated = tac.triggered.thumbnails[view.rows[0]].astype(int)
-    assert (after <= unheated).all(), "it is darkened"
-    assert (after < unheated).any()
+    assert (after != unheated).any()
+    assert view.map.isChecked()
+    view.map.click()
+    assert np.array_equal(shots(view).shot(0).pictures[1], unheated), "without the map"
+    assert not view.map.isChecked()
+    assert not opened.session.state.busy
+    view.map.click()
+    assert not opened.session.state.busy, "the maps are still there"
+    assert np.array_equal(shots(view).shot(0).pictures[1], after)
     view.bar.opacity.moved.emit(0.0)
     assert np.array_equal(shots(view).shot(0).pictures[1], unheated)
     opened.context.selection.select_neurons([neuron, 3], primary=neuron)

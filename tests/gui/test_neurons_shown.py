@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from driving import audit_of, do, find, wait, wait_well, workspace
 from PySide6.QtCore import QPoint, QPointF, Qt
@@ -218,13 +219,26 @@ def test_the_strongest_triggered_images_are_of_other_classes(opened: MainWindow)
     assert "speed_80" not in caption
 
 
-def test_heat_darkens_where_nothing_is() -> None:
-    images = np.full((1, 3, 8, 8), 200, np.uint8)
+@pytest.mark.parametrize("shade", [0, 40, 200])
+def test_heat_is_seen_on_dark_images_too(shade: int) -> None:
+    images = np.full((1, 3, 8, 8), shade, np.uint8)
     maps = np.zeros((1, 2, 2), np.float32)
-    maps[0, 0, 1] = 3
+    maps[0, 0, 1], maps[0, 1, 0] = 3, 1.5
     found = heated(images, maps)
-    assert (found[0, :, :4, 4:] == 200).all()
-    assert (found[0, :, 4:, :] == 50).all()
+    assert (found[0, :, :4, :4] == shade).all(), "nothing there, nothing over it"
+    most, half = found[0, :, 0, 7], found[0, :, 7, 0]
+    assert abs(most.astype(int) - shade).max() > 40
+    assert abs(half.astype(int) - shade).max() > 30
+    assert most.sum() > half.sum(), "lighter is stronger"
+    assert (heated(images, maps, 0.0) == images).all()
+
+
+def test_the_colors_are_those_of_inferno() -> None:
+    ramp = np.linspace(0, 1, 256, dtype=np.float32)[None, None]
+    found = heated(np.zeros((1, 3, 256, 256), np.uint8), ramp, 1.0)[0, :, 0].T
+    colors = pg.colormap.get("inferno").getLookupTable(nPts=256)
+    known = (np.sqrt(ramp[0].T) * colors).round()
+    assert abs(found - known).max() < 16, "a line between nine of its colors"
 
 
 def test_maps_of_another_trigger_are_not_kept(opened: MainWindow, qtbot: QtBot) -> None:
