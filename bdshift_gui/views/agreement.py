@@ -13,8 +13,9 @@ from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.session import State
+from bdshift_gui.theme import SMALL, text_font
 from bdshift_gui.view import View, view
-from bdshift_gui.widgets.plot import PlotCard, Table, name_curves, small_font
+from bdshift_gui.widgets.plot import PlotCard, Table, name_curves
 
 
 @view
@@ -95,7 +96,7 @@ class AgreementView(PlotCard, View):
         self.plot.addItem(line)
         at = [float(curve[count - 1]) for curve in self._curves.values()]
         label = pg.TextItem(percent(at[0]), color=self.theme.poisoned, anchor=(-0.1, 1))
-        label.setFont(small_font())
+        label.setFont(text_font(SMALL))
         label.setPos(count, at[0])
         self.plot.addItem(label)
         self.plot.setXRange(1, len(shift), padding=0.01)

@@ -1,4 +1,6 @@
-"""One bar per class: a detector's score, and the line below which it is flagged; or a table."""
+"""One bar per class, or a dot if there are many: a detector's score, and the line below which it is
+flagged; or a table.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtCore import QPointF, QSignalBlocker, Qt
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QComboBox, QHBoxLayout
 
@@ -18,13 +20,14 @@ from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
-from bdshift_gui.theme import Theme
+from bdshift_gui.theme import SMALL, Theme, text_font
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.class_scale import ClassScale, scale_of
 from bdshift_gui.widgets.class_search import ClassSearch
-from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks, small_font
+from bdshift_gui.widgets.class_strip import MAX_BARS, ClassStrip
+from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks
 from bdshift_gui.widgets.table_rows import Column
 from bdshift_gui.widgets.tables import DataTable
 
@@ -40,7 +43,7 @@ _FIGURE_HEIGHT = 22.0  # pixels of a line of figures and the gap below it
 _RULE_WIDTH = 78.0  # pixels of the rule's label next to its line
 _DOT_HEIGHT = 16.0  # pixels
 _ABOVE_DOT = 0.5, 1.3  # where in a label its dot is
-_FAR = 1e9  # beyond any value
+_FAR = 10.0  # times the largest value: beyond the axis
 _OVER_LINES = 10.0  # of labels; bands are as far below
 _MIN_HEIGHT_FOR_FIGURES = 90.0  # pixels; below that, only a flagged dot has one
 _MIN_HEIGHT_FOR_UNIT = 140.0  # pixels; below that, an axis has room only for a short name
@@ -76,6 +79,8 @@ class ClassView(PlotCard, View):
         self.search.found.connect(context.selection.select_class)
         self.corner.addWidget(self.search)
         self._top, self._low, self._count = 1.0, 0.0, 1
+        self._drawn: list[pg.GraphicsObject] = []
+        self.strip = ClassStrip(self.plot)
         self.view.setMinimumHeight(110)
         self.plot.vb.sigResized.connect(self._fit)
         for choices in (self.sort, self.show_as):
@@ -179,7 +184,7 @@ class ClassView(PlotCard, View):
         as_table = self.show_as.now == "table"
         self.table.setVisible(as_table)
         self.table.field.setVisible(as_table)
-        self.sort.setVisible(not as_table)
+        self.sort.setVisible(not as_table and not self._many)
         self.view.setVisible(not as_table)
         names = audit.images.class_names
         self.search.setVisible(not as_table and len(names) > _MAX_NAMES)
@@ -187,39 +192,51 @@ class ClassView(PlotCard, View):
         if not as_table:
             self._draw(scale_of(self._judged, self.show_as.now))
 
+    @property
+    def _many(self) -> bool:
+        """Whether classes are dots, always in the order of their scores."""
+        assert self._state.audit is not None
+        return len(self._state.audit.images.class_names) > MAX_BARS
+
+    def _add(self, item: pg.GraphicsObject) -> None:
+        self._drawn.append(item)
+        self.plot.addItem(item)
+
     def _draw(self, scale: ClassScale) -> None:
         state, theme, plot, values = self._state, self.theme, self.plot, scale.values
         assert state.audit is not None
         self._scale = scale
         names, count = state.audit.images.class_names, len(values)
-        by_value = self.sort.now == "value"
+        by_value = self._many or self.sort.now == "value"
         scores = self._judged.evidence.scores
         self._order = np.argsort(scores, kind="stable") if by_value else np.arange(count)
         shown = np.nan_to_num(values[self._order], posinf=np.nan)
         finite = np.isfinite(shown)
         flagged = np.isin(self._order, state.audit.finding.suspected)
-        plot.clear()
-        few, wide = count <= _MAX_NAMES, max(_BAR, count / 250)  # at least a few pixels
+        for item in self._drawn:
+            plot.removeItem(item)
+        self._drawn.clear()
+        self.strip.clear()
+        few = count <= _MAX_NAMES
         selected = state.selection.class_index
         picked = self._order == (-1 if selected is None else selected)
         self._draw_band(scale)
+        if self._many:
+            in_order = [names[i] for i in self._order]
+            self.strip.show_values(shown, in_order, flagged, picked, theme)
+            finite = np.zeros(count, bool)  # no bar, and no figure
         for rows, color in ((finite & ~flagged, theme.bar), (finite & flagged, theme.poisoned)):
             for part, outline in ((rows & ~picked, None), (rows & picked, theme.text)):
                 if part.any() and scale.dots:
-                    plot.addItem(_dots(np.flatnonzero(part), shown[part], color, outline, count))
+                    self._add(_dots(np.flatnonzero(part), shown[part], color, outline, count))
                 elif part.any():
                     pen = pg.mkPen(outline, width=1.5) if outline and few else pg.mkPen(None)
-                    plot.addItem(
-                        pg.BarGraphItem(
-                            x=np.flatnonzero(part), height=shown[part],
-                            width=wide if outline or color != theme.bar else _BAR,
-                            brush=color, pen=pen,
-                        )
-                    )  # fmt: skip
+                    x, height = np.flatnonzero(part), shown[part]
+                    self._add(pg.BarGraphItem(x=x, height=height, width=_BAR, brush=color, pen=pen))
         self._draw_values(shown, finite, flagged, scale)
         self._draw_line(scale)
         axis = plot.getAxis("bottom")
-        axis.setHeight(36)
+        axis.setHeight(36 if few or not by_value else 20)  # with ticks, or without
         self._names = [names[i] for i in self._order] if few else []
         if few:
             self.label_axis("bottom", "")
@@ -247,6 +264,9 @@ class ClassView(PlotCard, View):
         if self._scale is not None:
             low = self.plot.vb.height() < _MIN_HEIGHT_FOR_UNIT
             self.label_axis("left", self._scale.short_unit if low else self._scale.unit)
+        if self._scale is not None and self._many:
+            self.strip.fit(self._scale.line, span)
+            return
         dots = self._scale is not None and self._scale.dots
         needed = _FIGURE_HEIGHT + dots * _DOT_HEIGHT
         share = min(1.0, needed / max(self.plot.vb.height(), 1.0))
@@ -270,21 +290,23 @@ class ClassView(PlotCard, View):
                 label.setAnchor(_ABOVE_DOT)
             else:  # it may be on the line
                 label.fill = pg.mkBrush(self.theme.card)
-            label.setFont(small_font())
+            label.setFont(text_font(SMALL))
             label.setPos(float(x), float(shown[x]))
             label.setZValue(_OVER_LINES)
-            self.plot.addItem(label)
+            self._add(label)
 
     def _draw_band(self, scale: ClassScale) -> None:
         """Where a class is flagged, behind the dots."""
-        if not scale.dots or not np.isfinite(scale.line):
+        if not (scale.dots or self._many) or not np.isfinite(scale.line):
             return
+        known = np.abs(scale.values[np.isfinite(scale.values)]).max(initial=abs(scale.line))
+        far = float(_FAR * (known + 1))
         band = pg.LinearRegionItem(
-            (scale.line, _FAR), "horizontal", movable=False, pen=pg.mkPen(None),
-            brush=pg.mkBrush(self.theme.poisoned_soft),
+            (scale.line, far if scale.suspicious_above else -far), "horizontal", movable=False,
+            pen=pg.mkPen(None), brush=pg.mkBrush(self.theme.poisoned_soft),
         )  # fmt: skip
         band.setZValue(-_OVER_LINES)
-        self.plot.addItem(band)
+        self._add(band)
 
     def _draw_line(self, scale: ClassScale) -> None:
         line, judgment = scale.line, self._judged.judgment
@@ -292,13 +314,13 @@ class ClassView(PlotCard, View):
             return
         ink = self.theme.poisoned if self._suspected() else self.theme.muted
         pen = pg.mkPen(ink, width=1.2, style=Qt.PenStyle.DashLine)
-        self.plot.addItem(pg.InfiniteLine(line, 0, pen=pen))
+        self._add(pg.InfiniteLine(line, 0, pen=pen))
         label = pg.TextItem(judgment.rule.line_label, color=ink, anchor=(0, 1))
         set_tip(label, tr("Above this line a class is flagged.") if scale.suspicious_above
             else tr("Below this line a class is flagged."))  # fmt: skip
-        label.setFont(small_font())
+        label.setFont(text_font(SMALL))
         label.setPos(len(scale.values) - 0.5, line)
-        self.plot.addItem(label)
+        self._add(label)
 
     def _finding(self) -> str:
         """What the bars show, in a few words; of an inconclusive audit only their range."""
@@ -328,7 +350,10 @@ class ClassView(PlotCard, View):
         small, large = sorted(float(scores[i]) for i in (first, others[0]))
         return tr(detector.short, name=name, less=1 - small / large if large else 0.0)
 
-    def _class_at(self, scene_point: object) -> int | None:
+    def _class_at(self, scene_point: QPointF) -> int | None:
+        if self._many:
+            nearest = self.strip.place_at(scene_point)
+            return None if nearest is None else int(self._order[nearest])
         place = self.plot.vb.mapSceneToView(scene_point)
         column = round(place.x())
         near = abs(place.x() - column) <= 0.5 and 0 <= column < len(self._order)
@@ -339,8 +364,11 @@ class ClassView(PlotCard, View):
         if index is not None:
             self.context.selection.select_class(index)
 
-    def _moved(self, place: object) -> None:
-        index, audit = self._class_at(place), self._state.audit
+    def _moved(self, place: QPointF) -> None:
+        audit = self._state.audit
+        index = None if audit is None else self._class_at(place)
+        if audit is not None and self._many:
+            self.strip.hover(self.strip.place_at(place))
         if index is None or audit is None:
             set_tip(self.view, "")
             return
@@ -367,7 +395,7 @@ def _short(name: str, room: int) -> str:
     """The name under a bar: if too long, on two lines, each elided where it does not fit. The name
     stays as it is, underscores and all.
     """
-    metrics, right = QFontMetrics(small_font()), Qt.TextElideMode.ElideRight
+    metrics, right = QFontMetrics(text_font(SMALL)), Qt.TextElideMode.ElideRight
     fits = metrics.horizontalAdvance(name) <= room
     lines = [name] if fits else _WORD.split(name, 1)
     return "\n".join(metrics.elidedText(one.strip(), right, room) for one in lines)

@@ -99,7 +99,7 @@ class ScatterView(PlotCard, View):
         self._box.outline.setPen(pg.mkPen(theme.accent, width=1.5, cosmetic=True))
         self._primary.setPen(pg.mkPen(theme.text, width=2))
         self._hovered.setPen(pg.mkPen(theme.accent, width=2))
-        self.names.paint(theme.text)
+        self.names.paint(theme.text, theme.card)
         super().paint(theme)
 
     def show_state(self, state: State) -> None:

@@ -10,9 +10,10 @@ import pyqtgraph as pg
 from bdshift.text import figure
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.theme import SMALL, text_font
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choices import Choices
-from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks, small_font
+from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks
 
 _ROW_HEIGHT = 11  # pixels per model: as small as its name can be
 _MAX_NAME = 18  # characters
@@ -76,7 +77,7 @@ class OutcomeBars(PlotCard):
         for row, one in zip(rows, shown, strict=True):
             if one.der is not None:
                 text = pg.TextItem(figure(one.der, ".3f"), color=self.theme.muted, anchor=(0, 0.5))
-                text.setFont(small_font())
+                text.setFont(text_font(SMALL))
                 text.setPos(103, row)
                 self.plot.addItem(text)
         names = [one.name[:_MAX_NAME] for one in shown]

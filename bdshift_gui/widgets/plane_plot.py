@@ -12,7 +12,8 @@ from PySide6.QtGui import QColor
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, say, tr
 from bdshift_gui.plain import lines, set_tip
-from bdshift_gui.widgets.plot import PlotCard, Table, small_font
+from bdshift_gui.theme import SMALL, text_font
+from bdshift_gui.widgets.plot import PlotCard, Table
 
 if TYPE_CHECKING:
     from bdshift.purify.disentanglement import Mixture, WeightPlane
@@ -85,7 +86,7 @@ class PlanePlot(PlotCard):
         ink = self.theme.poisoned
         point = pg.ScatterPlotItem([place[0]], [place[1]], symbol="o", size=9, brush=ink, pen=None)
         label = pg.TextItem(lines(name), color=self.theme.text, anchor=anchor)
-        label.setFont(small_font())
+        label.setFont(text_font(SMALL))
         label.setPos(*place)
         back = QColor(self.theme.card)
         back.setAlpha(200)

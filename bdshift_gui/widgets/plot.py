@@ -6,28 +6,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pyqtgraph as pg
 from PySide6.QtCore import QBuffer, QRectF, QSize, Qt
-from PySide6.QtGui import QAction, QFont, QGuiApplication, QImage, QPainter
+from PySide6.QtGui import QAction, QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QMenu
+from PySide6.QtWidgets import QHBoxLayout, QMenu
 
 from bdshift.outputs import Output
 from bdshift.text import csv_text
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.plain import as_html, lines
-from bdshift_gui.theme import LIGHT, Theme
+from bdshift_gui.theme import LIGHT, SMALL, Theme, text_font
 from bdshift_gui.widgets.card import Card, Text
 
 pg.setConfigOptions(antialias=True)
 
 Table = Sequence[Sequence[object]]
-
-
-def small_font() -> QFont:
-    """The font of ticks and of text inside a plot."""
-    font = QFont(QApplication.font())
-    font.setPixelSize(11)
-    return font
 
 
 def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
@@ -37,7 +30,7 @@ def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
         axis = view.getPlotItem().getAxis(side)
         axis.setPen(pg.mkPen(theme.border))
         axis.setTextPen(pg.mkPen(theme.muted))
-        axis.setStyle(tickLength=0, maxTickLevel=0, tickFont=small_font())
+        axis.setStyle(tickLength=0, maxTickLevel=0, tickFont=text_font(SMALL))
 
 
 def name_ticks(axis: pg.AxisItem, names: Iterable[tuple[float, str]] | None) -> None:
@@ -48,7 +41,7 @@ def name_ticks(axis: pg.AxisItem, names: Iterable[tuple[float, str]] | None) -> 
 
 def name_curves(plot: pg.PlotItem, curves: Mapping[str, pg.PlotDataItem], theme: Theme) -> None:
     """Add curves to a plot, and a legend that names them."""
-    legend = plot.addLegend(offset=(-10, -10), labelTextSize="8pt")
+    legend = plot.addLegend(offset=(-10, -10), labelTextSize=f"{SMALL}px")
     legend.clear()
     legend.setLabelTextColor(theme.muted)
     legend.setColumnCount(1 if len(curves) < 3 else 4)
@@ -118,7 +111,7 @@ class PlotCard(Card):
 
     def label_axis(self, side: str, text: str) -> None:
         """Label an axis."""
-        style = {"color": self.theme.muted, "font-size": "12px"}
+        style = {"color": self.theme.muted, "font-size": f"{SMALL}px"}
         never = [(0.0, 0.0)]  # else pyqtgraph rescales values and adds an SI prefix
         self.plot.getAxis(side).setLabel(as_html(text), siPrefixEnableRanges=never, **style)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QFontMetricsF
 
-from bdshift_gui.widgets.plot import small_font
+from bdshift_gui.theme import SMALL, text_font
 
 _GAP = 13.0  # pixels between a point and its name
 _POINT = 5.0  # radius of a point, in pixels
@@ -29,14 +29,15 @@ class PointLabels:
         self._names: list[tuple[int, str]] = []
         self._x: NDArray[np.float64] = np.empty(0)
         self._y: NDArray[np.float64] = np.empty(0)
-        self._ink = "#000000"
+        self._ink, self._back = "#000000", "#ffffff"
         self._placed: dict[int, QRectF] = {}
+        self._level = np.nan
         plot.vb.sigRangeChanged.connect(lambda *_: self.place())
         plot.vb.sigResized.connect(lambda _: self.place())
 
-    def paint(self, ink: str) -> None:
-        """Write in a color."""
-        self._ink = ink
+    def paint(self, ink: str, back: str) -> None:
+        """Write in a color, over the line on another."""
+        self._ink, self._back = ink, back
         for item in self._items:
             item.setColor(ink)
 
@@ -47,10 +48,16 @@ class PointLabels:
         self._names, self._x, self._y = list(names), x, y
         while len(self._items) < len(names):
             item = pg.TextItem(color=self._ink, anchor=(0.5, 0.5))
-            item.setFont(small_font())
+            item.setFont(text_font(SMALL))
             self._plot.addItem(item, ignoreBounds=True)
             self._items.append(item)
         self.place()
+
+    def avoid(self, level: float) -> None:
+        """Write a name over a horizontal line only if it fits nowhere else."""
+        if level != self._level:
+            self._level = level
+            self.place()
 
     @property
     def shown(self) -> dict[int, QRectF]:
@@ -66,16 +73,17 @@ class PointLabels:
         if not self._names or inside.width() < 1 or inside.height() < 1:
             return
         across, up = self._pixels(inside)
-        metrics = QFontMetricsF(small_font())
+        metrics = QFontMetricsF(text_font(SMALL))
         for number, (item, (point, name)) in enumerate(zip(self._items, self._names, strict=False)):
             here = float(across[point]), float(up[point])
             if not np.isfinite(here).all() or not inside.contains(QPointF(*here)):
                 continue
             size = metrics.horizontalAdvance(name), metrics.height()
             hits, found = self._best(here, size, across, up, inside)
-            if hits and number:
+            if hits >= 1 and number:
                 continue
             self._placed[point] = found
+            item.fill = pg.mkBrush(self._back if hits else None)
             item.setText(name)
             item.setPos(box.mapSceneToView(found.center()))
             item.show()
@@ -90,9 +98,13 @@ class PointLabels:
     def _best(
         self, here: tuple[float, float], size: tuple[float, float], across: NDArray[np.float64],
         up: NDArray[np.float64], inside: QRectF,
-    ) -> tuple[int, QRectF]:  # fmt: skip
-        """Where a name hides least, and how many points and names it does hide there."""
-        best, least = _beside(here, size, _PLACES[0]), len(across) + len(self._names) + 1
+    ) -> tuple[float, QRectF]:  # fmt: skip
+        """Where a name hides least, and how many points and names it does hide there; the line
+        counts as half a point.
+        """
+        (low, high), worst = self._plot.vb.viewRange()[1], len(across) + len(self._names) + 2
+        best, least = _beside(here, size, _PLACES[0]), float(worst)
+        level = inside.bottom() - (self._level - low) / (high - low) * inside.height()
         for place in _PLACES:
             rect = _beside(here, size, place)
             if not inside.contains(rect):
@@ -102,7 +114,8 @@ class PointLabels:
                 & (up > rect.top() - _POINT) & (up < rect.bottom() + _POINT)
             )  # fmt: skip
             others = sum(rect.intersects(one) for one in self._placed.values())
-            if (hits := int(hit.sum()) + others) < least:
+            crossed = rect.top() < level < rect.bottom()
+            if (hits := int(hit.sum()) + others + crossed / 2) < least:
                 best, least = rect, hits
         return least, best
 

@@ -12,7 +12,8 @@ from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.plain import set_tip
-from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks, small_font
+from bdshift_gui.theme import SMALL, text_font
+from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +117,7 @@ class SizeCurve(PlotCard):
         if unreached:
             ticks.append((math.log10(high), tr("never")))
         axis = self.plot.getAxis("left")
-        axis.setTickFont(small_font())
+        axis.setTickFont(text_font(SMALL))
         name_ticks(axis, ticks)
 
     def _rows(self) -> Table:

@@ -19,13 +19,13 @@ from bdshift_gui.context import Context
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.session import PLOTS, State
 from bdshift_gui.tasks.purifying import purify
+from bdshift_gui.theme import SMALL, text_font
 from bdshift_gui.view import View
 from bdshift_gui.views.classes import ClassView
 from bdshift_gui.views.compare import CompareView
 from bdshift_gui.views.purifications import PurificationsView
 from bdshift_gui.views.purifications_card import PurificationsCard
 from bdshift_gui.views.scatter import ScatterView
-from bdshift_gui.widgets.plot import small_font
 
 
 def test_a_panel_that_was_closed_stays_closed(opened: MainWindow) -> None:
@@ -66,7 +66,7 @@ def test_names_under_bars_fit_after_the_window_is_resized(
     ((x0, _), (x1, _), *_), *_ = axis._tickLevels
     room = view.plot.vb.mapViewToScene(QPointF(x1, 0)).x()
     room -= view.plot.vb.mapViewToScene(QPointF(x0, 0)).x()
-    metrics = QFontMetrics(small_font())
+    metrics = QFontMetrics(text_font(SMALL))
     names = [name for _, name in axis._tickLevels[0]]
     for name in names:
         assert all(metrics.horizontalAdvance(one) < room for one in name.splitlines())
