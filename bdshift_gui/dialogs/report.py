@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Slot
+from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Slot
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import (
     QComboBox,
@@ -124,17 +124,26 @@ class ReportDialog(QDialog):
         self._pause.start()
 
     def _cut(self, surplus: int) -> None:
-        """Remove so many characters from the end of what was added last."""
-        cursor, (at, added) = QTextCursor(self.notes.document()), self._new
-        end = min(at + added, self.notes.document().characterCount() - 1)
-        cursor.setPosition(at)
-        cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
-        rest = cursor.selectedText()[:-surplus]
-        cursor.setPosition(at + len(rest.encode("utf-16-le")) // 2)
-        cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
-        cursor.joinPreviousEditBlock()
-        cursor.removeSelectedText()
-        cursor.endEditBlock()
+        """Leave out so many characters at the end of what was added last. It is taken back, and
+        what there is room for is added instead: so it can be undone in one step.
+        """
+        (at, added), document = self._new, self.notes.document()
+        whole = _utf16(self.notes.toPlainText())
+        end = min(at + added, document.characterCount() - 1)
+        kept = _utf16(whole[2 * at : 2 * end].decode("utf-16-le")[:-surplus])
+        wanted = (whole[: 2 * at] + kept + whole[2 * end :]).decode("utf-16-le")
+        with QSignalBlocker(self.notes):
+            document.undo()  # with all that was typed in one go before it
+            now = self.notes.toPlainText()
+            head = min(_alike(now, wanted), len(whole[: 2 * at].decode("utf-16-le")))
+            tail = _alike(now[head:][::-1], wanted[head:][::-1])
+            cursor = QTextCursor(document)
+            cursor.setPosition(len(_utf16(now[:head])) // 2)
+            last = len(_utf16(now[: len(now) - tail])) // 2
+            cursor.setPosition(last, QTextCursor.MoveMode.KeepAnchor)
+            cursor.insertText(wanted[head : len(wanted) - tail])
+        cursor.setPosition(at + len(kept) // 2)
+        self.notes.setTextCursor(cursor)
 
     @property
     def _cover(self) -> Cover:
@@ -200,3 +209,14 @@ class ReportDialog(QDialog):
         self._keep()
         self._job.cancel()
         self._context.quick.forget(self)
+
+
+def _utf16(text: str) -> bytes:
+    """A text as Qt counts its places: two bytes each."""
+    return text.encode("utf-16-le")
+
+
+def _alike(a: str, b: str) -> int:
+    """How many characters both begin with."""
+    pairs = enumerate(zip(a, b, strict=False))
+    return next((i for i, (one, other) in pairs if one != other), min(len(a), len(b)))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from driving import dialog, do, wait_well
 from pdf_files import pdf_pages
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QKeySequence, QTextCursor
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from bdshift.audit.cover import MAX_NOTES, Cover
@@ -115,6 +116,49 @@ def test_only_what_is_added_is_cut(opened: MainWindow, qtbot: QtBot) -> None:
     assert shown.notes.toPlainText() == f"yyya😀{text[3:]}"
     assert shown.notes.textCursor().position() == 6, "behind it; one of them takes two places"
     assert "20,000 characters" in shown._error.text()
+    shown.accept()
+
+
+@pytest.mark.parametrize("typed", ["a😀bc", "\n\n\n", "zyzyzy"])
+def test_a_cut_can_be_undone(opened: MainWindow, qtbot: QtBot, typed: str) -> None:
+    shown, undo = opened_on(qtbot, opened), QKeySequence(QKeySequence.StandardKey.Undo)
+    notes, text = shown.notes, ("y" * 79 + "\n") * 249 + "y" * 78
+    notes.setPlainText(text)
+    cursor = notes.textCursor()
+    cursor.setPosition(5)
+    notes.setTextCursor(cursor)
+    notes.insertPlainText(typed)
+    assert notes.toPlainText() == text[:5] + typed[:2] + text[5:]
+    assert "20,000 characters" in shown._error.text()
+    for _ in range(7):  # there is no room for any of these
+        QTest.keyClicks(notes, "z")
+    assert notes.toPlainText() == text[:5] + typed[:2] + text[5:]
+    QTest.keySequence(notes, undo)
+    assert notes.toPlainText() == text, "one step leads back, however much was refused"
+    assert notes.textCursor().position() == 5
+    assert not shown._error.isVisible()
+    QTest.keyClicks(notes, "ab")
+    QTest.keyClicks(notes, "cd")
+    assert notes.toPlainText() == text[:5] + "ab" + text[5:]
+    QTest.keySequence(notes, undo)
+    assert notes.toPlainText() == text
+    shown.accept()
+
+
+def test_a_cut_that_replaces_can_be_undone(opened: MainWindow, qtbot: QtBot) -> None:
+    shown = opened_on(qtbot, opened)
+    text = "start" + "y" * 75 + ("y" * 79 + "\n") * 249
+    shown.notes.setPlainText(text)
+    cursor = shown.notes.textCursor()
+    cursor.setPosition(0)
+    cursor.setPosition(5, QTextCursor.MoveMode.KeepAnchor)
+    shown.notes.setTextCursor(cursor)
+    shown.notes.insertPlainText("another")
+    assert shown.notes.toPlainText() == "anoth" + text[5:]
+    shown.notes.undo()
+    assert shown.notes.toPlainText() == text
+    shown.notes.redo()
+    assert shown.notes.toPlainText() == "anoth" + text[5:]
     shown.accept()
 
 
