@@ -17,9 +17,6 @@ from PySide6.QtCore import QObject, Signal
 from bdshift.budgets import RECOVERY_SECONDS
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from bdshift.audit import Audit, Material, Purification
     from bdshift.audit.candidates import CandidateTable
     from bdshift.audit.unfinished import PurificationRequest
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from bdshift.files import KeptPath
     from bdshift.images.collection import ImageCollection
     from bdshift.jobs import Figures, Glimpse
-    from bdshift.neurons.spatial import MapKind
     from bdshift.neurons.tac import Tac
     from bdshift.neurons.what_if import CutOutcome
     from bdshift.purify.disentanglement import WeightPlane
@@ -100,18 +96,6 @@ class CutView:
     outcome: CutOutcome
     shifts: Shifts
     judgment: Judgment
-
-
-@dataclass(frozen=True)
-class Maps:
-    """Where ``neurons`` look in the images that excite them most, strongest first: float32
-    (n, h, w), the mean of their maps. ``triggered`` is with the trigger; None if there is none.
-    """
-
-    neurons: tuple[int, ...]
-    clean: NDArray[np.float32]
-    triggered: NDArray[np.float32] | None
-    kind: MapKind
 
 
 @dataclass(frozen=True)
@@ -196,7 +180,8 @@ class State:
         selection: a class and neurons.
         tac: of the selected class.
         cut: what cutting the selected neurons would do.
-        maps: where neurons look.
+        maps: where neurons look in the images that excite them most, strongest first: the clean
+            ones, and those with the trigger.
         comparing: the two models being compared, numbered as in ``shown``.
         chosen: the purification that actions apply to, from 1; 0 for none.
         steps: the steps of the running purification.
@@ -249,7 +234,7 @@ class State:
     selection: Selection = Selection()
     tac: Tac | None = None
     cut: CutView | None = None
-    maps: Maps | None = None
+    maps: tuple[Heat, ...] = ()
     comparing: tuple[int, int] | None = None
     chosen: int = 0
     steps: tuple[Figures, ...] = ()
@@ -374,10 +359,10 @@ PLOTS: Mapping[str, Any] = {
 WITHOUT_AUDIT: Mapping[str, Any] = {
     **PLOTS,
     **dict.fromkeys(
-        ("material", "original", "document", "audit", "tac", "cut", "maps", "heat", "glimpse",
+        ("material", "original", "document", "audit", "tac", "cut", "heat", "glimpse",
          "class_doubt")
     ),
-    "shown": 0, "chosen": 0, "steps": (), "waiting": (), "to_search": False,
+    "maps": (), "shown": 0, "chosen": 0, "steps": (), "waiting": (), "to_search": False,
     "selection": Selection(),
 }  # fmt: skip
 """The parts of the state that go with an audit, as they are without one."""

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLineEdit, QPushButton
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLineEdit, QPushButton
 
 from bdshift.errors import InputError, UsageError
 from bdshift.files import usable
@@ -23,6 +23,7 @@ from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.settings_form import SettingsForm, options_named
 
 _CHOSEN = ("attack", "labels", "target", "source")
@@ -57,12 +58,12 @@ class LabDialog(QuestionDialog):
                     name=self._images.name)
         )  # fmt: skip
         self.column.addWidget(lead)
-        self.attack, self.settings = QComboBox(), SettingsForm(context.ask)
+        self.attack, self.settings = ChoiceBox(), SettingsForm(context.ask)
         for kind in TRIGGERS.kinds():
             if kind.for_training:
                 self.attack.addItem(tr(kind.label), kind.name)
         self.attack.addItem(tr("None: a clean model"), "")
-        self.labels, self.target, self.source = QComboBox(), QComboBox(), QComboBox()
+        self.labels, self.target, self.source = ChoiceBox(), ChoiceBox(), ChoiceBox()
         for labeling in LABELINGS.kinds():
             self.labels.addItem(tr(labeling.label), labeling.name)
         for box in (self.target, self.source):

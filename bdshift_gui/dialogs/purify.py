@@ -8,7 +8,6 @@ from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
-    QComboBox,
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
@@ -30,6 +29,7 @@ from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.widgets.card import Card, Text
+from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.settings_form import SettingsForm
 from bdshift_gui.widgets.trigger_library import TriggerLibrary
 
@@ -98,11 +98,11 @@ class PurifyDialog(QuestionDialog):
                "held-out images decide which result is kept.")
         )  # fmt: skip
         self.column.addWidget(lead)
-        self.method, self.settings = QComboBox(), SettingsForm(context.ask)
+        self.method, self.settings = ChoiceBox(), SettingsForm(context.ask)
         for one in self._offers:
             self.method.addItem(one.label, one.key)
         self._about, self.error = Text("muted"), Text("danger")
-        self.target = QComboBox()
+        self.target = ChoiceBox()
         self.target.addItems(list(map(lines, audit.images.class_names)))
         self.target.setCurrentIndex(audit.most_suspicious)
         tac = audit.tac_of(audit.most_suspicious)
@@ -183,6 +183,8 @@ class PurifyDialog(QuestionDialog):
             self.target.setCurrentIndex(offer.resumes.target)
             self.trigger.setText(offer.resumes.trigger)
             self.unlearn.setText(offer.resumes.unlearn)
+            self.trigger.home(False)  # what a trigger is comes first
+            self.unlearn.home(False)
             self.held_out.setValue(100 * offer.resumes.held_out)
         self.settings.setVisible(len(offer.methods) == 1)
         self.settings.setEnabled(not offer.fixed)
@@ -194,6 +196,7 @@ class PurifyDialog(QuestionDialog):
 
     def _take_trigger(self, text: str) -> None:
         self.trigger.setText(text)
+        self.trigger.home(False)
         self.trigger.setCursorPosition(0)  # its kind is more telling than its file
 
     def _target_changed(self, target: int) -> None:

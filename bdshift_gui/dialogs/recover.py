@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QSpinBox
+from PySide6.QtWidgets import QDoubleSpinBox, QFormLayout, QSpinBox
 
 from bdshift.changes import CHANGES
 from bdshift_gui.context import Context
@@ -12,6 +12,7 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.session import RecoveryRequest
 from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.settings_form import SettingsForm
 
 _MAX_SECONDS = 86_400.0
@@ -33,7 +34,7 @@ class RecoverDialog(QuestionDialog):
                "the same effort for other classes. A backdoor's is much smaller. You can watch.")
         )  # fmt: skip
         self.column.addWidget(lead)
-        self.target, self.source, self.kind = QComboBox(), QComboBox(), QComboBox()
+        self.target, self.source, self.kind = ChoiceBox(), ChoiceBox(), ChoiceBox()
         suspected = audit.finding.classes
         first = tr("auto: every class is tried")
         if suspected:

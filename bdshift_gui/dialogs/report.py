@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Slot
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
     QHBoxLayout,
     QLineEdit,
@@ -26,6 +25,7 @@ from bdshift_gui.session import State
 from bdshift_gui.tasks.reporting import Preview, preview, set_cover, write_report
 from bdshift_gui.tasks.writing import suggested
 from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.page_stack import PageStack
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class ReportDialog(QDialog):
         original = self._context.state.original
         assert original is not None
         column = QVBoxLayout()
-        self.paper, self.author, self.notes = QComboBox(), QLineEdit(), QPlainTextEdit()
+        self.paper, self.author, self.notes = ChoiceBox(), QLineEdit(), QPlainTextEdit()
         self.paper.addItems([one.name for one in PAPERS.values()])
         self.paper.setCurrentIndex(list(PAPERS).index(usual_paper()))
         self.paper.currentIndexChanged.connect(self._show)

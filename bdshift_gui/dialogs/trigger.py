@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
-    QComboBox,
     QFormLayout,
     QHBoxLayout,
     QPushButton,
@@ -30,6 +29,7 @@ from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.plain import set_tip
 from bdshift_gui.tasks.one_image import image_at, rows_to_show
 from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.painting import Painting
 from bdshift_gui.widgets.settings_form import SettingsForm
 from bdshift_gui.widgets.trigger_library import TriggerLibrary
@@ -70,11 +70,11 @@ class TriggerDialog(QuestionDialog):
         self.column.addWidget(lead)
         self.stage, self.settings = TriggerStage(context.ask), SettingsForm(context.ask)
         self._before, self._after = self.stage.before, self.stage.after
-        self.kind, self.library = QComboBox(), TriggerLibrary(context)
+        self.kind, self.library = ChoiceBox(), TriggerLibrary(context)
         for kind in TRIGGERS.kinds():
             self.kind.addItem(tr(kind.label), kind.name)
         self.kind.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            ChoiceBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self._about, self._unreadable, self.error = Text("muted"), Text("danger"), Text("danger")
         halves = QHBoxLayout()

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.gallery_wish import GalleryWish, Heat, Which
+from bdshift_gui.gallery_wish import GalleryWish, Which
 from bdshift_gui.session import PLOTS, State
-from bdshift_gui.tasks.measuring import material_of, shown_material
+from bdshift_gui.tasks.measuring import map_passes
 from bdshift_gui.tasks.writing import output, say_written
 
 if TYPE_CHECKING:
-    from bdshift.audit import Material
     from bdshift.audit.gallery import Gallery
 
 _SHEET_SIDE = 96  # of a picture, in pixels
@@ -69,22 +68,8 @@ def looked_at(state: State, known: Iterable[Gallery]) -> tuple[Gallery, list[int
 
 
 def map_rows(context: Context, of: Gallery, neurons: tuple[int, ...], rows: Sequence[int]) -> None:
-    """Find where neurons look in some images of a pass; runs the network again."""
-    state, ready = context.state, material_of(context.state)
-
-    def run(job: JobContext) -> tuple[Heat, Material]:
-        from bdshift.audit.looking import maps_of
-
-        material = ready(job)
-        shown = shown_material(state, material)
-        found = maps_of(shown, of.shown, neurons, rows, trigger=of.trigger, job=job)
-        return Heat(of.which, neurons, tuple(rows), found.values, found.kind), material
-
-    def done(found: tuple[Heat, Material]) -> None:
-        heat, material = found
-        context.session.update(heat=heat, material=material)
-
-    context.start(Sentence("Mapping where the neuron looks"), run, done)
+    """Find where neurons look in some images of a pass."""
+    map_passes(context, neurons, [(of, rows)], lambda found: {"heat": found[0]})
 
 
 def save_sheet(context: Context, path: Path) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bdshift.files import usable
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.session import Maps, State
+from bdshift_gui.gallery_wish import Heat
+from bdshift_gui.session import State
 from bdshift_gui.tasks.showing import like
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit, Material
+    from bdshift.audit.gallery import Gallery
     from bdshift.neurons.tac import Tac
 
 
@@ -88,33 +90,52 @@ def _with_tac(state: State, tac: Tac) -> tuple[Audit, Audit]:
     return replace(original, purifications=tuple(all_made)), like(rescan, shown)
 
 
-def look(context: Context, neurons: tuple[int, ...], count: int) -> None:
-    """Find where neurons look in the ``count`` images that excite them most; runs the network."""
-    state = context.state
-    audit, tac, ready = state.audit, state.tac, material_of(state)
-    assert audit is not None
-    assert audit.embedding is not None
-    embedding, recovery = audit.embedding, audit.recovery_of(tac)
+def map_passes(
+    context: Context,
+    neurons: tuple[int, ...],
+    passes: Sequence[tuple[Gallery, Sequence[int]]],
+    take: Callable[[tuple[Heat, ...]], dict[str, Any]],
+) -> None:
+    """Find where neurons look in some images of each of ``passes``; runs the network again.
+    ``take`` says what of the state changes with what was found.
+    """
+    state, ready = context.state, material_of(context.state)
 
-    def run(job: JobContext) -> tuple[Maps, Material]:
+    def run(job: JobContext) -> tuple[tuple[Heat, ...], Material]:
         from bdshift.audit.looking import maps_of
-        from bdshift.neurons.excite import most_excited
-        from bdshift.recover.kept import trigger_of
 
         material = ready(job)
         shown = shown_material(state, material)
-        best = most_excited(embedding, neurons, count)
-        clean, triggered = maps_of(shown, embedding, neurons, best, job=job), None
-        if tac is not None and tac.triggered is not None:
-            best = most_excited(tac.triggered, neurons, count, without=tac.target)
-            if len(best):
-                trigger = trigger_of(tac.trigger, recovery)
-                found = maps_of(shown, tac.triggered, neurons, best, trigger=trigger, job=job)
-                triggered = found.values
-        return Maps(neurons, clean.values, triggered, clean.kind), material
+        found = []
+        for of, rows in passes:
+            maps = maps_of(shown, of.shown, neurons, rows, trigger=of.trigger, job=job)
+            found.append(Heat(of.which, neurons, tuple(rows), maps.values, maps.kind))
+        return tuple(found), material
 
-    def done(found: tuple[Maps, Material]) -> None:
-        maps, material = found
-        context.session.update(maps=maps, material=material)
+    def done(found: tuple[tuple[Heat, ...], Material]) -> None:
+        heats, material = found
+        context.session.update(**take(heats), material=material)
 
     context.start(Sentence("Mapping where the neuron looks"), run, done)
+
+
+def look(context: Context, neurons: tuple[int, ...], count: int) -> None:
+    """Find where neurons look in the ``count`` images that excite them most, without and with the
+    trigger that is shown.
+    """
+    from bdshift.audit.gallery import CLEAN, Gallery
+    from bdshift.neurons.excite import most_excited
+
+    audit, tac = context.state.audit, context.state.tac
+    assert audit is not None
+    assert audit.embedding is not None
+    clean = Gallery(CLEAN, audit.embedding)
+    passes = [(clean, most_excited(audit.embedding, neurons, count).tolist())]
+    if tac is not None and tac.triggered is not None:
+        best = most_excited(tac.triggered, neurons, count, without=tac.target).tolist()
+        of = Gallery(
+            tac.trigger, clean.clean, tac.triggered, tac.target, recovery=audit.recovery_of(tac)
+        )
+        if best:
+            passes.append((of, best))
+    map_passes(context, neurons, passes, lambda found: {"maps": found})

@@ -177,7 +177,7 @@ def follow(context: Context, new: State, old: State) -> None:
     if audit is old.audit and selection == old.selection:
         return
     tac = None if audit is None else audit.tac_of(selection.class_index)
-    maps = new.maps if tac is new.tac else None
+    maps = new.maps if tac is new.tac else ()
     cut = new.cut
     if audit is not old.audit or tac is not new.tac or selection.neurons != old.selection.neurons:
         cut = _cut(replace(new, tac=tac))

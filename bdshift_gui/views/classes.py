@@ -12,7 +12,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QSignalBlocker, Qt
 from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QComboBox, QHBoxLayout
+from PySide6.QtWidgets import QHBoxLayout
 
 from bdshift.detect.rule import RULES
 from bdshift.text import figure
@@ -23,6 +23,7 @@ from bdshift_gui.session import State
 from bdshift_gui.theme import SMALL, Theme, text_font
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.class_scale import ClassScale, scale_of
 from bdshift_gui.widgets.class_search import ClassSearch
@@ -61,8 +62,10 @@ class ClassView(PlotCard, View):
     def __init__(self, context: Context) -> None:
         super().__init__(context, self._rows)
         self._state = State()
-        self.detector = QComboBox()
-        self.detector.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.detector = ChoiceBox()
+        policy = ChoiceBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self.detector.setSizeAdjustPolicy(policy)
+        self.detector.setMinimumContentsLength(9)
         self.detector.currentIndexChanged.connect(self._choose)
         self._chosen: str | None = None  # by the user, the name of a detector
         self.caption = Text("muted")
@@ -81,7 +84,7 @@ class ClassView(PlotCard, View):
         self._top, self._low, self._count = 1.0, 0.0, 1
         self._drawn: list[pg.GraphicsObject] = []
         self.strip = ClassStrip(self.plot)
-        self.view.setMinimumHeight(110)
+        self.view.setMinimumHeight(94)
         self.plot.vb.sigResized.connect(self._fit)
         for choices in (self.sort, self.show_as):
             self.corner.addWidget(choices)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QGridLayout,
     QHBoxLayout,
     QPushButton,
@@ -31,6 +32,7 @@ from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.card import Card, Text
 from bdshift_gui.widgets.changed_images import ChangedImages
+from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.neuron_plot import NeuronPlot
 from bdshift_gui.widgets.outcome_bars import ModelFigures, OutcomeBars
@@ -41,6 +43,12 @@ from bdshift_gui.widgets.tables import DataTable
 if TYPE_CHECKING:
     from bdshift.audit import Audit
     from bdshift.audit.comparison import Comparison
+
+
+_COLUMNS = 6
+_NARROW = 740  # pixels; below, the bars are not beside the table
+_LEAST = 480  # pixels; below, the page scrolls sideways
+_LEAST_NAME = 8  # letters of a model's name
 
 
 @view
@@ -56,9 +64,12 @@ class CompareView(QWidget, View):
         super().__init__()
         self._context = context
         self.setObjectName("plain")
-        self.sides = QComboBox(), QComboBox()
+        self.sides = ChoiceBox(), ChoiceBox()
         self._rendering = False
+        policy = ChoiceBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         for box in self.sides:
+            box.setSizeAdjustPolicy(policy)
+            box.setMinimumContentsLength(_LEAST_NAME)
             box.currentIndexChanged.connect(self._chosen)
         self._between = PlainLabel("→")
         self.close_button = QPushButton()
@@ -81,27 +92,49 @@ class CompareView(QWidget, View):
         self._all.body.addWidget(self.table)
         self.bars, self.images = PairedBars(context), ChangedImages()
         self.neurons = NeuronPlot(context), NeuronPlot(context)
-        grid = QGridLayout()
+        self._grid = grid = QGridLayout()
+        self._is_narrow: bool | None = None
         grid.setSpacing(8)
         self._place = QStackedLayout()  # shows one of the two
         for card, what in ((self._all, self.what), (self.outcomes, self.outcomes.what)):
             self._place.addWidget(card)
             what.chosen.connect(self._choose)
-        grid.addLayout(self._place, 0, 0, 1, 4)  # of six columns: the table needs more
-        grid.addWidget(self.bars, 0, 4, 1, 2)
-        for x, plot in enumerate(self.neurons):
-            grid.addWidget(plot, 1, 3 * x, 1, 3)
-        grid.addWidget(self.images, 2, 0, 1, 6)
-        for row, share in ((0, 5), (1, 5)):
-            grid.setRowStretch(row, share)
-        for x in (0, 1, 2, 3, 4, 5):
+        for x in range(_COLUMNS):
             grid.setColumnStretch(x, 1)
+        self._arrange(narrow=False)
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 0, 4, 0)
         column.setSpacing(8)
         column.addLayout(head)
         column.addWidget(self.finding)
         column.addLayout(grid, 1)
+
+    def _arrange(self, *, narrow: bool) -> None:
+        """Put the bars beside the table, or below it where that would cut both."""
+        if narrow == self._is_narrow:
+            return
+        self._is_narrow, grid, below = narrow, self._grid, int(narrow)
+        while grid.count():
+            grid.takeAt(0)
+        table = _COLUMNS if narrow else 4  # the table needs more than the bars
+        grid.addLayout(self._place, 0, 0, 1, table)
+        if narrow:
+            grid.addWidget(self.bars, 1, 0, 1, _COLUMNS)
+        else:
+            grid.addWidget(self.bars, 0, table, 1, _COLUMNS - table)
+        half = _COLUMNS // 2
+        for x, plot in enumerate(self.neurons):
+            grid.addWidget(plot, 1 + below, half * x, 1, half)
+        grid.addWidget(self.images, 2 + below, 0, 1, _COLUMNS)
+        for row in range(4):
+            grid.setRowStretch(row, int(row <= 1 + below))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange(narrow=event.size().width() < _NARROW)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(_LEAST, super().minimumSizeHint().height())
 
     def paint(self, theme: Theme) -> None:
         """Apply the theme's colors."""

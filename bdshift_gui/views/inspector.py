@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWi
 from bdshift.text import figure
 from bdshift_gui.actions.select_neurons import NEXT, PREVIOUS
 from bdshift_gui.context import Context
+from bdshift_gui.gallery_wish import Heat
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.plain import set_tip
@@ -119,6 +120,11 @@ class InspectorView(Card, View):
         assert now.primary is not None
         return tuple(sorted(now.neurons)) if self.scope.now == "all" else (now.primary,)
 
+    def _maps(self) -> tuple[Heat, ...]:
+        """Where those neurons look, if it is known."""
+        neurons = self._looked_at()
+        return tuple(one for one in self._state.maps if one.neurons == neurons)
+
     def _head(self, neuron: int, index: int) -> None:
         chosen = sorted(self._state.selection.neurons)
         whole = self.scope.now == "all" and len(chosen) > 1
@@ -175,23 +181,19 @@ class InspectorView(Card, View):
         from bdshift.neurons.excite import most_excited
         from bdshift.neurons.spatial import MAP_KINDS
 
-        audit, tac, maps = self._state.audit, self._state.tac, self._state.maps
+        audit, tac = self._state.audit, self._state.tac
         assert audit is not None
-        neurons = self._looked_at()
-        looked = maps is not None and maps.neurons == neurons
-        self._look.setText(tr("plain images") if looked and self._heated else tr("where it looks"))
+        neurons, maps = self._looked_at(), self._maps()
+        self._look.setText(tr("plain images") if maps and self._heated else tr("where it looks"))
         about = tr("Map what excites it in the images. Runs the network again.")
-        if looked and maps is not None:
-            about = tr(MAP_KINDS[maps.kind])
-        set_tip(self._look, about)
+        set_tip(self._look, tr(MAP_KINDS[maps[0].kind]) if maps else about)
         self._look.setVisible(audit.embedding is not None)
-        looked = looked and self._heated
+        clean_map, triggered_map = (*(maps if self._heated else ()), None, None)[:2]
         rows = [
             (self._clean_title, self._clean, audit.embedding, tr("Strongest clean images"),
-             maps.clean if maps is not None and looked else None, None),
+             clean_map, None),
             (self._triggered_title, self._triggered, None if tac is None else tac.triggered,
-             tr("Strongest triggered images of other classes"),
-             maps.triggered if maps is not None and looked else None,
+             tr("Strongest triggered images of other classes"), triggered_map,
              None if tac is None else tac.target),
         ]  # fmt: skip
         missing = tr("The audit was saved without embeddings.")
@@ -204,20 +206,18 @@ class InspectorView(Card, View):
                 names = ", ".join(audit.images.class_names[i] for i in embedding.labels[best])
                 images = embedding.thumbnails[best]
                 if over is not None:
-                    images = heated(images[: len(over)], over)
+                    images = heated(images[: len(over.rows)], over.values)
                 thumbs.show_images(images, f"{words}: {names}")
 
     def _ask_look(self) -> None:
         if self._state.selection.primary is None:
             return
-        maps, neurons = self._state.maps, self._looked_at()
-        there = maps is not None and maps.neurons == neurons
+        there = bool(self._maps())
         self._heated = not (there and self._heated)
         if there:
             self._redraw()
-        else:
-            if not self._context.state.busy:
-                look(self._context, neurons, _MAX_THUMBNAILS)
+        elif not self._context.state.busy:
+            look(self._context, self._looked_at(), _MAX_THUMBNAILS)
 
     def _activations(self, index: int) -> None:
         from bdshift.neurons.excite import excitation

@@ -9,7 +9,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QComboBox, QPushButton
+from PySide6.QtWidgets import QPushButton
 
 from bdshift.text import figure, one_line
 from bdshift.words import Sentence, words
@@ -19,6 +19,7 @@ from bdshift_gui.i18n import language, say, tr
 from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
+from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks
 
@@ -50,9 +51,9 @@ class PairsView(PlotCard, View):
         self._found: tuple[ClassPairs, NDArray[np.float64], Sentence] | None = None
         self._spoken = ""
         self._ranged = 0  # classes that the axes were set to
-        self.worth, self.recover = QComboBox(), QPushButton()
+        self.worth, self.recover = ChoiceBox(), QPushButton()
         self.worth.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            ChoiceBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.worth.setMinimumContentsLength(16)
         self.worth.activated.connect(self._candidate_chosen)

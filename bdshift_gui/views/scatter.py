@@ -7,7 +7,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QSignalBlocker, Qt
 from PySide6.QtGui import QColor, QPolygonF
-from PySide6.QtWidgets import QComboBox, QHBoxLayout
+from PySide6.QtWidgets import QHBoxLayout
 
 from bdshift.text import figure, grouped, one_line
 from bdshift_gui.context import Context
@@ -26,6 +26,7 @@ from bdshift_gui.widgets.axis_words import (
     how_they_agree,
 )
 from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.lasso_box import LassoBox, mode_of, within
 from bdshift_gui.widgets.marginals import Marginals
@@ -62,8 +63,8 @@ class ScatterView(PlotCard, View):
         self.scale = Choices(("signed", "absolute"))
         self.tool = Choices(("lasso", "box"))
         self._rankings: dict[str, NDArray[np.float64]] = {}
-        self.ranking = QComboBox()
-        self.ranking.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.ranking = ChoiceBox()
+        self.ranking.setSizeAdjustPolicy(ChoiceBox.SizeAdjustPolicy.AdjustToContents)
         self.ranking.currentIndexChanged.connect(self._ranking_chosen)
         self.corner.addWidget(self.ranking)
         for choices in (self.tool, self.scale, self.axis):

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from bdshift.audit.gallery import FILTERS, ORDERS, PARTS, USUAL_ORDER
 from bdshift_gui.i18n import tr
 from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.heat import USUAL_OPACITY
 from bdshift_gui.widgets.number_slider import NumberSlider
@@ -42,11 +43,11 @@ class GalleryBar(QWidget):
         self._wish: GalleryWish | None = None
         self._filters: list[str] = []
         self._orders: list[str] = []
-        self.which, self.only, self.label, self.order = (QComboBox() for _ in range(4))
+        self.which, self.only, self.label, self.order = (ChoiceBox() for _ in range(4))
         grid = QGridLayout()
         for at, box in enumerate((self.which, self.only, self.label, self.order)):
             box.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+                ChoiceBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
             box.setMinimumContentsLength(8)
             grid.addWidget(box, 0, at)
@@ -129,7 +130,7 @@ def _title(one: Gallery, names: Sequence[str]) -> str:
     return tr("{trigger}, for “{name}”", trigger=one.key, name=name)
 
 
-def _offer(box: QComboBox, texts: Sequence[str], at: int, name: str) -> None:
+def _offer(box: ChoiceBox, texts: Sequence[str], at: int, name: str) -> None:
     """Show choices without a signal."""
     shown = [lines(text) for text in texts]
     if shown != [box.itemText(row) for row in range(box.count())]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pyqtgraph as pg
 from PySide6.QtCore import QBuffer, QRectF, QSize, Qt
-from PySide6.QtGui import QAction, QGuiApplication, QImage, QPainter
+from PySide6.QtGui import QAction, QGuiApplication, QImage, QPainter, QResizeEvent
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QHBoxLayout, QMenu
 
@@ -191,6 +191,16 @@ class PlotCard(Card):
 
     def sizeHint(self) -> QSize:
         return QSize(640, 260)
+
+    def minimumSizeHint(self) -> QSize:
+        """With room for all lines of the title, which Qt takes for one."""
+        found, title = super().minimumSizeHint(), self.title
+        more = title.heightForWidth(title.width()) - title.minimumSizeHint().height()
+        return QSize(found.width(), found.height() + max(0, more if title.isVisible() else 0))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.updateGeometry()  # the title may have more lines now
 
     def hasHeightForWidth(self) -> bool:
         return False  # the plot takes the room there is, however its title wraps

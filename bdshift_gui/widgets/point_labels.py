@@ -14,6 +14,7 @@ from bdshift_gui.theme import SMALL, text_font
 
 _GAP = 13.0  # pixels between a point and its name
 _POINT = 5.0  # radius of a point, in pixels
+_CROSSED = 0.5  # how bad it is to be on the line, where a point or a name is 1
 _PLACES = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1))
 """Where a name may be, seen from its point, the best first: x to the right, y downward."""
 
@@ -83,7 +84,7 @@ class PointLabels:
             if hits >= 1 and number:
                 continue
             self._placed[point] = found
-            item.fill = pg.mkBrush(self._back if hits else None)
+            item.fill = pg.mkBrush(self._back if hits == _CROSSED else None)
             item.setText(name)
             item.setPos(box.mapSceneToView(found.center()))
             item.show()
@@ -115,7 +116,7 @@ class PointLabels:
             )  # fmt: skip
             others = sum(rect.intersects(one) for one in self._placed.values())
             crossed = rect.top() < level < rect.bottom()
-            if (hits := int(hit.sum()) + others + crossed / 2) < least:
+            if (hits := int(hit.sum()) + others + _CROSSED * crossed) < least:
                 best, least = rect, hits
         return least, best
 

@@ -11,7 +11,6 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
-    QComboBox,
     QDoubleSpinBox,
     QFormLayout,
     QLineEdit,
@@ -25,6 +24,7 @@ from bdshift.spec import write_options
 from bdshift_gui.ask import Ask
 from bdshift_gui.i18n import tr
 from bdshift_gui.plain import set_tip
+from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.field_extras import with_extras
 
 _MAX_NUMBER = 2**31 - 1  # of a field without an upper limit
@@ -137,7 +137,7 @@ class SettingsForm(QWidget):
     def _make(self, one: Option, value: Any) -> QWidget:
         about = one.about
         if one.choices:
-            choice = QComboBox()
+            choice = ChoiceBox()
             choice.addItems([str(each) for each in one.choices])
             choice.setCurrentText(str(value))
             choice.currentIndexChanged.connect(self._changed)
@@ -179,7 +179,7 @@ def options_named(kind: type[Configured], names: Sequence[str]) -> tuple[Option,
 
 
 def _value(field: QWidget) -> Any:
-    if isinstance(field, QComboBox):
+    if isinstance(field, ChoiceBox):
         return field.currentText()
     if isinstance(field, QCheckBox):
         return field.isChecked()
@@ -192,7 +192,7 @@ def _value(field: QWidget) -> Any:
 
 
 def _fill(field: QWidget, value: Any) -> None:
-    if isinstance(field, QComboBox):
+    if isinstance(field, ChoiceBox):
         field.setCurrentText(str(value))
     elif isinstance(field, QCheckBox):
         field.setChecked(bool(value))

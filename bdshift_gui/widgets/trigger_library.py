@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QIcon, QPixmap
-from PySide6.QtWidgets import QComboBox
 
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
 from bdshift_gui.plain import lines, set_tip
 from bdshift_gui.session import State
+from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.recovery_words import kind_of, pictures_of, route
 from bdshift_gui.widgets.thumbs import as_image
 from bdshift_gui.widgets.trigger_words import trigger_words
@@ -59,7 +59,7 @@ def _held(state: State, recent: Iterable[str]) -> Iterator[_Held]:
             yield _Held(tr("Earlier: {trigger}", trigger=trigger_words(text)), text)
 
 
-class TriggerLibrary(QComboBox):
+class TriggerLibrary(ChoiceBox):
     """``chosen`` carries the text of a trigger; a recovered one names a file that is written first,
     and ``failed`` carries why that cannot be.
     """
@@ -77,7 +77,7 @@ class TriggerLibrary(QComboBox):
             words = lines(one.words)
             cut = len(words) > _MAX_WORDS
             self.addItem(f"{words[:_MAX_WORDS]}…" if cut else words)
-        adjust = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        adjust = ChoiceBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         self.setSizeAdjustPolicy(adjust)
         self.setMinimumContentsLength(_USUAL_WIDTH)
         self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + _ICON)

@@ -17,6 +17,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from bdshift.audit.gallery import CLEAN
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.session import Selection
 from bdshift_gui.tasks.showing import show_audit
@@ -145,10 +146,12 @@ def test_where_a_neuron_looks(opened: MainWindow, qtbot: QtBot) -> None:
     assert opened.session.state.busy
     wait_well(qtbot, opened)
     maps = opened.session.state.maps
-    assert maps is not None
-    assert maps.neurons == (selected(opened).primary,)
-    assert maps.clean.shape == (12, 4, 4)
-    assert maps.triggered is not None
+    assert {one.neurons for one in maps} == {(selected(opened).primary,)}
+    clean, triggered = maps
+    assert clean.values.shape == (12, 4, 4)
+    tac = opened.session.state.tac
+    assert tac is not None
+    assert (clean.which, triggered.which) == ((CLEAN, -1), (tac.trigger, tac.target))
     assert inspector._triggered.grab().toImage() != before
     assert inspector._look.text() == "plain images"
     inspector._look.click()
@@ -176,8 +179,7 @@ def test_all_selected_neurons_together(opened: MainWindow, qtbot: QtBot) -> None
     assert [name for _, name in ticks[0]] == list(audit.images.class_names)
     inspector._look.click()
     wait(qtbot, opened)
-    assert opened.session.state.maps is not None
-    assert opened.session.state.maps.neurons == tuple(sorted(selected(opened).neurons))
+    assert opened.session.state.maps[0].neurons == tuple(sorted(selected(opened).neurons))
 
 
 def test_a_cut_that_only_hides_the_backdoor_says_so(opened: MainWindow) -> None:
@@ -244,6 +246,6 @@ def test_the_colors_are_those_of_inferno() -> None:
 def test_maps_of_another_trigger_are_not_kept(opened: MainWindow, qtbot: QtBot) -> None:
     find(opened, InspectorView)._look.click()
     wait(qtbot, opened)
-    assert opened.session.state.maps is not None
+    assert opened.session.state.maps
     opened.context.selection.select_class(2)
-    assert opened.session.state.maps is None
+    assert opened.session.state.maps == ()

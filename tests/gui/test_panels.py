@@ -144,6 +144,38 @@ def test_the_smallest_screen_has_room_for_all(opened: MainWindow, language: str)
     assert docks["audit"] not in opened.tabifiedDockWidgets(docks["inspector"])
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_plot_is_cut_in_a_small_window(opened: MainWindow, language: str) -> None:
+    """However many lines its title has."""
+    do(opened, language)
+    opened.resize(900, 600)
+    QApplication.processEvents()
+    for card in (find(opened, ClassView), find(opened, ScatterView)):
+        title = card.title
+        assert title.height() >= title.heightForWidth(title.width())
+        assert card.view.geometry().bottom() <= card.contentsRect().bottom() - 4
+        assert card.view.height() >= card.view.minimumHeight()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_beyond_the_edge_of_a_comparison(
+    purified: MainWindow, qtbot: QtBot, language: str
+) -> None:
+    do(purified, language)
+    purified.resize(900, 600)
+    do(purified, "compare")
+    page = find(purified, CompareView)
+    scroll = page.parentWidget().parentWidget()
+    assert isinstance(scroll, QScrollArea)
+    qtbot.waitUntil(lambda: page.width() <= scroll.viewport().width())
+    for part in (page.bars, page._all, *page.neurons, page.images, page.close_button, *page.sides):
+        assert part.geometry().right() <= page.width()
+    assert page.bars.y() > page._all.y(), "below the table, where it is not cut"
+    purified.resize(1600, 900)
+    qtbot.waitUntil(lambda: page.bars.y() == page._all.y())
+    assert page.bars.x() > page._all.x()
+
+
 def test_side_panels_can_be_made_wider(opened: MainWindow) -> None:
     opened.resize(1600, 900)
     QApplication.processEvents()

@@ -240,10 +240,8 @@ def test_where_neurons_look_under_it(opened: MainWindow, qtbot: QtBot) -> None:
     recovered(opened)
     measuring.look(opened.context, (3,), 2)
     wait_well(qtbot, opened)
-    maps = opened.session.state.maps
-    assert maps is not None
-    assert maps.triggered is not None
-    assert maps.triggered.shape[0] == 2
+    _, triggered = opened.session.state.maps
+    assert len(triggered.values) == len(triggered.rows) == 2
 
 
 def test_the_dialogs_offer_it(opened: MainWindow, qtbot: QtBot) -> None:

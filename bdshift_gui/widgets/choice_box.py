@@ -1,0 +1,45 @@
+"""A combo box that says so where its text is too long for it, and then has all of it as a tip."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QHelpEvent, QPaintEvent
+from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QToolTip
+
+from bdshift_gui.plain import as_tip
+
+_AROUND = 4  # pixels that a style leaves free beside the text
+
+
+class ChoiceBox(QComboBox):
+    """Elides its text on the right."""
+
+    @property
+    def shown_text(self) -> str:
+        """What is written in it."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        return self._elided(option)
+
+    def _elided(self, option: QStyleOptionComboBox) -> str:
+        text = self.currentText() if self.currentIndex() >= 0 else self.placeholderText()
+        field = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        room = max(0, field.width() - _AROUND)
+        return self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        option.currentText = self._elided(option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            whole = self.currentText()
+            if not self.toolTip() and self.shown_text != whole and self.currentIndex() >= 0:
+                QToolTip.showText(event.globalPos(), as_tip(whole), self)
+                return True
+        return super().event(event)

@@ -1,0 +1,75 @@
+"""Combo boxes: what does not fit is elided, never cut, and can be read whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from driving import do, find
+from PySide6.QtCore import QEvent, QPoint
+from PySide6.QtGui import QHelpEvent
+from PySide6.QtWidgets import QApplication, QComboBox, QToolTip
+from pytestqt.qtbot import QtBot
+
+import bdshift_gui
+from bdshift_gui.main_window import MainWindow
+from bdshift_gui.views.classes import ClassView
+from bdshift_gui.widgets.choice_box import ChoiceBox
+
+LONG = "badnets:size=4,color=ffd800,row=20,column=14, for <b>speed_80</b>"
+
+
+def box(qtbot: QtBot, width: int) -> ChoiceBox:
+    made = ChoiceBox()
+    qtbot.addWidget(made)
+    made.addItems([LONG, "short"])
+    made.resize(width, 26)
+    made.show()
+    return made
+
+
+def tip_of(made: ChoiceBox, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    shown: list[str] = []
+    monkeypatch.setattr(QToolTip, "showText", lambda _, text, *__: shown.append(text))
+    QApplication.sendEvent(made, QHelpEvent(QEvent.Type.ToolTip, QPoint(), QPoint()))
+    return shown
+
+
+def test_long_text_is_elided_and_is_a_tip(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = box(qtbot, 160)
+    assert made.shown_text.endswith("…")
+    assert made.fontMetrics().horizontalAdvance(made.shown_text) < 160 - 16, "beside the arrow"
+    [tip] = tip_of(made, monkeypatch)
+    assert "&lt;b&gt;" in tip, "as it is, not as HTML"
+    made.setCurrentIndex(1)
+    assert made.shown_text == "short"
+    assert tip_of(made, monkeypatch) == []
+
+
+def test_there_is_no_ellipsis_where_there_is_room(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = box(qtbot, 600)
+    assert made.shown_text == LONG
+    assert tip_of(made, monkeypatch) == []
+
+
+def test_all_boxes_do_so() -> None:
+    folder = Path(bdshift_gui.__file__).parent
+    plain = [path.name for path in folder.rglob("*.py") if "QComboBox" in path.read_text("utf-8")]
+    assert plain == ["choice_box.py"]
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_none_is_cut_in_a_small_window(opened: MainWindow, language: str) -> None:
+    do(opened, language)
+    opened.resize(900, 600)
+    do(opened, "show_gallery")
+    QApplication.processEvents()
+    boxes = [one for one in opened.findChildren(QComboBox) if one.isVisible()]
+    assert len(boxes) >= 4
+    for one in boxes:
+        assert isinstance(one, ChoiceBox)
+        assert len(one.shown_text) > 4, one.currentText()
+        assert one.shown_text == one.currentText() or one.shown_text.endswith("…")
+    assert isinstance(find(opened, ClassView).detector, ChoiceBox)
