@@ -11,7 +11,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QSignalBlocker, Qt
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout
 
 from bdshift.detect.rule import RULES
@@ -40,6 +40,7 @@ _WORD = re.compile(r"(?<=.)(?=[_ ])")  # between two words of a name
 _MAX_NAMES = 24  # classes whose names fit under the bars
 _MAX_FIGURES = 16  # classes whose values fit above them
 _BAR = 0.6
+_ROOM_FOR_BOX, _BOX_WIDTH = 760, 112  # pixels: of a card with room for all, of the box without
 _FIGURE_HEIGHT = 22.0  # pixels of a line of figures and the gap below it
 _RULE_WIDTH = 78.0  # pixels of the rule's label next to its line
 _DOT_HEIGHT = 16.0  # pixels
@@ -63,9 +64,7 @@ class ClassView(PlotCard, View):
         super().__init__(context, self._rows)
         self._state = State()
         self.detector = ChoiceBox()
-        policy = ChoiceBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        self.detector.setSizeAdjustPolicy(policy)
-        self.detector.setMinimumContentsLength(9)
+        self.detector.setSizeAdjustPolicy(ChoiceBox.SizeAdjustPolicy.AdjustToContents)
         self.detector.currentIndexChanged.connect(self._choose)
         self._chosen: str | None = None  # by the user, the name of a detector
         self.caption = Text("muted")
@@ -84,6 +83,7 @@ class ClassView(PlotCard, View):
         self._top, self._low, self._count = 1.0, 0.0, 1
         self._drawn: list[pg.GraphicsObject] = []
         self.strip = ClassStrip(self.plot)
+        self._many = False  # whether classes are dots, always in the order of their scores
         self.view.setMinimumHeight(94)
         self.plot.vb.sigResized.connect(self._fit)
         for choices in (self.sort, self.show_as):
@@ -99,6 +99,11 @@ class ClassView(PlotCard, View):
         self.plot.setMouseEnabled(False, False)
         self.view.scene().sigMouseClicked.connect(self._clicked)
         self.view.scene().sigMouseMoved.connect(self._moved)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        wide = event.size().width() > _ROOM_FOR_BOX
+        self.detector.setMaximumWidth(_BOX_WIDTH * (1 + wide))
 
     def paint(self, theme: Theme) -> None:
         """Apply the theme's colors."""
@@ -184,22 +189,17 @@ class ClassView(PlotCard, View):
         picked = state.selection.class_index
         self.table.select(() if picked is None else (picked,))
         self.table.view.setAccessibleName(tr("Scores by class"))
+        names = audit.images.class_names
+        self._many = len(names) > MAX_BARS
         as_table = self.show_as.now == "table"
         self.table.setVisible(as_table)
         self.table.field.setVisible(as_table)
         self.sort.setVisible(not as_table and not self._many)
         self.view.setVisible(not as_table)
-        names = audit.images.class_names
         self.search.setVisible(not as_table and len(names) > _MAX_NAMES)
         self.search.show_names(names)
         if not as_table:
             self._draw(scale_of(self._judged, self.show_as.now))
-
-    @property
-    def _many(self) -> bool:
-        """Whether classes are dots, always in the order of their scores."""
-        assert self._state.audit is not None
-        return len(self._state.audit.images.class_names) > MAX_BARS
 
     def _add(self, item: pg.GraphicsObject) -> None:
         self._drawn.append(item)

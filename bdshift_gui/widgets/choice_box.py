@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QHelpEvent, QPaintEvent
 from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QToolTip
 
 from bdshift_gui.plain import as_tip
 
+_LEAST_LETTERS, _ARROW = 9, 32  # the second in pixels, with margins
 _AROUND = 4  # pixels that a style leaves free beside the text
 
 
@@ -28,6 +29,12 @@ class ChoiceBox(QComboBox):
         )
         room = max(0, field.width() - _AROUND)
         return self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for a few letters, whatever is chosen."""
+        found = super().minimumSizeHint()
+        least = self.fontMetrics().averageCharWidth() * _LEAST_LETTERS + _ARROW
+        return QSize(min(found.width(), least), found.height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, option = QStylePainter(self), QStyleOptionComboBox()

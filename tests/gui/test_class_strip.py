@@ -13,6 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.session import WITHOUT_AUDIT
 from bdshift_gui.tasks.showing import show_audit
 from bdshift_gui.views.classes import ClassView
 from bdshift_gui.widgets.class_strip import MAX_BARS
@@ -108,6 +109,15 @@ def test_the_band_is_where_a_class_is_flagged(opened: MainWindow, how: str) -> N
     bottom, top = view.plot.vb.viewRange()[1]
     assert bottom < view.strip._values.min() <= view.strip._values.max() < top
     assert low < bottom or high > top, "it reaches the edge"
+
+
+def test_without_an_audit_there_is_nothing_to_hit(opened: MainWindow) -> None:
+    view = drawn(opened, 200)
+    opened.session.update(**WITHOUT_AUDIT)
+    opened.resize(1000, 700)
+    QApplication.processEvents()
+    view._moved(QPointF(view.plot.vb.sceneBoundingRect().center()))
+    assert view.view.toolTip() == ""
 
 
 def test_bars_come_back(opened: MainWindow) -> None:

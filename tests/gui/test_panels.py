@@ -165,12 +165,11 @@ def test_nothing_is_beyond_the_edge_of_a_comparison(
     purified.resize(900, 600)
     do(purified, "compare")
     page = find(purified, CompareView)
-    scroll = page.parentWidget().parentWidget()
-    assert isinstance(scroll, QScrollArea)
-    qtbot.waitUntil(lambda: page.width() <= scroll.viewport().width())
+    [scroll] = [one for one in purified.findChildren(QScrollArea) if one.widget() is page]
+    qtbot.waitUntil(lambda: page.bars.y() > page._all.y())  # below the table, which cut it
+    assert page.width() <= scroll.viewport().width()
     for part in (page.bars, page._all, *page.neurons, page.images, page.close_button, *page.sides):
         assert part.geometry().right() <= page.width()
-    assert page.bars.y() > page._all.y(), "below the table, where it is not cut"
     purified.resize(1600, 900)
     qtbot.waitUntil(lambda: page.bars.y() == page._all.y())
     assert page.bars.x() > page._all.x()
