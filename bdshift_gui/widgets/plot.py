@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pyqtgraph as pg
 from PySide6.QtCore import QBuffer, QRectF, QSize, Qt
-from PySide6.QtGui import QAction, QFontMetrics, QGuiApplication, QImage, QPainter, QResizeEvent
+from PySide6.QtGui import QAction, QGuiApplication, QImage, QPainter, QResizeEvent
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QHBoxLayout, QMenu
 
@@ -19,8 +19,6 @@ from bdshift_gui.theme import LIGHT, SMALL, Theme, text_font
 from bdshift_gui.widgets.card import Card, Text
 
 pg.setConfigOptions(antialias=True)
-
-_LEAST_AXIS = 40  # pixels; a shorter axis is one that was not laid out yet
 
 Table = Sequence[Sequence[object]]
 
@@ -86,10 +84,8 @@ class PlotCard(Card):
         self.context = context
         self._table = table
         self.theme: Theme = LIGHT
-        self._axis_texts: dict[str, str] = {}
         self.view = bare_plot(box)
         self.plot: pg.PlotItem = self.view.getPlotItem()
-        self.plot.vb.sigResized.connect(lambda _: self._label_again())
         self.body.addWidget(self.view, 1)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._menu)
@@ -114,20 +110,10 @@ class PlotCard(Card):
             self.reset_view()
 
     def label_axis(self, side: str, text: str) -> None:
-        """Label an axis; what is longer than it is elided in the middle."""
-        self._axis_texts[side] = text
-        box = self.plot.vb
-        room = int(box.height() if side == "left" else box.width())
-        if room >= _LEAST_AXIS:  # else it has no size yet
-            metrics = QFontMetrics(text_font(SMALL))
-            text = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, room)
+        """Label an axis."""
         style = {"color": self.theme.muted, "font-size": f"{SMALL}px"}
         never = [(0.0, 0.0)]  # else pyqtgraph rescales values and adds an SI prefix
         self.plot.getAxis(side).setLabel(as_html(text), siPrefixEnableRanges=never, **style)
-
-    def _label_again(self) -> None:
-        for side, text in tuple(self._axis_texts.items()):
-            self.label_axis(side, text)
 
     def add_foot(self, *names: str) -> tuple[Text, ...]:
         """Add a legend below the plot, on the right: one label for each style in ``names``."""
