@@ -14,7 +14,6 @@ from PySide6.QtCore import QPointF, QSignalBlocker, Qt
 from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout
 
-from bdshift.detect.rule import RULES
 from bdshift.text import figure
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
@@ -26,6 +25,7 @@ from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.class_scale import ClassScale, scale_of
+from bdshift_gui.widgets.class_scores import score_columns, title_of
 from bdshift_gui.widgets.class_search import ClassSearch
 from bdshift_gui.widgets.class_strip import MAX_BARS, ClassStrip
 from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks
@@ -180,11 +180,11 @@ class ClassView(PlotCard, View):
              "z": ("z", tr("Standard deviations from the mean of all classes.")),
              "table": (tr("table"), tr("Show the scores as a table."))},
         )  # fmt: skip
-        self.title.show_text(self._finding())
         audit = state.audit
+        self.title.show_text(title_of(audit, self._judged, self._suspected()))
         rests = rests_on(audit, self._judged)
         self.caption.show_text("" if rests is None else say(rests))
-        self._columns = _columns(audit)
+        self._columns = score_columns(audit)
         self.table.show_columns(self._columns, audit.finding.suspected, audit.model)
         picked = state.selection.class_index
         self.table.select(() if picked is None else (picked,))
@@ -325,34 +325,6 @@ class ClassView(PlotCard, View):
         label.setPos(len(scale.values) - 0.5, line)
         self._add(label)
 
-    def _finding(self) -> str:
-        """What the bars show, in a few words; of an inconclusive audit only their range."""
-        from bdshift.audit.elsewhere import suspected_elsewhere
-
-        audit, detector = self._state.audit, self._judged.detector
-        assert audit is not None
-        scores, suspected = self._judged.evidence.scores, self._suspected()
-        if audit.finding.level == "inconclusive":
-            usable = scores[np.isfinite(scores)]
-            if not len(usable):
-                return ""
-            low, high = (figure(float(one), "#.3g") for one in (usable.min(), usable.max()))
-            label = tr(detector.score_label)
-            return tr("{score} from {low} to {high}", score=label, low=low, high=high)
-        if len(suspected) > 1:
-            return tr("{count:|class stands|classes stand} out", count=len(suspected))
-        if (elsewhere := suspected_elsewhere(audit, self._judged)) is not None:
-            return say(elsewhere)
-        if not suspected:
-            return tr("None of the {count:|class|classes} stands out", count=len(scores))
-        name = audit.images.class_names[suspected[0]]
-        order = np.argsort(scores if detector.low_is_suspicious else -scores, kind="stable")
-        first, *others = [i for i in order.tolist() if np.isfinite(scores[i])]
-        if suspected[0] != first or not others:
-            return tr("“{name}” stands out", name=name)
-        small, large = sorted(float(scores[i]) for i in (first, others[0]))
-        return tr(detector.short, name=name, less=1 - small / large if large else 0.0)
-
     def _class_at(self, scene_point: QPointF) -> int | None:
         if self._many:
             nearest = self.strip.place_at(scene_point)
@@ -402,23 +374,3 @@ def _short(name: str, room: int) -> str:
     fits = metrics.horizontalAdvance(name) <= room
     lines = [name] if fits else _WORD.split(name, 1)
     return "\n".join(metrics.elidedText(one.strip(), right, room) for one in lines)
-
-
-def _columns(audit: Audit) -> list[Column]:
-    """Index and name of each class, its score by each detector, and every rule's statistic."""
-    names = audit.images.class_names
-    first, *others = audit.judged
-    scores = [
-        Column(f"score-{place}-{one.detector.name}", tr(one.detector.score_label),
-               one.evidence.scores, tip=tr(one.detector.score_help))
-        for place, one in enumerate((first, *others))
-    ]  # fmt: skip
-    rules = [
-        Column(f"rule-{kind.name}", tr(kind.column), first.judgment.statistics[kind.name],
-               tip=tr(kind.column_help))
-        for kind in RULES.kinds()
-    ]  # fmt: skip
-    return [
-        Column("index", "", np.arange(len(names))), Column("class", tr("class"), texts=names),
-        scores[0], *rules, *scores[1:],
-    ]  # fmt: skip
