@@ -78,8 +78,8 @@ class Listener(QObject):
         }  # fmt: skip
         state = self._context.state
         if state.recovering is not None and not isinstance(event, Finished):
-            shown = state.recovery or None  # what the search showed is not kept
-            parts |= {"glimpse": None, "recovery": shown}
+            shown = None if state.recovery == 0 else state.page  # what it showed is not kept
+            parts |= {"glimpse": None, "page": shown}
         if job is not None and job.gives_way:
             parts["to_search"] = False
         if isinstance(event, Failed):

@@ -172,7 +172,7 @@ class MainWindow(QMainWindow):
 
     def _render(self) -> None:
         state = self.session.state
-        if self.work is None and (state.audit or state.model or state.images or state.fleet_open):
+        if self.work is None and (state.audit or state.model or state.images or state.page):
             self.furnish()  # this renders
             return
         page: QWidget = self.welcome

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from PySide6.QtCore import QObject, Signal
 
 from bdshift.budgets import RECOVERY_SECONDS
+from bdshift_gui.pages import ComparisonPage, GalleryPage, Page, RecoveryPage
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit, Material, Purification
@@ -182,7 +183,6 @@ class State:
         cut: what cutting the selected neurons would do.
         maps: where neurons look in the images that excite them most, strongest first: the clean
             ones, and those with the trigger.
-        comparing: the two models being compared, numbered as in ``shown``.
         chosen: the purification that actions apply to, from 1; 0 for none.
         steps: the steps of the running purification.
         purifying: the purification that is running.
@@ -191,12 +191,7 @@ class State:
             models. The search runs whenever no other job does, until it is finished or canceled.
         recovering: the search for a trigger that is running.
         glimpse: what that, or the last one of this audit, has found.
-        recovery: the recovered trigger that is shown instead of the plots, from 1; 0 for what the
-            running search finds; None for neither.
-        evidence: whether the evidence beside clean models is shown instead of the plots.
-        multiples: whether the curve of the chosen purification's task vector is.
-        made: whether the purifications are.
-        gallery: which images are shown instead of the plots; None for none.
+        page: what is shown instead of the plots; None for nothing.
         heat: where the selected neurons look in some of them.
         plane: what is measured of the weight disentanglement of a purification, ``plane_of``.
         to_open: files that are queued.
@@ -207,7 +202,6 @@ class State:
         written: the file that it says was written, if it does.
         log: what ran, what it noted, the figures of its steps, and how it ended.
         fleet: the audits of many models; None if none were asked for or opened.
-        fleet_open: whether their table is shown.
         recent: recent audit files.
         can_undo, can_redo: whether a change to the selection can be undone or redone.
         scheme, language: of the window.
@@ -235,7 +229,6 @@ class State:
     tac: Tac | None = None
     cut: CutView | None = None
     maps: tuple[Heat, ...] = ()
-    comparing: tuple[int, int] | None = None
     chosen: int = 0
     steps: tuple[Figures, ...] = ()
     purifying: PurificationRequest | None = None
@@ -243,11 +236,7 @@ class State:
     to_search: bool = False
     recovering: RecoveryRequest | None = None
     glimpse: Glimpse | None = None
-    recovery: int | None = None
-    evidence: bool = False
-    multiples: bool = False
-    made: bool = False
-    gallery: GalleryWish | None = None
+    page: Page | None = None
     heat: Heat | None = None
     plane: WeightPlane | None = None
     plane_of: int = 0
@@ -259,7 +248,6 @@ class State:
     written: Path | None = None
     log: tuple[LogLine, ...] = ()
     fleet: FleetShown | None = None
-    fleet_open: bool = False
     recent: tuple[RecentAudit, ...] = ()
     can_undo: bool = False
     can_redo: bool = False
@@ -302,6 +290,21 @@ class State:
             and now.purifications is then.purifications
             and now.recoveries is then.recoveries
         )
+
+    @property
+    def comparing(self) -> tuple[int, int] | None:
+        """The two models being compared, numbered as in ``shown``."""
+        return self.page.pair if isinstance(self.page, ComparisonPage) else None
+
+    @property
+    def recovery(self) -> int | None:
+        """The recovered trigger that is looked at, from 1; 0 for what the running search finds."""
+        return self.page.number if isinstance(self.page, RecoveryPage) else None
+
+    @property
+    def gallery(self) -> GalleryWish | None:
+        """Which images are looked at."""
+        return self.page.wish if isinstance(self.page, GalleryPage) else None
 
     @property
     def purifications(self) -> tuple[Purification, ...]:
@@ -350,17 +353,10 @@ class State:
 
 _QUICK_SECONDS = 0.2
 
-PLOTS: Mapping[str, Any] = {
-    "comparing": None, "recovery": None, "evidence": False, "multiples": False, "gallery": None,
-    "made": False, "fleet_open": False,
-}  # fmt: skip
-"""The parts of the state that name a page, as they are while the plots are shown."""
-
 WITHOUT_AUDIT: Mapping[str, Any] = {
-    **PLOTS,
     **dict.fromkeys(
         ("material", "original", "document", "audit", "tac", "cut", "heat", "glimpse",
-         "class_doubt")
+         "class_doubt", "page")
     ),
     "maps": (), "shown": 0, "chosen": 0, "steps": (), "waiting": (), "to_search": False,
     "selection": Selection(),

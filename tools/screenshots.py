@@ -195,7 +195,7 @@ def neurons(camera: Camera) -> None:
     camera.view(GalleryView).map.click()
     camera.idle()
     camera.take("gallery")
-    camera.do("close_gallery")
+    camera.do("close_page")
     for choices, key in ((inspector.scope, "one"), (inspector.activations.by, "all")):
         choices.choose(key)
         choices.chosen.emit(key)
@@ -271,7 +271,7 @@ def recoveries(camera: Camera) -> None:
     camera.take("recovered")
     camera.do("dark", "ja")
     camera.take("recovered-dark-japanese")
-    camera.do("light", "en", "close_recovery")
+    camera.do("light", "en", "close_page")
     assert window.work is not None
     docks = window.work.docks
     docks["pairs"].show()

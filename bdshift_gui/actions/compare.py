@@ -5,23 +5,20 @@ from __future__ import annotations
 from bdshift.words import words
 from bdshift_gui.action import Action, action, with_purification
 from bdshift_gui.context import Context
-from bdshift_gui.session import PLOTS, State
+from bdshift_gui.pages import ComparisonPage
+from bdshift_gui.session import State
 from bdshift_gui.tasks.showing import show_side
 
 
 def _show(context: Context, number: int) -> None:
-    context.session.update(**PLOTS)
+    context.session.update(page=None)
     show_side(context, number)
 
 
 def _compare(context: Context) -> None:
     state = context.state
     pair = 0, state.chosen or len(state.purifications)
-    context.session.update(**{**PLOTS, "comparing": pair})
-
-
-def _close(context: Context) -> None:
-    context.session.update(comparing=None)
+    context.session.update(page=ComparisonPage(pair))
 
 
 def _shows_other(state: State) -> bool:
@@ -53,12 +50,5 @@ COMPARE = action(
         "purification", 40, _compare, with_purification, "Ctrl+D",
         starts=True,
         icon="compare",
-    )
-)  # fmt: skip
-CLOSE_COMPARE = action(
-    Action(
-        "close_compare", words("Back to the audit", ja="監査に戻る"),
-        words("Close the comparison.", ja="比較を閉じます。"),
-        "purification", 50, _close, lambda state: state.comparing is not None,
     )
 )  # fmt: skip

@@ -8,7 +8,8 @@ from bdshift.words import words
 from bdshift_gui.action import Action, action
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
-from bdshift_gui.session import PLOTS, State
+from bdshift_gui.pages import FleetPage
+from bdshift_gui.session import State
 from bdshift_gui.tasks import fleet, opening
 from bdshift_gui.unsaved import may_replace
 
@@ -72,8 +73,8 @@ def _save_table(context: Context) -> None:
         fleet.save_table(context, path)
 
 
-def _show(context: Context, *, there: bool) -> None:
-    context.session.update(**{**PLOTS, "fleet_open": there})
+def _show(context: Context) -> None:
+    context.session.update(page=FleetPage())
 
 
 AUDIT_MANY = action(
@@ -97,16 +98,9 @@ SHOW_FLEET = action(
     Action(
         "show_fleet", words("Show the models", ja="モデルの一覧を表示"),
         words("Show the table of all models.", ja="すべてのモデルの表を表示します。"),
-        "view", 6, partial(_show, there=True),
-        lambda state: state.fleet is not None and not state.fleet_open, "Ctrl+Shift+M",
-    )
-)  # fmt: skip
-CLOSE_FLEET = action(
-    Action(
-        "close_fleet", words("Back to the audit", ja="監査に戻る"),
-        words("Close the table of the models; what is running goes on.",
-              ja="モデルの表を閉じます。実行中の処理は続きます。"),
-        "view", 7, partial(_show, there=False), lambda state: state.fleet_open,
+        "view", 6, _show,
+        lambda state: state.fleet is not None and not isinstance(state.page, FleetPage),
+        "Ctrl+Shift+M",
     )
 )  # fmt: skip
 PAUSE_FLEET = action(

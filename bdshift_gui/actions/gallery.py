@@ -46,10 +46,3 @@ SAVE_SHEET = action(
         "view", 4, _save, lambda state: _is_open(state) and not state.busy,
     )
 )  # fmt: skip
-CLOSE_GALLERY = action(
-    Action(
-        "close_gallery", words("Back to the plots", ja="プロットに戻る"),
-        words("Close the page of the images.", ja="画像のページを閉じます。"),
-        "view", 5, gallery.close_gallery, _is_open,
-    )
-)  # fmt: skip

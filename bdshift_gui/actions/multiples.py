@@ -6,7 +6,8 @@ from bdshift.words import words
 from bdshift_gui.action import Action, action
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
-from bdshift_gui.session import PLOTS, State
+from bdshift_gui.pages import MultiplesPage
+from bdshift_gui.session import State
 from bdshift_gui.tasks import disentangling, writing
 
 
@@ -21,7 +22,7 @@ def has_curve(state: State) -> bool:
 
 
 def _show(context: Context) -> None:
-    context.session.update(**{**PLOTS, "multiples": True})
+    context.session.update(page=MultiplesPage())
 
 
 def _has_weights(state: State) -> bool:
@@ -58,14 +59,6 @@ SHOW_MULTIPLES = action(
         words("Show what each multiple of the vector removes, and what it costs.",
               ja="ベクトルの倍率ごとに、取り除けるものと失うものを表示します。"),
         "purification", 42, _show, has_curve,
-    )
-)  # fmt: skip
-CLOSE_MULTIPLES = action(
-    Action(
-        "close_multiples", words("Back to the plots", ja="プロットに戻る"),
-        words("Close the page of the task vector.", ja="タスクベクトルのページを閉じます。"),
-        "purification", 43, lambda context: context.session.update(multiples=False),
-        lambda state: state.multiples,
     )
 )  # fmt: skip
 EXPORT_VECTOR = action(

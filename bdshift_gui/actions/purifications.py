@@ -1,11 +1,12 @@
-"""Look at the purifications, and go back."""
+"""Look at the purifications."""
 
 from __future__ import annotations
 
 from bdshift.words import words
 from bdshift_gui.action import Action, action
 from bdshift_gui.context import Context
-from bdshift_gui.session import PLOTS, State
+from bdshift_gui.pages import PurificationsPage
+from bdshift_gui.session import State
 
 
 def _some(state: State) -> bool:
@@ -13,7 +14,7 @@ def _some(state: State) -> bool:
 
 
 def _show(context: Context) -> None:
-    context.session.update(**{**PLOTS, "made": True})
+    context.session.update(page=PurificationsPage())
 
 
 SHOW_PURIFICATIONS = action(
@@ -22,14 +23,5 @@ SHOW_PURIFICATIONS = action(
         words("Show all purified models, and the curves of each purification.",
               ja="浄化したすべてのモデルと、それぞれの浄化の推移を表示します。"),
         "purification", 12, _show, _some, "Ctrl+Shift+D",
-    )
-)  # fmt: skip
-CLOSE_PURIFICATIONS = action(
-    Action(
-        "close_purifications", words("Back to the plots", ja="プロットに戻る"),
-        words("Close the page of the purifications; what is running goes on.",
-              ja="浄化のページを閉じます。実行中の処理は続きます。"),
-        "purification", 14, lambda context: context.session.update(made=False),
-        lambda state: state.made,
     )
 )  # fmt: skip

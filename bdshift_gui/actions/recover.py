@@ -98,12 +98,3 @@ REMOVE_RECOVERY = action(
         "neurons", 5, _remove, with_recovery,
     )
 )  # fmt: skip
-CLOSE_RECOVERY = action(
-    Action(
-        "close_recovery", words("Back to the plots", ja="プロットに戻る"),
-        words("Close the page of the recovered trigger; a search goes on.",
-              ja="復元したトリガーのページを閉じます。探索は続きます。"),
-        "neurons", 6, lambda context: recovering.show(context, None),
-        lambda state: state.recovery is not None,
-    )
-)  # fmt: skip

@@ -8,7 +8,8 @@ from bdshift.words import words
 from bdshift_gui.action import Action, action, always
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
-from bdshift_gui.session import PLOTS, State
+from bdshift_gui.pages import EvidencePage
+from bdshift_gui.session import State
 from bdshift_gui.tasks import searching
 
 
@@ -31,7 +32,7 @@ def _has_evidence(state: State) -> bool:
 
 
 def _show(context: Context) -> None:
-    context.session.update(**{**PLOTS, "evidence": True})
+    context.session.update(page=EvidencePage())
 
 
 def _is_searched(state: State) -> bool:
@@ -74,14 +75,6 @@ SHOW_EVIDENCE = action(
         words("Show each kind of evidence beside that of clean models, and how right p is.",
               ja="証拠を種類ごとにクリーンなモデルと並べ、p の信頼性とともに表示します。"),
         "neurons", 12, _show, _has_evidence, "Ctrl+Shift+E",
-    )
-)  # fmt: skip
-CLOSE_EVIDENCE = action(
-    Action(
-        "close_evidence", words("Back to the plots", ja="プロットに戻る"),
-        words("Close the page of the evidence.", ja="証拠のページを閉じます。"),
-        "neurons", 13, lambda context: context.session.update(evidence=False),
-        lambda state: state.evidence,
     )
 )  # fmt: skip
 REFERENCE = action(

@@ -12,7 +12,7 @@ from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.fleet_shown import FleetShown
-from bdshift_gui.session import PLOTS
+from bdshift_gui.pages import FleetPage
 from bdshift_gui.tasks.writing import say_written
 
 
@@ -71,7 +71,7 @@ def read_fleet(folder: Path) -> FleetShown:
 
 def show_fleet(context: Context, shown: FleetShown) -> None:
     """Show a fleet's table."""
-    context.session.update(**{**PLOTS, "fleet": shown, "fleet_open": True})
+    context.session.update(fleet=shown, page=FleetPage())
 
 
 def open_fleet(context: Context, folder: Path) -> None:

@@ -13,7 +13,8 @@ from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.gallery_wish import GalleryWish, Which
-from bdshift_gui.session import PLOTS, State
+from bdshift_gui.pages import GalleryPage
+from bdshift_gui.session import State
 from bdshift_gui.tasks.measuring import map_passes
 from bdshift_gui.tasks.writing import output, say_written
 
@@ -42,12 +43,7 @@ def show_gallery(context: Context, which: Which | None = None, **wish: Any) -> N
     asked = GalleryWish(which, **{"only": only, **wish})
     if not FILTERS[asked.only].fits(known[which]):
         asked = replace(asked, only="all")
-    context.session.update(**{**PLOTS, "gallery": asked})
-
-
-def close_gallery(context: Context) -> None:
-    """Go back to the plots."""
-    context.session.update(gallery=None)
+    context.session.update(page=GalleryPage(asked))
 
 
 def looked_at(state: State, known: Iterable[Gallery]) -> tuple[Gallery, list[int]] | None:

@@ -12,7 +12,7 @@ from PySide6.QtCore import QTimer
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.session import PLOTS
+from bdshift_gui.pages import PurificationsPage
 from bdshift_gui.tasks.measuring import material_of
 from bdshift_gui.tasks.showing import as_shown, like
 
@@ -60,7 +60,7 @@ def purify(
             chosen=len(original.purifications), pending=(*now.pending, resume),
         )  # fmt: skip
 
-    page = {} if queued else {**PLOTS, "made": True}  # the user may have closed it since
+    page = {} if queued else {"page": PurificationsPage()}  # the user may have closed it since
     context.session.update(**{**page, "steps": (), "purifying": request, "waiting": waiting})
     count = len(waiting)
     method = request.method.partition(":")[0]

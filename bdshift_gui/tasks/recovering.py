@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.session import PLOTS, RecoveryRequest
+from bdshift_gui.pages import RecoveryPage
+from bdshift_gui.session import RecoveryRequest
 from bdshift_gui.tasks.measuring import material_of
 from bdshift_gui.tasks.showing import as_shown, like
 
@@ -49,14 +50,14 @@ def recover(context: Context, request: RecoveryRequest) -> None:
         context.session.update(material=material, pending=(*context.state.pending, resume))
         show(context, len(original.recoveries))  # it comes last
 
-    context.session.update(**{**PLOTS, "recovering": request, "glimpse": None, "recovery": 0})
+    context.session.update(recovering=request, glimpse=None, page=RecoveryPage(0))
     context.start(Sentence("Recovering a trigger"), run, done)
 
 
 def show(context: Context, number: int | None) -> None:
     """Show a recovered trigger instead of the plots, and its class in all views; None to close."""
     state = context.state
-    context.session.update(**{**PLOTS, "recovery": number})
+    context.session.update(page=None if number is None else RecoveryPage(number))
     if number:
         found = state.recoveries[number - 1]
         context.selection.select_class(found.target, None if found.source < 0 else found.source)
@@ -78,7 +79,7 @@ def remove(context: Context, number: int) -> None:
     assert original is not None
     kept = list(original.recoveries)
     del kept[number - 1]
-    context.session.update(**PLOTS)  # a page may show what it did
+    context.session.update(page=None)  # a page may show what it did
     take(context, replace(original, recoveries=tuple(kept)))
 
 

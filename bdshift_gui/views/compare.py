@@ -19,12 +19,13 @@ from PySide6.QtWidgets import (
 )
 
 from bdshift.text import figure
-from bdshift_gui.actions.compare import CLOSE_COMPARE
+from bdshift_gui.actions.close_page import CLOSE_PAGE
 from bdshift_gui.actions.export import EXPORT_TABLE
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.models import measured_on, name_of
 from bdshift_gui.numbers import percent
+from bdshift_gui.pages import ComparisonPage
 from bdshift_gui.plain import PlainLabel, lines, set_tip
 from bdshift_gui.session import State
 from bdshift_gui.tasks.showing import as_judged
@@ -73,7 +74,7 @@ class CompareView(QWidget, View):
             box.currentIndexChanged.connect(self._chosen)
         self._between = PlainLabel("→")
         self.close_button = QPushButton()
-        self.close_button.clicked.connect(lambda: CLOSE_COMPARE.trigger(context))
+        self.close_button.clicked.connect(lambda: CLOSE_PAGE.trigger(context))
         self.finding = Text()
         head = QHBoxLayout()
         head.addWidget(self.sides[0], 1)
@@ -158,7 +159,7 @@ class CompareView(QWidget, View):
             return
         from bdshift.audit.comparison import compare
 
-        self.close_button.setText(tr(CLOSE_COMPARE.text))
+        self.close_button.setText(tr(CLOSE_PAGE.text))
         self.export.setText(tr(EXPORT_TABLE.text))
         self.export.setEnabled(EXPORT_TABLE.enabled(state))
         audit = as_judged(state)
@@ -192,7 +193,7 @@ class CompareView(QWidget, View):
     def _chosen(self) -> None:
         if not self._rendering:  # else we changed it ourselves
             first, second = (box.currentIndex() for box in self.sides)
-            self._context.session.update(comparing=(first, second))
+            self._context.session.update(page=ComparisonPage((first, second)))
 
     def _fill_table(self, audit: Audit) -> None:
         from bdshift.report.comparison_report import models_table

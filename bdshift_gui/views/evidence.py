@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
-from bdshift_gui.actions.search import CLOSE_EVIDENCE
+from bdshift_gui.actions.close_page import CLOSE_PAGE
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, tr
+from bdshift_gui.pages import EvidencePage
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
@@ -26,7 +27,7 @@ class EvidenceView(QWidget, View):
     key = "evidence"
     area = "page"
     place = 30
-    reads = ("audit", "evidence")
+    reads = ("audit", "page")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -35,7 +36,7 @@ class EvidenceView(QWidget, View):
         self.setObjectName("plain")
         self.heading = Text("finding")
         self.back = QPushButton()
-        self.back.clicked.connect(lambda: CLOSE_EVIDENCE.trigger(context))
+        self.back.clicked.connect(lambda: CLOSE_PAGE.trigger(context))
         head = QHBoxLayout()
         head.addWidget(self.heading, 1)
         head.addWidget(self.back)
@@ -71,7 +72,11 @@ class EvidenceView(QWidget, View):
     @classmethod
     def wants_page(cls, state: State) -> bool:
         """While it is looked at, and there is evidence to compare."""
-        return state.evidence and state.audit is not None and state.audit.verdict is not None
+        return (
+            isinstance(state.page, EvidencePage)
+            and state.audit is not None
+            and state.audit.verdict is not None
+        )
 
     def show_state(self, state: State) -> None:
         """Show the audit's evidence."""
@@ -83,8 +88,8 @@ class EvidenceView(QWidget, View):
 
         rows = evidence_rows(audit, audit.verdict, language())
         self.heading.show_text(tr("Beside clean models"))
-        self.back.setText(tr(CLOSE_EVIDENCE.text))
-        set_tip(self.back, tr(CLOSE_EVIDENCE.tip))
+        self.back.setText(tr(CLOSE_PAGE.text))
+        set_tip(self.back, tr(CLOSE_PAGE.tip))
         self.listed.title.show_text(tr("Each kind of evidence"))
         self.rows.show_rows(heads(language()), [one.cells for one in rows])
         names = ", ".join(similar_models(audit.verdict, language()))

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayou
 
 from bdshift.text import figure, grouped
 from bdshift_gui.action import Action
+from bdshift_gui.actions.close_page import CLOSE_PAGE
 from bdshift_gui.actions.fleet import (
-    CLOSE_FLEET,
     CONTINUE_FLEET,
     OPEN_ROW,
     PAUSE_FLEET,
@@ -23,6 +23,7 @@ from bdshift_gui.actions.fleet import (
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import language, tr
 from bdshift_gui.numbers import duration, percent
+from bdshift_gui.pages import FleetPage
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from bdshift.fleet.table import Ranked
     from bdshift_gui.fleet_shown import FleetShown
 
-_ACTIONS = (PAUSE_FLEET, CONTINUE_FLEET, RETRY_FLEET, OPEN_ROW, SAVE_TABLE, CLOSE_FLEET)
+_ACTIONS = (PAUSE_FLEET, CONTINUE_FLEET, RETRY_FLEET, OPEN_ROW, SAVE_TABLE, CLOSE_PAGE)
 _MAX_STAGES = 3  # of running audits that are named
 
 
@@ -47,7 +48,7 @@ class FleetView(QWidget, View):
     area = "page"
     place = 5
     of_audit = False
-    reads = ("fleet", "fleet_open", "job", "language", "audit")
+    reads = ("fleet", "page", "job", "language", "audit")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -85,12 +86,12 @@ class FleetView(QWidget, View):
     @classmethod
     def wants_page(cls, state: State) -> bool:
         """While it is looked at."""
-        return state.fleet_open and state.fleet is not None
+        return isinstance(state.page, FleetPage) and state.fleet is not None
 
     def show_state(self, state: State) -> None:
         """Show the rows, and what is being audited."""
         shown = state.fleet
-        if shown is None or not state.fleet_open:
+        if shown is None or not isinstance(state.page, FleetPage):
             return
         self.table.view.setAccessibleName(tr("Models"))
         total = max(shown.total, len(shown.found))
@@ -113,9 +114,9 @@ class FleetView(QWidget, View):
         button.setText(tr(one.text))
         set_tip(button, tr(one.tip))
         button.setEnabled(enabled)
-        button.setVisible(enabled or one in (OPEN_ROW, SAVE_TABLE, CLOSE_FLEET))
+        button.setVisible(enabled or one in (OPEN_ROW, SAVE_TABLE, CLOSE_PAGE))
         look(button, "primary" if one is CONTINUE_FLEET or (one is OPEN_ROW and enabled) else "")
-        if one is CLOSE_FLEET and state.audit is None:
+        if one is CLOSE_PAGE and state.audit is None:
             button.setText(tr("Back"))
 
     def _show_rows(self, found: Sequence[Ranked]) -> None:

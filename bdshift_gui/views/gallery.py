@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from bdshift_gui.actions.gallery import CLOSE_GALLERY, SAVE_SHEET
+from bdshift_gui.actions.close_page import CLOSE_PAGE
+from bdshift_gui.actions.gallery import SAVE_SHEET
 from bdshift_gui.context import Context
 from bdshift_gui.gallery_wish import GalleryWish, Heat
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import sentence_of
+from bdshift_gui.pages import GalleryPage
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.tasks.gallery import MAX_ON_SHEET, looked_at, map_rows
@@ -66,14 +68,14 @@ class GalleryView(QWidget, View):
         self.map.setCheckable(True)
         self.map.clicked.connect(self._map)
         self.save.clicked.connect(lambda: SAVE_SHEET.trigger(context))
-        self.back.clicked.connect(lambda: CLOSE_GALLERY.trigger(context))
+        self.back.clicked.connect(lambda: CLOSE_PAGE.trigger(context))
         head = QHBoxLayout()
         head.addWidget(self.heading, 1)
         head.addWidget(self.back)
         self.bar, self.grid = GalleryBar((self.map, self.save)), ImageGrid(96, wrap=True)
         self.about = Text("muted")
         self.grid.setMinimumHeight(_LEAST_HEIGHT)
-        self.bar.asked.connect(lambda wish: context.session.update(gallery=wish))
+        self.bar.asked.connect(lambda wish: context.session.update(page=GalleryPage(wish)))
         self.bar.redrawn.connect(self._draw)
         self.grid.opened.connect(self._enlarge)
         card = Card()
@@ -127,9 +129,9 @@ class GalleryView(QWidget, View):
                              "Runs the network again.", count=_MAX_MAPPED))  # fmt: skip
         self.map.setEnabled(neurons and bool(rows) and (self._heat is not None or not state.busy))
         self.map.setChecked(heat is not None)
-        for button, one in ((self.save, SAVE_SHEET), (self.back, CLOSE_GALLERY)):
+        for button, one in ((self.save, SAVE_SHEET), (self.back, CLOSE_PAGE)):
             button.setText(tr(one.text))
-            button.setEnabled(one.enabled(state) and (bool(rows) or one is CLOSE_GALLERY))
+            button.setEnabled(one.enabled(state) and (bool(rows) or one is CLOSE_PAGE))
             set_tip(button, tr(one.tip))
         if len(rows) > MAX_ON_SHEET:
             set_tip(self.save, tr("The first {count} of them.", count=MAX_ON_SHEET))

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
 from bdshift.errors import UsageError
 from bdshift.spec import shortened, split_spec, write_options
 from bdshift.text import figure
+from bdshift_gui.actions.close_page import CLOSE_PAGE
 from bdshift_gui.actions.multiples import (
-    CLOSE_MULTIPLES,
     EXPORT_VECTOR,
     MEASURE_PLANE,
     has_curve,
@@ -26,6 +26,7 @@ from bdshift_gui.actions.multiples import (
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import percent
+from bdshift_gui.pages import MultiplesPage
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.tasks import purifying
@@ -49,7 +50,7 @@ class MultiplesView(QWidget, View):
     key = "multiples"
     area = "page"
     place = 40
-    reads = ("original", "chosen", "multiples", "plane", "job")
+    reads = ("original", "chosen", "page", "plane", "job")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -62,7 +63,7 @@ class MultiplesView(QWidget, View):
         self.part.chosen.connect(self._show_part)
         self.heading, self.conclusion, self.source = Text("finding"), Text(), Text("muted")
         self.back, self.export, self.purify = QPushButton(), QPushButton(), QPushButton()
-        self.back.clicked.connect(lambda: CLOSE_MULTIPLES.trigger(context))
+        self.back.clicked.connect(lambda: CLOSE_PAGE.trigger(context))
         self.export.clicked.connect(lambda: EXPORT_VECTOR.trigger(context))
         self.purify.clicked.connect(self._purify)
         head = QHBoxLayout()
@@ -110,7 +111,7 @@ class MultiplesView(QWidget, View):
     @classmethod
     def wants_page(cls, state: State) -> bool:
         """While it is looked at, and the chosen purification has a curve."""
-        return state.multiples and has_curve(state)
+        return isinstance(state.page, MultiplesPage) and has_curve(state)
 
     def show_state(self, state: State) -> None:
         """Show the curve of the chosen purification."""
@@ -126,7 +127,7 @@ class MultiplesView(QWidget, View):
         )  # fmt: skip
         self.plane.show_state(state, made)
         self.heading.show_text(tr("Task vector of purification {number}", number=state.chosen))
-        for button, one in ((self.back, CLOSE_MULTIPLES), (self.export, EXPORT_VECTOR)):
+        for button, one in ((self.back, CLOSE_PAGE), (self.export, EXPORT_VECTOR)):
             button.setText(tr(one.text))
             set_tip(button, tr(one.tip))
         self.export.setEnabled(EXPORT_VECTOR.enabled(state))

@@ -18,14 +18,15 @@ from PySide6.QtWidgets import (
 
 from bdshift.text import figure, grouped
 from bdshift_gui.action import Action
+from bdshift_gui.actions.close_page import CLOSE_PAGE
 from bdshift_gui.actions.compare import COMPARE, RESCAN
 from bdshift_gui.actions.export import EXPORT_MODEL
-from bdshift_gui.actions.purifications import CLOSE_PURIFICATIONS
 from bdshift_gui.actions.purify import PURIFY
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.models import measured_on, name_of
 from bdshift_gui.numbers import percent
+from bdshift_gui.pages import PurificationsPage
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
@@ -132,7 +133,7 @@ class PurificationsView(QWidget, View):
     key = "purifications"
     area = "page"
     place = 40
-    reads = ("original", "shown", "chosen", "steps", "job", "alpha", "made")
+    reads = ("original", "shown", "chosen", "steps", "job", "alpha", "page")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -141,7 +142,7 @@ class PurificationsView(QWidget, View):
         self.heading, self._lead = Text("finding", wrap=False), Text("muted")
         self.purify, self.back = QPushButton(), QPushButton()
         self.purify.clicked.connect(lambda: PURIFY.trigger(context))
-        self.back.clicked.connect(lambda: CLOSE_PURIFICATIONS.trigger(context))
+        self.back.clicked.connect(lambda: CLOSE_PAGE.trigger(context))
         head = QHBoxLayout()
         head.addWidget(self.heading, 1)
         head.addWidget(self.purify)
@@ -176,12 +177,12 @@ class PurificationsView(QWidget, View):
     @classmethod
     def wants_page(cls, state: State) -> bool:
         """While they are looked at."""
-        return state.made
+        return isinstance(state.page, PurificationsPage)
 
     def show_state(self, state: State) -> None:
         """Show the purifications of ``state``, and the steps of the one that is running."""
         all_made, original = state.purifications, state.original
-        for button, one in ((self.purify, PURIFY), (self.back, CLOSE_PURIFICATIONS)):
+        for button, one in ((self.purify, PURIFY), (self.back, CLOSE_PAGE)):
             button.setText(tr(one.text))
             button.setEnabled(one.enabled(state))
             set_tip(button, tr(one.tip))

@@ -19,7 +19,7 @@ class PurificationsCard(Card, View):
     key = "purified"
     area = "cards"
     place = 17
-    reads = ("original", "purifying", "made", "job")
+    reads = ("original", "purifying", "job")
 
     def __init__(self, context: Context) -> None:
         super().__init__()

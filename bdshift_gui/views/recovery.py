@@ -9,8 +9,9 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from bdshift.text import figure, grouped
+from bdshift_gui.actions.close_page import CLOSE_PAGE
 from bdshift_gui.actions.purify import PURIFY
-from bdshift_gui.actions.recover import CLOSE_RECOVERY, REMOVE_RECOVERY, SAVE_TRIGGER, SHOW_MOVED
+from bdshift_gui.actions.recover import REMOVE_RECOVERY, SAVE_TRIGGER, SHOW_MOVED
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import percent
@@ -37,7 +38,7 @@ _SIDES = ((1400, 288), (1000, 208), (0, 128))
 _WIDE_WINDOW = 1500  # pixels, for two cards in a row
 _KINDS_WIDTH = 230
 _OF_RESULT = (PURIFY, SHOW_MOVED, SAVE_TRIGGER, REMOVE_RECOVERY)
-_BUTTONS = (*_OF_RESULT, CLOSE_RECOVERY)
+_BUTTONS = (*_OF_RESULT, CLOSE_PAGE)
 _MAX_ROWS = 5  # of classes that are shown without scrolling, once the search is over
 _EVERY_CLASS = -1  # instead of a class, where none is asked about or suspected
 

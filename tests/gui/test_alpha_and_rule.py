@@ -24,6 +24,7 @@ from bdshift.report.html_report import html_report
 from bdshift.setting import Explained, Option, setting
 from bdshift.words import words
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.pages import ComparisonPage
 from bdshift_gui.tasks.measuring import measure_tac
 from bdshift_gui.tasks.purifying import purify
 from bdshift_gui.tasks.showing import set_alpha, set_rule, show_audit, show_side
@@ -215,7 +216,7 @@ def test_the_rule_that_is_shown_judges_all(
         return [row["flagged"] for row in csv.DictReader(text.splitlines())]
 
     monkeypatch.setattr(purified.context.ask, "where", lambda *_: tmp_path / "table.csv")
-    purified.session.update(comparing=(0, 2))
+    purified.session.update(page=ComparisonPage((0, 2)))
     view = find(purified, CompareView)
     assert view.finding.text().endswith("The scan still flags it.")
     assert view.neurons[0]._flagged
@@ -229,7 +230,7 @@ def test_the_rule_that_is_shown_judges_all(
 def test_what_was_not_flagged_is_not_still_flagged(purified: MainWindow) -> None:
     first = purified.session.state.purifications[0].rescan
     assert 9 not in first.finding.suspected, "it helped"
-    purified.session.update(comparing=(1, 0))
+    purified.session.update(page=ComparisonPage((1, 0)))
     assert find(purified, CompareView).finding.text().endswith("The scan flags it.")
 
 
@@ -240,7 +241,7 @@ def test_two_inconclusive_models_are_not_flagged(purified: MainWindow) -> None:
         replace(one, rescan=replace(one.rescan, accuracy=0.2)) for one in original.purifications
     ]
     show_audit(purified.context, replace(original, accuracy=0.2, purifications=tuple(poor)))
-    purified.session.update(comparing=(0, 2))
+    purified.session.update(page=ComparisonPage((0, 2)))
     view = find(purified, CompareView)
     assert "flags" not in view.finding.text()
     assert not view.neurons[0]._flagged

@@ -14,6 +14,7 @@ from bdshift.report.verdict_rows import how_right
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.words import Language
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.pages import RecoveryPage
 from bdshift_gui.tasks.showing import show_audit
 from bdshift_gui.views.evidence import EvidenceView
 from bdshift_gui.views.finding import FindingView
@@ -77,5 +78,5 @@ def test_the_curve_is_folded(window: MainWindow, evidence: EvidenceView) -> None
     assert not evidence.isVisible()
     do(window, "show_evidence")
     assert evidence.curve.isVisible(), "as it was left"
-    window.session.update(recovery=0)
+    window.session.update(page=RecoveryPage(0))
     assert not evidence.isVisible(), "a search that is watched comes first"

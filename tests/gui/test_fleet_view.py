@@ -153,5 +153,5 @@ def test_results_are_opened_and_saved(window: MainWindow, qtbot: QtBot, tmp_path
     assert not view.buttons["continue_fleet"].isVisible()
     view.table.field.setText("39")
     assert rows_of(view) == [("39.pth", "Nothing unusual found")]
-    do(window, "close_fleet")
+    do(window, "close_page")
     assert window.welcome.isVisible()

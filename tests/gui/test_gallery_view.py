@@ -19,6 +19,7 @@ from bdshift.words import Sentence
 from bdshift_gui.ask import Ask
 from bdshift_gui.gallery_wish import GalleryWish
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.pages import GalleryPage
 from bdshift_gui.tasks.gallery import show_gallery
 from bdshift_gui.tasks.showing import show_audit
 from bdshift_gui.views.finding import FindingView
@@ -63,7 +64,7 @@ def test_it_opens_at_what_the_trigger_does(opened: MainWindow) -> None:
     assert np.array_equal(shot.pictures[1], tac.triggered.thumbnails[sent[0]])
     assert shot.caption.endswith("\n→ speed_80")
     assert f"{len(sent):,} of {len(labels):,} images" in view.bar.count.text()
-    do(opened, "close_gallery")
+    do(opened, "close_page")
     assert opened.pages.currentWidget() is workspace(opened).plots
 
 
@@ -206,7 +207,7 @@ def test_what_is_read_too_late_is_not_shown(opened: MainWindow) -> None:
 def test_what_is_shown_stays_whole_when_the_gallery_closes(opened: MainWindow) -> None:
     shown = enlarged(opened, 2)
     before = shown.shot.about
-    do(opened, "close_gallery")
+    do(opened, "close_page")
     show_audit(opened.context, replace(audit_of(opened), tac=(), recoveries=()))
     QTest.keyClick(shown, Qt.Key.Key_Right)
     QTest.keyClick(shown, Qt.Key.Key_Left)
@@ -244,7 +245,7 @@ def test_nothing_is_saved_of_an_empty_page(
     opened: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery(opened)
-    opened.session.update(gallery=replace(wish(opened), label=TARGET))
+    opened.session.update(page=GalleryPage(replace(wish(opened), label=TARGET)))
     assert find(opened, GalleryView).rows == []
     assert not find(opened, GalleryView).save.isEnabled()
     monkeypatch.setattr(Ask, "where", lambda *_: tmp_path / "images.png")

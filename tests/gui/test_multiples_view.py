@@ -66,7 +66,7 @@ def test_the_page_shows_what_was_looked_at(unlearned: MainWindow, qtbot: QtBot) 
     assert len(rows) == 1 + 2 * len(ALPHAS)
     view.slider.setValue(0)
     assert not view.purify.isEnabled(), "nothing is subtracted"
-    do(unlearned, "close_multiples")
+    do(unlearned, "close_page")
     assert not view.isVisible()
 
 

@@ -17,7 +17,7 @@ from bdshift.words import LANGUAGES
 from bdshift_gui import view
 from bdshift_gui.context import Context
 from bdshift_gui.main_window import MainWindow
-from bdshift_gui.session import PLOTS, State
+from bdshift_gui.session import State
 from bdshift_gui.tasks.purifying import purify
 from bdshift_gui.theme import SMALL, text_font
 from bdshift_gui.view import View
@@ -99,7 +99,7 @@ def test_a_page_is_created_when_it_is_first_shown(purified: MainWindow) -> None:
     assert list(work.pages) == [CompareView.key]
     assert purified.pages.currentWidget() is work.pages[CompareView.key]
     assert find(purified, CompareView).isVisible()
-    do(purified, "close_compare")
+    do(purified, "close_page")
     assert purified.pages.currentWidget() is work.plots
 
 
@@ -108,7 +108,7 @@ def test_a_purification_opens_its_page_once(opened: MainWindow, qtbot: QtBot) ->
     cut = PurificationRequest("cut:neurons=3", 9, "", 0.2)
     purify(opened.context, (cut, cut))
     assert opened.pages.currentWidget() is work.pages[PurificationsView.key]
-    do(opened, "close_purifications")
+    do(opened, "close_page")
     assert opened.pages.currentWidget() is work.plots
     card = find(opened, PurificationsCard)
     assert card.isVisible()
@@ -135,7 +135,7 @@ def test_the_smallest_screen_has_room_for_all(opened: MainWindow, language: str)
     assert find(opened, ClassView).height() >= 140
     assert find(opened, ScatterView).height() >= 140
     for page in ("gallery", "purifications"):
-        opened.session.update(**PLOTS)
+        opened.session.update(page=None)
         do(opened, f"show_{page}")
         QApplication.processEvents()
         assert (opened.width(), opened.height()) == (900, 600)

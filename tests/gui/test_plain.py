@@ -140,7 +140,7 @@ def test_nothing_in_an_audit_is_markup(
     _shown(window)
     do(window, "compare")
     _shown(window)
-    do(window, "close_compare")
+    do(window, "close_page")
     for key, kind in (
         ("correct_model", ArchitectureDialog),
         ("correct_labels", LabelsDialog),

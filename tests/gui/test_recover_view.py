@@ -31,6 +31,7 @@ from bdshift_gui.dialogs.recover import RecoverDialog
 from bdshift_gui.jobs.events import Glimpsed
 from bdshift_gui.jobs.worker import WindowJob, Worker
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.pages import RecoveryPage
 from bdshift_gui.session import RecoveryRequest
 from bdshift_gui.tasks import recovering, writing
 from bdshift_gui.tasks.showing import show_audit
@@ -168,7 +169,7 @@ def test_the_search_can_be_watched(opened: MainWindow, qtbot: QtBot, search: Fak
     assert figures(view)["Smallest size"] == "5"
     view.classes.picked.emit(3)
     assert view.trigger.title.text() == others[2].name == "keep_right"
-    do(opened, "close_recovery")
+    do(opened, "close_page")
     assert not view.isVisible()
     find(opened, RecoveriesCard)._running.show_it.click()
     assert view.isVisible()
@@ -244,7 +245,7 @@ def test_a_thousand_classes_can_be_watched(
     assert audit is not None
     names = tuple(f"class {i}" for i in range(1000))
     many = replace(audit, tac=(), images=replace(audit.images, class_names=names))
-    opened.session.update(original=many, recovering=AUTO, recovery=0)
+    opened.session.update(original=many, recovering=AUTO, page=RecoveryPage(0))
     view = find(opened, RecoveryView)
     drawn: list[object] = []
 
@@ -259,7 +260,7 @@ def test_a_thousand_classes_can_be_watched(
     assert len(view.classes.rows) == 1000
     assert view.classes.rows[0].size == 5
     assert view.classes.verticalScrollBar().maximum() > 10_000
-    opened.session.update(original=audit, recovering=None, recovery=None, glimpse=None)
+    opened.session.update(original=audit, recovering=None, page=None, glimpse=None)
 
 
 def test_a_failure_is_said_and_closes_the_page(

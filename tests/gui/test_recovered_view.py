@@ -104,7 +104,7 @@ def test_whether_it_is_evidence_is_said_and_what_to_do_next(
     assert view.verdict.objectName() == ("triggered" if evidence else "muted")
     assert view.buttons["purify"].objectName() == ("primary" if evidence else "")
     assert highlighted(opened) == ([view.buttons["purify"]] if evidence else [])
-    do(opened, "close_recovery")
+    do(opened, "close_page")
     assert highlighted(opened) == [find(opened, FindingView).next], "one at most"
     recovering.show(opened.context, 1)
     view.buttons["purify"].click()
@@ -226,7 +226,7 @@ def test_the_scatter_says_that_it_was_recovered(opened: MainWindow) -> None:
     scatter = find(opened, ScatterView)
     assert scatter.axis._buttons["tac"].text() == "TAC"
     found = recovered(opened)
-    do(opened, "close_recovery")
+    do(opened, "close_page")
     assert opened.session.state.tac is found.tac
     assert scatter.axis.now == "tac"
     assert scatter.axis._buttons["tac"].text() == "TAC (recovered)"

@@ -82,7 +82,7 @@ def test_an_audit(opened: MainWindow, qapp: QApplication, language: str) -> None
 def test_purifications(window: MainWindow, qtbot: QtBot, purified_file: Path) -> None:
     open_paths(qtbot, window, purified_file)
     window.session.update(chosen=1)
-    for key in ("compare", "close_compare", "show_purifications"):
+    for key in ("compare", "close_page", "show_purifications"):
         do(window, key)
         assert TITLE in sizes_in(window) <= SIZES, key
 
