@@ -62,6 +62,9 @@ class MainToolbar(QToolBar):
         """Draw the icons in the theme's colors."""
         for one in self._buttons:
             self._icons[one] = icon(one.icon, theme.text, theme.text, theme.muted, room=_GAP)
+        more = self.findChild(QToolButton, "qt_toolbar_ext_button")
+        if more is not None:  # Qt's own is black on any background
+            more.setIcon(icon("more", theme.text, theme.text, theme.muted))
         self._repaint()
 
     @Slot()

@@ -49,6 +49,7 @@ _FAR = 10.0  # times the largest value: beyond the axis
 _OVER_LINES = 10.0  # of labels; bands are as far below
 _MIN_HEIGHT_FOR_FIGURES = 90.0  # pixels; below that, only a flagged dot has one
 _MIN_HEIGHT_FOR_UNIT = 140.0  # pixels; below that, an axis has room only for a short name
+_MIN_HEIGHT_FOR_NAME = 80.0  # pixels; below that, for none: the choice of scores has it
 
 
 @view
@@ -265,8 +266,9 @@ class ClassView(PlotCard, View):
             short = (_short(name, int(0.92 * width / span)) for name in self._names)
             name_ticks(self.plot.getAxis("bottom"), enumerate(short))
         if self._scale is not None:
-            low = self.plot.vb.height() < _MIN_HEIGHT_FOR_UNIT
-            self.label_axis("left", self._scale.short_unit if low else self._scale.unit)
+            height = self.plot.vb.height()
+            short = self._scale.short_unit if height >= _MIN_HEIGHT_FOR_NAME else ""
+            self.label_axis("left", self._scale.unit if height >= _MIN_HEIGHT_FOR_UNIT else short)
         if self._scale is not None and self._many:
             self.strip.fit(self._scale.line, span)
             return

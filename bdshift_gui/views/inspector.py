@@ -282,8 +282,9 @@ class InspectorView(Card, View):
             judgments = audit.judgment, cut.judgment
             values = [float(one.statistics[rule.name][index]) for one in judgments]
             by_rule, name = audit.verdict is None, tr(rule.column)
+            short = name.partition(" (")[0].partition("（")[0]
             rows.append(
-                (name if by_rule else tr("{statistic} of the norms", statistic=name),
+                (name if by_rule else tr("{statistic} of the norms", statistic=short),
                  " → ".join(figure(value, rule.form) for value in values),
                  tr("Of the selected class, before and after the cut.") if by_rule
                  else tr("Of the selected class's norm among the others, before and after the cut. "

@@ -36,6 +36,7 @@ from bdshift_gui.widgets.point_labels import PointLabels
 _REACH = 12.0  # pixels; points at most this far from the pointer are hit
 _MAX_NAMES = 5  # neurons that are named
 _MARGIN = 0.08  # around all points, with room for names
+_MIN_HEIGHT_FOR_NAME = 140.0  # pixels of the plot
 _SMALLER_FROM = 5000  # neurons; from there on, points are drawn smaller
 
 
@@ -57,6 +58,7 @@ class ScatterView(PlotCard, View):
         self._state = State()
         self._spoken = ""
         self._axes = "", ""
+        self._short_axis = ""
         self._x: NDArray[np.float64] = np.empty(0)
         self._y: NDArray[np.float64] = np.empty(0)
         self.axis = Choices(AXES)
@@ -80,6 +82,7 @@ class ScatterView(PlotCard, View):
             self.plot.addItem(item)
         self.names = PointLabels(self.plot)
         self._zoomed = False  # by the user
+        self.plot.vb.sigResized.connect(self._label_left)
         self.plot.vb.sigRangeChangedManually.connect(lambda _: self._zoom())
         self.plot.showGrid(y=True, alpha=0.25)
         self.marginals = Marginals(self.plot)
@@ -246,11 +249,17 @@ class ScatterView(PlotCard, View):
         by = tr("{method} score", method=method)
         upward = by if method else tr("shift toward “{name}”", name=name)
         self._axes = across, upward
+        self._short_axis = by if method else tr("shift")
         self.label_axis("bottom", across)
-        self.label_axis("left", upward)
+        self._label_left()
         reference = values[axis] if axis in UNDER_TRIGGER else None
         self.readout.show_text(how_they_agree(shown, shift, free, axis, reference, method))
         self._others.show_text("● " + tr("others"))
+
+    def _label_left(self, _: object = None) -> None:
+        """Of a low plot, the axis has room only for a short name."""
+        low = self.plot.vb.height() < _MIN_HEIGHT_FOR_NAME
+        self.label_axis("left", self._short_axis if low else self._axes[1])
 
     def _show_share(self, shift: NDArray[np.float64]) -> None:
         """The finding: how much of the shift the selected neurons hold."""
