@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bdshift_gui.fleet_shown import FleetShown
     from bdshift_gui.gallery_wish import GalleryWish, Heat
     from bdshift_gui.jobs.events import Failed
+    from bdshift_gui.purification_queue import PurificationQueue
 
 Scheme = Literal["system", "light", "dark"]
 
@@ -186,7 +187,8 @@ class State:
         chosen: the purification that actions apply to, from 1; 0 for none.
         steps: the steps of the running purification.
         purifying: the purification that is running.
-        waiting: purifications that are queued.
+        waiting: purifications that are queued; ``queue`` is the running one with these, if several
+            were asked for.
         to_search: whether the audit is to be searched for triggers, to compare it with clean
             models. The search runs whenever no other job does, until it is finished or canceled.
         recovering: the search for a trigger that is running.
@@ -233,6 +235,7 @@ class State:
     steps: tuple[Figures, ...] = ()
     purifying: PurificationRequest | None = None
     waiting: tuple[PurificationRequest, ...] = ()
+    queue: PurificationQueue | None = None
     to_search: bool = False
     recovering: RecoveryRequest | None = None
     glimpse: Glimpse | None = None

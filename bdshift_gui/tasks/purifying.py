@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.pages import PurificationsPage
+from bdshift_gui.purification_queue import PurificationQueue
 from bdshift_gui.tasks.measuring import material_of
 from bdshift_gui.tasks.showing import as_shown, like
 
@@ -61,15 +63,24 @@ def purify(
         )  # fmt: skip
 
     page = {} if queued else {"page": PurificationsPage()}  # the user may have closed it since
-    context.session.update(**{**page, "steps": (), "purifying": request, "waiting": waiting})
-    count = len(waiting)
+    queue = _queue(context.state.queue if queued else None, len(requests))
+    parts = {"steps": (), "purifying": request, "waiting": waiting, "queue": queue}
+    context.session.update(**{**page, **parts})
     method = request.method.partition(":")[0]
     name = Sentence("Purifying by {method}", {"method": method})
-    if count:
+    if queue is not None:
         name = Sentence(
-            "Purifying by {method}, {count} more to go", {"method": method, "count": count}
+            "Purifying by {method}, {number} of {total}",
+            {"method": method, "number": queue.done + 1, "total": queue.total},
         )
     context.start(name, run, done, keeps=True, queued=queued)
+
+
+def _queue(before: PurificationQueue | None, left: int) -> PurificationQueue | None:
+    """The queue with so many left; None if only one was asked for."""
+    if before is not None:
+        return replace(before, done=before.total - left)
+    return PurificationQueue(left, 0, time.monotonic()) if left > 1 else None
 
 
 def purify_next(context: Context) -> None:

@@ -267,8 +267,8 @@ class ClassView(PlotCard, View):
             name_ticks(self.plot.getAxis("bottom"), enumerate(short))
         if self._scale is not None:
             height = self.plot.vb.height()
-            short = self._scale.short_unit if height >= _MIN_HEIGHT_FOR_NAME else ""
-            self.label_axis("left", self._scale.unit if height >= _MIN_HEIGHT_FOR_UNIT else short)
+            name = self._scale.short_unit if height >= _MIN_HEIGHT_FOR_NAME else ""
+            self.label_axis("left", self._scale.unit if height >= _MIN_HEIGHT_FOR_UNIT else name)
         if self._scale is not None and self._many:
             self.strip.fit(self._scale.line, span)
             return

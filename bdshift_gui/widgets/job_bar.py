@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QProgressBar, QPushButton, QWidget
 
@@ -80,6 +82,10 @@ class JobBar(QWidget):
                 text = f"{say(job.name)} · {text}"
             if event.left is not None:
                 text += " · " + tr("{time} left", time=duration(event.left))
+            queue = self._state.queue if self._state.purifying is not None else None
+            left = None if queue is None else queue.left(time.monotonic())
+            if left is not None:
+                text += " · " + tr("{time} for all", time=duration(left))
         if job.cancels and self._state.message is not None:
             text = say(self._state.message)
         elif job.cancels:

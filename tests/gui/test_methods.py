@@ -9,6 +9,7 @@ from bdshift.audit.unfinished import PurificationRequest
 from bdshift.purify import METHODS
 from bdshift_gui.dialogs.purify import PurifyDialog
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.session import State
 from bdshift_gui.tasks.purifying import purify
 from bdshift_gui.views.compare import CompareView
 from bdshift_gui.widgets.outcome_bars import ModelFigures, OutcomeBars
@@ -67,6 +68,30 @@ def test_a_failure_does_not_hold_up_the_next(opened: MainWindow, qtbot: QtBot) -
     wait(qtbot, opened)
     assert [made.result.name for made in opened.session.state.purifications] == ["clp"]
     assert "99999" in error_text(opened), "what failed is still said"
+
+
+def test_a_queue_says_which_it_is_and_how_long_all_take(opened: MainWindow, qtbot: QtBot) -> None:
+    said: list[str] = []
+
+    def hear(new: State, old: State) -> None:
+        if new.job is not None:
+            said.append(str(new.job.name))
+
+    opened.session.changed.connect(hear)
+    purify(opened.context, requests(FAILS, "clp"))
+    queue = opened.session.state.queue
+    assert queue is not None
+    assert (queue.total, queue.done) == (2, 0)
+    assert queue.left(queue.began + 10) is None
+    wait(qtbot, opened)
+    assert said[0].endswith("1 of 2")
+    assert said[-1] == "Purifying by clp, 2 of 2"
+    queue = opened.session.state.queue
+    assert queue is not None
+    assert queue.left(queue.began + 10) == 10
+    purify(opened.context, requests("clp"))
+    assert opened.session.state.queue is None
+    wait(qtbot, opened)
 
 
 def test_cancel_ends_those_that_wait_too(opened: MainWindow, qtbot: QtBot) -> None:
