@@ -29,7 +29,7 @@ lint: .venv/ready
 	touch $@
 
 lock: .venv/ready
-	$(BIN)/uv pip compile pyproject.toml --extra gui --extra export --extra zoo --extra parquet --extra dev --extra clip --universal --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra gui --extra export --extra zoo --extra parquet --extra dev --extra clip --extra fleet --universal --generate-hashes \
 	    --python-version 3.11 --no-header --upgrade --quiet --output-file packaging/lock.txt
 
 # Everything that can be chosen by name. A test compares the page with the code.

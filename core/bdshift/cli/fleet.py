@@ -18,6 +18,7 @@ from bdshift.outputs import Output
 
 if TYPE_CHECKING:
     from bdshift.audit.asked import AskedScan
+    from bdshift.fleet.engine import Engine
 
 _GIB = 1024**3
 
@@ -65,6 +66,9 @@ _GIB = 1024**3
     help="Only every N-th model, from the I-th: for job arrays. "
     "Give each part a folder of its own.",
 )
+@click.option("--ray", "ray_address", metavar="ADDRESS",
+              help="Run on a Ray cluster: auto, its address, or local for one of this machine. "
+              "--workers is not used then.")  # fmt: skip
 @click.option("--again", is_flag=True, help="Also try again what failed.")
 @click.option("--arch", help="An architecture that fits all of them, as `bdshift info` lists them.")
 @click.option(
@@ -90,6 +94,7 @@ def command(
     seconds: float,
     memory: float,
     shard: str | None,
+    ray_address: str | None,
     again: bool,
     arch: str | None,
     embeddings: bool,
@@ -107,6 +112,7 @@ def command(
     from bdshift.fleet.listing import list_models
     from bdshift.fleet.local import LocalEngine
     from bdshift.fleet.pages import fleet_csv, fleet_json, fleet_text
+    from bdshift.fleet.ray_engine import RayEngine
     from bdshift.fleet.results import Results
     from bdshift.fleet.table import ranked
     from bdshift.fleet.task import FleetModel, Limits
@@ -121,11 +127,13 @@ def command(
         usual = FleetModel("", os.path.abspath(images or ""), asked, arch)
         part = FleetPart() if shard is None else FleetPart(*_numbers(shard))
         limits = Limits(seconds, round(memory * _GIB), threads)
-        cores = max(1, (os.cpu_count() or 1) // threads)
-        run_fleet(
-            part.of(list_models(models, usual, job)), out, LocalEngine(workers or cores),
-            limits=limits, embeddings=embeddings, again=again, job=job,
-        )  # fmt: skip
+        listed = part.of(list_models(models, usual, job))
+        engine: Engine
+        if ray_address is None:
+            engine = LocalEngine(workers or max(1, (os.cpu_count() or 1) // threads))
+        else:
+            engine = RayEngine(ray_address, threads=threads)
+        run_fleet(listed, out, engine, limits=limits, embeddings=embeddings, again=again, job=job)
     found = ranked([row for _, row in Results(out).rows()])
     job.close()
     click.echo(json.dumps(fleet_json(found), indent=2) if as_json else fleet_text(found))
