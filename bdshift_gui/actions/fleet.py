@@ -82,7 +82,7 @@ AUDIT_MANY = action(
         "audit_many", words("Audit many models…", ja="複数のモデルを監査…"),
         words("Audit all checkpoints in a folder and below it, with the images that are open.",
               ja="フォルダー以下のすべてのチェックポイントを、開いている画像で監査します。"),
-        "file", 44, _audit_many, lambda state: not (state.busy or _is_running(state)),
+        "file", 41, _audit_many, lambda state: not (state.busy or _is_running(state)),
         starts=True,
     )
 )  # fmt: skip
@@ -91,7 +91,7 @@ OPEN_FLEET = action(
         "open_fleet", words("Open the results of many models…", ja="複数モデルの結果を開く…"),
         words("Open a folder that bdshift fleet or this window has written.",
               ja="bdshift fleet またはこのウィンドウが書き出したフォルダーを開きます。"),
-        "file", 45, _open, lambda state: not (state.busy or _is_running(state)),
+        "file", 42, _open, lambda state: not (state.busy or _is_running(state)),
     )
 )  # fmt: skip
 SHOW_FLEET = action(
@@ -131,7 +131,7 @@ OPEN_ROW = action(
     Action(
         "open_row", words("Open its audit", ja="この監査を開く"),
         words("Open the audit of the selected model.", ja="選択したモデルの監査を開きます。"),
-        None, 10, _open_audit, _has_audit,
+        None, 55, _open_audit, _has_audit,
     )
 )  # fmt: skip
 SAVE_TABLE = action(

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = 6
 _NARROW = 740  # pixels; below, the bars are not beside the table
-_LEAST = 480  # pixels; below, the page scrolls sideways
-_LEAST_NAME = 8  # letters of a model's name
+_MIN_WIDTH = 480  # pixels; below, the page scrolls sideways
+_NAME_LETTERS = 8  # letters of a model's name
 
 
 @view
@@ -70,7 +70,7 @@ class CompareView(QWidget, View):
         policy = ChoiceBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         for box in self.sides:
             box.setSizeAdjustPolicy(policy)
-            box.setMinimumContentsLength(_LEAST_NAME)
+            box.setMinimumContentsLength(_NAME_LETTERS)
             box.currentIndexChanged.connect(self._chosen)
         self._between = PlainLabel("→")
         self.close_button = QPushButton()
@@ -135,7 +135,7 @@ class CompareView(QWidget, View):
         self._arrange(narrow=event.size().width() < _NARROW)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(_LEAST, super().minimumSizeHint().height())
+        return QSize(_MIN_WIDTH, super().minimumSizeHint().height())
 
     def paint(self, theme: Theme) -> None:
         """Apply the theme's colors."""

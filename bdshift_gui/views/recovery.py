@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _SIDES = ((1400, 288), (1000, 208), (0, 128))
 """Height of a window, in pixels, from which the large pictures have a side."""
 _WIDE_WINDOW = 1500  # pixels, for two cards in a row
+_NARROW_WINDOW = 1000  # pixels, below which the buttons are under the heading
 _KINDS_WIDTH = 230
 _OF_RESULT = (PURIFY, SHOW_MOVED, SAVE_TRIGGER, REMOVE_RECOVERY)
 _BUTTONS = (*_OF_RESULT, CLOSE_PAGE)
@@ -60,8 +61,10 @@ class RecoveryView(QWidget, View):
         self.setObjectName("plain")
         self.heading = Text("finding")
         self.buttons = {one.key: QPushButton() for one in _BUTTONS}
-        head = QHBoxLayout()
-        head.addWidget(self.heading, 1)
+        self._head, head = QBoxLayout(QBoxLayout.Direction.LeftToRight), QHBoxLayout()
+        self._head.addWidget(self.heading, 1)
+        self._head.addLayout(head)
+        head.addStretch(1)
         for one in _BUTTONS:
             self.buttons[one.key].clicked.connect(lambda _=False, one=one: one.trigger(context))
             head.addWidget(self.buttons[one.key])
@@ -109,7 +112,7 @@ class RecoveryView(QWidget, View):
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 0, 4, 0)
         column.setSpacing(8)
-        column.addLayout(head)
+        column.addLayout(self._head)
         column.addWidget(self.verdict)
         column.addWidget(self.sentence)
         column.addLayout(self._beside, 1)
@@ -172,6 +175,8 @@ class RecoveryView(QWidget, View):
         self.picture.set_side(side)
         self.strength.set_side(side)
         self.trigger.setFixedWidth(2 * side + 38)
+        narrow = self.window().width() < _NARROW_WINDOW
+        self._head.setDirection(ways.TopToBottom if narrow else ways.LeftToRight)
         self._lower.setDirection(ways.LeftToRight if over and wide else ways.TopToBottom)
         self._beside.setDirection(ways.TopToBottom if over else ways.LeftToRight)
         self._beside.setStretch(0, int(over and wide))

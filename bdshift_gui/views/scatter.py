@@ -6,7 +6,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QSignalBlocker, Qt
-from PySide6.QtGui import QColor, QPolygonF
+from PySide6.QtGui import QColor, QFontMetrics, QPolygonF
 from PySide6.QtWidgets import QHBoxLayout
 
 from bdshift.text import figure, grouped, one_line
@@ -15,7 +15,7 @@ from bdshift_gui.i18n import language, tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
-from bdshift_gui.theme import Theme
+from bdshift_gui.theme import SMALL, Theme, text_font
 from bdshift_gui.view import View, view
 from bdshift_gui.widgets.alike_points import AlikePoints
 from bdshift_gui.widgets.axis_words import (
@@ -36,7 +36,6 @@ from bdshift_gui.widgets.point_labels import PointLabels
 _REACH = 12.0  # pixels; points at most this far from the pointer are hit
 _MAX_NAMES = 5  # neurons that are named
 _MARGIN = 0.08  # around all points, with room for names
-_MIN_HEIGHT_FOR_NAME = 140.0  # pixels of the plot
 _SMALLER_FROM = 5000  # neurons; from there on, points are drawn smaller
 
 
@@ -257,9 +256,10 @@ class ScatterView(PlotCard, View):
         self._others.show_text("● " + tr("others"))
 
     def _label_left(self, _: object = None) -> None:
-        """Of a low plot, the axis has room only for a short name."""
-        low = self.plot.vb.height() < _MIN_HEIGHT_FOR_NAME
-        self.label_axis("left", self._short_axis if low else self._axes[1])
+        """Where the axis is too short for its name, it has a short one."""
+        needed = QFontMetrics(text_font(SMALL)).horizontalAdvance(self._axes[1])
+        fits = needed <= self.plot.vb.height()
+        self.label_axis("left", self._axes[1] if fits else self._short_axis)
 
     def _show_share(self, shift: NDArray[np.float64]) -> None:
         """The finding: how much of the shift the selected neurons hold."""

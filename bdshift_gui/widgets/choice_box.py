@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QHelpEvent, QPaintEvent
-from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter, QToolTip
+from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter
 
-from bdshift_gui.plain import as_tip
+from bdshift_gui.plain import set_tip
 
 _LEAST_LETTERS, _ARROW = 9, 32  # the second in pixels, with margins
 _AROUND = 4  # pixels that a style leaves free beside the text
@@ -47,6 +47,8 @@ class ChoiceBox(QComboBox):
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             whole = self.currentText()
             if not self.toolTip() and self.shown_text != whole and self.currentIndex() >= 0:
-                QToolTip.showText(event.globalPos(), as_tip(whole), self)
-                return True
+                set_tip(self, whole)
+                shown = super().event(event)
+                set_tip(self, "")  # another text may fit
+                return shown
         return super().event(event)

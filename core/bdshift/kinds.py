@@ -11,7 +11,6 @@ from bdshift.checkpoints.folder import holds_weights
 from bdshift.errors import InputError
 from bdshift.images.sources.choose import is_image_set
 from bdshift.images.sources.hdf5 import is_audit
-from bdshift.images.sources.naming import has_image_suffix
 from bdshift.zip_data import open_zip
 
 Kind = Literal["images", "audit", "model", "models", "fleet"]
@@ -25,6 +24,8 @@ RESULTS_FOLDER = "bdshift-audits"
 _HEAD, _TAIL = 512, 4096  # bytes that are looked at
 _MAX_LOOKED_AT = 5000  # files in a folder
 _CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors", ".onnx", ".keras")  # and nothing else
+_TEXTS = (".json", ".md", ".txt", ".yaml", ".yml", ".log", ".py", ".toml", "license")
+_WITH_MODELS = (*_CHECKPOINTS, *_TEXTS)
 
 
 def kind_of(path: Path) -> Kind:
@@ -54,7 +55,7 @@ def kind_of(path: Path) -> Kind:
 
 
 def _kind_of_folder(path: Path) -> Kind:
-    """One with checkpoints in or below it, and without pictures, is a folder of models."""
+    """One with checkpoints in or below it, and otherwise only texts, is a folder of models."""
     if holds_weights(path):
         return "model"
     if any((inner / RESULTS).is_file() for inner in (path, path / RESULTS_FOLDER)):
@@ -63,9 +64,10 @@ def _kind_of_folder(path: Path) -> Kind:
     for _, folders, files in os.walk(path):
         folders.sort()
         looked_at += len(files)
-        if any(map(has_image_suffix, files)) or looked_at > _MAX_LOOKED_AT:
+        seen = [name.lower() for name in files if not name.startswith(".")]
+        if looked_at > _MAX_LOOKED_AT or not all(one.endswith(_WITH_MODELS) for one in seen):
             return "images"
-        found = found or any(name.lower().endswith(_CHECKPOINTS) for name in files)
+        found = found or any(one.endswith(_CHECKPOINTS) for one in seen)
     return "models" if found else "images"
 
 

@@ -18,7 +18,7 @@ from bounded import calls_at_most, peak_at_most
 from PIL import Image, features
 
 from bdshift.errors import InputError
-from bdshift.images import loader
+from bdshift.images import collection, loader
 from bdshift.images.collection import open_images
 from bdshift.images.decode import decode_image
 from bdshift.jobs import Canceled, JobContext
@@ -236,7 +236,7 @@ def test_cancel_does_not_wait_for_a_picture(
         assert released.wait(60)
         return np.zeros((3, size, size), np.uint8)
 
-    monkeypatch.setattr(loader, "decode_image", slow)
+    monkeypatch.setattr(collection, "decode_image", slow)
     monkeypatch.setattr(loader, "_workers", lambda: 1)
     found, job = open_images(tmp_path), JobContext()
     ended: list[BaseException] = []

@@ -65,7 +65,7 @@ def test_they_are_dots_over_the_band_in_which_a_class_is_flagged(opened: MainWin
 def test_names_under_the_bars_are_as_the_folders_are_called(qapp: QApplication) -> None:
     assert _short("keep_left", 500) == "keep_left"
     assert _short("keep_left", 40) == "keep\n_left"
-    assert _short("no_right_turn", 40).startswith("no\n_right")
+    assert _short("no_right_turn", 48).startswith("no\n_right")
     assert _short("traffic light", 45) == "traffic\nlight"
 
 

@@ -225,7 +225,7 @@ def test_cancel_drops_the_files_in_the_queue(
     window: MainWindow, qtbot: QtBot, victim: Path, signs: Path
 ) -> None:
     open_dropped(window.context, [victim, signs])
-    assert window.session.state.to_open == (signs,)
+    qtbot.waitUntil(lambda: window.session.state.to_open == (signs,))
     do(window, "cancel")
     wait(qtbot, window)
     qtbot.wait(100)

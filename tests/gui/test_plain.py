@@ -134,6 +134,7 @@ def test_nothing_in_an_audit_is_markup(
         panel.raise_()
     assert r"\u202e\x07" in _shown(window), "it is shown, but as text"
     scatter = find(window, ScatterView)
+    scatter.label_axis("left", scatter._axes[1])  # where there is room for it
     label = scatter.plot.getAxis("left").label
     assert '<img src="file:///dev/zero">' in label.toPlainText()
     window.context.session.update(message=Sentence("{path}: x", {"path": EVIL}))

@@ -59,7 +59,9 @@ def test_languages_are_switched_live(opened: MainWindow) -> None:
     assert find(opened, FindingView).title.text() == "バックドアの疑いが強い"
     assert opened.actions_["scan"].text() == "スキャン"
     assert find(opened, InspectorView).title.text().startswith("ニューロン ")
-    assert find(opened, ScatterView).plot.getAxis("left").labelText == "「speed_80」へのシフト"
+    scatter = find(opened, ScatterView)
+    assert scatter._axes[1] == "「speed_80」へのシフト"
+    assert scatter.plot.getAxis("left").labelText in (scatter._axes[1], "シフト")
     assert (
         find(opened, NeuronTableView).rows.headerData(0, Qt.Orientation.Horizontal) == "ニューロン"
     )

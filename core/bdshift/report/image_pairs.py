@@ -25,7 +25,7 @@ class BeforeAfter:
 
 
 @dataclass(frozen=True)
-class ExhibitPart:
+class ExhibitSection:
     """The picture of why: its words, and its images."""
 
     words: str
@@ -43,7 +43,7 @@ def pairs_of(shown: Exhibit, names: Sequence[str], language: Language) -> tuple[
     )
 
 
-def exhibit_part(audit: Audit, language: Language) -> ExhibitPart | None:
+def exhibit_part(audit: Audit, language: Language) -> ExhibitSection | None:
     """What the window's card shows too; None for nothing, and for a recovered trigger, which has
     its own section.
     """
@@ -51,4 +51,4 @@ def exhibit_part(audit: Audit, language: Language) -> ExhibitPart | None:
     if shown is None or shown.which in [(one.tac.trigger, one.target) for one in audit.recoveries]:
         return None
     pairs = pairs_of(shown, audit.images.class_names, language)
-    return ExhibitPart(shown.sentence.render(language), pairs)
+    return ExhibitSection(shown.sentence.render(language), pairs)
