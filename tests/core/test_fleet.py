@@ -24,11 +24,13 @@ from bdshift.fleet.html import fleet_html
 from bdshift.fleet.identity import Stamp
 from bdshift.fleet.kin import families, sketch
 from bdshift.fleet.listing import list_models
+from bdshift.fleet.local import LocalEngine
+from bdshift.fleet.message import line_of
 from bdshift.fleet.pages import fleet_csv, fleet_json, fleet_text, level_of
 from bdshift.fleet.ranking import first_to_look_at, q_values
 from bdshift.fleet.results import Results, Row
 from bdshift.fleet.table import ranked
-from bdshift.fleet.task import FleetModel, Result, Task
+from bdshift.fleet.task import FleetModel, Limits, Result, Task, Told
 from bdshift.jobs import SILENT, Canceled, JobContext
 from bdshift.kinds import RESULTS
 
@@ -310,3 +312,43 @@ def test_wrong_usage_is_said_before_anything_is_done(models: Path, tmp_path: Pat
         bdshift("fleet", models, "--images", "x", "--out", out, "--sample", "y"), 2, "--sample"
     )
     assert not out.exists()
+
+
+def hosted_by(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalEngine:
+    """An engine whose host is a shell script."""
+    host = tmp_path / "host"
+    host.write_text(f"#!/bin/sh\n{script}\n")
+    host.chmod(0o755)
+    monkeypatch.setattr("bdshift.fleet.local.sys.executable", str(host))
+    return LocalEngine(1)
+
+
+def test_a_host_that_ends_after_a_result_is_not_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "line").write_bytes(line_of(Told(7, done())))
+    engine = hosted_by(f"read task; cat {tmp_path}/line", tmp_path, monkeypatch)
+    engine.submit(Task(7, USUAL, Limits()))
+    found: list[Told] = []
+    while not found:
+        found += engine.told(10)
+    assert [one.number for one in found] == [7]
+    assert not engine.told(0.3)
+    engine.close()
+
+
+def test_a_host_that_always_ends_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = hosted_by(f"read task && echo x >> {tmp_path}/began", tmp_path, monkeypatch)
+    engine.submit(Task(7, USUAL, Limits()))
+    found: list[Told] = []
+    while not found:
+        found += engine.told(10)
+    [told] = found
+    assert told.result is not None
+    assert told.result.status == "crashed"
+    assert "3 times" in told.result.reason.render()
+    assert (tmp_path / "began").read_text().count("x") == 3
+    assert not engine.told(0.3)
+    engine.close()

@@ -50,12 +50,12 @@ class LocalEngine(Engine):
                 block = os.read(out.fileno(), _BLOCK)
                 if not block:
                     self._restart()
-                    return [*found, *self._lost]
+                    break  # what is lost for good is told next time
                 *lines, self._rest = (self._rest + block).split(b"\n")
-                found += [read_line(Told, line) for line in lines]
-        for one in found:
-            if one.result is not None:
-                self._tasks.pop(one.number, None)
+                for one in (read_line(Told, line) for line in lines):
+                    found.append(one)
+                    if one.result is not None:
+                        del self._tasks[one.number]
         return found
 
     def close(self) -> None:
