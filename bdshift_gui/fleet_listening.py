@@ -16,6 +16,9 @@ from bdshift_gui.jobs.events import Audited, Event, Failed, Job, Noted, Progress
 if TYPE_CHECKING:
     from bdshift.fleet.table import Ranked
 
+    _Answer = tuple[Path, tuple[Ranked, ...] | None, float]
+    """The folder, its rows if any is new, and the seconds that looking took."""
+
 _LOOK_EVERY = 1000  # milliseconds between two looks at the results, at least
 _SHARE = 10  # of the time may be spent on looking: each tenth second, if it takes one
 
@@ -28,7 +31,7 @@ class FleetListener(QObject):
     def __init__(self, context: Context) -> None:
         super().__init__(context.session)
         self._context = context
-        self._collect: Callable[[], tuple[tuple[Ranked, ...] | None, float]] | None = None
+        self._collect: Callable[[], _Answer] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._look)
@@ -75,10 +78,10 @@ class FleetListener(QObject):
         if self._collect is not None:
             self._context.quick.ask("fleet", self._collect, self._found, self._failed)
 
-    def _found(self, answer: tuple[tuple[Ranked, ...] | None, float]) -> None:
-        found, seconds = answer
+    def _found(self, answer: _Answer) -> None:
+        folder, found, seconds = answer
         shown = self._context.state.fleet
-        if shown is None:
+        if shown is None or shown.folder != folder:  # another one is shown by now
             return
         if found is not None:
             self._context.session.update(fleet=replace(shown, found=found))
@@ -88,13 +91,16 @@ class FleetListener(QObject):
     def _failed(self, error: Exception) -> None:
         said = sentence_of(error)
         self._context.session.update(message=said, log=self._context.state.logged(said))
+        shown = self._context.state.fleet
+        if shown is not None and shown.running:
+            self._timer.start(_LOOK_EVERY)
 
 
-def _collector(folder: Path) -> Callable[[], tuple[tuple[Ranked, ...] | None, float]]:
-    """A function that reads and ranks what is new in a folder; it also tells how long it took."""
+def _collector(folder: Path) -> Callable[[], _Answer]:
+    """A function that reads and ranks what is new in a folder."""
     known: list[object] = []
 
-    def collect() -> tuple[tuple[Ranked, ...] | None, float]:
+    def collect() -> _Answer:
         import time
 
         from bdshift.fleet.results import Results
@@ -106,6 +112,6 @@ def _collector(folder: Path) -> Callable[[], tuple[tuple[Ranked, ...] | None, fl
         [rows] = known
         assert isinstance(rows, Collected)
         found = rows.refresh()
-        return None if found is None else tuple(found), time.monotonic() - began
+        return folder, None if found is None else tuple(found), time.monotonic() - began
 
     return collect

@@ -279,11 +279,13 @@ class MainWindow(QMainWindow):
         while self.session.state.can_cancel:  # also what it would keep
             self.context.cancel()
         self.fleet_jobs.cancel()
-        if not (self.fleet_jobs.close() and self.jobs.close()):
+        if not (self.fleet_jobs.is_over and self.jobs.is_over):
             event.ignore()
             waiting = Sentence("A job is still stopping; close again in a moment.")
             self.session.update(message=waiting)
             return
+        self.fleet_jobs.close()
+        self.jobs.close()
         settle(self.context)
         for dialog in self.findChildren(QDialog):  # Qt crashes if one goes with a cell open in it
             dialog.close()

@@ -20,7 +20,12 @@ def _is_running(state: State) -> bool:
 
 def _can_go_on(state: State) -> bool:
     one = state.fleet
-    return one is not None and bool(one.named) and not one.running and one.done < one.total
+    return (
+        one is not None
+        and bool(one.named)
+        and not one.running
+        and (one.done < one.total or not one.total)
+    )
 
 
 def _failed_some(state: State) -> bool:

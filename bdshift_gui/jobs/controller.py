@@ -87,12 +87,15 @@ class JobController(QObject):
                 event = Failed(event.job, sentence_of(error), traceback.format_exc())
         self.ended.emit(event)
 
-    def close(self) -> bool:
-        """End the thread. False if a job that was asked to stop does not within five seconds: it
-        goes on, and ends as any other.
+    @property
+    def is_over(self) -> bool:
+        """Whether no job runs. One that was asked to stop has five seconds for it; else it goes on,
+        and ends as any other.
         """
-        if self._context is not None and not self._context.over.wait(_PATIENCE):
-            return False
+        return self._context is None or self._context.over.wait(_PATIENCE)
+
+    def close(self) -> bool:
+        """End the thread, once it `is_over`. False if it does not end."""
         self._job = self._context = self._done = None
         self._thread.quit()
         return self._thread.wait()

@@ -29,6 +29,10 @@ def audit_many(context: Context, named: Sequence[Path], images: Path) -> None:
         return (first if first.is_dir() else first.parent) / RESULTS_FOLDER
 
     def begin(found: Path) -> None:
+        if context.state.fleet is not None and context.state.fleet.running:
+            said = Sentence("Other models are being audited; pause them first.")
+            context.session.update(message=said)
+            return
         show_fleet(context, FleetShown(found, texts, os.path.abspath(images)))
         go_on(context)
 
@@ -70,7 +74,11 @@ def read_fleet(folder: Path) -> FleetShown:
 
 
 def show_fleet(context: Context, shown: FleetShown) -> None:
-    """Show a fleet's table."""
+    """Show a fleet's table. Raises `InputError` while other models are audited."""
+    from bdshift.errors import InputError
+
+    if context.state.fleet is not None and context.state.fleet.running:
+        raise InputError("Other models are being audited; pause them first.")
     context.session.update(fleet=shown, page=FleetPage())
 
 

@@ -68,8 +68,6 @@ def audit_with(context: Context, models: Sequence[Path], images: Path | None = N
     known = images or context.state.images_path
     if known is None:
         raise InputError("Open the clean images first, then the folder of models.")
-    if context.state.fleet is not None and context.state.fleet.running:
-        raise InputError("Other models are being audited; pause them first.")
     audit_many(context, models, usable(known))
 
 

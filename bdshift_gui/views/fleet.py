@@ -55,6 +55,7 @@ class FleetView(QWidget, View):
         self._context = context
         self._rows: tuple[Ranked, ...] | None = None
         self._language = ""
+        self._folder: Path | None = None
         self.setObjectName("plain")
         self.heading = Text("finding", wrap=False)
         self.lead, self.now = Text("muted"), Text("muted")
@@ -105,6 +106,7 @@ class FleetView(QWidget, View):
         self.now.show_text(_what_runs(shown))
         if self._rows is not shown.found or self._language != language():
             self._rows, self._language = shown.found, language()
+            self._folder = shown.folder
             self._show_rows(shown.found)
         places = {one.row.model: at for at, one in enumerate(shown.found)}
         self.table.select({places[one] for one in shown.chosen if one in places})
@@ -125,7 +127,7 @@ class FleetView(QWidget, View):
         said = [summary_of(found, language()), expected_alarms(found).render(language())]
         self.lead.show_text("\n".join(said) if found else tr("No model is audited yet."))
         flagged = [at for at, one in enumerate(found) if one.row.result.level == "backdoored"]
-        self.table.show_columns(_columns(found), flagged, of=self._context.state.fleet)
+        self.table.show_columns(_columns(found), flagged, of=self._folder)
 
     def _choose(self) -> None:
         shown = self._context.state.fleet
@@ -163,7 +165,13 @@ def _columns(found: Sequence[Ranked]) -> list[Column]:
         "seconds": ([one.seconds for one in results], _short),
     }
     heads: Mapping[str, tuple[str, str]] = {
-        "p": ("p", tr("Share of clean models with evidence at least as strong.")),
+        "p": (
+            "p",
+            tr(
+                "Share of clean models with evidence at least as strong; of a scan without "
+                "searches, of norms as extreme, if those are normal."
+            ),
+        ),
         "q": ("q", tr("Share of false alarms to expect among all models whose q is no larger.")),
         "accuracy": ("ACC", tr("Accuracy on the clean images.")),
         "seconds": (tr("Seconds"), tr("How long the audit took.")),

@@ -142,6 +142,45 @@ def test_each_content_is_audited_once_and_nothing_twice(
     assert len(again.asked) == 2  # another question
 
 
+def test_the_newest_question_is_the_one_that_is_shown(
+    models: Path, signs: Path, tmp_path: Path
+) -> None:
+    first = listed(signs, models / "a.pth")
+    second = [replace(one, asked=AskedScan(quick=True, seed=1)) for one in first]
+
+    def seed(task: Task) -> Result:
+        return done(accuracy=float(task.model.asked.seed))
+
+    engine = Scripted(seed)
+    for asked in (first, second, first):
+        run_fleet(asked, tmp_path / "out", engine)
+    assert len(engine.asked) == 2
+    [shown] = ranked([row for _, row in Results(tmp_path / "out").rows()])
+    assert shown.row.result.accuracy == 0
+
+
+def test_a_model_that_was_away_is_shown_again(models: Path, signs: Path, tmp_path: Path) -> None:
+    listing, engine = listed(signs, models / "a.pth"), Scripted(lambda task: done())
+    run_fleet(listing, tmp_path / "out", engine)
+    (models / "a.pth").rename(tmp_path / "away")
+    run_fleet(listing, tmp_path / "out", engine)
+    assert [level_of(one) for one in ranked([row for _, row in Results(tmp_path / "out").rows()])]
+    (tmp_path / "away").rename(models / "a.pth")
+    run_fleet(listing, tmp_path / "out", engine)
+    [(_, row)] = Results(tmp_path / "out").rows()
+    assert row.result.status == "done"
+    assert len(engine.asked) == 1
+
+
+def test_images_that_are_not_there_are_one_error(models: Path, tmp_path: Path) -> None:
+    engine = Scripted(lambda task: done())
+    listing = list_models([str(models)], replace(USUAL, images=str(tmp_path / "none")), SILENT)
+    with pytest.raises(InputError, match="none: no such folder or file"):
+        run_fleet(listing, tmp_path / "out", engine)
+    assert engine.closed
+    assert Results(tmp_path / "out").rows() == []
+
+
 def test_what_failed_is_tried_again_if_asked(models: Path, signs: Path, tmp_path: Path) -> None:
     failing = Scripted(lambda task: Result("timed-out", REASON))
     listing = listed(signs, models / "a.pth", models / "b.pth")
@@ -233,6 +272,13 @@ def test_a_chain_joins_a_family() -> None:
     assert families(["r"] * 2, [chain[0], chain[1]]).tolist() == [0, 1]
 
 
+def test_weights_that_are_no_numbers_are_of_no_family() -> None:
+    broken = network(0)
+    nn.init.constant_(broken.get_parameter("0.weight"), math.nan)
+    assert sketched(broken) == []
+    assert families(["r"] * 3, [[1.0] * 64, [math.nan] * 64, [1.0] * 64]).tolist() == [0, 1, 0]
+
+
 def row(model: str, result: Result) -> Row:
     return Row(model, "/clean", "q", model, Stamp(1, 2), "", "2026-01-02T03:04Z", result)
 
@@ -261,6 +307,10 @@ def test_rows_survive_and_are_replaced(tmp_path: Path) -> None:
         "UPDATE audit SET model = x'00'",
         "UPDATE audit SET size = 'large'",
         "PRAGMA user_version = 99",
+        "CREATE VIEW more AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) "
+        "SELECT i FROM n",
+        "CREATE TRIGGER more AFTER INSERT ON audit BEGIN DELETE FROM audit; END",
+        "ALTER TABLE audit ADD COLUMN more TEXT AS (printf('%.*c', 1000000, 'x'))",
         "DROP TABLE audit",
     ],
 )
@@ -273,6 +323,15 @@ def test_damaged_results_are_refused(damage: str, tmp_path: Path) -> None:
         Results(tmp_path).rows()
 
 
+def test_a_file_that_was_only_begun_is_empty(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / RESULTS) as base:
+        base.execute("PRAGMA journal_mode=WAL")
+    base.close()
+    assert Results(tmp_path).rows() == []
+    Results(tmp_path).put(row("a", done()))
+    assert len(Results(tmp_path).rows()) == 1
+
+
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / RESULTS).write_bytes(b"something else" * 100)
     one_line(bdshift("fleet", "--out", tmp_path), 3, "no file of a fleet")
@@ -280,8 +339,8 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 def test_pages_agree_with_the_rows() -> None:
     rows = [
-        row("/m/clean.pth", done(0.4)),
-        row("/m/<b>.pth", Result("done", REASON, "backdoored", 3, "=cat", 0.015, norms=(2.0, 1))),
+        row("/m/clean.pth", done(0.4, beside=True)),
+        row("/m/<b>.pth", Result("done", REASON, "backdoored", 3, "=cat", 0.015, True)),
         row("/m/broken.pth", Result("refused", REASON)),
     ]  # fmt: skip
     found = ranked(rows)

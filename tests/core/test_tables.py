@@ -81,10 +81,10 @@ def test_what_was_published_is_of_attacks_and_methods_that_exist() -> None:
 
 
 @pytest.mark.usefixtures("tiny_scale")
-def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> None:
+def test_tables_are_made_row_by_row_and_go_on(few_signs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [
-        "lab", "tables", "--data", signs, "--test", signs, "--work", tmp_path / "work",
+        "lab", "tables", "--data", few_signs, "--test", few_signs, "--work", tmp_path / "work",
         "--out", out,
     ]  # fmt: skip
     first = bdshift(*command, "--attacks", "BadNets", "--methods", "CLP")
@@ -148,11 +148,11 @@ def test_tables_are_made_row_by_row_and_go_on(signs: Path, tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("tiny_scale")
 def test_lower_rates_and_other_targets_have_a_table_of_their_own(
-    signs: Path, tmp_path: Path
+    few_signs: Path, tmp_path: Path
 ) -> None:
     out, work = tmp_path / "out", tmp_path / "work"
     done = bdshift(
-        "lab", "tables", "--data", signs, "--test", signs, "--work", work, "--out", out,
+        "lab", "tables", "--data", few_signs, "--test", few_signs, "--work", work, "--out", out,
         "--attacks", "BadNets rate 0.05,BadNets to 3", "--methods", "shift tuning",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -164,7 +164,7 @@ def test_lower_rates_and_other_targets_have_a_table_of_their_own(
     rare, other = cards["badnets-rate-0.05-0"], cards["badnets-to-3-0"]
     assert rare["recipe"]["rate"] == 0.05
     assert rare["outcome"]["poisoned_images"] * 2 == other["outcome"]["poisoned_images"]
-    assert other["recipe"]["target"] == sorted(path.name for path in signs.iterdir())[3]
+    assert other["recipe"]["target"] == sorted(path.name for path in few_signs.iterdir())[3]
     text = (out / "tables.md").read_text()
     table = text[text.index("## Lower rates") :]
     assert "| BadNets to 3 |" in table

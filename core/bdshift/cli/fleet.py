@@ -124,7 +124,7 @@ def command(
         if images is None and not all(map(_is_table, models)):
             raise UsageError("--images is missing: the clean images, as for bdshift scan")
         asked.settings(arch)  # what makes no sense is said before anything is done
-        usual = FleetModel("", os.path.abspath(images or ""), asked, arch)
+        usual = FleetModel("", os.path.abspath(images) if images else "", asked, arch)
         part = FleetPart() if shard is None else FleetPart(*_numbers(shard))
         limits = Limits(seconds, round(memory * _GIB), threads)
         listed = part.of(list_models(models, usual, job))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from bdshift.errors import InputError
@@ -18,6 +21,7 @@ from bdshift.images.kept import KeptImages
 from bdshift.jobs import Event, JobContext, Progress
 
 _TELL_EVERY = 0.5  # seconds
+_PDEATHSIG = 1  # of prctl(2)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,9 @@ def run_child(task: Task, images: KeptImages, pipe: int, life: int) -> NoReturn:
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):  # libraries print what hostile files say
             os.dup2(nothing, stream)
+        _end_with_parent()
+        folder_of(task).mkdir(parents=True, exist_ok=True)
+        tempfile.tempdir = str(folder_of(task))
         threading.Thread(target=_end_with_host, args=(life,), daemon=True).start()
         result = _result(task, images, _TellingJob(pipe))
         missed = tuple(
@@ -85,6 +92,19 @@ def _say(pipe: int, what: ChildSays) -> None:
     rest = memoryview(line_of(what))
     while rest:
         rest = rest[os.write(pipe, rest) :]
+
+
+def folder_of(task: Task) -> Path:
+    """Where the audit of a task has its temporary files, in the folder of its host."""
+    return Path(tempfile.gettempdir()) / f"audit-{task.number}"
+
+
+def _end_with_parent() -> None:
+    """Have Linux end this process when its host ends, even while Python cannot run."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
 
 
 def _end_with_host(life: int) -> None:

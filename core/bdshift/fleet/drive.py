@@ -62,8 +62,8 @@ def run_fleet(
     ``again`` is set; a model with the same content as another is audited once. The engine is
     closed.
 
-    Raises `InputError` if the folder cannot be written, `Canceled` if the job was canceled; what
-    was done by then is kept.
+    Raises `InputError` if the folder cannot be written, or a clean set that all need cannot be
+    read, `Canceled` if the job was canceled; what was done by then is kept.
     """
     with _closed(engine):
         make_folder(folder / AUDITS)
@@ -98,10 +98,13 @@ class _Drive:
         self._results, self._engine, self._limits = results, engine, limits
         self._embeddings, self._job = embeddings, job
         self._questions = Questions(job)
+        if len({one.images for one in models}) == 1:
+            self._questions.of(models[0])  # images that all need and none can have are one error
         known = [row for _, row in results.rows()]
         if again:
             known = [row for row in known if row.result.status == "done"]
         self._by_file = {(row.model, row.question): row for row in known}
+        self._newest = {row.model: row for row in known}
         self._by_content = {(row.content, row.question): row for row in known if row.content}
         self._running: dict[int, _Asked] = {}
         self._stages: dict[str, Stage | None] = {}
@@ -137,11 +140,9 @@ class _Drive:
         """Give a model to the engine, unless its result is known, or is going to be."""
         try:
             question = self._questions.of(model)
-            stamp = self._stamp(model)
-            known = self._by_file.get((model.path, question))
-            if known is not None and known.stamp == stamp and known.content:
-                self._known += 1
-                return self._count()
+            stamp, known = self._stamp(model), self._by_file.get((model.path, question))
+            if known is not None and self._is_still(model, stamp, known):
+                return self._keep(known)
             content = self._content(model)
         except InputError as error:
             asked = _Asked(model, "", "", Stamp(0, 0))
@@ -162,6 +163,19 @@ class _Drive:
         self._engine.submit(Task(number, model, self._limits, audit, self._embeddings))
         self._tell()
         return None
+
+    def _is_still(self, model: FleetModel, stamp: Stamp, known: Row) -> bool:
+        """Whether a model is as it was when its result was found."""
+        if is_address(model.path):
+            return self._content(model) == known.content
+        return bool(known.content) and known.stamp == stamp
+
+    def _keep(self, known: Row) -> None:
+        """A result that is there already. It becomes the model's newest, which the table shows."""
+        if self._newest.get(known.model) is not known:
+            self._results.put(known)
+        self._known += 1
+        self._count()
 
     def _stamp(self, model: FleetModel) -> Stamp:
         return Stamp(0, 0) if is_address(model.path) else stamp_of(Path(model.path))
@@ -193,6 +207,7 @@ class _Drive:
             file, now(), result,
         )  # fmt: skip
         self._results.put(row)
+        self._newest[row.model] = row
         if asked.content:
             self._by_content[asked.content, asked.question] = row
         self._count()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import signal
 import sys
 import time
@@ -20,9 +21,8 @@ from io import FileIO
 from typing import BinaryIO
 
 from bdshift.errors import InputError
-from bdshift.fleet.child import ChildSays, Missed, run_child
+from bdshift.fleet.child import ChildSays, Missed, folder_of, run_child
 from bdshift.fleet.message import line_of, read_line
-from bdshift.fleet.one import out_of_memory
 from bdshift.fleet.task import Result, Spoken, Task, Told
 from bdshift.images.kept import KeptImages, open_kept
 from bdshift.words import Sentence, words
@@ -30,9 +30,14 @@ from bdshift.words import Sentence, words
 _BLOCK = 1 << 16  # bytes read at a time
 _MAX_LINE = 64 * 1024 * 1024  # of what an audit may say: a hostile file may have taken it over
 _KEPT_AT_A_TIME = 64  # images that are decoded before audits are looked after again
-_NEARLY = 0.9  # of its memory: what ends there has run out of it
+_GRACE = 1.0  # seconds that a process has to end after its last word
+_NO_MESSAGE = (ValueError, TypeError, LookupError, RecursionError, OverflowError)
 
 _TIMED_OUT = words("It took longer than {seconds:.0f} s", ja="{seconds:.0f} 秒を超えました")
+_NO_MEMORY_LEFT = words(
+    "The system has ended its process, as it does when memory runs out",
+    ja="メモリ不足のときと同様に、システムがプロセスを終了しました",
+)
 _KILLED = words("Its process was ended by signal {signal}",
                 ja="プロセスがシグナル {signal} で終了しました")  # fmt: skip
 _SILENT = words("Its process ended without a result", ja="プロセスが結果を返さずに終了しました")
@@ -47,6 +52,7 @@ class _Running:
     deadline: float
     heard: bytearray = field(default_factory=bytearray)
     result: Result | None = None
+    killed: bool = False  # by this process
 
 
 class Host:
@@ -78,8 +84,9 @@ class Host:
                 self._waiting += [read_line(Task, line) for line in lines]
             for pipe, one in list(self._running.items()):
                 if one.deadline <= time.monotonic():
-                    reason = Sentence(_TIMED_OUT, {"seconds": one.task.limits.seconds})
-                    one.result = Result("timed-out", Spoken.of(reason))
+                    if one.result is None:
+                        reason = Sentence(_TIMED_OUT, {"seconds": one.task.limits.seconds})
+                        one.result = Result("timed-out", Spoken.of(reason))
                     self._end(pipe)
             self._keep_some()
         for pipe in list(self._running):
@@ -103,7 +110,11 @@ class Host:
         reading, writing = os.pipe()
         pid = os.fork()
         if not pid:
-            os.close(self._life[1])
+            for inherited in (self._life[1], *self._running):
+                os.close(inherited)
+            self._selector.close()
+            self._tasks.close()
+            os.close(self._out.fileno())
             run_child(task, images, writing, self._life[0])
         os.close(writing)
         self._running[reading] = _Running(task, pid, time.monotonic() + task.limits.seconds)
@@ -114,7 +125,7 @@ class Host:
         *lines, rest = (one.heard + block).split(b"\n")
         one.heard = bytearray(rest)
         for line in lines:
-            with suppress(ValueError, TypeError):  # what a broken process says is not passed on
+            with suppress(*_NO_MESSAGE):  # what a broken process says is not passed on
                 self._take(one, read_line(ChildSays, bytes(line)))
         if not block or len(one.heard) > _MAX_LINE:
             self._end(pipe)
@@ -132,9 +143,9 @@ class Host:
         result = one.result
         if result is None:
             number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-            if number == signal.SIGKILL or memory > _NEARLY * one.task.limits.memory:
-                result = out_of_memory(one.task)  # nobody else kills it
-            elif number:
+            if number == signal.SIGKILL and not one.killed:
+                result = Result("out-of-memory", Spoken.of(Sentence(_NO_MEMORY_LEFT)))
+            elif number and not one.killed:
                 result = Result("crashed", Spoken.of(Sentence(_KILLED, {"signal": number})))
             else:
                 result = Result("crashed", Spoken.of(Sentence(_SILENT)))
@@ -147,10 +158,16 @@ class Host:
         one = self._running.pop(pipe)
         self._selector.unregister(pipe)
         os.close(pipe)
-        ended, status, usage = os.wait4(one.pid, 0 if one.result is None else os.WNOHANG)
+        until = time.monotonic() + (_GRACE if one.result is None else 0.0)
+        ended, status, usage = os.wait4(one.pid, os.WNOHANG)
+        while not ended and time.monotonic() < until:
+            time.sleep(_GRACE / 100)
+            ended, status, usage = os.wait4(one.pid, os.WNOHANG)
         if not ended:
+            one.killed = True
             os.kill(one.pid, signal.SIGKILL)
             _, status, usage = os.wait4(one.pid, 0)
+        shutil.rmtree(folder_of(one.task), ignore_errors=True)  # what it could not remove
         unit = 1 if sys.platform == "darwin" else 1024
         return one, status, usage.ru_maxrss * unit
 

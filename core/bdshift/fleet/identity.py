@@ -78,22 +78,29 @@ class Questions:
 
     def __init__(self, job: JobContext) -> None:
         self._job = job
-        self._sets: dict[str, str] = {}
+        self._sets: dict[str, str | InputError] = {}
 
     def of(self, model: FleetModel) -> str:
         """The question that is asked of a model, in hex. Raises `InputError` if its images or its
         class-name file cannot be read.
         """
-        if model.images not in self._sets:
-            self._sets[model.images] = _set_hash(
-                open_images(model.images, job=self._job), self._job
-            )
         # Where it runs, and how many images at a time, is no part of the question.
         asked = plain(replace(model.asked, device="", batch=None))
         if model.asked.labels is not None:
             asked["labels"] = content_of(Path(model.asked.labels), self._job)
-        parts = [__version__, self._sets[model.images], asked, model.arch]
+        parts = [__version__, self._set(model.images), asked, model.arch]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _set(self, path: str) -> str:
+        if path not in self._sets:
+            try:
+                self._sets[path] = _set_hash(open_images(path, job=self._job), self._job)
+            except InputError as error:
+                self._sets[path] = error
+        found = self._sets[path]
+        if isinstance(found, InputError):
+            raise found
+        return found
 
 
 def _set_hash(images: ImageCollection, job: JobContext) -> str:

@@ -20,7 +20,8 @@ Independent trainings are about √2 apart.
 def sketch(network: nn.Module, head: nn.Module) -> NDArray[np.float32]:
     """The weights of a network but for its head as float32 (64,): every number is added, with a
     sign, to one of 64 sums (a count sketch), so that distances of networks of one architecture are
-    kept, about. Vectors are left out: scales of batch norms are alike everywhere.
+    kept, about. Vectors are left out: scales of batch norms are alike everywhere. (0,) if any
+    weight is infinite or NaN.
     """
     found = np.zeros(_BUCKETS)
     left_out = {id(one) for one in head.parameters()}
@@ -33,7 +34,8 @@ def sketch(network: nn.Module, head: nn.Module) -> NDArray[np.float32]:
         signs = np.where(mixed & np.uint64(1), 1.0, -1.0)
         buckets = ((mixed >> np.uint64(1)) % np.uint64(_BUCKETS)).astype(np.int64)
         found += np.bincount(buckets, values * signs, _BUCKETS)
-    return found.astype(np.float32)
+    sums = found.astype(np.float32)
+    return sums if np.isfinite(sums).all() else np.empty(0, np.float32)
 
 
 def families(kinds: Sequence[str], sketches: Sequence[Sequence[float]]) -> NDArray[np.int64]:
@@ -44,7 +46,7 @@ def families(kinds: Sequence[str], sketches: Sequence[Sequence[float]]) -> NDArr
     roots = np.arange(len(kinds))
     by_kind: dict[str, list[int]] = {}
     for at, (kind, one) in enumerate(zip(kinds, sketches, strict=True)):
-        if len(one) == _BUCKETS:
+        if len(one) == _BUCKETS and np.isfinite(one).all():
             by_kind.setdefault(kind, []).append(at)
     for members in by_kind.values():
         table = np.array([sketches[at] for at in members], dtype=np.float64)

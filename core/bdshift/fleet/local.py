@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 
 from bdshift.fleet.engine import ATTEMPTS, Engine
 from bdshift.fleet.message import line_of, read_line
@@ -26,7 +29,10 @@ class LocalEngine(Engine):
         self._slots = slots
         self._tasks: dict[int, Task] = {}  # those that are not done
         self._lost: list[Told] = []
+        self._began: set[int] = set()  # those that have told something
+        self._restarts = 0  # since the last result
         self._rest = b""
+        self._folder = tempfile.TemporaryDirectory(prefix="bdshift-", ignore_cleanup_errors=True)
         self._start()
 
     @property
@@ -54,30 +60,42 @@ class LocalEngine(Engine):
                 *lines, self._rest = (self._rest + block).split(b"\n")
                 for one in (read_line(Told, line) for line in lines):
                     found.append(one)
+                    self._began.add(one.number)
                     if one.result is not None:
+                        self._restarts = 0
                         del self._tasks[one.number]
         return found
 
     def close(self) -> None:
         """End all audits that run, and their host."""
-        self._process.kill()
+        self._end()
+        self._folder.cleanup()
+
+    def _end(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # with those that it has forked
         self._process.communicate()
 
     def _start(self) -> None:
         command = [sys.executable, "-m", "bdshift.fleet.host", str(self._slots)]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            start_new_session=True, env={**os.environ, "TMPDIR": self._folder.name},
+        )  # fmt: skip
         self._rest = b""
 
     def _restart(self) -> None:
-        """After the host was lost: start another, and give it what was not done."""
-        self.close()
+        """After the host was lost: start another, and give it what was not done. What was running
+        has one attempt less; what waited has not, unless no host gets anywhere.
+        """
+        self._end()
         self._start()
+        self._restarts += 1
         left, self._tasks = self._tasks, {}
         for task in left.values():
-            if task.attempt + 1 < ATTEMPTS:
-                self.submit(task.again)
+            tried = task.again if task.number in self._began else task
+            if max(tried.attempt, self._restarts) < ATTEMPTS:
+                self.submit(tried)
             else:
                 reason = Sentence(_LOST, {"attempts": ATTEMPTS})
                 self._lost.append(Told(task.number, Result("crashed", Spoken.of(reason))))

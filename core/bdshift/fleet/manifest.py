@@ -79,6 +79,8 @@ def _model(row: Mapping[str, Any], folder: Path, usual: FleetModel) -> FleetMode
             given[key] = os.path.abspath(folder / str(given[key]))
     if "model" not in given:
         raise UsageError("it names no model")
+    if "images" not in given and not usual.images:
+        raise UsageError("it names no images, nor does --images")
     known = {one.name for one in fields(AskedScan)}
     unknown = given.keys() - known - {"model", "images", "arch"}
     if unknown:

@@ -83,6 +83,7 @@ def result_of(audit: Audit, material: Material) -> Result:
         target=target,
         target_name=audit.images.class_names[target],
         p=math.nan if finding.level == "inconclusive" else _p(audit),
+        beside=verdict is not None,
         strength=math.nan if verdict is None else float(verdict.kinds[0].strengths.max()),
         architecture=audit.model.architecture,
         classes=audit.model.classes,

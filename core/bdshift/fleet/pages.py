@@ -44,9 +44,20 @@ _ALARMS = words(
 )
 
 
+_BY_NORMS = words(
+    "Only the norms were judged, and p is right only if those of a clean model are normal. A scan "
+    "that searches the images compares with clean models.",
+    ja="判定はノルムだけによるもので、p はクリーンなモデルのノルムが正規分布の場合にだけ正確です。"
+    "画像を探索するスキャンでは、クリーンなモデルと比較します。",
+)
+
+
 def expected_alarms(found: Sequence[Ranked]) -> Sentence:
-    """How many false alarms so many models may give."""
-    judged = sum(not math.isnan(one.row.result.p) for one in found)
+    """How many false alarms so many models may give; "" if none is judged."""
+    known = [one.row.result for one in found if not math.isnan(one.row.result.p)]
+    judged = sum(one.beside for one in known)
+    if not judged:
+        return Sentence(_BY_NORMS if known else "")
     least = 1 / (1 + len(shipped_table().models))
     limit = max(SUSPECTED_P, least)
     values = {"count": judged, "alarms": judged * limit, "limit": limit, "least": least}

@@ -7,7 +7,9 @@ anyone: what it holds is checked as it is read.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -25,8 +27,11 @@ AUDITS = "audits"
 _FORMAT = 1
 _MAX_BYTES = 16 * 1024**3
 _MAX_TEXT = 4 * 1024 * 1024  # characters of a row's result
+_ERRORS = (
+    sqlite3.Error, OSError, ValueError, TypeError, LookupError, RecursionError, OverflowError,
+)  # fmt: skip
 _TABLE = """
-CREATE TABLE IF NOT EXISTS audit (
+CREATE TABLE audit (
     id INTEGER PRIMARY KEY,
     model TEXT NOT NULL,
     images TEXT NOT NULL,
@@ -78,18 +83,23 @@ class Results:
         """All rows with a number above ``after``, and their numbers, oldest first. A row that is
         replaced gets a new number. Raises `InputError` if the file is not one of ours.
         """
-        if not self.path.exists():
-            return []
         try:
-            if self.path.stat().st_size > _MAX_BYTES:
+            about = os.stat(self.path)
+            if not stat.S_ISREG(about.st_mode):
+                raise InputError("{path}: is not an ordinary file", path=self.path)
+            if about.st_size > _MAX_BYTES:
                 raise InputError("{path}: is larger than 16 GiB", path=self.path)
             with self._opened("ro") as base:
+                if not _is_ours(base):
+                    return []
                 found = base.execute(
                     "SELECT id, model, images, question, content, size, modified, file, date, "
                     "result FROM audit WHERE id > ? ORDER BY id", (after,),
                 )  # fmt: skip
                 return [(one[0], _row(one[1:])) for one in found]
-        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+        except FileNotFoundError:
+            return []
+        except _ERRORS as error:
             raise InputError(
                 "{path}: is no file of a fleet, or damaged ({reason})",
                 path=self.path, reason=str(error),
@@ -106,14 +116,17 @@ class Results:
         try:
             with self._opened("rwc") as base:
                 base.execute("PRAGMA journal_mode=WAL")
-                base.execute(_TABLE)
-                base.execute(f"PRAGMA user_version={_FORMAT}")
+                base.execute("BEGIN IMMEDIATE")  # all of what follows, or nothing
+                if not base.execute("PRAGMA user_version").fetchone()[0]:
+                    base.execute(_TABLE)
+                    base.execute(f"PRAGMA user_version={_FORMAT}")
+                base.execute("DELETE FROM audit WHERE model = ? AND question = ''", (row.model,))
                 base.execute(
                     "INSERT OR REPLACE INTO audit (model, images, question, content, size, "
                     "modified, file, date, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values,
                 )  # fmt: skip
                 base.commit()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise InputError(
                 "{path}: cannot be written ({reason})", path=self.path, reason=str(error)
             ) from error
@@ -123,10 +136,24 @@ class Results:
         address = f"{self.path.absolute().as_uri()}?mode={mode}"
         with closing(sqlite3.connect(address, uri=True, timeout=60)) as base:
             base.execute("PRAGMA trusted_schema=OFF")  # a hostile file could hold functions
-            version = base.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, _FORMAT):
-                raise ValueError(f"format {version}, which another version of bdshift writes")
+            base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_TEXT)
             yield base
+
+
+def _is_ours(base: sqlite3.Connection) -> bool:
+    """Whether our table is there, and nothing else; False if nothing is yet. Raises ValueError if
+    it is another file: a view could have no end, and a computed column any length.
+    """
+    version = base.execute("PRAGMA user_version").fetchone()[0]
+    held = base.execute("SELECT type, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+    if not held and not version:
+        return False
+    if version != _FORMAT:
+        raise ValueError(f"format {version}, which another version of bdshift writes")
+    (kind, sql), *others = held or [("", "")]
+    if others or kind != "table" or sql.split() != _TABLE.split():
+        raise ValueError("it holds something else")
+    return True
 
 
 def _row(values: tuple[object, ...]) -> Row:

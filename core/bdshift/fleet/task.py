@@ -111,6 +111,7 @@ class Result:
         target, target_name: the suspected class, or else the most suspicious one; −1 for none.
         p: of the model beside clean models, or else by the rule on the norms; NaN if nothing is
             concluded.
+        beside: whether p is that beside clean models.
         strength: of the strongest evidence beside clean models; NaN without the comparison.
         architecture, classes, accuracy: of the model.
         norms: L2 norms of the shifts to each class.
@@ -125,6 +126,7 @@ class Result:
     target: int = -1
     target_name: str = ""
     p: float = float("nan")
+    beside: bool = False
     strength: float = float("nan")
     architecture: str = ""
     classes: int = 0
