@@ -86,7 +86,7 @@ def test_a_pair_is_selected_everywhere_and_recovered_in_one_click(
     assert (now.source, now.class_index) == (3, 7)
     assert shown._row.getRegion() == (2.5, 3.5)
     assert shown.title.text().startswith(f"{names[3]} → {names[7]} · L2 ")
-    assert f"“{names[7]}”" in find(window, ScatterView).plot.getAxis("left").labelText
+    assert f"“{names[7]}”" in find(window, ScatterView)._axes[1]
     assert shown.recover.isVisible()
     assert shown.recover.isEnabled()
     shown.recover.click()

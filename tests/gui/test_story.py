@@ -89,7 +89,7 @@ def test_choosing_a_class_moves_everything(opened: MainWindow, qtbot: QtBot) -> 
     qtbot.waitUntil(lambda: selected(opened).class_index == 3, timeout=2000)
     assert opened.session.state.tac is None  # measured for class 9
     assert find(opened, ScatterView).axis.now == "activation"
-    assert "keep_right" in find(opened, ScatterView).plot.getAxis("left").labelText
+    assert "keep_right" in find(opened, ScatterView)._axes[1]
 
 
 def move(slider: NumberSlider, step: int) -> None:
