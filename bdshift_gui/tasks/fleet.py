@@ -96,18 +96,10 @@ def save_table(context: Context, path: Path) -> None:
     assert shown is not None
 
     def run(job: JobContext) -> None:
-        import json
-
-        from bdshift.fleet.html import fleet_html
-        from bdshift.fleet.pages import fleet_csv, fleet_json
+        from bdshift.fleet.html import fleet_report
         from bdshift.outputs import Output
 
-        kind = path.suffix.lower()
-        if kind == ".json":
-            text = json.dumps(fleet_json(shown.found), indent=2) + "\n"
-        else:
-            csv = kind == ".csv"
-            text = fleet_csv(shown.found) if csv else fleet_html(shown.found, language)
-        Output(path, overwrite=True, inputs=(shown.folder,)).write_text(text)
+        output = Output(path, overwrite=True, inputs=(shown.folder,))
+        output.write_text(fleet_report(shown.found, path, language))
 
     context.start(Sentence("Writing the table"), run, lambda _: say_written(context, path))

@@ -54,6 +54,7 @@ class FleetView(QWidget, View):
         super().__init__()
         self._context = context
         self._rows: tuple[Ranked, ...] | None = None
+        self._places: dict[str, int] = {}  # of the rows, by their models
         self._language = ""
         self._folder: Path | None = None
         self.setObjectName("plain")
@@ -107,9 +108,9 @@ class FleetView(QWidget, View):
         if self._rows is not shown.found or self._language != language():
             self._rows, self._language = shown.found, language()
             self._folder = shown.folder
+            self._places = {one.row.model: at for at, one in enumerate(shown.found)}
             self._show_rows(shown.found)
-        places = {one.row.model: at for at, one in enumerate(shown.found)}
-        self.table.select({places[one] for one in shown.chosen if one in places})
+        self.table.select({self._places[one] for one in shown.chosen if one in self._places})
 
     def _show_button(self, one: Action, state: State) -> None:
         button, enabled = self.buttons[one.key], one.enabled(state)
@@ -125,7 +126,8 @@ class FleetView(QWidget, View):
         from bdshift.fleet.pages import expected_alarms, summary_of
 
         said = [summary_of(found, language()), expected_alarms(found).render(language())]
-        self.lead.show_text("\n".join(said) if found else tr("No model is audited yet."))
+        there = [one for one in said if one] or [tr("No model is audited yet.")]
+        self.lead.show_text("\n".join(there))
         flagged = [at for at, one in enumerate(found) if one.row.result.level == "backdoored"]
         self.table.show_columns(_columns(found), flagged, of=self._folder)
 

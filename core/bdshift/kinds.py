@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from bdshift.checkpoints.folder import holds_weights
+from bdshift.checkpoints.foreign_files import ONLY_CHECKPOINTS
 from bdshift.errors import InputError
 from bdshift.images.sources.choose import is_image_set
 from bdshift.images.sources.hdf5 import is_audit
@@ -23,9 +24,8 @@ RESULTS_FOLDER = "bdshift-audits"
 
 _HEAD, _TAIL = 512, 4096  # bytes that are looked at
 _MAX_LOOKED_AT = 5000  # files in a folder
-_CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors", ".onnx", ".keras")  # and nothing else
 _TEXTS = (".json", ".md", ".txt", ".yaml", ".yml", ".log", ".py", ".toml", "license")
-_WITH_MODELS = (*_CHECKPOINTS, *_TEXTS)
+_WITH_MODELS = (*ONLY_CHECKPOINTS, *_TEXTS)
 
 
 def kind_of(path: Path) -> Kind:
@@ -67,7 +67,7 @@ def _kind_of_folder(path: Path) -> Kind:
         seen = [name.lower() for name in files if not name.startswith(".")]
         if looked_at > _MAX_LOOKED_AT or not all(one.endswith(_WITH_MODELS) for one in seen):
             return "images"
-        found = found or any(one.endswith(_CHECKPOINTS) for one in seen)
+        found = found or any(one.endswith(ONLY_CHECKPOINTS) for one in seen)
     return "models" if found else "images"
 
 

@@ -15,6 +15,7 @@ from scripted_engine import REASON, Scripted
 from bdshift.audit.asked import AskedScan
 from bdshift.errors import InputError, UsageError
 from bdshift.fleet.drive import FleetPart, run_fleet
+from bdshift.fleet.identity import content_of, stamp_of
 from bdshift.fleet.listing import list_models
 from bdshift.fleet.local import LocalEngine
 from bdshift.fleet.message import line_of
@@ -266,3 +267,19 @@ def test_a_host_that_always_ends_is_given_up(
     assert (tmp_path / "began").read_text().count("x") == 3
     assert not engine.told(0.3)
     engine.close()
+
+
+def test_where_nothing_can_be_forked_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.fork")
+    with pytest.raises(UsageError, match="Windows cannot fork"):
+        LocalEngine(1)
+
+
+def test_an_address_has_a_stamp_that_changes_with_it(models: Path) -> None:
+    address = f"file://{models}/a.pth"
+    before = stamp_of(address), content_of(address, SILENT)
+    assert before == (stamp_of(address), content_of(address, SILENT))
+    (models / "a.pth").write_bytes(b"another")
+    after = stamp_of(address), content_of(address, SILENT)
+    assert before[0] != after[0]
+    assert before[1] != after[1]

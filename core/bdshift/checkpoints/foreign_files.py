@@ -12,7 +12,10 @@ from bdshift.words import Sentence, words
 HEAD_BYTES = 1024
 """How much of a file is looked at."""
 
-CHECKPOINTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".tar", ".h5", ".keras", ".onnx")
+ONLY_CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors", ".keras", ".onnx")
+"""How names end that only checkpoints have."""
+
+CHECKPOINTS = (*ONLY_CHECKPOINTS, ".bin", ".tar", ".h5")
 """How names of checkpoints end."""
 
 SAVE_STATE_DICT = Sentence(

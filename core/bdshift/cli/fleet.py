@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from bdshift.audit.asked import AskedScan
     from bdshift.fleet.engine import Engine
 
-_GIB = 1024**3
-
 
 @click.command("fleet", short_help="Audit many checkpoints; a table of verdicts.")
 @click.argument("models", nargs=-1)
@@ -29,54 +27,28 @@ _GIB = 1024**3
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False),
               help="Folder of the results and the audit files. What is there already is not done "
               "again.")  # fmt: skip
-@click.option(
-    "--report",
-    "reports",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Write the table: HTML, or as it ends in .json or .csv. Several can be given.",
-)
+@click.option("--report", "reports", multiple=True, type=click.Path(path_type=Path),
+              help="Write the table: HTML, or as it ends in .json or .csv. Several can be given."
+              )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace reports that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--workers", type=click.IntRange(1), help="Audits at a time; default: one a core.")
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Of the processor, for each audit.",
-)
-@click.option(
-    "--seconds",
-    type=click.FloatRange(1),
-    default=3600.0,
-    show_default=True,
-    help="After which an audit is ended.",
-)
-@click.option(
-    "--memory",
-    type=click.FloatRange(0.1),
-    default=8.0,
-    show_default=True,
-    help="GiB that an audit may take beyond what all share. On Linux.",
-)
-@click.option(
-    "--shard",
-    metavar="I/N",
-    help="Only every N-th model, from the I-th: for job arrays. "
-    "Give each part a folder of its own.",
-)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True,
+              help="Of the processor, for each audit.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(1), default=3600.0, show_default=True,
+              help="After which an audit is ended.")  # fmt: skip
+@click.option("--memory", type=click.FloatRange(0.1), default=8.0, show_default=True,
+              help="GiB that an audit may take beyond what all share. On Linux.")  # fmt: skip
+@click.option("--shard", metavar="I/N",
+              help="Only every N-th model, from the I-th: for job arrays. Give each part a folder "
+              "of its own.")  # fmt: skip
 @click.option("--ray", "ray_address", metavar="ADDRESS",
               help="Run on a Ray cluster: auto, its address, or local for one of this machine. "
               "--workers is not used then.")  # fmt: skip
 @click.option("--again", is_flag=True, help="Also try again what failed.")
 @click.option("--arch", help="An architecture that fits all of them, as `bdshift info` lists them.")
-@click.option(
-    "--embeddings/--no-embeddings",
-    default=False,
-    show_default=True,
-    help="Keep the embeddings in the audit files: some 10 MB each.",
-)
+@click.option("--embeddings/--no-embeddings", default=False, show_default=True,
+              help="Keep the embeddings in the audit files: some 10 MB each.")  # fmt: skip
 @scan_options
 @click.option("--fail-on", type=click.Choice(["suspicious", "inconclusive"]),
               help="Exit with 1 if a model is probably backdoored, or also if nothing was "
@@ -108,14 +80,14 @@ def command(
     goes on. Without MODELS, it shows what is in the folder.
     """
     from bdshift.fleet.drive import FleetPart, run_fleet
-    from bdshift.fleet.html import fleet_html
+    from bdshift.fleet.html import fleet_report
     from bdshift.fleet.listing import list_models
     from bdshift.fleet.local import LocalEngine
-    from bdshift.fleet.pages import fleet_csv, fleet_json, fleet_text
+    from bdshift.fleet.pages import fleet_json, fleet_text
     from bdshift.fleet.ray_engine import RayEngine
     from bdshift.fleet.results import Results
     from bdshift.fleet.table import ranked
-    from bdshift.fleet.task import FleetModel, Limits
+    from bdshift.fleet.task import GIB, FleetModel, Limits
 
     outputs = [Output(one, overwrite, (out,)) for one in reports]
     for output in outputs:
@@ -126,7 +98,7 @@ def command(
         asked.settings(arch)  # what makes no sense is said before anything is done
         usual = FleetModel("", os.path.abspath(images) if images else "", asked, arch)
         part = FleetPart() if shard is None else FleetPart(*_numbers(shard))
-        limits = Limits(seconds, round(memory * _GIB), threads)
+        limits = Limits(seconds, round(memory * GIB), threads)
         listed = part.of(list_models(models, usual, job))
         engine: Engine
         if ray_address is None:
@@ -138,12 +110,7 @@ def command(
     job.close()
     click.echo(json.dumps(fleet_json(found), indent=2) if as_json else fleet_text(found))
     for output in outputs:
-        kind = output.path.suffix.lower()
-        if kind == ".json":
-            text = json.dumps(fleet_json(found), indent=2) + "\n"
-        else:
-            text = fleet_csv(found) if kind == ".csv" else fleet_html(found)
-        output.write_text(text)
+        output.write_text(fleet_report(found, output.path))
     if fail_on is not None and any(one.row.result.level in _FAILING[fail_on] for one in found):
         sys.exit(EXIT_SUSPICIOUS)
 

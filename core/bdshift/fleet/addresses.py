@@ -37,8 +37,10 @@ def list_address(address: str) -> list[str]:
     return [files.unstrip_protocol(one) for one in sorted(found)]
 
 
-def stamp_of_address(address: str) -> str:
-    """What changes with the content: a hash of what the store says about the file."""
+def content_of_address(address: str) -> str:
+    """A hash of what the store says about the file, which changes with its content. Raises
+    `InputError`.
+    """
     files, place = _opened(address)
     try:
         return hashlib.sha256(f"{address}\0{files.ukey(place)}".encode()).hexdigest()

@@ -42,17 +42,17 @@ class ChildSays:
     missed: tuple[Missed, ...] = ()
 
 
-def run_child(task: Task, images: KeptImages, pipe: int, life: int) -> NoReturn:
-    """Run the audit in this process, which was forked for it, and end. ``pipe`` is what it tells
-    its host through; nothing is ever written to ``life``, but it ends when the host does.
+def run_child(task: Task, images: KeptImages, folder: Path, pipe: int, life: int) -> NoReturn:
+    """Run the audit in this process, which was forked for it, and end. ``folder`` is for temporary
+    files; ``pipe`` is what it tells its host through; nothing is ever written to ``life``, but it
+    ends when the host does.
     """
     try:
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):  # libraries print what hostile files say
             os.dup2(nothing, stream)
         _end_with_parent()
-        folder_of(task).mkdir(parents=True, exist_ok=True)
-        tempfile.tempdir = str(folder_of(task))
+        tempfile.tempdir = str(folder)
         threading.Thread(target=_end_with_host, args=(life,), daemon=True).start()
         result = _result(task, images, _TellingJob(pipe))
         missed = tuple(
@@ -92,11 +92,6 @@ def _say(pipe: int, what: ChildSays) -> None:
     rest = memoryview(line_of(what))
     while rest:
         rest = rest[os.write(pipe, rest) :]
-
-
-def folder_of(task: Task) -> Path:
-    """Where the audit of a task has its temporary files, in the folder of its host."""
-    return Path(tempfile.gettempdir()) / f"audit-{task.number}"
 
 
 def _end_with_parent() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from bdshift.audit.made import now
 from bdshift.errors import InputError
-from bdshift.fleet.addresses import is_address, stamp_of_address
 from bdshift.fleet.engine import Engine
 from bdshift.fleet.identity import Questions, Stamp, content_of, stamp_of
 from bdshift.fleet.results import AUDITS, Results, Row
@@ -140,10 +139,10 @@ class _Drive:
         """Give a model to the engine, unless its result is known, or is going to be."""
         try:
             question = self._questions.of(model)
-            stamp, known = self._stamp(model), self._by_file.get((model.path, question))
-            if known is not None and self._is_still(model, stamp, known):
+            stamp, known = stamp_of(model.path), self._by_file.get((model.path, question))
+            if known is not None and known.stamp == stamp and known.content:
                 return self._keep(known)
-            content = self._content(model)
+            content = content_of(model.path, self._job)
         except InputError as error:
             asked = _Asked(model, "", "", Stamp(0, 0))
             return self._finish(asked, Result("refused", Spoken.of(error.sentence)))
@@ -164,26 +163,12 @@ class _Drive:
         self._tell()
         return None
 
-    def _is_still(self, model: FleetModel, stamp: Stamp, known: Row) -> bool:
-        """Whether a model is as it was when its result was found."""
-        if is_address(model.path):
-            return self._content(model) == known.content
-        return bool(known.content) and known.stamp == stamp
-
     def _keep(self, known: Row) -> None:
         """A result that is there already. It becomes the model's newest, which the table shows."""
         if self._newest.get(known.model) is not known:
             self._results.put(known)
         self._known += 1
         self._count()
-
-    def _stamp(self, model: FleetModel) -> Stamp:
-        return Stamp(0, 0) if is_address(model.path) else stamp_of(Path(model.path))
-
-    def _content(self, model: FleetModel) -> str:
-        if is_address(model.path):
-            return stamp_of_address(model.path)
-        return content_of(Path(model.path), self._job)
 
     def _file(self, asked: _Asked) -> str:
         """The name of an audit file: of the model, and of what was asked."""

@@ -13,15 +13,17 @@ import selectors
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import FileIO
+from pathlib import Path
 from typing import BinaryIO
 
 from bdshift.errors import InputError
-from bdshift.fleet.child import ChildSays, Missed, folder_of, run_child
+from bdshift.fleet.child import ChildSays, Missed, run_child
 from bdshift.fleet.message import line_of, read_line
 from bdshift.fleet.task import Result, Spoken, Task, Told
 from bdshift.images.kept import KeptImages, open_kept
@@ -45,9 +47,12 @@ _SILENT = words("Its process ended without a result", ja="プロセスが結果�
 
 @dataclass
 class _Running:
-    """An audit that runs: its process, until when, and what it has said so far."""
+    """An audit that runs: the folder of its temporary files, its process, until when, and what it
+    has said so far.
+    """
 
     task: Task
+    folder: Path
     pid: int
     deadline: float
     heard: bytearray = field(default_factory=bytearray)
@@ -107,6 +112,7 @@ class Host:
             self._tell(task, Result("refused", Spoken.of(error.sentence)))
             return
         self._sets[path] = images
+        folder = Path(tempfile.mkdtemp(prefix="bdshift-"))
         reading, writing = os.pipe()
         pid = os.fork()
         if not pid:
@@ -115,9 +121,9 @@ class Host:
             self._selector.close()
             self._tasks.close()
             os.close(self._out.fileno())
-            run_child(task, images, writing, self._life[0])
+            run_child(task, images, folder, writing, self._life[0])
         os.close(writing)
-        self._running[reading] = _Running(task, pid, time.monotonic() + task.limits.seconds)
+        self._running[reading] = _Running(task, folder, pid, time.monotonic() + task.limits.seconds)
         self._selector.register(reading, selectors.EVENT_READ)
 
     def _hear(self, pipe: int, block: bytes) -> None:
@@ -167,7 +173,7 @@ class Host:
             one.killed = True
             os.kill(one.pid, signal.SIGKILL)
             _, status, usage = os.wait4(one.pid, 0)
-        shutil.rmtree(folder_of(one.task), ignore_errors=True)  # what it could not remove
+        shutil.rmtree(one.folder, ignore_errors=True)  # what it could not remove
         unit = 1 if sys.platform == "darwin" else 1024
         return one, status, usage.ru_maxrss * unit
 

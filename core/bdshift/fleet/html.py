@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from markupsafe import Markup
 
 from bdshift import __version__
 from bdshift.assets import asset
-from bdshift.fleet.pages import expected_alarms, level_of, summary_of
+from bdshift.fleet.pages import expected_alarms, fleet_csv, fleet_json, level_of, summary_of
 from bdshift.fleet.results import AUDITS
 from bdshift.fleet.table import Ranked
 from bdshift.text import figure, one_line
@@ -78,3 +79,11 @@ def _bars(norms: Sequence[float], marked: int) -> Markup:
     )
     size = f'width="{_WIDTH}" height="{_HEIGHT}"'
     return Markup(f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" {size}>{bars}</svg>')
+
+
+def fleet_report(found: Sequence[Ranked], path: Path, language: Language = "en") -> str:
+    """What a report called ``path`` says: JSON or CSV if it ends so, else the page."""
+    kind = path.suffix.lower()
+    if kind == ".json":
+        return json.dumps(fleet_json(found), indent=2) + "\n"
+    return fleet_csv(found) if kind == ".csv" else fleet_html(found, language)

@@ -10,6 +10,7 @@ from pathlib import Path
 from bdshift import __version__
 from bdshift.errors import InputError
 from bdshift.files import open_regular
+from bdshift.fleet.addresses import content_of_address, is_address
 from bdshift.fleet.task import FleetModel
 from bdshift.images.collection import ImageCollection, open_images
 from bdshift.images.loader import content_hash, file_digests
@@ -17,6 +18,7 @@ from bdshift.jobs import JobContext
 from bdshift.store.typed import plain
 
 _BLOCK = 1024 * 1024
+_STAMP_DIGITS = 15  # of a hash in hex: as many as fit an integer of SQLite
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,19 @@ class Stamp:
 
     Attributes:
         size: in bytes; of a folder, of all files in it.
-        modified: when it last changed, in nanoseconds; of a folder, the latest of its files.
+        modified: when it last changed, in nanoseconds; of a folder, the latest of its files. At an
+            address both follow from what the store says of it.
     """
 
     size: int
     modified: int
 
 
-def stamp_of(path: Path) -> Stamp:
-    """The stamp of a file or folder. Raises `InputError` if it cannot be looked at."""
+def stamp_of(name: str) -> Stamp:
+    """The stamp of a file, a folder or an address. Raises `InputError` if it cannot be read."""
+    if is_address(name):
+        return Stamp(0, int(content_of_address(name)[:_STAMP_DIGITS], 16))
+    path = Path(name)
     try:
         found = [one.stat() for one in _files(path)]
     except OSError as error:
@@ -41,8 +47,13 @@ def stamp_of(path: Path) -> Stamp:
     return Stamp(sum(one.st_size for one in found), max(one.st_mtime_ns for one in found))
 
 
-def content_of(path: Path, job: JobContext) -> str:
-    """SHA-256, in hex, of a file, or of a folder's files and their names. Raises `InputError`."""
+def content_of(name: str, job: JobContext) -> str:
+    """SHA-256, in hex, of a file, or of a folder's files and their names; at an address, of what
+    the store says of it. Raises `InputError`.
+    """
+    if is_address(name):
+        return content_of_address(name)
+    path = Path(name)
     whole = hashlib.sha256()
     try:
         for one in _files(path):
@@ -87,7 +98,7 @@ class Questions:
         # Where it runs, and how many images at a time, is no part of the question.
         asked = plain(replace(model.asked, device="", batch=None))
         if model.asked.labels is not None:
-            asked["labels"] = content_of(Path(model.asked.labels), self._job)
+            asked["labels"] = content_of(model.asked.labels, self._job)
         parts = [__version__, self._set(model.images), asked, model.arch]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

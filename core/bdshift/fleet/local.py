@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 
+from bdshift.errors import UsageError
 from bdshift.fleet.engine import ATTEMPTS, Engine
 from bdshift.fleet.message import line_of, read_line
 from bdshift.fleet.task import Result, Spoken, Task, Told
@@ -23,9 +24,13 @@ _LOST = words("The process that audits the models has ended {attempts} times whi
 
 
 class LocalEngine(Engine):
-    """Audits up to ``slots`` tasks at a time in processes of this machine."""
+    """Audits up to ``slots`` tasks at a time in processes of this machine. Raises `UsageError` on
+    Windows.
+    """
 
     def __init__(self, slots: int) -> None:
+        if not hasattr(os, "fork"):
+            raise UsageError("many models are audited on Linux and macOS only: Windows cannot fork")
         self._slots = slots
         self._tasks: dict[int, Task] = {}  # those that are not done
         self._lost: list[Told] = []

@@ -28,7 +28,7 @@ _OUT_OF_MEMORY = words("It needs more memory than {limit:.3g} GiB",
 _CRASHED = words("Internal error: {kind}: {text}", ja="内部エラー：{kind}：{text}")
 
 
-def out_of_memory(task: Task) -> Result:
+def _out_of_memory(task: Task) -> Result:
     """The result of a task that needs more memory than it may have."""
     limit = task.limits.memory / GIB
     return Result("out-of-memory", Spoken.of(Sentence(_OUT_OF_MEMORY, {"limit": limit})))
@@ -50,7 +50,7 @@ def _failed(task: Task, error: Exception) -> Result:
     cause: BaseException | None = error
     while cause is not None:  # it may be what made a file unreadable
         if is_out_of_memory(cause):
-            return out_of_memory(task)
+            return _out_of_memory(task)
         cause = cause.__cause__
     if isinstance(error, InputError | UsageError):
         return Result("refused", Spoken.of(error.sentence))

@@ -12,7 +12,7 @@ from bdshift.audit.finding import HEADLINES
 from bdshift.fleet.results import AUDITS
 from bdshift.fleet.table import Ranked
 from bdshift.fleet.task import STATUS_WORDS
-from bdshift.text import columns, csv_text, figure, json_number, one_line
+from bdshift.text import columns, csv_text, figure, grouped, json_number, one_line
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.verdict.decide import SUSPECTED_P
 from bdshift.words import Language, Sentence, translate, words
@@ -31,7 +31,7 @@ def level_of(one: Ranked, language: Language = "en") -> str:
 def summary_of(found: Sequence[Ranked], language: Language = "en") -> str:
     """How many models there are of each level."""
     counts = Counter(level_of(one, language) for one in found)
-    return " · ".join(f"{level}: {count:,}" for level, count in counts.items())
+    return " · ".join(f"{level}: {grouped(count)}" for level, count in counts.items())
 
 
 _ALARMS = words(
@@ -80,7 +80,7 @@ def fleet_text(found: Sequence[Ranked]) -> str:
         for row in (head, *rows)
     ]
     if len(found) > _MAX_LISTED:
-        lines.append(f"… and {len(found) - _MAX_LISTED:,} more")
+        lines.append(f"… and {grouped(len(found) - _MAX_LISTED)} more")
     lines += ["", str(expected_alarms(found))]
     return "\n".join(lines)
 

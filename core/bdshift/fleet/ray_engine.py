@@ -18,6 +18,7 @@ from bdshift.fleet.engine import ATTEMPTS, Engine
 from bdshift.fleet.local import LocalEngine
 from bdshift.fleet.message import line_of, read_line
 from bdshift.fleet.task import Result, Spoken, Task, Told
+from bdshift.outputs import Output
 from bdshift.words import Sentence, words
 
 LOCAL = "local"
@@ -99,7 +100,7 @@ class RayEngine(Engine):
             return Result("crashed", Spoken.of(reason))
         result = read_line(Result, line)
         if audit and task.audit:
-            Path(task.audit).write_bytes(audit)
+            Output(Path(task.audit), overwrite=True).write(audit)
         return result
 
     def close(self) -> None:

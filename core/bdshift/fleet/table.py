@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from bdshift.fleet.kin import families
 from bdshift.fleet.ranking import first_to_look_at, q_values
 from bdshift.fleet.results import Results, Row
@@ -31,12 +33,9 @@ def ranked(rows: Sequence[Row]) -> list[Ranked]:
     results = [row.result for row in newest]
     q = q_values([one.p for one in results])
     family = families([one.architecture for one in results], [one.sketch for one in results])
-    sizes = [int((family == one).sum()) for one in range(int(family.max(initial=-1)) + 1)]
-    shared = [number for number, size in enumerate(sizes) if size > 1]
+    shared = {one: at for at, one in enumerate(np.flatnonzero(np.bincount(family) > 1).tolist())}
     return [
-        Ranked(
-            newest[at], float(q[at]), shared.index(int(family[at])) if sizes[family[at]] > 1 else -1
-        )
+        Ranked(newest[at], float(q[at]), shared.get(int(family[at]), -1))
         for at in first_to_look_at(results)
     ]
 

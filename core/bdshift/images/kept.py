@@ -16,8 +16,7 @@ from bdshift.images.sources.base import Source
 from bdshift.images.sources.choose import open_source
 from bdshift.jobs import SILENT
 
-MOST_BYTES = 2 * 1024**3
-"""Of all pixels that are kept of a set; what no longer fits is decoded each time."""
+_MAX_BYTES = 2 * 1024**3  # of all pixels kept of a set; what no longer fits is decoded each time
 
 _Form = tuple[int, Framing]
 
@@ -66,7 +65,7 @@ class KeptImages(ImageCollection):
         form = self._kept.setdefault((size, framing), {})
         for name in names:
             file = self._by_name.get(name)
-            if file is None or name in form or self._bytes + 3 * size * size > MOST_BYTES:
+            if file is None or name in form or self._bytes + 3 * size * size > _MAX_BYTES:
                 continue
             try:
                 pixels, digest = super().pixels(file, size, framing)
