@@ -23,8 +23,9 @@ def icon(name: str, ink: str, over: str, faint: str, *, room: int = 0) -> QIcon:
     for mode, color in (
         (QIcon.Mode.Normal, ink), (QIcon.Mode.Active, over), (QIcon.Mode.Disabled, faint),
     ):  # fmt: skip
+        drawing = QSvgRenderer(QByteArray(_drawing(name).replace("currentColor", color).encode()))
         for scale in _SCALES:
-            made.addPixmap(_drawn(name, color, round(SIDE * scale), round(room * scale)), mode)
+            made.addPixmap(_drawn(drawing, round(SIDE * scale), round(room * scale)), mode)
     return made
 
 
@@ -33,11 +34,10 @@ def _drawing(name: str) -> str:
     return asset(f"icons/{name}.svg").read_text("utf-8")
 
 
-def _drawn(name: str, color: str, side: int, room: int) -> QPixmap:
+def _drawn(drawing: QSvgRenderer, side: int, room: int) -> QPixmap:
     picture = QPixmap(side + room, side)
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)
-    drawing = _drawing(name).replace("currentColor", color)
-    QSvgRenderer(QByteArray(drawing.encode())).render(painter, QRectF(0, 0, side, side))
+    drawing.render(painter, QRectF(0, 0, side, side))
     painter.end()
     return picture

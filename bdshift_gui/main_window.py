@@ -126,7 +126,9 @@ class MainWindow(QMainWindow):
         if not docks.isEmpty():
             self.restoreState(docks, work.layout_version)
         work.adapt(self.width())
-        work.paint(theme.current(self.settings.scheme))
+        found = theme.current(self.settings.scheme)
+        self.actions_.paint(found)
+        work.paint(found)
         work.retranslate()
         self._render()
 
@@ -202,9 +204,9 @@ class MainWindow(QMainWindow):
         app.setFont(theme.text_font(theme.BODY))  # else plots and menus have the desktop's
         app.setPalette(theme.palette(found))
         app.setStyleSheet(theme.style_sheet(found))
-        self.actions_.paint(found)
         self.toolbar.paint(found)
         if self.work is not None:
+            self.actions_.paint(found)  # menus are closed at the first paint
             self.work.paint(found)
 
     def retranslate(self) -> None:
