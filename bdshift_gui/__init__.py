@@ -21,6 +21,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    from bdshift.allocation import keep_freed_memory
     from bdshift_gui.app import main as run
 
+    keep_freed_memory()
     return run()

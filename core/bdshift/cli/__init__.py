@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from bdshift import __version__
+from bdshift.allocation import keep_freed_memory
 from bdshift.cli import (
     bench,
     compare,
@@ -37,8 +38,9 @@ def main() -> None:
     """Tell whether an image classifier carries a backdoor, and show which neurons carry it.
 
     Exit status: 0 done; 1 only with --fail-on; 2 wrong usage; 3 a file that cannot be read or used;
-    70 an internal error; 130 interrupted.
+    70 an internal error; 130 interrupted; 141 nobody reads the output.
     """
+    keep_freed_memory()
 
 
 for module in (

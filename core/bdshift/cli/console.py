@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -38,6 +39,7 @@ images_option = click.option(
 WEIGHTS_HELP = "Which model, where the file holds several: as `bdshift info` lists them."
 
 EXIT_SUSPICIOUS, EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_FAULT = 1, 2, 3, 130, 70
+EXIT_BROKEN_PIPE = 141  # as a shell says of a program that SIGPIPE ends
 
 
 class ConsoleJob(JobContext):
@@ -126,6 +128,10 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
             sys.exit(EXIT_INTERRUPTED)
         except (click.exceptions.Exit, click.ClickException, SystemExit):
             raise
+        except BrokenPipeError:  # whoever reads the output has read enough, as `head` does
+            job.close()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(EXIT_BROKEN_PIPE)
         except Exception as error:
             job.close()
             if debug:

@@ -22,6 +22,7 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from bdshift.allocation import keep_freed_memory
 from bdshift.errors import InputError
 from bdshift.fleet.child import ChildSays, Missed, run_child
 from bdshift.fleet.message import line_of, read_line
@@ -197,6 +198,7 @@ class Host:
 
 def main() -> None:
     """Serve the process that started this one."""
+    keep_freed_memory()
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no message
     Host(int(sys.argv[1]), FileIO(os.dup(0)), out).run()
