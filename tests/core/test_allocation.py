@@ -44,7 +44,8 @@ def test_freed_memory_is_used_again_also_in_a_thread() -> None:
 def test_a_command_whose_output_nobody_reads_ends_quietly() -> None:
     command = [sys.executable, "-m", "bdshift", "settings"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.close()
         said = process.stderr.read()
         assert (process.wait(), said) == (141, b"")
