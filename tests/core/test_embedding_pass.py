@@ -14,12 +14,14 @@ from bdshift.audit import Material, ScanSettings, scan
 from bdshift.audit.stages import embed_cached, open_clean_set
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
+from bdshift.errors import InputError
 from bdshift.images.collection import open_images
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.jobs import Canceled, Event, JobContext, Note, Progress
 from bdshift.shift import embed as embed_module
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.shift.embed import Embedding, embed_images
+from bdshift.shift.room import GIB, bytes_needed, require_room
 from bdshift.triggers import parse_trigger
 
 
@@ -157,3 +159,28 @@ def test_a_broken_cache_is_no_error_and_a_full_one_makes_room(
     assert len(list((tmp_path / "cache").glob("*.npz"))) == 1
     nowhere = EmbeddingCache(victim / "not-a-folder")
     assert np.array_equal(embed_cached(nowhere, material).phi, first.phi)
+
+
+def test_what_cannot_fit_is_refused_before_it_begins(
+    victim: Path, signs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed_module, "free_memory", lambda _: bytes_needed(40, 64, 12))
+    with pytest.raises(InputError, match=r"60 images .* take a sample of at most 40 images"):
+        embed(victim, signs)
+
+
+@pytest.mark.parametrize(("dim", "classes"), [(512, 10), (2048, 1000), (1024, 21841)])
+def test_as_many_images_as_are_said_to_fit_do(dim: int, classes: int) -> None:
+    free = 4 * GIB
+    with pytest.raises(InputError) as refused:
+        require_room(10_000_000, dim, classes, free)
+    most = refused.value.sentence.values["most"]
+    assert isinstance(most, int)
+    require_room(most, dim, classes, free)
+    with pytest.raises(InputError):
+        require_room(most + 1, dim, classes, free)
+
+
+def test_a_head_that_cannot_fit_by_itself_is_refused() -> None:
+    with pytest.raises(InputError, match="a head with 500,000 classes"):
+        require_room(1, 8192, 500_000, 4 * GIB)

@@ -22,11 +22,12 @@ from torch.nn import functional
 from bdshift.arrays import array, freeze
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.footprint import interruptible, largest_batch
-from bdshift.devices import autocast, has_native_bfloat16, is_out_of_memory
+from bdshift.devices import autocast, free_memory, has_native_bfloat16, is_out_of_memory
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, Skipped
 from bdshift.images.loader import content_hash, decoded_batches
 from bdshift.jobs import SILENT, JobContext
+from bdshift.shift.room import require_room
 from bdshift.words import Sentence
 
 Precision = Literal["float32", "bfloat16"]
@@ -39,6 +40,7 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 THUMBNAIL = 48
 """Largest side of a thumbnail, in pixels."""
 
+_CPU = torch.device("cpu")
 _MAX_BATCH = 256  # images at a time; more are no faster
 _CHECK_IMAGES = 32
 _MIN_AGREEMENT = 0.97  # share of images with the same prediction in both precisions
@@ -219,14 +221,18 @@ def embed_images(
     stage = Sentence("Embedding clean images")
     if trigger is not None:
         stage = Sentence("Embedding triggered images")
+    require_room(len(files), classifier.embedding_dim, classifier.classes, free_memory(_CPU))
     runner: _Pass | None = None
-    rows: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]] = []
+    phi = np.empty((len(files), classifier.embedding_dim), np.float32)
+    logits = np.empty((len(files), classifier.classes), np.float32)
+    thumbnails = np.empty((0, 3, 0, 0), np.uint8)
     files_done: list[ImageFile] = []
     digests: list[bytes] = []
     skipped: list[Skipped] = []
     for part in decoded_batches(
         collection, files, preprocess.size, framing=preprocess.framing, job=job
     ):
+        rows = slice(len(files_done), len(files_done) + len(part.files))
         files_done += part.files
         digests += part.digests
         skipped += part.skipped
@@ -235,15 +241,18 @@ def embed_images(
                 precision = precision or pick_precision(classifier, part.pixels, where)
                 runner = _Pass(classifier, precision, size, job)
             with interruptible(classifier.network, job):
-                rows.append(runner.run(part.pixels, trigger))
+                phi[rows], logits[rows], small = runner.run(part.pixels, trigger)
+            if not len(thumbnails):
+                thumbnails = np.empty((len(files), *small.shape[1:]), np.uint8)
+            thumbnails[rows] = small
         job.progress(stage, len(files_done) + len(skipped), len(files), "images")
     if runner is None:
         raise InputError(
             "{path}: none of its {count:|image|images} can be decoded",
             path=collection.path, count=len(files),
         )  # fmt: skip
-    phi = np.concatenate([row[0] for row in rows])
-    logits = np.concatenate([row[1] for row in rows])
+    count = len(files_done)
+    phi, logits, thumbnails = phi[:count], logits[:count], thumbnails[:count]
     if not np.isfinite(logits).all():
         raise InputError(
             "{path}: its outputs are not finite; the weights or the normalization ({name}) are "
@@ -255,7 +264,7 @@ def embed_images(
         phi=phi,
         logits=logits,
         labels=mapping[[file.label for file in files_done]],
-        thumbnails=np.concatenate([row[2] for row in rows]),
+        thumbnails=thumbnails,
         files=tuple(files_done),
         images_hash=content_hash(files_done, digests),
         skipped=tuple(skipped),

@@ -36,7 +36,8 @@ from bdshift.shift.kernels import MAX_SPREAD, DirectKernel, FactoredKernel, Kern
 from bdshift.shift.result import Shifts, Status
 
 TOLERANCE = 1e-9
-_MAX_STEPS = 150  # at one temperature; five are usual
+_MAX_STEPS = 150  # at one temperature
+_USUAL_STEPS = 6  # of these, by which progress is told: classes are solved together
 MAX_LOGIT_SPREAD = 1e5
 """Between the logits of one image; in a trained network they are about ten to a hundred apart.
 Beyond this, the softmax is a hard maximum, and Eq. 4 has no meaning that its α could express.
@@ -207,7 +208,7 @@ class _Group:
         self.steps = 0
 
     def run(
-        self, stage: _Subproblem, tolerance: float, reach: float, settled: Callable[[int], None]
+        self, stage: _Subproblem, tolerance: float, reach: float, stepped: Callable[[int], None]
     ) -> None:
         """Solve at one temperature; classes found unreachable stay so."""
         rows = torch.tensor(
@@ -218,14 +219,14 @@ class _Group:
             return
         now = stage.at(self.a[rows], self.targets[rows])
         weight = torch.zeros_like(now.loss)
-        for _ in range(_MAX_STEPS):
+        for taken in range(_MAX_STEPS):
+            stepped(taken)
             self._keep(rows, now, stage.alpha)
             leaving = torch.zeros_like(now.loss, dtype=torch.bool)
             for name, which in _classify(now, stage.alpha, tolerance, reach).items():
                 leaving |= which
                 for row in rows[which].tolist():
                     self.status[row] = name
-            settled(int(leaving.sum()))
             if leaving.all():
                 return
             if leaving.any():
@@ -288,33 +289,25 @@ def solve_exact(
         _Group(torch.arange(start, min(classes, start + size), device=z.device), len(basis.rows))
         for start in range(0, classes, size)
     ]
-    done = 0
+    previous, temperatures, ended = 1.0, _temperatures(z), 0
 
-    def settled(count: int) -> None:
-        nonlocal done
-        done += count
-        job.progress("Solving shifts", min(done, classes), classes, "classes")
+    def stepped(taken: int) -> None:
+        whole = len(temperatures) * len(groups) * _USUAL_STEPS
+        share = (ended * _USUAL_STEPS + min(taken, _USUAL_STEPS)) / whole
+        job.progress("Solving shifts", int(share * classes), classes, "classes")
 
-    previous = 1.0
-    for temperature in _temperatures(z):
+    for temperature in temperatures:
         last = temperature == 1.0
-        cooled = z / temperature
         make = DirectKernel if spread / temperature > MAX_SPREAD else FactoredKernel
-        stage = _Subproblem(make(cooled, job.raise_if_canceled), basis, alpha)
-        del cooled
+        stage = _Subproblem(make(z / temperature, job.raise_if_canceled), basis, alpha)
         for group in groups:
             group.a *= previous / temperature
             reach = _MAX_REACH * (1 + spread / temperature)
-            if last:
-                group.run(stage, TOLERANCE, reach, settled)
-            else:
-                group.run(stage, _COOLING_TOLERANCE, reach, _quiet)
+            group.run(stage, TOLERANCE if last else _COOLING_TOLERANCE, reach, stepped)
+            ended += 1
+            stepped(0)
         previous = temperature
     return _collect(groups, basis, alpha, time.perf_counter() - started)
-
-
-def _quiet(count: int) -> None:
-    """Progress is that of the last temperature alone; the others are a warm-up."""
 
 
 def as_tensor(

@@ -64,10 +64,12 @@ class _FactoredState:
 
 
 class FactoredKernel:
-    """Averages by matrix products over E = exp(Z); ``checkpoint`` is called once per block."""
+    """Averages by matrix products over E = exp(Z), which takes the place of ``logits``;
+    ``checkpoint`` is called once per block.
+    """
 
     def __init__(self, logits: torch.Tensor, checkpoint: Callable[[], None]) -> None:
-        relative = logits - logits.amax(1, keepdim=True)
+        relative = logits.sub_(logits.amax(1, keepdim=True))
         self._mean_logit = relative.mean(0)
         self._exp = relative.exp_()
         self._checkpoint = checkpoint
