@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,7 @@ def asked() -> argparse.Namespace:
     what.add_argument("--scenarios", type=Path, help="CSV to write")
     parser.add_argument("--times-of", type=Path, help="the results of another fleet")
     parser.add_argument("--wall", type=float, help="seconds that the command has taken")
+    parser.add_argument("--load", default="", help="of the machine while it ran, to be noted")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--engine", choices=["local", "ray"], default="local")
     parser.add_argument("--shards", type=int, default=1)
@@ -62,6 +63,10 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON to write")
     return parser.parse_args()
+
+
+def _without_paths(words: list[str]) -> list[str]:
+    return [Path(one).name if "/" in one else one for one in words]
 
 
 def main() -> None:
@@ -83,9 +88,8 @@ def main() -> None:
         lost_every=3600 * args.lost_every, killed_every=3600 * args.killed_every,
     )  # fmt: skip
     found: dict[str, object] = {
-        "command": f"python tools/fleet_simulation.py --workers {args.workers}",
-        "workers": args.workers, "seed": args.seed, "versions": versions(),
-        "load": os.getloadavg()[0],
+        "command": " ".join(["python tools/fleet_simulation.py", *_without_paths(sys.argv[1:])]),
+        "workers": args.workers, "seed": args.seed, "versions": versions(), "load": args.load,
     }  # fmt: skip
     if args.database:
         other = read_fleet(args.times_of) if args.times_of else None

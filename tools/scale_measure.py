@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -105,25 +106,24 @@ def _drawn(number: int, classes: int) -> Result:
 def driver(images: Path) -> dict[str, float]:
     """The driver's seconds for a model, and their parts."""
     found = {}
+    usual = FleetModel("", str(images), AskedScan(quick=True))
     for workers in (1, 1000):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            usual = FleetModel("", str(images), AskedScan(quick=True))
             models = []
             for number in range(_FILES):
                 path = folder / f"{number}.pth"
                 path.write_bytes(number.to_bytes(4, "big"))
                 models.append(replace(usual, path=str(path)))
-            few, out = models[:1], folder / "out"
-            begun = fastest(lambda few=few, to=folder / "few": run_fleet(few, to, _Instant(1)), 1)
-            whole = fastest(lambda m=models, w=workers, o=out: run_fleet(m, o, _Instant(w)), 1)
-            again = fastest(lambda m=models, o=out: run_fleet(m, o, _Instant(1)))
+            run = partial(run_fleet, models, folder / "out")
+            begun = fastest(partial(run_fleet, models[:1], folder / "few", _Instant(1)), 1)
+            whole = fastest(partial(run, _Instant(workers)), 1)
             found[f"model_{workers}_workers"] = (whole - begun) / (_FILES - 1)
-            found["known_model"] = again / _FILES
-            rows = [row for _, row in Results(out).rows()]
+            found["known_model"] = fastest(partial(run, _Instant(1))) / _FILES
+            rows = [row for _, row in Results(folder / "out").rows()]
             spare = Results(folder / "rows")
             spare.folder.mkdir()
-            found["row"] = fastest(lambda r=rows, s=spare: [s.put(one) for one in r]) / _FILES
+            found["row"] = fastest(partial(_put, spare, rows)) / _FILES
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "large.pth"
         path.write_bytes(os.urandom(_HASHED_BYTES))
@@ -131,6 +131,11 @@ def driver(images: Path) -> dict[str, float]:
         content_of(str(path), SILENT)
         rate = _HASHED_BYTES / (time.process_time() - started)
     return found | {"hashed_bytes_per_second": rate}
+
+
+def _put(results: Results, rows: Sequence[Row]) -> None:
+    for row in rows:
+        results.put(row)
 
 
 def tables() -> dict[str, object]:
@@ -226,7 +231,7 @@ def solver() -> list[dict[str, float]]:
     found = []
     for classes, dim, images in _PROBLEMS:
         logits, weight = drawn_problem(images, dim, classes)
-        flops, seconds = counted(lambda z=logits, w=weight: solve_exact(z, w))
+        flops, seconds = counted(partial(solve_exact, logits, weight))
         found.append(
             {"classes": classes, "dim": dim, "images": images, "flops": flops, "seconds": seconds}
         )

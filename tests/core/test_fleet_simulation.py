@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -19,11 +21,13 @@ from scripted_engine import REASON
 from bdshift.errors import InputError
 from bdshift.fleet.engine import ATTEMPTS
 from bdshift.fleet.identity import Stamp
+from bdshift.fleet.ranking import q_values
 from bdshift.fleet.results import AUDITS, Results, Row
 from bdshift.fleet.task import Result
 from bdshift.kinds import RESULTS
 
 TOOLS = Path(__file__).parents[2] / "tools"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @contextmanager
@@ -202,3 +206,60 @@ def test_a_measured_fleet_beside_its_simulation(tmp_path: Path) -> None:
 def row(number: int, file: str, seconds: float) -> Row:
     result = Result("done", REASON, seconds=seconds)
     return Row(f"{number}.pth", "/i", "q", f"{number}", Stamp(9, 9), file, "", result)
+
+
+def test_the_page_has_the_tables_that_the_command_writes() -> None:
+    page = tool("scale.page")
+    numbers = page.Numbers(DOCS / "results")
+    text = (DOCS / "scale.md").read_text("utf-8")
+    assert page.with_tables(text, numbers) == text
+    assert len(text.splitlines()) < 200
+    with pytest.raises(ValueError, match="one place for the table bytes"):
+        page.with_tables(text.replace("<!-- bytes -->", ""), numbers)
+
+
+def test_what_the_page_counts_is_what_is_there() -> None:
+    costs, page = tool("scale.costs"), tool("scale.page")
+    written = page.Numbers(DOCS / "results").networks
+    assert [one.name for one in written] == [*costs.NETWORKS]
+    assert costs.count_network(costs.SMALL) == written[0]
+    found = {one.kind: one for one in costs.measured_searches(DOCS / "results/verdict/zoo.csv")}
+    assert found["mask"].forward(12) == 33952, "a number of classes that the line is not fitted to"
+    assert found["mask"].backward(12) == 25200
+
+
+def test_sentences_of_the_page_agree_with_its_numbers() -> None:
+    text = (DOCS / "scale.md").read_text("utf-8")
+    with (DOCS / "results/scale/million.csv").open(encoding="utf-8") as stream:
+        files, norms, *_ = csv.DictReader(stream)
+    hashed, asked = (
+        float(one["driver_busy"]) * float(one["makespan_seconds"]) / 1e6 for one in (files, norms)
+    )
+    figure = tool("scale.page").figure
+    assert f"one model in {figure(1e3 * asked)} ms, or in {figure(1e3 * hashed)} ms" in text
+    audits = 1e6 / float(norms["makespan_seconds"]) / 100  # a second, of a GPU
+    feeds = [figure(1 / one / audits) for one in (asked, hashed)]
+    assert f"one driver feeds some {feeds[0]} GPUs, or {feeds[1]}." in text
+    limits = [figure(1 / one) for one in (asked, hashed)]
+    assert f"more than about {limits[0]} audits end in a second, or {limits[1]} of" in text
+    rate = float(norms["store_bytes_per_second"]) / 100
+    assert (
+        f"a GPU asks for {figure(rate / 1e6)} MB/s, so 10 GB/s feed {figure(1e10 / rate)}." in text
+    )
+    assert f"{float(norms['bytes']) / 1e12:.0f} TB in all" in text
+    measured = json.loads((DOCS / "results/scale/measured.json").read_text("utf-8"))
+    row = measured["tables"]["bytes_of_row_by_classes"]["1000"]
+    assert f"some {figure(16 * 1024**3 / row)} models of 1000 classes" in text
+
+
+def test_how_many_clean_models_a_small_q_takes() -> None:
+    """The formula beside the ranking itself, with a table of one clean model less and two more."""
+    page = tool("scale.page")
+    share, models = 0.01, 200_000
+    bad = np.arange(models) < share * models
+    strong = bad & (np.arange(models) < page.POWER * share * models)
+    for more, below in ((-5, False), (5, True)):
+        least = 1 / (1 + page.clean_models_for(share) + more)
+        even = (np.arange(models) * 7919 % models + 0.5) / models
+        p = np.where(strong, least, np.ceil(even / least) * least).clip(max=1)
+        assert (q_values(p.tolist()).min() < 0.1) == below

@@ -91,6 +91,7 @@ def compared(
     if wall is not None:
         error = replayed.makespan / wall - 1
         command = {"measured_seconds": wall, "replayed_seconds": replayed.makespan, "error": error}
+    mean = float(np.mean(drawn))
     return {
         "audits": len(one.seconds),
         "measured": {
@@ -101,8 +102,8 @@ def compared(
         },
         "replayed": replayed.summary() | {"error": replayed.span / one.span - 1},
         "drawn": {
-            "span_seconds": float(np.mean(drawn)), "from": float(low), "to": float(high),
-            "error": float(np.mean(drawn)) / one.span - 1,
+            "times_of": "itself" if other is None else "another fleet", "span_seconds": mean,
+            "from": float(low), "to": float(high), "error": mean / one.span - 1,
         },
         "whole_command": command,
     }  # fmt: skip

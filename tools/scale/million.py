@@ -69,11 +69,10 @@ class Scenario:
 SCENARIOS = (
     Scenario("norms, one driver, shared files", 100, 1, addresses=False),
     Scenario("norms, one driver", 100, 1),
-    Scenario("norms, 10 shards", 100, 10),
+    Scenario("norms, one driver", 1000, 1),
     Scenario("norms, 50 shards", 1000, 50),
     Scenario("norms, 50 shards, a store five times as fast", 1000, 50, store=5 * STORE),
     Scenario("searches, one driver", 1000, 1, searches=True),
-    Scenario("searches, 10 shards", 1000, 10, searches=True),
     Scenario("searches, 10 shards, workers and drivers lost", 1000, 10, searches=True, lost=True,
              killed=True),
 )  # fmt: skip

@@ -89,9 +89,13 @@ class _Simulation:
         self._numbers = self._rows = self._store_turn = 0
         self._now = 0.0
         models = len(load)
-        unknown = [np.full(models, np.nan) for _ in range(3)]
-        self._out = Outcome(0.0, *unknown, ["crashed"] * models, fleet.workers, fleet.shards)
+        began, ended, written = (np.full(models, np.nan) for _ in range(3))
+        self._out = Outcome(
+            0.0, began, ended, written, ["crashed"] * models, fleet.workers, fleet.shards
+        )
         self._store = Store(fleet.bandwidth, fleet.store)
+        self._fetches: deque[tuple[_Slot, int]] = deque()  # some of them have ended
+        self._awaits = False  # whether there is an event for the deadline of one
         self._slots: list[_Slot] = []
         each = fleet.workers // fleet.shards
         self._local = fleet.engine == "local"
@@ -299,8 +303,26 @@ class _Simulation:
             return
         self._become(slot, "download")
         self._store.begin(self._now, (slot.number, audit), self._sizes[model])
-        self._at(slot.deadline, self._expire, slot, audit)
+        self._fetches.append((slot, audit))
+        self._await_deadline()
         self._await_store()
+
+    def _await_deadline(self) -> None:
+        """Of the download that began first, for all have the same limit."""
+        while self._fetches:
+            slot, audit = self._fetches[0]
+            if audit == slot.audit and slot.doing == "download":
+                if not self._awaits:
+                    self._awaits = True
+                    self._at(slot.deadline, self._expire_fetch, slot, audit)
+                return
+            self._fetches.popleft()
+
+    def _expire_fetch(self, slot: _Slot, audit: int) -> None:
+        self._awaits = False
+        if slot.doing == "download":
+            self._expire(slot, audit)
+        self._await_deadline()
 
     def _await_store(self) -> None:
         self._store_turn += 1
