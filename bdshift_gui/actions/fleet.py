@@ -73,7 +73,7 @@ def _save_table(context: Context) -> None:
     shown = context.state.fleet
     assert shown is not None
     name = str(shown.folder.with_name("models.html"))
-    path = context.ask.where(tr("Save the table"), name, (".html", ".csv", ".json"))
+    path = context.ask.where(tr("Save the table"), name, (".html", ".csv", ".json", ".sarif"))
     if path is not None and not context.state.busy:
         fleet.save_table(context, path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from dataclasses import replace
@@ -15,7 +16,7 @@ from scripted_engine import REASON
 from torch import nn
 
 from bdshift.errors import InputError
-from bdshift.fleet.html import fleet_html
+from bdshift.fleet.html import fleet_html, fleet_report
 from bdshift.fleet.identity import Stamp
 from bdshift.fleet.kin import families, sketch
 from bdshift.fleet.pages import fleet_csv, fleet_json, fleet_text, level_of
@@ -159,6 +160,10 @@ def test_pages_agree_with_the_rows() -> None:
     assert described[0]["q"] == pytest.approx(0.03)
     assert described[2]["p"] is None
     assert ",'=cat," in fleet_csv(found)
+    results = json.loads(fleet_report(found, Path("t.sarif")))["runs"][0]["results"]
+    assert [one["properties"] for one in results] == [
+        {"p": 0.015, "q": pytest.approx(0.03)}, {"p": None, "q": None},
+    ]  # fmt: skip
     for language, words in {"en": "Said so.", "ja": "そう言った。"}.items():
         page = fleet_html(found, language)  # type: ignore[arg-type]
         assert words in page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from bdshift.audit.facts import Judged
 from bdshift.audit.records import Audit
 from bdshift.words import Sentence, words
@@ -46,3 +48,15 @@ def rests_on(audit: Audit, shown: Judged) -> Sentence | None:
     if decides is shown:
         return Sentence(RESTS_ON_THIS)
     return Sentence(RESTS_ON_OTHER, {"detector": Sentence(decides.detector.label)})
+
+
+def deciding_p(audit: Audit) -> float:
+    """Of the model beside clean models; else the smallest of the evidence that was judged. NaN if
+    nothing is concluded.
+    """
+    if audit.finding.level == "inconclusive":
+        return math.nan
+    if audit.verdict is not None:
+        return audit.verdict.standing.p
+    known = [one.judgment.p for one in audit.judged if not math.isnan(one.judgment.p)]
+    return min(known, default=math.nan)

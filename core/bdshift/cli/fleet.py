@@ -28,7 +28,8 @@ if TYPE_CHECKING:
               help="Folder of the results and the audit files. What is there already is not done "
               "again.")  # fmt: skip
 @click.option("--report", "reports", multiple=True, type=click.Path(path_type=Path),
-              help="Write the table: HTML, or as it ends in .json or .csv. Several can be given."
+              help="Write the table: HTML, or as it ends in .json, .csv or .sarif. Several can be "
+              "given."
               )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace reports that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -17,7 +17,7 @@ from bdshift.words import LANGUAGES, Language
 @click.command("report", short_help="Write an audit as one page of HTML, or as JSON.")
 @click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path),
-              help="An HTML page, or JSON if it ends in .json.")  # fmt: skip
+              help="An HTML page, or what it ends in: .json, .sarif.")  # fmt: skip
 @click.option("--run", type=int, help="Which purification, from 1; 0 for none; default: the last.")
 @click.option("--language", default="en", show_default=True, type=click.Choice(LANGUAGES))
 @click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
@@ -34,9 +34,11 @@ def command(
     purification, author and notes, parameters, hashes. As JSON, all purifications are in it. As PDF
     it is written by ``bdshift-gui AUDIT.h5 --pdf OUT.pdf``.
     """
+    from bdshift.audit.deciding import deciding_p
     from bdshift.report.html_report import html_report
     from bdshift.report.json_report import audit_json
     from bdshift.report.purification_report import purification_json
+    from bdshift.report.sarif import SarifModel, sarif
     from bdshift.store import load_audit
 
     audit = load_audit(audit_file)
@@ -50,6 +52,10 @@ def command(
         made = [purification_json(audit, one) for one in audit.purifications]
         described = {**audit_json(audit), "purifications": made}
         text = json.dumps(described, indent=2) + "\n"
+    elif out.suffix.lower() == ".sarif":
+        found, model = audit.finding, audit.model
+        text = sarif([SarifModel(model.path, model.sha256, found.level, str(found.statement),
+                                 {"p": deciding_p(audit)})])  # fmt: skip
     else:
         text = html_report(audit, language, run)
     output.write_text(text)

@@ -14,7 +14,14 @@ from markupsafe import Markup
 
 from bdshift import __version__
 from bdshift.assets import asset
-from bdshift.fleet.pages import expected_alarms, fleet_csv, fleet_json, level_of, summary_of
+from bdshift.fleet.pages import (
+    expected_alarms,
+    fleet_csv,
+    fleet_json,
+    fleet_sarif,
+    level_of,
+    summary_of,
+)
 from bdshift.fleet.results import AUDITS
 from bdshift.fleet.table import Ranked
 from bdshift.text import figure, one_line
@@ -82,8 +89,10 @@ def _bars(norms: Sequence[float], marked: int) -> Markup:
 
 
 def fleet_report(found: Sequence[Ranked], path: Path, language: Language = "en") -> str:
-    """What a report called ``path`` says: JSON or CSV if it ends so, else the page."""
+    """What a report called ``path`` says: JSON, CSV or SARIF if it ends so, else the page."""
     kind = path.suffix.lower()
+    if kind == ".sarif":
+        return fleet_sarif(found)
     if kind == ".json":
         return json.dumps(fleet_json(found), indent=2) + "\n"
     return fleet_csv(found) if kind == ".csv" else fleet_html(found, language)

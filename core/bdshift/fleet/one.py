@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bdshift.audit import Audit, Material, scan_opened
+from bdshift.audit.deciding import deciding_p
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.devices import is_out_of_memory
 from bdshift.errors import InputError, UsageError
@@ -82,7 +83,7 @@ def result_of(audit: Audit, material: Material) -> Result:
         level=finding.level,
         target=target,
         target_name=audit.images.class_names[target],
-        p=math.nan if finding.level == "inconclusive" else _p(audit),
+        p=deciding_p(audit),
         beside=verdict is not None,
         strength=math.nan if verdict is None else float(verdict.kinds[0].strengths.max()),
         architecture=audit.model.architecture,
@@ -92,11 +93,3 @@ def result_of(audit: Audit, material: Material) -> Result:
         sketch=tuple(sketch(classifier.network, classifier.head).tolist()),
         sha256=audit.model.sha256,
     )
-
-
-def _p(audit: Audit) -> float:
-    """Of the model beside clean models; else the smallest of the evidence that was judged."""
-    if audit.verdict is not None:
-        return audit.verdict.standing.p
-    known = [one.judgment.p for one in audit.judged if not math.isnan(one.judgment.p)]
-    return min(known, default=math.nan)

@@ -1,4 +1,4 @@
-"""The results of a fleet as text, JSON and CSV."""
+"""The results of a fleet as text, JSON, CSV and SARIF."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from bdshift.audit.finding import HEADLINES
 from bdshift.fleet.results import AUDITS
 from bdshift.fleet.table import Ranked
 from bdshift.fleet.task import STATUS_WORDS
+from bdshift.report.sarif import SarifModel, sarif
 from bdshift.text import columns, csv_text, figure, grouped, json_number, one_line
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.verdict.decide import SUSPECTED_P
@@ -135,3 +136,16 @@ def fleet_csv(found: Sequence[Ranked]) -> str:
         return ""
     cells = [["" if cell is None else cell for cell in row.values()] for row in rows]
     return csv_text([list(rows[0]), *cells])
+
+
+def fleet_sarif(found: Sequence[Ranked]) -> str:
+    """The same as SARIF 2.1.0."""
+    return sarif(
+        [
+            SarifModel(
+                one.row.model, one.row.result.sha256, one.row.result.level,
+                one.row.result.reason.render(), {"p": one.row.result.p, "q": one.q},
+            )
+            for one in found
+        ]
+    )  # fmt: skip
