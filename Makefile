@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock settings bench screenshots victims test-victims clean
+.PHONY: demo test test-all lint lock settings bench screenshots victims test-victims clean
 
 # In the window where there is a screen, else in words.
 demo: .venv/ready
@@ -16,6 +16,10 @@ demo: .venv/ready
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# Also those that take long: before a release, and where what they show was changed.
+test-all: lint
+	$(BIN)/python -m pytest -n auto --dist worksteal -m ""
 
 lint: .venv/ready
 	$(BIN)/ruff check .

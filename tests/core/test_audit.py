@@ -182,6 +182,7 @@ def test_half_precision_weights(
     assert audit.model.weight.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_another_order_of_the_folders_is_proposed(
     victim: Path, signs: Path, tmp_path: Path
 ) -> None:
@@ -208,6 +209,7 @@ def test_another_order_of_the_folders_is_proposed(
     assert right.finding.classes == (TARGET,)
 
 
+@pytest.mark.slow
 def test_images_of_something_else_are_said_to_mean_little(
     victim: Path, signs: Path, tmp_path: Path
 ) -> None:

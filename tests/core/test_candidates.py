@@ -117,6 +117,7 @@ def test_measuring_can_be_stopped(victim: Path, signs: Path) -> None:
     assert not any("Candidate 3" in one for one in job.stages)
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_table(
     victim: Path, signs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,6 +178,7 @@ def test_unusable_input_is_3(victim: Path, signs: Path, tmp_path: Path) -> None:
     one_line(bdshift("info", signs), 3, "is a folder")
 
 
+@pytest.mark.slow
 def test_the_users_own_network(
     victim: Path, signs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,7 @@ def test_other_prompts_give_another_head(
     assert not np.allclose(audit.model.weight, before.model.weight)
 
 
+@pytest.mark.slow
 def test_folders_that_are_numbers_need_names(known: tuple[Path, Path], tmp_path: Path) -> None:
     model, signs = known
     for number, folder in enumerate(sorted(signs.iterdir())):
@@ -124,6 +125,7 @@ def test_it_is_described_without_names(known: tuple[Path, Path]) -> None:
     assert (told["classes"], told["embedding_dim"]) == (None, clip_files.FEATURES)
 
 
+@pytest.mark.slow
 def test_it_is_purified_and_exported(
     audited: Path, known: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -232,6 +234,7 @@ def test_texts_are_read_once_for_all_forms_of_the_image_tower(
     assert sum(asked) <= 2 * 12 * 18, "with both activations"
 
 
+@pytest.mark.slow
 def test_a_reference_gets_the_names_of_the_model(
     known: tuple[Path, Path], audited: Path, tmp_path: Path
 ) -> None:

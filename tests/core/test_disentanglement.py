@@ -90,6 +90,7 @@ def test_the_picture_shows_every_point() -> None:
     assert drawn.count("#d55e00") == 3
 
 
+@pytest.mark.slow
 def test_as_a_command(unlearned: Path, clean_twin: Path, tmp_path: Path) -> None:
     given = "disentanglement", unlearned, "--pre", clean_twin, "--points", "5", "--out"
     found = bdshift(*given, tmp_path / "p.json")

@@ -18,6 +18,7 @@ from bdshift.store import load_audit
 HAS_RAY = importlib.util.find_spec("ray") is not None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed")
 def test_ray_audits_each_model_once(
     victim: Path, clean_twin: Path, signs: Path, tmp_path: Path

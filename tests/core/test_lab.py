@@ -172,6 +172,7 @@ def test_a_patch_is_drawn_toward_a_class(victim: Path) -> None:
     assert drawn.after[0] > drawn.before[0] + 0.3
 
 
+@pytest.mark.slow
 def test_a_trojan_patch_as_a_command(victim: Path, signs: Path, tmp_path: Path) -> None:
     command = "lab", "trojan", victim, signs, tmp_path / "p.png", "--steps", 10
     result = bdshift(*command)
@@ -204,6 +205,7 @@ def small(**more: Any) -> Recipe:
     return replace(scales()["small"].recipe, width=4, epochs=1, batch=64, **more)
 
 
+@pytest.mark.slow
 def test_a_network_can_be_compiled(
     lab: LabData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +294,7 @@ def test_without_a_test_set_a_fifth_is_left_out(signs: Path) -> None:
     assert not any(image.tobytes() in seen for image in found.test_pixels)
 
 
+@pytest.mark.slow
 def test_an_attack_is_tried_and_audited(signs: Path, tmp_path: Path) -> None:
     recipe = small(
         normalization="half", attack="badnets:size=6;blend:ratio=0.5", target="stop;yield"

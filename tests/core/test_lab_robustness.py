@@ -116,6 +116,7 @@ def known(victim: Path, clean_twin: Path, signs: Path) -> list[KnownModel]:
     return [first, KnownModel("twin", clean_twin, signs, "demo", "cnn", "clean")]
 
 
+@pytest.mark.slow
 def test_a_row_for_each_model_and_condition(known: list[KnownModel], tmp_path: Path) -> None:
     conditions = [CONDITIONS.parse(text) for text in ("no-labels", "without-class", "other-images")]
     settings = ScanSettings(seed=3)

@@ -319,13 +319,22 @@ def gray_signs(signs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # The search takes longest on these; tools/layouts.py measures them all, saved either way.
 SLOW = ("three convolutions, HWC reshaped", "Sequential, norms behind ReLU", "strided")
+LONG_SEARCHED = (
+    "Sequential",
+    "converted from Keras",
+    "LeNet-5, tanh and averages",
+)  # a saved module says what the search has to find
 FEW_IMAGES = (*SLOW, "Sequential", "converted from Keras")
 
 
 @pytest.mark.parametrize(
     ("name", "saved"),
-    [(name, "weights") for name in NETWORKS if name not in SLOW]
-    + [(name, "module") for name in ("MNIST example", "Sequential", *SLOW)],
+    [
+        pytest.param(name, "weights", marks=[pytest.mark.slow] if name in LONG_SEARCHED else [])
+        for name in NETWORKS
+        if name not in SLOW
+    ]
+    + [(name, "module") for name in ("MNIST example", *LONG_SEARCHED, *SLOW)],
 )
 def test_a_plain_network_is_reconstructed_from_its_weights(
     name: str, saved: str, signs: Path, gray_signs: Path, tmp_path: Path

@@ -135,6 +135,7 @@ def test_lira_learns_to_send_images_to_the_target_then_stays() -> None:
     assert network.training
 
 
+@pytest.mark.slow
 def test_input_aware_masks_are_small_and_another_images_trigger_keeps_the_label(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -203,6 +204,7 @@ def _tensors(held: object) -> list[torch.Tensor]:
     return [held] if isinstance(held, torch.Tensor) else []
 
 
+@pytest.mark.slow
 def test_the_audit_measures_with_the_trigger_that_was_learned(signs: Path, tmp_path: Path) -> None:
     good = replace(recipe("lira:epsilon=0.1"), width=8, epochs=3)  # so that it can be read
     audit, outcome = try_attack(good, signs, tmp_path / "v")

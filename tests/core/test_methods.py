@@ -97,6 +97,7 @@ def test_settings_out_of_range_are_refused(text: str, words: str) -> None:
 # Shift tuning
 
 
+@pytest.mark.slow
 def test_the_shift_no_longer_reaches_the_target(given: Given) -> None:
     found = given.purified(ShiftTuning(epochs=4))
     figures = [row.step.figures for row in found.rows]
@@ -140,6 +141,7 @@ def test_the_papers_settings() -> None:
     assert METHODS.parse(PAPER.spec) == PAPER
 
 
+@pytest.mark.slow
 def test_the_paper_keeps_the_last_epoch_whatever_became_of_it(given: Given) -> None:
     assert isinstance(PAPER, ShiftTuning)
     short = dataclasses.replace(PAPER, epochs=4, batch=16, tolerance=1.0)

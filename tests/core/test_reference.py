@@ -221,6 +221,7 @@ class _Stopped(JobContext):
                 self.cancel()
 
 
+@pytest.mark.slow
 def test_interrupted_in_the_reference_it_goes_on_there(
     victim: Path, clean_twin: Path, signs: Path, tmp_path: Path, no_search: None
 ) -> None:

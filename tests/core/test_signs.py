@@ -44,6 +44,7 @@ def test_drawing_can_be_canceled() -> None:
         draw_signs(1, job=job)
 
 
+@pytest.mark.slow
 def test_a_linear_model_stays_well_below_the_demo_network(clean_twin: Path) -> None:
     x, y = draw_signs(150, seed=0)
     x_test, y_test = draw_signs(25, seed=0, split="test")

@@ -146,6 +146,7 @@ def test_tables_are_made_row_by_row_and_go_on(few_signs: Path, tmp_path: Path) -
     assert "unknown 'Magic'; choose one of" in wrong.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_scale")
 def test_lower_rates_and_other_targets_have_a_table_of_their_own(
     few_signs: Path, tmp_path: Path

@@ -230,6 +230,7 @@ def test_what_the_class_alone_explains_is_no_removal(unlearned: Purified) -> Non
     assert said.template == SUPPRESSED
 
 
+@pytest.mark.slow
 def test_no_useful_multiple_is_said(given: Given) -> None:
     found = given.purified(Tbar(epochs=1, rate=1e-9, images=2))
     assert found.conclusion is not None

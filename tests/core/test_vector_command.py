@@ -37,6 +37,7 @@ def loaded(path: Path) -> nn.Module:
     return opened.load(opened.candidates[0]).network
 
 
+@pytest.mark.slow
 def test_what_was_unlearned_is_kept(unlearned: Path) -> None:
     told = json.loads((unlearned / "p.pth.json").read_text())
     assert told["unlearned"] == STICKER

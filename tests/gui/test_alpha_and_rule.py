@@ -105,6 +105,7 @@ def test_while_a_purification_runs(
     assert made.rescan.shifts.alpha == 0.1, "as it was asked"
 
 
+@pytest.mark.slow
 def test_while_it_is_scanned_again(
     opened: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from driving import audit_of, dialog, find, open_paths, wait_well
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -19,6 +20,7 @@ from bdshift_gui.views.model_card import ModelCard
 RELU = "ResNet-18, width 8, CIFAR stem"
 
 
+@pytest.mark.slow
 def test_candidates_are_measured_and_scanned_in_the_dialog(
     window: MainWindow, qtbot: QtBot, victim: Path, few_signs: Path
 ) -> None:

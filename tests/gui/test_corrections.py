@@ -31,6 +31,7 @@ def loaded(window: MainWindow, qtbot: QtBot, victim: Path, few_signs: Path) -> M
     return window
 
 
+@pytest.mark.slow
 def test_an_architecture_is_chosen_by_hand(loaded: MainWindow, qtbot: QtBot) -> None:
     find(loaded, ModelCard).correct.click()
     ask = dialog(qtbot, loaded, ArchitectureDialog)

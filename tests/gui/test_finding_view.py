@@ -165,6 +165,7 @@ def test_what_a_finding_rests_on(measured_audit: Audit, kind: str, name: str | N
     assert (found and found.detector.name) == name
 
 
+@pytest.mark.slow
 def test_every_kind_of_audit(window: MainWindow, measured_audit: Audit) -> None:
     for make, level, classes, _ in MATRIX.values():
         audit = make(measured_audit)

@@ -179,6 +179,7 @@ def test_the_plane_is_measured_and_kept(
     assert view.slider.value() == 2, "the curve is still at what was kept"
 
 
+@pytest.mark.slow
 def test_a_plane_that_is_stopped_is_kept_and_goes_on(
     unlearned: MainWindow, qtbot: QtBot, clean_twin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,6 +125,7 @@ def test_classes_are_reached_by_keys(opened: MainWindow) -> None:
     assert opened.context.selection.now.class_index == 11
 
 
+@pytest.mark.slow
 def test_images_that_are_classified_badly_are_said_first(
     opened: MainWindow, qtbot: QtBot, clean_twin: Path, signs: Path
 ) -> None:

@@ -49,6 +49,7 @@ def odd_model(tmp_path: Path) -> Path:
 # --- an audit from a file is scanned as it was
 
 
+@pytest.mark.slow
 def test_an_opened_audit_is_scanned_as_it_was_asked(
     window: MainWindow, qtbot: QtBot, measured_audit: Audit, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import clip_files
+import pytest
 from driving import audit_of, dialog, find, open_paths, wait_well
 from pytestqt.qtbot import QtBot
 
@@ -26,6 +27,7 @@ def shown(ask: PromptsDialog) -> str:
     return "\n".join(one.text() for one in ask.findChildren(Text) if not one.isHidden())
 
 
+@pytest.mark.slow
 def test_templates_are_changed_and_their_effect_is_shown(
     window: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ def compared(qtbot: QtBot, window: MainWindow) -> SincePage:
     return dialog(qtbot, window, SincePage)
 
 
+@pytest.mark.slow
 def test_it_shows_what_the_command_says(
     purified: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
