@@ -172,6 +172,11 @@ class TableRows(QAbstractTableModel):
         """Where the column with this key is; −1 if there is none."""
         return next((i for i, one in enumerate(self.columns) if one.key == key), -1)
 
+    @property
+    def name_place(self) -> int:
+        """Where the column of names is, the first of texts; −1 if there is none."""
+        return next((i for i, one in enumerate(self.columns) if not one.is_number), -1)
+
     def tails(self, column: int) -> list[str]:
         """`Column.longest_tails` of a column of numbers, measured once."""
         if column not in self._tails:

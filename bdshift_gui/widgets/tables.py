@@ -27,7 +27,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHeaderView,
     QMenu,
     QStyle,
     QStyledItemDelegate,
@@ -41,25 +40,30 @@ from bdshift_gui.plain import on_button
 from bdshift_gui.settings import Settings
 from bdshift_gui.theme import Theme
 from bdshift_gui.widgets.clearable_field import ClearableField
+from bdshift_gui.widgets.column_widths import fit_columns
 from bdshift_gui.widgets.rows_view import RowsView
 from bdshift_gui.widgets.table_rows import UNSORTED, Column, Index, TableRows, runs, tail_of
 
 _MIN_FILTERED = 8  # rows from which the search field is there without being asked for
-_MIN_NAME = 96  # pixels of a name, below which the table scrolls sideways
 _MIN_HEIGHT = 96  # pixels of the rows and the heads
 _MEASURED = 100  # rows whose cells a column is made wide enough for, beside those that are seen
 _ARROW = 12  # pixels that the head keeps for the arrow of its order
 _FLAG = QItemSelectionModel.SelectionFlag
 
 
-class _NumberPainter(QStyledItemDelegate):
-    """Writes the numbers of a column with their decimal points below each other."""
+class _CellPainter(QStyledItemDelegate):
+    """Writes the numbers of a column with their decimal points below each other, and cuts long
+    names in their middle: the names of many files begin alike.
+    """
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
         super().initStyleOption(option, index)
         ink = index.data(Qt.ItemDataRole.ForegroundRole)
         if isinstance(ink, QColor):  # also where it is selected
             option.palette.setColor(option.palette.ColorRole.HighlightedText, ink)
+        model = index.model()
+        if isinstance(model, TableRows) and index.column() == model.name_place:
+            option.textElideMode = Qt.TextElideMode.ElideMiddle
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         room = self._room(option, index)
@@ -138,7 +142,7 @@ class DataTable(QWidget):
         self.rows = TableRows(self)
         self.rows.sorting = sorting
         self.view.setModel(self.rows)
-        self.view.setItemDelegate(_NumberPainter(self.view))
+        self.view.setItemDelegate(_CellPainter(self.view))
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         modes = QAbstractItemView.SelectionMode
         self.view.setSelectionMode(modes.ExtendedSelection if several else modes.SingleSelection)
@@ -364,18 +368,7 @@ class DataTable(QWidget):
         return found or [0]
 
     def _fit(self) -> None:
-        """Hide what is to be hidden. Names get the room that numbers leave."""
-        header, visible = self.view.horizontalHeader(), self._visible()
-        modes = QHeaderView.ResizeMode
-        columns = self.rows.columns
-        names = [x for x, one in enumerate(columns) if x in visible and not one.is_number]
-        for x in range(len(columns)):
-            header.setSectionHidden(x, x not in visible)
-            wide = not names or x == names[0]
-            header.setSectionResizeMode(x, modes.Stretch if wide else modes.ResizeToContents)
-        if names and header.sectionSize(names[0]) < _MIN_NAME:
-            header.setSectionResizeMode(names[0], modes.Fixed)
-            header.resizeSection(names[0], _MIN_NAME)
+        fit_columns(self.view, self.rows.columns, self._visible())
 
     def _show_sorting(self) -> None:
         key, order = self.rows.sorting

@@ -8,7 +8,7 @@ from driving import audit_of, find, workspace
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QFont, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractSlider
+from PySide6.QtWidgets import QAbstractSlider, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
 from bdshift_gui.main_window import MainWindow
@@ -249,3 +249,24 @@ def test_a_click_with_ctrl_keeps_what_the_filter_hides(opened: MainWindow) -> No
     click(7, ctrl)
     table.view.selectAll()
     assert table.wanted == {7}, "all that are there, and no others"
+
+
+@pytest.mark.parametrize("width", [900, 1280])
+def test_names_win_over_long_texts_and_show_their_ends(table: DataTable, width: int) -> None:
+    long = [f"a-folder-of-models-{i}-trained-alike.pth" for i in range(5)]
+    table.show_columns([
+        Column("index", "", np.arange(5)), Column("name", "name", texts=long),
+        Column("finding", "finding", texts=["Nothing unusual found"] * 5),
+        Column("score", "score", SCORES), Column("more", "more", texts=["many words " * 20] * 5),
+    ])  # fmt: skip
+    table.resize(width, 200)
+    header, view = table.view.horizontalHeader(), table.view
+    assert header.sectionSize(1) >= min(view.sizeHintForColumn(1), 0.29 * width)
+    assert header.sectionSize(2) >= view.sizeHintForColumn(2)
+    assert header.sectionSize(4) < view.sizeHintForColumn(4)
+    option = QStyleOptionViewItem()
+    for column, mode in ((1, Qt.TextElideMode.ElideMiddle), (4, Qt.TextElideMode.ElideRight)):
+        option.initFrom(view)
+        option.textElideMode = view.textElideMode()
+        view.itemDelegate().initStyleOption(option, table.rows.index(0, column))
+        assert option.textElideMode == mode
