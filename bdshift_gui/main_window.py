@@ -48,7 +48,7 @@ from bdshift_gui.tasks.recent import look_for_recent
 from bdshift_gui.tasks.showing import follow
 from bdshift_gui.toolbar import MainToolbar
 from bdshift_gui.unsaved import may_close
-from bdshift_gui.welcome import WelcomeView
+from bdshift_gui.welcome import WelcomeView, shows_job
 from bdshift_gui.widgets.error_bar import ErrorBar
 from bdshift_gui.widgets.job_bar import JobBar
 from bdshift_gui.widgets.machine import MachineStatus
@@ -192,6 +192,8 @@ class MainWindow(QMainWindow):
         self.toolbar.show_state(state)
         self.actions_.show_state(state)
         self.job_bar.show_state(state)
+        if page is self.welcome and shows_job(state):
+            self.job_bar.hide()  # one is enough
         self.message.setText("" if state.job or state.busy else _said_last(state))
         self.written.show_state(state)
         self.machine.show_device(state.audit.device if state.audit is not None else "")

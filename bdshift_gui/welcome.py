@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from bdshift_gui.actions.correct import LABELS
 from bdshift_gui.actions.open_files import OPEN_IMAGES, OPEN_MODEL, open_dropped
@@ -18,6 +18,7 @@ from bdshift_gui.widgets.card import Text, look
 from bdshift_gui.widgets.job_bar import JobBar
 
 _MAX_RECENT = 4
+_WIDTH = 600  # pixels, where there are as many
 _ACTIONS = (OPEN_MODEL, OPEN_IMAGES, LABELS, SCAN, DEMO)
 
 
@@ -31,20 +32,26 @@ class WelcomeView(QWidget):
         outer.addStretch(2)
         self._drop = QFrame()
         self._drop.setObjectName("drop")
-        self._drop.setFixedWidth(600)
+        self._drop.setMaximumWidth(_WIDTH)
         inside = QVBoxLayout(self._drop)
         inside.setContentsMargins(40, 32, 40, 32)
         inside.setSpacing(12)
         self._heading, self._lead, self._progress = Text("heading"), Text("muted"), Text()
+        self._lead.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.doubt = Text("danger")
         inside.addWidget(self._heading)
         inside.addWidget(self.doubt)
-        inside.addWidget(self._lead)
-        inside.addWidget(self._progress)
         self.job = JobBar(wide=True)
         self.job.canceled.connect(lambda: CANCEL.trigger(context))
         context.jobs.happened.connect(self.job.progressed)
-        inside.addWidget(self.job)
+        one_place = QGridLayout()  # so that the buttons below do not move
+        for widget in (self._lead, self.job):
+            policy = widget.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            widget.setSizePolicy(policy)
+            one_place.addWidget(widget, 0, 0)
+        inside.addLayout(one_place)
+        inside.addWidget(self._progress)
         row = QHBoxLayout()
         row.setSpacing(8)
         self.buttons: dict[str, QPushButton] = {}
@@ -59,7 +66,7 @@ class WelcomeView(QWidget):
         self._recent_title = Text("muted")
         self._recent = QVBoxLayout()
         box = QWidget()
-        box.setFixedWidth(600)
+        box.setMaximumWidth(_WIDTH)
         below = QVBoxLayout(box)
         below.addWidget(self._recent_title)
         below.addLayout(self._recent)
@@ -95,6 +102,7 @@ class WelcomeView(QWidget):
         ]
         self._progress.show_text("\n".join(lines))
         self.job.show_state(state)
+        self.job.setVisible(shows_job(state))
         first = SCAN if ready else OPEN_IMAGES if state.model else OPEN_MODEL
         if doubt is not None:
             first = LABELS
@@ -120,10 +128,15 @@ class WelcomeView(QWidget):
         self._safe.show_text(tr("Code in the files you open is never run."))
 
 
+def shows_job(state: State) -> bool:
+    """Whether the page tells of the running job; of one that gives way, the status bar does."""
+    return state.job is not None and state.busy
+
+
 def _centered(widget: QWidget) -> QHBoxLayout:
     """Center with stretches: an alignment would size it for a single line of text."""
     row = QHBoxLayout()
     row.addStretch(1)
-    row.addWidget(widget)
+    row.addWidget(widget, 1000)  # as wide as it may be
     row.addStretch(1)
     return row

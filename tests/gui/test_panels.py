@@ -123,6 +123,18 @@ def test_a_purification_opens_its_page_once(opened: MainWindow, qtbot: QtBot) ->
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_the_smallest_screen_has_room_before_there_is_an_audit(
+    window: MainWindow, qtbot: QtBot, victim: Path, language: str
+) -> None:
+    do(window, language)
+    window.resize(900, 600)
+    open_paths(qtbot, window, victim)
+    QApplication.processEvents()
+    assert workspace(window).docks["audit"].isVisible()
+    assert (window.width(), window.height()) == (900, 600)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_smallest_screen_has_room_for_all(opened: MainWindow, language: str) -> None:
     """The bar with progress and Cancel, too; the inspector shares the side of the cards."""
     do(opened, language)
