@@ -1,4 +1,4 @@
-"""Names of a few points, none on another point or another name."""
+"""Names of a few points, none on another point or name, and each plainly that of its own."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtCore import QPointF, QRectF, QSizeF
 from PySide6.QtGui import QFontMetricsF
 
 from bdshift_gui.theme import SMALL, text_font
 
-_GAP = 13.0  # pixels between a point and its name
+_FIRST_GAP = 13.0  # pixels between the first point, which may have a ring, and its name
+_GAP = 8.0  # the same of others
 _POINT = 5.0  # radius of a point, in pixels
+_PLAINLY = 4.0  # pixels that any other point is farther from a name than its own
+_LED = (26.0, 42.0)  # pixels between a point and its name if a line leads from one to the other
 _CROSSED = 0.5  # how bad it is to be on the line, where a point or a name is 1
 _PLACES = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1))
 """Where a name may be, seen from its point, the best first: x to the right, y downward."""
@@ -21,7 +24,8 @@ _PLACES = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1))
 
 class PointLabels:
     """Names in a plot whose points are in pixels: they are placed again when it is zoomed. Names
-    that fit nowhere are left out, but the first, which then is where it hides least.
+    that fit nowhere beside their points are farther away, at the end of a short line; or else left
+    out, but the first, which then is where it hides least.
     """
 
     def __init__(self, plot: pg.PlotItem) -> None:
@@ -33,12 +37,15 @@ class PointLabels:
         self._ink, self._back = "#000000", "#ffffff"
         self._placed: dict[int, QRectF] = {}
         self._level = np.nan
+        self._leaders = pg.PlotCurveItem(connect="pairs")
+        plot.addItem(self._leaders, ignoreBounds=True)
         plot.vb.sigRangeChanged.connect(lambda *_: self.place())
         plot.vb.sigResized.connect(lambda _: self.place())
 
     def paint(self, ink: str, back: str) -> None:
         """Write in a color, over the line on another."""
         self._ink, self._back = ink, back
+        self._leaders.setPen(pg.mkPen(ink))
         for item in self._items:
             item.setColor(ink)
 
@@ -70,60 +77,95 @@ class PointLabels:
         self._placed = {}
         for item in self._items:
             item.hide()
+        self._leaders.setData([], [])
         box, inside = self._plot.vb, self._plot.vb.sceneBoundingRect()
         if not self._names or inside.width() < 1 or inside.height() < 1:
             return
-        across, up = self._pixels(inside)
+        points = self._pixels(inside)
         metrics = QFontMetricsF(text_font(SMALL))
+        lines: list[QPointF] = []
         for number, (item, (point, name)) in enumerate(zip(self._items, self._names, strict=False)):
-            here = float(across[point]), float(up[point])
-            if not np.isfinite(here).all() or not inside.contains(QPointF(*here)):
+            here = QPointF(*points[point])
+            if not np.isfinite(points[point]).all() or not inside.contains(here):
                 continue
-            size = metrics.horizontalAdvance(name), metrics.height()
-            hits, found = self._best(here, size, across, up, inside)
+            size = QSizeF(metrics.horizontalAdvance(name), metrics.height())
+            hits, found, led = self._best(point, size, points, inside, first=not number)
             if hits >= 1 and number:
                 continue
             self._placed[point] = found
+            if led:
+                lines += [here, _nearest(found, here)]
             item.fill = pg.mkBrush(self._back if hits == _CROSSED else None)
             item.setText(name)
             item.setPos(box.mapSceneToView(found.center()))
             item.show()
+        ends = [box.mapSceneToView(one) for one in lines]
+        self._leaders.setData([one.x() for one in ends], [one.y() for one in ends])
 
-    def _pixels(self, inside: QRectF) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The points in the scene."""
+    def _pixels(self, inside: QRectF) -> NDArray[np.float64]:
+        """The points in the scene, (n, 2)."""
         (left, right), (low, high) = self._plot.vb.viewRange()
         across = inside.left() + (self._x - left) / (right - left) * inside.width()
         up = inside.bottom() - (self._y - low) / (high - low) * inside.height()
-        return across, up
+        return np.stack([across, up], 1)
 
     def _best(
-        self, here: tuple[float, float], size: tuple[float, float], across: NDArray[np.float64],
-        up: NDArray[np.float64], inside: QRectF,
-    ) -> tuple[float, QRectF]:  # fmt: skip
-        """Where a name hides least, and how many points and names it does hide there; the line
-        counts as half a point.
+        self, point: int, size: QSizeF, points: NDArray[np.float64], inside: QRectF, *, first: bool
+    ) -> tuple[float, QRectF, bool]:
+        """Where a name hides least, how many points and names it does hide there, and whether a
+        line leads there; the line to avoid counts as half a point.
         """
-        (low, high), worst = self._plot.vb.viewRange()[1], len(across) + len(self._names) + 2
-        best, least = _beside(here, size, _PLACES[0]), float(worst)
+        (low, high), here = self._plot.vb.viewRange()[1], QPointF(*points[point])
         level = inside.bottom() - (self._level - low) / (high - low) * inside.height()
-        for place in _PLACES:
-            rect = _beside(here, size, place)
-            if not inside.contains(rect):
-                continue
-            hit = (
-                (across > rect.left() - _POINT) & (across < rect.right() + _POINT)
-                & (up > rect.top() - _POINT) & (up < rect.bottom() + _POINT)
-            )  # fmt: skip
-            others = sum(rect.intersects(one) for one in self._placed.values())
-            crossed = rect.top() < level < rect.bottom()
-            if (hits := int(hit.sum()) + others + _CROSSED * crossed) < least:
-                best, least = rect, hits
-        return least, best
+        near = _FIRST_GAP if first else _GAP
+        others = np.delete(points, point, 0)
+        best = _beside(here, size, _PLACES[0], near)
+        least, with_line = float(len(points) + len(self._names) + 3), False
+        for gap in (near, *_LED):
+            if least < 1:
+                break
+            for place in _PLACES:
+                rect = _beside(here, size, place, gap)
+                if not inside.contains(rect):
+                    continue
+                away = _distances(rect, others)
+                hits = float((away < _POINT).sum())
+                hits += sum(rect.intersects(one) for one in self._placed.values())
+                hits += _CROSSED * (rect.top() < level < rect.bottom())
+                if gap == near:
+                    hits += bool((away < gap * np.hypot(*place) + _PLAINLY).any())
+                else:
+                    hits += _crossed(here, _nearest(rect, here), others)
+                if hits < least:
+                    least, best, with_line = hits, rect, gap != near
+        return least, best, with_line
 
 
-def _beside(here: tuple[float, float], size: tuple[float, float], place: tuple[int, int]) -> QRectF:
-    (x, y), (width, height), (right, down) = here, size, place
-    middle = QPointF(x + right * (_GAP + width / 2), y + down * (_GAP + height / 2))
-    rect = QRectF(0, 0, width, height)
-    rect.moveCenter(middle)
+def _beside(here: QPointF, size: QSizeF, place: tuple[int, int], gap: float) -> QRectF:
+    right, down = place
+    rect = QRectF(QPointF(0, 0), size)
+    across, up = right * (gap + size.width() / 2), down * (gap + size.height() / 2)
+    rect.moveCenter(here + QPointF(across, up))
     return rect
+
+
+def _nearest(rect: QRectF, to: QPointF) -> QPointF:
+    """The point of a rectangle that is nearest to another."""
+    return QPointF(
+        min(max(to.x(), rect.left()), rect.right()), min(max(to.y(), rect.top()), rect.bottom())
+    )
+
+
+def _distances(rect: QRectF, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far points (n, 2) are from a rectangle, (n,); 0 in it."""
+    low, high = (rect.left(), rect.top()), (rect.right(), rect.bottom())
+    away: NDArray[np.float64] = np.linalg.norm(points - np.clip(points, low, high), axis=1)
+    return away
+
+
+def _crossed(start: QPointF, end: QPointF, points: NDArray[np.float64]) -> int:
+    """How many points (n, 2) a line touches."""
+    first, way = np.array(start.toTuple()), np.array((end - start).toTuple())
+    part = np.clip((points - first) @ way / max(float(way @ way), 1e-9), 0, 1)
+    away = np.linalg.norm(points - first - part[:, None] * way, axis=1)
+    return int((away < _POINT).sum())

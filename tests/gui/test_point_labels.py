@@ -6,7 +6,7 @@ import numpy as np
 import pyqtgraph as pg
 from driving import audit_of, find
 from known import TARGET
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, QRectF
 from pytestqt.qtbot import QtBot
 
 from bdshift_gui.main_window import MainWindow
@@ -49,6 +49,32 @@ def test_names_are_on_no_point_and_no_other_name(qtbot: QtBot) -> None:
     far = [abs(in_scene(plot, x[k], y[k]).x() - rect.center().x()) for k, rect in
            labels.shown.items()]  # fmt: skip
     assert max(far) < 80, "each is beside its own point"
+
+
+def away(rect: QRectF, at: QPointF) -> float:
+    across = max(rect.left() - at.x(), 0.0, at.x() - rect.right())
+    up = max(rect.top() - at.y(), 0.0, at.y() - rect.bottom())
+    return float(np.hypot(across, up))
+
+
+def test_a_name_is_nearest_to_its_own_point_or_a_line_leads_to_it(qtbot: QtBot) -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=60), rng.normal(size=60)
+    view = view_of(qtbot, x, y)
+    plot = view.getPlotItem()
+    labels = PointLabels(plot)
+    labels.show_names([(k, f"neuron {k}") for k in range(9)], x, y)
+    points = [in_scene(plot, *one) for one in zip(x, y, strict=True)]
+    led = np.stack(labels._leaders.getData(), 1)
+    lines = 0
+    for point, rect in labels.shown.items():
+        if np.isclose(led, [x[point], y[point]], atol=0.02).all(1).any():
+            lines += 1
+            continue
+        others = [away(rect, one) for k, one in enumerate(points) if k != point]
+        assert away(rect, points[point]) < min(others), point
+    assert 0 < lines < len(labels.shown)
+    assert len(led) == 2 * lines
 
 
 def test_they_are_placed_again_when_the_plot_is_zoomed(qtbot: QtBot) -> None:
