@@ -40,7 +40,9 @@ _WORD = re.compile(r"(?<=.)(?=[_ ])")  # between two words of a name
 _MAX_NAMES = 24  # classes whose names fit under the bars
 _MAX_FIGURES = 16  # classes whose values fit above them
 _BAR = 0.6
-_ROOM_FOR_BOX, _BOX_WIDTH = 760, 112  # pixels: of a card with room for all, of the box without
+_NAME_SHARE = 0.96  # of a bar's place, for its name
+_BOX_WIDTH = 112  # pixels of the box where there is no room for more
+_AROUND_BOX = 48  # pixels between the box and what is beside it, and around all
 _FIGURE_HEIGHT = 22.0  # pixels of a line of figures and the gap below it
 _RULE_WIDTH = 78.0  # pixels of the rule's label next to its line
 _DOT_HEIGHT = 16.0  # pixels
@@ -49,7 +51,7 @@ _FAR = 10.0  # times the largest value: beyond the axis
 _OVER_LINES = 10.0  # of labels; bands are as far below
 _MIN_HEIGHT_FOR_FIGURES = 90.0  # pixels; below that, only a flagged dot has one
 _MIN_HEIGHT_FOR_UNIT = 140.0  # pixels; below that, an axis has room only for a short name
-_MIN_HEIGHT_FOR_NAME = 80.0  # pixels; below that, for none: the choice of scores has it
+_AROUND_NAME = 4  # pixels; an axis too short for its name has none: the choice of scores has it
 
 
 @view
@@ -103,8 +105,14 @@ class ClassView(PlotCard, View):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        wide = event.size().width() > _ROOM_FOR_BOX
-        self.detector.setMaximumWidth(_BOX_WIDTH * (1 + wide))
+        self._fit_box()
+
+    def _fit_box(self) -> None:
+        """Let the box have what the words beside it leave."""
+        beside = self.caption.fontMetrics().horizontalAdvance(self.caption.text()) + _AROUND_BOX
+        if not self.sort.isHidden():
+            beside += self.sort.sizeHint().width()
+        self.detector.setMaximumWidth(max(_BOX_WIDTH, self.width() - beside))
 
     def paint(self, theme: Theme) -> None:
         """Apply the theme's colors."""
@@ -196,6 +204,7 @@ class ClassView(PlotCard, View):
         self.table.setVisible(as_table)
         self.table.field.setVisible(as_table)
         self.sort.setVisible(not as_table and not self._many)
+        self._fit_box()
         self.view.setVisible(not as_table)
         self.search.setVisible(not as_table and len(names) > _MAX_NAMES)
         self.search.show_names(names)
@@ -260,15 +269,18 @@ class ClassView(PlotCard, View):
         however small the plot is; and shorten the names to the bars' width.
         """
         width = max(self.plot.vb.width(), 1.0)
-        span = (1 + min(0.4, _RULE_WIDTH / width)) * (self._count + 0.2)
+        ruled = self._scale is not None and np.isfinite(self._scale.line)
+        span = (1 + ruled * min(0.4, _RULE_WIDTH / width)) * (self._count + 0.2)
         self.plot.setXRange(-0.6, span - 0.6, padding=0.01)
         if self._names:
-            short = (_short(name, int(0.92 * width / span)) for name in self._names)
+            short = (_short(name, int(_NAME_SHARE * width / span)) for name in self._names)
             name_ticks(self.plot.getAxis("bottom"), enumerate(short))
         if self._scale is not None:
             height = self.plot.vb.height()
-            name = self._scale.short_unit if height >= _MIN_HEIGHT_FOR_NAME else ""
-            self.label_axis("left", self._scale.unit if height >= _MIN_HEIGHT_FOR_UNIT else name)
+            long = height >= _MIN_HEIGHT_FOR_UNIT
+            name = self._scale.unit if long else self._scale.short_unit
+            needed = QFontMetrics(text_font(SMALL)).horizontalAdvance(name) + _AROUND_NAME
+            self.label_axis("left", name if needed <= height else "")
         if self._scale is not None and self._many:
             self.strip.fit(self._scale.line, span)
             return

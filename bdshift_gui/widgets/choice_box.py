@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QHelpEvent, QPaintEvent
 from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter
 
@@ -24,11 +24,26 @@ class ChoiceBox(QComboBox):
 
     def _elided(self, option: QStyleOptionComboBox) -> str:
         text = self.currentText() if self.currentIndex() >= 0 else self.placeholderText()
+        return self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, self._room(option))
+
+    def _room(self, option: QStyleOptionComboBox) -> int:
+        """Pixels of the text."""
         field = self.style().subControlRect(
             QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
         )
-        room = max(0, field.width() - _AROUND)
-        return self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
+        return max(0, field.width() - _AROUND)
+
+    def sizeHint(self) -> QSize:
+        """Room for the longest text, which Qt's own lacks under a style sheet."""
+        found = super().sizeHint()
+        if self.sizeAdjustPolicy() != self.SizeAdjustPolicy.AdjustToContents:
+            return found
+        texts = [self.itemText(at) for at in range(self.count())]
+        longest = max(map(self.fontMetrics().horizontalAdvance, texts), default=0)
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        option.rect = QRect(QPoint(0, 0), found)
+        return found + QSize(max(0, longest - self._room(option)), 0)
 
     def minimumSizeHint(self) -> QSize:
         """Room for a few letters, whatever is chosen."""

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 import bdshift_gui
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.plain import set_tip
+from bdshift_gui.theme import LIGHT, style_sheet
 from bdshift_gui.views.classes import ClassView
 from bdshift_gui.widgets import choice_box
 from bdshift_gui.widgets.choice_box import ChoiceBox
@@ -62,6 +63,24 @@ def test_there_is_no_ellipsis_where_there_is_room(
     made = box(qtbot, 600)
     assert made.shown_text == LONG
     assert tip_of(made, monkeypatch) == []
+
+
+def test_it_asks_for_the_room_of_its_longest_text(qtbot: QtBot) -> None:
+    made = box(qtbot, 600)
+    made.setStyleSheet(style_sheet(LIGHT))
+    made.setSizeAdjustPolicy(ChoiceBox.SizeAdjustPolicy.AdjustToContents)
+    made.resize(made.sizeHint())
+    assert made.shown_text == LONG
+    made.resize(made.width() - 24, made.height())
+    assert made.shown_text != LONG, "no more than that"
+
+
+def test_the_box_of_detectors_has_the_room_beside_it(opened: MainWindow) -> None:
+    view = find(opened, ClassView)
+    assert view.detector.maximumWidth() > 200
+    view.caption.show_text("words " * 40)
+    view._fit_box()
+    assert view.detector.maximumWidth() < 120
 
 
 def test_all_boxes_do_so() -> None:

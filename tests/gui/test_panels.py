@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -259,3 +261,18 @@ def test_views_are_in_the_order_and_size_they_ask_for(
     top, middle, bottom = plots.sizes()
     assert middle / top == pytest.approx(440 / 250, rel=0.1)
     assert top == pytest.approx(bottom, rel=0.1)
+
+
+def test_the_classes_use_the_room_of_a_small_window(opened: MainWindow) -> None:
+    opened.resize(900, 600)
+    QApplication.processEvents()
+    view = find(opened, ClassView)
+    assert view._scale is not None
+    assert view.plot.vb.viewRange()[0][1] > 12.5, "the label of the line is there"
+    assert view.plot.getAxis("left").labelText
+    view._scale = replace(view._scale, line=math.nan)
+    view._fit()
+    names = [name for _, name in view.plot.getAxis("bottom")._tickLevels[0]]
+    assert view.plot.vb.viewRange()[0][1] < len(names) + 0.5, "nothing is beside the bars"
+    assert "caution" in names
+    assert sum("…" in name for name in names) <= 1
