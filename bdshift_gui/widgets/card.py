@@ -58,11 +58,14 @@ class Text(PlainLabel):
 
 
 class Elided(Text):
-    """One line, elided in the middle if it does not fit; the tooltip has all of it."""
+    """One line, elided in the middle if it does not fit, as is good for names of files, or else at
+    its end; the tooltip has all of it.
+    """
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", *, at_end: bool = False) -> None:
         super().__init__(name, wrap=False)
-        self._whole = ""
+        modes = Qt.TextElideMode
+        self._whole, self._mode = "", modes.ElideRight if at_end else modes.ElideMiddle
         self.setMinimumWidth(24)
 
     def show_text(self, text: str) -> None:
@@ -77,8 +80,7 @@ class Elided(Text):
         self._fit()
 
     def _fit(self) -> None:
-        middle = Qt.TextElideMode.ElideMiddle
-        shown = self.fontMetrics().elidedText(self._whole, middle, self.width())
+        shown = self.fontMetrics().elidedText(self._whole, self._mode, self.width())
         if shown != self.text():
             self.setText(shown)
 
@@ -128,7 +130,7 @@ class KeyValueRows(QWidget):
         self.setObjectName("plain")
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(12)
+        self._grid.setHorizontalSpacing(8)
         self._grid.setVerticalSpacing(1)
         self._grid.setColumnStretch(1, 1)
         self._shown: list[tuple[PlainLabel, Elided]] = []
@@ -136,7 +138,7 @@ class KeyValueRows(QWidget):
     def show_rows(self, rows: list[tuple[str, str, str]]) -> None:
         """Show (key, value, tooltip) rows."""
         while len(self._shown) < len(rows):
-            key, value = PlainLabel(), Elided("value")
+            key, value = PlainLabel(), Elided("value", at_end=True)
             key.setObjectName("key")
             value.setAlignment(Qt.AlignmentFlag.AlignRight)
             at = len(self._shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from bdshift_gui.views.compare import CompareView
 from bdshift_gui.views.purifications import PurificationsView
 from bdshift_gui.views.purifications_card import PurificationsCard
 from bdshift_gui.views.scatter import ScatterView
+from bdshift_gui.widgets.card import KeyValueRows
 
 
 def test_a_panel_that_was_closed_stays_closed(opened: MainWindow) -> None:
@@ -276,3 +278,13 @@ def test_the_classes_use_the_room_of_a_small_window(opened: MainWindow) -> None:
     assert view.plot.vb.viewRange()[0][1] < len(names) + 0.5, "nothing is beside the bars"
     assert "caution" in names
     assert sum("…" in name for name in names) <= 1
+
+
+def test_the_beginning_of_an_architecture_is_always_shown(qtbot: QtBot) -> None:
+    rows = KeyValueRows()
+    qtbot.addWidget(rows)
+    rows.show_rows([("Architecture", "ResNet-18, CIFAR stem", "")])
+    rows.resize(190, 30)
+    rows.show()
+    (_, value), *_ = rows._shown
+    assert re.fullmatch(r"ResNet-18,.*…", value.text())
