@@ -211,7 +211,7 @@ class ArchitectureDialog(QuestionDialog):
             finding = self._measured.rows[row].finding
         self.statement.show_text(
             "" if finding is None
-            else f"{say(finding.headline)}: {say(finding.reasons[0].sentence)}"
+            else f"{say(finding.headline)}: {say(finding.reasons[0].in_window)}"
         )  # fmt: skip
 
     def _leave(self) -> None:

@@ -111,7 +111,7 @@ class FindingView(Card, View):
         look(self.title, _TITLES[finding.level])
         look(self, _FRAMES[finding.level])
         self.title.show_text(say(finding.headline))
-        first, *others = [say(one.sentence) for one in finding.reasons]
+        first, *others = [say(one.in_window) for one in finding.reasons]
         self.statement.show_text(first)
         self.reasons.show_text("\n\n".join(others))
         of = _shown_from(audit)
@@ -202,7 +202,7 @@ class FindingView(Card, View):
             if one.code == SECOND_STAGE_NOT_RUN and state.to_search:
                 runs = say(Sentence(SECOND_STAGE_RUNS, one.values))
             else:
-                left.append(say(one.sentence))
+                left.append(say(one.in_window))
         self.running.show_text(runs)
         return left
 

@@ -14,21 +14,31 @@ from typing import Any
 from bdshift.words import Sentence, words
 
 _templates: dict[str, str] = {}
+_in_window: dict[str, str] = {}
 
 
-def code(name: str, template: str) -> str:
+def code(name: str, template: str, in_window: str = "") -> str:
     """Register ``name`` as a code that says ``template``, made by `words`; returns ``name``.
+    ``in_window``, with the same values, is for a reader who has the window, if ``template`` tells
+    what to type.
 
     Raises ValueError if another code has that name.
     """
     if _templates.setdefault(name, template) != template:
         raise ValueError(f"two remarks are called {name!r}")
+    if in_window:
+        _in_window[name] = in_window
     return name
 
 
 def codes() -> Mapping[str, str]:
     """Every registered code, and its English template."""
     return _templates
+
+
+def codes_in_window() -> Mapping[str, str]:
+    """The same, as the window says them."""
+    return {**_templates, **_in_window}
 
 
 AS_WRITTEN = code("as-written", words("{text}", ja="{text}"))
@@ -68,6 +78,12 @@ class Remark:
         if template is None:
             return Sentence(_templates[AS_WRITTEN], {"text": self.text})
         return Sentence(template, self.values)
+
+    @property
+    def in_window(self) -> Sentence:
+        """The remark in words for a reader who has the window."""
+        template = _in_window.get(self.code)
+        return self.sentence if template is None else Sentence(template, self.values)
 
 
 def _plain(value: Any) -> Any:

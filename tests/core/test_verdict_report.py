@@ -17,6 +17,7 @@ from bdshift.report.text_report import audit_text
 from bdshift.report.verdict_rows import HEADS, evidence_rows, how_right
 from bdshift.verdict.calibration import Calibration
 from bdshift.verdict.clean_models import shipped_table
+from bdshift.words import Sentence
 
 
 @pytest.fixture
@@ -100,17 +101,40 @@ def test_the_first_sentence_is_plain_and_says_whose_p_it_is(compared: Audit) -> 
     verdict = compared.verdict
     assert verdict is not None
     models, p = verdict.standing.models, verdict.standing.p
+    independent = verdict.standing.independent
+    assert independent < models
+    assert p == pytest.approx(1 / (1 + independent)), "what a reader computes"
+    related = f"; related models count as one, which leaves {independent}"
     assert str(compared.finding.statement) == (
         f"Class 9 “speed_80” looks like the target of a backdoor: none of {models} models that are "
         f"known to be clean has evidence this strong against any class (verdict: p = {p:.2g}, the "
-        "smallest that so many allow)."
+        f"smallest that so many allow{related})."
     )
     assert f"（判定の p = {p:.2g}" in compared.finding.statement.render("ja")
     some = in_words(replace(verdict.standing, count=3, p=0.06))
     assert str(some) == (
         f"3 of {models} models that are known to be clean have evidence this strong against a "
-        "class (verdict: p = 0.06)"
+        f"class (verdict: p = 0.06{related})"
     )
+    alone = in_words(replace(verdict.standing, least=1 / (1 + models)))
+    assert "related" not in str(alone)
+
+
+def test_evidence_that_many_clean_models_have_is_called_not_unusual(compared: Audit) -> None:
+    assert compared.verdict is not None
+    for one in compared.finding.reasons:
+        if one.code != "evidence-beside-clean-models":
+            continue
+        [kind] = [
+            kind for kind in compared.verdict.kinds
+            if str(one.sentence).startswith(str(Sentence(kind.detector.label)))
+        ]  # fmt: skip
+        usual = kind.standing.p > 0.1
+        assert str(one.sentence).endswith(", which is not unusual.") is usual
+        assert one.sentence.render("ja").endswith("（珍しくありません）。") is usual
+    said = [str(one.sentence) for one in compared.finding.reasons]
+    assert any("which is not unusual" in one for one in said)
+    assert any("0 of" in one and "unusual" not in one for one in said)
 
 
 def test_the_most_similar_models_are_themselves() -> None:

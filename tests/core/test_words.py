@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from templates import has_words, placeholders, templates, words_in_code
 
 from bdshift.errors import InputError, SeveralModels, UsageError
-from bdshift.remark import Remark, code, codes
+from bdshift.remark import Remark, code, codes, codes_in_window
 from bdshift.words import Sentence, catalog, translate, words
 
 COUNTED = words("{count:|image|images} of {path}, in the tests", ja="テスト {path} の {count} 枚")
@@ -85,6 +86,24 @@ def test_every_code_of_a_finding_has_japanese() -> None:
     assert bdshift.audit
     for name, template in codes().items():
         assert not has_words(template) or translate(template, "ja") != template, name
+
+
+def test_the_window_tells_nobody_what_to_type() -> None:
+    import bdshift.audit
+
+    assert bdshift.audit
+    for name, template in codes_in_window().items():
+        for text in (template, translate(template, "ja")):
+            assert re.search(r"--[a-z]|bdshift (scan|recover|purify)", text) is None, name
+        assert placeholders(template) <= placeholders(codes()[name])
+    quick = Remark(
+        "second-stage-not-run", dict.fromkeys(placeholders(codes()["second-stage-not-run"]), 1)
+    )
+    assert "--quick" in str(quick.sentence)
+    assert str(quick.in_window).endswith("“Compare with clean models” searches.")
+    assert quick.in_window.render("ja").endswith("「クリーンなモデルと比較」で探索します。")
+    other = Remark("few-images", {"images": 3, "classes": 2})
+    assert other.in_window == other.sentence
 
 
 def test_translations_take_the_same_values() -> None:

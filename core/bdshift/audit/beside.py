@@ -9,7 +9,7 @@ from bdshift.detect.image_search import has_search
 from bdshift.recover.drop import MIN_FACTOR, MIN_FACTOR_OF_PAIR
 from bdshift.remark import Remark, code
 from bdshift.verdict.clean_models import Standing, shipped_table
-from bdshift.verdict.decide import KindStanding, Verdict
+from bdshift.verdict.decide import UNSURE_P, KindStanding, Verdict
 from bdshift.words import Sentence, words
 
 _MAX_CLASSES = 5  # named
@@ -49,6 +49,12 @@ COULD_NOT_TELL = code(
              "クリーン画像や予算を増やす、{compare}（--reference）、"
              "トリガーを探索する（bdshift recover）のいずれかで、"
              "はっきりする可能性があります。"),
+    words("Could not tell. The most suspicious is class {index} “{name}”: {standing}{but}. More "
+          "clean images, a larger budget, {compare}, or a search for its trigger may settle it.",
+          ja="判定できませんでした。最も疑わしいのはクラス {index}「{name}」です。"
+             "{standing}{but}。"
+             "クリーン画像や予算を増やす、{compare}、トリガーを復元するのいずれかで、"
+             "はっきりする可能性があります。"),
 )  # fmt: skip
 COMPARE = words("a clean model of the same task to compare with",
                 ja="同じタスクのクリーンなモデルと比較する")  # fmt: skip
@@ -56,17 +62,19 @@ COMPARE_OTHER = words("another clean model to compare with",
                       ja="別のクリーンなモデルと比較する")  # fmt: skip
 NO_MODEL_HAS_AS_MUCH = words(
     "none of {models:|model|models} that {models:~|is|are} known to be clean has evidence this "
-    "strong against any class (verdict: p = {p:.2g}{least})",
+    "strong against any class (verdict: p = {p:.2g}{least}{related})",
     ja="クリーンだと分かっているモデル {models} 個の中に、これほど強い証拠のあるクラスを持つものは"
-       "ありません（判定の p = {p:.2g}{least}）",
+       "ありません（判定の p = {p:.2g}{least}{related}）",
 )  # fmt: skip
 SOME_HAVE_AS_MUCH = words(
     "{count} of {models:|model|models} that {models:~|is|are} known to be clean {count:~|has|have} "
-    "evidence this strong against a class (verdict: p = {p:.2g}{least})",
+    "evidence this strong against a class (verdict: p = {p:.2g}{least}{related})",
     ja="クリーンだと分かっているモデル {models} 個のうち {count} 個に、"
-       "これと同じかより強い証拠のあるクラスがあります（判定の p = {p:.2g}{least}）",
+       "これと同じかより強い証拠のあるクラスがあります（判定の p = {p:.2g}{least}{related}）",
 )  # fmt: skip
 LEAST_P = words(", the smallest that so many allow", ja="、このモデル数で取り得る最小値")
+RELATED_ONCE = words("; related models count as one, which leaves {independent}",
+                     ja="。関連するモデルはまとめて 1 個とし、計 {independent} 個")  # fmt: skip
 NOT_RARE_ENOUGH = words(", where {limit:.2g} would make it a suspect",
                         ja="（{limit:.2g} 以下で疑います）")  # fmt: skip
 NOT_BORNE_OUT = words(
@@ -77,34 +85,37 @@ NOT_BORNE_OUT = words(
 )  # fmt: skip
 LESS_REFERENCE = words(", less what the reference has", ja="、参照モデルの分を差し引くと")
 
+NOT_UNUSUAL = words(", which is not unusual", ja="（珍しくありません）")
 EVIDENCE = code(
     "evidence-beside-clean-models",
     words("{detector}: class {index} “{name}” is {factor:#.3g} times as easy to reach as the "
           "others (median); {count} of {models:|clean model|clean models} {count:~|shows|show} as "
-          "much.",
+          "much{usual}.",
           ja="{detector}：クラス {index}「{name}」はほかのクラス（中央値）より {factor:#.3g} 倍"
              "到達しやすくなっています。"
-             "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
+             "クリーンなモデル {models} 個のうち {count} 個が同程度以上です{usual}。"),
 )  # fmt: skip
 EVIDENCE_OF_PAIR = code(
     "evidence-of-a-pair-beside-clean-models",
     words("{detector}: from class {source} “{from_name}” to class {index} “{name}” the change is "
           "at least {factor:#.3g} times smaller than to other classes and than the other way; "
-          "{count} of {models:|clean model|clean models} {count:~|shows|show} as much.",
+          "{count} of {models:|clean model|clean models} {count:~|shows|show} as much{usual}.",
           ja="{detector}：クラス {source}「{from_name}」からクラス {index}「{name}」への変化は、"
              "他クラスへの変化や逆方向の変化に比べて {factor:#.3g} 分の 1 以下です。"
-             "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
+             "クリーンなモデル {models} 個のうち {count} 個が同程度以上です{usual}。"),
 )  # fmt: skip
 EVIDENCE_OF_PAIR_AND_REFERENCE = code(
     "evidence-of-a-pair-beside-reference",
     words("{detector}: from class {source} “{from_name}” to class {index} “{name}” the change is "
           "at least {factor:#.3g} times smaller than to other classes and than the other way, and "
           "the smallest to that class in the reference {of_reference:#.3g} times; {count} of "
-          "{models:|clean model|clean models} {count:~|shows|show} as much as is left of it.",
+          "{models:|clean model|clean models} {count:~|shows|show} as much as is left of "
+          "it{usual}.",
           ja="{detector}：クラス {source}「{from_name}」からクラス {index}「{name}」への変化は、"
              "他クラスへの変化や逆方向の変化に比べて {factor:#.3g} 分の 1 以下です。"
              "参照モデルでこのクラスへの最小の変化は {of_reference:#.3g} 分の 1 です。"
-             "クリーンなモデル {models} 個のうち {count} 個が、差し引いた残りと同程度以上です。"),
+             "クリーンなモデル {models} 個のうち {count} 個が、差し引いた残りと同程度以上です"
+             "{usual}。"),
 )  # fmt: skip
 NO_PAIR = code(
     "no-pair-beside-clean-models",
@@ -117,17 +128,19 @@ EVIDENCE_AND_REFERENCE = code(
     "evidence-beside-reference",
     words("{detector}: class {index} “{name}” is {factor:#.3g} times as easy to reach as the "
           "others (median), and {of_reference:#.3g} times in the reference; {count} of "
-          "{models:|clean model|clean models} {count:~|shows|show} as much as is left of it.",
+          "{models:|clean model|clean models} {count:~|shows|show} as much as is left of "
+          "it{usual}.",
           ja="{detector}：クラス {index}「{name}」はほかのクラス（中央値）より {factor:#.3g} 倍"
              "到達しやすくなっています。参照モデルでは {of_reference:#.3g} 倍です。"
-             "クリーンなモデル {models} 個のうち {count} 個が、差し引いた残りと同程度以上です。"),
+             "クリーンなモデル {models} 個のうち {count} 個が、差し引いた残りと同程度以上です"
+             "{usual}。"),
 )  # fmt: skip
 ONLY_ONE_REACHED = code(
     "only-one-class-reached",
     words("{detector}: class {index} “{name}” is the only one that is reached; {count} of "
-          "{models:|clean model|clean models} {count:~|shows|show} as much.",
+          "{models:|clean model|clean models} {count:~|shows|show} as much{usual}.",
           ja="{detector}：到達できるのはクラス {index}「{name}」だけです。"
-             "クリーンなモデル {models} 個のうち {count} 個が同程度以上です。"),
+             "クリーンなモデル {models} 個のうち {count} 個が同程度以上です{usual}。"),
 )  # fmt: skip
 NONE_REACHED = code(
     "no-class-reached",
@@ -155,6 +168,14 @@ SECOND_STAGE_NOT_RUN = code(
              "クリーンなモデル {clean} 個での誤検出は {both_alarms} 個（同 {first_alarms} 個）"
              "です。--quick を付けない bdshift scan か、"
              "ウィンドウの「クリーンなモデルと比較」が探索します。"),
+    words("Only the embedding was judged. On models whose truth is known, searches for triggers in "
+          "the images find {both} of {victims:|backdoor|backdoors}, with {both_alarms:|false "
+          "alarm|false alarms} on {clean:|clean model|clean models}; the embedding alone finds "
+          "{first}, with {first_alarms}. “Compare with clean models” searches.",
+          ja="埋め込みだけで判定しました。真偽が分かっているモデルでは、画像でトリガーを探索すると、"
+             "バックドア {victims} 個のうち {both} 個（埋め込みだけでは {first} 個）が見つかり、"
+             "クリーンなモデル {clean} 個での誤検出は {both_alarms} 個（同 {first_alarms} 個）"
+             "です。「クリーンなモデルと比較」で探索します。"),
 )  # fmt: skip
 
 SECOND_STAGE_RUNS = words(
@@ -178,7 +199,7 @@ def verdict_reasons(facts: Facts) -> Iterator[Remark]:
     if found.suspected or facts.suspected or not found.rare:
         yield _statement(found, facts)
     for one in found.kinds:
-        yield _kind(one, facts)
+        yield _kind(one, found, facts)
 
 
 def could_not_tell(facts: Facts) -> Remark | None:
@@ -241,16 +262,20 @@ def in_words(standing: Standing) -> Sentence:
     """How many clean models have as much."""
     least = Sentence(LEAST_P) if standing.p <= standing.least else ""
     template = SOME_HAVE_AS_MUCH if standing.count else NO_MODEL_HAS_AS_MUCH
+    shared = standing.independent < standing.models
+    related = Sentence(RELATED_ONCE, {"independent": standing.independent}) if shared else ""
     values = {"models": standing.models, "count": standing.count, "p": standing.p}
-    return Sentence(template, {**values, "least": least})
+    return Sentence(template, {**values, "least": least, "related": related})
 
 
-def _kind(one: KindStanding, facts: Facts) -> Remark:
+def _kind(one: KindStanding, found: Verdict, facts: Facts) -> Remark:
     index = one.index
+    usual = one.standing.p > max(found.limit, UNSURE_P)
     values = {
         "detector": Sentence(one.detector.label), "index": index,
         "name": facts.class_names[index], "factor": one.factor(index),
         "models": one.standing.models, "count": one.standing.count,
+        "usual": Sentence(NOT_UNUSUAL if usual else ""),
     }  # fmt: skip
     if not one.reaches:
         return Remark(NONE_REACHED, {"detector": values["detector"]})

@@ -114,6 +114,12 @@ ORDER_GUESSED = code(
              "どのクラスかを示すものがありません。フォルダーを名前順に先頭のクラスとみなすのは推測です。"
              "--labels FILE（1 行に 1 クラス名、ネットワークの順）か、"
              "ウィンドウの「クラスの対応を変更…」で指定してください。"),
+    words("The images are of {present} of {classes:|class|classes}, and nothing says which: that "
+          "the folders are the first classes in sorted order is a guess. Say which is which with "
+          "“Change the classes…”.",
+          ja="画像は {classes} クラスのうち {present} クラス分で、"
+             "どのクラスかを示すものがありません。フォルダーを名前順に先頭のクラスとみなすのは推測です。"
+             "「クラスの対応を変更…」で指定してください。"),
 )  # fmt: skip
 TOO_FEW_CLASSES = code(
     "too-few-classes",

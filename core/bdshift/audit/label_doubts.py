@@ -15,6 +15,12 @@ READING_UNCONFIRMED = code(
           ja="画像にラベルがなく、ネットワークにバッチ正規化もなく、正規化の指定もありません。"
              "画像の読み方が訓練時と同じかどうかを確かめるものがありません。ラベルを付けるか、"
              "--normalize（ウィンドウでは前処理の順位）で正規化を指定してください。"),
+    words("The images have no labels, the network has no batch norms, and no normalization was "
+          "named: nothing tells whether the images are read as in training. Add labels, or choose "
+          "the normalization with “Preprocessing ranking…”.",
+          ja="画像にラベルがなく、ネットワークにバッチ正規化もなく、正規化の指定もありません。"
+             "画像の読み方が訓練時と同じかどうかを確かめるものがありません。ラベルを付けるか、"
+             "「前処理の順位…」で正規化を選んでください。"),
 )  # fmt: skip
 UNLABELED_MISREAD = code(
     "unlabeled-misread",

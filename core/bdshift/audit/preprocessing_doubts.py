@@ -20,9 +20,19 @@ HANGS_ON_PREPROCESSING = code(
           ja="この画像ではどの前処理が正しいか決まらず、しかも前処理によって判定が変わります。"
              "「{chosen}」では{found}、「{other}」では{other_found}という結果です。"
              "正しいものを --normalize で指定してください。"),
+    words("The images do not tell which preprocessing is right, and the finding hangs on it. Under "
+          "“{chosen}”, {found}; under “{other}”, {other_found}. Choose the right one with "
+          "“Preprocessing ranking…”.",
+          ja="この画像ではどの前処理が正しいか決まらず、しかも前処理によって判定が変わります。"
+             "「{chosen}」では{found}、「{other}」では{other_found}という結果です。"
+             "正しいものを「前処理の順位…」で選んでください。"),
 )  # fmt: skip
 SEVERAL_FIT = code(
     "several-preprocessings-fit",
+    words("The images do not tell which preprocessing is right. The audit is under “{chosen}” "
+          "({accuracy:.1%} clean accuracy). {others}.{more}{how}",
+          ja="この画像ではどの前処理が正しいか決まりません。監査では「{chosen}」"
+             "（クリーン正解率 {accuracy:.1%}）を使いました。{others}。{more}{how}"),
     words("The images do not tell which preprocessing is right. The audit is under “{chosen}” "
           "({accuracy:.1%} clean accuracy). {others}.{more}",
           ja="この画像ではどの前処理が正しいか決まりません。監査では「{chosen}」"
@@ -30,10 +40,11 @@ SEVERAL_FIT = code(
 )  # fmt: skip
 ONE_OTHER = words("Under “{other}” ({accuracy:.1%}), {found}",
                   ja="「{other}」（{accuracy:.1%}）では{found}")  # fmt: skip
-SEARCH_UNDER_EACH = words(" Under the others only the norms were judged; bdshift scan "
-                          "--each-preprocessing searches under each.",
-                          ja="ほかの前処理ではノルムだけを判定しました。bdshift scan の "
-                             "--each-preprocessing を付けると、それぞれで探索します。")  # fmt: skip
+ONLY_NORMS = words(" Under the others only the norms were judged.",
+                   ja="ほかの前処理ではノルムだけを判定しました。")  # fmt: skip
+SEARCH_UNDER_EACH = words(" bdshift scan --each-preprocessing searches under each.",
+                          ja="bdshift scan --each-preprocessing がそれぞれで探索します。"
+                          )  # fmt: skip
 SUSPECTED = words("what is suspected is {classes}", ja="{classes} が疑われる")
 NOTHING = words("nothing is suspected", ja="疑われるものはない")
 CANNOT_TELL = words("nothing can be concluded", ja="判定できない")
@@ -64,8 +75,11 @@ def several_preprocessings(facts: Facts) -> Remark | None:
         for one in facts.readings
     ]  # fmt: skip
     searched = facts.verdict is None or all(one.searched for one in facts.readings)
-    more = "" if searched else Sentence(SEARCH_UNDER_EACH)
-    values = {"chosen": facts.preprocessing, "accuracy": facts.accuracy, "more": more}
+    values = {
+        "chosen": facts.preprocessing, "accuracy": facts.accuracy,
+        "more": Sentence("" if searched else ONLY_NORMS),
+        "how": Sentence("" if searched else SEARCH_UNDER_EACH),
+    }  # fmt: skip
     return Remark(SEVERAL_FIT, {**values, "others": with_semicolons(others)})
 
 

@@ -67,6 +67,12 @@ NETWORKS_DISAGREE = code(
           ja="この重みには、この画像では見分けられない複数のネットワークが合い、結果が食い違って"
              "います。「{architecture}」では{found}、「{other}」では{other_found}"
              "という結果です。正しいものを --arch で指定してください。"),
+    words("The weights fit several networks that these images do not tell apart, and they "
+          "disagree. In “{architecture}”, {found}; in “{other}”, {other_found}. Choose the right "
+          "one with “Change the architecture…”.",
+          ja="この重みには、この画像では見分けられない複数のネットワークが合い、結果が食い違って"
+             "います。「{architecture}」では{found}、「{other}」では{other_found}"
+             "という結果です。正しいものを「アーキテクチャを変更…」で選んでください。"),
 )  # fmt: skip
 OTHER_NETWORKS_FIT = code(
     "other-networks-fit",

@@ -42,8 +42,10 @@ HEADS: tuple[tuple[str, str], ...] = (
     (words("clean models with as much", ja="同程度のクリーンなモデル"),
      words("Of those that were measured in the same way.", ja="同じ方法で測定したモデルのうち。")),
     ("p",
-     words("Share of clean models with as much or more, this model counted among them.",
-           ja="このモデルを含め、同程度以上の証拠があるクリーンなモデルの割合。")),
+     words("Share of clean models with as much or more, this model counted among them and related "
+           "ones as one.",
+           ja="このモデルを含め、同程度以上の証拠があるクリーンなモデルの割合。"
+              "関連するモデルは合わせて 1 個と数えます。")),
 )  # fmt: skip
 """Head and explanation of each column."""
 ALL_KINDS = words("all kinds together", ja="全種類の総合")

@@ -82,6 +82,11 @@ class Standing:
     p: float
     least: float
 
+    @property
+    def independent(self) -> int:
+        """How many models count, where those of a cluster are one."""
+        return round(1 / self.least) - 1
+
 
 @dataclass(frozen=True)
 class CleanModels:
