@@ -9,7 +9,7 @@ from typing import Literal
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from bdshift_gui.session import Selection, Session
+from bdshift_gui.session import Selection, Session, State
 
 Mode = Literal["replace", "add", "toggle", "remove"]
 
@@ -66,8 +66,10 @@ class SelectionChanger(QObject):
             self._undo.push(_Change(self, self.now, wanted))
 
     def step(self, by: int) -> None:
-        """Show the next selected neuron in the inspector, or the previous one if ``by`` is −1."""
-        chosen, now = sorted(self.now.neurons), self.now.primary
+        """Show the selected neuron of the next smaller shift in the inspector, or of the next
+        larger one if ``by`` is −1.
+        """
+        chosen, now = strongest_first(self._session.state), self.now.primary
         if now is not None:
             primary = chosen[(chosen.index(now) + by) % len(chosen)]
             self.apply(replace(self.now, primary=primary))
@@ -84,6 +86,15 @@ class SelectionChanger(QObject):
         """Set the selection, if it is a different one."""
         if wanted != self.now:
             self._session.update(selection=wanted)
+
+
+def strongest_first(state: State) -> list[int]:
+    """The selected neurons, by their shift toward the selected class."""
+    chosen, audit, index = sorted(state.selection.neurons), state.audit, state.selection.class_index
+    if audit is None or index is None:
+        return chosen
+    shift = audit.shifts.shift[index]
+    return sorted(chosen, key=lambda neuron: -float(shift[neuron]))
 
 
 class _Change(QUndoCommand):

@@ -14,6 +14,7 @@ from bdshift_gui.gallery_wish import Heat
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.plain import set_tip
+from bdshift_gui.selection import strongest_first
 from bdshift_gui.session import CutView, State
 from bdshift_gui.tasks.measuring import look
 from bdshift_gui.theme import LIGHT, Theme
@@ -126,7 +127,7 @@ class InspectorView(Card, View):
         return tuple(one for one in self._state.maps if one.neurons == neurons)
 
     def _head(self, neuron: int, index: int) -> None:
-        chosen = sorted(self._state.selection.neurons)
+        chosen = strongest_first(self._state)
         whole = self.scope.now == "all" and len(chosen) > 1
         self.title.show_text(
             tr("{count} neurons together", count=len(chosen)) if whole
@@ -139,7 +140,7 @@ class InspectorView(Card, View):
              "all": (tr("all"), tr("Show the mean of all selected neurons."))},
         )  # fmt: skip
         self._place.show_text("" if whole else f"{chosen.index(neuron) + 1}/{len(chosen)}")
-        set_tip(self._place, tr("Which of the selected neurons; Ctrl+Right shows the next."))
+        set_tip(self._place, tr("Which of the selected neurons, by their shift; Ctrl+Right shows the next."))
         for button in (self._back, self._on):
             button.setVisible(len(chosen) > 1 and not whole)
         self._back.setAccessibleName(tr("previous selected neuron"))

@@ -249,3 +249,16 @@ def test_maps_of_another_trigger_are_not_kept(opened: MainWindow, qtbot: QtBot) 
     assert opened.session.state.maps
     opened.context.selection.select_class(2)
     assert opened.session.state.maps == ()
+
+
+def test_the_next_neuron_is_that_of_the_next_smaller_shift(opened: MainWindow) -> None:
+    shift = audit_of(opened).shifts.shift[selected(opened).class_index]
+    strongest = np.argsort(-shift)[:4].tolist()
+    opened.context.selection.select_neurons(strongest, primary=strongest[0])
+    view = find(opened, InspectorView)
+    for place, neuron in enumerate(strongest, 1):
+        assert view._place.text() == f"{place}/4"
+        assert f"shift {place}" in view._about.text()
+        assert selected(opened).primary == neuron
+        do(opened, "next")
+    assert selected(opened).primary == strongest[0]
