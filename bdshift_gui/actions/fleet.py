@@ -22,7 +22,7 @@ def _can_go_on(state: State) -> bool:
     one = state.fleet
     return (
         one is not None
-        and bool(one.named)
+        and bool(one.named or one.other)
         and not one.running
         and (one.done < one.total or not one.total)
     )
@@ -30,7 +30,7 @@ def _can_go_on(state: State) -> bool:
 
 def _failed_some(state: State) -> bool:
     one = state.fleet
-    if one is None or not one.named or one.running or one.done < one.total:
+    if one is None or not one.named or one.other or one.running or one.done < one.total:
         return False
     return any(each.row.result.status != "done" for each in one.found)
 
@@ -39,6 +39,18 @@ def _has_audit(state: State) -> bool:
     if state.fleet is None or state.busy or len(state.fleet.chosen) != 1:
         return False
     return any(one.row.file for one in state.fleet.found if one.row.model in state.fleet.chosen)
+
+
+def _may_ask_again(state: State) -> bool:
+    return state.fleet is not None and bool(state.fleet.chosen) and not state.fleet.running
+
+
+def _ask_again(context: Context) -> None:
+    from bdshift_gui.dialogs.audit_again import AuditAgainDialog
+
+    dialog = AuditAgainDialog(context)
+    dialog.chosen.connect(partial(fleet.audit_again, context))
+    dialog.open()
 
 
 def _audit_many(context: Context) -> None:
@@ -137,6 +149,15 @@ OPEN_ROW = action(
         "open_row", words("Open its audit", ja="この監査を開く"),
         words("Open the audit of the selected model.", ja="選択したモデルの監査を開きます。"),
         None, 55, _open_audit, _has_audit,
+    )
+)  # fmt: skip
+AUDIT_AGAIN = action(
+    Action(
+        "audit_again", words("Audit again…", ja="再監査…"),
+        words("Audit the selected models in another way: with a longer search, more images, or "
+              "another α.",
+              ja="選択したモデルを別の設定（より長い探索、より多くの画像、別の α）で監査します。"),
+        None, 56, _ask_again, _may_ask_again, starts=True,
     )
 )  # fmt: skip
 SAVE_TABLE = action(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
-from bdshift_gui.fleet_shown import FleetShown
+from bdshift_gui.fleet_shown import AskedAgain, FleetShown
 from bdshift_gui.pages import FleetPage
 from bdshift_gui.tasks.writing import say_written
+
+if TYPE_CHECKING:
+    from bdshift.fleet.task import FleetModel
 
 
 def audit_many(context: Context, named: Sequence[Path], images: Path) -> None:
@@ -42,7 +46,7 @@ def audit_many(context: Context, named: Sequence[Path], images: Path) -> None:
 def go_on(context: Context, *, again: bool = False) -> None:
     """Audit what has no result yet; with ``again``, also what failed."""
     shown = context.state.fleet
-    if shown is None or shown.running or not shown.named:
+    if shown is None or shown.running or not (shown.named or shown.other):
         return
 
     def run(job: JobContext) -> None:
@@ -51,12 +55,47 @@ def go_on(context: Context, *, again: bool = False) -> None:
         from bdshift.fleet.local import LocalEngine
         from bdshift.fleet.task import FleetModel
 
-        models = list_models(shown.named, FleetModel("", shown.images), job)
+        models: Sequence[FleetModel] = ()
+        if shown.named:
+            models = list_models(shown.named, FleetModel("", shown.images), job)
+        if shown.other is not None:
+            listed = {one.path: one for one in models}
+            models = [
+                _asked_again(listed.get(path, FleetModel(path, images)), shown.other.settings)
+                for path, images in shown.other.models
+            ]
         engine = LocalEngine(max(1, (os.cpu_count() or 1) - 1))  # the window needs one, too
         run_fleet(models, shown.folder, engine, again=again, job=job)
 
     context.session.update(fleet=replace(shown, running=True), failure=None)
-    context.fleet_jobs.start(Sentence("Auditing models"), run, lambda _: None)
+    context.fleet_jobs.start(Sentence("Auditing models"), run, partial(_done, context))
+
+
+def _asked_again(model: FleetModel, settings: Mapping[str, Any]) -> FleetModel:
+    """The model as it was listed, with other ``settings`` of its scan."""
+    return replace(model, asked=replace(model.asked, **settings))
+
+
+def _done(context: Context, _: object) -> None:
+    """Whatever was asked again is answered."""
+    shown = context.state.fleet
+    if shown is not None:
+        context.session.update(fleet=replace(shown, other=None))
+
+
+def audit_again(context: Context, settings: Mapping[str, Any]) -> None:
+    """Audit the selected models with other ``settings``, fields of `AskedScan`; their rows become
+    those results.
+    """
+    shown = context.state.fleet
+    if shown is None or shown.running:
+        return
+    models = tuple(
+        (one.row.model, one.row.images) for one in shown.found if one.row.model in shown.chosen
+    )
+    other = AskedAgain(models, settings)
+    context.session.update(fleet=replace(shown, other=other, done=0, total=len(models)))
+    go_on(context)
 
 
 def read_fleet(folder: Path) -> FleetShown:

@@ -279,8 +279,8 @@ class ClassView(PlotCard, View):
             height = self.plot.vb.height()
             long = height >= _MIN_HEIGHT_FOR_UNIT
             name = self._scale.unit if long else self._scale.short_unit
-            needed = QFontMetrics(text_font(SMALL)).horizontalAdvance(name) + _AROUND_NAME
-            self.label_axis("left", name if needed <= height else "")
+            length = QFontMetrics(text_font(SMALL)).horizontalAdvance(name) + _AROUND_NAME
+            self.label_axis("left", name if length <= height else "")
         if self._scale is not None and self._many:
             self.strip.fit(self._scale.line, span)
             return

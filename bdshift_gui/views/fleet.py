@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +16,7 @@ from bdshift.text import figure, grouped
 from bdshift_gui.action import Action
 from bdshift_gui.actions.close_page import CLOSE_PAGE
 from bdshift_gui.actions.fleet import (
+    AUDIT_AGAIN,
     CONTINUE_FLEET,
     OPEN_ROW,
     PAUSE_FLEET,
@@ -34,9 +37,12 @@ from bdshift_gui.widgets.tables import DataTable
 
 if TYPE_CHECKING:
     from bdshift.fleet.table import Ranked
+    from bdshift.fleet.task import Result
     from bdshift_gui.fleet_shown import FleetShown
 
-_ACTIONS = (PAUSE_FLEET, CONTINUE_FLEET, RETRY_FLEET, OPEN_ROW, SAVE_TABLE, CLOSE_PAGE)
+_ACTIONS = (
+    PAUSE_FLEET, CONTINUE_FLEET, RETRY_FLEET, OPEN_ROW, AUDIT_AGAIN, SAVE_TABLE, CLOSE_PAGE,
+)  # fmt: skip
 _MAX_STAGES = 3  # of running audits that are named
 
 
@@ -117,7 +123,7 @@ class FleetView(QWidget, View):
         button.setText(tr(one.text))
         set_tip(button, tr(one.tip))
         button.setEnabled(enabled)
-        button.setVisible(enabled or one in (OPEN_ROW, SAVE_TABLE, CLOSE_PAGE))
+        button.setVisible(enabled or one in (OPEN_ROW, AUDIT_AGAIN, SAVE_TABLE, CLOSE_PAGE))
         look(button, "primary" if one is CONTINUE_FLEET or (one is OPEN_ROW and enabled) else "")
         if one is CLOSE_PAGE and state.audit is None:
             button.setText(tr("Back"))
@@ -194,10 +200,35 @@ def _columns(found: Sequence[Ranked]) -> list[Column]:
                    tip=heads[key][1])
             for key, (values, form) in numbers.items()
         ),
+        *_norms(results),
         Column("family", tr("Family"), texts=families,
                tip=tr("Models of one family have weights so near that they come from one base.")),
         Column("architecture", tr("Architecture"), texts=[one.architecture for one in results]),
     ]  # fmt: skip
+
+
+def _norms(results: Sequence[Result]) -> list[Column]:
+    """A row's norms as bars, sorted by how far the smallest is below the others; no column if no
+    row has any.
+    """
+    bars = [one.norms if all(map(math.isfinite, one.norms)) else () for one in results]
+    if not any(bars):
+        return []
+    ratios = [min(one) / median(one) if any(one) else math.nan for one in bars]
+    marked = [one.target if one.level == "backdoored" else -1 for one in results]
+    return [
+        Column(
+            "norms", tr("Norms"), np.array(ratios), form=_short, bars=bars, marked=marked,
+            tip=tr("Of the shift to each class. Sorted by the smallest, in percent of the median."),
+            tips=[_smallest(one) for one in ratios],
+        )
+    ]  # fmt: skip
+
+
+def _smallest(ratio: float) -> str:
+    if math.isnan(ratio):
+        return ""
+    return tr("The smallest norm is {share} of the median.", share=percent(ratio))
 
 
 def _short(value: float) -> str:

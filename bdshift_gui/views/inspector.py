@@ -140,7 +140,8 @@ class InspectorView(Card, View):
              "all": (tr("all"), tr("Show the mean of all selected neurons."))},
         )  # fmt: skip
         self._place.show_text("" if whole else f"{chosen.index(neuron) + 1}/{len(chosen)}")
-        set_tip(self._place, tr("Which of the selected neurons, by their shift; Ctrl+Right shows the next."))
+        tip = tr("Which of the selected neurons, by their shift; Ctrl+Right shows the next.")
+        set_tip(self._place, tip)
         for button in (self._back, self._on):
             button.setVisible(len(chosen) > 1 and not whole)
         self._back.setAccessibleName(tr("previous selected neuron"))

@@ -38,6 +38,8 @@ class Column:
         form: how a number is shown.
         tips: more about each cell; the text itself if there is none.
         named: what is shown for a text, if it stands for something else.
+        bars: numbers that are drawn in each row in place of its value, with zero as their base.
+        marked: which of those is the suspected class's, −1 for none; of each row.
         edit: takes what the user typed into a row, and changes ``texts``; None if nobody may.
     """
 
@@ -49,6 +51,8 @@ class Column:
     tip: str = ""
     tips: Sequence[str] = field(default=())
     named: Callable[[str], str] | None = None
+    bars: Sequence[Sequence[float]] = ()
+    marked: Sequence[int] = ()
     edit: Callable[[int, str], None] | None = None
 
     def __len__(self) -> int:

@@ -12,8 +12,6 @@ from PySide6.QtCore import (
     QItemSelection,
     QItemSelectionModel,
     QPoint,
-    QRect,
-    QSize,
     Qt,
     Signal,
 )
@@ -23,14 +21,10 @@ from PySide6.QtGui import (
     QGuiApplication,
     QKeyEvent,
     QKeySequence,
-    QPainter,
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QMenu,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QVBoxLayout,
     QWidget,
 )
@@ -39,69 +33,16 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.plain import on_button
 from bdshift_gui.settings import Settings
 from bdshift_gui.theme import Theme
+from bdshift_gui.widgets.cell_painter import CellPainter
 from bdshift_gui.widgets.clearable_field import ClearableField
 from bdshift_gui.widgets.column_widths import fit_columns
 from bdshift_gui.widgets.rows_view import RowsView
-from bdshift_gui.widgets.table_rows import UNSORTED, Column, Index, TableRows, runs, tail_of
+from bdshift_gui.widgets.table_rows import UNSORTED, Column, Index, TableRows, runs
 
 _MIN_FILTERED = 8  # rows from which the search field is there without being asked for
 _MIN_HEIGHT = 96  # pixels of the rows and the heads
 _MEASURED = 100  # rows whose cells a column is made wide enough for, beside those that are seen
-_ARROW = 12  # pixels that the head keeps for the arrow of its order
 _FLAG = QItemSelectionModel.SelectionFlag
-
-
-class _CellPainter(QStyledItemDelegate):
-    """Writes the numbers of a column with their decimal points below each other, and cuts long
-    names in their middle: the names of many files begin alike.
-    """
-
-    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
-        super().initStyleOption(option, index)
-        ink = index.data(Qt.ItemDataRole.ForegroundRole)
-        if isinstance(ink, QColor):  # also where it is selected
-            option.palette.setColor(option.palette.ColorRole.HighlightedText, ink)
-        model = index.model()
-        if isinstance(model, TableRows) and index.column() == model.name_place:
-            option.textElideMode = Qt.TextElideMode.ElideMiddle
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        room = self._room(option, index)
-        if not room:
-            super().paint(painter, option, index)
-            return
-        shown = QStyleOptionViewItem(option)
-        self.initStyleOption(shown, index)
-        text, shown.text = shown.text, ""
-        widget = shown.widget
-        style = widget.style()
-        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, shown, painter, widget)
-        margin = style.pixelMetric(QStyle.PixelMetric.PM_FocusFrameHMargin, shown, widget) + 1
-        box = QRect(shown.rect).adjusted(margin, 0, -margin, 0)
-        box.setRight(
-            max(box.right() - room, box.left() + shown.fontMetrics.horizontalAdvance(text))
-        )
-        picked = QStyle.StateFlag.State_Selected in shown.state
-        role = shown.palette.ColorRole.HighlightedText if picked else shown.palette.ColorRole.Text
-        painter.save()
-        painter.setFont(shown.font)
-        painter.setPen(shown.palette.color(role))
-        painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
-        painter.restore()
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return super().sizeHint(option, index) + QSize(self._room(option, index), 0)
-
-    def _room(self, option: QStyleOptionViewItem, index: Index) -> int:
-        """Pixels to leave to the right of a number, where others have more decimals."""
-        model = index.model()
-        assert isinstance(model, TableRows)
-        if not model.columns[index.column()].is_number:
-            return 0
-        shown = option.fontMetrics.horizontalAdvance
-        longest = max(map(shown, model.tails(index.column())), default=0)
-        own = tail_of(str(index.data(Qt.ItemDataRole.DisplayRole)))
-        return _ARROW + max(0, longest - shown(own))
 
 
 class _FilterField(ClearableField):
@@ -142,7 +83,8 @@ class DataTable(QWidget):
         self.rows = TableRows(self)
         self.rows.sorting = sorting
         self.view.setModel(self.rows)
-        self.view.setItemDelegate(_CellPainter(self.view))
+        self._painter = CellPainter(self.view)
+        self.view.setItemDelegate(self._painter)
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         modes = QAbstractItemView.SelectionMode
         self.view.setSelectionMode(modes.ExtendedSelection if several else modes.SingleSelection)
@@ -202,6 +144,8 @@ class DataTable(QWidget):
     def paint(self, theme: Theme) -> None:
         """Apply the theme's colors."""
         self.rows.mark(QColor(theme.poisoned))
+        self._painter.color(theme)
+        self.view.viewport().update()
 
     def selected(self) -> list[int]:
         """The selected rows, as numbered by whoever gave them."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from driving import do, open_paths, wait, wait_well, workspace
+from driving import dialog, do, open_paths, wait, wait_well, workspace
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
@@ -19,6 +21,7 @@ from bdshift.fleet.results import Results, Row
 from bdshift.fleet.task import Result, Task
 from bdshift.kinds import RESULTS_FOLDER
 from bdshift.store import save_audit
+from bdshift_gui.dialogs.audit_again import AuditAgainDialog
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.views.fleet import FleetView
 
@@ -45,7 +48,16 @@ def engine(measured_audit: Audit, monkeypatch: pytest.MonkeyPatch) -> Scripted:
             return Result("refused", REASON)
         save_audit(measured_audit, Path(task.audit), embeddings=False)
         if name == "victim.pth":
-            return Result("done", REASON, "backdoored", 9, "speed_80", 0.015, accuracy=0.9)
+            return Result(
+                "done",
+                REASON,
+                "backdoored",
+                9,
+                "speed_80",
+                0.015,
+                accuracy=0.9,
+                norms=(5.0, 2.0, 5.0),
+            )
         return Result("done", REASON, "nothing-unusual", 2, "stop", 0.7, accuracy=0.95)
 
     made = Scripted(answer)
@@ -155,3 +167,41 @@ def test_results_are_opened_and_saved(window: MainWindow, qtbot: QtBot, tmp_path
     assert rows_of(view) == [("39.pth", "Nothing unusual found")]
     do(window, "close_page")
     assert window.welcome.isVisible()
+
+
+def test_selected_models_are_audited_again_in_another_way(
+    window: MainWindow, qtbot: QtBot, engine: Scripted, models: Path, signs: Path
+) -> None:
+    open_paths(qtbot, window, models, signs)
+    finished(qtbot, window, 3)
+    view = shown_in(window)
+    assert not view.buttons["audit_again"].isEnabled()  # nothing is selected
+    before = [one.model for one in engine.asked]
+    view.table.view.selectRow(0)
+    do(window, "audit_again")
+    asking = dialog(qtbot, window, AuditAgainDialog)
+    asking.images.setValue(300)
+    asking.search.setChecked(False)
+    assert not asking.budget.isEnabled()
+    asking.start.click()
+    finished(qtbot, window, 3)
+    [asked] = [one.model for one in engine.asked[len(before) :]]
+    first = next(one for one in before if one.path == asked.path)
+    assert Path(asked.path).name == "victim.pth"
+    assert (asked.asked.quick, asked.asked.sample) == (True, "300")
+    assert replace(asked, asked=first.asked) == first  # all else is as before
+    assert window.session.state.fleet is not None
+    assert window.session.state.fleet.other is None
+
+
+def test_norms_are_drawn_where_they_are_known(
+    window: MainWindow, qtbot: QtBot, engine: Scripted, models: Path, signs: Path
+) -> None:
+    open_paths(qtbot, window, models, signs)
+    finished(qtbot, window, 3)
+    rows = shown_in(window).table.rows
+    [norms] = [one for one in rows.columns if one.key == "norms"]
+    assert norms.bars[0] == (5.0, 2.0, 5.0)
+    assert norms.values is not None
+    assert norms.values[0] == pytest.approx(0.4)
+    assert np.isnan(norms.values[1:]).all()

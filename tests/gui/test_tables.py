@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import numpy as np
 import pytest
 from driving import audit_of, find, workspace
@@ -15,8 +17,10 @@ from bdshift_gui.main_window import MainWindow
 from bdshift_gui.numbers import percent
 from bdshift_gui.settings import Settings
 from bdshift_gui.tasks.showing import show_audit
+from bdshift_gui.theme import LIGHT
 from bdshift_gui.views.classes import ClassView
 from bdshift_gui.views.neuron_table import NeuronTableView
+from bdshift_gui.widgets.cell_painter import CellPainter
 from bdshift_gui.widgets.table_rows import Column, tail_of
 from bdshift_gui.widgets.tables import DataTable
 
@@ -268,5 +272,34 @@ def test_names_win_over_long_texts_and_show_their_ends(table: DataTable, width: 
     for column, mode in ((1, Qt.TextElideMode.ElideMiddle), (4, Qt.TextElideMode.ElideRight)):
         option.initFrom(view)
         option.textElideMode = view.textElideMode()
-        view.itemDelegate().initStyleOption(option, table.rows.index(0, column))
+        painter = view.itemDelegate()
+        assert isinstance(painter, CellPainter)
+        painter.initStyleOption(option, table.rows.index(0, column))
         assert option.textElideMode == mode
+
+
+def test_numbers_of_a_row_are_bars_and_the_suspected_one_is_marked(table: DataTable) -> None:
+    bars = [(3.0, 1.0, 3.0), (), *[(2.0,) * 1000] * 3]
+    columns = [
+        Column("name", "name", texts=NAMES),
+        Column("norms", "Norms", SCORES, bars=bars, marked=[1, -1, 999, -1, -1]),
+    ]
+    table.paint(LIGHT)
+    table.show_columns(columns)
+    table.resize(600, 240)
+
+    def bottom_colors(row: int) -> list[str]:
+        """Of a line near the foot of the bars, without repetition."""
+        box = table.view.visualRect(table.rows.index(row, 1))
+        image = table.view.viewport().grab(box).toImage()
+        line = [image.pixelColor(x, image.height() - 6).name() for x in range(image.width())]
+        return [one for one, _ in groupby(line)]
+
+    gap = bottom_colors(1)
+    assert len(gap) == 1  # nothing is drawn where there is nothing
+    assert bottom_colors(0) == [
+        *gap, LIGHT.bar, *gap, LIGHT.poisoned, *gap, LIGHT.bar, *gap,
+    ]  # fmt: skip
+    assert LIGHT.poisoned in bottom_colors(2)  # also where several share a bar
+    assert LIGHT.poisoned not in bottom_colors(3)
+    assert table.view.columnWidth(1) < 200
