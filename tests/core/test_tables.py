@@ -18,14 +18,7 @@ import pytest
 from commands import bdshift
 
 from bdshift.lab.ablations import ablate, ablation_table
-from bdshift.lab.protocol import (
-    PUBLISHED,
-    PUBLISHED_COSINES,
-    PUBLISHED_RATES,
-    Attack,
-    TableScale,
-    scales,
-)
+from bdshift.lab.protocol import Attack, TableScale, scales
 from bdshift.lab.rows import Places, Tables
 from bdshift.lab.tables import tables
 from bdshift.lab.trojan import TrojanPatch
@@ -46,10 +39,9 @@ def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> TableScale:
     }
     tiny = replace(
         small, recipe=recipe, methods=methods, ours="shift tuning", attacks=attacks, more=more,
-        as_published={"CLP as published": "clp:form=reference"},
+        as_published={"CLP as published": "clp:form=reference"}, share=0.9,
     )  # fmt: skip
     monkeypatch.setattr("bdshift.lab.protocol.scales", lambda: {**scales(), "small": tiny})
-    monkeypatch.setattr("bdshift.lab.rows.SHARE", 0.9)
     monkeypatch.setattr("bdshift.lab.trojan.TrojanPatch", partial(TrojanPatch, steps=5))
     return tiny
 
@@ -72,12 +64,33 @@ def test_every_method_has_its_rows() -> None:
 
 
 def test_what_was_published_is_of_attacks_and_methods_that_exist() -> None:
-    scale = scales()["paper"]
-    assert PUBLISHED.keys() <= scale.methods.keys()
-    assert PUBLISHED_COSINES.keys() <= {"shift", *scale.methods}
-    figures: list[Mapping[str, object]] = [*PUBLISHED.values(), *PUBLISHED_COSINES.values()]
-    assert all(one.keys() == scale.attacks.keys() for one in figures)
-    assert PUBLISHED_RATES.keys() <= scale.more.keys()
+    for scale in scales().values():
+        known = scale.published
+        assert known.purified.keys() <= scale.methods.keys()
+        assert known.cosines.keys() <= {"shift", *scale.methods}
+        figures: list[Mapping[str, object]] = [*known.purified.values(), *known.cosines.values()]
+        figures += [some for some in (known.before, known.norms) if some]
+        assert all(one.keys() == scale.attacks.keys() for one in figures)
+        assert known.rates.keys() <= scale.more.keys()
+        assert known.norms_in == known.purified_in - 2
+
+
+def test_a_table_shows_what_was_published_for_its_network() -> None:
+    about = {"attack": "WaNet", "seed": 0, "z": [-2.5] + [0.0] * 9, "p": 0.001, "flagged": [0]}
+    row = {
+        **about, "l2": [3.0] + [5.0] * 9, "training": {"outcome": {"acc": 0.94, "asr": 1.0}},
+        "agreement": {key: {"cosine": 0.7, "cosine_abs": 0.7} for key in ("shift", "data_free")},
+    }  # fmt: skip
+    for name, norms, z, known, numbers in (
+        ("paper-30", "3.31", "−2.82", "93.4 / 99.6", (4, 2)),
+        ("paper-50-30", "3.53", "−2.86", "92.8 / 98.9", (5, 3)),
+    ):
+        text = tables([row], scales()[name])
+        assert f"| *{norms}* |" in text
+        assert f"| *{z}* |" in text
+        assert f"| *{known}* |" in text
+        assert [f"(Table {number})" in text for number in numbers] == [True, True]
+    assert "*93.4 / 99.6*" not in tables([row], scales()["small"])
 
 
 @pytest.mark.usefixtures("tiny_scale")

@@ -39,6 +39,7 @@ def purify_model(
     trigger: Trigger | None = None,
     unlearn: Trigger | None = None,
     test: str | Path | None = None,
+    tested: LabeledImages | None = None,
     seed: int = 0,
     device: str = "auto",
     resume: Path | None = None,
@@ -49,7 +50,9 @@ def purify_model(
     The method sees the clean images of the audit and nothing else, unless it unlearns a trigger
     (`Method.sees_trigger`): then these images with the trigger ``unlearn``, too. With a
     ``trigger``, attack success is reported; ``test`` is other images to report on (class folders
-    with the same names), by default the held-out ones. If canceled, the best result so far is
+    with the same names), by default the held-out ones, and ``tested`` what is in them, at the
+    network's input size and labeled with the audit's classes, if they have been read already. If
+    canceled, the best result so far is
     returned, not ``complete``; if canceled again, nothing.
 
     Raises `InputError` if images have no labels, and as `bdshift.audit.reopen` and
@@ -65,7 +68,9 @@ def purify_model(
     unlearned = unlearn if method.sees_trigger else None
     if unlearned is not None:
         clean = with_trigger(clean, unlearned, target, job=job)
-    reported = clean.held if test is None else _read_test(audit, Path(test), _reader(material, job))
+    reported = tested or clean.held
+    if test is not None and tested is None:
+        reported = _read_test(audit, Path(test), _reader(material, job))
     reported = reported.to(where)
     few = reported[:: max(1, len(reported) // _WATCHED_IMAGES)]  # from all classes: they are sorted
     figures = partial(

@@ -23,11 +23,11 @@ from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
 from bdshift.images.sign_faces import SIZE
 from bdshift.images.signs import CLASSES, draw_signs
-from bdshift.jobs import SILENT, JobContext
+from bdshift.jobs import SILENT, Canceled, JobContext
 from bdshift.lab.ablations import ablate, ablation_table, foreign_logits, noise
 from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.figures import figures
-from bdshift.lab.protocol import SHARE, TROJAN, Attack, TableScale
+from bdshift.lab.protocol import TROJAN, Attack, TableScale
 from bdshift.lab.recipe import Recipe
 from bdshift.lab.tables import Row, tables
 from bdshift.lab.train import train_victim
@@ -35,7 +35,7 @@ from bdshift.lab.trojan import draw_on, write_patch
 from bdshift.measure import der
 from bdshift.neurons.rankings import Agreement, agreement, compare_with_tac, data_free_direction
 from bdshift.outputs import Output
-from bdshift.purify import METHODS
+from bdshift.purify import METHODS, LabeledImages
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.spec import split_spec
 from bdshift.triggers import Trigger, parse_trigger
@@ -77,10 +77,15 @@ class Tables:
     """Makes rows in turn; `rows` yields each as soon as it is ready."""
 
     def __init__(
-        self, scale: TableScale, places: Places, *, device: str = "auto", job: JobContext = SILENT
-    ) -> None:
+        self, scale: TableScale, places: Places, *, lab: LabData | None = None,
+        device: str = "auto", compiled: bool = False, job: JobContext = SILENT,
+    ) -> None:  # fmt: skip
+        """``lab`` are the images of ``places``, if they have been read; ``compiled`` is of
+        `train_victim`.
+        """
         self.scale, self.places, self.device, self.job = scale, places, device, job
-        self._lab: LabData | None = None
+        self.compiled = compiled
+        self._lab = lab
         self._audited_last: tuple[str, _Audited] | None = None
 
     def rows(self, attacks: list[str], methods: list[str], seeds: list[int]) -> Iterator[Row]:
@@ -198,7 +203,9 @@ class Tables:
         """The victim's folder; without an attack, the clean model's."""
         folder = self.places.work / f"{_slug(attack) or 'clean'}-{seed}"
         recipe = self._recipe(attack, seed)
-        train_victim(recipe, self._images(), folder, device=self.device, job=self.job)
+        train_victim(
+            recipe, self._images(), folder, device=self.device, compiled=self.compiled, job=self.job
+        )
         return folder
 
     def _patch(self) -> Path:
@@ -206,7 +213,8 @@ class Tables:
         path = self.places.work / "trojan.png"
         if not path.exists():
             model = self._trained("", 0) / "model.pth"
-            drawn = draw_on(model, self.scale.recipe, self._images().train_pixels, self.job)
+            pixels = self._images().train_pixels
+            drawn = draw_on(model, self.scale.recipe, pixels, device=self.device, job=self.job)
             write_patch(Output(path), drawn.pixels)
         return path
 
@@ -214,7 +222,7 @@ class Tables:
         name = f"{attack}-{seed}"
         if self._audited_last is None or self._audited_last[0] != name:
             trigger = parse_trigger(self._recipe(attack, seed).attack)
-            audit, material = self._scanned(attack, seed, SHARE)
+            audit, material = self._scanned(attack, seed, self.scale.share)
             target = self._attack(attack).target
             audit = add_tac(audit, material, trigger, target, cache=EmbeddingCache(), job=self.job)
             self._audited_last = name, _Audited(audit, material, trigger)
@@ -253,12 +261,16 @@ class Tables:
         audit = audited.audit
         chosen = METHODS.parse(self.scale.every_method[method])
         target = self._attack(attack).target
+        lab = self._images()
+        tested = LabeledImages(torch.tensor(lab.test_pixels), torch.tensor(lab.test_labels))
         made = purify_model(
             audit, audited.material, chosen, target, trigger=audited.trigger,
-            test=self.places.test, seed=seed, device=self.device,
+            test=self.places.test, tested=tested, seed=seed, device=self.device,
             resume=self._state(f"{attack}-{seed}-{method}"), job=self.job,
         )  # fmt: skip
         result, again = made.result, made.rescan
+        if not result.complete:
+            raise Canceled  # what there is so far is no row; its state is kept
         by_shift = chosen.ranks_by_shift  # the victim's row has it
         ranks = (
             None
@@ -300,7 +312,7 @@ class Tables:
 
     def _ablated(self, attack: str, seed: int) -> Row:
         name = "" if attack == CLEAN else attack
-        audit, material = self._scanned(name, seed, 2 * SHARE)
+        audit, material = self._scanned(name, seed, 2 * self.scale.share)
         tac, target = None, -1
         if attack != CLEAN:
             target = self._attack(attack).target

@@ -7,14 +7,8 @@ from statistics import fmean
 from typing import Any
 
 from bdshift.lab.networks import NETWORKS
-from bdshift.lab.protocol import (
-    PUBLISHED,
-    PUBLISHED_COSINES,
-    PUBLISHED_RATES,
-    SHARE,
-    TARGET,
-    TableScale,
-)
+from bdshift.lab.protocol import TARGET, TableScale
+from bdshift.lab.published import Triple
 
 Row = dict[str, Any]
 _NONE = "–"
@@ -30,12 +24,12 @@ def tables(rows: Sequence[Row], scale: TableScale) -> str:
         "",
         "Made by `bdshift lab tables`; each row's file names its command, seed, versions, device "
         "and time. Means over the seeds, with their number in parentheses; shares in percent. "
-        "*Published* are the figures of Iwahana et al. (2025), for a ResNet-18 of width 64.",
+        f"*Published* are the figures of Iwahana et al. (2025), for {scale.published.network}.",
         "",
         *_recipe(cleaned, scale),
         *_purification(cleaned, victims, scale),
         *_agreement(cleaned, victims, scale),
-        *_norms(victims),
+        *_norms(victims, scale),
         *_more(rows, scale),
         *_times(cleaned, scale),
     ]
@@ -56,8 +50,8 @@ def _recipe(cleaned: Sequence[Row], scale: TableScale) -> Iterator[str]:
         f"Victims: {NETWORKS[recipe.network].label}, width {recipe.width}, "
         f"{recipe.epochs} epochs of SGD (peak {recipe.peak_rate:g}, {recipe.schedule}), "
         f"batch {recipe.batch}, {recipe.rate:.0%} poisoned, {recipe.labels} to class {TARGET}. "
-        f"Methods see {SHARE:.0%} of the training images, a fifth of those held out; figures are "
-        "on all test images."
+        f"Methods see {scale.share:.0%} of the training images, a fifth of those held out; figures "
+        "are on all test images."
     )
     yield ""
     named = [[name, f"`{scale.every_method[name]}`"] for name in _made(cleaned, scale)]
@@ -78,7 +72,8 @@ def _mean(rows: Sequence[Row], value: Callable[[Row], float | None], form: str) 
 def _purification(
     cleaned: Sequence[Row], victims: Sequence[Row], scale: TableScale
 ) -> Iterator[str]:
-    yield "## ACC / ASR / DER (Table 4)"
+    known_of = scale.published.purified
+    yield f"## ACC / ASR / DER (Table {scale.published.purified_in})"
     yield ""
     yield (
         "After DER, its range if there are several seeds. Every mean is over the same victims; "
@@ -89,6 +84,9 @@ def _purification(
     means = [_mean_ders(cleaned, scale, seeds[: n + 1]) for n in range(len(seeds))]
     blank = [""] * len(means)
     lines = [["none", *(_before(victims, attack) for attack in scale.attacks), *blank]]
+    if known := scale.published.before:
+        shown = [f"*{100 * known[a][0]:.1f} / {100 * known[a][1]:.1f}*" for a in scale.attacks]
+        lines.append(["*published*", *shown, *blank])
     for method in _made(cleaned, scale):
         own = [row for row in cleaned if row["method"] == method]
         cells = []
@@ -96,10 +94,9 @@ def _purification(
             some = [row for row in own if row["attack"] == attack]
             cells.append(_triple(some))
         lines.append([method, *cells, *(mean[method] for mean in means)])
-        if method in PUBLISHED:
-            known = PUBLISHED[method]
-            shown = [_published(known[a]) if a in known else _NONE for a in scale.attacks]
-            mean = fmean(value[2] for value in known.values())
+        if method in known_of:
+            shown = [_published(known_of[method][a]) for a in scale.attacks]
+            mean = fmean(value[2] for value in known_of[method].values())
             lines.append(["*published*", *shown, f"*{mean:.3f}*", *blank[1:]])
     heads = [f"mean DER, {_numbered(seeds[: n + 1])}" for n in range(len(means))]
     yield from _table(["method", *scale.attacks, *heads], lines)
@@ -123,7 +120,7 @@ def _triple(rows: Sequence[Row]) -> str:
     )
 
 
-def _published(figures: tuple[float, float, float]) -> str:
+def _published(figures: Triple) -> str:
     return f"*{100 * figures[0]:.1f} / {100 * figures[1]:.1f} / {figures[2]:.3f}*"
 
 
@@ -189,26 +186,34 @@ def _pair(some: Sequence[dict[str, Any]]) -> str:
 
 
 def _published_cosines(name: str, scale: TableScale) -> list[list[str]]:
-    known = PUBLISHED_COSINES.get(name)
+    known = scale.published.cosines.get(name)
     if known is None:
         return []
     return [["*published*", *(f"*{known[a]:.3f}*" if a in known else _NONE for a in scale.attacks)]]
 
 
-def _norms(victims: Sequence[Row]) -> Iterator[str]:
-    yield "## L2 norm of each class's shift, z and p of the target (Table 2)"
+def _norms(victims: Sequence[Row], scale: TableScale) -> Iterator[str]:
+    numbered = f"Table {scale.published.norms_in}"
+    yield f"## L2 norm of each class's shift, z and p of the target ({numbered})"
     yield ""
     count = max((len(row["l2"]) for row in victims), default=0)
-    lines = [
-        [
-            f"{row['attack']} {row['seed']}",
-            *(f"{value:.2f}" for value in row["l2"]),
-            f"{row['z'][TARGET]:.2f}".replace("-", "−"),
-            f"{row['p']:.2g}",
-            ", ".join(map(str, row["flagged"])) or "none",
-        ]
-        for row in victims
-    ]
+    lines = []
+    for number, row in enumerate(victims):
+        lines.append(
+            [
+                f"{row['attack']} {row['seed']}",
+                *(f"{value:.2f}" for value in row["l2"]),
+                f"{row['z'][TARGET]:.2f}".replace("-", "−"),
+                f"{row['p']:.2g}",
+                ", ".join(map(str, row["flagged"])) or "none",
+            ]
+        )
+        is_last = row["attack"] not in [other["attack"] for other in victims[number + 1 :]]
+        known = scale.published.norms.get(row["attack"])
+        if is_last and known is not None:
+            norms, z = known
+            shown = [f"*{value:.2f}*" for value in norms]
+            lines.append(["*published*", *shown, f"*{z:.2f}*".replace("-", "−"), "", ""])
     yield from _table(["victim", *map(str, range(count)), "z", "p", "flagged"], lines)
 
 
@@ -221,7 +226,7 @@ def _more(rows: Sequence[Row], scale: TableScale) -> Iterator[str]:
         if not victims:
             continue
         cleaned = [row for row in own if row.get("method") == scale.ours]
-        known = PUBLISHED_RATES.get(name)
+        known = scale.published.rates.get(name)
         flagged = sum(attack.target in row["flagged"] for row in victims)
         lines.append(
             [

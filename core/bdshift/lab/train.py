@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from bdshift.channels_last import channels_last
-from bdshift.devices import autocast, has_native_bfloat16, pick_device
+from bdshift.devices import autocast, has_native_bfloat16, pick_device, sent
 from bdshift.errors import UsageError
 from bdshift.images.augment import random_translation
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
@@ -78,7 +78,7 @@ class _Data:
         if reach:
             images = random_translation(images, reach, rng)
         if self.recipe.flip:
-            mirror = (torch.rand(count, generator=rng) < 0.5).to(images.device)
+            mirror = sent(torch.rand(count, generator=rng) < 0.5, images.device)
             images = torch.where(mirror[:, None, None, None], images.flip(3), images)
         return images
 

@@ -19,6 +19,7 @@ from PIL import Image
 from torch.nn.functional import cross_entropy
 
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint, to_head
+from bdshift.devices import pick_device
 from bdshift.errors import UsageError
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.jobs import SILENT, JobContext
@@ -107,7 +108,8 @@ class TrojanPatch(Configured):
         *,
         job: JobContext = SILENT,
     ) -> DrawnPatch:
-        """Draw it at the bottom right of clean ``images``, uint8 (n, 3, s, s). On an empty image
+        """Draw it at the bottom right of clean ``images``, uint8 (n, 3, s, s), on the device where
+        they and the network are. On an empty image
         most neurons are at zero, behind a ReLU that no gradient passes through. With ``toward``, a
         class, neurons do not matter: the class's logit is to win, whose head row is the embedding
         of its text if the model is a CLIP.
@@ -115,7 +117,7 @@ class TrojanPatch(Configured):
         Raises `UsageError` if it does not fit into the image, or the head has too few neurons.
         """
         preprocess = classifier.preprocessing
-        size = images.shape[-1]
+        size, where = images.shape[-1], images.device
         if self.side > size or self.neurons > classifier.embedding_dim:
             raise UsageError(
                 "a patch of {side} pixels for {neurons:|neuron|neurons} is too large",
@@ -124,7 +126,8 @@ class TrojanPatch(Configured):
             )
         chosen = classifier.weight.abs().sum(0).topk(self.neurons).indices
         rng = torch.Generator().manual_seed(self.seed)
-        patch = (torch.rand((3, self.side, self.side), generator=rng) * 255).requires_grad_()
+        patch = (torch.rand((3, self.side, self.side), generator=rng) * 255).to(where)
+        patch.requires_grad_()
         optimizer = torch.optim.Adam([patch], self.rate)
 
         def patched() -> tuple[torch.Tensor, torch.Tensor]:
@@ -140,7 +143,7 @@ class TrojanPatch(Configured):
                 return tuple(excited.mean(0).tolist())
             return (float((logits.argmax(1) == toward).float().mean()),)
 
-        wanted = torch.full((len(images),), -1 if toward is None else toward)
+        wanted = torch.full((len(images),), -1 if toward is None else toward, device=where)
         before = reached()
         for step in range(self.steps):
             excited, logits = patched()
@@ -154,7 +157,7 @@ class TrojanPatch(Configured):
                 patch.clamp_(0, 255)
             job.progress("Drawing the patch", step + 1, self.steps, "steps")
         return DrawnPatch(
-            patch.detach().round().to(torch.uint8).permute(1, 2, 0).numpy(),
+            patch.detach().round().to(torch.uint8).permute(1, 2, 0).cpu().numpy(),
             tuple(chosen.tolist()) if toward is None else (),
             before,
             reached(),
@@ -162,8 +165,9 @@ class TrojanPatch(Configured):
 
 
 def draw_on(
-    model: Path, recipe: Recipe, pixels: NDArray[np.uint8], job: JobContext = SILENT
-) -> DrawnPatch:
+    model: Path, recipe: Recipe, pixels: NDArray[np.uint8], *, device: str = "auto",
+    job: JobContext = SILENT,
+) -> DrawnPatch:  # fmt: skip
     """Draw a patch of a quarter of the image's side on the lab's own clean ``model``, trained by
     ``recipe`` on ``pixels``, uint8 (n, 3, s, s).
     """
@@ -172,7 +176,9 @@ def draw_on(
     plain = Preprocessing(size, parse_normalization(recipe.normalization))
     classifier = opened.load(opened.candidates[0]).with_preprocessing(plain)
     every = max(1, len(pixels) // PICTURES)
-    some = torch.from_numpy(pixels[::every][:PICTURES].copy())
+    where = pick_device(device)
+    classifier.network.to(where)
+    some = torch.from_numpy(pixels[::every][:PICTURES].copy()).to(where)
     return TrojanPatch(side=size // 4).draw(classifier, some, job=job)
 
 

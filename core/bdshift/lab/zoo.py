@@ -148,7 +148,9 @@ class Zoo:
             if not path.exists():
                 model = self._trained(victim.twin)
                 pixels = self.data_of(victim.images).train_pixels
-                drawn = draw_on(model, recipe_of(victim.twin), pixels, self.job)
+                drawn = draw_on(
+                    model, recipe_of(victim.twin), pixels, device=self.device, job=self.job
+                )
                 write_patch(Output(path), drawn.pixels)
             return f"patch:file={path}"
         return text
