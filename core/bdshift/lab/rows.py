@@ -232,7 +232,8 @@ class Tables:
         """The audit of a victim with a share of its training images."""
         opened = open_checkpoint(self._trained(attack, seed) / "model.pth")
         collection = open_images(self.places.train, job=self.job)
-        settings = ScanSettings(sample=share, seed=seed, device=self.device)
+        known = self.scale.recipe.normalization
+        settings = ScanSettings(sample=share, seed=seed, normalize=known, device=self.device)
         return scan_opened(opened, collection, settings, cache=EmbeddingCache(), job=self.job)
 
     def _victim(self, attack: str, seed: int) -> Row:

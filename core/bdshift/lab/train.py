@@ -193,15 +193,15 @@ def train_victim(
     created or written, `UsageError` if it holds other files of these names, the recipe does not fit
     the images, or nothing can be compiled here.
     """
+    recipe.backdoors(lab.class_names)  # before anything is left behind
+    where, images = pick_device(device), lab.digest
+    lab = as_trained(recipe, lab)
     count = len(lab.train_labels)
     if recipe.batch > count:
         raise UsageError(
             "a batch of {batch} is larger than the {count:|image|images} to train on",
             batch=recipe.batch, count=count,
         )  # fmt: skip
-    recipe.backdoors(lab.class_names)  # before anything is left behind
-    where, images = pick_device(device), lab.digest
-    lab = as_trained(recipe, lab)
     make_folder(folder)
     state_file = folder / STATE
     if os.path.lexists(folder / CARD):

@@ -71,24 +71,28 @@ def known_in_zoo(folder: Path, images: Mapping[str, Path]) -> Iterator[KnownMode
     """The victims of `bdshift.lab.zoo` in ``folder`` that are finished. Raises `UsageError` if the
     clean images of one are not among ``images``.
     """
-    images = {"signs": folder / SIGNS, **images}
     for row in read_outcomes(folder / OUTCOMES):
-        texts = tuple(split_specs(row["trigger"]))  # of several, none names a file
-        yield KnownModel(
-            name=row["name"],
-            file=folder / row["name"] / MODEL,
-            images=_in_zoo(folder, row, images),
-            group=row["run"],
-            network=row["network"],
-            kind=row["attack"],
-            targets=tuple(int(one) for one in row["target"].split(";") if one),
-            source=int(row["source"] or -1),
-            follows=row["labels"] == "all-to-all",
-            took=row["took"] != "False",
-            triggers=texts if len(texts) > 1 else (str(folder / row["name"] / CARD),) * len(texts),
-            asr=float(row["asr"]) if row["asr"] else None,
-            normalization=row["normalization"],
-        )
+        yield known_as(row, folder, images)
+
+
+def known_as(row: Mapping[str, str], folder: Path, images: Mapping[str, Path]) -> KnownModel:
+    """The victim of a row of `read_outcomes`; raises as `known_in_zoo`."""
+    texts = tuple(split_specs(row["trigger"]))  # of several, none names a file
+    return KnownModel(
+        name=row["name"],
+        file=folder / row["name"] / MODEL,
+        images=_in_zoo(folder, row, {"signs": folder / SIGNS, **images}),
+        group=row["run"],
+        network=row["network"],
+        kind=row["attack"],
+        targets=tuple(int(one) for one in row["target"].split(";") if one),
+        source=int(row["source"] or -1),
+        follows=row["labels"] == "all-to-all",
+        took=row["took"] != "False",
+        triggers=texts if len(texts) > 1 else (str(folder / row["name"] / CARD),) * len(texts),
+        asr=float(row["asr"]) if row["asr"] else None,
+        normalization=row["normalization"],
+    )
 
 
 def known_by_table(table: Path, folder: Path, images: Mapping[str, Path]) -> Iterator[KnownModel]:
