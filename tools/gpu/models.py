@@ -47,7 +47,7 @@ def _chosen(plan: Plan) -> list[Victim]:
     if plan.dry:
         small = [one for one in suite if (one.images, one.network) == ("cifar10", "resnet20")]
         wanted = next(one for one in small if not one.is_clean and one.attack != "Trojan")
-        return [replace(wanted, way="")]
+        return [replace(wanted, way="short")]
     there = set()
     if plan.trained is not None:
         with plan.trained.open(newline="", encoding="utf-8") as stream:

@@ -136,7 +136,7 @@ def steps(plan: Plan) -> list[WorkStep]:
     moved = [one for one in scale.more if " to " in one]
     deep_methods, deep_attacks = _by_value(deep)[0], list(attacks)
     if plan.dry:
-        rated, moved, deep_attacks, deep_methods = rated[:1], moved[:1], ["BadNets"], [deep.ours]
+        rated, moved, deep_attacks, deep_methods = rated[:1], moved[:1], ["BadNets"], []
         attacks, first, drawn, rest = ["Trojan"], [scale.ours], drawn[:1], []
     made = [
         WorkStep(

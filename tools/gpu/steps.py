@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -204,10 +204,12 @@ def carry_out(
     last_lane: dict[int, str] = {}
     tried: set[str] = set()
     while True:
-        for worker in crew.idle():
-            step = _next(steps, running, tried, last_lane.get(worker, ""), ledger, ends - clock())
+        while idle := crew.idle():
+            lanes = {last_lane[one]: one for one in idle if one in last_lane}
+            step = _next(steps, running, tried, lanes.keys(), ledger, ends - clock())
             if step is None:
                 break
+            worker = lanes.get(step.lane, idle[0])
             print(f"{step.name}: about {ledger.estimate(step):.0f} s", flush=True)
             running[worker], last_lane[worker] = step, step.lane
             tried.add(step.name)
@@ -230,11 +232,13 @@ def _next(
     steps: Sequence[WorkStep],
     running: dict[int, WorkStep],
     tried: set[str],
-    lane: str,
+    known: Collection[str],
     ledger: Ledger,
     left: float,
 ) -> WorkStep | None:
-    """The step to begin now; None for none."""
+    """The step to begin now, of a lane that is ``known`` to who is idle, if there is one; None for
+    none.
+    """
     done = {one.name for one in steps if one.is_done}
     busy = {one.lane for one in running.values() if one.lane}
     if any(one.alone for one in running.values()):
@@ -249,7 +253,7 @@ def _next(
             continue
         if step.alone and running:
             return found  # nothing of later ranks overtakes it
-        if found is None or (step.lane == lane != found.lane):
+        if found is None or (step.lane in known and found.lane not in known):
             found = step
     return found
 
