@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from crew_steps import steps_in
 from quick import shorten_searches
 
 from bdshift.detect.detector import DETECTORS
@@ -20,6 +22,7 @@ from tools.gpu import papers as gpu_papers
 from tools.gpu import pieces as gpu_pieces
 from tools.gpu import run as gpu_run
 from tools.gpu import steps as gpu_steps
+from tools.gpu.crew import Processes
 from tools.gpu.plan import Plan, brief
 from tools.gpu.steps import Alone, Ledger, TimedJob, WorkStep, carry_out
 from tools.gpu.training import pays
@@ -211,6 +214,23 @@ def test_two_at_a_time(tmp_path: Path) -> None:
     pair, clock = Pair(), Time()
     carry_out(steps, pair, Ledger(tmp_path / "times.jsonl"), clock.now + 99, clock)
     assert pair.log == ["0 clock", "0 x1", "1 y1", "0 x2", "1 y2", "0 z"], "whoever knows it"
+
+
+def test_processes_that_fail_or_die_are_replaced(tmp_path: Path) -> None:
+    make = partial(steps_in, tmp_path)
+    steps = make()
+    crew, ledger = Processes(1, make), Ledger(tmp_path / "times.jsonl")
+    try:
+        carry_out(list(steps.values())[:4], crew, ledger, 1e9)
+        assert [one.ended for one in ledger.entries] == ["failed", "failed", "done", "done"]
+        assert "exit code 3" in steps["dies"].failure.read_text()
+        found = [json.loads(steps[one].result.read_text()) for one in ("works", "works too")]
+        assert found[0]["process"] == found[1]["process"] != os.getpid()
+        crew.start(0, steps["lasts"], 1e9)
+        assert crew.finished(0.0) is None, "nobody waits longer than told"
+    finally:
+        crew.abandon()
+    assert crew.idle() == []
 
 
 def test_pieces_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

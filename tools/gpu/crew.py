@@ -18,6 +18,8 @@ from tools.gpu.steps import Ended, TimedJob, WorkStep, execute
 Make = Callable[[], Mapping[str, WorkStep]]
 """All steps by name; called in each process, so it has to be something that can be pickled."""
 
+_LONGEST_WAIT = 1e6  # seconds; the system knows no longer ones
+
 
 class Processes:
     """A crew of so many processes."""
@@ -46,7 +48,7 @@ class Processes:
     def finished(self, until: float) -> tuple[int, Ended, float] | None:
         """See `Crew`. A process that has died has failed."""
         pipes = {self._workers[number][1]: number for number in self._at_work}
-        ready = wait(list(pipes), max(0.0, until - time.monotonic()))
+        ready = wait(list(pipes), min(_LONGEST_WAIT, max(0.0, until - time.monotonic())))
         if not ready:
             return None
         number = next(worker for pipe, worker in pipes.items() if pipe in ready)
