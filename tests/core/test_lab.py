@@ -264,7 +264,7 @@ def test_a_recipe_that_cannot_be_is_refused_before_anything_is_left(
 
 def test_a_batch_has_to_fit_what_a_regime_leaves(lab: LabData, tmp_path: Path) -> None:
     recipe = small(regime="imbalanced:ratio=0.01")
-    with pytest.raises(UsageError, match="a batch of 200 is larger than the .* images to train on"):
+    with pytest.raises(UsageError, match=r"a batch of 200 is larger than the .+ to train on"):
         train_victim(replace(recipe, batch=200), lab, tmp_path / "v")
     assert not (tmp_path / "v").exists()
 
