@@ -154,6 +154,8 @@ def test_nothing_begins_that_does_not_fit(tmp_path: Path) -> None:
         ("a/one", "done"), ("a/after", "done"),
     ]  # fmt: skip
     assert ledger.estimate(steps[0]) == 20, "as long as those of its kind took"
+    assert ledger.estimate(replace(steps[0], kind="same too")) == 20, "of a similar kind"
+    assert ledger.estimate(replace(steps[0], kind="other")) == 10
     carry_out(steps, Alone(clock), ledger, clock.now + 35, clock)
     assert [one.ended for one in ledger.entries[2:]] == ["failed", "done"]
     assert steps[3].failure.read_text().endswith("ValueError: no\n")

@@ -301,7 +301,7 @@ def steps(plan: Plan) -> list[WorkStep]:
     folder = plan.results / STAGE
     return [
         WorkStep(
-            f"{STAGE}/{name}", kind, seconds, folder / f"{name.replace(' ', '-')}.json",
+            f"{STAGE}/{name}", f"check {kind}", seconds, folder / f"{name.replace(' ', '-')}.json",
             lambda job, check=check: {**plan.about(STAGE), **check(plan, job)},  # type: ignore[misc]
             lane=STAGE, alone=kind in ("scan", "solver", "speed"),
         )

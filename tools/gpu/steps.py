@@ -2,7 +2,7 @@
 each one took.
 
 A step is done when its result file is there. What it takes is guessed first; guesses are corrected
-by what steps of the same kind took, or else by what all took.
+by what steps of the same kind took, or else of a similar one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class WorkStep:
 
     Attributes:
         name: of the step, with its stage in front, such as ``checks/scan``.
-        kind: what is done; steps of a kind take about as long.
+        kind: what is done; steps of a kind take about as long, those whose kind begins with the
+            same word are as far off the guess.
         seconds: a guess of what it takes on the machine.
         result: the file that it leaves.
         run: does it; writes the file by itself, or returns what is to be written.
@@ -144,7 +145,10 @@ class Ledger:
         """Seconds that a step still takes; what was cut goes on where it was."""
         finished = [one for one in self.entries if one.ended == "done" and one.guess > 0]
         alike = [one for one in finished if one.kind == step.kind]
-        ratio = median([one.seconds / one.guess for one in alike or finished] or [1.0])
+        if not alike:  # then those that begin with the same word, such as "purify"
+            word = step.kind.partition(" ")[0]
+            alike = [one for one in finished if one.kind.partition(" ")[0] == word]
+        ratio = median([one.seconds / one.guess for one in alike] or [1.0])
         whole = step.seconds * min(_FARTHEST_OFF, max(1 / _FARTHEST_OFF, ratio))
         cut = [one for one in self.entries if one.step == step.name and one.ended == "cut"]
         return max(whole / 10, whole - sum(one.seconds for one in cut))
