@@ -18,10 +18,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from scale.costs import measured_searches, read_networks
-from scale.fleets import Load
-from scale.measured import compared, read_fleet
-from scale.million import (
+
+from bdshift.audit.made import versions
+from tools.scale.costs import measured_searches, read_networks
+from tools.scale.fleets import Load
+from tools.scale.measured import compared, read_fleet
+from tools.scale.million import (
     SCENARIOS,
     fleet_of,
     forward_images,
@@ -29,9 +31,7 @@ from scale.million import (
     read_json,
     write_scenarios,
 )
-from scale.simulation import simulate
-
-from bdshift.audit.made import versions
+from tools.scale.simulation import simulate
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 _LIMIT = 3600.0

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from fleet_trial_models import write_bad_ones, write_good_ones
 
 from bdshift.audit import versions
 from bdshift.fleet.results import Results
+from tools.fleet_trial_models import write_bad_ones, write_good_ones
 
 _EVERY = 1.0  # seconds between two looks
 _SERIAL = 12  # models of the loop of scans that the fleet is compared with

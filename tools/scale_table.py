@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from scale.costs import write_networks
-from scale.page import Numbers, with_tables
+from tools.scale.costs import write_networks
+from tools.scale.page import Numbers, with_tables
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -109,8 +109,7 @@ class FleetView(QWidget, View):
         self.bar.setVisible(shown.running)
         self.bar.setRange(0, shown.total)
         self.bar.setValue(shown.done)
-        self.now.setVisible(shown.running)
-        self.now.show_text(_what_runs(shown))
+        self.now.show_text(_what_runs(shown) if shown.running else "")
         if self._rows is not shown.found or self._language != language():
             self._rows, self._language = shown.found, language()
             self._folder = shown.folder

@@ -6,9 +6,6 @@ import csv
 import importlib
 import json
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -30,19 +27,9 @@ TOOLS = Path(__file__).parents[2] / "tools"
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@contextmanager
-def tools() -> Iterator[None]:
-    sys.path.insert(0, str(TOOLS))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(TOOLS))
-
-
 def tool(name: str) -> Any:
-    """A module of the tools, which tests do not import by name."""
-    with tools():
-        return importlib.import_module(name)
+    """A module of the tools."""
+    return importlib.import_module(f"tools.{name}")
 
 
 FLEETS: ModuleType = tool("scale.fleets")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scale.fleets import Fleet, Load
-from scale.simulation import simulate
 
 from bdshift.errors import InputError
 from bdshift.fleet.results import AUDITS, Results
+from tools.scale.fleets import Fleet, Load
+from tools.scale.simulation import simulate
 
 _DRAWS = 200
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scale.costs import CLASSES, SMALL, CountedNetwork, SearchCost
-from scale.fleets import Fleet, Load
-from scale.simulation import simulate
+
+from tools.scale.costs import CLASSES, SMALL, CountedNetwork, SearchCost
+from tools.scale.fleets import Fleet, Load
+from tools.scale.simulation import simulate
 
 IMAGES = 2500
 """Of a scan, by default."""

@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scale.costs import (
+
+from bdshift.fleet.ranking import q_values
+from bdshift.shift.embed import THUMBNAIL
+from bdshift.verdict.clean_models import shipped_table
+from tools.scale.costs import (
     CLASSES,
     SMALL,
     CountedNetwork,
     measured_searches,
     read_networks,
 )
-from scale.million import (
+from tools.scale.million import (
     CORE_DOLLARS,
     GPU_AUDIT_SECONDS,
     GPU_DOLLARS,
@@ -28,10 +32,6 @@ from scale.million import (
     read_json,
     search_flops,
 )
-
-from bdshift.fleet.ranking import q_values
-from bdshift.shift.embed import THUMBNAIL
-from bdshift.verdict.clean_models import shipped_table
 
 MODELS = 1_000_000
 POWER = 0.8

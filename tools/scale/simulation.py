@@ -15,8 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from scale.fleets import Fleet, Load, Outcome, Status
-from scale.store import Download, Store
+
+from tools.scale.fleets import Fleet, Load, Outcome, Status
+from tools.scale.store import Download, Store
 
 ATTEMPTS = 3
 """As in `bdshift.fleet.engine`, which takes a second to import; a test compares them."""
