@@ -39,9 +39,10 @@ class Ask:
         path, _ = QFileDialog.getOpenFileName(self.parent, title, "", filters)
         return Path(path) if path else None
 
-    def folder(self, title: str) -> Path | None:
-        """Ask for a folder; None if the user cancels."""
-        path = QFileDialog.getExistingDirectory(self.parent, title)
+    def folder(self, title: str, beside: Path | None = None) -> Path | None:
+        """Ask for a folder, first where ``beside`` is; None if the user cancels."""
+        start = "" if beside is None else str(beside.parent)
+        path = QFileDialog.getExistingDirectory(self.parent, title, start)
         return Path(path) if path else None
 
     def color(self, title: str, start: QColor) -> QColor | None:

@@ -93,13 +93,13 @@ class WelcomeView(QWidget):
         if ready:
             lead = tr("Everything is ready: start the scan.")
         self._lead.show_text("" if state.busy or doubt is not None else lead)
-        waiting = "…" if state.busy else "✗"
-        opened = [(state.model_path, state.model), (state.images_path, state.images)]
-        lines = [
-            f"{'✓' if found is not None else waiting} {path.name}"
-            for path, found in opened
-            if path is not None
-        ]
+        lines = []
+        if state.model_path is not None:
+            name = tr("Model: {name}", name=state.model_path.name)
+            lines.append(f"{_mark(state, state.model)} {name}")
+        if state.images_path is not None:
+            name = tr("Images: {name}", name=state.images_path.name)
+            lines.append(f"{_mark(state, state.images)} {name}")
         self._progress.show_text("\n".join(lines))
         self.job.show_state(state)
         self.job.setVisible(shows_job(state))
@@ -126,6 +126,11 @@ class WelcomeView(QWidget):
             )
             self._recent.addWidget(button)
         self._safe.show_text(tr("Code in the files you open is never run."))
+
+
+def _mark(state: State, found: object) -> str:
+    """Whether a path was opened, is being opened, or could not be."""
+    return "✓" if found is not None else "…" if state.busy else "✗"
 
 
 def shows_job(state: State) -> bool:

@@ -59,7 +59,7 @@ def _audit_many(context: Context) -> None:
         return
     images = None
     if context.state.images_path is None:
-        images = context.ask.folder(tr("Open images"))
+        images = context.ask.folder(tr("Open images"), folder)
         if images is None:
             return
     opening.audit_with(context, [folder], images)

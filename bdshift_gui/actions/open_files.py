@@ -39,7 +39,9 @@ def _model(context: Context) -> None:
 
 
 def _images(context: Context) -> None:
-    _open(context, context.ask.folder(tr("Open images")), opening.open_images)
+    model = context.state.model_path
+    beside = model if isinstance(model, Path) else None  # else it is of another machine
+    _open(context, context.ask.folder(tr("Open images"), beside), opening.open_images)
 
 
 def _image_file(context: Context) -> None:

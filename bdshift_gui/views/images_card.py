@@ -13,7 +13,7 @@ from bdshift_gui.numbers import order_words, percent
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.view import View, view
-from bdshift_gui.widgets.card import Card, CornerButton, KeyValueRows, Text, look
+from bdshift_gui.widgets.card import Card, CornerButton, Elided, KeyValueRows, Text, look
 from bdshift_gui.widgets.thumbs import Thumbs
 
 _MAX_THUMBNAILS = 8
@@ -27,17 +27,17 @@ class ImagesCard(Card, View):
     key = "images"
     area = "cards"
     place = 30
-    reads = ("audit", "images", "model", "job", "class_doubt")
+    reads = ("audit", "images", "images_path", "model", "job", "class_doubt")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
         self.correct = CornerButton(self, lambda: LABELS.trigger(context))
-        self._rows = KeyValueRows()
+        self._name, self._rows = Elided("muted"), KeyValueRows()
         self._note = Text("muted")
         self.ranking = QPushButton()
         self.ranking.clicked.connect(lambda: PREPROCESSINGS.trigger(context))
         self._thumbs = Thumbs()
-        for widget in (self._rows, self._thumbs, self._note, self.ranking):
+        for widget in (self._name, self._rows, self._thumbs, self._note, self.ranking):
             self.body.addWidget(widget)
 
     def show_state(self, state: State) -> None:
@@ -47,6 +47,9 @@ class ImagesCard(Card, View):
         self.correct.setVisible(state.can_scan and state.labeled)
         audit, opened = state.audit, state.images
         self.setVisible(audit is not None or opened is not None)
+        path = "" if state.images_path is None else str(state.images_path)
+        self._name.show_text(path.replace("\\", "/").rstrip("/").rpartition("/")[2])
+        set_tip(self._name, path)
         self.ranking.setVisible(audit is not None)
         self.ranking.setEnabled(PREPROCESSINGS.enabled(state))
         self._thumbs.setVisible(audit is not None and audit.embedding is not None)

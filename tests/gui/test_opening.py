@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from driving import audit_of, dialog, error_text, find, open_paths, wait, workspace
+from driving import audit_of, dialog, do, error_text, find, open_paths, wait, workspace
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from bdshift_gui.actions.correct import other_models
@@ -15,6 +16,7 @@ from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.dialogs.model_page import ModelPage
 from bdshift_gui.dialogs.which_model import WhichModelDialog
 from bdshift_gui.main_window import MainWindow
+from bdshift_gui.views.images_card import ImagesCard
 from bdshift_gui.views.model_card import ModelCard
 
 
@@ -34,6 +36,27 @@ def test_the_card_has_details(window: MainWindow, qtbot: QtBot, tmp_path: Path) 
     cells = [page.table.text(0, column) for column in (1, 2)]
     assert cells == ["Conv2d", "8 × 3 × 3 × 3"]
     page.reject()
+
+
+def test_images_are_asked_for_beside_the_model_and_named(
+    window: MainWindow, qtbot: QtBot, victim: Path, signs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts: list[str] = []
+
+    def choose(_parent: object, _title: str, start: str) -> str:
+        starts.append(start)
+        return str(signs)
+
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", choose)
+    open_paths(qtbot, window, victim)
+    do(window, "open_images")
+    wait(qtbot, window)
+    assert starts == [str(victim.parent)]
+    assert window.welcome._progress.text() == f"✓ Model: victim.pth\n✓ Images: {signs.name}"
+    card = find(window, ImagesCard)
+    assert card._name.accessibleName() == signs.name
+    do(window, "ja")
+    assert window.welcome._progress.text().endswith(f"✓ 画像：{signs.name}")
 
 
 @pytest.fixture
