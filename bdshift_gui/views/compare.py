@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 _COLUMNS = 6
 _NARROW = 740  # pixels; below, the bars are not beside the table
 _MIN_WIDTH = 480  # pixels; below, the page scrolls sideways
+_MIN_PLOT = 160  # pixels of the height of a plot; below, the page scrolls
+_MAX_ROWS = 5  # of the table, without scrolling it
 _NAME_LETTERS = 8  # letters of a model's name
 
 
@@ -73,26 +75,30 @@ class CompareView(QWidget, View):
             box.setMinimumContentsLength(_NAME_LETTERS)
             box.currentIndexChanged.connect(self._chosen)
         self._between = PlainLabel("→")
+        self.heading = Text("finding", wrap=False)
         self.close_button = QPushButton()
         self.close_button.clicked.connect(lambda: CLOSE_PAGE.trigger(context))
         self.finding = Text()
-        head = QHBoxLayout()
-        head.addWidget(self.sides[0], 1)
-        head.addWidget(self._between)
-        head.addWidget(self.sides[1], 1)
+        head, which = QHBoxLayout(), QHBoxLayout()
+        head.addWidget(self.heading, 1)
         head.addWidget(self.close_button)
+        which.addWidget(self.sides[0], 1)
+        which.addWidget(self._between)
+        which.addWidget(self.sides[1], 1)
         self._all, self.outcomes = Card(), OutcomeBars(context)
         self._all.title.setWordWrap(False)
         self.table = DataTable("models", context.settings)
-        self.table.setMinimumHeight(110)
         self.export = QPushButton()
         self.export.clicked.connect(lambda: EXPORT_TABLE.trigger(context))
         self.what = Choices(("table", "plot"))
         self._all.corner.addWidget(self.what)
         self._all.corner.addWidget(self.export)
         self._all.body.addWidget(self.table)
+        self._all.body.addStretch(1)
         self.bars, self.images = PairedBars(context), ChangedImages()
         self.neurons = NeuronPlot(context), NeuronPlot(context)
+        for plot in self.neurons:
+            plot.view.setMinimumHeight(_MIN_PLOT)
         self._grid = grid = QGridLayout()
         self._is_narrow: bool | None = None
         grid.setSpacing(8)
@@ -107,6 +113,7 @@ class CompareView(QWidget, View):
         column.setContentsMargins(4, 0, 4, 0)
         column.setSpacing(8)
         column.addLayout(head)
+        column.addLayout(which)
         column.addWidget(self.finding)
         column.addLayout(grid, 1)
 
@@ -128,7 +135,7 @@ class CompareView(QWidget, View):
             grid.addWidget(plot, 1 + below, half * x, 1, half)
         grid.addWidget(self.images, 2 + below, 0, 1, _COLUMNS)
         for row in range(4):
-            grid.setRowStretch(row, int(row <= 1 + below))
+            grid.setRowStretch(row, int(0 < row <= 1 + below))  # the table has what it needs
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -159,6 +166,7 @@ class CompareView(QWidget, View):
             return
         from bdshift.audit.comparison import compare
 
+        self.heading.show_text(tr("Two models compared"))
         self.close_button.setText(tr(CLOSE_PAGE.text))
         self.export.setText(tr(EXPORT_TABLE.text))
         self.export.setEnabled(EXPORT_TABLE.enabled(state))
@@ -221,6 +229,7 @@ class CompareView(QWidget, View):
             numbers("z", lambda value: figure(value, ".2f"), "z"),
             numbers("alpha", figure, "α"),
         ], of=audit.model)  # fmt: skip
+        self.table.keep_whole(_MAX_ROWS)
         models = [
             ModelFigures(name, math.nan if row.acc is None else row.acc, row.asr, row.der)
             for name, row in zip(names, rows, strict=True)

@@ -147,6 +147,14 @@ class DataTable(QWidget):
         self._painter.color(theme)
         self.view.viewport().update()
 
+    def keep_whole(self, most: int) -> None:
+        """Be as high as the rows, or ``most`` of them, so that none is cut."""
+        rows = min(self.rows.total, most)
+        height = self.view.horizontalHeader().sizeHint().height()
+        height += sum(self.view.rowHeight(row) for row in range(rows))
+        height += self.view.horizontalScrollBar().sizeHint().height()  # where it is too narrow
+        self.view.setFixedHeight(max(_MIN_HEIGHT, height + 2 * self.view.frameWidth()))
+
     def selected(self) -> list[int]:
         """The selected rows, as numbered by whoever gave them."""
         found = self.view.selectionModel().selectedRows()

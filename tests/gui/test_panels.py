@@ -288,3 +288,20 @@ def test_the_beginning_of_an_architecture_is_always_shown(qtbot: QtBot) -> None:
     rows.show()
     (_, value), *_ = rows._shown
     assert re.fullmatch(r"ResNet-18,.*…", value.text())
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (900, 600)])
+def test_a_comparison_has_a_title_whole_rows_and_plots_to_look_at(
+    purified: MainWindow, size: tuple[int, int]
+) -> None:
+    purified.resize(*size)
+    do(purified, "compare")
+    QApplication.processEvents()
+    view = find(purified, CompareView)
+    assert view.heading.text() == "Two models compared"
+    assert view.heading.isVisible()
+    rows = view.table.view
+    assert len(view.table.rows.order) == 3
+    last = rows.visualRect(view.table.rows.index(2, 0))
+    assert rows.viewport().rect().contains(last)
+    assert min(plot.view.height() for plot in view.neurons) >= 160
