@@ -13,9 +13,14 @@ from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.tasks import recovering
 from bdshift_gui.view import View, view
-from bdshift_gui.widgets.card import Card, Elided, look
+from bdshift_gui.widgets.card import Card, Elided, Text, look
 from bdshift_gui.widgets.pictures import Picture
-from bdshift_gui.widgets.recovery_words import pictures_of, route, what_it_does
+from bdshift_gui.widgets.recovery_words import (
+    pictures_of,
+    route,
+    what_it_does,
+    why_it_differs,
+)
 
 _SIDE = 44
 
@@ -35,6 +40,8 @@ class RecoveriesCard(Card, View):
         self.rows: list[_Row] = []
         self._running = _Row(context, 0)
         self.body.addWidget(self._running)
+        self.differs = Text("muted")
+        self.body.addWidget(self.differs)
 
     def show_state(self, state: State) -> None:
         """Show the recovered triggers of the audit."""
@@ -44,7 +51,7 @@ class RecoveriesCard(Card, View):
         while len(self.rows) < len(found):
             row = _Row(self._context, len(self.rows) + 1)
             self.rows.append(row)
-            self.body.addWidget(row)
+            self.body.insertWidget(self.body.indexOf(self.differs), row)
         while len(self.rows) > len(found):
             row = self.rows.pop()
             self.body.removeWidget(row)
@@ -60,6 +67,7 @@ class RecoveriesCard(Card, View):
             row.show_row(route(one, names), about, what_it_does(one, names))
             row.picture.show_pixels(pictures_of(one)[0], "", about)
             look(row, "chosen" if number == state.recovery else "plain")
+        self.differs.show_text(why_it_differs(state.original, found))
         if running:
             self._running.show_row(tr("Searching…"), "", tr("Show what the search finds."))
             look(self._running, "chosen" if state.recovery == 0 else "plain")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from bdshift_gui.i18n import say, tr
 from bdshift_gui.numbers import percent
 
 if TYPE_CHECKING:
+    from bdshift.audit import Audit
     from bdshift.recover.recovery import Recovery
 
 Pixels = NDArray[np.uint8]
@@ -64,6 +66,26 @@ def what_it_does(found: Recovery, names: tuple[str, ...]) -> str:
                share=percent(found.transfer))
         )  # fmt: skip
     return " ".join(parts)
+
+
+def why_it_differs(audit: Audit, found: Sequence[Recovery]) -> str:
+    """Why a scan that has searched for the same kind of change has other figures; "" if none has
+    or nothing was ``found``.
+    """
+    from bdshift.recover.recovery import LEVELS
+
+    searched = {one.detector.name for one in audit.judged}
+    for one in found:
+        if one.kind.partition(":")[0] in searched and one.source < 0:
+            best = next((tried for tried in one.attempts if tried.kind == one.kind), None)
+            if best is not None and best.controls:
+                return tr(
+                    "The scan’s figures differ: it searches for all classes at once and compares "
+                    "with the median of all others. Here it is {controls:|control class|control "
+                    "classes}, and the trigger is as large as {share} success takes.",
+                    controls=len(best.controls), share=percent(LEVELS[-1], 0),
+                )  # fmt: skip
+    return ""
 
 
 def times(drop: float) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from driving import audit_of, dialog, do, find, open_paths, recovered, wait, wait_well, workspace
 from known import TARGET
+from matrix import MATRIX
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 from recovered import made_recovery
 
-from bdshift.audit import with_recovery
+from bdshift.audit import Audit, with_recovery
 from bdshift.audit.gallery import differences
 from bdshift.audit.recovered import about_pair, fact_of
 from bdshift.changes import CHANGES
@@ -82,6 +83,19 @@ def test_what_the_controls_need_is_said(opened: MainWindow, control: float, said
     assert said in view.sentence.text()
     ticks = [name for _, name in view.curve.plot.getAxis("left")._tickLevels[0]]
     assert ("never" in ticks) is math.isinf(control)
+
+
+def test_figures_other_than_those_of_the_scan_are_explained(
+    opened: MainWindow, measured_audit: Audit
+) -> None:
+    recovered(opened)
+    card = find(opened, RecoveriesCard)
+    assert not card.differs.isVisible(), "the scan did not search"
+    make, *_ = MATRIX["it stands out beside clean models"]
+    compared = make(measured_audit)
+    recovering.take(opened.context, with_recovery(compared, made_recovery(compared)))
+    assert "Here it is 3 control classes, and the trigger is as large as 95%" in card.differs.text()
+    assert card.differs.isVisible()
 
 
 def highlighted(window: MainWindow) -> list[QAbstractButton]:
