@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bdshift.errors import BdshiftError
-from bdshift.jobs import Audits, Figures, Glimpse, JobContext, Mapped
+from bdshift.jobs import Audits, Figures, Glimpse, JobContext, Mapped, Part
 from bdshift.words import Sentence
 
 Cause = Literal["memory", "architecture", "classes", "several", "moved"]
@@ -50,13 +50,30 @@ class Event:
 
 @dataclass(frozen=True)
 class Progressed(Event):
-    """``done`` of ``total``; ``left`` is the estimated time left in seconds, None if unknown."""
+    """``done`` of ``total`` of a stage.
+
+    Attributes:
+        left: seconds that the stage is estimated to take; None if that is unknown.
+        share: of the whole job that is done, as far as that can be said.
+        part: which of the job's parts runs; None if it is in one piece.
+        between: what runs between two stretches of the stage now, if anything does.
+        keeping: whether the job was stopped, and keeps what it has.
+    """
 
     stage: Sentence
     done: int
     total: int
     unit: str
     left: float | None
+    share: float
+    part: Part | None = None
+    between: Sentence | None = None
+    keeping: bool = False
+
+    @property
+    def running(self) -> Sentence:
+        """What runs right now."""
+        return self.between or self.stage
 
 
 @dataclass(frozen=True)

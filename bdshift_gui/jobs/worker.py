@@ -21,9 +21,11 @@ from bdshift.jobs import (
     JobContext,
     Mapped,
     Note,
+    Part,
     Progress,
 )
 from bdshift.words import Sentence
+from bdshift_gui.jobs.estimate import Estimate
 from bdshift_gui.jobs.events import (
     Audited,
     Cause,
@@ -54,7 +56,8 @@ class WindowJob(JobContext):
         self._worker, self._job = worker, job
         self._cancels, self._counting = 0, threading.Lock()
         self._stage: Sentence | None = None
-        self._began = self._sent = self._glimpsed = 0.0
+        self._sent = self._glimpsed = 0.0
+        self._estimate, self._keeping = Estimate(), False
 
     def cancel(self) -> None:
         """Ask the job to stop at its next step. Asked twice, it keeps nothing, even if it comes to
@@ -67,6 +70,7 @@ class WindowJob(JobContext):
     def keep_result(self) -> None:
         """See `JobContext`. Called on the worker thread."""
         with self._counting:
+            self._keeping = self._cancels == 1
             if self._cancels < 2:
                 super().keep_result()
 
@@ -80,6 +84,8 @@ class WindowJob(JobContext):
             self._glimpse(event)
         elif isinstance(event, Audits):
             self._audits(event)
+        elif isinstance(event, Part):
+            self._estimate.begin(event)
         elif isinstance(event, Progress):
             self._progress(event)
 
@@ -98,18 +104,20 @@ class WindowJob(JobContext):
 
     def _progress(self, event: Progress) -> None:
         now = time.monotonic()
+        self._estimate.take(event, now)
         if event.stage != self._stage:
-            self._stage, self._began, self._sent = event.stage, now, 0.0
+            self._stage, self._sent = event.stage, 0.0
         if now - self._sent < _INTERVAL and event.done < event.total:
             return
         self._sent = now
-        spent = now - self._began
-        left = None
-        if event.done and spent > 1:
-            left = spent / event.done * (event.total - event.done)
+        drawn = self._estimate.leading
         self._worker.event_happened.emit(
-            Progressed(self._job, event.stage, event.done, event.total, event.unit, left)
-        )
+            Progressed(
+                self._job, drawn.stage, drawn.done, drawn.total, drawn.unit,
+                self._estimate.left(now), self._estimate.share, self._estimate.part,
+                None if event.stage == drawn.stage else event.stage, self._keeping,
+            )
+        )  # fmt: skip
 
 
 class Worker(QObject):

@@ -15,6 +15,7 @@ from bdshift_gui.session import RunningJob, State
 from bdshift_gui.widgets.card import Text
 
 _BAR_WIDTH = 160  # pixels
+_BAR_STEPS = 1000
 
 
 class JobBar(QWidget):
@@ -75,13 +76,11 @@ class JobBar(QWidget):
             self._bar.setRange(0, 0)
             text = say(job.name) + " …"
         else:
-            self._bar.setRange(0, max(1, event.total))
-            self._bar.setValue(event.done)
-            text = f"{say(event.stage)} {grouped(event.done)} / {grouped(event.total)}"
+            self._bar.setRange(0, _BAR_STEPS)
+            self._bar.setValue(round(event.share * _BAR_STEPS))
+            text = _in_words(event)
             if job.keeps and event.stage != job.name:  # which of several it is
                 text = f"{say(job.name)} · {text}"
-            if event.left is not None:
-                text += " · " + tr("{time} left", time=duration(event.left))
             queue = self._state.queue if self._state.purifying is not None else None
             left = None if queue is None else queue.left(time.monotonic())
             if left is not None:
@@ -89,6 +88,25 @@ class JobBar(QWidget):
         if job.cancels and self._state.message is not None:
             text = say(self._state.message)
         elif job.cancels:
-            keeping = job.keeps and job.cancels == 1
-            text = tr("Canceling, keeping the best so far…") if keeping else tr("Canceling…")
+            text = tr("Canceling…")
+            if job.keeps and job.cancels == 1:
+                text = tr("Canceling, keeping the best so far…")
+                if event is not None and event.job == job.id and event.keeping:
+                    text = tr("Keeping the best so far: {stage}", stage=_in_words(event))
         self._text.show_text(text)
+
+
+def _in_words(event: Progressed) -> str:
+    """Which part and stage runs, how far it is, and the time that is left of it."""
+    text = f"{say(event.stage)} {grouped(event.done)} / {grouped(event.total)}"
+    if event.between is not None:
+        text += f" ({say(event.between)})"
+    if event.part is not None:
+        text = tr("{number} of {total}: {stage}", number=event.part.number,
+                  total=event.part.total, stage=text)  # fmt: skip
+    if event.left is None:
+        return text
+    time = duration(event.left)
+    if event.part is None:
+        return text + " · " + tr("{time} left", time=time)
+    return text + " · " + tr("{time} left of this stage", time=time)

@@ -7,7 +7,8 @@ shows its events as progress bars, the window as its own, and `SILENT` drops the
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,34 @@ class Canceled(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """``done`` of ``total`` ``unit`` of the stage named ``stage``; ``note`` is shown with it."""
+    """``done`` of ``total`` ``unit`` of the stage named ``stage``; ``note`` is shown with it.
+    ``work`` is the share of its work that this is, if some units take longer than others; None if
+    they are alike.
+    """
 
     stage: Sentence
     done: int
     total: int
     unit: str
     note: str = ""
+    work: float | None = None
+
+    @property
+    def share(self) -> float:
+        """The share of the stage's work that is done, in [0, 1]."""
+        return self.done / max(1, self.total) if self.work is None else self.work
+
+
+ASIDE = frozenset({"images", "changes", "classes", "files", "bytes"})
+"""Units of stages that prepare or measure what a part of a job works on."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part ``number``, from 1, of the ``total`` parts of the job begins."""
+
+    number: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +124,7 @@ class Audits:
     stages: Mapping[str, Stage | None]
 
 
-Event = Progress | Note | Figures | Glimpse | Mapped | Audits
+Event = Progress | Part | Note | Figures | Glimpse | Mapped | Audits
 
 
 class JobContext:
@@ -114,6 +136,7 @@ class JobContext:
 
     def __init__(self) -> None:
         self._cancel = threading.Event()
+        self._before = self._after = 0
 
     def report(self, event: Event) -> None:
         """Show an event. Called on the thread that runs the job; must not block."""
@@ -134,13 +157,35 @@ class JobContext:
             raise Canceled
 
     def progress(
-        self, stage: str | Sentence, done: int, total: int, unit: str, note: str = ""
+        self,
+        stage: str | Sentence,
+        done: int,
+        total: int,
+        unit: str,
+        note: str = "",
+        work: float | None = None,
     ) -> None:
         """Report progress, and stop here if the job was canceled. ``stage`` is a template of
         `bdshift.words`, or a sentence.
         """
         self.raise_if_canceled()
-        self.report(Progress(as_sentence(stage, {}), done, total, unit, note))
+        self.report(Progress(as_sentence(stage, {}), done, total, unit, note, work))
+
+    def part(self, number: int, total: int) -> None:
+        """Report that part ``number``, from 1, of ``total`` begins."""
+        self.report(Part(self._before + number, self._before + total + self._after))
+
+    @contextmanager
+    def among(self, before: int, after: int) -> Iterator[None]:
+        """Within this, parts are counted as coming after ``before`` others of the job, and followed
+        by ``after`` more.
+        """
+        outer = self._before, self._after
+        self._before, self._after = outer[0] + before, outer[1] + after
+        try:
+            yield
+        finally:
+            self._before, self._after = outer
 
     def figures(self, number: int, total: int, values: Mapping[str, float]) -> None:
         """Report the result of a step."""

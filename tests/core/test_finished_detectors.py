@@ -19,7 +19,7 @@ from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
 from bdshift.detect.detectors.margin import Margin
 from bdshift.detect.detectors.mask import MaskInversion
 from bdshift.detect.detectors.pairs import Pairs
-from bdshift.jobs import SILENT, Canceled, JobContext
+from bdshift.jobs import SILENT, Canceled, Event, JobContext, Part
 from bdshift.resume import is_state, write_state
 from bdshift.store import load_audit
 from bdshift.store.finished import FinishedEvidence
@@ -186,3 +186,23 @@ def test_a_state_that_cannot_be_kept_ends_no_scan(subject: Subject, tmp_path: Pa
         state.keep({"model": "a"}, one)
         assert state.get({"model": "a"}, detector) is not None
     assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+def test_each_detector_is_a_part_of_the_job(subject: Subject, victim_audit: Audit) -> None:
+    """Also where others come before them and after."""
+    told: list[Event] = []
+
+    class Told(JobContext):
+        def report(self, event: Event) -> None:
+            told.append(event)
+
+    def parts(detectors: Sequence[Detector], before: int, after: int) -> list[Event]:
+        told.clear()
+        job = Told()
+        with job.among(before, after):
+            find_evidence(subject, detectors, victim_audit.model, None, job)
+        return [one for one in told if isinstance(one, Part)]
+
+    assert parts(ASKED, 0, 0) == [Part(1, 3), Part(2, 3), Part(3, 3)]
+    assert parts(ASKED, 1, 2) == [Part(2, 6), Part(3, 6), Part(4, 6)]
+    assert parts(ASKED[:1], 0, 0) == [], "one has the whole bar"

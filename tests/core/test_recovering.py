@@ -25,7 +25,7 @@ from bdshift.detect.detector import DETECTORS, Subject
 from bdshift.detect.inversion import InversionDetector
 from bdshift.detect.rule import RULES, default_rule
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import SILENT, Canceled, Event, Glimpse, JobContext, Progress
+from bdshift.jobs import SILENT, Canceled, Event, Glimpse, JobContext, Part, Progress
 from bdshift.recover.curve import FACTORS, at_level, measure_sizes, success
 from bdshift.recover.drop import drops
 from bdshift.recover.effort import affordable_passes, shortlist
@@ -33,6 +33,7 @@ from bdshift.recover.recovery import SizeOf
 from bdshift.recover.scene import Scene, scene_of
 from bdshift.recover.search import Found, passes, search
 from bdshift.recover.tried import FinishedKinds, Tried
+from bdshift.words import Sentence
 
 TARGET = 2
 
@@ -63,11 +64,14 @@ class Watching(JobContext):
     def __init__(self, stop_at: int | None = None) -> None:
         super().__init__()
         self.glimpses: list[Glimpse] = []
+        self.parts: list[Part] = []
         self.stop_at = stop_at
 
     def report(self, event: Event) -> None:
         if isinstance(event, Glimpse):
             self.glimpses.append(event)
+        if isinstance(event, Part):
+            self.parts.append(event)
         if isinstance(event, Progress) and event.unit == "steps" and event.done == self.stop_at:
             self.cancel()
 
@@ -111,6 +115,27 @@ def test_a_search_is_the_same_every_time(scene: Scene) -> None:
     assert torch.equal(first.size, again.size)
     assert all(torch.equal(first.params[key], again.params[key]) for key in first.params)
     assert not torch.equal(first.params["mask"], other.params["mask"])
+
+
+def test_a_search_tells_how_much_of_its_work_is_done(scene: Scene, subject: Subject) -> None:
+    """The first steps, with many starting points, take longer. What has another name is not shown
+    beside the kinds that compete.
+    """
+    told: list[Event] = []
+
+    class Told(JobContext):
+        def report(self, event: Event) -> None:
+            told.append(event)
+
+    scene.job = Told()
+    kind = CHANGES.parse("mask")
+    search(kind, scene, targets(1, TARGET), stage=Sentence("Scanning"), shown=False)
+    steps = [one for one in told if isinstance(one, Progress) and one.unit == "steps"]
+    work = [one.share for one in steps]
+    assert work[-1] == pytest.approx(1)
+    assert work[len(work) // 2] > 0.6
+    assert work == sorted(work)
+    assert not any(isinstance(one, Glimpse) for one in told)
 
 
 def test_a_search_in_parts_is_the_same(scene: Scene) -> None:
@@ -206,7 +231,10 @@ def test_a_trigger_is_recovered(
     victim_audit: Audit, victim_material: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(CHANGES["mask"], "steps", 36)  # fewer than usual
-    found = recover_trigger(victim_audit, victim_material, kind=CHANGES.parse("mask"), seed=1)
+    kind, job = CHANGES.parse("mask"), Watching()
+    found = recover_trigger(victim_audit, victim_material, kind=kind, seed=1, job=job)
+    assert job.parts[:2] == [Part(1, 2), Part(2, 2)], "each kind, and what is measured of the best"
+    assert {len(one.targets) for one in job.glimpses} == {4}, "not of what the best is tried on"
     assert found.target == victim_audit.most_suspicious
     assert found.kind == "mask"
     assert found.asr >= 0.9

@@ -5,7 +5,7 @@ run again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,9 +38,10 @@ def find_evidence(
 ) -> tuple[Evidence, ...]:
     """Of each detector, in their order; ``subject`` is the network that ``model`` describes."""
     if finished is None or len(detectors) == 1:  # then there is nothing to go on after
-        return tuple(one.detect(subject, job) for one in detectors)
+        return tuple(_of_each(subject, detectors, job))
     identity, found = _identity(subject, model), []
-    for one in detectors:
+    for number, one in enumerate(detectors, 1):
+        job.part(number, len(detectors))
         made = finished.get(identity, one)
         if made is None:
             made = one.detect(subject, job)
@@ -50,6 +51,15 @@ def find_evidence(
                      detector=Sentence(one.label))  # fmt: skip
         found.append(made)
     return tuple(found)
+
+
+def _of_each(
+    subject: Subject, detectors: Sequence[Detector], job: JobContext
+) -> Iterator[Evidence]:
+    for number, one in enumerate(detectors, 1):
+        if len(detectors) > 1:
+            job.part(number, len(detectors))
+        yield one.detect(subject, job)
 
 
 def _identity(subject: Subject, model: ModelRecord) -> dict[str, Any]:

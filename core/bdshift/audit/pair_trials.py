@@ -44,7 +44,9 @@ def most_one_sided(ground: Ground, target: int | None, kind: ChangeKind) -> tupl
         return named
     classes = ground.audit.model.classes
     sizes = np.full((classes, classes), np.nan)
-    for source, targets in _searches(ground, target, kind).items():
+    searches = _searches(ground, target, kind)
+    for number, (source, targets) in enumerate(searches.items(), 1):
+        ground.job.part(number, len(searches))
         sizes[source, targets] = _sizes(ground, kind, source, targets)
     merits = pair_merits(sizes)
     if target is not None:

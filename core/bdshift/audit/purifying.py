@@ -59,6 +59,8 @@ def purify_model(
     `bdshift.purify.purify` do.
     """
     check_held(held_out)
+    scans = max(1, len(audit.settings.detectors))  # each of them is one part of the rescan
+    job.part(1, 1 + scans)
     material.clean.collection.require_labels()
     where = pick_device(device)
     classifier = material.classifier
@@ -84,9 +86,11 @@ def purify_model(
         device=where, job=job,
     )  # fmt: skip
     job.keep_result()  # stopped or not, the result so far is reported
+    job.part(2, 1 + scans)
     purified = replace(material, classifier=result.applied_to(classifier))
     after = figures(purified.classifier.network.to(where))
-    again = rescan(audit, purified, device=device, job=job)
+    with job.among(1, 0):
+        again = rescan(audit, purified, device=device, job=job)
     if trigger is not None:  # only this one: a trigger from an audit file may name files to open
         again = add_tac(again, purified, trigger, target, device=device, job=job)
     return Purification(

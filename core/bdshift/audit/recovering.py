@@ -41,6 +41,7 @@ from bdshift.recover.scene import Scene
 from bdshift.recover.search import passes
 from bdshift.recover.tried import Tried
 from bdshift.shift.embed import embed_images
+from bdshift.words import Sentence
 
 _WORKING = LEVELS[-1]  # success at which the recovered trigger is kept
 
@@ -109,13 +110,15 @@ def _recovered(
     started = time.perf_counter()
     with ground.halves(source) as (used, unused):
         tried_for = _candidates(ground, target, source, kind)
-        tried = []
-        for one in _kinds(ground, kind, len(tried_for)):
+        tried, kinds = [], list(_kinds(ground, kind, len(tried_for)))
+        for number, one in enumerate(kinds, 1):
+            ground.job.part(number, len(kinds) + 1)
             made = ground.finished.get(one, source, tried_for)
             if made is None:
                 made = _try(ground, one, used, unused, tried_for)
                 ground.finished.keep(made, source, tried_for)
             tried.append(made)
+        ground.job.part(len(kinds) + 1, len(kinds) + 1)
         open_to = tried_for if target is None else [target]
         best, target = max(
             ((one, index) for one in tried for index in open_to),
@@ -199,7 +202,8 @@ def _transfer(ground: Ground, kind: ChangeKind, used: Scene, target: int) -> flo
     first = torch.isin(used.labels, torch.tensor(sources[::2], device=used.device))
     second = torch.isin(used.labels, torch.tensor(sources[1::2], device=used.device))
     here, there = (used.part(torch.nonzero(rows)[:, 0]) for rows in (first, second))
-    found = ground.search(kind, here, [target])
+    stage = Sentence("Searching on half of the classes: {kind}", {"kind": Sentence(kind.label)})
+    found = ground.search(kind, here, [target], stage)
     return success(kind, there, target, at_level(kind, here, target, found.of(0), _WORKING))
 
 
@@ -209,8 +213,9 @@ def _reverse(ground: Ground, kind: ChangeKind, target: int, source: int) -> Size
     """
     if source == EVERY_OTHER or len(ground.files_of(target)) < 2:
         return None
+    stage = Sentence("Searching the other way: {kind}", {"kind": Sentence(kind.label)})
     with ground.halves(target) as (used, unused):
-        return measure_sizes(kind, unused, ground.search(kind, used, [source]))[0]
+        return measure_sizes(kind, unused, ground.search(kind, used, [source], stage))[0]
 
 
 def _elsewhere(ground: Ground, tac: Tac, source: int) -> float:

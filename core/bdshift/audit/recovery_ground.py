@@ -117,10 +117,13 @@ class Ground:
     def search(
         self, kind: ChangeKind, scene: Scene, targets: list[int], stage: Sentence | None = None
     ) -> Found:
-        """The smallest changes that can be found."""
+        """The smallest changes that can be found. Only those of the kinds that compete, whose stage
+        has no other name, are reported while they are searched for.
+        """
         return search(
             kind, scene, torch.tensor(targets, device=self.device), seed=self.seed,
             shifts=self.shifts, guide=_GUIDE, stage=stage,
+            shown=stage is None,
         )  # fmt: skip
 
 

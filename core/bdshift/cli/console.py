@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import Canceled, Event, Figures, JobContext, Note, Progress
+from bdshift.jobs import Canceled, Event, Figures, JobContext, Note, Part, Progress
 from bdshift.text import grouped, one_line
 
 _MAX_MESSAGE = 1000  # characters
@@ -48,7 +48,7 @@ class ConsoleJob(JobContext):
     def __init__(self) -> None:
         super().__init__()
         self._bar: Any = None
-        self._stage = ""
+        self._stage = self._part = ""
 
     def report(self, event: Event) -> None:
         """Show it on stderr; stdout is for results."""
@@ -58,6 +58,9 @@ class ConsoleJob(JobContext):
             from bdshift.purify.quantities import in_words
 
             self._say(f"step {event.number + 1} of {event.total}: {in_words(event.values)}")
+        elif isinstance(event, Part):
+            self.close()
+            self._part = f"{event.number} of {event.total}: "
         elif isinstance(event, Progress):
             self._progress(event)
 
@@ -79,8 +82,9 @@ class ConsoleJob(JobContext):
             self._stage = stage
             binary = event.unit == "bytes"
             self._bar = tqdm(
-                total=event.total, desc=stage, unit="B" if binary else f" {event.unit}",
-                unit_scale=binary, leave=False, file=sys.stderr, dynamic_ncols=True,
+                total=event.total, desc=self._part + stage,
+                unit="B" if binary else f" {event.unit}", unit_scale=binary, leave=False,
+                file=sys.stderr, dynamic_ncols=True,
             )  # fmt: skip
         self._bar.set_postfix_str(event.note, refresh=False)
         self._bar.update(event.done - self._bar.n)

@@ -10,6 +10,7 @@ from bdshift.changes import ChangeKind, Params
 from bdshift.recover.recovery import LEVELS, SizeOf
 from bdshift.recover.scene import Scene
 from bdshift.recover.search import Found
+from bdshift.words import Sentence
 
 FACTORS = (0.5, 0.65, 0.8, 1.0, 1.25, 1.6, 2.0)
 """By which a change is made smaller and larger."""
@@ -19,10 +20,12 @@ def measure_sizes(kind: ChangeKind, scene: Scene, found: Found) -> list[SizeOf]:
     """The size at every level of success for each class, on the scene's images of other classes;
     the search must not have used them.
     """
-    return [
-        _size_of(kind, scene, int(target), found.of(row))
-        for row, target in enumerate(found.targets.tolist())
-    ]
+    stage = Sentence("Measuring on unused images: {kind}", {"kind": Sentence(kind.label)})
+    targets, sizes = found.targets.tolist(), list[SizeOf]()
+    for row, target in enumerate(targets):
+        sizes.append(_size_of(kind, scene, int(target), found.of(row)))
+        scene.job.progress(stage, row + 1, len(targets), "classes")
+    return sizes
 
 
 def at_level(kind: ChangeKind, scene: Scene, target: int, params: Params, level: float) -> Params:

@@ -87,16 +87,18 @@ def search(
     shifts: torch.Tensor | None = None,
     guide: float = 0.0,
     stage: Sentence | None = None,
+    shown: bool = True,
 ) -> Found:
     """The smallest change of ``kind`` for each class of ``targets`` int64 (T,).
 
     ``shifts``, float32 (C, d), is the embedding shift of every class, and ``guide`` the weight w of
-    its term; 0 for none. ``stage`` is what its progress is called. The same seed gives the same
-    result on one machine.
+    its term; 0 for none. ``stage`` is what its progress is called; unless it is to be ``shown``, no
+    glimpses are reported. The same seed gives the same result on one machine.
     """
-    stage = stage or Sentence("Recovering: {kind}", {"kind": Sentence(kind.label)})
+    stage = stage or Sentence("Searching: {kind}", {"kind": Sentence(kind.label)})
+    work = _work(kind)
     slots = _begin(kind, scene, targets, seed)
-    sifts = {round(share * kind.steps): kept for share, kept in _SIFTS.items()}
+    sifts = _sifts(kind)
     count = _FEW
     for step in range(kind.steps):
         if step in sifts:
@@ -105,10 +107,27 @@ def search(
         rows = scene.rows(count, step, seed)
         size = _step(kind, scene, slots, rows, step, shifts, guide)
         _keep(slots, size)
-        scene.job.progress(stage, step + 1, kind.steps, "steps")
+        scene.job.progress(stage, step + 1, kind.steps, "steps", work=work[step])
+        if not shown:
+            continue
         if step % _GLIMPSE_EVERY == 0 or step == kind.steps - 1:
             scene.job.report(_glimpse(kind, slots, targets, step, kind.steps))
     return _smallest(slots, targets)
+
+
+def _sifts(kind: ChangeKind) -> dict[int, int]:
+    """Starting points of each class that go on, by the step at which that is decided."""
+    return {round(share * kind.steps): kept for share, kept in _SIFTS.items()}
+
+
+def _work(kind: ChangeKind) -> list[float]:
+    """The share of the work that is done after each step: the first ones take the longest."""
+    sifts, alive, count, spent = _sifts(kind), kind.starts + 1, _FEW, [0.0]
+    for step in range(kind.steps):
+        if step in sifts:
+            alive, count = sifts[step], _MANY
+        spent.append(spent[-1] + alive * count)
+    return [one / spent[-1] for one in spent[1:]]
 
 
 def passes(kind: ChangeKind, classes: int) -> int:
