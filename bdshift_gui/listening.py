@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Slot
 
-from bdshift.jobs import Figures, Mapped
+from bdshift.jobs import Figures, Glimpse, Mapped
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.jobs.events import (
@@ -53,19 +53,27 @@ class Listener(QObject):
         if state.job is not None:  # it gave way
             said.insert(0, Sentence("  {note}", {"note": Sentence("interrupted")}))
         log = state.logged(*said)
-        self._context.session.update(job=running, message=None, written=None, log=log)
+        self._context.session.update(
+            job=running, doing=None, message=None, written=None, log=log
+        )  # fmt: skip
 
     @Slot(object)
     def _happened(self, event: Event) -> None:
         session = self._context.session
         if isinstance(event, Progressed):
             self._bar.progress(event)
+            state = session.state
+            watched = state.recovering is not None or state.purifying is not None
+            if watched and event.running != state.doing:
+                session.update(doing=event.running)
         elif isinstance(event, Noted):
             session.update(log=self._log(Sentence("  {note}", {"note": event.sentence})))
         elif isinstance(event, Glimpsed):
             found = event.glimpse
-            session.update(**{"plane": found.plane} if isinstance(found, Mapped)
-                           else {"glimpse": found})  # fmt: skip
+            if isinstance(found, Mapped):
+                session.update(plane=found.plane)
+            else:
+                session.update(glimpse=found, glimpsed=_competing(session.state, found))
         elif isinstance(event, Stepped):
             steps = (*self._context.state.steps, event.figures)
             session.update(steps=steps, log=self._log(event.figures))
@@ -74,7 +82,8 @@ class Listener(QObject):
     def _ended(self, event: Event) -> None:
         job = self._context.state.job
         parts: dict[str, object] = {
-            "job": None, "steps": (), "purifying": None, "recovering": None, "plane": None,
+            "job": None, "doing": None, "steps": (), "purifying": None, "recovering": None,
+            "plane": None,
         }  # fmt: skip
         state = self._context.state
         if state.recovering is not None and not isinstance(event, Finished):
@@ -96,6 +105,15 @@ class Listener(QObject):
         open_next(self._context)
         purify_next(self._context)
         search_next(self._context)
+
+
+def _competing(state: State, found: Glimpse) -> tuple[Glimpse, ...]:
+    """The last of each other kind of change that was searched for toward the same classes."""
+    before = state.glimpsed if state.glimpse is None else (*state.glimpsed, state.glimpse)
+    if state.glimpse is None or state.glimpse.targets.tolist() != found.targets.tolist():
+        return ()
+    others = {one.kind: one for one in before if one.kind != found.kind}
+    return tuple(others.values())
 
 
 def _fitted(state: State) -> tuple[object, ...]:

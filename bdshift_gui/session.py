@@ -192,14 +192,15 @@ class State:
         to_search: whether the audit is to be searched for triggers, to compare it with clean
             models. The search runs whenever no other job does, until it is finished or canceled.
         recovering: the search for a trigger that is running.
-        glimpse: what that, or the last one of this audit, has found.
+        glimpse: what that, or the last one of this audit, has found; ``glimpsed``, of the kinds of
+            changes before, which compete with it.
         page: what is shown instead of the plots; None for nothing.
         heat: where the selected neurons look in some of them.
         plane: what is measured of the weight disentanglement of a purification, ``plane_of``.
         to_open: files that are queued.
         pending: resume states of what is in no file yet.
         failure: the last error, until the user starts something else.
-        job: what is running.
+        job: what is running; ``doing``, its stage, if it purifies or recovers.
         message: a sentence for the status bar.
         written: the file that it says was written, if it does.
         log: what ran, what it noted, the figures of its steps, and how it ended.
@@ -239,6 +240,7 @@ class State:
     to_search: bool = False
     recovering: RecoveryRequest | None = None
     glimpse: Glimpse | None = None
+    glimpsed: tuple[Glimpse, ...] = ()
     page: Page | None = None
     heat: Heat | None = None
     plane: WeightPlane | None = None
@@ -247,6 +249,7 @@ class State:
     pending: tuple[Path, ...] = ()
     failure: Failed | None = None
     job: RunningJob | None = None
+    doing: Sentence | None = None
     message: Sentence | None = None
     written: Path | None = None
     log: tuple[LogLine, ...] = ()

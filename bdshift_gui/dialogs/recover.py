@@ -52,6 +52,7 @@ class RecoverDialog(QuestionDialog):
         self.budget.setRange(1, _MAX_SECONDS)
         self.budget.setDecimals(0)
         self.budget.setSingleStep(30)
+        self.budget.setPrefix(tr("about "))
         self.budget.setSuffix(tr(" s"))
         self.budget.setValue(RecoveryRequest().budget)
         self.seed.setRange(0, 2**31 - 1)
@@ -65,8 +66,9 @@ class RecoverDialog(QuestionDialog):
             (what, tr("Kind of change"), self.kind,
              tr("What the trigger does to an image.")),
             (how, tr("Time"), self.budget,
-             tr("Roughly how long the search may take. If that is short, fewer classes and kinds "
-                "are tried.")),
+             tr("How much is tried: what takes about this long on two free cores of a CPU, counted "
+                "in work, not by the clock. A busy machine takes longer. With less, fewer classes "
+                "and kinds are tried.")),
             (how, tr("Seed"), self.seed,
              tr("Of everything random: the same seed, the same result.")),
         ):  # fmt: skip

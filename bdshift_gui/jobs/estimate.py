@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bdshift.jobs import ASIDE, Part, Progress
+from bdshift.jobs import ASIDE, JobPart, Progress
 
 _LEAST_SPENT = 1.0  # seconds of a stage, before anything is said of the rest
 
@@ -38,13 +38,13 @@ class Estimate:
     """
 
     def __init__(self) -> None:
-        self.part: Part | None = None
+        self.part: JobPart | None = None
         self._stages: dict[str, _Stage] = {}
         self._now: _Stage | None = None
         self._leading: _Stage | None = None
         self._within = 0.0  # of the part
 
-    def begin(self, part: Part) -> None:
+    def begin(self, part: JobPart) -> None:
         """A part of the job begins."""
         self.part, self._within = part, 0.0
         self._stages, self._now, self._leading = {}, None, None

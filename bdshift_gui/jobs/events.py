@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bdshift.errors import BdshiftError
-from bdshift.jobs import Audits, Figures, Glimpse, JobContext, Mapped, Part
+from bdshift.jobs import Audits, Figures, Glimpse, JobContext, Mapped, JobPart
 from bdshift.words import Sentence
 
 Cause = Literal["memory", "architecture", "classes", "several", "moved"]
@@ -66,7 +66,7 @@ class Progressed(Event):
     unit: str
     left: float | None
     share: float
-    part: Part | None = None
+    part: JobPart | None = None
     between: Sentence | None = None
     keeping: bool = False
 

@@ -21,7 +21,7 @@ from bdshift.jobs import (
     JobContext,
     Mapped,
     Note,
-    Part,
+    JobPart,
     Progress,
 )
 from bdshift.words import Sentence
@@ -84,7 +84,7 @@ class WindowJob(JobContext):
             self._glimpse(event)
         elif isinstance(event, Audits):
             self._audits(event)
-        elif isinstance(event, Part):
+        elif isinstance(event, JobPart):
             self._estimate.begin(event)
         elif isinstance(event, Progress):
             self._progress(event)

@@ -163,12 +163,17 @@ class FindingView(Card, View):
         step = next_step(original)
         self._next = _STEPS[step]
         there = not (step == "search" and state.to_search)
-        self.why_next.show_text(tr(WHY[step]) if there else "")
+        waits = tr(
+            "You need not do anything meanwhile: the search runs by itself, and may change what "
+            "comes next."
+        )
+        why = waits if state.to_search else tr(WHY[step])
+        self.why_next.show_text(why if there else "")
         self.next.setVisible(there)
         page_has_one = state.recovery is not None  # at most one button is highlighted
-        look(self.next, "" if page_has_one else "primary")
-        waits = not original.is_searched and not state.to_search and step != "search"
-        self.search.setVisible(waits)
+        look(self.next, "" if page_has_one or state.to_search else "primary")
+        to_add = not original.is_searched and not state.to_search and step != "search"
+        self.search.setVisible(to_add)
         self.evidence.setVisible(SHOW_EVIDENCE.enabled(state))
         for button, one in (
             (self.next, self._next), (self.search, SEARCH), (self.evidence, SHOW_EVIDENCE),
@@ -198,6 +203,8 @@ class FindingView(Card, View):
         from bdshift.audit.beside import SECOND_STAGE_NOT_RUN, SECOND_STAGE_RUNS
 
         left, runs = [], ""
+        if state.to_search:
+            runs = tr("Triggers are being searched for in the images.")
         for one in finding.cautions:
             if one.code == SECOND_STAGE_NOT_RUN and state.to_search:
                 runs = say(Sentence(SECOND_STAGE_RUNS, one.values))

@@ -24,7 +24,8 @@ from bdshift_gui.widgets.before_after import ImagesBeforeAfter
 from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look
 from bdshift_gui.widgets.class_sizes import ClassSize, ClassSizes, mask_image, smallest_first
 from bdshift_gui.widgets.pictures import Picture
-from bdshift_gui.widgets.recovery_words import kind_of, pictures_of, times, what_it_does
+from bdshift_gui.widgets.recovery_words import kind_of, pictures_of, spent_on, times, what_it_does
+from bdshift_gui.widgets.search_words import best_so_far, kinds_so_far
 from bdshift_gui.widgets.size_curve import SizeCurve
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ _SIDES = ((1400, 288), (1000, 208), (0, 128))
 """Height of a window, in pixels, from which the large pictures have a side."""
 _WIDE_WINDOW = 1500  # pixels, for two cards in a row
 _NARROW_WINDOW = 1000  # pixels, below which the buttons are under the heading
-_KINDS_WIDTH = 230
+_KINDS_WIDTH = 230  # beside the classes
+_ANY_WIDTH = 2**24 - 1  # as Qt has it
 _OF_RESULT = (PURIFY, SHOW_MOVED, SAVE_TRIGGER, REMOVE_RECOVERY)
 _BUTTONS = (*_OF_RESULT, CLOSE_PAGE)
 _MAX_ROWS = 5  # of classes that are shown without scrolling, once the search is over
@@ -51,7 +53,7 @@ class RecoveryView(QWidget, View):
     key = "recovery"
     area = "page"
     place = 20
-    reads = ("original", "audit", "recovering", "glimpse", "recovery", "job")
+    reads = ("original", "audit", "recovering", "glimpse", "doing", "recovery", "job")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
@@ -77,7 +79,9 @@ class RecoveryView(QWidget, View):
         pictures.addWidget(self.strength)
         pictures.addStretch(1)
         self.trigger.body.addLayout(pictures)
+        self._spent = Text("muted")
         self.trigger.body.addWidget(self.rows)
+        self.trigger.body.addWidget(self._spent)
         self.trigger.body.addStretch(1)
         self.curve, self.images = SizeCurve(context), ImagesBeforeAfter()
         self._of: Gallery | None = None
@@ -87,16 +91,15 @@ class RecoveryView(QWidget, View):
         self.listed.body.addWidget(self._axis)
         self._by_kind = QWidget()
         self._by_kind.setObjectName("plain")
-        self._by_kind.setFixedWidth(_KINDS_WIDTH)
         by_kind = QVBoxLayout(self._by_kind)
         by_kind.setContentsMargins(12, 0, 0, 0)
         by_kind.addWidget(self._kinds)
         by_kind.addWidget(self.kinds)
         by_kind.addStretch(1)
-        sizes = QHBoxLayout()
-        sizes.addWidget(self.classes, 1)
-        sizes.addWidget(self._by_kind)
-        self.listed.body.addLayout(sizes, 1)
+        self._sizes = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._sizes.addWidget(self.classes, 1)
+        self._sizes.addWidget(self._by_kind)
+        self.listed.body.addLayout(self._sizes, 1)
         self._middle = QHBoxLayout()
         self._middle.setSpacing(8)
         self._middle.addWidget(self.trigger)
@@ -139,7 +142,8 @@ class RecoveryView(QWidget, View):
         if state.original is None or state.recovery is None:
             return
         same = state.recovery == before.recovery and state.job is before.job
-        if state.recovery and same and state.glimpse is not before.glimpse:
+        watched = state.glimpse is not before.glimpse or state.doing is not before.doing
+        if state.recovery and same and watched:
             return  # only what a search for another finds is new
         if state.recovering is not before.recovering:
             self._looked_at = None
@@ -154,7 +158,7 @@ class RecoveryView(QWidget, View):
         over = state.recovery > 0
         for one in _OF_RESULT:
             self.buttons[one.key].setVisible(over)
-        for part in (self.curve, self.images, self.verdict):
+        for part in (self.curve, self.images):
             part.setVisible(over)
         self._arrange()
         if over:
@@ -177,6 +181,10 @@ class RecoveryView(QWidget, View):
         self.trigger.setFixedWidth(2 * side + 38)
         narrow = self.window().width() < _NARROW_WINDOW
         self._head.setDirection(ways.TopToBottom if narrow else ways.LeftToRight)
+        below = narrow and not over
+        self._sizes.setDirection(ways.TopToBottom if below else ways.LeftToRight)
+        self._by_kind.setMinimumWidth(0 if below else _KINDS_WIDTH)
+        self._by_kind.setMaximumWidth(_ANY_WIDTH if below else _KINDS_WIDTH)
         self._lower.setDirection(ways.LeftToRight if over and wide else ways.TopToBottom)
         self._beside.setDirection(ways.TopToBottom if over else ways.LeftToRight)
         self._beside.setStretch(0, int(over and wide))
@@ -208,38 +216,44 @@ class RecoveryView(QWidget, View):
         else:
             heading = tr("Recovering a trigger for “{name}”", name=names[target])
         self.heading.show_text(heading)
-        self.listed.title.show_text(tr("Smallest change so far, by class"))
+        self.sentence.show_text("" if state.doing is None else say(state.doing))
+        look(self.verdict, "")
         if glimpse is None:
-            self.sentence.show_text(tr("The search is about to begin."))
+            self.listed.title.show_text(tr("Smallest change so far, by class"))
+            self.verdict.show_text(tr("What the search finds appears here while it runs."))
             self.trigger.hide()
+            self._by_kind.hide()
             self.classes.show_sizes((), target, "")
             self._axis.show_text("")
             return
         kind, unit = kind_of(glimpse.kind)
-        self.sentence.show_text(
-            tr("{kind}: step {step} of {total}, {count:|class|classes} at once. A class that needs "
-               "far less than the others is suspicious.",
-               kind=kind, step=glimpse.step, total=glimpse.total, count=len(glimpse.targets))
-        )  # fmt: skip
+        self.listed.title.show_text(tr("{kind}: smallest change so far, by class", kind=kind))
+        asked = None if target == _EVERY_CLASS else target
+        self.verdict.show_text(best_so_far((*state.glimpsed, glimpse), asked, names))
+        finished = kinds_so_far(state.glimpsed, asked, names)
+        self._by_kind.setVisible(bool(finished))
+        self._kinds.show_text(tr("Others need, by kinds that are finished:"))
+        self.kinds.show_rows(finished)
         found = _sizes_in(glimpse, audit)
         self._show_classes(found, target, unit)
         by_index = {one.index: one for one in found}
         first = by_index.get(target) or smallest_first(found, target)[0]
         one = by_index.get(-1 if self._looked_at is None else self._looked_at, first)
         self._show_pictures(one, kind)
-        self._by_kind.hide()
+        self._spent.show_text("")
+        size = tr("not reached yet") if math.isinf(one.size) else _size(one.size)
         self.rows.show_rows(
-            [(tr("Smallest size"), _size(one.size), unit),
+            [(tr("Smallest size"), size, unit),
              (tr("Recent success"), percent(one.success),
               tr("Share of recent images of other classes that it sends to the class."))]
         )  # fmt: skip
 
     def _show_classes(self, found: list[ClassSize], target: int, unit: str) -> None:
         self._axis.show_text(
-            tr("Smallest first; {unit}, on a logarithmic axis · success", unit=unit)
+            tr("Smallest first; {unit}, × the first's, on a logarithmic axis · success", unit=unit)
             if target == _EVERY_CLASS
-            else tr("The class asked about, then the smallest first; {unit}, on a logarithmic axis "
-                    "· success", unit=unit)
+            else tr("The class asked about, then the smallest first; {unit}, × the first's, on a "
+                    "logarithmic axis · success", unit=unit)
         )  # fmt: skip
         self.classes.show_sizes(found, target, unit)
 
@@ -285,6 +299,7 @@ class RecoveryView(QWidget, View):
         self._show_pictures(ours, kind)
         self.trigger.title.show_text(kind)
         self.rows.show_rows(self._figures(found, names, unit))
+        self._spent.show_text(spent_on(found))
         self._show_kinds(found)
         self.curve.show_attempt(attempt, names, unit)
         known = galleries(audit)
@@ -366,4 +381,4 @@ def _sizes_in(glimpse: Glimpse, audit: Audit) -> list[ClassSize]:
 
 
 def _size(value: float) -> str:
-    return tr("never") if math.isinf(value) else figure(value, ".3g")
+    return tr("not reached") if math.isinf(value) else figure(value, ".3g")

@@ -1,4 +1,4 @@
-"""The smallest change toward each class: its picture, where it acts, and its size as a bar."""
+"""The smallest change toward each class: its picture, where it acts, and its size on an axis."""
 
 from __future__ import annotations
 
@@ -12,32 +12,39 @@ from PySide6.QtCore import (
     QAbstractListModel,
     QModelIndex,
     QPersistentModelIndex,
+    QPointF,
     QRect,
     QRectF,
     QSize,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QListView,
     QStyledItemDelegate,
     QStyleOptionViewItem,
+    QWidget,
 )
 
 from bdshift.text import figure
 from bdshift_gui.i18n import tr
 from bdshift_gui.numbers import percent
 from bdshift_gui.plain import lines
-from bdshift_gui.theme import LIGHT, Theme
+from bdshift_gui.theme import LIGHT, SMALL, Theme, text_font
 from bdshift_gui.widgets.thumbs import as_image
 
 _SIDE, _GAP = 40, 6
 _ROW = _SIDE + 2 * _GAP
-_BAR = 8  # pixels high
-_MIN_BAR = 4  # pixels: the bar of the smallest
 _TEXT = 18
+_LEAST_NAME = 80  # pixels; figures that leave less of them are in the tooltip alone
+_DOT = 5  # pixels, its radius
+_TICK = 4  # pixels, half its height
+_ROOM = 1.15  # beyond the smallest and the largest size, as a factor
+_LEAST_TICKS = 2
+_ROUND = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))
+"""What ticks are round in, the fewest first."""
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -90,12 +97,15 @@ class ClassSizes(QListView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.clicked.connect(lambda at: self.picked.emit(self._model.rows[at.row()].index))
         self.activated.connect(lambda at: self.picked.emit(self._model.rows[at.row()].index))
-        self.setMinimumHeight(2 * _ROW)
+        self.setMinimumHeight(2 * _ROW + _TEXT)
+        self._axis = _Axis(self, self._painter)
+        self.setViewportMargins(0, _TEXT, 0, 0)
 
     def paint(self, theme: Theme) -> None:
         """Apply the theme's colors."""
         self._painter.theme = theme
         self.viewport().update()
+        self._axis.update()
 
     @property
     def rows(self) -> Sequence[ClassSize]:
@@ -107,10 +117,16 @@ class ClassSizes(QListView):
         rows = smallest_first(found, target)
         self._painter.show_span(rows, target)
         self._model.show_rows(rows, target, unit)
+        self._axis.update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        rows = self.viewport().geometry()
+        self._axis.setGeometry(rows.left(), rows.top() - _TEXT, rows.width(), _TEXT)
 
     def height_of(self, count: int) -> int:
         """Pixels that ``count`` rows take."""
-        return count * _ROW + 4
+        return count * _ROW + _TEXT + 4
 
 
 class _Rows(QAbstractListModel):
@@ -154,19 +170,66 @@ class _Rows(QAbstractListModel):
         return lines(f"{words} · {role}").replace("<", "‹")  # a view takes HTML for HTML
 
 
+def round_sizes(low: float, high: float) -> list[float]:
+    """A few round sizes between two, above 0."""
+    found: list[float] = []
+    for steps in _ROUND:
+        tens = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        found = [step * 10.0**ten for ten in tens for step in steps]
+        found = [one for one in found if low <= one <= high]
+        if len(found) >= _LEAST_TICKS:
+            break
+    return found
+
+
+class _Axis(QWidget):
+    """The sizes that the ticks of all rows stand for."""
+
+    def __init__(self, parent: ClassSizes, scale: _Painter) -> None:
+        super().__init__(parent)
+        self._scale = scale
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter, scale = QPainter(self), self._scale
+        painter.setPen(QColor(scale.theme.muted))
+        painter.setFont(text_font(SMALL))
+        metrics, free = painter.fontMetrics(), 0.0
+        for size in scale.ticks:
+            words = figure(size, ".3g")
+            width = metrics.horizontalAdvance(words)
+            left = min(scale.at(size, self.width()) - width / 2, self.width() - width)
+            if left >= free:
+                painter.drawText(QRectF(left, 0, width, _TEXT), Qt.AlignmentFlag.AlignCenter, words)
+                free = left + width + _GAP
+
+
 class _Painter(QStyledItemDelegate):
     def __init__(self, parent: ClassSizes) -> None:
         super().__init__(parent)
         self.theme: Theme = LIGHT
         self._target = -1
         self._low, self._high = 0.0, 1.0  # logarithms of the sizes at both ends of the axis
+        self._first = math.inf  # size in the first row
+        self._left = 0  # pixels, for pictures
+        self.ticks: list[float] = []
 
     def show_span(self, rows: Sequence[ClassSize], target: int) -> None:
         """Let the axis hold the sizes of all rows."""
         known = [math.log(one.size) for one in rows if 0 < one.size < math.inf]
         low, high = min(known, default=0.0), max(known, default=1.0)
         self._target = target
-        self._low, self._high = low - 0.25, max(high, low + math.log(2))
+        self._first = rows[0].size if rows else math.inf
+        self._low = low - math.log(_ROOM)
+        self._high = max(high, low + math.log(2)) + math.log(_ROOM)
+        self.ticks = round_sizes(math.exp(self._low), math.exp(self._high)) if known else []
+        pictures = any(one.picture is not None for one in rows)
+        self._left = 2 * (_SIDE + _GAP) if pictures else 0
+
+    def at(self, size: float, width: int) -> float:
+        """Where a size is in a row of ``width`` pixels."""
+        left, right = self._left + _DOT, width - _GAP - _DOT
+        share = (math.log(size) - self._low) / (self._high - self._low)
+        return left + share * (right - left)
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         return QSize(200, _ROW)
@@ -178,25 +241,29 @@ class _Painter(QStyledItemDelegate):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        left = box.left()
+        left = 0
         if one.picture is not None and one.strength is not None:
             for pixels in (one.picture, mask_image(one.strength)):
-                place = QRect(left, box.top() + _GAP, _SIDE, _SIDE)
+                place = QRect(box.left() + left, box.top() + _GAP, _SIDE, _SIDE)
                 painter.drawImage(place, as_image(pixels))
                 left += _SIDE + _GAP
         ours = one.index == self._target
         ink = self.theme.poisoned if ours else self.theme.text
-        area = QRect(left, box.top() + _GAP, box.right() - left - _GAP, _SIDE)
+        area = box.adjusted(self._left, _GAP, -_GAP, -_GAP)
         self._words(painter, one, area, ink)
-        self._bar(painter, one, area, self.theme.poisoned if ours else self.theme.bar)
+        painter.translate(box.left(), area.top() + _TEXT + _GAP + _DOT)
+        self._dot(painter, one, box.width(), self.theme.poisoned if ours else self.theme.bar)
         painter.restore()
 
     def _words(self, painter: QPainter, one: ClassSize, area: QRect, ink: str) -> None:
         align = Qt.AlignmentFlag
         line = QRect(area.left(), area.top(), area.width(), _TEXT)
         size = "–" if math.isinf(one.size) else figure(one.size, ".3g")
-        words = f"{size} · {percent(one.success, 0)}"
-        width = painter.fontMetrics().horizontalAdvance(words) + _GAP
+        success = f" · {percent(one.success, 0)}"
+        for words in (size + self._times(one) + success, size + success, size):
+            width = painter.fontMetrics().horizontalAdvance(words) + _GAP
+            if line.width() - width >= _LEAST_NAME:
+                break
         painter.setPen(QColor(self.theme.muted))
         painter.drawText(line, align.AlignRight | align.AlignVCenter, words)
         mark = "◆ " if one.index == self._target else ""
@@ -206,15 +273,21 @@ class _Painter(QStyledItemDelegate):
         painter.setPen(QColor(ink))
         painter.drawText(line, align.AlignLeft | align.AlignVCenter, name)
 
-    def _bar(self, painter: QPainter, one: ClassSize, area: QRect, ink: str) -> None:
-        top = area.top() + _TEXT + 5
-        groove = QRectF(area.left(), top, area.width(), _BAR)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(self.theme.grid))
-        painter.drawRoundedRect(groove, 3, 3)
-        if not 0 < one.size < math.inf:
-            return
-        share = (math.log(one.size) - self._low) / (self._high - self._low)
-        width = max(_MIN_BAR, min(1.0, share) * area.width())
-        painter.setBrush(QColor(ink))
-        painter.drawRoundedRect(QRectF(area.left(), top, width, _BAR), 3, 3)
+    def _times(self, one: ClassSize) -> str:
+        """How many times as large as the first row's it is, in brackets."""
+        known = 0 < one.size < math.inf and 0 < self._first < math.inf
+        if not known or one.size == self._first:
+            return ""
+        return f" (× {figure(one.size / self._first, '.2g')})"
+
+    def _dot(self, painter: QPainter, one: ClassSize, width: int, ink: str) -> None:
+        """A line with the axis's ticks, and the size on it."""
+        painter.setPen(QPen(QColor(self.theme.grid), 2))
+        painter.drawLine(QPointF(self._left, 0), QPointF(width - _GAP, 0))
+        for size in self.ticks:
+            x = self.at(size, width)
+            painter.drawLine(QPointF(x, -_TICK), QPointF(x, _TICK))
+        if 0 < one.size < math.inf:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(ink))
+            painter.drawEllipse(QPointF(self.at(one.size, width), 0), _DOT, _DOT)

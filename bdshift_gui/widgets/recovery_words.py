@@ -88,6 +88,23 @@ def why_it_differs(audit: Audit, found: Sequence[Recovery]) -> str:
     return ""
 
 
+def spent_on(found: Recovery) -> str:
+    """What its time was spent on; kinds that were finished before an interruption count in full."""
+    kinds = tuple(
+        tr("{kind} {count} s", kind=kind_of(one.kind)[0], count=_seconds(one.seconds))
+        for one in found.attempts
+    )
+    rest = found.seconds - sum(one.seconds for one in found.attempts)
+    if rest < 0:
+        return tr("Time by kind: {kinds}.", kinds=kinds)
+    return tr("Time by kind: {kinds}; to measure what won: {rest} s.",
+              kinds=kinds, rest=_seconds(rest))  # fmt: skip
+
+
+def _seconds(count: float) -> str:
+    return figure(count, ".0f" if count >= 10 else ".2g")
+
+
 def times(drop: float) -> str:
     """How many times smaller a change is than the controls', from its `Attempt.drop`."""
     if math.isnan(drop):

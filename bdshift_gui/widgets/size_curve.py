@@ -115,7 +115,7 @@ class SizeCurve(PlotCard):
             inside = inside[::2]
         ticks = [(math.log10(value), figure(value)) for value in inside]
         if unreached:
-            ticks.append((math.log10(high), tr("never")))
+            ticks.append((math.log10(high), tr("not reached")))
         axis = self.plot.getAxis("left")
         axis.setTickFont(text_font(SMALL))
         name_ticks(axis, ticks)

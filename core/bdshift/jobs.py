@@ -51,7 +51,7 @@ ASIDE = frozenset({"images", "changes", "classes", "files", "bytes"})
 
 
 @dataclass(frozen=True)
-class Part:
+class JobPart:
     """Part ``number``, from 1, of the ``total`` parts of the job begins."""
 
     number: int
@@ -124,7 +124,7 @@ class Audits:
     stages: Mapping[str, Stage | None]
 
 
-Event = Progress | Part | Note | Figures | Glimpse | Mapped | Audits
+Event = Progress | JobPart | Note | Figures | Glimpse | Mapped | Audits
 
 
 class JobContext:
@@ -173,7 +173,7 @@ class JobContext:
 
     def part(self, number: int, total: int) -> None:
         """Report that part ``number``, from 1, of ``total`` begins."""
-        self.report(Part(self._before + number, self._before + total + self._after))
+        self.report(JobPart(self._before + number, self._before + total + self._after))
 
     @contextmanager
     def among(self, before: int, after: int) -> Iterator[None]:

@@ -19,7 +19,7 @@ from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
 from bdshift.detect.detectors.margin import Margin
 from bdshift.detect.detectors.mask import MaskInversion
 from bdshift.detect.detectors.pairs import Pairs
-from bdshift.jobs import SILENT, Canceled, Event, JobContext, Part
+from bdshift.jobs import SILENT, Canceled, Event, JobContext, JobPart
 from bdshift.resume import is_state, write_state
 from bdshift.store import load_audit
 from bdshift.store.finished import FinishedEvidence
@@ -201,8 +201,8 @@ def test_each_detector_is_a_part_of_the_job(subject: Subject, victim_audit: Audi
         job = Told()
         with job.among(before, after):
             find_evidence(subject, detectors, victim_audit.model, None, job)
-        return [one for one in told if isinstance(one, Part)]
+        return [one for one in told if isinstance(one, JobPart)]
 
-    assert parts(ASKED, 0, 0) == [Part(1, 3), Part(2, 3), Part(3, 3)]
-    assert parts(ASKED, 1, 2) == [Part(2, 6), Part(3, 6), Part(4, 6)]
+    assert parts(ASKED, 0, 0) == [JobPart(1, 3), JobPart(2, 3), JobPart(3, 3)]
+    assert parts(ASKED, 1, 2) == [JobPart(2, 6), JobPart(3, 6), JobPart(4, 6)]
     assert parts(ASKED[:1], 0, 0) == [], "one has the whole bar"

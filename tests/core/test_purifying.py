@@ -22,7 +22,7 @@ from bdshift.audit.unfinished import PurificationRequest, Unfinished
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rules.mad import Mad
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import Canceled, Event, Figures, JobContext, Part, Progress
+from bdshift.jobs import Canceled, Event, Figures, JobContext, JobPart, Progress
 from bdshift.neurons.tac import Tac
 from bdshift.purify.methods.cut import Cut
 from bdshift.purify.methods.fine_tuning import FineTuning
@@ -93,10 +93,10 @@ def test_stopped_it_tells_what_there_is_and_stopped_again_nothing(
             super().__init__()
             self.stage = stage
             self.stopped = False
-            self.parts: list[Part] = []
+            self.parts: list[JobPart] = []
 
         def report(self, event: Event) -> None:
-            if isinstance(event, Part):
+            if isinstance(event, JobPart):
                 self.parts.append(event)
             elif isinstance(event, Figures):
                 self.stopped = True
@@ -106,7 +106,7 @@ def test_stopped_it_tells_what_there_is_and_stopped_again_nothing(
 
     given = victim_audit, victim_material, FineTuning(epochs=9), TARGET
     found = purify_model(*given, job=(job := Stopping()))
-    assert job.parts == [Part(1, 2), Part(2, 2)]
+    assert job.parts == [JobPart(1, 2), JobPart(2, 2)]
     assert not found.result.complete
     assert len(found.result.rows) == 1
     with pytest.raises(Canceled):

@@ -25,7 +25,7 @@ from bdshift.detect.detector import DETECTORS, Subject
 from bdshift.detect.inversion import InversionDetector
 from bdshift.detect.rule import RULES, default_rule
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import SILENT, Canceled, Event, Glimpse, JobContext, Part, Progress
+from bdshift.jobs import SILENT, Canceled, Event, Glimpse, JobContext, JobPart, Progress
 from bdshift.recover.curve import FACTORS, at_level, measure_sizes, success
 from bdshift.recover.drop import drops
 from bdshift.recover.effort import affordable_passes, shortlist
@@ -64,13 +64,13 @@ class Watching(JobContext):
     def __init__(self, stop_at: int | None = None) -> None:
         super().__init__()
         self.glimpses: list[Glimpse] = []
-        self.parts: list[Part] = []
+        self.parts: list[JobPart] = []
         self.stop_at = stop_at
 
     def report(self, event: Event) -> None:
         if isinstance(event, Glimpse):
             self.glimpses.append(event)
-        if isinstance(event, Part):
+        if isinstance(event, JobPart):
             self.parts.append(event)
         if isinstance(event, Progress) and event.unit == "steps" and event.done == self.stop_at:
             self.cancel()
@@ -233,7 +233,9 @@ def test_a_trigger_is_recovered(
     monkeypatch.setattr(CHANGES["mask"], "steps", 36)  # fewer than usual
     kind, job = CHANGES.parse("mask"), Watching()
     found = recover_trigger(victim_audit, victim_material, kind=kind, seed=1, job=job)
-    assert job.parts[:2] == [Part(1, 2), Part(2, 2)], "each kind, and what is measured of the best"
+    assert job.parts[:2] == [JobPart(1, 2), JobPart(2, 2)], (
+        "each kind, and what is measured of the best"
+    )
     assert {len(one.targets) for one in job.glimpses} == {4}, "not of what the best is tried on"
     assert found.target == victim_audit.most_suspicious
     assert found.kind == "mask"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pytestqt.qtbot import QtBot
 
-from bdshift.jobs import Part, Progress
+from bdshift.jobs import JobPart, Progress
 from bdshift.words import Sentence
 from bdshift_gui.jobs.estimate import Estimate
 from bdshift_gui.jobs.events import Progressed
@@ -74,7 +74,7 @@ def test_nothing_is_left_is_never_said() -> None:
 def test_one_bar_for_all_parts_which_never_goes_back() -> None:
     estimate, shares = Estimate(), []
     for number in range(1, 5):
-        estimate.begin(Part(number, 4))
+        estimate.begin(JobPart(number, 4))
         for stage, unit in ("Trying", "changes"), ("Searching", "steps"), ("Measuring", "classes"):
             for done in range(1, 5):
                 estimate.take(progress(f"{stage} {number}", done, 4, unit), 0.0)

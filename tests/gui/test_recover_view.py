@@ -27,8 +27,9 @@ from bdshift.changes import CHANGES
 from bdshift.jobs import Glimpse, JobContext
 from bdshift.recover.recovery import Recovery
 from bdshift.recover.tried import last_recovery
+from bdshift.words import Sentence
 from bdshift_gui.dialogs.recover import RecoverDialog
-from bdshift_gui.jobs.events import Glimpsed
+from bdshift_gui.jobs.events import Glimpsed, Progressed
 from bdshift_gui.jobs.worker import WindowJob, Worker
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.pages import RecoveryPage
@@ -38,7 +39,7 @@ from bdshift_gui.tasks.showing import show_audit
 from bdshift_gui.views.finding import FindingView
 from bdshift_gui.views.recoveries_card import RecoveriesCard
 from bdshift_gui.views.recovery import RecoveryView
-from bdshift_gui.widgets.class_sizes import ClassSize, ClassSizes
+from bdshift_gui.widgets.class_sizes import ClassSize, ClassSizes, round_sizes
 from bdshift_gui.widgets.thumbs import as_image
 
 AUTO = RecoveryRequest(None, "", 60.0, 0)
@@ -120,6 +121,7 @@ def test_it_is_the_next_step_after_a_verdict(
     assert "speed_80" in asked.target.currentText()
     asked.target.setCurrentIndex(asked.target.findData(3))
     asked.kind.setCurrentIndex(asked.kind.findData("mask"))
+    assert asked.budget.text() == "about 60 s", "it is no promise"
     asked.budget.setValue(7)
     asked.seed.setValue(5)
     asked.source.setCurrentIndex(asked.source.findData(3))
@@ -176,6 +178,43 @@ def test_the_search_can_be_watched(opened: MainWindow, qtbot: QtBot, search: Fak
     search.may_end.set()
     wait_well(qtbot, opened)
     assert opened.session.state.recovery == 1
+
+
+def test_kinds_that_compete_are_remembered(opened: MainWindow) -> None:
+    """The class that is lowest in a worse kind is not accused."""
+    view, session = find(opened, RecoveryView), opened.session
+    session.update(recovering=AUTO, page=RecoveryPage(0))
+    assert view.verdict.text() == "What the search finds appears here while it runs."
+    listen = opened._listener._happened
+    stage = Sentence("Trying starting points: {kind}", {"kind": "Mask and pattern"})
+    listen(Progressed(0, stage, 1, 40, "changes", None, 0.0))
+    assert view.sentence.text() == "Trying starting points: Mask and pattern"
+
+    def found(kind: str, *sizes: float) -> None:
+        made = replace(glimpse(100, classes=4), kind=kind, targets=np.array([TARGET, 0, 1, 2]),
+                       sizes=np.array(sizes, np.float32))  # fmt: skip
+        listen(Glimpsed(0, made))
+
+    found("mask", math.inf, 99, 80, 70)
+    assert view.verdict.text() == ""
+    assert figures(view)["Smallest size"] == "not reached yet"
+    found("mask", 14.1, 99, 61.8, 70)
+    best = "Best so far: Mask and pattern, 14.1 for “speed_80”, others 61.8 and more."
+    assert view.verdict.text() == best
+    assert not view._by_kind.isVisible()
+    found("warp", 4.98, 2.06, 5, 6)
+    assert view.verdict.text() == best
+    assert view.listed.title.text() == "Warp: smallest change so far, by class"
+    assert view._by_kind.isVisible()
+    rows = [value.accessibleName() for _, value in view.kinds._shown]
+    assert rows == ["Mask and pattern: 5 times"]
+    assert "suspicious" not in view.verdict.text() + view.sentence.text()
+    session.update(recovering=None, page=None, glimpse=None)
+    session.update(recovering=AUTO, page=RecoveryPage(0))
+    found("warp", 4.98, 2.06, 5, 6)
+    assert view.verdict.text().startswith("So far, “speed_80” needs no smaller change")
+    assert not view._by_kind.isVisible(), "of another search"
+    session.update(recovering=None, page=None, glimpse=None)
 
 
 def test_glimpses_are_throttled_and_the_last_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,3 +327,20 @@ def test_a_row_says_everything_in_words(qtbot: QtBot) -> None:
     assert about[0] == "b: 4 (pixels), 90.0% of the images · the class asked about"
     assert "no change of this kind works" in about[1]
     assert "<" not in about[1]
+
+
+def test_sizes_are_where_they_are_on_the_axis(qtbot: QtBot) -> None:
+    """Twice as large is as far away everywhere, and the words say how many times."""
+    listed = ClassSizes()
+    qtbot.addWidget(listed)
+    rows = [ClassSize(0, "a", 2.0, 1), ClassSize(1, "b", 4.0, 1), ClassSize(2, "c", 8.0, 1)]
+    listed.show_sizes(rows, -1, "pixels")
+    scale = listed._painter
+    places = [scale.at(one.size, 400) for one in rows]
+    assert 0 < places[0] < places[2] < 400
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1])
+    assert scale.ticks == [2, 5]
+    assert scale._times(rows[0]) == ""
+    assert scale._times(rows[2]) == " (× 4)"
+    for low, high in ((1.0, 2.0), (8.1, 16.3), (0.02, 700.0)):
+        assert 2 <= len(round_sizes(low, high)) <= 15

@@ -68,6 +68,8 @@ def test_what_was_found_is_shown(opened: MainWindow) -> None:
     assert len(others) == 3
     kinds = [key.text() for key, _ in view.kinds._shown if not key.isHidden()]
     assert kinds == [CHANGES[one.kind].label for one in found.attempts]
+    assert view._spent.text().startswith("Time by kind: ")
+    assert all(f"{kind} " in view._spent.text() for kind in kinds)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_what_the_controls_need_is_said(opened: MainWindow, control: float, said
     view = find(opened, RecoveryView)
     assert said in view.sentence.text()
     ticks = [name for _, name in view.curve.plot.getAxis("left")._tickLevels[0]]
-    assert ("never" in ticks) is math.isinf(control)
+    assert ("not reached" in ticks) is math.isinf(control)
 
 
 def test_figures_other_than_those_of_the_scan_are_explained(

@@ -96,6 +96,8 @@ def test_a_scan_is_followed_by_a_search(
     assert view.isVisible()
     assert view.title.text() == "Probably backdoored", "what the first stage says"
     assert view.running.text().startswith(RUNS)
+    assert view.next.objectName() == "", "nothing has to be pressed now"
+    assert view.why_next.text().startswith("You need not do anything meanwhile")
     assert not view.search.isVisible()
     assert "--quick" not in view.cautions.text(), "that it was not run is not said besides"
     assert window.job_bar.isVisible()
@@ -103,6 +105,8 @@ def test_a_scan_is_followed_by_a_search(
     gate.open()
     wait_well(qtbot, window)
     assert not view.running.isVisible()
+    assert view.next.objectName() == "primary"
+    assert view.why_next.text().startswith("Next: ")
     audit = window.session.state.original
     assert audit is window.session.state.audit
     assert audit is not None

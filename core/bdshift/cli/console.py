@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import Canceled, Event, Figures, JobContext, Note, Part, Progress
+from bdshift.jobs import Canceled, Event, Figures, JobContext, Note, JobPart, Progress
 from bdshift.text import grouped, one_line
 
 _MAX_MESSAGE = 1000  # characters
@@ -58,7 +58,7 @@ class ConsoleJob(JobContext):
             from bdshift.purify.quantities import in_words
 
             self._say(f"step {event.number + 1} of {event.total}: {in_words(event.values)}")
-        elif isinstance(event, Part):
+        elif isinstance(event, JobPart):
             self.close()
             self._part = f"{event.number} of {event.total}: "
         elif isinstance(event, Progress):
