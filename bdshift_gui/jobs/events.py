@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bdshift.errors import BdshiftError
-from bdshift.jobs import Audits, Figures, Glimpse, JobContext, Mapped, JobPart
+from bdshift.jobs import Audits, Figures, Glimpse, JobContext, JobPart, Mapped
 from bdshift.words import Sentence
 
 Cause = Literal["memory", "architecture", "classes", "several", "moved"]

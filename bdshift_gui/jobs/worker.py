@@ -19,9 +19,9 @@ from bdshift.jobs import (
     Figures,
     Glimpse,
     JobContext,
+    JobPart,
     Mapped,
     Note,
-    JobPart,
     Progress,
 )
 from bdshift.words import Sentence

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import Canceled, Event, Figures, JobContext, Note, JobPart, Progress
+from bdshift.jobs import Canceled, Event, Figures, JobContext, JobPart, Note, Progress
 from bdshift.text import grouped, one_line
 
 _MAX_MESSAGE = 1000  # characters
