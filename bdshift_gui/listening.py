@@ -16,6 +16,7 @@ from bdshift_gui.jobs.events import (
     Noted,
     Progressed,
     Stepped,
+    SteppedBefore,
     Stopped,
 )
 from bdshift_gui.session import LogLine, RunningJob, State
@@ -74,6 +75,8 @@ class Listener(QObject):
                 session.update(plane=found.plane)
             else:
                 session.update(glimpse=found, glimpsed=_competing(session.state, found))
+        elif isinstance(event, SteppedBefore):
+            session.update(steps=(*session.state.steps, *event.steps))
         elif isinstance(event, Stepped):
             steps = (*self._context.state.steps, event.figures)
             session.update(steps=steps, log=self._log(event.figures))

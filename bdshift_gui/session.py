@@ -185,7 +185,7 @@ class State:
         maps: where neurons look in the images that excite them most, strongest first: the clean
             ones, and those with the trigger.
         chosen: the purification that actions apply to, from 1; 0 for none.
-        steps: the steps of the running purification.
+        steps: the steps of the running purification; number −1 is what was measured before.
         purifying: the purification that is running.
         waiting: purifications that are queued; ``queue`` is the running one with these, if several
             were asked for.

@@ -91,6 +91,13 @@ class Stepped(Event):
 
 
 @dataclass(frozen=True)
+class SteppedBefore(Event):
+    """The figures of what came before the first step of this run."""
+
+    steps: tuple[Figures, ...]
+
+
+@dataclass(frozen=True)
 class Glimpsed(Event):
     """What a search for a trigger, or a map, has found so far."""
 

@@ -15,6 +15,7 @@ from bdshift.files import is_on_another_machine
 from bdshift.jobs import (
     Audits,
     Canceled,
+    EarlierFigures,
     Event,
     Figures,
     Glimpse,
@@ -36,6 +37,7 @@ from bdshift_gui.jobs.events import (
     Noted,
     Progressed,
     Stepped,
+    SteppedBefore,
     Stopped,
     sentence_of,
 )
@@ -80,6 +82,8 @@ class WindowJob(JobContext):
             self._worker.event_happened.emit(Noted(self._job, event.sentence))
         elif isinstance(event, Figures):
             self._worker.event_happened.emit(Stepped(self._job, event))
+        elif isinstance(event, EarlierFigures):
+            self._worker.event_happened.emit(SteppedBefore(self._job, event.steps))
         elif isinstance(event, Glimpse | Mapped):
             self._glimpse(event)
         elif isinstance(event, Audits):

@@ -13,6 +13,7 @@ from PySide6.QtCore import QTimer
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
+from bdshift_gui.models import what_is_found
 from bdshift_gui.pages import PurificationsPage
 from bdshift_gui.purification_queue import PurificationQueue
 from bdshift_gui.tasks.measuring import material_of
@@ -60,6 +61,10 @@ def purify(
         context.session.update(
             original=original, audit=shown, material=material,
             chosen=len(original.purifications), pending=(*now.pending, resume),
+            message=Sentence(
+                "Purified by {method}: {verdict}",
+                {"method": made.result.name, "verdict": what_is_found(made).sentence},
+            ),
         )  # fmt: skip
 
     page = {} if queued else {"page": PurificationsPage()}  # the user may have closed it since

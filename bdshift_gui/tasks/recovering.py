@@ -49,6 +49,13 @@ def recover(context: Context, request: RecoveryRequest) -> None:
         take(context, original)
         context.session.update(material=material, pending=(*context.state.pending, resume))
         show(context, len(original.recoveries))  # it comes last
+        names = original.images.class_names
+        context.session.update(
+            message=Sentence(
+                "Recovered a trigger for “{name}” in {seconds:.0f} s.",
+                {"name": names[recovery.target], "seconds": recovery.seconds},
+            )
+        )
 
     context.session.update(recovering=request, glimpse=None, page=RecoveryPage(0))
     context.start(Sentence("Recovering a trigger"), run, done)

@@ -94,8 +94,10 @@ def _search(context: Context, *, queued: bool) -> None:
         )  # fmt: skip
         if now.kept is now.original and _is_demo(context):
             context.session.update(kept=original)
+        said = Sentence("Searched for triggers: {finding}.", {"finding": original.finding.headline})
         if not has_search(detector for detector, _ in more):
-            context.session.update(message=too_large(SCAN_SECONDS))
+            said = too_large(SCAN_SECONDS)
+        context.session.update(message=said)
 
     context.start(Sentence("Searching for triggers"), run, done, gives_way=True, queued=queued)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
@@ -24,21 +24,22 @@ from bdshift_gui.actions.export import EXPORT_MODEL
 from bdshift_gui.actions.purify import PURIFY
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import say, tr
-from bdshift_gui.models import measured_on, name_of
+from bdshift_gui.models import measured_on, name_of, what_is_found
 from bdshift_gui.numbers import percent
 from bdshift_gui.pages import PurificationsPage
 from bdshift_gui.plain import set_tip
 from bdshift_gui.session import State
 from bdshift_gui.theme import Theme
 from bdshift_gui.view import View, view
-from bdshift_gui.widgets.card import Card, KeyValueRows, Text, look
+from bdshift_gui.widgets.card import Card, Elided, KeyValueRows, Text, look
 from bdshift_gui.widgets.curves_plot import CurvesPlot
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit, Purification
 
-_LEAST_PLOT = 180  # height, in pixels
-_CARD_WIDTH, _CARD_HEIGHT = 214, 190  # and of the scroll bar below
+_LEAST_PLOT = 130  # height, in pixels
+_CARD_WIDTH, _CARD_HEIGHT = 238, 178  # and of the scroll bar below
+_LOW_WINDOW = 680  # height, in pixels, below which the curves get the room of the lead
 _ACTIONS = (RESCAN, COMPARE, EXPORT_MODEL)
 
 
@@ -49,7 +50,8 @@ class PurificationCard(Card):
         super().__init__()
         self._context, self._number = context, number
         self.setFixedWidth(_CARD_WIDTH)
-        self._rows = KeyValueRows()
+        self.verdict, self._rows = Elided(), KeyValueRows()
+        self.body.addWidget(self.verdict)
         self.body.addWidget(self._rows)
         row = QHBoxLayout()
         row.setSpacing(0)
@@ -68,6 +70,7 @@ class PurificationCard(Card):
         """Show a purification of ``audit``."""
         from bdshift.detect.rule import z_scores
         from bdshift.measure import der
+        from bdshift.purify import quantities as q
 
         shown = self._number == state.shown
         self.title.show_text(f"{self._number} · {name_of(made)}")
@@ -77,10 +80,13 @@ class PurificationCard(Card):
         def moved(before: float | None, after: float | None) -> str:
             return f"{percent(before)[:-1]} → {percent(after)}" if after is not None else "–"
 
-        rows = [("ACC", moved(made.before.acc, made.after.acc), about)]
+        found = what_is_found(made)
+        self.verdict.show_text(say(found.sentence))
+        look(self.verdict, found.style)
+        rows = [("ACC", moved(made.before.acc, made.after.acc), f"{tr(q.ACC_HELP)}\n{about}")]
         if made.after.asr is not None:
             rows += [
-                ("ASR", moved(made.before.asr, made.after.asr), about),
+                ("ASR", moved(made.before.asr, made.after.asr), f"{tr(q.ASR_HELP)}\n{about}"),
                 ("DER", figure(der(made.before, made.after), ".3f"),
                  tr("Defense effectiveness rating: 1 is best, 0.5 means no effect.")),
             ]  # fmt: skip
@@ -99,7 +105,7 @@ class PurificationCard(Card):
         self._rows.show_rows(rows)
         labels = {
             RESCAN.key: tr("Shown") if shown else tr("Show"),
-            COMPARE.key: tr(COMPARE.text),
+            COMPARE.key: tr("Compare it"),
             EXPORT_MODEL.key: tr("Export…"),
         }
         chosen = replace(state, chosen=self._number)  # as a click on a button makes it
@@ -113,8 +119,8 @@ class PurificationCard(Card):
                   method=result.method.replace(",", ", "), seconds=figure(result.seconds, ".3g"),
                   forwards=grouped(result.forwards),
                   backwards=grouped(result.backwards))  # fmt: skip
-        said = result.conclusion
-        set_tip(self, cost if said is None else f"{say(said)}\n{cost}")
+        said = [say(one) for one in (result.conclusion, result.why_kept) if one is not None]
+        set_tip(self, "\n".join([*said, cost]))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._context.session.update(chosen=self._number)
@@ -133,13 +139,14 @@ class PurificationsView(QWidget, View):
     key = "purifications"
     area = "page"
     place = 40
-    reads = ("original", "shown", "chosen", "steps", "job", "alpha", "page")
+    reads = ("original", "shown", "chosen", "steps", "doing", "job", "alpha", "page")
 
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._context = context
         self.setObjectName("plain")
         self.heading, self._lead = Text("finding", wrap=False), Text("muted")
+        self._said = ""
         self.purify, self.back = QPushButton(), QPushButton()
         self.purify.clicked.connect(lambda: PURIFY.trigger(context))
         self.back.clicked.connect(lambda: CLOSE_PAGE.trigger(context))
@@ -174,6 +181,14 @@ class PurificationsView(QWidget, View):
         """Apply the theme's colors."""
         self.curves.paint(theme)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        low = self.window().height() < _LOW_WINDOW
+        self._lead.show_text("" if low else self._said)
+
     @classmethod
     def wants_page(cls, state: State) -> bool:
         """While they are looked at."""
@@ -187,7 +202,9 @@ class PurificationsView(QWidget, View):
             button.setEnabled(one.enabled(state))
             set_tip(button, tr(one.tip))
         self.heading.show_text(tr("Purifications"))
-        self._lead.show_text(tr("Each purification makes a copy. The original is never changed."))
+        self._said = _lead(state)
+        self._arrange()
+        set_tip(self.heading, self._said)
         while len(self.cards) < len(all_made):
             card = PurificationCard(self._context, len(self.cards) + 1)
             self.cards.append(card)
@@ -207,27 +224,35 @@ class PurificationsView(QWidget, View):
         self._show_curves(state)
 
     def _show_curves(self, state: State) -> None:
-        if state.steps:
-            last = state.steps[-1]
-            name = tr("Step {number} of {total}", number=last.number + 1, total=last.total)
-            self.curves.show_steps(name, [step.values for step in state.steps], total=last.total)
-        elif state.purifying is not None:
-            self.curves.show_steps(tr("No step is finished yet"), ())
+        from bdshift.measure import before_steps
+
+        if state.purifying is not None:
+            steps = {step.number + 1: step.values for step in state.steps}
+            total = max((step.total for step in state.steps), default=0)
+            last = max(steps, default=0)
+            name = tr("Step {number} of {total}", number=last, total=total)
+            doing = tr("The network is measured before the first step; the curves begin with that.")
+            if state.doing is not None:
+                doing = f"{say(state.doing)} …\n{doing}"
+            self.curves.show_steps(
+                name if last else tr("No step is finished yet"), steps, total=total, waits=doing
+            )
         elif state.chosen:
             made = state.purifications[state.chosen - 1]
             result = made.result
-            steps = [{**row.step.figures, **row.watched} for row in result.rows]
+            steps = {
+                row.step.number + 1: {**row.step.figures, **row.watched} for row in result.rows
+            }
+            known = before_steps(made.before, held_out=made.test is None)
             name = tr("{number}: step {kept} kept", number=state.chosen, kept=result.kept + 1)
-            self.curves.show_steps(name, steps, result.kept, before=_before(made))
+            self.curves.show_steps(name, {0: known, **steps}, result.kept + 1)
         else:
-            self.curves.show_steps("", ())
+            self.curves.show_steps("", {})
 
 
-def _before(made: Purification) -> dict[str, float]:
-    """What was measured before the first step on the images of the curves, by their names."""
-    from bdshift.purify.quantities import ASR, HELD_OUT_ACCURACY, RA
-
-    found = {ASR: made.before.asr, RA: made.before.ra}
-    if made.test is None:  # else accuracy was measured on other images than the held-out ones
-        found[HELD_OUT_ACCURACY] = made.before.acc
-    return {name: value for name, value in found.items() if value is not None}
+def _lead(state: State) -> str:
+    """Why a step of the chosen purification was kept; without one, what purifying does."""
+    if state.chosen and state.purifying is None:
+        made = state.purifications[state.chosen - 1]
+        return f"{state.chosen} · {name_of(made)}: {say(made.result.why_kept)}"
+    return tr("Each purification makes a copy. The original is never changed.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
@@ -11,6 +11,8 @@ from PySide6.QtCore import Qt
 from bdshift.purify.quantities import AXES, quantities
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
+from bdshift_gui.plain import set_tip
+from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choices import Choices
 from bdshift_gui.widgets.plot import PlotCard, Table
 
@@ -22,11 +24,13 @@ class CurvesPlot(PlotCard):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, self._rows)
-        self._steps: Sequence[Mapping[str, float]] = ()
-        self._name = ""
+        self._steps: Mapping[int, Mapping[str, float]] = {}
+        self._name = self._waits = ""
         self._kept: int | None = None
-        self._before: Mapping[str, float] = {}
         self._total = 0
+        self._nothing = Text("muted")
+        self._nothing.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.body.insertWidget(0, self._nothing)
         self.title.setWordWrap(False)
         self.what = Choices(tuple(AXES))
         self.what.chosen.connect(self.redraw)
@@ -36,14 +40,15 @@ class CurvesPlot(PlotCard):
         self.plot.showGrid(y=True, alpha=0.25)
 
     def show_steps(
-        self, name: str, steps: Sequence[Mapping[str, float]], kept: int | None = None, *,
-        before: Mapping[str, float] | None = None, total: int = 0,
+        self, name: str, steps: Mapping[int, Mapping[str, float]], kept: int | None = None, *,
+        total: int = 0, waits: str = "",
     ) -> None:  # fmt: skip
-        """Show a run so far, of ``total`` steps if that is known; the step that was ``kept`` is
-        marked. ``before`` is what is known of the network before the first step, drawn at 0.
+        """Show a run so far by the numbers of its steps, from 1; 0 is what is known of the network
+        before the first. It has ``total`` steps, if that is known; the one that was ``kept`` is
+        marked. ``waits`` is said in place of an empty plot.
         """
-        self._name, self._steps, self._kept = name, steps, kept
-        self._before, self._total = before or {}, max(total, len(steps))
+        self._name, self._steps, self._kept, self._waits = name, steps, kept, waits
+        self._total = max(total, *steps, 1)
         self.redraw()
 
     def redraw(self) -> None:
@@ -55,18 +60,20 @@ class CurvesPlot(PlotCard):
         inks = (self.theme.accent, self.theme.poisoned, self.theme.muted, self.theme.bar)
         solid, dashed = Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine
         styles = (solid, solid, dashed, dashed)
-        there = {name for step in self._steps for name in step}
+        there = {name for step in self._steps.values() for name in step}
+        self.view.setVisible(bool(there))
+        self._nothing.show_text("" if there else self._waits)
         known = quantities().values() if there else ()  # to ask for them takes torch
         drawn = [one for one in known if one.axis == self.what.now and one.name in there]
         if self._kept is not None:
             pen = pg.mkPen(self.theme.muted, width=1, style=Qt.PenStyle.DotLine)
-            self.plot.addItem(pg.InfiniteLine(self._kept + 1, 90, pen=pen))
+            self.plot.addItem(pg.InfiniteLine(self._kept, 90, pen=pen))
         for one, ink, style, label in zip(
             drawn[:_MAX_CURVES], inks, styles, self._labels, strict=False
         ):
             points = [
-                (i, step[one.name])
-                for i, step in enumerate((self._before, *self._steps))
+                (number, step[one.name])
+                for number, step in sorted(self._steps.items())
                 if math.isfinite(step.get(one.name, math.nan))
             ]
             if points:
@@ -78,18 +85,20 @@ class CurvesPlot(PlotCard):
                     )
                 )  # fmt: skip
                 label.show_text(f"● {tr(one.label)}")
+                set_tip(label, tr(one.help))
         if self.what.now == "shares":
             self.plot.setYRange(0, 1, padding=0.03)
         else:
             self.plot.enableAutoRange("y")
-        self.plot.setXRange(0, max(1, self._total), padding=0.03)
+        self.plot.setXRange(0, self._total, padding=0.03)
+        self.label_axis("bottom", tr("step"))
         self.describe(tr("Curves of a purification"), self.title.text())
 
     def _rows(self) -> Table:
-        names = list(dict.fromkeys(name for step in self._steps for name in step))
-        first = [self._before] if self._before else []
+        steps = sorted(self._steps.items())
+        names = list(dict.fromkeys(name for number, step in steps if number for name in step))
         rows = (
-            [i, *(step.get(name, "") for name in names)]
-            for i, step in enumerate([*first, *self._steps], 1 - len(first))
-        )
+            [number, *(step.get(name, "") for name in names)]
+            for number, step in steps if number or step
+        )  # fmt: skip
         return [["step", *names], *rows]

@@ -77,6 +77,15 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class EarlierFigures:
+    """What is known before the first step that is taken now: the figures of steps before an
+    interruption, or, as number −1, of the network before any step.
+    """
+
+    steps: tuple[Figures, ...]
+
+
+@dataclass(frozen=True)
 class Glimpse:
     """What a search for a trigger has found so far, of one kind of change for T classes.
 
@@ -124,7 +133,7 @@ class Audits:
     stages: Mapping[str, Stage | None]
 
 
-Event = Progress | JobPart | Note | Figures | Glimpse | Mapped | Audits
+Event = Progress | JobPart | Note | Figures | EarlierFigures | Glimpse | Mapped | Audits
 
 
 class JobContext:

@@ -14,6 +14,7 @@ from torch import nn
 from bdshift.devices import autocast, has_native_bfloat16
 from bdshift.images.preprocessing import Preprocessing
 from bdshift.jobs import SILENT, JobContext
+from bdshift.purify import quantities as q
 from bdshift.purify.clean_data import LabeledImages
 from bdshift.triggers import Trigger
 
@@ -35,6 +36,16 @@ class Measured:
     asr: float | None
     ra: float | None
     by_class: tuple[float, ...]
+
+
+def before_steps(before: Measured, *, held_out: bool) -> dict[str, float]:
+    """What ``before`` says of the network before a purification, by the names of
+    `bdshift.purify.quantities`; with its accuracy, if that is of the ``held_out`` images.
+    """
+    found = {q.ASR: before.asr, q.RA: before.ra}
+    if held_out:
+        found[q.HELD_OUT_ACCURACY] = before.acc
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def measure(

@@ -204,7 +204,7 @@ def test_words() -> None:
     )
     clean = finding(norms[1:], TEN[1:])
     assert str(clean.headline) == "Nothing unusual found"
-    assert clean.headline.render("ja") == "異常は見つかりませんでした"
+    assert clean.headline.render("ja") == "異常は見つかりません"
     assert str(clean.statement).startswith("No class is reached by an unusually small shift")
 
 

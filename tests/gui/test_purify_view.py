@@ -71,9 +71,12 @@ def test_a_purification_from_the_dialog(opened: MainWindow, qtbot: QtBot) -> Non
     assert find(opened, PurificationsView).curves.title.text() == "No step is finished yet"
     assert opened.job_bar._text.text().startswith("Purifying by shift-tuning")
     assert opened.job_bar._cancel.text() == "Stop and keep the result"
-    qtbot.waitUntil(lambda: len(opened.session.state.steps) > 0, timeout=60_000)
+    qtbot.waitUntil(lambda: len(opened.session.state.steps) > 1, timeout=60_000)
     assert find(opened, PurificationsView).curves.title.text() == "Step 1 of 2"
+    assert opened.session.state.steps[0].number == -1, "what was measured before"
     wait_well(qtbot, opened)
+    assert str(opened.session.state.message).startswith("Purified by shift-tuning: ")
+    assert opened.message.text().startswith("Purified by shift-tuning: ")
     assert opened.session.state.steps == ()
     asked = ask(qtbot, opened)
     asked.method.setCurrentIndex(asked.method.findData("selected"))
@@ -245,7 +248,7 @@ def test_any_two_are_compared(purified: MainWindow) -> None:
 
 def test_stopped_it_keeps_the_best_until_then(opened: MainWindow, qtbot: QtBot) -> None:
     start(opened, "fine-tuning:epochs=40")
-    qtbot.waitUntil(lambda: len(opened.session.state.steps) > 1, timeout=60_000)
+    qtbot.waitUntil(lambda: len(opened.session.state.steps) > 2, timeout=60_000)
     opened.actions_["cancel"].trigger()
     wait(qtbot, opened)
     assert not made(opened, 1).result.complete

@@ -23,7 +23,7 @@ from bdshift.words import Sentence, words
 
 HEADLINES: dict[Level, str] = {
     "backdoored": words("Probably backdoored", ja="バックドアの疑いが強い"),
-    "nothing-unusual": words("Nothing unusual found", ja="異常は見つかりませんでした"),
+    "nothing-unusual": words("Nothing unusual found", ja="異常は見つかりません"),
     "inconclusive": words("Inconclusive", ja="判定できません"),
 }
 

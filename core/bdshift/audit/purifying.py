@@ -18,8 +18,8 @@ from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.devices import pick_device
 from bdshift.images.collection import open_images
 from bdshift.images.labels import LEFT_OUT, map_classes
-from bdshift.jobs import SILENT, JobContext
-from bdshift.measure import attack_success, measure
+from bdshift.jobs import SILENT, EarlierFigures, Figures, JobContext
+from bdshift.measure import attack_success, before_steps, measure
 from bdshift.purify import LabeledImages, Method, Watch, purify, read_images, split_clean
 from bdshift.purify import quantities as q
 from bdshift.purify.clean_data import check_held, with_trigger
@@ -80,6 +80,8 @@ def purify_model(
         target=target, job=job,
     )  # fmt: skip
     before = figures(classifier.network.to(where))
+    known = before_steps(before, held_out=test is None)
+    job.report(EarlierFigures((Figures(-1, method.total, known),)))
     result = purify(
         classifier, clean, method, target, torch.from_numpy(audit.shifts.shift[target].copy()),
         seed=seed, watch=_watch(classifier, few, trigger, target, test, job), resume=resume,

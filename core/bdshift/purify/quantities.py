@@ -46,22 +46,34 @@ class Quantity:
         label: its display name.
         axis: the axis it is drawn on; None if it is not drawn.
         form: its number format.
+        help: what it is, for who does not know the label; "" if that says it.
     """
 
     name: str
     label: str
     axis: Axis | None
     form: str
+    help: str = ""
 
 
 _METHODS = "bdshift.purify.methods"
 _known: dict[str, Quantity] = {}
 
 
-def quantity(name: str, label: str, axis: Axis | None = None, form: str = ".4g") -> str:
+def quantity(
+    name: str, label: str, axis: Axis | None = None, form: str = ".4g", help: str = ""
+) -> str:
     """``name`` itself, after declaring what it stands for."""
-    _known[name] = Quantity(name, label, axis, form)
+    _known[name] = Quantity(name, label, axis, form, help)
     return name
+
+
+ACC_HELP = words("Accuracy: share of clean images that are classified as labeled.",
+                 ja="正解率：ラベルどおりに分類されるクリーンな画像の割合。")  # fmt: skip
+ASR_HELP = words(
+    "Attack success rate: share of images of other classes that the trigger sends to the target.",
+    ja="攻撃成功率（ASR）：トリガーによって標的クラスに分類される他クラスの画像の割合。",
+)
 
 
 def quantities() -> Mapping[str, Quantity]:
@@ -82,10 +94,19 @@ def in_words(values: Mapping[str, float], language: Language = "en") -> str:
 
 
 HELD_OUT_ACCURACY = quantity(
-    "held_out_accuracy", words("held-out accuracy", ja="ホールドアウト正解率"), "shares", ".1%"
+    "held_out_accuracy",
+    words("held-out accuracy", ja="ホールドアウト正解率"),
+    "shares",
+    ".1%",
+    ACC_HELP,
 )
-ASR = quantity("asr", "ASR", "shares", ".1%")
-RA = quantity("ra", "RA", "shares", ".1%")
+ASR = quantity("asr", "ASR", "shares", ".1%", ASR_HELP)
+RA = quantity(
+    "ra", "RA", "shares", ".1%",
+    words("Recovered accuracy: share of the same images with the trigger that are still classified "
+          "as labeled.",
+          ja="回復正解率（RA）：トリガーを付けても、ラベルどおりに分類される同じ画像の割合。"),
+)  # fmt: skip
 TARGET_NORM = quantity("target_norm", words("target's norm", ja="標的のノルム"), "norms")
 OTHER_NORMS = quantity("other_norms", words("mean of the others", ja="他の平均"), "norms")
 TARGET_Z = quantity("target_z", words("target's z", ja="標的の z"), "z", ".2f")

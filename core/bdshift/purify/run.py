@@ -21,7 +21,7 @@ from torch import nn
 from bdshift.arrays import array
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import SILENT, Canceled, JobContext
+from bdshift.jobs import SILENT, Canceled, EarlierFigures, Figures, JobContext
 from bdshift.purify.clean_data import CleanData
 from bdshift.purify.method import METHODS, Method, Step, diverged
 from bdshift.purify.workbench import Workbench, copy_network
@@ -99,6 +99,19 @@ class Purified:
             return None if kept is None else METHODS.parse(self.method).conclusion(steps, kept)
         return None
 
+    @property
+    def why_kept(self) -> Sentence:
+        """Which step was kept, and why."""
+        number, count = self.kept + 1, len(self.rows)
+        if count == 1:
+            return Sentence("it has one step, which was kept.")
+        values = {"number": number, "count": count}
+        if any(row.step.final for row in self.rows if row.step.number == self.kept):
+            return Sentence("step {number} of {count} was kept, the one that the method ends with.",
+                            values)  # fmt: skip
+        return Sentence("step {number} of {count} was kept, the best on the held-out images; only "
+                        "these decide.", values)  # fmt: skip
+
     def state(self) -> dict[str, torch.Tensor]:
         """The ``weights``. Raises `UsageError` without them."""
         if self.weights is None:
@@ -166,6 +179,8 @@ def purify(
     best, kept = copy.deepcopy(bench.network.state_dict()), -1
     if resume is not None and os.path.lexists(resume):
         rows, best, kept = _load(resume, identity, bench, watch, job)
+        earlier = [Figures(row.step.number, method.total, _shown(row)) for row in rows]
+        job.report(EarlierFigures(tuple(earlier)))
     complete = True
     began = time.perf_counter()
     try:
@@ -176,7 +191,7 @@ def purify(
             bench.network.eval()
             watched = dict(watch.measure(bench.network)) if watch is not None else {}
             rows.append(StepRecord(step, watched, now - began))
-            job.figures(step.number, method.total, {**step.figures, **watched})
+            job.figures(step.number, method.total, _shown(rows[-1]))
             if resume is not None:
                 _save(resume, identity, bench, watch, rows, best, kept)
             began = time.perf_counter()
@@ -201,6 +216,10 @@ def _is_better(step: Step, kept: Step | None) -> bool:
     if step.final or step.score is None:
         return step.final
     return kept is None or kept.score is None or step.score > kept.score
+
+
+def _shown(row: StepRecord) -> dict[str, float]:
+    return {**row.step.figures, **row.watched}
 
 
 def _row(rows: list[StepRecord], number: int) -> StepRecord:
