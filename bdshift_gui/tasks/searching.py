@@ -7,6 +7,7 @@ finished are kept, so that at most the one that was interrupted is searched for 
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,16 @@ from bdshift.budgets import SCAN_SECONDS
 from bdshift.jobs import JobContext
 from bdshift.words import Sentence
 from bdshift_gui.context import Context
+from bdshift_gui.i18n import tr
 from bdshift_gui.tasks.measuring import material_of
 from bdshift_gui.tasks.showing import as_shown
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit, Material
     from bdshift.detect.detector import Detector, Evidence
+
+    _Found = tuple[list[tuple[Detector, Evidence]], Material, Path, float]
+    """What each search has found, and how many seconds one for a kind takes for all classes."""
 
 
 def follow_scan(context: Context, *, again: bool = False) -> None:
@@ -53,35 +58,37 @@ def _next(context: Context) -> None:
         _search(context, queued=True)
 
 
-def _search(context: Context, *, queued: bool) -> None:
-    """Search, and add what was found to the audit."""
+def _search(context: Context, *, queued: bool, seconds: float = SCAN_SECONDS) -> None:
+    """Search for ``seconds``, about, and add what was found to the audit. If that is too little for
+    this network, the user, who has asked for it unless it is ``queued``, is asked for more.
+    """
     state = context.state
     audit, ready = as_shown(state), material_of(state)
     device = state.corrections.device or "auto"
 
-    def run(job: JobContext) -> tuple[list[tuple[Detector, Evidence]], Material, Path]:
+    def run(job: JobContext) -> _Found:
         from bdshift.audit.more_evidence import search_further
+        from bdshift.audit.second_stage import seconds_of_a_kind
+        from bdshift.devices import pick_device
         from bdshift.store.finished import FinishedEvidence, last_scan
 
         material, resume = ready(job), last_scan()
         finished = FinishedEvidence(resume, job)
-        found = search_further(
-            audit, material, SCAN_SECONDS, device=device, finished=finished, job=job
-        )
-        return found, material, resume
+        found = search_further(audit, material, seconds, device=device, finished=finished, job=job)
+        needed = seconds_of_a_kind(material.classifier, pick_device(device))
+        return found, material, resume, needed
 
-    def done(found: tuple[list[tuple[Detector, Evidence]], Material, Path]) -> None:
+    def done(found: _Found) -> None:
         from bdshift.audit.more_evidence import with_search
-        from bdshift.audit.second_stage import too_large
         from bdshift.detect.image_search import has_search
 
-        more, material, resume = found
+        more, material, resume, needed = found
         now = context.state
         assert now.original is not None
         assert now.audit is not None
 
         def added(to: Audit) -> Audit:
-            return with_search(to, more, SCAN_SECONDS)
+            return with_search(to, more, seconds)
 
         original, shown = added(now.original), now.audit
         if shown is now.original:
@@ -95,9 +102,19 @@ def _search(context: Context, *, queued: bool) -> None:
         if now.kept is now.original and _is_demo(context):
             context.session.update(kept=original)
         said = Sentence("Searched for triggers: {finding}.", {"finding": original.finding.headline})
-        if not has_search(detector for detector, _ in more):
-            said = too_large(SCAN_SECONDS)
+        is_searched = has_search(detector for detector, _ in more)
+        if not is_searched:
+            said = Sentence(
+                "This network is large: a search for one kind of change takes some {minutes} "
+                "minutes. It begins if you ask for it.", {"minutes": math.ceil(needed / 60)},
+            )  # fmt: skip
         context.session.update(message=said)
+        if not is_searched and not queued and context.ask.confirm(
+            tr("This network is large: a search for one kind of change takes some {minutes} "
+               "minutes. You can work meanwhile, and cancel it. Search?",
+               minutes=math.ceil(needed / 60))
+        ):  # fmt: skip
+            _search(context, queued=False, seconds=needed)
 
     context.start(Sentence("Searching for triggers"), run, done, gives_way=True, queued=queued)
 

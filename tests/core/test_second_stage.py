@@ -6,17 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from commands import bdshift, one_line
 from quick import shorten_searches
 
 from bdshift.audit import Audit, ScanSettings, reopen_model, scan
-from bdshift.audit.second_stage import first_stage, second_stage
+from bdshift.audit.second_stage import first_stage, second_stage, seconds_of_a_kind
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.detect.detector import DETECTORS
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.image_search import ImageSearch
 from bdshift.errors import UsageError
-from bdshift.recover.effort import affordable_passes
+from bdshift.recover.effort import affordable_passes, pace
 from bdshift.store import load_audit
 from bdshift.verdict.clean_models import shipped_table
 
@@ -40,6 +41,15 @@ def test_a_budget_affords_kinds_in_their_order(network: Classifier) -> None:
     assert found[10_000.0] == ["shift", "pairs", *kinds]
     assert found[60.0] == found[10_000.0][: len(found[60.0])]
     assert len(found[60.0]) > 2
+
+
+def test_a_gpu_affords_more_and_the_least_that_is_needed_is_said(network: Classifier) -> None:
+    needed = seconds_of_a_kind(network, torch.device("cpu"))
+    assert [one.name for one in second_stage(network, needed, FIRST)][-1] == "mask"
+    assert len(second_stage(network, needed / 2, FIRST)) < 3
+    assert pace(torch.device("cuda")) > 1 == pace(torch.device("cpu"))
+    on_gpu = seconds_of_a_kind(network, torch.device("cuda"))
+    assert needed / pace(torch.device("cuda")) == pytest.approx(on_gpu, abs=1)
 
 
 def test_what_a_budget_affords_is_run_for_all_classes(network: Classifier) -> None:

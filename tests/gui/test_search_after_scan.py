@@ -25,7 +25,7 @@ from bdshift_gui.actions.search import SEARCH
 from bdshift_gui.dialogs.trigger import TriggerDialog
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.session import Corrections
-from bdshift_gui.tasks.searching import follow_scan
+from bdshift_gui.tasks.searching import follow_scan, search_next
 from bdshift_gui.views.finding import FindingView
 
 RUNS = "So far only the embedding was judged."
@@ -169,7 +169,7 @@ def test_cancel_keeps_the_first_stage(searching: MainWindow, qtbot: QtBot) -> No
     assert not view.running.isVisible()
     assert view.search.isVisible()
     assert view.search.isEnabled()
-    assert "--quick" in view.cautions.text()
+    assert "“Compare with clean models” searches." in view.cautions.text()
 
 
 def test_what_was_canceled_besides_does_not_end_it(
@@ -235,16 +235,38 @@ def test_nothing_follows_if_it_is_turned_off_or_there_already(
     assert not SEARCH.enabled(opened.session.state)
 
 
-def test_a_network_that_is_too_large_is_not_searched_and_that_is_said(
+def test_a_network_that_is_too_large_is_searched_if_that_is_asked_for(
     opened: MainWindow, qtbot: QtBot, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second_stage = importlib.import_module("bdshift.audit.second_stage")
-    monkeypatch.setattr(second_stage, "affordable_passes", lambda *_: 0)
-    do(opened, "search")
+    monkeypatch.setattr(second_stage, "affordable_passes", lambda _, seconds: seconds / 100)
+    asked: list[str] = []
+    answers = iter((False, True))
+
+    def confirm(question: str) -> bool:
+        asked.append(question)
+        return next(answers)
+
+    monkeypatch.setattr(opened.context.ask, "confirm", confirm)
+    follow_scan(opened.context, again=True)  # by itself, it asks nothing
+    search_next(opened.context)
     wait_well(qtbot, opened)
     state = opened.session.state
-    assert gate.searched == []
+    assert gate.searched == asked == []
     assert state.audit is not None
     assert not state.audit.is_searched
-    assert "is too large to be searched for triggers within 180 seconds" in opened.message.text()
+    assert "a search for one kind of change takes some" in opened.message.text()
     assert find(opened, FindingView).search.isVisible()
+    do(opened, "search")
+    wait_well(qtbot, opened)
+    assert gate.searched == []
+    gate.open()
+    do(opened, "search")
+    wait_well(qtbot, opened)
+    assert gate.searched == ["mask"]
+    assert len(asked) == 2
+    assert asked[0] == asked[1]
+    audit = opened.session.state.audit
+    assert audit is not None
+    assert audit.is_searched
+    assert audit.settings.search > SCAN_SECONDS

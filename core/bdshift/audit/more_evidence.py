@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from bdshift.audit.finished import FinishedDetectors, find_evidence
 from bdshift.audit.records import Audit
-from bdshift.audit.second_stage import second_stage, too_large
+from bdshift.audit.second_stage import second_stage
 from bdshift.audit.stages import Material
 from bdshift.detect.detector import Detector, Evidence, Subject
-from bdshift.detect.image_search import has_search
 from bdshift.devices import pick_device
 from bdshift.errors import UsageError
 from bdshift.jobs import SILENT, JobContext
+from bdshift.recover.effort import pace
 
 
 def look_further(audit: Audit, detector: Detector, *, job: JobContext = SILENT) -> Evidence:
@@ -37,21 +37,19 @@ def search_further(
     job: JobContext = SILENT,
 ) -> list[tuple[Detector, Evidence]]:
     """What the second stage of a scan finds (`bdshift.audit.second_stage`), for an audit that had
-    none: each detector that ``seconds`` afford, and its evidence. If no search of the images is
-    among them, ``job`` is told. What was ``finished`` is not searched for again.
+    none: each detector that ``seconds`` afford, and its evidence. What was ``finished`` is not
+    searched for again.
 
     Raises `UsageError` if the audit was saved without embeddings.
     """
     if audit.embedding is None:
         raise UsageError("the audit was saved without embeddings; scan again")
-    asked = audit.settings.detectors
-    more = second_stage(material.classifier, seconds, asked)[len(asked) :]
-    if not has_search(more):
-        job.note(too_large(seconds))
+    asked, where = audit.settings.detectors, pick_device(device)
+    more = second_stage(material.classifier, seconds * pace(where), asked)[len(asked) :]
     clean = material.clean
     subject = Subject(
         audit.embedding, audit.model.weight, audit.images.class_names, material.classifier,
-        clean.collection, clean.files, pick_device(device), audit.settings.seed,
+        clean.collection, clean.files, where, audit.settings.seed,
     )  # fmt: skip
     return list(zip(more, find_evidence(subject, more, audit.model, finished, job), strict=True))
 

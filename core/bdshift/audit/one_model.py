@@ -14,7 +14,7 @@ from bdshift.audit.images_record import ImagesRecord, LabelProposal
 from bdshift.audit.reading_notes import reading_notes
 from bdshift.audit.records import Audit, ModelRecord
 from bdshift.audit.scan_settings import ScanSettings
-from bdshift.audit.second_stage import second_stage, too_large
+from bdshift.audit.second_stage import second_stage, seconds_of_a_kind, too_large
 from bdshift.audit.stages import (
     CleanSet,
     Material,
@@ -29,6 +29,7 @@ from bdshift.detect.image_search import has_search
 from bdshift.images.preprocessing import Preprocessing
 from bdshift.jobs import JobContext
 from bdshift.neurons.what_if import accuracy_by_class
+from bdshift.recover.effort import pace
 from bdshift.remark import Remark
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.shift.embed import Embedding
@@ -129,9 +130,10 @@ def examine_model(read: ReadModel, settings: ScanSettings, on: Machinery, job: J
     """The audit of a model: by the detectors asked for and those that its second stage affords."""
     classifier = read.settled.classifier
     if settings.search:
-        searched = second_stage(classifier, settings.search, settings.detectors)
+        seconds = settings.search * pace(on.device)
+        searched = second_stage(classifier, seconds, settings.detectors)
         if not has_search(searched):
-            job.note(too_large(settings.search))
+            job.note(too_large(settings.search, seconds_of_a_kind(classifier, on.device)))
         settings = replace(settings, detectors=searched)
     audit = examine_alone(read, settings, on, job)
     other = partial(

@@ -20,7 +20,7 @@ from bdshift.changes import ChangeKind
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageFile, sample_files
 from bdshift.jobs import JobContext
-from bdshift.recover.effort import affordable_passes
+from bdshift.recover.effort import affordable_passes, pace
 from bdshift.recover.scene import Scene, scene_of
 from bdshift.recover.search import Found, search
 from bdshift.recover.tried import FinishedKinds
@@ -150,7 +150,9 @@ def ground_of(
         "alpha": audit.shifts.alpha, "precision": audit.precision, "seed": seed,
         "device": device.type, "versions": versions(),
     }  # fmt: skip
-    left = math.inf if budget is None else affordable_passes(material.classifier, budget)
+    left = math.inf
+    if budget is not None:
+        left = affordable_passes(material.classifier, budget * pace(device))
     shifts = torch.from_numpy(audit.shifts.shift.astype(np.float32)).to(device)
     return Ground(
         audit, material, embedding, shifts, FinishedKinds(resume, identity, device, job), left,

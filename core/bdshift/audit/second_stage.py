@@ -8,11 +8,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
+
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.detect.detector import DETECTORS, Detector
 from bdshift.detect.detectors.pairs import Pairs
 from bdshift.detect.image_search import ImageSearch
-from bdshift.recover.effort import LEAST_CLASSES, affordable_passes
+from bdshift.recover.effort import LEAST_CLASSES, affordable_passes, pace
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.words import Sentence
 
@@ -20,13 +22,28 @@ _SIGNIFICANCE = 0.005
 """Of the test for a map of all classes, half of the usual: it comes besides the verdict."""
 
 
-def too_large(seconds: float) -> Sentence:
-    """What is said if no search fits into a budget."""
+def too_large(seconds: float, needed: float) -> Sentence:
+    """What is said if no search fits into a budget, and one kind of change takes ``needed``."""
     return Sentence(
-        "The network is too large to be searched for triggers within {seconds:g} seconds; bdshift "
-        "scan with a larger --budget affords it",
-        {"seconds": seconds},
+        "The network is too large to be searched for triggers within {seconds:g} seconds: one kind "
+        "of change takes some {needed:,.0f}. bdshift scan with such a --budget affords it",
+        {"seconds": seconds, "needed": needed},
     )
+
+
+def seconds_of_a_kind(classifier: Classifier, device: torch.device) -> float:
+    """How long a search for the first kind of change takes for all classes, about."""
+    kind = next(iter(_kinds(classifier.classes)))
+    return math.ceil(kind.work(classifier.classes) / affordable_passes(classifier, pace(device)))
+
+
+def _kinds(classes: int) -> list[ImageSearch]:
+    """The kinds that clean models were searched for and that can be tried for so many classes."""
+    return [
+        kind() for kind in DETECTORS.kinds()
+        if issubclass(kind, ImageSearch) and kind.name in shipped_table().scales
+        and classes <= kind.most_classes
+    ]  # fmt: skip
 
 
 def second_stage(
@@ -40,11 +57,7 @@ def second_stage(
     named, classes = {one.name for one in asked}, classifier.classes
     if Pairs.name not in named and classes <= Pairs.most_classes:
         asked = (*asked, Pairs(significance=_SIGNIFICANCE))
-    kinds = [
-        kind() for kind in DETECTORS.kinds()
-        if issubclass(kind, ImageSearch) and kind.name in shipped_table().scales
-        and kind.name not in named and classes <= kind.most_classes
-    ]  # fmt: skip
+    kinds = [one for one in _kinds(classes) if one.name not in named]
     most = affordable_passes(classifier, seconds)
     for count in range(len(kinds), 0, -1):
         works = [one.work(classes) for one in kinds[:count]]
