@@ -269,8 +269,8 @@ class ClassView(PlotCard, View):
         however small the plot is; and shorten the names to the bars' width.
         """
         width = max(self.plot.vb.width(), 1.0)
-        ruled = self._scale is not None and np.isfinite(self._scale.line)
-        span = (1 + ruled * min(0.4, _RULE_WIDTH / width)) * (self._count + 0.2)
+        ruled = self._scale is not None and bool(np.isfinite(self._scale.line))
+        span = (1 + min(0.4, _RULE_WIDTH / width) * ruled) * (self._count + 0.2)
         self.plot.setXRange(-0.6, span - 0.6, padding=0.01)
         if self._names:
             short = (_short(name, int(_NAME_SHARE * width / span)) for name in self._names)

@@ -45,10 +45,10 @@ def _second_detector() -> Iterator[None]:
 def says(window: MainWindow, audit: Audit, language: Language) -> None:
     finding, view = audit.finding, find(window, FindingView)
     assert view.title.text() == finding.headline.render(language)
-    reasons = [one.sentence.render(language) for one in finding.reasons]
+    reasons = [one.in_window.render(language) for one in finding.reasons]
     assert view.statement.text() == _breakable(reasons[0])
     assert view.reasons.text() == "\n\n".join(map(_breakable, reasons[1:]))
-    cautions = [one.sentence.render(language) for one in finding.cautions]
+    cautions = [one.in_window.render(language) for one in finding.cautions]
     assert view.cautions.text() == "\n".join(map(_breakable, cautions))
     assert view.limits.text() == _breakable(translate(LIMITS, language))
     step = next_step(audit)

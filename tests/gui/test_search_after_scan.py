@@ -99,7 +99,7 @@ def test_a_scan_is_followed_by_a_search(
     assert view.next.objectName() == "", "nothing has to be pressed now"
     assert view.why_next.text().startswith("You need not do anything meanwhile")
     assert not view.search.isVisible()
-    assert "--quick" not in view.cautions.text(), "that it was not run is not said besides"
+    assert "Only the embedding" not in view.cautions.text(), "it is not said besides"
     assert window.job_bar.isVisible()
     assert not window.session.state.busy
     gate.open()
