@@ -181,6 +181,9 @@ class MainWindow(QMainWindow):
         if self.work is not None:
             without = self.welcome if state.audit is None else self.work.plots
             page = self.work.page(state) or without
+        focused = self.focusWidget()
+        if page is not self.welcome and focused is not None and self.welcome.isAncestorOf(focused):
+            page.setFocus()  # else it goes to what happens to be next
         self.pages.setCurrentWidget(page)  # before the panels come, which need room beside it
         if self.work is not None:
             self.work.render(state)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 
+from bdshift.assets import asset
 from bdshift_gui.session import Scheme
 
 TITLE, BODY, SMALL = 20, 13, 11
@@ -185,7 +186,9 @@ QLineEdit:focus, QListWidget:focus, QPlainTextEdit:focus {{ border-color: {theme
 QListView#images {{ border: none; padding: 0; background: transparent; }}
 QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {theme.muted};
   border-radius: 3px; background: {theme.card}; }}
-QCheckBox::indicator:checked {{ background: {theme.accent}; border-color: {theme.accent}; }}
+QCheckBox::indicator:checked {{ background: {theme.accent}; border-color: {theme.accent};
+  image: url("{asset(f"ticks/{theme.name}.svg").as_posix()}"); }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 QCheckBox::indicator:focus {{ border-color: {theme.accent}; }}
 QSlider::groove:horizontal {{ height: 4px; background: {theme.bar}; border-radius: 2px; }}
 QSlider::handle:horizontal {{ width: 14px; margin: -5px 0; border-radius: 7px;

@@ -82,6 +82,10 @@ class WelcomeView(QWidget):
 
     def show_state(self, state: State) -> None:
         """Show what is still missing, or the running job."""
+        focused = self.window().focusWidget()
+        ours = focused is None or focused is self or self.isAncestorOf(focused)
+        if ours:  # a button that is disabled would pass it on, out of the page
+            self.setFocus()
         ready = state.model is not None and state.images is not None
         doubt = state.class_doubt
         self.doubt.show_text("" if doubt is None or state.busy else say(doubt))
@@ -113,6 +117,9 @@ class WelcomeView(QWidget):
             button.setText(tr(one.text))
             button.setEnabled(one.enabled(state))
             look(button, "primary" if one is first else "")
+        if ours:
+            stays = focused is not None and focused is not self and focused.isEnabled()
+            (focused if stays and focused is not None else self.buttons[first.key]).setFocus()
         while (item := self._recent.takeAt(0)) is not None:
             if (old := item.widget()) is not None:
                 old.deleteLater()

@@ -134,8 +134,7 @@ class PurifyDialog(QuestionDialog):
         for label, field, tip in (
             (tr("Method"), self.method, ""),
             (tr("Poisoned class"), self.target, tr("The class that the trigger sends images to.")),
-            (tr("Trigger"), self.trigger,
-             tr("For the report only: no method sees it, and it does not affect the result.")),
+            (tr("Trigger"), self.trigger, ""),
             (tr("Unlearn"), self._unlearned,
              tr("The trigger that the method unlearns, known or recovered.")),
             (tr("Held out"), self.held_out,
@@ -158,12 +157,14 @@ class PurifyDialog(QuestionDialog):
         self.method.currentIndexChanged.connect(self._method_changed)
         self.settings.changed.connect(self._check)
         self.trigger.textChanged.connect(self._check)
+        self.trigger.textChanged.connect(self._show_tip)
         self.unlearn.textChanged.connect(self._check)
         self.to_unlearn.failed.connect(self.error.show_text)
         self.recovered.failed.connect(self.error.show_text)
         self.finished.connect(lambda _: context.quick.forget(self))
         for choice in (self.recovered, self.to_unlearn):
             self.finished.connect(lambda _, choice=choice: choice.forget())
+        self._show_tip()
         self._method_changed()
         if recovery is not None:
             self.recovered.take(recovery)
@@ -215,6 +216,11 @@ class PurifyDialog(QuestionDialog):
     def _take_unlearned(self, text: str) -> None:
         self.unlearn.setText(text)
         self.unlearn.setCursorPosition(0)
+
+    def _show_tip(self) -> None:
+        """A path is longer than the field."""
+        about = tr("For the report only: no method sees it, and it does not affect the result.")
+        set_tip(self.trigger, "\n".join(filter(None, (self.trigger.text().strip(), about))))
 
     def _check(self) -> None:
         """Check on another thread: a trigger's text may name a file, which is then read."""

@@ -51,7 +51,7 @@ def test_a_row_says_what_a_person_asks(compared: Audit, measured_audit: Audit) -
     assert verdict is not None
     every, *kinds = (one.cells for one in evidence_rows(compared, verdict, "en"))
     assert {len(one) for one in (every, *kinds)} == {len(HEADS)}
-    assert every[:5] == ("all kinds together", "speed_80", "", "", "")
+    assert every[:5] == ("all kinds together", "speed_80", "–", "–", "–")
     mask = next(one for one in kinds if one[0] == "Mask and pattern")
     assert mask[3].endswith("%")
     assert next(one for one in kinds if one[0] != mask[0])[3:5] == ("–", "–")

@@ -7,9 +7,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from driving import audit_of, error_text, find, open_paths, wait, wait_well
+from driving import audit_of, error_text, find, open_paths, wait, wait_well, workspace
 from known import STICKER
-from PySide6.QtWidgets import QFileDialog, QSpinBox
+from PySide6.QtWidgets import QCheckBox, QDialogButtonBox, QFileDialog, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from bdshift.assets import asset
@@ -23,6 +23,7 @@ from bdshift_gui.session import Corrections
 from bdshift_gui.tasks.measuring import measure_tac
 from bdshift_gui.tasks.showing import set_alpha, set_rule
 from bdshift_gui.tasks.writing import save
+from bdshift_gui.theme import DARK, LIGHT, Theme, style_sheet
 from bdshift_gui.views.finding import FindingView
 from bdshift_gui.views.images_card import ImagesCard
 from bdshift_gui.views.model_card import ModelCard
@@ -186,3 +187,31 @@ def test_a_victims_card_fills_the_trigger_in(
     wait(qtbot, opened)
     assert not dialog.measure.isEnabled()
     assert "not a victim's card" in dialog.error.text()
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_a_checked_box_has_a_tick_and_cancel_no_picture(qtbot: QtBot, theme: Theme) -> None:
+    box, buttons = QCheckBox(), QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+    for widget in (box, buttons):
+        qtbot.addWidget(widget)
+        widget.setStyleSheet(style_sheet(theme))
+        widget.show()
+    box.setChecked(True)
+    shown = box.grab().toImage()
+    pixels = {shown.pixelColor(x, y).name() for x in range(18) for y in range(shown.height())}
+    assert {theme.accent, theme.on_accent} <= pixels
+    assert all(one.icon().isNull() for one in buttons.buttons())
+
+
+def test_the_keyboard_begins_at_the_next_step(
+    window: MainWindow, qtbot: QtBot, victim: Path, signs: Path, audit_file: Path
+) -> None:
+    buttons = window.welcome.buttons
+    assert window.focusWidget() is buttons["open_model"]
+    open_paths(qtbot, window, victim)
+    assert window.focusWidget() is buttons["open_images"]
+    buttons["demo"].setFocus()
+    open_paths(qtbot, window, signs)
+    assert window.focusWidget() is not window.language
+    open_paths(qtbot, window, audit_file)
+    assert window.focusWidget() is workspace(window).plots

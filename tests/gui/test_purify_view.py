@@ -120,6 +120,7 @@ def test_wrong_settings_are_said_before_anything_starts(opened: MainWindow, qtbo
     assert "numbers joined by +" in asked.error.text()
     neurons.setText("3")
     asked.trigger.setText("magic")
+    assert asked.trigger.toolTip().startswith("magic\n"), "a path is longer than the field"
     wait(qtbot, opened)
     assert not asked.start.isEnabled()
     asked.trigger.setText("")

@@ -112,7 +112,7 @@ def evidence_rows(audit: Audit, verdict: Verdict, language: Language) -> tuple[E
     largest = [float(one.strengths.max()) for one in verdict.kinds]
     kinds = [one.detector.name for one in verdict.kinds]
     every = EvidenceRow(
-        (translate(ALL_KINDS, language), names[verdict.index], "", "", "",
+        (translate(ALL_KINDS, language), names[verdict.index], "–", "–", "–",
          *_standing(verdict.standing, language)),
         table.null(kinds).strengths, max(largest),
     )  # fmt: skip
