@@ -41,6 +41,7 @@ _MAX_NAMES = 24  # classes whose names fit under the bars
 _MAX_FIGURES = 16  # classes whose values fit above them
 _BAR = 0.6
 _NAME_SHARE = 0.96  # of a bar's place, for its name
+_CUT_SHARE = 0.92  # of that, for a name that is cut
 _BOX_WIDTH = 112  # pixels of the box where there is no room for more
 _AROUND_BOX = 48  # pixels between the box and what is beside it, and around all
 _FIGURE_HEIGHT = 22.0  # pixels of a line of figures and the gap below it
@@ -387,4 +388,8 @@ def _short(name: str, room: int) -> str:
     metrics, right = QFontMetrics(text_font(SMALL)), Qt.TextElideMode.ElideRight
     fits = metrics.horizontalAdvance(name) <= room
     lines = [name] if fits else _WORD.split(name, 1)
-    return "\n".join(metrics.elidedText(one.strip(), right, room) for one in lines)
+    less = int(_CUT_SHARE * room)  # two cut names beside each other read as one
+    return "\n".join(
+        one if metrics.horizontalAdvance(one) <= room else metrics.elidedText(one, right, less)
+        for one in map(str.strip, lines)
+    )
