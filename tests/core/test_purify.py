@@ -16,7 +16,7 @@ from workbenches import Given, given_by
 from bdshift.audit import Audit, Material
 from bdshift.errors import InputError, UsageError
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
-from bdshift.jobs import Canceled, Event, Figures, JobContext
+from bdshift.jobs import Canceled, EarlierFigures, Event, Figures, JobContext
 from bdshift.measure import Measured, attack_success, der, measure
 from bdshift.purify import (
     METHODS,
@@ -47,12 +47,15 @@ class StopsAfter(JobContext):
     def __init__(self, steps: int) -> None:
         super().__init__()
         self.left = steps
+        self.before: list[int] = []
 
     def report(self, event: Event) -> None:
         if isinstance(event, Figures):
             self.left -= 1
             if self.left == 0:
                 self.cancel()
+        if isinstance(event, EarlierFigures):
+            self.before += [one.number for one in event.steps]
 
 
 # The clean data
@@ -186,7 +189,8 @@ def test_stopped_after_any_step_it_ends_with_the_same_weights(
     for stop in (1, 2):
         file = tmp_path / f"{stop}.state"
         assert not given.purified(method, resume=file, job=StopsAfter(stop)).complete
-        found = given.purified(method, resume=file)
+        found = given.purified(method, resume=file, job=(job := StopsAfter(-1)))
+        assert job.before == list(range(stop)), "the curves begin where they did"
         assert same_weights(weights_of(found), weights_of(whole))
         assert [row.step for row in found.rows] == [row.step for row in whole.rows]
         assert found.forwards == whole.forwards

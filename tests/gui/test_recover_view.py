@@ -178,6 +178,7 @@ def test_the_search_can_be_watched(opened: MainWindow, qtbot: QtBot, search: Fak
     search.may_end.set()
     wait_well(qtbot, opened)
     assert opened.session.state.recovery == 1
+    assert opened.message.text().startswith("Recovered a trigger for “speed_80” in ")
 
 
 def test_kinds_that_compete_are_remembered(opened: MainWindow) -> None:

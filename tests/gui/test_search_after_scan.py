@@ -107,6 +107,7 @@ def test_a_scan_is_followed_by_a_search(
     assert not view.running.isVisible()
     assert view.next.objectName() == "primary"
     assert view.why_next.text().startswith("Next: ")
+    assert window.message.text().startswith("Searched for triggers: ")
     audit = window.session.state.original
     assert audit is window.session.state.audit
     assert audit is not None

@@ -15,10 +15,10 @@ from bdshift.report.image_pairs import BeforeAfter, pairs_of
 from bdshift.report.pictures import picture_uri
 from bdshift.report.recovery_words import CONTROL, recovery_sentences, title
 from bdshift.report.svg import draw_sizes
-from bdshift.words import Language, Sentence, translate, words
+from bdshift.words import Language, Sentence, translate
 
 _MAX_PAIRS = 8  # images before and after
-_UNREACHED = words("not reached", ja="到達せず")
+_UNREACHED = Sentence("not reached")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _part(audit: Audit, one: Recovery, language: Language) -> RecoveredPart:
         title(audit, one).render(language),
         tuple(sentence.render(language) for sentence in recovery_sentences(audit, one)),
         tuple(_looks(one, names, language)), _pairs(audit, one, language),
-        draw_sizes(rows, translate(one.unit, language), translate(_UNREACHED, language)),
+        draw_sizes(rows, translate(one.unit, language), _UNREACHED.render(language)),
     )  # fmt: skip
 
 
