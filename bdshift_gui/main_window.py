@@ -151,7 +151,7 @@ class MainWindow(QMainWindow):
         bar = self.statusBar()
         bar.setContentsMargins(12, 0, 12, 0)
         bar.setSizeGripEnabled(False)
-        bar.addWidget(self.job_bar)
+        bar.addWidget(self.job_bar, 1)
         bar.addWidget(self.message)
         bar.addWidget(self.written)
         bar.addPermanentWidget(self.machine)

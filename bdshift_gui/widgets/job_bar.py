@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import time
+from time import monotonic as now
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QProgressBar, QPushButton, QWidget
 
 from bdshift.text import grouped
 from bdshift_gui.i18n import say, tr
 from bdshift_gui.jobs.events import Event, Progressed
 from bdshift_gui.numbers import duration
+from bdshift_gui.plain import set_tip
 from bdshift_gui.session import RunningJob, State
 from bdshift_gui.widgets.card import Text
 
 _BAR_WIDTH = 160  # pixels
+_LEAST_TEXT = 24  # pixels
 _BAR_STEPS = 1000
+_MARGINS = 40  # pixels, around bar, words and button
 
 
 class JobBar(QWidget):
@@ -41,6 +45,7 @@ class JobBar(QWidget):
             grid.setColumnStretch(0, 1)
         else:
             self._bar.setFixedWidth(_BAR_WIDTH)
+            self._text.setMinimumWidth(_LEAST_TEXT)
             for column, widget in enumerate((self._bar, self._text, self._cancel)):
                 grid.addWidget(widget, 0, column)
             grid.setColumnStretch(3, 1)
@@ -73,40 +78,64 @@ class JobBar(QWidget):
     def _show(self, job: RunningJob) -> None:
         event = self._progress
         if event is None or event.job != job.id:
+            event = None
             self._bar.setRange(0, 0)
-            text = say(job.name) + " …"
+            texts = [say(job.name) + " …"]
         else:
             self._bar.setRange(0, _BAR_STEPS)
             self._bar.setValue(round(event.share * _BAR_STEPS))
-            text = _in_words(event)
-            if job.keeps and event.stage != job.name:  # which of several it is
-                text = f"{say(job.name)} · {text}"
-            queue = self._state.queue if self._state.purifying is not None else None
-            left = None if queue is None else queue.left(time.monotonic())
-            if left is not None:
-                text += " · " + tr("{time} for all", time=duration(left))
+            texts = self._in_words(event, job)
         if job.cancels and self._state.message is not None:
-            text = say(self._state.message)
-        elif job.cancels:
-            text = tr("Canceling…")
-            if job.keeps and job.cancels == 1:
-                text = tr("Canceling, keeping the best so far…")
-                if event is not None and event.job == job.id and event.keeping:
-                    text = tr("Keeping the best so far: {stage}", stage=_in_words(event))
-        self._text.show_text(text)
+            texts = [say(self._state.message)]
+        elif job.cancels and not (job.keeps and job.cancels == 1):
+            texts = [tr("Canceling…")]
+        elif job.cancels and (event is None or not event.keeping):
+            texts = [tr("Canceling, keeping the best so far…")]
+        self._text.show_text(next(filter(self._fits, texts), texts[-1]))
+        set_tip(self._text, texts[0] if len(texts) > 1 else "")
+
+    def _in_words(self, event: Progressed, job: RunningJob) -> list[str]:
+        """Progress in words, and in ever fewer."""
+        stage, time = _stage(event), _time(event)
+        whole = f"{stage} ({say(event.between)})" if event.between is not None else stage
+        texts = [whole + time, stage + time, stage]
+        if event.keeping:
+            return [tr("Keeping the best so far: {stage}", stage=one) for one in texts]
+        queue = self._state.queue if self._state.purifying is not None else None
+        left = None if queue is None else queue.left(now())
+        if left is not None:
+            all_of_them = " · " + tr("{time} for all", time=duration(left))
+            texts = [one + all_of_them for one in texts]
+        if job.keeps and event.stage != job.name:  # which of several it is
+            texts.insert(0, f"{say(job.name)} · {texts[0]}")
+        return texts
+
+    def _fits(self, text: str) -> bool:
+        if self._text.wordWrap():
+            return True
+        room = self.width() - self._bar.width() - self._cancel.sizeHint().width() - _MARGINS
+        return self._text.fontMetrics().horizontalAdvance(text) <= room
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._state.job is not None:
+            self._show(self._state.job)
 
 
-def _in_words(event: Progressed) -> str:
-    """Which part and stage runs, how far it is, and the time that is left of it."""
-    text = f"{say(event.stage)} {grouped(event.done)} / {grouped(event.total)}"
-    if event.between is not None:
-        text += f" ({say(event.between)})"
-    if event.part is not None:
-        text = tr("{number} of {total}: {stage}", number=event.part.number,
-                  total=event.part.total, stage=text)  # fmt: skip
+def _stage(event: Progressed) -> str:
+    """Which part and stage runs, and how far it is."""
+    stage = f"{say(event.stage)} {grouped(event.done)} / {grouped(event.total)}"
+    if event.part is None:
+        return stage
+    return tr("{number} of {total}: {stage}", number=event.part.number, total=event.part.total,
+              stage=stage)  # fmt: skip
+
+
+def _time(event: Progressed) -> str:
+    """The time that is left of the stage, after a dot; "" if it is not known."""
     if event.left is None:
-        return text
+        return ""
     time = duration(event.left)
     if event.part is None:
-        return text + " · " + tr("{time} left", time=time)
-    return text + " · " + tr("{time} left of this stage", time=time)
+        return " · " + tr("{time} left", time=time)
+    return " · " + tr("{time} left of this stage", time=time)

@@ -88,6 +88,7 @@ def test_one_bar_for_all_parts_which_never_goes_back() -> None:
 def test_the_bar_names_the_part_and_what_is_kept(qtbot: QtBot) -> None:
     bar, worker, came = JobBar(), Worker(), list[Progressed]()
     qtbot.addWidget(bar)
+    bar.resize(1200, 40)
     worker.event_happened.connect(came.append)
     job = WindowJob(worker, 1)
     job.part(2, 5)
@@ -105,3 +106,25 @@ def test_the_bar_names_the_part_and_what_is_kept(qtbot: QtBot) -> None:
     job.progress("Measuring", 300, 1200, "images")
     bar.progress(came[-1])
     assert bar._text.text() == "Keeping the best so far: 3 of 5: Measuring 300 / 1,200"
+
+
+def test_where_there_is_no_room_the_bar_says_less(qtbot: QtBot) -> None:
+    """The stage and how far it is stay; the tooltip has all of it."""
+    bar = JobBar()
+    qtbot.addWidget(bar)
+    event = Progressed(
+        1, Sentence("Purifying"), 48, 96, "updates", 36.0, 0.5, JobPart(1, 2), Sentence("Measuring")
+    )
+    bar.show_state(State(job=RunningJob(1, Sentence("Purifying by cut"), keeps=True)))
+    bar.progress(event)
+    said = []
+    for width in (1200, 800, 620, 300):
+        bar.resize(width, 40)
+        bar.progress(event)
+        said.append(bar._text.text())
+    assert said[0] == (
+        "Purifying by cut · 1 of 2: Purifying 48 / 96 (Measuring) · 36 s left of this stage"
+    )
+    assert [len(one) for one in said] == sorted((len(one) for one in said), reverse=True)
+    assert said[-1] == "1 of 2: Purifying 48 / 96"
+    assert said[0] in bar._text.toolTip()
