@@ -97,7 +97,7 @@ def test_a_queue_says_which_it_is_and_how_long_all_take(opened: MainWindow, qtbo
 def test_cancel_ends_those_that_wait_too(opened: MainWindow, qtbot: QtBot) -> None:
     purify(opened.context, requests("fine-tuning:epochs=50", "clp"))
     assert len(opened.session.state.waiting) == 1
-    qtbot.waitUntil(lambda: len(opened.session.state.steps) > 0, timeout=120_000)
+    qtbot.waitUntil(lambda: len(opened.session.state.steps) > 1, timeout=120_000)
     do(opened, "cancel")
     wait(qtbot, opened)
     qtbot.wait(300)
