@@ -96,6 +96,6 @@ class Context:
         job, to_search = self.state.job, self.state.to_search
         if job is not None:
             job = replace(job, cancels=job.cancels + 1)
-            to_search = to_search and not job.gives_way
+            to_search = 0.0 if job.gives_way else to_search
         self.session.update(job=job, waiting=(), to_open=(), to_search=to_search)
         self.jobs.cancel()

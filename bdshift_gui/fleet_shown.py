@@ -19,10 +19,12 @@ class AskedAgain:
     Attributes:
         models: each with its clean set.
         settings: fields of `bdshift.audit.asked.AskedScan` that are other than before.
+        counts: how many of all models were done, and how many there are, before that.
     """
 
     models: tuple[tuple[str, str], ...]
     settings: Mapping[str, Any]
+    counts: tuple[int, int]
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class Listener(QObject):
             shown = None if state.recovery == 0 else state.page  # what it showed is not kept
             parts |= {"glimpse": None, "page": shown}
         if job is not None and job.gives_way:
-            parts["to_search"] = False
+            parts["to_search"] = 0.0
         if isinstance(event, Failed):
             parts |= {"failure": event, "log": self._log(Sentence(event.details))}
         elif isinstance(event, Stopped):

@@ -189,8 +189,9 @@ class State:
         purifying: the purification that is running.
         waiting: purifications that are queued; ``queue`` is the running one with these, if several
             were asked for.
-        to_search: whether the audit is to be searched for triggers, to compare it with clean
-            models. The search runs whenever no other job does, until it is finished or canceled.
+        to_search: for how many seconds, about, the audit is to be searched for triggers, to compare
+            it with clean models; 0 for not at all. The search runs whenever no other job does,
+            until it is finished or canceled.
         recovering: the search for a trigger that is running.
         glimpse: what that, or the last one of this audit, has found; ``glimpsed``, of the kinds of
             changes before, which compete with it.
@@ -237,7 +238,7 @@ class State:
     purifying: PurificationRequest | None = None
     waiting: tuple[PurificationRequest, ...] = ()
     queue: PurificationQueue | None = None
-    to_search: bool = False
+    to_search: float = 0.0
     recovering: RecoveryRequest | None = None
     glimpse: Glimpse | None = None
     glimpsed: tuple[Glimpse, ...] = ()
@@ -364,7 +365,7 @@ WITHOUT_AUDIT: Mapping[str, Any] = {
         ("material", "original", "document", "audit", "tac", "cut", "heat", "glimpse",
          "class_doubt", "page")
     ),
-    "maps": (), "shown": 0, "chosen": 0, "steps": (), "waiting": (), "to_search": False,
+    "maps": (), "shown": 0, "chosen": 0, "steps": (), "waiting": (), "to_search": 0.0,
     "selection": Selection(),
 }  # fmt: skip
 """The parts of the state that go with an audit, as they are without one."""

@@ -42,7 +42,8 @@ def _has_audit(state: State) -> bool:
 
 
 def _may_ask_again(state: State) -> bool:
-    return state.fleet is not None and bool(state.fleet.chosen) and not state.fleet.running
+    one = state.fleet
+    return one is not None and bool(one.chosen) and not (one.running or one.other)
 
 
 def _ask_again(context: Context) -> None:
@@ -163,8 +164,8 @@ AUDIT_AGAIN = action(
 SAVE_TABLE = action(
     Action(
         "save_table", words("Save the table…", ja="表を保存…"),
-        words("Write the table as a page, as CSV or as JSON.",
-              ja="表を HTML、CSV、JSON のいずれかで書き出します。"),
+        words("Write the table as a page, as CSV, JSON or SARIF.",
+              ja="表を HTML、CSV、JSON、SARIF のいずれかで書き出します。"),
         "file", 49, _save_table,
         lambda state: state.fleet is not None and bool(state.fleet.found) and not state.busy,
     )

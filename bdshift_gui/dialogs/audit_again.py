@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QFormLayout, QSpinBox
 
@@ -12,7 +14,6 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.plain import set_tip
 from bdshift_gui.widgets.card import Text
 
-_ALPHA = 0.1
 _MAX_SECONDS, _MAX_IMAGES = 86_400.0, 10_000_000
 
 
@@ -23,11 +24,12 @@ class AuditAgainDialog(QuestionDialog):
 
     def __init__(self, context: Context) -> None:
         from bdshift.audit.asked import AskedScan
+        from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 
         super().__init__(tr("Audit again"), 460, 260, context.ask.parent)
         shown = context.state.fleet
         assert shown is not None
-        usual = AskedScan()
+        usual, self._alpha = AskedScan(), EmbeddingShift().alpha
         lead = Text("muted")
         lead.show_text(
             tr("{count:|The selected model is|The selected models are} audited with these "
@@ -35,6 +37,13 @@ class AuditAgainDialog(QuestionDialog):
                "and is shown again if you ask for the same.", count=len(shown.chosen))
         )  # fmt: skip
         self.column.addWidget(lead)
+        if not shown.named:
+            lost = Text("muted")
+            lost.show_text(
+                tr("Results do not say what a list has said of their models: architecture, "
+                   "normalization and class names are looked for again.")
+            )  # fmt: skip
+            self.column.addWidget(lost)
         self.search = QCheckBox(tr("Search the images for triggers"))
         self.search.setChecked(True)
         self.budget, self.images, self.alpha = QDoubleSpinBox(), QSpinBox(), QDoubleSpinBox()
@@ -50,7 +59,7 @@ class AuditAgainDialog(QuestionDialog):
         self.alpha.setRange(0.001, 10)
         self.alpha.setDecimals(3)
         self.alpha.setSingleStep(0.05)
-        self.alpha.setValue(_ALPHA)
+        self.alpha.setValue(self._alpha)
         form = QFormLayout()
         for label, field, tip in (
             (tr("Time"), self.budget,
@@ -72,12 +81,12 @@ class AuditAgainDialog(QuestionDialog):
         self.fit()
 
     def answer(self) -> None:
-        alpha = self.alpha.value()
-        self.chosen.emit(
-            {
-                "quick": not self.search.isChecked(),
-                "budget": self.budget.value(),
-                "sample": str(self.images.value()),
-                "alpha": None if alpha == _ALPHA else f"{alpha:g}",  # as it is if nobody asks
-            }
-        )
+        asked: dict[str, Any] = {
+            "quick": not self.search.isChecked(),
+            "sample": str(self.images.value()),
+        }
+        if self.search.isChecked():
+            asked["budget"] = self.budget.value()
+        if self.alpha.value() != self._alpha:  # else as it is if nobody asks
+            asked["alpha"] = f"{self.alpha.value():g}"
+        self.chosen.emit(asked)

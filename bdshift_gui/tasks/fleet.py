@@ -77,10 +77,11 @@ def _asked_again(model: FleetModel, settings: Mapping[str, Any]) -> FleetModel:
 
 
 def _done(context: Context, _: object) -> None:
-    """Whatever was asked again is answered."""
+    """Whatever was asked again is answered: the counts are those of all models again."""
     shown = context.state.fleet
-    if shown is not None:
-        context.session.update(fleet=replace(shown, other=None))
+    if shown is not None and shown.other is not None:
+        done, total = shown.other.counts
+        context.session.update(fleet=replace(shown, other=None, done=done, total=total))
 
 
 def audit_again(context: Context, settings: Mapping[str, Any]) -> None:
@@ -93,7 +94,7 @@ def audit_again(context: Context, settings: Mapping[str, Any]) -> None:
     models = tuple(
         (one.row.model, one.row.images) for one in shown.found if one.row.model in shown.chosen
     )
-    other = AskedAgain(models, settings)
+    other = AskedAgain(models, settings, (shown.done, shown.total))
     context.session.update(fleet=replace(shown, other=other, done=0, total=len(models)))
     go_on(context)
 
@@ -130,7 +131,7 @@ def open_fleet(context: Context, folder: Path) -> None:
 
 
 def save_table(context: Context, path: Path) -> None:
-    """Write the table as HTML, JSON or CSV, as the name ends."""
+    """Write the table as HTML, JSON, CSV or SARIF, as the name ends."""
     shown, language = context.state.fleet, context.state.language
     assert shown is not None
 

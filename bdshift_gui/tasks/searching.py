@@ -8,6 +8,7 @@ finished are kept, so that at most the one that was interrupted is searched for 
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +38,12 @@ def follow_scan(context: Context, *, again: bool = False) -> None:
     if not (state.compares or again) or state.audit is None:
         return
     if not state.audit.is_searched and not state.audit.settings.decides_by_rule:
-        context.session.update(to_search=True)
+        context.session.update(to_search=SCAN_SECONDS)
 
 
-def search(context: Context) -> None:
-    """Search the original model, now or as soon as no other job runs."""
-    context.session.update(to_search=True)
+def search(context: Context, seconds: float = SCAN_SECONDS) -> None:
+    """Search the original model for ``seconds``, about, now or as soon as no other job runs."""
+    context.session.update(to_search=seconds)
     _search(context, queued=False)
 
 
@@ -58,11 +59,12 @@ def _next(context: Context) -> None:
         _search(context, queued=True)
 
 
-def _search(context: Context, *, queued: bool, seconds: float = SCAN_SECONDS) -> None:
-    """Search for ``seconds``, about, and add what was found to the audit. If that is too little for
-    this network, the user, who has asked for it unless it is ``queued``, is asked for more.
+def _search(context: Context, *, queued: bool) -> None:
+    """Search, and add what was found to the audit. If the time is too short for this network, the
+    user, who has asked for it unless it is ``queued``, is asked for more.
     """
     state = context.state
+    seconds = state.to_search
     audit, ready = as_shown(state), material_of(state)
     device = state.corrections.device or "auto"
 
@@ -96,7 +98,7 @@ def _search(context: Context, *, queued: bool, seconds: float = SCAN_SECONDS) ->
         elif not now.shown:  # the same at another α or under another rule
             shown = added(shown)
         context.session.update(
-            original=original, audit=shown, material=material, to_search=False,
+            original=original, audit=shown, material=material, to_search=0.0,
             pending=(*now.pending, resume),
         )  # fmt: skip
         if now.kept is now.original and _is_demo(context):
@@ -109,14 +111,20 @@ def _search(context: Context, *, queued: bool, seconds: float = SCAN_SECONDS) ->
                 "minutes. It begins if you ask for it.", {"minutes": math.ceil(needed / 60)},
             )  # fmt: skip
         context.session.update(message=said)
-        if not is_searched and not queued and context.ask.confirm(
-            tr("This network is large: a search for one kind of change takes some {minutes} "
-               "minutes. You can work meanwhile, and cancel it. Search?",
-               minutes=math.ceil(needed / 60))
-        ):  # fmt: skip
-            _search(context, queued=False, seconds=needed)
+        if not (is_searched or queued):  # once this job has ended
+            QTimer.singleShot(0, context.session, partial(_ask_for_more, context, needed))
 
     context.start(Sentence("Searching for triggers"), run, done, gives_way=True, queued=queued)
+
+
+def _ask_for_more(context: Context, seconds: float) -> None:
+    question = tr(
+        "This network is large: a search for one kind of change takes some {minutes} minutes. You "
+        "can work meanwhile, and cancel it. Search?", minutes=math.ceil(seconds / 60),
+    )  # fmt: skip
+    audit = context.state.original
+    if context.ask.confirm(question) and context.state.original is audit:
+        search(context, seconds)
 
 
 def _is_demo(context: Context) -> bool:

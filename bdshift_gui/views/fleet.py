@@ -210,10 +210,10 @@ def _norms(results: Sequence[Result]) -> list[Column]:
     """A row's norms as bars, sorted by how far the smallest is below the others; no column if no
     row has any.
     """
-    bars = [one.norms if all(map(math.isfinite, one.norms)) else () for one in results]
+    bars = [one.norms if all(map(_is_norm, one.norms)) else () for one in results]
     if not any(bars):
         return []
-    ratios = [min(one) / median(one) if any(one) else math.nan for one in bars]
+    ratios = [min(one) / median(one) if one and median(one) else math.nan for one in bars]
     marked = [one.target if one.level == "backdoored" else -1 for one in results]
     return [
         Column(
@@ -222,6 +222,11 @@ def _norms(results: Sequence[Result]) -> list[Column]:
             tips=[_smallest(one) for one in ratios],
         )
     ]  # fmt: skip
+
+
+def _is_norm(value: float) -> bool:
+    """Whether a number of a file, which may be anyone's, can be drawn as one."""
+    return 0 <= value < math.inf
 
 
 def _smallest(ratio: float) -> str:

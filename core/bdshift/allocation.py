@@ -16,14 +16,17 @@ _KEPT = 1 << 30  # bytes, of one block and of all that is free at the end of the
 
 def keep_freed_memory() -> None:
     """Let this process keep up to a gigabyte of the memory that it frees. For programs, not for
-    libraries: call it before threads are started. Does nothing where the C library isn't glibc.
+    libraries: call it before threads are started. Does nothing where the C library isn't glibc, or
+    one that is too old.
     """
     if sys.platform != "linux":
         return
     import ctypes
 
     library = ctypes.CDLL(None)
-    if hasattr(library, "gnu_get_libc_version"):
-        library.mallopt(_MMAP_THRESHOLD, _KEPT)
+    if not hasattr(library, "gnu_get_libc_version"):
+        return
+    # An older glibc takes no such threshold, and the next call would keep it from finding its own.
+    if library.mallopt(_MMAP_THRESHOLD, _KEPT):
         library.mallopt(_TRIM_THRESHOLD, _KEPT)
         library.mallopt(_ARENA_MAX, 1)  # those of other threads are too small for such blocks

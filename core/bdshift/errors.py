@@ -32,6 +32,10 @@ class InputError(BdshiftError):
     """A file or folder cannot be read or used."""
 
 
+class NoRoom(InputError):
+    """What was asked for does not fit into the memory that is free now."""
+
+
 class UnknownArchitecture(InputError):
     """The weights belong to no known network; naming the user's own may help."""
 

@@ -103,7 +103,6 @@ def one(found: tuple[Remark, ...], name: str) -> Remark:
     return remark
 
 
-@pytest.mark.slow
 def test_squeezed_pictures_are_squeezed(
     victim: Path, clean_twin: Path, signs: Path, tmp_path: Path
 ) -> None:

@@ -109,7 +109,6 @@ def test_types_and_chunks_that_ask_for_gigabytes(tmp_path: Path) -> None:
             read_checkpoint(path)
 
 
-@pytest.mark.slow
 def test_thousands_of_layers_and_weights(tmp_path: Path) -> None:
     last = layer("GlobalAveragePooling2D", "g"), layer("Dense", "d")
     many = [layer("Dropout", f"r{number}") for number in range(2000)]

@@ -68,7 +68,6 @@ def test_the_command_purifies_reports_and_says_where_it_came_from(
     assert bdshift("export", file, "--run", "2", "--out", tmp_path / "none.pth").exit_code == 2
 
 
-@pytest.mark.slow
 def test_compare_as_a_command(audit: Audit, saved: Path) -> None:
     table = bdshift("compare", saved)
     assert table.exit_code == 0, table.output

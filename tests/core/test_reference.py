@@ -309,7 +309,7 @@ def test_a_class_that_stays_unusual_is_not_explained(measured_audit: Audit) -> N
     quiet, *_ = MATRIX["nothing unusual"]
     model = replace(measured_audit.model, path="/models/twin.pth", sha256="0" * 64)
     twin = replace(searched(quiet(measured_audit), {4: 1.15}), model=model, embedding=None, tac=())
-    audit = with_reference(searched(quiet(measured_audit), {4: 3.3, 5: 3.2}), twin)
+    audit = with_reference(searched(quiet(measured_audit), {4: 4.2, 5: 4.0}), twin)
     assert audit.verdict is not None
     assert audit.verdict_alone is not None
     assert (audit.verdict_alone.index, audit.verdict.index) == (4, 5)

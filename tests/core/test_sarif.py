@@ -57,6 +57,12 @@ def test_each_model_is_an_artifact_and_each_alarm_a_result(
     assert "mitre-atlas/AML.T0018" in suspected["properties"]["tags"]
 
 
+def test_names_from_anyone_are_text_and_need_not_be_utf_8() -> None:
+    run = run_of(sarif([SarifModel("a\udc80.pth", "", "backdoored", r"[x](http://y) {0} \\ z")]))
+    assert run["artifacts"][0]["location"]["uri"] == "a%80.pth"
+    assert run["results"][0]["message"]["text"] == r"\[x\](http://y) {{0}} \\\\ z"
+
+
 def test_an_audit_as_sarif(victim: Path, signs: Path, tmp_path: Path) -> None:
     audit, out = tmp_path / "a.h5", tmp_path / "a.sarif"
     bdshift("scan", victim, signs, "--quick", "--sample", "240", "--out", audit)

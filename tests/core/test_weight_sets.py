@@ -218,7 +218,6 @@ def test_equal_weights_are_audited_once(
     assert "model" in describe(read_checkpoint(tmp_path / "m.pt")).other_models
 
 
-@pytest.mark.slow
 def test_an_average_without_names_keeps_a_file_from_being_called_clean(
     victim: Path, clean_twin: Path, signs: Path, tmp_path: Path
 ) -> None:

@@ -190,8 +190,9 @@ def test_selected_models_are_audited_again_in_another_way(
     assert Path(asked.path).name == "victim.pth"
     assert (asked.asked.quick, asked.asked.sample) == (True, "300")
     assert replace(asked, asked=first.asked) == first  # all else is as before
-    assert window.session.state.fleet is not None
-    assert window.session.state.fleet.other is None
+    fleet = window.session.state.fleet
+    assert fleet is not None
+    assert (fleet.other, fleet.done, fleet.total) == (None, 3, 3)
 
 
 def test_norms_are_drawn_where_they_are_known(
@@ -205,3 +206,16 @@ def test_norms_are_drawn_where_they_are_known(
     assert norms.values is not None
     assert norms.values[0] == pytest.approx(0.4)
     assert np.isnan(norms.values[1:]).all()
+
+
+def test_norms_of_a_file_that_are_none_are_not_drawn(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    for at, given in enumerate([(0.0, 0.0, 0.0, 5.0), (-1e300, 1.0), (2.0, 4.0, 4.0)]):
+        result = Result("done", REASON, "nothing-unusual", p=0.5, norms=given)
+        Results(tmp_path).put(Row(f"/m/{at}", "/i", "q", str(at), Stamp(1, 1), "", "", result))
+    open_paths(qtbot, window, tmp_path)
+    [norms] = [one for one in shown_in(window).table.rows.columns if one.key == "norms"]
+    assert list(norms.bars) == [(0.0, 0.0, 0.0, 5.0), (), (2.0, 4.0, 4.0)]
+    assert norms.values is not None
+    assert np.isnan(norms.values).tolist() == [True, True, False]

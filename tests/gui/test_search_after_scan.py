@@ -227,7 +227,7 @@ def test_nothing_follows_if_it_is_turned_off_or_there_already(
     assert opened.settings.compares
     follow_scan(opened.context)
     assert opened.session.state.to_search
-    opened.session.update(to_search=False)
+    opened.session.update(to_search=0.0)
     gate.open()
     do(opened, "search")
     wait_well(qtbot, opened)
@@ -261,8 +261,13 @@ def test_a_network_that_is_too_large_is_searched_if_that_is_asked_for(
     do(opened, "search")
     wait_well(qtbot, opened)
     assert gate.searched == []
-    gate.open()
     do(opened, "search")
+    qtbot.waitUntil(gate.reached.is_set)
+    assert opened.session.state.job is not None
+    assert opened.job_bar.isVisible()
+    assert not SEARCH.enabled(opened.session.state)
+    assert opened.session.state.to_search > SCAN_SECONDS, "kept while others go first"
+    gate.open()
     wait_well(qtbot, opened)
     assert gate.searched == ["mask"]
     assert len(asked) == 2

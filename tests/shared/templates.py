@@ -13,7 +13,7 @@ CORE, WINDOW = ROOT / "core" / "bdshift", ROOT / "bdshift_gui"
 
 _ENGLISH_ONLY = {"cli", "bench", "__main__.py"}  # the terminal and the benchmark are in English
 _RAISED = {
-    "InputError", "UsageError", "UnknownArchitecture", "SeveralModels", "BdshiftError",
+    "InputError", "UsageError", "NoRoom", "UnknownArchitecture", "SeveralModels", "BdshiftError",
     "ClassesDoNotFit",
     "PickleError", "TooLarge", "_refuse", "refuse",
 }  # fmt: skip

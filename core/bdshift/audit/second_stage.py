@@ -26,7 +26,7 @@ def too_large(seconds: float, needed: float) -> Sentence:
     """What is said if no search fits into a budget, and one kind of change takes ``needed``."""
     return Sentence(
         "The network is too large to be searched for triggers within {seconds:g} seconds: one kind "
-        "of change takes some {needed:,.0f}. bdshift scan with such a --budget affords it",
+        "of change takes some {needed:,.0f}",
         {"seconds": seconds, "needed": needed},
     )
 

@@ -133,8 +133,9 @@ def guarded(function: Callable[..., None]) -> Callable[..., None]:
         except (click.exceptions.Exit, click.ClickException, SystemExit):
             raise
         except BrokenPipeError:  # whoever reads the output has read enough, as `head` does
+            for stream in (sys.stdout, sys.stderr):  # what is left to be written goes nowhere
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             job.close()
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(EXIT_BROKEN_PIPE)
         except Exception as error:
             job.close()

@@ -14,7 +14,7 @@ from bdshift.text import one_line
 from bdshift.words import LANGUAGES, Language
 
 
-@click.command("report", short_help="Write an audit as one page of HTML, or as JSON.")
+@click.command("report", short_help="Write an audit as one page of HTML, as JSON or SARIF.")
 @click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path),
               help="An HTML page, or what it ends in: .json, .sarif.")  # fmt: skip

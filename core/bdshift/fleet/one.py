@@ -11,7 +11,7 @@ from bdshift.audit import Audit, Material, scan_opened
 from bdshift.audit.deciding import deciding_p
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.devices import is_out_of_memory
-from bdshift.errors import InputError, UsageError
+from bdshift.errors import InputError, NoRoom, UsageError
 from bdshift.fleet.addresses import fetched, is_address
 from bdshift.fleet.kin import sketch
 from bdshift.fleet.task import GIB, Result, Spoken, Task
@@ -50,7 +50,7 @@ def audit_one(task: Task, images: ImageCollection, job: JobContext) -> Result:
 def _failed(task: Task, error: Exception) -> Result:
     cause: BaseException | None = error
     while cause is not None:  # it may be what made a file unreadable
-        if is_out_of_memory(cause):
+        if is_out_of_memory(cause) or isinstance(cause, NoRoom):
             return _out_of_memory(task)
         cause = cause.__cause__
     if isinstance(error, InputError | UsageError):

@@ -7,6 +7,8 @@ as an alert, whatever its kind.
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +107,7 @@ def _result(one: SarifModel, at: int) -> dict[str, Any]:
         "ruleId": rule["id"],
         "ruleIndex": _ORDER.index(one.level),
         "level": rule["defaultConfiguration"]["level"],
-        "message": {"text": one.message},
+        "message": {"text": _plain(one.message)},
         "locations": [{"physicalLocation": {"artifactLocation": where}}],
         "properties": {name: json_number(value) for name, value in one.numbers.items()},
     }
@@ -114,10 +116,17 @@ def _result(one: SarifModel, at: int) -> dict[str, Any]:
     return found
 
 
+def _plain(text: str) -> str:
+    """The text without what SARIF would read in it, where names come from anyone: links in
+    brackets, and places for arguments in braces.
+    """
+    return re.sub(r"([\\\[\]])", r"\\\1", text).replace("{", "{{").replace("}", "}}")
+
+
 def _uri(model: str) -> str:
     if "://" in model:
-        return quote(model, safe="/:@?=&%+,;~!$'()*#[]")
+        return quote(os.fsencode(model), safe="/:@?=&%+,;~!$'()*#[]")
     path = Path(model)
     if path.is_relative_to(Path.cwd()):
-        return quote(path.relative_to(Path.cwd()).as_posix())
-    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
+        path = path.relative_to(Path.cwd())
+    return path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))
