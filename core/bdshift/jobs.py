@@ -133,7 +133,12 @@ class Audits:
     stages: Mapping[str, Stage | None]
 
 
-Event = Progress | JobPart | Note | Figures | EarlierFigures | Glimpse | Mapped | Audits
+@dataclass(frozen=True)
+class PartsOver:
+    """The last part has ended; what the job still does is none of them."""
+
+
+Event = Progress | JobPart | PartsOver | Note | Figures | EarlierFigures | Glimpse | Mapped | Audits
 
 
 class JobContext:
@@ -183,6 +188,11 @@ class JobContext:
     def part(self, number: int, total: int) -> None:
         """Report that part ``number``, from 1, of ``total`` begins."""
         self.report(JobPart(self._before + number, self._before + total + self._after))
+
+    def parts_over(self) -> None:
+        """Report that the last part that was counted has ended, if none comes after it."""
+        if not self._after:
+            self.report(PartsOver())
 
     @contextmanager
     def among(self, before: int, after: int) -> Iterator[None]:

@@ -21,7 +21,7 @@ from bdshift.changes import CHANGES, ChangeKind
 from bdshift.detect.detector import DETECTORS
 from bdshift.detect.rule import RULES
 from bdshift.devices import pick_device
-from bdshift.jobs import SILENT, Event, JobContext, Note
+from bdshift.jobs import SILENT, Event, JobContext, JobPart, Note
 from bdshift.recover.drop import MIN_FACTOR_OF_PAIR
 from bdshift.recover.pair_merits import pair_merits
 from bdshift.recover.search import passes
@@ -57,15 +57,18 @@ def mask(monkeypatch: pytest.MonkeyPatch) -> ChangeKind:
 
 
 class Noting(JobContext):
-    """Remembers notes."""
+    """Remembers notes and parts."""
 
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[str] = []
+        self.parts: list[JobPart] = []
 
     def report(self, event: Event) -> None:
         if isinstance(event, Note):
             self.notes.append(str(event.sentence))
+        elif isinstance(event, JobPart):
+            self.parts.append(event)
 
 
 def test_a_trigger_of_one_class_is_found_without_being_told(
@@ -73,8 +76,9 @@ def test_a_trigger_of_one_class_is_found_without_being_told(
 ) -> None:
     audit, material = victim
     assert audit.finding.classes == ()
-    found = recover_trigger(audit, material, kind=mask)
+    found = recover_trigger(audit, material, kind=mask, job=(job := Noting()))
     assert (found.source, found.target) == (SOURCE, TARGET)
+    assert job.parts == [JobPart(number, 5) for number in range(1, 6)], "one bar, never back"
     assert found.asr >= 0.9
     assert found.images == IMAGES // 2, "half of the collection's, not of the audit's"
     assert found.drop > math.log(MIN_FACTOR_OF_PAIR)

@@ -21,6 +21,7 @@ from bdshift.detect.detector import DETECTORS
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
+from bdshift.jobs import Event, JobContext, JobPart
 from bdshift.report.html_report import html_report
 from bdshift.report.json_report import audit_json
 from bdshift.report.text_report import audit_text
@@ -193,9 +194,19 @@ def test_a_scan_looks_under_each(
     monkeypatch.setattr(settling, "open_readings", open_ones)
     monkeypatch.setattr(settling, "_MAX_RANKED", 0)
     detectors = EmbeddingShift(), DETECTORS.parse("pairs")
+    parts: list[JobPart] = []
+
+    class Watching(JobContext):
+        def report(self, event: Event) -> None:
+            if isinstance(event, JobPart):
+                parts.append(event)
+
     audit = scan(
-        victim, signs, ScanSettings(detectors=detectors, sample=120, each_preprocessing=each)
-    )
+        victim, signs, ScanSettings(detectors=detectors, sample=120, each_preprocessing=each),
+        job=Watching(),
+    )  # fmt: skip
+    count = 4 if each else 2
+    assert parts == [JobPart(number, count) for number in range(1, count + 1)], "never back"
     [reading] = audit.readings
     assert [one.name for one in reading.evidence] == ["shift", "pairs"][: 1 + each]
     assert reading.preprocessing != audit.preprocessing

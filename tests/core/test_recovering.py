@@ -233,8 +233,8 @@ def test_a_trigger_is_recovered(
     monkeypatch.setattr(CHANGES["mask"], "steps", 36)  # fewer than usual
     kind, job = CHANGES.parse("mask"), Watching()
     found = recover_trigger(victim_audit, victim_material, kind=kind, seed=1, job=job)
-    assert job.parts[:2] == [JobPart(1, 2), JobPart(2, 2)], (
-        "each kind, and what is measured of the best"
+    assert job.parts == [JobPart(1, 5), JobPart(2, 5)], (
+        "the kind, and what is measured of it; no pair and its recovery follow"
     )
     assert {len(one.targets) for one in job.glimpses} == {4}, "not of what the best is tried on"
     assert found.target == victim_audit.most_suspicious

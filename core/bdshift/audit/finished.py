@@ -38,8 +38,21 @@ def find_evidence(
 ) -> tuple[Evidence, ...]:
     """Of each detector, in their order; ``subject`` is the network that ``model`` describes."""
     if finished is None or len(detectors) == 1:  # then there is nothing to go on after
-        return tuple(_of_each(subject, detectors, job))
-    identity, found = _identity(subject, model), []
+        found = tuple(_of_each(subject, detectors, job))
+    else:
+        found = tuple(_of_each_unfinished(subject, detectors, model, finished, job))
+    job.parts_over()
+    return found
+
+
+def _of_each_unfinished(
+    subject: Subject,
+    detectors: Sequence[Detector],
+    model: ModelRecord,
+    finished: FinishedDetectors,
+    job: JobContext,
+) -> Iterator[Evidence]:
+    identity = _identity(subject, model)
     for number, one in enumerate(detectors, 1):
         job.part(number, len(detectors))
         made = finished.get(identity, one)
@@ -49,8 +62,7 @@ def find_evidence(
         else:
             job.note("{detector} was finished before the interruption",
                      detector=Sentence(one.label))  # fmt: skip
-        found.append(made)
-    return tuple(found)
+        yield made
 
 
 def _of_each(

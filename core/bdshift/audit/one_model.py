@@ -135,21 +135,33 @@ def examine_model(read: ReadModel, settings: ScanSettings, on: Machinery, job: J
         if not has_search(searched):
             job.note(too_large(settings.search, seconds_of_a_kind(classifier, on.device)))
         settings = replace(settings, detectors=searched)
-    audit = examine_alone(read, settings, on, job)
+    under = read.settled.readings
+    asked = settings if settings.each_preprocessing else _by_the_norms(settings)
+    count = len(asked.detectors) if len(asked.detectors) > 1 else 0  # parts of each reading
+    with job.among(0, len(under) * count):
+        audit = examine_alone(read, settings, on, job)
     other = partial(
         examine_alternative, material=read.material, audit=audit, device=on.device,
         cache=on.cache, job=job,
     )  # fmt: skip
-    readings = tuple(_examined_under(one, read, audit, on, job) for one in read.settled.readings)
+    readings = []
+    for number, one in enumerate(under):
+        with job.among(len(settings.detectors) + number * count, (len(under) - number - 1) * count):
+            readings.append(_examined_under(one, read, audit, asked, on, job))
     return replace(
-        audit, alternatives=tuple(map(other, read.settled.alternatives)), readings=readings
+        audit, alternatives=tuple(map(other, read.settled.alternatives)), readings=tuple(readings)
     )
 
 
+def _by_the_norms(settings: ScanSettings) -> ScanSettings:
+    return replace(settings, detectors=settings.detectors[:1])
+
+
 def _examined_under(
-    preprocessing: Preprocessing, read: ReadModel, audit: Audit, on: Machinery, job: JobContext
-) -> Audit:
-    """The audit under another preprocessing: by the embedding shift, or by all if that is asked."""
+    preprocessing: Preprocessing, read: ReadModel, audit: Audit, asked: ScanSettings,
+    on: Machinery, job: JobContext,
+) -> Audit:  # fmt: skip
+    """The audit under another preprocessing, as ``asked``."""
     classifier = read.settled.classifier.with_preprocessing(preprocessing)
     trials = tuple(
         one for one in read.settled.ranking
@@ -162,9 +174,6 @@ def _examined_under(
     )  # fmt: skip
     settled = replace(read.settled, classifier=classifier, ranking=trials)
     again = replace(read, material=material, settled=settled, embedding=embedding)
-    asked = audit.settings
-    if not asked.each_preprocessing:
-        asked = replace(asked, detectors=asked.detectors[:1])
     return replace(examine_alone(again, asked, on, job), embedding=None)
 
 

@@ -45,8 +45,7 @@ def most_one_sided(ground: Ground, target: int | None, kind: ChangeKind) -> tupl
     classes = ground.audit.model.classes
     sizes = np.full((classes, classes), np.nan)
     searches = _searches(ground, target, kind)
-    for number, (source, targets) in enumerate(searches.items(), 1):
-        ground.job.part(number, len(searches))
+    for source, targets in searches.items():
         sizes[source, targets] = _sizes(ground, kind, source, targets)
     merits = pair_merits(sizes)
     if target is not None:

@@ -87,13 +87,21 @@ def recover_trigger(
     if not inside or target == single:
         raise UsageError("a trigger sends images of one class, or of all others, to another one")
     ground = ground_of(audit, material, budget, resume, seed, pick_device(device), job)
-    found = _recovered(ground, target, kind, single)
-    if source is not None or fact_of(found).confirms:
+    if source is not None:
+        return _recovered(ground, target, kind, single)
+    # How many kinds the rest of the budget reaches then is not known before: at most, all of them.
+    more = _parts(len(CHANGES) if kind is None else 1)
+    with job.among(0, 1 + more):
+        found = _recovered(ground, target, kind, single)
+    if fact_of(found).confirms:
         return found
+    before = _parts(len(found.attempts))
+    job.part(before + 1, before + 1 + more)
     pair = most_one_sided(ground, target, kind or _first_kind())
     if pair is None:
         return found
-    other = _recovered(ground, pair[1], kind, pair[0])
+    with job.among(before + 1, 0):
+        other = _recovered(ground, pair[1], kind, pair[0])
     if fact_of(other).confirms:
         return other
     names = audit.images.class_names
@@ -104,6 +112,11 @@ def recover_trigger(
     return found
 
 
+def _parts(kinds: int) -> int:
+    """Of a recovery: each kind that is tried, and what is measured of the best."""
+    return kinds + 1
+
+
 def _recovered(
     ground: Ground, target: int | None, kind: ChangeKind | None, source: int
 ) -> Recovery:
@@ -112,13 +125,13 @@ def _recovered(
         tried_for = _candidates(ground, target, source, kind)
         tried, kinds = [], list(_kinds(ground, kind, len(tried_for)))
         for number, one in enumerate(kinds, 1):
-            ground.job.part(number, len(kinds) + 1)
+            ground.job.part(number, _parts(len(kinds)))
             made = ground.finished.get(one, source, tried_for)
             if made is None:
                 made = _try(ground, one, used, unused, tried_for)
                 ground.finished.keep(made, source, tried_for)
             tried.append(made)
-        ground.job.part(len(kinds) + 1, len(kinds) + 1)
+        ground.job.part(_parts(len(kinds)), _parts(len(kinds)))
         open_to = tried_for if target is None else [target]
         best, target = max(
             ((one, index) for one in tried for index in open_to),

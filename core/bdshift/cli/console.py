@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import Canceled, Event, Figures, JobContext, JobPart, Note, Progress
+from bdshift.jobs import Canceled, Event, Figures, JobContext, JobPart, Note, PartsOver, Progress
 from bdshift.text import grouped, one_line
 
 _MAX_MESSAGE = 1000  # characters
@@ -61,6 +61,9 @@ class ConsoleJob(JobContext):
         elif isinstance(event, JobPart):
             self.close()
             self._part = f"{event.number} of {event.total}: "
+        elif isinstance(event, PartsOver):
+            self.close()
+            self._part = ""
         elif isinstance(event, Progress):
             self._progress(event)
 
