@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from audit_files import change, describe, description, old_audit, remove, same
+from audit_files import change, describe, description, edit, old_audit, remove, same
 from bounded import peak_at_most
 from numpy.typing import NDArray
 
@@ -245,6 +245,10 @@ def test_damaged_and_hostile_files(path: Path, tmp_path: Path, damage: str) -> N
         (("tac",), [{"trigger": "badnets"}]),
         (("tac",), 3),
         (("purifications", 0, "result", "target"), 99),
+        (("purifications", 0, "result", "rows", 0, "step", "number"), 10**400),
+        (("purifications", 0, "result", "rows", 0, "step", "number"), 10**6),
+        (("purifications", 0, "result", "rows", 0, "step", "number"), -1),
+        (("purifications", 0, "result", "kept"), 10**400),
         (("purifications", 0, "rescan", "purifications"), [{}]),
         (("purifications", 0, "before", "by_class"), [1.0]),
         (("images", "class_names"), ["one"]),
@@ -268,6 +272,20 @@ def test_damaged_and_hostile_files(path: Path, tmp_path: Path, damage: str) -> N
 )
 def test_values_that_do_not_fit(path: Path, way: tuple[str | int, ...], value: object) -> None:
     change(path, *way, value=value)
+    with pytest.raises(InputError, match="damaged"):
+        load_audit(path)
+
+
+def test_numbers_of_steps_ascend(path: Path) -> None:
+    """A curve has one point at each."""
+    edit(
+        path,
+        "purifications",
+        0,
+        "result",
+        "rows",
+        by=lambda at, name: at[name].append(at[name][-1]),
+    )
     with pytest.raises(InputError, match="damaged"):
         load_audit(path)
 

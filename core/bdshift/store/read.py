@@ -41,6 +41,7 @@ _DAMAGE = (
     LookupError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError, MemoryError,
 )  # fmt: skip
 _MAX_READINGS = 100  # of a model under other preprocessings
+_MAX_STEPS = 10**6  # of a purification
 _MAX_VALUES = 10_000_000  # of the description: two million images take six
 
 
@@ -261,6 +262,11 @@ class _Audits:
         classes = audit.model.classes
         sizes = {len(made.before.by_class), len(made.after.by_class), again.model.classes}
         if sizes != {classes} or not 0 <= result.target < classes:
+            _unfit()
+        numbers = [one.step.number for one in result.rows]
+        if not all(0 <= one < _MAX_STEPS for one in numbers) or numbers != sorted({*numbers}):
+            _unfit()  # curves are drawn at these
+        if result.kept not in numbers:
             _unfit()
         if made.plane is not None and not made.plane.is_sound:
             _unfit()
