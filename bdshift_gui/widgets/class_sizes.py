@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ _DOT = 5  # pixels, its radius
 _TICK = 4  # pixels, half its height
 _ROOM = 1.15  # beyond the smallest and the largest size, as a factor
 _LEAST_TICKS = 2
+_LARGEST = math.log(sys.float_info.max)  # a size, as a logarithm, that is still a number
 _ROUND = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))
 """What ticks are round in, the fewest first."""
 
@@ -174,7 +176,8 @@ def round_sizes(low: float, high: float) -> list[float]:
     """A few round sizes between two, above 0."""
     found: list[float] = []
     for steps in _ROUND:
-        tens = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        last = min(math.ceil(math.log10(high)), sys.float_info.max_10_exp)
+        tens = range(math.floor(math.log10(low)), last + 1)
         found = [step * 10.0**ten for ten in tens for step in steps]
         found = [one for one in found if low <= one <= high]
         if len(found) >= _LEAST_TICKS:
@@ -221,7 +224,8 @@ class _Painter(QStyledItemDelegate):
         self._first = rows[0].size if rows else math.inf
         self._low = low - math.log(_ROOM)
         self._high = max(high, low + math.log(2)) + math.log(_ROOM)
-        self.ticks = round_sizes(math.exp(self._low), math.exp(self._high)) if known else []
+        ends = (math.exp(min(one, _LARGEST)) for one in (self._low, self._high))
+        self.ticks = round_sizes(*ends) if known else []
         pictures = any(one.picture is not None for one in rows)
         self._left = 2 * (_SIDE + _GAP) if pictures else 0
 

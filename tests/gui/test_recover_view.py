@@ -343,5 +343,9 @@ def test_sizes_are_where_they_are_on_the_axis(qtbot: QtBot) -> None:
     assert scale.ticks == [2, 5]
     assert scale._times(rows[0]) == ""
     assert scale._times(rows[2]) == " (× 4)"
+    listed.show_sizes([ClassSize(0, "a", 5e-324, 1), ClassSize(1, "b", 1.7e308, 1)], 0, "pixels")
+    assert all(math.isfinite(scale.at(one, 400)) for one in (*scale.ticks, 5e-324, 1.7e308))
+    assert scale._times(listed.rows[1]) == " (× ∞)"
+    listed.grab()
     for low, high in ((1.0, 2.0), (8.1, 16.3), (0.02, 700.0)):
         assert 2 <= len(round_sizes(low, high)) <= 15
