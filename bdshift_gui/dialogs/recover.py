@@ -66,9 +66,9 @@ class RecoverDialog(QuestionDialog):
             (what, tr("Kind of change"), self.kind,
              tr("What the trigger does to an image.")),
             (how, tr("Time"), self.budget,
-             tr("How much is tried: what takes about this long on two free cores of a CPU, counted "
-                "in work, not by the clock. A busy machine takes longer. With less, fewer classes "
-                "and kinds are tried.")),
+             tr("How much is tried: what takes about this long on two free cores of a CPU, or on "
+                "a small GPU, counted in work, not by the clock. A busy machine takes longer. "
+                "With less, fewer classes and kinds are tried.")),
             (how, tr("Seed"), self.seed,
              tr("Of everything random: the same seed, the same result.")),
         ):  # fmt: skip

@@ -17,9 +17,11 @@ def budget_setting() -> Any:
     """Seconds, about."""
     return setting(
         300.0, words("Budget", ja="予算"),
-        words("Seconds, about. With many classes, it decides how many are tried: those with the "
+        words("Seconds of two CPU cores, about, on any device. With many classes, it decides how "
+              "many are tried: those with the "
               "smallest shifts, and as many others to compare them with.",
-              ja="おおよその秒数。クラスが多いと試すクラス数が決まり、"
+              ja="CPU コア 2 つでのおおよその秒数（どのデバイスでも同じ量）。"
+                 "クラスが多いと試すクラス数が決まり、"
                  "シフトの小さいクラスと、比較のため同数の他のクラスを試します。"),
         low=0, above=True, high=1_000_000, unit="s", decimals=0, step=10,
     )  # fmt: skip
