@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -253,6 +254,30 @@ def test_a_trigger_is_recovered(
     assert sorted(found.beside) == sorted(one.target for one in found.attempt.controls)
     sizes = found.change.size(found.beside_params)
     assert sizes.min() > found.change.size(found.batched)[0]
+
+
+def test_parts_are_counted_on_from_all_classes_to_a_single_one(
+    victim_audit: Audit, victim_material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With as many kinds as the budget reaches, which are fewer for the second."""
+    job, kinds, most = Watching(), iter((3, 2)), len([*CHANGES])
+
+    def recovered(ground: Ground, *_: object) -> SimpleNamespace:
+        count = next(kinds)
+        for number in range(1, count + 2):
+            ground.job.part(number, count + 1)
+        return SimpleNamespace(attempts=range(count))
+
+    monkeypatch.setattr(recovering, "ground_of", lambda *_: SimpleNamespace(job=job))
+    monkeypatch.setattr(recovering, "fact_of", lambda _: SimpleNamespace(confirms=False))
+    monkeypatch.setattr(recovering, "most_one_sided", lambda *_: (0, 1))
+    monkeypatch.setattr(recovering, "_recovered", recovered)
+    recover_trigger(victim_audit, victim_material, job=job)
+    whole = 4 + 1 + most + 1
+    assert job.parts == [
+        *(JobPart(number, whole) for number in range(1, 6)),
+        *(JobPart(number, 8) for number in range(6, 9)),
+    ]
 
 
 def test_without_a_suspect_the_class_of_the_largest_drop_is_taken(

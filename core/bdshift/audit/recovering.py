@@ -90,7 +90,7 @@ def recover_trigger(
     if source is not None:
         return _recovered(ground, target, kind, single)
     # How many kinds the rest of the budget reaches then is not known before: at most, all of them.
-    more = _parts(len(CHANGES) if kind is None else 1)
+    more = _parts(len([*CHANGES]) if kind is None else 1)
     with job.among(0, 1 + more):
         found = _recovered(ground, target, kind, single)
     if fact_of(found).confirms:
