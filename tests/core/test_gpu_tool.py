@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from crew_steps import steps_in
+from crew_steps import no_steps, steps_in
 from quick import shorten_searches
 
 from bdshift.detect.detector import DETECTORS
@@ -233,6 +233,19 @@ def test_processes_that_fail_or_die_are_replaced(tmp_path: Path) -> None:
     finally:
         crew.abandon()
     assert crew.idle() == []
+
+
+def test_processes_that_die_at_once_end_nothing(tmp_path: Path) -> None:
+    """Before a step is sent to them, and while it waits to be taken."""
+    steps = list(steps_in(tmp_path).values())[2:4]
+    crew, ledger = Processes(1, no_steps), Ledger(tmp_path / "times.jsonl")
+    try:
+        crew._workers[0][0].join()
+        carry_out(steps, crew, ledger, 1e9)
+    finally:
+        crew.abandon()
+    assert [one.ended for one in ledger.entries] == ["failed", "failed"]
+    assert all("exit code 4" in one.failure.read_text() for one in steps)
 
 
 def test_pieces_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,3 +28,8 @@ def steps_in(folder: Path) -> Mapping[str, WorkStep]:
         name: WorkStep(name, name, 1, folder / f"{name}.json", partial(_work, name), rank=rank)
         for rank, name in enumerate(names)
     }
+
+
+def no_steps() -> Mapping[str, WorkStep]:
+    """The process ends before it has any."""
+    os._exit(4)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -41,9 +42,15 @@ class Processes:
         return [number for number in self._workers if number not in self._at_work]
 
     def start(self, worker: int, step: WorkStep, ends: float) -> None:
-        """See `Crew`."""
+        """See `Crew`. One that has died meanwhile is replaced."""
         self._at_work[worker] = step
-        self._workers[worker][1].send((step.name, ends))
+        try:
+            self._workers[worker][1].send((step.name, ends))
+        except OSError:
+            self._dismiss(worker)
+            self._workers[worker] = self._hire()
+            with suppress(OSError):  # if that one has died, too, the step has failed
+                self._workers[worker][1].send((step.name, ends))
 
     def finished(self, until: float) -> tuple[int, Ended, float] | None:
         """See `Crew`. A process that has died has failed."""
@@ -57,7 +64,7 @@ class Processes:
         ended: Ended
         try:
             ended, seconds = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             process.join()
             why = f"its process died (exit code {process.exitcode})\n"
             Output(step.failure, overwrite=True).write_text(why)
