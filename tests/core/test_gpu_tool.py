@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from crew_steps import no_steps, steps_in
 from quick import shorten_searches
@@ -246,6 +247,28 @@ def test_processes_that_die_at_once_end_nothing(tmp_path: Path) -> None:
         crew.abandon()
     assert [one.ended for one in ledger.entries] == ["failed", "failed"]
     assert all("exit code 4" in one.failure.read_text() for one in steps)
+
+
+def test_what_is_packed_is_eight_files_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the room: results and victims begin a piece each, and have a list each."""
+    piece, rng = 1 << 19, np.random.default_rng(0)
+    monkeypatch.setattr(gpu_pieces, "_PACKED_BYTES", piece)
+    work = tmp_path / "work"
+    (work / "results").mkdir(parents=True)
+    (work / "results/a.json").write_bytes(rng.bytes(3 * piece // 2))
+    for number in range(20):
+        victim = work / f"paper/victim-{number}"
+        victim.mkdir(parents=True)
+        (victim / "card.json").write_text("{}")
+        (victim / "model.pth").write_bytes(rng.bytes(piece // 3))
+    left = gpu_pieces.pack(work, tmp_path / "out", 100 * piece)
+    assert len(list((tmp_path / "out").iterdir())) == 8
+    assert len(left) == 9, "eleven thirds are in four pieces"
+    (work / "results/b.json").write_bytes(rng.bytes(6 * piece))
+    with pytest.raises(gpu_pieces.PieceError, match="too large"):
+        gpu_pieces.pack(work, tmp_path / "out", 100 * piece)
 
 
 def test_pieces_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

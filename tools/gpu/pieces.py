@@ -5,8 +5,8 @@
     python tools/gpu/pieces.py pack WORK OUT [--room 60]         results, then victims that fit
     python tools/gpu/pieces.py unpack FOLDER WORK                back into a folder for work
 
-Every piece and every whole file is checked by its SHA-256. Packed are a tar file, in at most seven
-pieces of 15 MiB, and its list: as much as comes back from one call.
+Every piece and every whole file is checked by its SHA-256. Packed are two tar files in pieces of
+15 MiB, each with its list: at most eight files, as much as comes back from one call.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import sys
 import tarfile
 import tempfile
@@ -23,7 +24,8 @@ from typing import Any, BinaryIO
 
 _LIST = ".pieces.json"
 _PACKED_BYTES = 15 << 20
-_PACKED_PIECES = 7
+_PACKED_FILES = 8
+_BESIDE_CONTENT = 5 * tarfile.BLOCKSIZE  # of a file in a tar file, at most
 
 
 class PieceError(Exception):
@@ -93,25 +95,26 @@ def _piece(path: Path, sha256: str) -> bytes:
 
 def pack(work: Path, out: Path, room: int) -> list[str]:
     """Write what is worth keeping into ``out``, in pieces: all results, then finished victims, the
-    oldest first. Returns the names of victims that did not fit into ``room`` bytes.
+    oldest first. Returns the names of victims that did not fit into ``room`` bytes, or into as
+    many files as come back. Raises `PieceError` if the results do not.
     """
     out.mkdir(parents=True, exist_ok=True)
-    room = min(room, _PACKED_BYTES * _PACKED_PIECES)
     left_out = []
     with tempfile.TemporaryDirectory() as folder:
         packed = Path(folder) / "work.tar.xz"
         with tarfile.open(packed, "w:xz", preset=1) as archive:
             archive.add(work / "results", "results")
-        used = packed.stat().st_size
+        size = packed.stat().st_size
+        pieces = _PACKED_FILES - 2 - math.ceil(size / _PACKED_BYTES)  # left; two are lists
+        room = min(room - size, pieces * _PACKED_BYTES - tarfile.RECORDSIZE)
+        chosen = list(work.glob("*/*.png"))  # patches, without which no victim is trained again
+        used = _in_tar(chosen)
         if used > room:
             raise PieceError("the results alone are too large")
         split(packed, out, _PACKED_BYTES)
-        pictures = list(work.glob("*/*.png"))  # patches, without which no victim is trained again
-        chosen = [*pictures]
-        used += sum(one.stat().st_size for one in pictures)
         for card in sorted(work.glob("*/*/card.json"), key=lambda one: one.stat().st_mtime):
             files = [one for one in card.parent.iterdir() if one.is_file()]
-            size = sum(one.stat().st_size for one in files)
+            size = _in_tar(files)
             if card.parent.parent.name == "training":
                 continue
             if used + size > room:
@@ -126,6 +129,11 @@ def pack(work: Path, out: Path, room: int) -> list[str]:
                     archive.add(one, str(one.relative_to(work)))
             split(victims, out, _PACKED_BYTES)
     return left_out
+
+
+def _in_tar(files: list[Path]) -> int:
+    """Bytes that they take in a tar file, at most."""
+    return sum(one.stat().st_size + _BESIDE_CONTENT for one in files)
 
 
 def unpack(folder: Path, work: Path) -> list[Path]:
