@@ -44,7 +44,7 @@ def what_is_found(made: Purification) -> CopyVerdict:
     if level == "backdoored":
         return CopyVerdict(Sentence("Still probably backdoored"), "triggered")
     if asr is not None and asr >= WORKING_ASR:
-        return CopyVerdict(Sentence("The trigger still works."), "triggered")
+        return CopyVerdict(Sentence("The trigger still works"), "triggered")
     if level == "inconclusive":
         return CopyVerdict(Sentence("Inconclusive"), "muted")
     if again.is_searched:

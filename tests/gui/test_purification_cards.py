@@ -31,7 +31,7 @@ def test_a_card_says_what_the_copys_scan_found(purified: MainWindow) -> None:
     assert "By the norms: nothing unusual" in said
     assert view.cards[1].verdict.accessibleName() != "By the norms: nothing unusual"
     calm = replace(works, rescan=state.purifications[0].rescan)
-    assert str(what_is_found(calm).sentence) == "The trigger still works."
+    assert str(what_is_found(calm).sentence) == "The trigger still works"
     assert str(what_is_found(replace(calm, after=state.purifications[0].after)).sentence) == (
         "By the norms: nothing unusual"
     )
@@ -40,6 +40,8 @@ def test_a_card_says_what_the_copys_scan_found(purified: MainWindow) -> None:
     )
     assert works.result.why_kept.render() == "it has one step, which was kept."
     assert "the best on the held-out images" in view.cards[0].toolTip()
+    for made in (works, calm, replace(works, rescan=original), *state.purifications):
+        assert not str(what_is_found(made).sentence).endswith("."), "all in one form"
 
 
 def test_curves_are_drawn_at_the_numbers_of_the_steps(opened: MainWindow) -> None:
