@@ -119,8 +119,9 @@ class PurificationCard(Card):
                   method=result.method.replace(",", ", "), seconds=figure(result.seconds, ".3g"),
                   forwards=grouped(result.forwards),
                   backwards=grouped(result.backwards))  # fmt: skip
-        said = [say(one) for one in (result.conclusion, result.why_kept) if one is not None]
-        set_tip(self, "\n".join([*said, cost]))
+        why = say(result.why_kept)
+        said = [] if result.conclusion is None else [say(result.conclusion)]
+        set_tip(self, "\n".join([*said, why[:1].upper() + why[1:], cost]))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._context.session.update(chosen=self._number)

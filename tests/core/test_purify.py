@@ -170,9 +170,20 @@ def test_the_best_on_held_out_images_is_kept(given: Given) -> None:
     assert weights_of(found)["fc.bias"].unique().tolist() == [2]
 
 
+def test_why_a_step_was_kept_counts_the_methods_steps(given: Given) -> None:
+    """As the title of the curves does while it runs; all that there are if that is not known."""
+    found = given.purified(Scripted((1, 3, 2)))
+    assert str(found.why_kept).startswith("step 2 of 3 was kept, the best on the held-out images;")
+    known = dataclasses.replace(found, method="fine-tuning:epochs=5")
+    assert str(known.why_kept).startswith("step 2 of 5 was kept")
+
+
 def test_canceled_it_keeps_the_best_until_then(given: Given) -> None:
     found = given.purified(Scripted((1, 3, 9)), job=StopsAfter(2))
     assert not found.complete
+    assert str(found.why_kept).startswith("stopped after 2 steps; step 2 was kept, the best of")
+    one = given.purified(Scripted((1, 3, 9)), job=StopsAfter(1))
+    assert str(one.why_kept) == "stopped after its first step, which was kept."
     assert found.kept == 1
     at_once = JobContext()
     at_once.cancel()

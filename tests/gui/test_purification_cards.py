@@ -40,6 +40,7 @@ def test_a_card_says_what_the_copys_scan_found(purified: MainWindow) -> None:
     )
     assert works.result.why_kept.render() == "it has one step, which was kept."
     assert "the best on the held-out images" in view.cards[0].toolTip()
+    assert "\nIt has one step, which was kept.\n" in f"\n{view.cards[1].toolTip()}"
     for made in (works, calm, replace(works, rescan=original), *state.purifications):
         assert not str(what_is_found(made).sentence).endswith("."), "all in one form"
 

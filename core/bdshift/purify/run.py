@@ -103,6 +103,14 @@ class Purified:
     def why_kept(self) -> Sentence:
         """Which step was kept, and why."""
         number, count = self.kept + 1, len(self.rows)
+        if not self.complete:
+            if count == 1:
+                return Sentence("stopped after its first step, which was kept.")
+            return Sentence("stopped after {count} steps; step {number} was kept, the best of them "
+                            "on the held-out images; only these decide.",
+                            {"number": number, "count": count})  # fmt: skip
+        with suppress(UsageError):  # else this version does not know it
+            count = max(count, METHODS.parse(self.method).total)
         if count == 1:
             return Sentence("it has one step, which was kept.")
         values = {"number": number, "count": count}
