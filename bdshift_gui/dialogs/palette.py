@@ -45,7 +45,14 @@ class Palette(QDialog):
                 item.setData(Qt.ItemDataRole.UserRole, number)
                 if not one.enabled(self._context.state):
                     item.setFlags(Qt.ItemFlag.NoItemFlags)
+                    item.setForeground(self.palette().placeholderText())
                 self.list.addItem(item)
+        if not self.list.count():
+            none = QListWidgetItem(tr("Nothing is called like this."))
+            none.setFlags(Qt.ItemFlag.NoItemFlags)
+            none.setForeground(self.palette().placeholderText())
+            none.setData(Qt.ItemDataRole.UserRole, -1)
+            self.list.addItem(none)
         self.list.setCurrentRow(0)
 
     def _take(self) -> None:

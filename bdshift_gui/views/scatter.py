@@ -66,11 +66,11 @@ class ScatterView(PlotCard, View):
         self._rankings: dict[str, NDArray[np.float64]] = {}
         self.ranking = ChoiceBox()
         self.ranking.setSizeAdjustPolicy(ChoiceBox.SizeAdjustPolicy.AdjustToContents)
-        self.ranking.currentIndexChanged.connect(self._ranking_chosen)
+        self.ranking.currentIndexChanged.connect(self._axes_chosen)
         self.corner.addWidget(self.ranking)
         for choices in (self.tool, self.scale, self.axis):
             self.corner.addWidget(choices)
-            choices.chosen.connect(self.redraw)
+            choices.chosen.connect(self.redraw if choices is self.tool else self._axes_chosen)
         self._box.drawn.connect(self._drawn)
         self._points = AlikePoints(pxMode=True)
         self._picked = AlikePoints(pxMode=True, symbol="d", size=11)
@@ -158,7 +158,7 @@ class ScatterView(PlotCard, View):
         set_tip(self.ranking, tr("How suspicious each method found the neurons."))
         self.ranking.setAccessibleName("y")
 
-    def _ranking_chosen(self) -> None:
+    def _axes_chosen(self) -> None:
         self.redraw()
         self.reset_view()
 

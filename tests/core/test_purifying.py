@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -14,10 +15,11 @@ import pytest
 import torch
 from known import SIGNS, STICKER, TARGET
 from purified import same_weights, weights_of
+from quick import quick_detector
 
 from bdshift.audit import Audit, Material, Purification, reopen
 from bdshift.audit.comparison import compare
-from bdshift.audit.purifying import aligned, at_alpha, purify_model
+from bdshift.audit.purifying import aligned, at_alpha, purify_model, rescan
 from bdshift.audit.unfinished import PurificationRequest, Unfinished
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rules.mad import Mad
@@ -111,6 +113,17 @@ def test_stopped_it_tells_what_there_is_and_stopped_again_nothing(
     assert len(found.result.rows) == 1
     with pytest.raises(Canceled):
         purify_model(*given, job=Stopping("Measuring"))
+
+
+def test_a_quick_rescan_searches_nothing(victim_audit: Audit, victim_material: Material) -> None:
+    settings = replace(
+        victim_audit.settings, detectors=(EmbeddingShift(), quick_detector("mask")), search=9.0
+    )
+    audit = replace(victim_audit, settings=settings)
+    found = rescan(audit, victim_material, quick=True)
+    assert [one.name for one in found.settings.detectors] == ["shift"]
+    assert found.settings.search == 0
+    assert len(rescan(audit, victim_material).evidence) == 2
 
 
 def test_test_images_are_only_reported_on(

@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.tasks.showing import set_alpha
 from bdshift_gui.views.scatter import ScatterView
+from bdshift_gui.widgets.axis_words import AXES
 from bdshift_gui.widgets.plot import bare_plot
 from bdshift_gui.widgets.point_labels import PointLabels
 
@@ -117,6 +118,21 @@ def test_axes_follow_alpha_until_the_user_zooms(opened: MainWindow) -> None:
     assert not all_is_shown(), "the zoom stays"
     view.reset_view()
     assert all_is_shown()
+
+
+def test_another_axis_is_shown_whole(opened: MainWindow) -> None:
+    view = find(opened, ScatterView)
+
+    def all_are_in_view() -> bool:
+        (left, right), (low, high) = view.plot.vb.viewRange()
+        return bool(
+            left <= view._x.min() and view._x.max() <= right
+            and low <= view._y.min() and view._y.max() <= high
+        )  # fmt: skip
+
+    for number in range(len(AXES)):
+        view.axis._group.button(number).click()
+        assert all_are_in_view(), AXES[number]
 
 
 def test_values_under_the_pointer_have_names(opened: MainWindow) -> None:

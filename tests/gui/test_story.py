@@ -187,6 +187,18 @@ def test_the_palette_finds_by_letters(opened: MainWindow, qtbot: QtBot) -> None:
     assert find(opened, InspectorView).title.text() == "No neuron selected"
 
 
+def test_the_palette_says_what_cannot_be_done_now(opened: MainWindow, qtbot: QtBot) -> None:
+    do(opened, "palette")
+    palette = dialog(qtbot, opened, Palette)
+    items = [palette.list.item(at) for at in range(palette.list.count())]
+    can = {bool(one.flags() & Qt.ItemFlag.ItemIsEnabled): one.foreground().color() for one in items}
+    assert can[False] != can[True]
+    palette.field.setText("zzz")
+    assert palette.list.item(0).text() == "Nothing is called like this."
+    QTest.keyClick(palette.field, Qt.Key.Key_Return)  # nothing happens
+    assert palette.isVisible()
+
+
 def test_the_trigger_dialog_shows_what_it_would_do(opened: MainWindow, qtbot: QtBot) -> None:
     do(opened, "trigger")
     asked = dialog(qtbot, opened, TriggerDialog)

@@ -11,6 +11,7 @@ from torch import nn
 
 from bdshift.audit import add_tac
 from bdshift.audit.records import Audit, Purification
+from bdshift.audit.second_stage import first_stage
 from bdshift.audit.stages import Material, embed_cached, examine
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.detect.detector import Subject
@@ -53,7 +54,7 @@ def purify_model(
     with the same names), by default the held-out ones, and ``tested`` what is in them, at the
     network's input size and labeled with the audit's classes, if they have been read already. If
     canceled, the best result so far is
-    returned, not ``complete``; if canceled again, nothing.
+    returned, not ``complete``, and its images are not searched; if canceled again, nothing.
 
     Raises `InputError` if images have no labels, and as `bdshift.audit.reopen` and
     `bdshift.purify.purify` do.
@@ -88,11 +89,12 @@ def purify_model(
         device=where, job=job,
     )  # fmt: skip
     job.keep_result()  # stopped or not, the result so far is reported
-    job.part(2, 1 + scans)
+    quick = not result.complete  # who stops does not want to wait for searches
+    job.part(2, 2 if quick else 1 + scans)
     purified = replace(material, classifier=result.applied_to(classifier))
     after = figures(purified.classifier.network.to(where))
     with job.among(1, 0):
-        again = rescan(audit, purified, device=device, job=job)
+        again = rescan(audit, purified, quick=quick, device=device, job=job)
     if trigger is not None:  # only this one: a trigger from an audit file may name files to open
         again = add_tac(again, purified, trigger, target, device=device, job=job)
     return Purification(
@@ -193,9 +195,15 @@ def _read_test(audit: Audit, path: Path, read: partial[LabeledImages]) -> Labele
 
 
 def rescan(
-    audit: Audit, purified: Material, *, device: str = "auto", job: JobContext = SILENT
+    audit: Audit,
+    purified: Material,
+    *,
+    quick: bool = False,
+    device: str = "auto",
+    job: JobContext = SILENT,
 ) -> Audit:
-    """The audit of a purified model, with the images, settings and reference of ``audit``.
+    """The audit of a purified model, with the images, settings and reference of ``audit``; if it is
+    ``quick``, without the searches of a second stage.
 
     Its path and SHA-256 stay those of the model that was purified.
     """
@@ -209,8 +217,11 @@ def rescan(
         weight=purified.classifier.weight.cpu().numpy(),
         bias=purified.classifier.bias.cpu().numpy(),
     )
+    settings = audit.settings
+    if quick:
+        settings = replace(settings, detectors=first_stage(settings.detectors), search=0.0)
     again = examine(
-        model, audit.images, audit.settings, audit.trials, embedding, purified, device=where,
+        model, audit.images, settings, audit.trials, embedding, purified, device=where,
         job=job,
     )  # fmt: skip
     return replace(again, reference=audit.reference)

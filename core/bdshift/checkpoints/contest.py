@@ -197,6 +197,7 @@ class Contest:
                 self.failure = (str(error) or type(error).__name__).splitlines()[0]
                 continue
             left.append(entrant)
+            self.job.progress(stage, number + 1, len(field), "candidates", name)
         if not left:
             path = self.opened.file.path
             raise InputError(

@@ -66,7 +66,7 @@ class InversionDetector(ImageSearch, ABC):
         ja="探索に使わなかった他クラスの画像の 80% をこのクラスへ誘導する、見つかった最小の変化。",
     )
     short = words(
-        "“{name}” needs a {less:.0%} smaller change than any other class",
+        "“{name}” needs a change {less:.0%} smaller than any other class",
         ja="「{name}」への変化は、他のどのクラスより {less:.0%} 小さい",
     )
     one = words(

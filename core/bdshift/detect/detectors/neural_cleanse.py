@@ -104,7 +104,7 @@ class NeuralCleanse(Detector):
     score_help = words("Size of the mask that Neural Cleanse finds for each class.",
                        ja="Neural Cleanse が各クラスで見つけたマスクの大きさ。")  # fmt: skip
     unit = words("pixels of the mask", ja="マスクのピクセル数")
-    short = words("“{name}” needs a {less:.0%} smaller mask than any other class",
+    short = words("“{name}” needs a mask {less:.0%} smaller than any other class",
                   ja="「{name}」のマスクは、他のどのクラスより {less:.0%} 小さい")  # fmt: skip
     one = words(
         "Neural Cleanse needs an unusually small mask for class {index} “{name}”: {score:#.3g} "
