@@ -57,8 +57,15 @@ def has_native_bfloat16(device: torch.device) -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; on the CPU, torch reports that as a plain `RuntimeError`."""
-    kinds = ("can't allocate memory", "out of memory", "not enough memory")
+    """Whether memory ran out; on the CPU, torch reports that as a plain `RuntimeError`, and oneDNN
+    says that it could not create what it had described.
+    """
+    kinds = (
+        "can't allocate memory", "out of memory", "not enough memory",
+        "could not create a primitive",
+    )  # fmt: skip
+    if "primitive descriptor" in str(error):  # that is what it cannot do at all
+        return False
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(words in str(error) for words in kinds)
     )

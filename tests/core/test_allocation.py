@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from bdshift.devices import is_out_of_memory
+
 _CHURN = """
 import resource, sys, threading
 import numpy as np
@@ -39,6 +41,13 @@ def test_freed_memory_is_used_again_also_in_a_thread() -> None:
         return int(done.stdout)
 
     assert faults("kept") < faults("given back") / 5
+
+
+def test_what_says_that_memory_ran_out() -> None:
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("could not create a primitive"))  # oneDNN
+    assert not is_out_of_memory(RuntimeError("could not create a primitive descriptor for ..."))
+    assert not is_out_of_memory(ValueError("out of memory"))
 
 
 def test_a_command_whose_output_nobody_reads_ends_quietly() -> None:

@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import math
+import shutil
 import sys
 import tarfile
 import tempfile
@@ -146,11 +147,16 @@ def unpack(folder: Path, work: Path) -> list[Path]:
         for path in join(folder, Path(joined)):
             with tarfile.open(path) as archive:
                 for member in archive:
-                    is_result = member.name.startswith("results/")
-                    if not member.isfile() or ((work / member.name).exists() and not is_result):
+                    out, is_result = work / member.name, member.name.startswith("results/")
+                    content = archive.extractfile(member) if member.isfile() else None
+                    if content is None or (out.exists() and not is_result):
                         continue
-                    archive.extract(member, work, filter="data")
-                    made.append(work / member.name)
+                    if not out.resolve().is_relative_to(work.resolve()):
+                        raise ValueError(f"{path}: {member.name} lies outside")
+                    out.parent.mkdir(parents=True, exist_ok=True)
+                    with content, out.open("wb") as stream:  # Python 3.11.0 has no safe extract
+                        shutil.copyfileobj(content, stream)
+                    made.append(out)
     return made
 
 
