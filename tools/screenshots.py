@@ -20,6 +20,8 @@ os.environ["HOME"] = "/home/auditor"  # shown where a folder is proposed
 import numpy as np
 from PySide6.QtWidgets import QApplication, QDialog
 
+from bdshift.audit import Audit
+from bdshift.audit.second_stage import first_stage
 from bdshift.audit.unfinished import PurificationRequest
 from bdshift_gui.action import all_actions
 from bdshift_gui.actions.open_files import open_dropped
@@ -218,12 +220,21 @@ def dialogs(camera: Camera) -> None:
     camera.dialog(PurifyDialog, "purify-dialog").reject()
 
 
+def without_searches(audit: Audit) -> Audit:
+    """The audit as its first stage left it."""
+    first = first_stage(audit.settings.detectors)
+    settings = replace(audit.settings, detectors=first, search=0.0)
+    evidence = [one.evidence for one in audit.judged if one.detector in first]
+    return replace(audit, settings=settings, evidence=tuple(evidence))
+
+
 def purifications(camera: Camera) -> None:
     """One running, several finished, compared, rescanned."""
     window = camera.window
     assert window.work is not None
-    audit = window.session.state.original
+    audit, material = window.session.state.original, window.session.state.material
     assert audit is not None
+    show_audit(window.context, without_searches(audit), material)  # the copies would be searched
     trigger = audit.tac[-1].trigger
     for method in (
         "shift-tuning", "fine-pruning:epochs=4", "clp", "ft-sam:epochs=4", "tsbd:epochs=4",
@@ -246,6 +257,7 @@ def purifications(camera: Camera) -> None:
     camera.do("light", "en", "show_purified")
     camera.take("rescanned")
     camera.do("show_original")
+    show_audit(window.context, audit, material)
 
 
 def recoveries(camera: Camera) -> None:
