@@ -11,8 +11,8 @@ from bdshift.budgets import SCAN_SECONDS
 from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import tr
-from bdshift_gui.plain import set_tip
 from bdshift_gui.widgets.card import Text
+from bdshift_gui.widgets.form_rows import add_row
 
 _MAX_SECONDS, _MAX_IMAGES = 86_400.0, 10_000_000
 
@@ -69,10 +69,7 @@ class AuditAgainDialog(QuestionDialog):
              tr("At most so many are used, the same number of each class where possible.")),
             ("α", self.alpha, tr("Cross-entropy that a shift must reach.")),
         ):  # fmt: skip
-            set_tip(field, tip)
-            field.setAccessibleName(label)
-            form.addRow(label, field)
-            set_tip(form.labelForField(field), tip)
+            add_row(form, label, field, tip)
         self.search.toggled.connect(self.budget.setEnabled)
         self.column.addWidget(self.search)
         self.column.addLayout(form)

@@ -43,17 +43,16 @@ class Palette(QDialog):
                 keys = shortcut_text(one)
                 item = QListWidgetItem(f"{name}    {keys}" if keys else name)
                 item.setData(Qt.ItemDataRole.UserRole, number)
-                if not one.enabled(self._context.state):
-                    item.setFlags(Qt.ItemFlag.NoItemFlags)
-                    item.setForeground(self.palette().placeholderText())
-                self.list.addItem(item)
+                self._add(item, can=one.enabled(self._context.state))
         if not self.list.count():
-            none = QListWidgetItem(tr("Nothing is called like this."))
-            none.setFlags(Qt.ItemFlag.NoItemFlags)
-            none.setForeground(self.palette().placeholderText())
-            none.setData(Qt.ItemDataRole.UserRole, -1)
-            self.list.addItem(none)
+            self._add(QListWidgetItem(tr("Nothing is called like this.")), can=False)
         self.list.setCurrentRow(0)
+
+    def _add(self, item: QListWidgetItem, *, can: bool) -> None:
+        if not can:
+            item.setFlags(Qt.ItemFlag.NoItemFlags)
+            item.setForeground(self.palette().placeholderText())
+        self.list.addItem(item)
 
     def _take(self) -> None:
         item = self.list.currentItem()

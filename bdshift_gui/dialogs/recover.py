@@ -9,10 +9,11 @@ from bdshift.changes import CHANGES
 from bdshift_gui.context import Context
 from bdshift_gui.dialogs.question import QuestionDialog
 from bdshift_gui.i18n import tr
-from bdshift_gui.plain import lines, set_tip
+from bdshift_gui.plain import lines
 from bdshift_gui.session import RecoveryRequest
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choice_box import ChoiceBox
+from bdshift_gui.widgets.form_rows import add_row
 from bdshift_gui.widgets.settings_form import SettingsForm
 
 _MAX_SECONDS = 86_400.0
@@ -72,11 +73,7 @@ class RecoverDialog(QuestionDialog):
             (how, tr("Seed"), self.seed,
              tr("Of everything random: the same seed, the same result.")),
         ):  # fmt: skip
-            set_tip(field, tip)
-            field.setAccessibleName(label)
-            field.setAccessibleDescription(tip)
-            form.addRow(label, field)
-            set_tip(form.labelForField(field), tip)
+            add_row(form, label, field, tip)
         self.column.addLayout(what)
         self.column.addWidget(self._about)
         self.column.addWidget(self.settings)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bdshift.jobs import ASIDE, JobPart, Progress
 
-_LEAST_SPENT = 1.0  # seconds of a stage, before anything is said of the rest
+_MIN_SPENT = 1.0  # seconds of a stage, before anything is said of the rest
 
 
 @dataclass
@@ -96,7 +96,7 @@ class Estimate:
         if one is None or one.is_over or (one.doubtful and self._leading is None):
             return None
         spent, gained = one.at - one.began, one.share - one.first
-        if gained <= 0 or spent <= _LEAST_SPENT:
+        if gained <= 0 or spent <= _MIN_SPENT:
             return None
         left = spent / gained * (1 - one.share) - (now - one.at)
         return left if left > 0 else None

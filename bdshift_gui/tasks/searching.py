@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bdshift.detect.detector import Detector, Evidence
 
     _Found = tuple[list[tuple[Detector, Evidence]], Material, Path, float]
-    """What each search has found, and how many seconds one for a kind takes for all classes."""
+    """What each search has found, and, if none fits into the time, how many seconds one takes."""
 
 
 def follow_scan(context: Context, *, again: bool = False) -> None:
@@ -71,18 +71,20 @@ def _search(context: Context, *, queued: bool) -> None:
     def run(job: JobContext) -> _Found:
         from bdshift.audit.more_evidence import search_further
         from bdshift.audit.second_stage import seconds_of_a_kind
+        from bdshift.detect.image_search import has_search
         from bdshift.devices import pick_device
         from bdshift.store.finished import FinishedEvidence, last_scan
 
         material, resume = ready(job), last_scan()
         finished = FinishedEvidence(resume, job)
         found = search_further(audit, material, seconds, device=device, finished=finished, job=job)
-        needed = seconds_of_a_kind(material.classifier, pick_device(device))
+        needed = 0.0
+        if not has_search(detector for detector, _ in found):
+            needed = seconds_of_a_kind(material.classifier, pick_device(device))
         return found, material, resume, needed
 
     def done(found: _Found) -> None:
         from bdshift.audit.more_evidence import with_search
-        from bdshift.detect.image_search import has_search
 
         more, material, resume, needed = found
         now = context.state
@@ -104,14 +106,13 @@ def _search(context: Context, *, queued: bool) -> None:
         if now.kept is now.original and _is_demo(context):
             context.session.update(kept=original)
         said = Sentence("Searched for triggers: {finding}.", {"finding": original.finding.headline})
-        is_searched = has_search(detector for detector, _ in more)
-        if not is_searched:
+        if needed:
             said = Sentence(
                 "This network is large: a search for one kind of change takes some {minutes} "
                 "minutes. It begins if you ask for it.", {"minutes": math.ceil(needed / 60)},
             )  # fmt: skip
         context.session.update(message=said)
-        if not (is_searched or queued):  # once this job has ended
+        if needed and not queued:  # once this job has ended
             QTimer.singleShot(0, context.session, partial(_ask_for_more, context, needed))
 
     context.start(Sentence("Searching for triggers"), run, done, gives_way=True, queued=queued)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bdshift.audit.gallery import Gallery
 
 _MAX_MAPPED = 64  # images that are mapped at once
-_LEAST_HEIGHT = 200  # pixels
+_MIN_HEIGHT = 200  # pixels
 
 
 @view
@@ -74,7 +74,7 @@ class GalleryView(QWidget, View):
         head.addWidget(self.back)
         self.bar, self.grid = GalleryBar((self.map, self.save)), ImageGrid(96, wrap=True)
         self.about = Text("muted")
-        self.grid.setMinimumHeight(_LEAST_HEIGHT)
+        self.grid.setMinimumHeight(_MIN_HEIGHT)
         self.bar.asked.connect(lambda wish: context.session.update(page=GalleryPage(wish)))
         self.bar.redrawn.connect(self._draw)
         self.grid.opened.connect(self._enlarge)

@@ -37,7 +37,7 @@ from bdshift_gui.widgets.curves_plot import CurvesPlot
 if TYPE_CHECKING:
     from bdshift.audit import Audit, Purification
 
-_LEAST_PLOT = 130  # height, in pixels
+_MIN_PLOT = 130  # height, in pixels
 _CARD_WIDTH, _CARD_HEIGHT = 238, 178  # and of the scroll bar below
 _LOW_WINDOW = 680  # height, in pixels, below which the curves get the room of the lead
 _ACTIONS = (RESCAN, COMPARE, EXPORT_MODEL)
@@ -156,7 +156,7 @@ class PurificationsView(QWidget, View):
         head.addWidget(self.purify)
         head.addWidget(self.back)
         self.curves = CurvesPlot(context)
-        self.curves.view.setMinimumHeight(_LEAST_PLOT)
+        self.curves.view.setMinimumHeight(_MIN_PLOT)
         self.cards: list[PurificationCard] = []
         holder = QWidget()
         holder.setObjectName("plain")

@@ -39,11 +39,11 @@ from bdshift_gui.widgets.thumbs import as_image
 _SIDE, _GAP = 40, 6
 _ROW = _SIDE + 2 * _GAP
 _TEXT = 18
-_LEAST_NAME = 80  # pixels; figures that leave less of them are in the tooltip alone
+_MIN_NAME = 80  # pixels; figures that leave less of them are in the tooltip alone
 _DOT = 5  # pixels, its radius
 _TICK = 4  # pixels, half its height
 _ROOM = 1.15  # beyond the smallest and the largest size, as a factor
-_LEAST_TICKS = 2
+_MIN_TICKS = 2
 _LARGEST = math.log(sys.float_info.max)  # a size, as a logarithm, that is still a number
 _ROUND = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))
 """What ticks are round in, the fewest first."""
@@ -180,7 +180,7 @@ def round_sizes(low: float, high: float) -> list[float]:
         tens = range(math.floor(math.log10(low)), last + 1)
         found = [step * 10.0**ten for ten in tens for step in steps]
         found = [one for one in found if low <= one <= high]
-        if len(found) >= _LEAST_TICKS:
+        if len(found) >= _MIN_TICKS:
             break
     return found
 
@@ -266,7 +266,7 @@ class _Painter(QStyledItemDelegate):
         success = f" · {percent(one.success, 0)}"
         for words in (size + self._times(one) + success, size + success, size):
             width = painter.fontMetrics().horizontalAdvance(words) + _GAP
-            if line.width() - width >= _LEAST_NAME:
+            if line.width() - width >= _MIN_NAME:
                 break
         painter.setPen(QColor(self.theme.muted))
         painter.drawText(line, align.AlignRight | align.AlignVCenter, words)

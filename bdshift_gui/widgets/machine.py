@@ -8,7 +8,6 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.plain import PlainLabel, set_tip
 
 _EVERY = 2000  # milliseconds
-_GIB = 1024**3
 
 
 class MachineStatus(PlainLabel):
@@ -33,10 +32,10 @@ class MachineStatus(PlainLabel):
         """Measure and show."""
         if not self.isVisible():
             return
-        from bdshift.devices import memory_in_use
+        from bdshift.devices import GIB, memory_in_use
 
         name, used, whole = memory_in_use()
-        text = f"{name} {used / _GIB:.1f} / {whole / _GIB:.0f} GiB"
+        text = f"{name} {used / GIB:.1f} / {whole / GIB:.0f} GiB"
         device = self._device.upper()
         self.setText(text if device in ("", name) else f"{device} · {text}")
         set_tip(self, tr("GPU memory in use.") if name != "RAM"

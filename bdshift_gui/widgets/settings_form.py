@@ -23,9 +23,9 @@ from bdshift.setting import Option, Role, Widget, options_of
 from bdshift.spec import write_options
 from bdshift_gui.ask import Ask
 from bdshift_gui.i18n import tr
-from bdshift_gui.plain import set_tip
 from bdshift_gui.widgets.choice_box import ChoiceBox
 from bdshift_gui.widgets.field_extras import with_extras
+from bdshift_gui.widgets.form_rows import add_row
 
 _MAX_NUMBER = 2**31 - 1  # of a field without an upper limit
 
@@ -61,13 +61,8 @@ class SettingsForm(QWidget):
             field = self._make(one, given.get(one.name, default))
             tip = " ".join(filter(None, (tr(one.about.help), tr(one.about.source))))
             label = tr(one.about.label)
-            set_tip(field, tip)
-            field.setAccessibleName(label)
-            field.setAccessibleDescription(tip)
             row = with_extras(one.about, field, self._ask)
-            self._form.addRow(label, row)
-            beside = self._form.labelForField(row)
-            set_tip(beside, tip)
+            beside = add_row(self._form, label, field, tip, row)
             for shown in (beside, row):  # now, so that a dialog can make room for them
                 shown.show()
             self.fields[one.name] = field

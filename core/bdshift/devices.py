@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import torch
 
 
+GIB = 1024**3
+"""Bytes."""
+
 _KINDS = ("cpu", "cuda", "mps")
 
 

@@ -14,6 +14,7 @@ from bdshift.audit import Material, ScanSettings, scan
 from bdshift.audit.stages import embed_cached, open_clean_set
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
+from bdshift.devices import GIB
 from bdshift.errors import InputError
 from bdshift.images.collection import open_images
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
@@ -21,7 +22,7 @@ from bdshift.jobs import Canceled, Event, JobContext, Note, Progress
 from bdshift.shift import embed as embed_module
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.shift.embed import Embedding, embed_images
-from bdshift.shift.room import GIB, bytes_needed, require_room
+from bdshift.shift.room import bytes_needed, require_room
 from bdshift.triggers import parse_trigger
 
 

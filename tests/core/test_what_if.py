@@ -17,8 +17,9 @@ from bdshift.audit import Audit
 from bdshift.neurons.excite import excitation, histogram_by_class, most_excited
 from bdshift.neurons.tac import Tac
 from bdshift.neurons.what_if import cut
-from bdshift.shift.embed import THUMBNAIL, Embedding, shrink
+from bdshift.shift.embed import Embedding
 from bdshift.shift.exact import solve_exact
+from bdshift.shift.thumbnails import THUMBNAIL, shrink
 
 Cached = tuple[Embedding, NDArray[np.float32], Tac]
 

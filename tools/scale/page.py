@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bdshift.fleet.ranking import q_values
-from bdshift.shift.embed import THUMBNAIL
+from bdshift.shift.thumbnails import THUMBNAIL
 from bdshift.verdict.clean_models import shipped_table
 from tools.scale.costs import (
     CLASSES,

@@ -5,7 +5,7 @@ run again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,41 +37,24 @@ def find_evidence(
     job: JobContext,
 ) -> tuple[Evidence, ...]:
     """Of each detector, in their order; ``subject`` is the network that ``model`` describes."""
-    if finished is None or len(detectors) == 1:  # then there is nothing to go on after
-        found = tuple(_of_each(subject, detectors, job))
-    else:
-        found = tuple(_of_each_unfinished(subject, detectors, model, finished, job))
-    job.parts_over()
-    return found
-
-
-def _of_each_unfinished(
-    subject: Subject,
-    detectors: Sequence[Detector],
-    model: ModelRecord,
-    finished: FinishedDetectors,
-    job: JobContext,
-) -> Iterator[Evidence]:
-    identity = _identity(subject, model)
+    several = len(detectors) > 1
+    kept = finished if several else None  # after a single one, there is nothing to go on with
+    identity = {} if kept is None else _identity(subject, model)
+    found = []
     for number, one in enumerate(detectors, 1):
-        job.part(number, len(detectors))
-        made = finished.get(identity, one)
-        if made is None:
-            made = one.detect(subject, job)
-            finished.keep(identity, made)
-        else:
+        if several:
+            job.part(number, len(detectors))
+        made = None if kept is None else kept.get(identity, one)
+        if made is not None:
             job.note("{detector} was finished before the interruption",
                      detector=Sentence(one.label))  # fmt: skip
-        yield made
-
-
-def _of_each(
-    subject: Subject, detectors: Sequence[Detector], job: JobContext
-) -> Iterator[Evidence]:
-    for number, one in enumerate(detectors, 1):
-        if len(detectors) > 1:
-            job.part(number, len(detectors))
-        yield one.detect(subject, job)
+        else:
+            made = one.detect(subject, job)
+            if kept is not None:
+                kept.keep(identity, made)
+        found.append(made)
+    job.parts_over()
+    return tuple(found)
 
 
 def _identity(subject: Subject, model: ModelRecord) -> dict[str, Any]:

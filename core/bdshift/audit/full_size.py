@@ -15,7 +15,7 @@ from bdshift.errors import InputError
 from bdshift.files import KeptPath, usable
 from bdshift.images.collection import ImageCollection, open_images
 from bdshift.images.decode import decode_image
-from bdshift.shift.embed import THUMBNAIL, shrink
+from bdshift.shift.thumbnails import THUMBNAIL, shrink
 from bdshift.triggers import Trigger
 
 _ROUNDING = 1  # of a thumbnail that was made on another device

@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 from bdshift.bench.drawn import BenchRow, drawn_problem
+from bdshift.devices import GIB
 from bdshift.jobs import JobContext
 from bdshift.shift.exact import solve_exact
 
@@ -49,5 +50,5 @@ def measure_apart(images: int, dim: int, classes: int, job: JobContext) -> Bench
     return BenchRow(
         f"exact solve, C = {classes}, d = {dim}, N = {images:,}",
         f"{seconds:.1f} s",
-        f"{solved} classes solved, KKT residual {kkt:.0e}, peak memory {peak / 2**30:.2f} GiB",
+        f"{solved} classes solved, KKT residual {kkt:.0e}, peak memory {peak / GIB:.2f} GiB",
     )

@@ -177,11 +177,9 @@ class Contest:
         """
         until = min(until, self.images)
         left = []
+        stage = Sentence("Choosing the preprocessing on {count:|image|images}", {"count": until})
         for number, entrant in enumerate(field):
             name = entrant.preprocessing.normalization.name
-            stage = Sentence(
-                "Choosing the preprocessing on {count:|image|images}", {"count": until}
-            )
             self.job.progress(stage, number, len(field), "candidates", name)
             try:
                 for part, rows in self._batches_from(entrant, until):
@@ -197,7 +195,7 @@ class Contest:
                 self.failure = (str(error) or type(error).__name__).splitlines()[0]
                 continue
             left.append(entrant)
-            self.job.progress(stage, number + 1, len(field), "candidates", name)
+        self.job.progress(stage, len(field), len(field), "candidates")
         if not left:
             path = self.opened.file.path
             raise InputError(

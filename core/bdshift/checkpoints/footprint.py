@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from bdshift.devices import free_memory, is_out_of_memory
+from bdshift.devices import GIB, free_memory, is_out_of_memory
 from bdshift.errors import InputError
 from bdshift.jobs import JobContext
 
@@ -97,7 +97,7 @@ def largest_batch(
         raise InputError(
             "one image of {size}×{size} takes {needed:.1f} GiB in this network, too much for "
             "{free:.1f} GiB of free memory",
-            size=size, needed=each / 2**30, free=free / 2**30,
+            size=size, needed=each / GIB, free=free / GIB,
         )  # fmt: skip
     budget = _CPU_WORK if device.type == "cpu" else _GPU_WORK
     count = max(1, min(most, int(budget / max(1.0, work_per_image(network, size, channels)))))

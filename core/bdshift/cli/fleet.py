@@ -80,6 +80,7 @@ def command(
     opens. A broken or hostile file becomes a row with its reason. Interrupted, the same command
     goes on. Without MODELS, it shows what is in the folder.
     """
+    from bdshift.devices import GIB
     from bdshift.fleet.drive import FleetPart, run_fleet
     from bdshift.fleet.html import fleet_report
     from bdshift.fleet.listing import list_models
@@ -88,7 +89,7 @@ def command(
     from bdshift.fleet.ray_engine import RayEngine
     from bdshift.fleet.results import Results
     from bdshift.fleet.table import ranked
-    from bdshift.fleet.task import GIB, FleetModel, Limits
+    from bdshift.fleet.task import FleetModel, Limits
 
     outputs = [Output(one, overwrite, (out,)) for one in reports]
     for output in outputs:

@@ -10,11 +10,11 @@ from pathlib import Path
 from bdshift.audit import Audit, Material, scan_opened
 from bdshift.audit.deciding import deciding_p
 from bdshift.checkpoints.classifier import open_checkpoint
-from bdshift.devices import is_out_of_memory
+from bdshift.devices import GIB, is_out_of_memory
 from bdshift.errors import InputError, NoRoom, UsageError
 from bdshift.fleet.addresses import fetched, is_address
 from bdshift.fleet.kin import sketch
-from bdshift.fleet.task import GIB, Result, Spoken, Task
+from bdshift.fleet.task import Result, Spoken, Task
 from bdshift.images.collection import ImageCollection
 from bdshift.jobs import JobContext
 from bdshift.outputs import Output

@@ -7,9 +7,8 @@ from typing import Literal
 
 from bdshift.audit.asked import AskedScan
 from bdshift.audit.facts import Level
+from bdshift.devices import GIB
 from bdshift.words import LANGUAGES, Language, Sentence, words
-
-GIB = 1024**3
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from bdshift.files import open_regular
 from bdshift.images.collection import ImageFile, Skipped
 from bdshift.images.loader import content_hash
 from bdshift.json_data import parse_json
-from bdshift.shift.embed import THUMBNAIL, Embedding, Precision
+from bdshift.shift.embed import Embedding, Precision
+from bdshift.shift.thumbnails import THUMBNAIL
 from bdshift.words import Sentence
 from bdshift.writing import clear_parts, written_whole
 

@@ -17,7 +17,6 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from bdshift.arrays import array, freeze
 from bdshift.checkpoints.classifier import Classifier
@@ -28,6 +27,7 @@ from bdshift.images.collection import ImageCollection, ImageFile, Skipped
 from bdshift.images.loader import content_hash, decoded_batches
 from bdshift.jobs import SILENT, JobContext
 from bdshift.shift.room import require_room
+from bdshift.shift.thumbnails import shrink
 from bdshift.words import Sentence
 
 Precision = Literal["float32", "bfloat16"]
@@ -36,9 +36,6 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 """A change of pixels before they are normalized, such as a trigger: from float32 (n, 3, s, s) in
 0…255 to the same shape.
 """
-
-THUMBNAIL = 48
-"""Largest side of a thumbnail, in pixels."""
 
 _CPU = torch.device("cpu")
 _MAX_BATCH = 256  # images at a time; more are no faster
@@ -176,13 +173,6 @@ class _Pass:
             self.classifier, self.classifier.preprocessing(images), self.precision
         )
         return phi.cpu(), logits.cpu(), shrink(images).cpu()
-
-
-def shrink(images: torch.Tensor) -> torch.Tensor:
-    """Images (n, 3, s, s) in 0…255 as thumbnails, uint8, at most `THUMBNAIL` pixels per side."""
-    if images.shape[-1] > THUMBNAIL:
-        images = functional.interpolate(images.float(), THUMBNAIL, mode="area").round_()
-    return images.to(torch.uint8, memory_format=torch.contiguous_format)
 
 
 def embed_images(

@@ -34,6 +34,7 @@ from bdshift.errors import InputError, UsageError
 from bdshift.jobs import SILENT, JobContext
 from bdshift.shift.kernels import MAX_SPREAD, DirectKernel, FactoredKernel, Kernel, KernelState
 from bdshift.shift.result import Shifts, Status
+from bdshift.shift.room import MAX_STATE_BYTES
 
 TOLERANCE = 1e-9
 _MAX_STEPS = 150  # at one temperature
@@ -45,7 +46,6 @@ Beyond this, the softmax is a hard maximum, and Eq. 4 has no meaning that its α
 _COOLING_TOLERANCE = 0.1
 _START_LOGIT = 10.0  # mean logit to overcome at the first temperature
 _MAX_REACH = 1e4  # times the logits' spread: a class proven to need a longer shift is unreachable
-_MAX_STATE_BYTES = 256 * 1024 * 1024  # classes are solved in groups whose kernel state fits this
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def solve_exact(
     spread = float((z.amax(1) - z.amin(1)).max())
     direct = spread > MAX_SPREAD
     state_row = 8 * max(len(z) * (classes if direct else 1), 4 * classes)
-    size = max(1, min(classes, _MAX_STATE_BYTES // state_row))
+    size = max(1, min(classes, MAX_STATE_BYTES // state_row))
     groups = [
         _Group(torch.arange(start, min(classes, start + size), device=z.device), len(basis.rows))
         for start in range(0, classes, size)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from bdshift.errors import NoRoom
+from bisect import bisect_right
 
-GIB = 1024**3
-_IMAGE = 3 * 48 * 48 + 1024  # bytes: its thumbnail, its name, its label
-_STATE = 256 * 1024 * 1024  # of the solver for a group of classes, at most
+from bdshift.devices import GIB
+from bdshift.errors import NoRoom
+from bdshift.shift.thumbnails import THUMBNAIL
+
+MAX_STATE_BYTES = 256 * 1024 * 1024
+"""Of the solver's kernels: classes are solved in groups whose state fits this."""
+
+_IMAGE = 3 * THUMBNAIL**2 + 1024  # bytes: its thumbnail, its name, its label
 
 
 def bytes_needed(images: int, dim: int, classes: int) -> int:
@@ -16,7 +21,7 @@ def bytes_needed(images: int, dim: int, classes: int) -> int:
     """
     rank = min(classes, dim)
     head = 8 * classes * (3 * rank + 2 * dim)
-    state = min(_STATE, 8 * classes * max(images, 4 * classes))
+    state = min(MAX_STATE_BYTES, 8 * classes * max(images, 4 * classes))
     return images * (4 * dim + (4 + 16) * classes + _IMAGE) + head + 3 * state
 
 
@@ -32,15 +37,9 @@ def require_room(images: int, dim: int, classes: int, free: int) -> None:
             "{free:.2f} GiB of memory are free",
             classes=classes, dim=dim, needed=least / GIB, free=free / GIB,
         )  # fmt: skip
-    fits, too_many = 1, images
-    while too_many - fits > 1:
-        middle = (fits + too_many) // 2
-        if bytes_needed(middle, dim, classes) <= free:
-            fits = middle
-        else:
-            too_many = middle
+    most = bisect_right(range(images), free, key=lambda n: bytes_needed(n, dim, classes)) - 1
     raise NoRoom(
         "{images} images with {classes} classes and a {dim}-d embedding take {needed:.2f} GiB, and "
         "{free:.2f} GiB of memory are free: take a sample of at most {most} images",
-        images=images, classes=classes, dim=dim, needed=needed / GIB, free=free / GIB, most=fits,
+        images=images, classes=classes, dim=dim, needed=needed / GIB, free=free / GIB, most=most,
     )  # fmt: skip

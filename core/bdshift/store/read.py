@@ -27,8 +27,9 @@ from bdshift.images.collection import ImageFile
 from bdshift.json_data import parse_json
 from bdshift.neurons.tac import Tac
 from bdshift.purify import Purified
-from bdshift.shift.embed import THUMBNAIL, Embedding, Precision
+from bdshift.shift.embed import Embedding, Precision
 from bdshift.shift.result import Shifts
+from bdshift.shift.thumbnails import THUMBNAIL
 from bdshift.spec import split_spec
 from bdshift.store.datasets import Datasets
 from bdshift.store.evidence import read_evidence
