@@ -30,18 +30,18 @@ class AuditAgainDialog(QuestionDialog):
         shown = context.state.fleet
         assert shown is not None
         usual, self._alpha = AskedScan(), EmbeddingShift().alpha
-        lead = Text("muted")
-        lead.show_text(
-            tr("{count:|The selected model is|The selected models are} audited with these "
+        self.lead = Text("muted")
+        self.lead.show_text(
+            tr("{count:~|The selected model is|The selected models are} audited with these "
                "settings. The table then shows the new results; what was found before is kept, "
                "and is shown again if you ask for the same.", count=len(shown.chosen))
         )  # fmt: skip
-        self.column.addWidget(lead)
+        self.column.addWidget(self.lead)
         if not shown.named:
             lost = Text("muted")
             lost.show_text(
-                tr("Results do not say what a list has said of their models: architecture, "
-                   "normalization and class names are looked for again.")
+                tr("Results do not keep what a list of models specified: architecture, "
+                   "normalization and class names are recognized again.")
             )  # fmt: skip
             self.column.addWidget(lost)
         self.search = QCheckBox(tr("Search the images for triggers"))

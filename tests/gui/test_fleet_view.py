@@ -180,6 +180,7 @@ def test_selected_models_are_audited_again_in_another_way(
     view.table.view.selectRow(0)
     do(window, "audit_again")
     asking = dialog(qtbot, window, AuditAgainDialog)
+    assert asking.lead.text().startswith("The selected model is audited with these settings.")
     asking.images.setValue(300)
     asking.search.setChecked(False)
     assert not asking.budget.isEnabled()
