@@ -118,8 +118,10 @@ class PointLabels:
         (low, high), here = self._plot.vb.viewRange()[1], QPointF(*points[point])
         level = inside.bottom() - (self._level - low) / (high - low) * inside.height()
         near = _FIRST_GAP if first else _GAP
-        others = np.delete(points, point, 0)
         best = _beside(here, size, _PLACES[0], near)
+        own = QRectF(here, here)
+        reach = max(size.width(), size.height()) + _LED[-1] + 2 * _FIRST_GAP + _PLAINLY
+        others = _within(np.delete(points, point, 0), own, reach)
         least, with_line = float(len(points) + len(self._names) + 3), False
         for gap in (near, *_LED):
             if least < 1:
@@ -128,12 +130,13 @@ class PointLabels:
                 rect = _beside(here, size, place, gap)
                 if not inside.contains(rect):
                     continue
-                away = _distances(rect, others)
+                plainly = gap * float(np.hypot(*place)) + _PLAINLY
+                away = _distances(rect, _within(others, rect, max(plainly, _POINT)))
                 hits = float((away < _POINT).sum())
                 hits += sum(rect.intersects(one) for one in self._placed.values())
                 hits += _CROSSED * (rect.top() < level < rect.bottom())
                 if gap == near:
-                    hits += bool((away < gap * np.hypot(*place) + _PLAINLY).any())
+                    hits += bool((away < plainly).any())
                 else:
                     hits += _crossed(here, _nearest(rect, here), others)
                 if hits < least:
@@ -156,6 +159,16 @@ def _nearest(rect: QRectF, to: QPointF) -> QPointF:
     )
 
 
+def _within(points: NDArray[np.float64], rect: QRectF, margin: float) -> NDArray[np.float64]:
+    """Those of points (n, 2) that may be nearer to a rectangle than ``margin``: a few of many."""
+    x, y = points[:, 0], points[:, 1]
+    found: NDArray[np.float64] = points[
+        (x >= rect.left() - margin) & (x <= rect.right() + margin)
+        & (y >= rect.top() - margin) & (y <= rect.bottom() + margin)
+    ]  # fmt: skip
+    return found
+
+
 def _distances(rect: QRectF, points: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far points (n, 2) are from a rectangle, (n,); 0 in it."""
     low, high = (rect.left(), rect.top()), (rect.right(), rect.bottom())
@@ -165,6 +178,7 @@ def _distances(rect: QRectF, points: NDArray[np.float64]) -> NDArray[np.float64]
 
 def _crossed(start: QPointF, end: QPointF, points: NDArray[np.float64]) -> int:
     """How many points (n, 2) a line touches."""
+    points = _within(points, QRectF(start, end).normalized(), _POINT)
     first, way = np.array(start.toTuple()), np.array((end - start).toTuple())
     part = np.clip((points - first) @ way / max(float(way @ way), 1e-9), 0, 1)
     away = np.linalg.norm(points - first - part[:, None] * way, axis=1)
