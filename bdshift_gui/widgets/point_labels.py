@@ -122,7 +122,8 @@ class PointLabels:
         own = QRectF(here, here)
         reach = max(size.width(), size.height()) + _LED[-1] + 2 * _FIRST_GAP + _PLAINLY
         others = _within(np.delete(points, point, 0), own, reach)
-        least, with_line = float(len(points) + len(self._names) + 3), False
+        # What is no better than this is not taken; the first name is written in any case.
+        least, with_line = float(len(points) + len(self._names) + 3) if first else 1.0, False
         for gap in (near, *_LED):
             if least < 1:
                 break
@@ -135,6 +136,8 @@ class PointLabels:
                 hits = float((away < _POINT).sum())
                 hits += sum(rect.intersects(one) for one in self._placed.values())
                 hits += _CROSSED * (rect.top() < level < rect.bottom())
+                if hits >= least:
+                    continue
                 if gap == near:
                     hits += bool((away < plainly).any())
                 else:
