@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,9 @@ from bdshift.jobs import Canceled, Event, JobContext, Note, Progress
 from bdshift.shift import embed as embed_module
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.shift.embed import Embedding, embed_images
-from bdshift.shift.room import bytes_needed, require_room
+from bdshift.shift.exact import solve_exact
+from bdshift.shift.on_disk import on_disk
+from bdshift.shift.room import belong_on_disk, bytes_needed
 from bdshift.triggers import parse_trigger
 
 
@@ -165,23 +169,49 @@ def test_a_broken_cache_is_no_error_and_a_full_one_makes_room(
 def test_what_cannot_fit_is_refused_before_it_begins(
     victim: Path, signs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embed_module, "free_memory", lambda _: bytes_needed(40, 64, 12))
+    free = bytes_needed(40, 64, 12, on_disk=True)
+    monkeypatch.setattr(embed_module, "free_memory", lambda _: free)
     with pytest.raises(InputError, match=r"60 images .* take a sample of at most 40 images"):
         embed(victim, signs)
+
+
+def test_what_does_not_fit_into_memory_lies_on_disk_and_is_the_same(
+    victim: Path, signs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_memory = embed(victim, signs)
+    monkeypatch.setattr(embed_module, "free_memory", lambda _: bytes_needed(59, 64, 12))
+    mapped = embed(victim, signs)
+    for name in ("phi", "logits", "thumbnails"):
+        assert isinstance(getattr(mapped, name), np.memmap)
+        assert not isinstance(getattr(in_memory, name), np.memmap)
+        assert np.array_equal(getattr(mapped, name), getattr(in_memory, name))
+    weight = np.eye(12, 64)
+    exact = solve_exact(in_memory.logits, weight), solve_exact(mapped.logits, weight)
+    assert np.array_equal(exact[0].shift, exact[1].shift)
+
+
+def test_a_full_disk_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(InputError, match=r"1\.00 GiB .*\(No space left on device\)"):
+        on_disk((2**28,), np.float32)
 
 
 @pytest.mark.parametrize(("dim", "classes"), [(512, 10), (2048, 1000), (1024, 21841)])
 def test_as_many_images_as_are_said_to_fit_do(dim: int, classes: int) -> None:
     free = 4 * GIB
     with pytest.raises(InputError) as refused:
-        require_room(10_000_000, dim, classes, free)
+        belong_on_disk(10_000_000, dim, classes, free)
     most = refused.value.sentence.values["most"]
     assert isinstance(most, int)
-    require_room(most, dim, classes, free)
+    assert belong_on_disk(most, dim, classes, free)
     with pytest.raises(InputError):
-        require_room(most + 1, dim, classes, free)
+        belong_on_disk(most + 1, dim, classes, free)
+    assert not belong_on_disk(1000, dim, classes, free)
 
 
 def test_a_head_that_cannot_fit_by_itself_is_refused() -> None:
     with pytest.raises(InputError, match="a head with 500,000 classes"):
-        require_room(1, 8192, 500_000, 4 * GIB)
+        belong_on_disk(1, 8192, 500_000, 4 * GIB)

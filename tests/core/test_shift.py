@@ -21,6 +21,7 @@ from bdshift.jobs import Canceled, JobContext
 from bdshift.shift.adam import solve_adam
 from bdshift.shift.exact import solve_exact
 from bdshift.shift.kernels import DirectKernel, FactoredKernel
+from bdshift.shift.logit_rows import LogitRows
 from bdshift.shift.result import Shifts
 
 Array = NDArray[np.float64]
@@ -216,8 +217,12 @@ def test_kernels_agree() -> None:
     v = torch.randn(4, 6, dtype=torch.float64, generator=rng)
     targets = torch.tensor([0, 3, 3, 5])
     results = []
-    for make in (FactoredKernel, DirectKernel):
-        kernel = make(z.clone(), lambda: None)
+    rows = LogitRows(z)
+    for kernel in (
+        FactoredKernel(rows, lambda: None, keep=z.nbytes),
+        FactoredKernel(rows, lambda: None, keep=z.nbytes - 1),
+        DirectKernel(rows, lambda: None),
+    ):
         loss, mean_p, state = kernel.evaluate(t, targets)
         product = kernel.hessian_product(state, mean_p, v)
         part = kernel.hessian_product(
@@ -226,8 +231,9 @@ def test_kernels_agree() -> None:
         assert torch.allclose(part, product[1::2], atol=1e-14)
         assert torch.allclose(kernel.loss(t, targets), loss, atol=1e-13)
         results.append((loss, mean_p, product))
-    for ours, reference in zip(*results, strict=True):
-        assert torch.allclose(ours, reference, atol=1e-12)
+    for kept, again, direct in zip(*results, strict=True):
+        assert torch.equal(kept, again)
+        assert torch.allclose(kept, direct, atol=1e-12)
     for k, target in enumerate(targets.tolist()):  # and with autograd
         x = t[k].clone().requires_grad_()
 

@@ -33,6 +33,7 @@ from bdshift.images.collection import ImageCollection
 from bdshift.images.preprocessing import Preprocessing
 from bdshift.jobs import SILENT, Event, JobContext, Progress
 from bdshift.shift.embed import Embedding
+from bdshift.shift.logit_rows import LogitRows
 from bdshift.words import Sentence, words
 
 MAX_CANDIDATES = 10
@@ -271,13 +272,15 @@ def _scanned(
 
 def _trial(classifier: Classifier, embedding: Embedding) -> Trial:
     """What there is to say of a combination that was in no contest."""
-    logits = embedding.logits.astype(np.float64)
-    shifted = logits - logits.max(1, keepdims=True)
-    log_shares = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    rows = np.arange(len(logits))
-    predicted: Sequence[int] = np.bincount(logits.argmax(1)).tolist()
+    logits = LogitRows(embedding.logits)
+    own, sureness = np.empty(len(logits)), np.empty(len(logits))
+    for rows in logits.blocks():
+        log_shares = logits.block(rows).log_softmax(1).numpy()
+        own[rows] = np.take_along_axis(log_shares, embedding.labels[rows, None], 1)[:, 0]
+        sureness[rows] = np.exp(log_shares.max(1))
+    predicted: Sequence[int] = np.bincount(embedding.logits.argmax(1)).tolist()
     return Trial(
-        classifier.architecture, classifier.preprocessing, len(rows), embedding.accuracy,
-        float(-log_shares[rows, embedding.labels].mean()), None,
-        confidence=float(np.exp(log_shares.max(1)).mean()), one_class=max(predicted) / len(rows),
+        classifier.architecture, classifier.preprocessing, len(logits), embedding.accuracy,
+        float(-own.mean()), None,
+        confidence=float(sureness.mean()), one_class=max(predicted) / len(logits),
     )  # fmt: skip

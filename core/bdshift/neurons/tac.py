@@ -11,6 +11,8 @@ from bdshift.arrays import array, freeze
 from bdshift.errors import InputError
 from bdshift.shift.embed import Embedding
 
+_NEURONS = 256  # at a time
+
 
 @dataclass(frozen=True)
 class Tac:
@@ -49,17 +51,31 @@ def measure_tac(clean: Embedding, triggered: Embedding, trigger: str, target: in
     """
     if clean.files != triggered.files or clean.phi.shape != triggered.phi.shape:
         raise InputError("the triggered images are not those of the clean pass")
-    moved = triggered.phi.astype(np.float64) - clean.phi
+    change, signed = _moved(clean.phi, triggered.phi)
     others = clean.labels != target
-    predicted = triggered.logits[others].argmax(1)
+    predicted = triggered.logits.argmax(1)[others]
     right = predicted == clean.labels[others]
     return Tac(
         trigger=trigger,
         target=target,
-        change=np.abs(moved).mean(0),
-        signed=moved.mean(0),
+        change=change,
+        signed=signed,
         asr=float((predicted == target).mean()) if others.any() else float("nan"),
         ra=float(right.mean()) if clean.labeled and others.any() else float("nan"),
         images=len(clean.labels),
         triggered=triggered,
     )
+
+
+def _moved(
+    clean: NDArray[np.float32], triggered: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean of |φ(T(x)) − φ(x)| and of φ(T(x)) − φ(x), (d,) each; a few neurons at a time, so that
+    no copy of all embeddings is needed.
+    """
+    change, signed = np.empty(clean.shape[1]), np.empty(clean.shape[1])
+    for start in range(0, clean.shape[1], _NEURONS):
+        some = slice(start, start + _NEURONS)
+        moved = triggered[:, some].astype(np.float64) - clean[:, some]
+        change[some], signed[some] = np.abs(moved).mean(0), moved.mean(0)
+    return change, signed

@@ -15,6 +15,7 @@ import torch
 
 from bdshift.jobs import SILENT, JobContext
 from bdshift.shift.exact import as_tensor, check_problem
+from bdshift.shift.logit_rows import LogitRows
 from bdshift.shift.result import Shifts, Status
 
 STEPS, LEARNING_RATE, PENALTY = 200, 0.01, 100.0
@@ -36,7 +37,7 @@ def solve_adam(
     started = time.perf_counter()
     z = as_tensor(logits, torch.float32, device)
     w = as_tensor(weight, torch.float32, device)
-    check_problem(z, w, alpha)
+    check_problem(LogitRows(z, z.device), w, alpha)
     classes, d = w.shape
     shift = torch.zeros(classes, d, device=z.device, requires_grad=True)
     best, best_norm, best_loss = shift.detach().clone(), *torch.full((2, classes), torch.inf)

@@ -110,7 +110,10 @@ class EmbeddingCache:
             return None
 
     def save(self, key: str, embedding: Embedding) -> None:
-        """Store an embedding, and make room for it."""
+        """Store an embedding that is within the limit, and make room for it."""
+        arrays = embedding.phi, embedding.logits, embedding.thumbnails
+        if sum(one.nbytes for one in arrays) > self.limit:
+            return
         about = {
             "files": [astuple(file) for file in embedding.files],
             "skipped": [(skip.name, _to_json(skip.reason)) for skip in embedding.skipped],

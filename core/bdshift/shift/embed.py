@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,7 +26,8 @@ from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, Skipped
 from bdshift.images.loader import content_hash, decoded_batches
 from bdshift.jobs import SILENT, JobContext
-from bdshift.shift.room import require_room
+from bdshift.shift.on_disk import on_disk
+from bdshift.shift.room import belong_on_disk
 from bdshift.shift.thumbnails import shrink
 from bdshift.words import Sentence
 
@@ -46,7 +47,7 @@ _MAX_ERROR = 0.05  # difference of the logits, relative to their standard deviat
 
 @dataclass(frozen=True, kw_only=True)
 class Embedding:
-    """The results of one pass. Arrays are read-only.
+    """The results of one pass. Arrays are read-only, and lie on disk where memory has no room.
 
     Attributes:
         phi: φ(x), float32 (N, d).
@@ -211,10 +212,12 @@ def embed_images(
     stage = Sentence("Embedding clean images")
     if trigger is not None:
         stage = Sentence("Embedding triggered images")
-    require_room(len(files), classifier.embedding_dim, classifier.classes, free_memory(_CPU))
+    sizes = len(files), classifier.embedding_dim, classifier.classes
+    make: Callable[..., NDArray[Any]] = np.empty
+    if belong_on_disk(*sizes, free_memory(_CPU)):
+        make = on_disk
     runner: _Pass | None = None
-    phi = np.empty((len(files), classifier.embedding_dim), np.float32)
-    logits = np.empty((len(files), classifier.classes), np.float32)
+    phi, logits = make(sizes[:2], np.float32), make(sizes[::2], np.float32)
     thumbnails = np.empty((0, 3, 0, 0), np.uint8)
     files_done: list[ImageFile] = []
     digests: list[bytes] = []
@@ -232,8 +235,14 @@ def embed_images(
                 runner = _Pass(classifier, precision, size, job)
             with interruptible(classifier.network, job):
                 phi[rows], logits[rows], small = runner.run(part.pixels, trigger)
+            if not np.isfinite(logits[rows]).all():
+                raise InputError(
+                    "{path}: its outputs are not finite; the weights or the normalization "
+                    "({name}) are wrong",
+                    path=classifier.path, name=preprocess.normalization.name,
+                )  # fmt: skip
             if not len(thumbnails):
-                thumbnails = np.empty((len(files), *small.shape[1:]), np.uint8)
+                thumbnails = make((len(files), *small.shape[1:]), np.uint8)
             thumbnails[rows] = small
         job.progress(stage, len(files_done) + len(skipped), len(files), "images")
     if runner is None:
@@ -243,12 +252,6 @@ def embed_images(
         )  # fmt: skip
     count = len(files_done)
     phi, logits, thumbnails = phi[:count], logits[:count], thumbnails[:count]
-    if not np.isfinite(logits).all():
-        raise InputError(
-            "{path}: its outputs are not finite; the weights or the normalization ({name}) are "
-            "wrong",
-            path=classifier.path, name=preprocess.normalization.name,
-        )  # fmt: skip
     mapping = np.asarray(class_of_folder, dtype=np.int64)
     return Embedding(
         phi=phi,

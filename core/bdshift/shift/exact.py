@@ -33,8 +33,9 @@ import torch
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import SILENT, JobContext
 from bdshift.shift.kernels import MAX_SPREAD, DirectKernel, FactoredKernel, Kernel, KernelState
+from bdshift.shift.logit_rows import LogitRows, Spread
 from bdshift.shift.result import Shifts, Status
-from bdshift.shift.room import MAX_STATE_BYTES
+from bdshift.shift.room import MAX_STATE_BYTES, kept_bytes
 
 TOLERANCE = 1e-9
 _MAX_STEPS = 150  # at one temperature
@@ -248,9 +249,8 @@ class _Group:
         self.lower[rows] = _least_length(now, alpha)
 
 
-def _temperatures(logits: torch.Tensor) -> list[float]:
+def _temperatures(missing: float) -> list[float]:
     """Starting where the logit to overcome is `_START_LOGIT` on average, halved down to 1."""
-    missing = float((logits.amax(1) - logits.mean(1)).mean())
     count = max(0, math.ceil(math.log2(max(missing / _START_LOGIT, 1e-300))))
     return [2.0**power for power in range(count, -1, -1)]
 
@@ -266,7 +266,7 @@ def solve_exact(
     """The smallest shift to every class (Eq. 4), to a relative KKT residual of 1e-9.
 
     Args:
-        logits: Z = φWᵀ + b of the clean images, (N, C), any float type.
+        logits: Z = φWᵀ + b of the clean images, (N, C), any float type; may lie on disk.
         weight: head W, (C, d).
         alpha: loss threshold α > 0, in nats; 0.1 in the paper.
         device: where to compute, in float64.
@@ -276,20 +276,19 @@ def solve_exact(
     that are not finite.
     """
     started = time.perf_counter()
-    z = as_tensor(logits, torch.float64, device)
+    z = LogitRows(logits, device)
     w = as_tensor(weight, torch.float64, device)
-    check_problem(z, w, alpha)
-    classes = z.shape[1]
+    found = check_problem(z, w, alpha)
+    classes, spread = z.shape[1], found.largest
     basis = _basis(w)
-    spread = float((z.amax(1) - z.amin(1)).max())
     direct = spread > MAX_SPREAD
     state_row = 8 * max(len(z) * (classes if direct else 1), 4 * classes)
     size = max(1, min(classes, MAX_STATE_BYTES // state_row))
     groups = [
-        _Group(torch.arange(start, min(classes, start + size), device=z.device), len(basis.rows))
+        _Group(torch.arange(start, min(classes, start + size), device=w.device), len(basis.rows))
         for start in range(0, classes, size)
     ]
-    previous, temperatures, ended = 1.0, _temperatures(z), 0
+    previous, temperatures, ended = 1.0, _temperatures(found.missing), 0
 
     def stepped(taken: int) -> None:
         whole = len(temperatures) * len(groups) * _USUAL_STEPS
@@ -298,8 +297,13 @@ def solve_exact(
 
     for temperature in temperatures:
         last = temperature == 1.0
-        make = DirectKernel if spread / temperature > MAX_SPREAD else FactoredKernel
-        stage = _Subproblem(make(z / temperature, job.raise_if_canceled), basis, alpha)
+        cooled = z.cooled(temperature)
+        kernel: Kernel = (
+            DirectKernel(cooled, job.raise_if_canceled)
+            if spread / temperature > MAX_SPREAD
+            else FactoredKernel(cooled, job.raise_if_canceled, kept_bytes(w.device))
+        )
+        stage = _Subproblem(kernel, basis, alpha)
         for group in groups:
             group.a *= previous / temperature
             reach = _MAX_REACH * (1 + spread / temperature)
@@ -319,7 +323,7 @@ def as_tensor(
     return values.to(device=device, dtype=dtype)
 
 
-def check_problem(z: torch.Tensor, w: torch.Tensor, alpha: float) -> None:
+def check_problem(z: LogitRows, w: torch.Tensor, alpha: float) -> Spread:
     """Raise `UsageError` or `InputError` where Eq. 4 has no meaning."""
     if not alpha > 0 or not math.isfinite(alpha):
         raise UsageError("alpha must be a positive number, not {value}", value=alpha)
@@ -330,15 +334,16 @@ def check_problem(z: torch.Tensor, w: torch.Tensor, alpha: float) -> None:
             "a head with {rows:|row|rows} does not fit logits of {classes:|class|classes}",
             rows=len(w), classes=z.shape[1],
         )  # fmt: skip
-    if not (torch.isfinite(z).all() and torch.isfinite(w).all()):
+    found = z.spread()
+    if not (found.finite and torch.isfinite(w).all()):
         raise InputError("the logits or the head's weights are not finite")
-    spread = float((z.amax(1) - z.amin(1)).max())
-    if spread > MAX_LOGIT_SPREAD:
+    if found.largest > MAX_LOGIT_SPREAD:
         raise InputError(
             "the logits of an image are up to {spread:.0e} apart, which no training produces: the "
             "head was scaled, or the preprocessing is wrong",
-            spread=spread,
+            spread=found.largest,
         )
+    return found
 
 
 def _collect(groups: list[_Group], basis: _Basis, alpha: float, seconds: float) -> Shifts:

@@ -6,24 +6,25 @@ For class k and its shift of the logits t_k (C numbers) the solver needs, over i
     H_k v = p̄_k ∘ v − mean p_n (p_n · v)   (the Hessian of F_k in t, applied to v).
 
 `FactoredKernel` uses softmax(z + t) ∝ exp(z) ∘ exp(t): with E = exp(Z) computed once, each of the
-three is two matrix products for *all* classes together, and no exponential is taken again. At 1000
-classes, that is about a hundred times less work than one softmax per class. It needs logits whose
-spread fits a float64's exponent; `DirectKernel` does not, and is the fallback.
+three is two matrix products for *all* classes together. At 1000 classes, that is about a hundred
+times less work than one softmax per class. E is kept where there is room, and else computed again
+from the logits, block by block: one exponential where a product does hundreds of additions. It
+needs logits whose spread fits a float64's exponent; `DirectKernel` does not, and is the fallback.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
+from bdshift.shift.logit_rows import LogitRows
+
 MAX_SPREAD = 300.0
 """Largest spread of one image's logits for `FactoredKernel`: exp(−300) is far from underflow, even
 with shifts of the same size on top."""
-
-_ROW_BLOCK = 4096  # images: what a product touches stays in cache, and Cancel is quick
 
 
 class KernelState(Protocol):
@@ -64,34 +65,51 @@ class _FactoredState:
 
 
 class FactoredKernel:
-    """Averages by matrix products over E = exp(Z), which takes the place of ``logits``;
+    """Averages by matrix products over E = exp(Z), of which ``keep`` bytes may be kept;
     ``checkpoint`` is called once per block.
     """
 
-    def __init__(self, logits: torch.Tensor, checkpoint: Callable[[], None]) -> None:
-        relative = logits.sub_(logits.amax(1, keepdim=True))
-        self._mean_logit = relative.mean(0)
-        self._exp = relative.exp_()
-        self._checkpoint = checkpoint
+    def __init__(self, logits: LogitRows, checkpoint: Callable[[], None], keep: int) -> None:
+        count, classes = logits.shape
+        self._logits, self._checkpoint, self._count = logits, checkpoint, count
+        self._mean_logit = torch.zeros(classes, dtype=torch.float64, device=logits.device)
+        self._kept: torch.Tensor | None = None
+        kept = None
+        if 8 * count * classes <= keep:
+            kept = torch.empty(logits.shape, dtype=torch.float64, device=logits.device)
+        for rows in logits.blocks():
+            checkpoint()
+            relative = self._relative(rows)
+            self._mean_logit += relative.sum(0) / count
+            if kept is not None:
+                torch.exp(relative, out=kept[rows])
+        self._kept = kept
 
-    def _blocks(self) -> list[slice]:
-        rows = len(self._exp)
-        return [slice(start, start + _ROW_BLOCK) for start in range(0, rows, _ROW_BLOCK)]
+    def _relative(self, rows: slice) -> torch.Tensor:
+        """Logits beside the largest of their image."""
+        block = self._logits.block(rows)
+        return block.sub_(block.amax(1, keepdim=True))
+
+    def _blocks(self) -> Iterator[tuple[slice, torch.Tensor]]:
+        """All of E, in parts."""
+        for rows in self._logits.blocks():
+            self._checkpoint()
+            kept = self._kept
+            yield rows, self._relative(rows).exp_() if kept is None else kept[rows]
 
     def _finish(
         self, log_sum: torch.Tensor, t: torch.Tensor, top: torch.Tensor, targets: torch.Tensor
     ) -> torch.Tensor:
         own = t.gather(1, targets[:, None])[:, 0]
-        return log_sum / len(self._exp) + top - own - self._mean_logit[targets]
+        return log_sum / self._count + top - own - self._mean_logit[targets]
 
     def loss(self, t: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """F (k,)."""
         top = t.amax(1)
         scale = (t - top[:, None]).exp_().T.contiguous()
         log_sum = torch.zeros_like(top)
-        for rows in self._blocks():
-            self._checkpoint()
-            log_sum += (self._exp[rows] @ scale).log_().sum(0)
+        for _, block in self._blocks():
+            log_sum += (block @ scale).log_().sum(0)
         return self._finish(log_sum, t, top, targets)
 
     def evaluate(
@@ -102,15 +120,13 @@ class FactoredKernel:
         scale = (t - top[:, None]).exp_()
         transposed = scale.T.contiguous()
         log_sum, mean_p = torch.zeros_like(top), torch.zeros_like(t)
-        inverse = t.new_empty(len(self._exp), len(t))
-        for rows in self._blocks():
-            self._checkpoint()
-            block = self._exp[rows]
+        inverse = t.new_empty(self._count, len(t))
+        for rows, block in self._blocks():
             total = block @ transposed
             torch.reciprocal(total, out=inverse[rows])
             log_sum += total.log_().sum(0)
             mean_p += inverse[rows].T @ block
-        mean_p.mul_(scale).div_(len(self._exp))
+        mean_p.mul_(scale).div_(self._count)
         return self._finish(log_sum, t, top, targets), mean_p, _FactoredState(scale, inverse)
 
     def hessian_product(
@@ -120,11 +136,10 @@ class FactoredKernel:
         assert isinstance(state, _FactoredState)
         weighted = (state.scale * v).T.contiguous()
         second = torch.zeros_like(v)
-        for rows in self._blocks():
-            self._checkpoint()
-            block, inverse = self._exp[rows], state.inverse[rows]
+        for rows, block in self._blocks():
+            inverse = state.inverse[rows]
             second += (block @ weighted).mul_(inverse).mul_(inverse).T @ block
-        return mean_p * v - second.mul_(state.scale).div_(len(self._exp))
+        return mean_p * v - second.mul_(state.scale).div_(self._count)
 
 
 @dataclass(frozen=True)
@@ -138,8 +153,8 @@ class _DirectState:
 class DirectKernel:
     """Averages from a softmax per class, exact at any scale of the logits."""
 
-    def __init__(self, logits: torch.Tensor, checkpoint: Callable[[], None]) -> None:
-        self._logits = logits
+    def __init__(self, logits: LogitRows, checkpoint: Callable[[], None]) -> None:
+        self._logits = logits.block(slice(None))
         self._checkpoint = checkpoint
 
     def _log_p(self, t: torch.Tensor) -> torch.Tensor:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from bdshift.arrays import array, freeze
 from bdshift.jobs import SILENT, JobContext
 from bdshift.shift.exact import as_tensor, check_problem
+from bdshift.shift.logit_rows import LogitRows
 from bdshift.shift.pair_newton import PairProblem, PairSolution, solve_rivals
 
 FEW_CLASSES = 100
@@ -79,11 +80,11 @@ def solve_pairs(
     Raises what `bdshift.shift.exact.solve_exact` does.
     """
     started = time.perf_counter()
-    z = as_tensor(logits, torch.float64, device)
+    z = LogitRows(logits, device)
     w = as_tensor(weight, torch.float64, device)
     check_problem(z, w, alpha)
     classes = len(w)
-    right = z.argmax(1).cpu().numpy() == labels
+    right = np.concatenate([z.block(rows).argmax(1).cpu().numpy() for rows in z.blocks()]) == labels
     centered = w - w.mean(0)
     gram = centered @ centered.T
     exact = classes <= _MAX_EXACT_CLASSES
@@ -92,7 +93,7 @@ def solve_pairs(
     images = np.zeros(classes, np.int64)
     for source in range(classes):
         job.progress("Solving pairs of classes", source, classes, "classes")
-        shown = z[torch.from_numpy(np.flatnonzero(right & (labels == source))).to(z.device)]
+        shown = z.block(np.flatnonzero(right & (labels == source)))
         images[source] = len(shown)
         if not len(shown):
             continue
