@@ -92,7 +92,7 @@ def test_methods_cannot_see_triggers_or_test_images() -> None:
     """
     assert {field.name for field in dataclasses.fields(Workbench)} == {
         "network", "head_name", "clean", "target", "shift", "seed", "job", "state", "forwards",
-        "backwards", "through",
+        "backwards", "through", "_kept", "_recomputing",
     }  # fmt: skip
     assert {field.name for field in dataclasses.fields(CleanData)} == {
         "tune", "held", "preprocess", "triggered",

@@ -14,6 +14,7 @@ from torch import nn
 
 from bdshift.channels_last import channels_last
 from bdshift.checkpoints.classifier import Classifier, to_head
+from bdshift.checkpoints.recompute import fits_with_gradients, kept_for_gradients, recompute
 from bdshift.devices import autocast, has_native_bfloat16
 from bdshift.jobs import SILENT, JobContext
 from bdshift.purify.clean_data import CleanData, LabeledImages
@@ -51,6 +52,8 @@ class Workbench:
     forwards: int = 0
     backwards: int = 0
     through: nn.Module = field(init=False)
+    _kept: int | None = field(default=None, init=False)  # bytes of an image, for gradients
+    _recomputing: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.through = self.network
@@ -74,10 +77,27 @@ class Workbench:
 
     def phi(self, images: torch.Tensor) -> torch.Tensor:
         """φ of what ``clean.preprocess`` returns, float32 (n, d), with gradients if enabled."""
+        if torch.is_grad_enabled() and not self._recomputing:
+            self._make_room(images)
+        self.forwards += len(images)
+        return self._run(images)
+
+    def _run(self, images: torch.Tensor) -> torch.Tensor:
         with autocast(self.device, self.precision):
             caught, _ = to_head(self.through, self.head, images)
-        self.forwards += len(images)
         return caught[0].float()
+
+    def _make_room(self, images: torch.Tensor) -> None:
+        """Have blocks computed again on the way back, if memory cannot hold them all."""
+        if self._kept is None:
+            training = [one for one in self.network.modules() if one.training]
+            self.network.eval()  # it must not learn from this
+            self._kept = kept_for_gradients(self.network, lambda: self._run(images[:1]))
+            for module in training:
+                module.training = True
+        if not fits_with_gradients(self._kept, len(images), self.device):
+            recompute(self.network)
+            self._recomputing = True
 
     def embed(self, part: LabeledImages) -> torch.Tensor:
         """φ of all images in a part, in eval mode and without gradients, float32 (n, d)."""

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch import nn
 
 from bdshift.checkpoints.classifier import Classifier, to_head
 from bdshift.checkpoints.footprint import interruptible, largest_batch
+from bdshift.checkpoints.recompute import fits_with_gradients, kept_for_gradients, recompute
 from bdshift.devices import autocast
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection
@@ -138,7 +140,7 @@ def scene_of(
     most = _MAX_BATCH if device.type == "cpu" else _MAX_BATCH_OF_GPU
     network = classifier.network.to(device).to(memory_format=torch.channels_last)
     with interruptible(network, job):
-        yield Scene(
+        scene = Scene(
             classifier,
             torch.from_numpy(decoded.pixels).to(device).float() / 255,
             torch.from_numpy(embedding.labels[rows]).to(device),
@@ -148,6 +150,24 @@ def scene_of(
             largest_batch(network, plain.size, device, most, plain.channels),
             job,
         )
+        with _in_memory(scene, network):
+            yield scene
+
+
+@contextmanager
+def _in_memory(scene: Scene, network: nn.Module) -> Iterator[None]:
+    """Have the network's blocks computed again on the way back, if memory cannot hold them all."""
+    one = scene.pixels[:1].clone().requires_grad_()
+    kept = kept_for_gradients(network, lambda: scene.run(one)[0])
+    scene.forwards = scene.backwards = 0  # this was no part of a search
+    if fits_with_gradients(kept, scene.batch, scene.device):
+        yield
+        return
+    end = recompute(network)
+    try:
+        yield
+    finally:
+        end()
 
 
 def _stratified(predicted: np.ndarray, labels: np.ndarray, count: int, seed: int) -> np.ndarray:
