@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     import torch
 
 
+SPEED = 6e10
+"""Multiply-adds per second that two cores of a CPU are taken to do, in float32 or bfloat16. What a
+budget buys and what is said of a job's time never depend on the clock: they are the same on every
+machine with such a device, however busy it is, and so approximate.
+"""
+
+_GPU_PACE = 30.0  # times that: what a small GPU reaches in training; large ones are faster
 GIB = 1024**3
 """Bytes."""
 
@@ -57,6 +64,11 @@ def has_native_bfloat16(device: torch.device) -> bool:
         found = torch.cpu.get_capabilities()
         return any(found.get(key, False) for key in ("avx512_bf16", "amx_bf16", "sve_bf16"))
     return False
+
+
+def pace(device: torch.device) -> float:
+    """How many seconds of two cores a second on ``device`` is taken for."""
+    return _GPU_PACE if device.type == "cuda" else 1.0
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from known import STICKER
 
 from bdshift.audit import Material, ScanSettings, scan
@@ -25,6 +26,7 @@ from bdshift.shift import embed as embed_module
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.shift.embed import Embedding, embed_images
 from bdshift.shift.exact import solve_exact
+from bdshift.shift.expected import say_what_it_takes
 from bdshift.shift.on_disk import on_disk
 from bdshift.shift.room import belong_on_disk, bytes_needed
 from bdshift.triggers import parse_trigger
@@ -188,6 +190,34 @@ def test_what_does_not_fit_into_memory_lies_on_disk_and_is_the_same(
     weight = np.eye(12, 64)
     exact = solve_exact(in_memory.logits, weight), solve_exact(mapped.logits, weight)
     assert np.array_equal(exact[0].shift, exact[1].shift)
+
+
+def test_what_takes_long_is_said_before_it_begins() -> None:
+    said: list[str] = []
+
+    class Job(JobContext):
+        def report(self, event: Event) -> None:
+            assert isinstance(event, Note)
+            said.append(str(event.sentence))
+
+    def say(images: int, work: float, dim: int, classes: int, device: str = "cpu") -> None:
+        where = torch.device(device)
+        say_what_it_takes(images, dim, classes, work, where, Job(), on_disk=False)
+
+    say(500, 5e8, 512, 10)
+    assert said == [], "seconds are not worth a line"
+    say(5000, 4e9, 2048, 1000)
+    assert (
+        said.pop() == "5,000 images and 1,000 classes will take about 6 min and 1.0 GiB of memory"
+    )
+    say(50_000, 4e9, 2048, 1000)
+    assert (
+        said.pop() == "50,000 images and 1,000 classes will take about 58 min and 1.8 GiB of memory"
+    )
+    say(2000, 6e10, 1024, 21_841)
+    assert "about 1.0 h and" in said.pop()
+    say(50_000, 4e9, 2048, 1000, "cuda")
+    assert "about 2 min" in said.pop()
 
 
 def test_a_full_disk_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,9 @@ from bdshift.audit.records import Audit
 from bdshift.audit.second_stage import second_stage
 from bdshift.audit.stages import Material
 from bdshift.detect.detector import Detector, Evidence, Subject
-from bdshift.devices import pick_device
+from bdshift.devices import pace, pick_device
 from bdshift.errors import UsageError
 from bdshift.jobs import SILENT, JobContext
-from bdshift.recover.effort import pace
 
 
 def look_further(audit: Audit, detector: Detector, *, job: JobContext = SILENT) -> Evidence:

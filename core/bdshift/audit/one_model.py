@@ -26,10 +26,10 @@ from bdshift.audit.stages import (
 from bdshift.checkpoints.classifier import Opened
 from bdshift.checkpoints.settle import Settled
 from bdshift.detect.image_search import has_search
+from bdshift.devices import pace
 from bdshift.images.preprocessing import Preprocessing
 from bdshift.jobs import JobContext
 from bdshift.neurons.what_if import accuracy_by_class
-from bdshift.recover.effort import pace
 from bdshift.remark import Remark
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.shift.embed import Embedding

@@ -17,10 +17,11 @@ from bdshift.audit.made import versions
 from bdshift.audit.records import Audit
 from bdshift.audit.stages import Material, embed_cached
 from bdshift.changes import ChangeKind
+from bdshift.devices import pace
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageFile, sample_files
 from bdshift.jobs import JobContext
-from bdshift.recover.effort import affordable_passes, pace
+from bdshift.recover.effort import affordable_passes
 from bdshift.recover.scene import Scene, scene_of
 from bdshift.recover.search import Found, search
 from bdshift.recover.tried import FinishedKinds

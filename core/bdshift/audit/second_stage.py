@@ -14,7 +14,8 @@ from bdshift.checkpoints.classifier import Classifier
 from bdshift.detect.detector import DETECTORS, Detector
 from bdshift.detect.detectors.pairs import Pairs
 from bdshift.detect.image_search import ImageSearch
-from bdshift.recover.effort import LEAST_CLASSES, affordable_passes, pace
+from bdshift.devices import pace
+from bdshift.recover.effort import LEAST_CLASSES, affordable_passes
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.words import Sentence
 

@@ -1,32 +1,23 @@
-"""How much a budget of seconds buys. It never depends on the clock: the same budget gives the same
-numbers on every machine with such a device, however busy it is, so a budget is approximate.
-"""
+"""How much a budget of seconds buys, at the speed that `bdshift.devices` takes machines to have."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.footprint import work_per_image
+from bdshift.devices import SPEED
 
-_SPEED = 6e10  # multiply-adds per second of two cores of a CPU
-_GPU_PACE = 30.0  # times that: what a small GPU reaches in training; large ones are faster
 LEAST_CLASSES = 8
 """That are compared, whatever the budget."""
-
-
-def pace(device: torch.device) -> float:
-    """How many seconds of two cores a second on ``device`` is taken for."""
-    return _GPU_PACE if device.type == "cuda" else 1.0
 
 
 def affordable_passes(classifier: Classifier, seconds: float) -> float:
     """Images that can go through the network forward and back in ``seconds`` of two cores."""
     plain = classifier.preprocessing
     each = 3 * work_per_image(classifier.network, plain.size, plain.channels)
-    return seconds * _SPEED / max(each, 1.0)
+    return seconds * SPEED / max(each, 1.0)
 
 
 def shortlist(most: float, norms: NDArray[np.float64], seed: int) -> list[int]:

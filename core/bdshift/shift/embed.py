@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from bdshift.arrays import array, freeze
 from bdshift.checkpoints.classifier import Classifier
-from bdshift.checkpoints.footprint import interruptible, largest_batch
+from bdshift.checkpoints.footprint import interruptible, largest_batch, work_per_image
 from bdshift.devices import autocast, free_memory, has_native_bfloat16, is_out_of_memory
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, Skipped
 from bdshift.images.loader import content_hash, decoded_batches
 from bdshift.jobs import SILENT, JobContext
+from bdshift.shift.expected import say_what_it_takes
 from bdshift.shift.on_disk import on_disk
 from bdshift.shift.room import belong_on_disk
 from bdshift.shift.thumbnails import shrink
@@ -216,6 +217,8 @@ def embed_images(
     make: Callable[..., NDArray[Any]] = np.empty
     if belong_on_disk(*sizes, free_memory(_CPU)):
         make = on_disk
+    work = work_per_image(classifier.network, preprocess.size, preprocess.channels)
+    say_what_it_takes(*sizes, work, where, job, on_disk=make is on_disk)
     runner: _Pass | None = None
     phi, logits = make(sizes[:2], np.float32), make(sizes[::2], np.float32)
     thumbnails = np.empty((0, 3, 0, 0), np.uint8)

@@ -1,0 +1,50 @@
+"""What the pass over the images and the shifts will take, said before either begins."""
+
+from __future__ import annotations
+
+import torch
+
+from bdshift.devices import GIB, SPEED, pace
+from bdshift.jobs import JobContext
+from bdshift.shift.room import bytes_needed
+from bdshift.words import words
+
+_SOLVED_PER_SECOND = 1.5e10  # multiply-adds in float64, on two cores
+_USUAL_PRODUCTS = 28  # of all logits with all classes, two for each evaluation of all classes
+_LONG = 60.0  # seconds; less is not worth a line
+_HOUR = 3600.0
+
+_MINUTES = words(
+    "{images:|image|images} and {classes:|class|classes} will take about {minutes:.0f} min and "
+    "{memory:.1f} GiB of memory",
+    ja="画像 {images} 枚、{classes} クラスで、約 {minutes:.0f} 分、メモリー約 {memory:.1f} GiB "
+    "かかる見込みです",
+)
+_HOURS = words(
+    "{images:|image|images} and {classes:|class|classes} will take about {hours:.1f} h and "
+    "{memory:.1f} GiB of memory",
+    ja="画像 {images} 枚、{classes} クラスで、約 {hours:.1f} 時間、メモリー約 {memory:.1f} GiB "
+    "かかる見込みです",
+)
+
+
+def expected_seconds(images: int, work: float, classes: int, device: torch.device) -> float:
+    """Of a pass over ``images`` (N) at ``work`` multiply-adds each, and of the exact shifts to C
+    ``classes``.
+    """
+    solving = _USUAL_PRODUCTS * images * classes * classes / _SOLVED_PER_SECOND
+    return (images * work / SPEED + solving) / pace(device)
+
+
+def say_what_it_takes(
+    images: int, dim: int, classes: int, work: float, device: torch.device, job: JobContext,
+    *, on_disk: bool,
+) -> None:  # fmt: skip
+    """Tell ``job`` the time and memory of a pass that takes long; d is ``dim``."""
+    seconds = expected_seconds(images, work, classes, device)
+    memory = bytes_needed(images, dim, classes, on_disk=on_disk) / GIB
+    values = {"images": images, "classes": classes, "memory": memory}
+    if seconds >= 2 * _HOUR:
+        job.note(_HOURS, hours=seconds / _HOUR, **values)
+    elif seconds >= _LONG:
+        job.note(_MINUTES, minutes=seconds / 60, **values)
