@@ -208,7 +208,7 @@ def test_what_takes_long_is_said_before_it_begins() -> None:
     assert said == [], "seconds are not worth a line"
     say(5000, 4e9, 2048, 1000)
     assert (
-        said.pop() == "5,000 images and 1,000 classes will take about 6 min and 1.0 GiB of memory"
+        said.pop() == "5,000 images and 1,000 classes will take about 6 min and 0.3 GiB of memory"
     )
     say(50_000, 4e9, 2048, 1000)
     assert (
