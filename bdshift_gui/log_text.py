@@ -25,7 +25,7 @@ def _line(one: LogLine, language: Language) -> str:
 
 
 def _said(said: Sentence | Figures, language: Language) -> str:
-    from bdshift.purify.quantities import in_words
+    from bdshift.purification.quantities import in_words
 
     if isinstance(said, Sentence):
         return said.render(language)

@@ -22,7 +22,7 @@ def name_of(made: Purification | None) -> str:
 
 def measured_on(made: Purification) -> str:
     """Which images its figures were measured on."""
-    from bdshift.report.comparison_report import reported_on
+    from bdshift.reports.comparison_report import reported_on
 
     return say(reported_on(made))
 

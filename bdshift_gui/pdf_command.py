@@ -37,7 +37,7 @@ def write_pdf(
 def _write(
     audit_file: Path, out: Path, run: int | None, language: Language, paper: str, *, overwrite: bool
 ) -> str:
-    from bdshift.report.html_report import html_report
+    from bdshift.reports.html_report import html_report
     from bdshift.store import load_audit
     from bdshift_gui.printing.paper import PAPERS
     from bdshift_gui.printing.printed import PrintedReport

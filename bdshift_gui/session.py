@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from bdshift.jobs import Figures, Glimpse
     from bdshift.neurons.tac import Tac
     from bdshift.neurons.what_if import CutOutcome
-    from bdshift.purify.disentanglement import WeightPlane
-    from bdshift.recover.recovery import Recovery
+    from bdshift.purification.disentanglement import WeightPlane
+    from bdshift.recovery.recovery import Recovery
     from bdshift.shift.result import Shifts
     from bdshift.words import Language, Sentence
     from bdshift_gui.fleet_shown import FleetShown

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bdshift.recover.recovery import Recovery
+from bdshift.recovery.recovery import Recovery
 from bdshift.store import load_audit
 
 _CELL, _GAP = 96, 6  # pixels

@@ -23,11 +23,11 @@ from bdshift.audit.purifying import purify_model
 from bdshift.audit.recovering import recover_trigger
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.images.collection import open_images
-from bdshift.purify import METHODS
-from bdshift.purify.multiples import ALPHA, multiples
-from bdshift.recover.kept import kept_trigger
-from bdshift.report.multiples_svg import draw_multiples
-from bdshift.report.svg import as_file
+from bdshift.purification import METHODS
+from bdshift.purification.multiples import ALPHA, multiples
+from bdshift.recovery.kept import kept_trigger
+from bdshift.reports.multiples_svg import draw_multiples
+from bdshift.reports.svg import as_file
 from bdshift.triggers import Trigger, card_target, parse_trigger
 
 _SAMPLE = 2000

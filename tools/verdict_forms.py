@@ -27,7 +27,7 @@ from bdshift.lab.judged_models import (
     judged_models,
 )
 from bdshift.lab.judging import Key
-from bdshift.recover.drop import drops
+from bdshift.recovery.drop import drops
 from bdshift.verdict.clean_models import cluster_weights, fit_table
 from bdshift.verdict.decide import decide
 from bdshift.verdict.strength import capped, fit_scale

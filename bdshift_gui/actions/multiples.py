@@ -15,7 +15,7 @@ def has_curve(state: State) -> bool:
     """Whether the chosen purification has looked at multiples of a vector."""
     if state.original is None or not state.chosen:
         return False
-    from bdshift.purify.multiples import multiples
+    from bdshift.purification.multiples import multiples
 
     rows = state.purifications[state.chosen - 1].result.rows
     return bool(multiples(row.step for row in rows))

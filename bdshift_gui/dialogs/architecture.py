@@ -169,7 +169,7 @@ class ArchitectureDialog(QuestionDialog):
                 tr("and {count:|less likely candidate|less likely candidates}", count=self._more)
             )  # fmt: skip
             return
-        from bdshift.report.candidates_report import name_of_candidate
+        from bdshift.reports.candidates_report import name_of_candidate
 
         before = next((self.offered[row] for row in self.table.wanted), None)
         self.offered = [

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
 
 from bdshift.audit.unfinished import PurificationRequest
 from bdshift.errors import BdshiftError
-from bdshift.purify import METHODS, Method
-from bdshift.purify.method import needs_one
+from bdshift.purification import METHODS, Method
+from bdshift.purification.method import needs_one
 from bdshift.setting import options_of
 from bdshift.spec import write_options
 from bdshift.triggers import parse_trigger

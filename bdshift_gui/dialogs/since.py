@@ -24,7 +24,7 @@ class SincePage(QDialog):
     """A card for each part, and the table of classes."""
 
     def __init__(self, since: Since, context: Context) -> None:
-        from bdshift.report.since_report import since_sections
+        from bdshift.reports.since_report import since_sections
 
         super().__init__(context.ask.parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -57,7 +57,7 @@ class SincePage(QDialog):
         outer.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
 
     def _classes(self, since: Since) -> Card:
-        from bdshift.report.since_table import since_table
+        from bdshift.reports.since_table import since_table
 
         made, card = since_table(since, language()), Card()
         self.table.setAccessibleName(tr("Classes by name"))

@@ -78,7 +78,7 @@ class _Builder(html.parser.HTMLParser):
 
 
 def page_tree(page: str) -> Element:
-    """The body of the page that `bdshift.report.html_report` makes."""
+    """The body of the page that `bdshift.reports.html_report` makes."""
     builder = _Builder()
     for place, part in enumerate(_DRAWING.split(page)):
         if place % 2:

@@ -14,7 +14,7 @@ from bdshift_gui.tasks.showing import as_shown
 
 if TYPE_CHECKING:
     from bdshift.audit import Material
-    from bdshift.purify.disentanglement import WeightPlane
+    from bdshift.purification.disentanglement import WeightPlane
 
 
 def measure(context: Context, number: int, base: Path) -> None:

@@ -83,7 +83,7 @@ def save_sheet(context: Context, path: Path) -> None:
         return
 
     def run(job: JobContext) -> None:
-        from bdshift.report.pictures import contact_sheet
+        from bdshift.reports.pictures import contact_sheet
 
         groups = [of.pictures(row, wish.parts) for row in rows[:MAX_ON_SHEET]]
         if len(rows) > MAX_ON_SHEET:

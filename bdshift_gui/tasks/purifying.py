@@ -38,7 +38,7 @@ def purify(
     def run(job: JobContext) -> tuple[Audit, Purification, Path, Material]:
         from bdshift.audit.purifying import aligned, purify_model
         from bdshift.audit.unfinished import Unfinished
-        from bdshift.purify import METHODS
+        from bdshift.purification import METHODS
         from bdshift.triggers import parse_trigger
 
         texts = request.trigger, request.unlearn

@@ -16,7 +16,7 @@ from bdshift_gui.tasks.showing import as_shown, like
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit, Material
-    from bdshift.recover.recovery import Recovery
+    from bdshift.recovery.recovery import Recovery
 
 
 def recover(context: Context, request: RecoveryRequest) -> None:
@@ -30,7 +30,7 @@ def recover(context: Context, request: RecoveryRequest) -> None:
     def run(job: JobContext) -> tuple[Recovery, Material, Path]:
         from bdshift.audit.recovering import recover_trigger
         from bdshift.changes import CHANGES
-        from bdshift.recover.tried import last_recovery
+        from bdshift.recovery.tried import last_recovery
 
         kind = CHANGES.parse(request.kind) if request.kind else None
         material, resume = ready(job), last_recovery()

@@ -75,7 +75,7 @@ def _page(audit: Audit, number: int) -> Callable[[JobContext], str]:
 
     def run(job: JobContext) -> str:
         from bdshift.audit.purifying import aligned
-        from bdshift.report.html_report import html_report
+        from bdshift.reports.html_report import html_report
 
         return html_report(aligned(audit, job=job), spoken, number)
 

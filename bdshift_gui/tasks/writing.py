@@ -120,7 +120,7 @@ def export_purified(context: Context, number: int, path: Path, form: ExportForm)
     def run(job: JobContext) -> Material:
         from bdshift.audit.purifying import aligned
         from bdshift.checkpoints.export import KEEPS_CODE
-        from bdshift.report.purification_report import export_purified as write
+        from bdshift.reports.purification_report import export_purified as write
 
         material = ready(job)
         whole = aligned(audit, job=job)
@@ -176,7 +176,7 @@ def export_table(context: Context, path: Path) -> None:
         import json
         from dataclasses import asdict
 
-        from bdshift.report.comparison_report import models_table, table_csv
+        from bdshift.reports.comparison_report import models_table, table_csv
 
         rows, as_json = models_table(audit), path.suffix.lower() == ".json"
         listed = [asdict(row) for row in rows]
@@ -195,7 +195,7 @@ def export_neurons(context: Context, path: Path) -> None:
     assert index is not None
 
     def run(job: JobContext) -> None:
-        from bdshift.report.neurons_table import neurons_csv, neurons_list, neurons_list_json
+        from bdshift.reports.neurons_table import neurons_csv, neurons_list, neurons_list_json
 
         rows = neurons_list(audit.shifts.shift[index], tac, sorted(selection.neurons))
         as_json = path.suffix.lower() == ".json"

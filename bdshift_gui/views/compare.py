@@ -204,7 +204,7 @@ class CompareView(QWidget, View):
             self._context.session.update(page=ComparisonPage((first, second)))
 
     def _fill_table(self, audit: Audit) -> None:
-        from bdshift.report.comparison_report import models_table
+        from bdshift.reports.comparison_report import models_table
 
         words = {"table": (tr("table"), ""), "plot": (tr("plot"), "")}
         for choices in (self.what, self.outcomes.what):

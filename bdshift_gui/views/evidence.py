@@ -83,7 +83,7 @@ class EvidenceView(QWidget, View):
         self._state, audit = state, state.audit
         if not self.wants_page(state) or audit is None or audit.verdict is None:
             return
-        from bdshift.report.verdict_rows import evidence_rows, heads, how_right, similar_models
+        from bdshift.reports.verdict_rows import evidence_rows, heads, how_right, similar_models
         from bdshift.verdict.clean_models import shipped_table
 
         rows = evidence_rows(audit, audit.verdict, language())

@@ -40,7 +40,7 @@ from bdshift_gui.widgets.plane_part import PlanePart
 if TYPE_CHECKING:
     from bdshift.audit import Purification
     from bdshift.audit.unfinished import PurificationRequest
-    from bdshift.purify.multiples import Multiple
+    from bdshift.purification.multiples import Multiple
 
 
 @view
@@ -117,7 +117,7 @@ class MultiplesView(QWidget, View):
         """Show the curve of the chosen purification."""
         if not self.wants_page(state):
             return
-        from bdshift.purify.multiples import multiples
+        from bdshift.purification.multiples import multiples
 
         made = state.purifications[state.chosen - 1]
         self.part.label(
@@ -183,7 +183,7 @@ class MultiplesView(QWidget, View):
         the audit may be from elsewhere.
         """
         from bdshift.audit.unfinished import PurificationRequest
-        from bdshift.purify import METHODS
+        from bdshift.purification import METHODS
 
         made = self._made
         assert made is not None

@@ -70,7 +70,7 @@ class PurificationCard(Card):
         """Show a purification of ``audit``."""
         from bdshift.detect.rule import z_scores
         from bdshift.measure import der
-        from bdshift.purify import quantities as q
+        from bdshift.purification import quantities as q
 
         shown = self._number == state.shown
         self.title.show_text(f"{self._number} · {name_of(made)}")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bdshift.audit import Audit
     from bdshift.audit.gallery import Gallery
     from bdshift.jobs import Glimpse
-    from bdshift.recover.recovery import Recovery
+    from bdshift.recovery.recovery import Recovery
 
 _SIDES = ((1400, 288), (1000, 208), (0, 128))
 """Height of a window, in pixels, from which the large pictures have a side."""
@@ -276,7 +276,7 @@ class RecoveryView(QWidget, View):
     def _show_recovery(self, audit: Audit, found: Recovery) -> None:
         from bdshift.audit.gallery import galleries
         from bdshift.audit.recovered import fact_of
-        from bdshift.report.recovery_words import verdict
+        from bdshift.reports.recovery_words import verdict
 
         names = audit.images.class_names
         name, attempt = names[found.target], found.attempt

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
 
-from bdshift.purify.quantities import AXES, quantities
+from bdshift.purification.quantities import AXES, quantities
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.plain import set_tip
@@ -20,7 +20,7 @@ _MAX_CURVES = 4  # on one axis: as many as there are colors and dashes
 
 
 class CurvesPlot(PlotCard):
-    """Figures by step, on the axes of `bdshift.purify.quantities`."""
+    """Figures by step, on the axes of `bdshift.purification.quantities`."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, self._rows)

@@ -17,7 +17,7 @@ from bdshift_gui.widgets.card import look
 from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks
 
 if TYPE_CHECKING:
-    from bdshift.report.verdict_rows import EvidenceRow
+    from bdshift.reports.verdict_rows import EvidenceRow
     from bdshift.verdict.calibration import Calibration
 
 _ROW, _FOOT = 26, 64  # pixels of a kind, and of all that is not one
@@ -61,7 +61,7 @@ class EvidenceStrips(_FittingCard):
         self.plot.clear()
         if not self._shown:
             return
-        from bdshift.report.verdict_rows import DOTS, DRAWN, TICKS
+        from bdshift.reports.verdict_rows import DOTS, DRAWN, TICKS
 
         self.title.show_text(tr("Strength beside clean models"))
         set_tip(self.title, tr(DOTS))
@@ -86,7 +86,7 @@ class EvidenceStrips(_FittingCard):
         )
 
     def _draw(self, values: Sequence[float], y: int, ink: str, symbol: str, size: int) -> None:
-        from bdshift.report.verdict_rows import DRAWN
+        from bdshift.reports.verdict_rows import DRAWN
 
         color = pg.mkColor(ink)
         color.setAlphaF(_CLEAN_OPACITY if symbol == "o" else 1.0)
@@ -126,7 +126,7 @@ class CalibrationPlot(_FittingCard):
         known = self._known
         if known is None:
             return
-        from bdshift.report.verdict_rows import AXIS_SHARE, CURVES
+        from bdshift.reports.verdict_rows import AXIS_SHARE, CURVES
         from bdshift.verdict.calibration import share_curve
 
         dashed, dotted = Qt.PenStyle.DashLine, Qt.PenStyle.DotLine

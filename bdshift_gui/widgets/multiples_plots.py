@@ -17,7 +17,7 @@ from bdshift_gui.plain import set_tip
 from bdshift_gui.widgets.plot import PlotCard, Table
 
 if TYPE_CHECKING:
-    from bdshift.purify.multiples import Multiple
+    from bdshift.purification.multiples import Multiple
 
 _BAND_OPACITY = 28  # of 255
 _MIN_HEIGHT = 150  # pixels
@@ -124,7 +124,7 @@ class TradePlot(_MultiplesCard):
         self.plot.clear()
         if not self.curve:
             return
-        from bdshift.purify.multiples import shown_accuracies
+        from bdshift.purification.multiples import shown_accuracies
 
         self.title.show_text(tr("What it costs, beside a control"))
         set_tip(

@@ -16,7 +16,7 @@ from bdshift_gui.theme import SMALL, text_font
 from bdshift_gui.widgets.plot import PlotCard, Table
 
 if TYPE_CHECKING:
-    from bdshift.purify.disentanglement import Mixture, WeightPlane
+    from bdshift.purification.disentanglement import Mixture, WeightPlane
 
 _MIN_HEIGHT = 150  # pixels
 _ON_ITS_RIGHT, _ON_ITS_LEFT = (-0.1, 0.5), (1.1, 0.5)  # where a mark's name is
@@ -66,7 +66,7 @@ class PlanePlot(PlotCard):
         if self._plane is None:
             self.describe(self.title.text(), "")
             return
-        from bdshift.purify.disentanglement import LARGEST_ERROR
+        from bdshift.purification.disentanglement import LARGEST_ERROR
 
         self.here.show_text(tr("Background color: ξ is 0. Full color: 2."))
         axis, values = _grid(self._plane.mixtures)

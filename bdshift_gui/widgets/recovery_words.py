@@ -15,7 +15,7 @@ from bdshift_gui.numbers import percent
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
-    from bdshift.recover.recovery import Recovery
+    from bdshift.recovery.recovery import Recovery
 
 Pixels = NDArray[np.uint8]
 
@@ -72,7 +72,7 @@ def why_it_differs(audit: Audit, found: Sequence[Recovery]) -> str:
     """Why a scan that has searched for the same kind of change has other figures; "" if none has
     or nothing was ``found``.
     """
-    from bdshift.recover.recovery import LEVELS
+    from bdshift.recovery.recovery import LEVELS
 
     searched = {one.detector.name for one in audit.judged}
     for one in found:

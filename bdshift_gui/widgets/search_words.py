@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _Leader:
     """A class beside the others, in one kind of change: the size of its change, the smallest of the
-    others', and by how much it stands out (`bdshift.recover.drop`).
+    others', and by how much it stands out (`bdshift.recovery.drop`).
     """
 
     kind: str
@@ -68,7 +68,7 @@ def kinds_so_far(
 
 def _leader(glimpse: Glimpse, target: int | None) -> _Leader | None:
     """The class that is looked at; None if no change works for it."""
-    from bdshift.recover.drop import drops
+    from bdshift.recovery.drop import drops
 
     sizes = glimpse.sizes.astype(np.float64)
     stands_out, targets = drops(sizes), glimpse.targets.tolist()

@@ -18,13 +18,13 @@ from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bdshift.recover.recovery import Attempt, SizeOf
+    from bdshift.recovery.recovery import Attempt, SizeOf
 
 _ROOM = 1.5  # above the largest size, where what is out of reach is marked
 
 
 class SizeCurve(PlotCard):
-    """Sizes on a logarithmic axis at the levels of `bdshift.recover.recovery`."""
+    """Sizes on a logarithmic axis at the levels of `bdshift.recovery.recovery`."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, self._rows)
@@ -46,7 +46,7 @@ class SizeCurve(PlotCard):
         self.plot.clear()
         if attempt is None:
             return
-        from bdshift.recover.recovery import LEVELS
+        from bdshift.recovery.recovery import LEVELS
 
         self.title.show_text(tr("Size against control classes"))
         set_tip(
@@ -121,7 +121,7 @@ class SizeCurve(PlotCard):
         name_ticks(axis, ticks)
 
     def _rows(self) -> Table:
-        from bdshift.recover.recovery import LEVELS
+        from bdshift.recovery.recovery import LEVELS
 
         if self._attempt is None:
             return [["class"]]

@@ -22,7 +22,7 @@ from bdshift_gui.widgets.thumbs import as_image
 from bdshift_gui.widgets.trigger_words import trigger_words
 
 if TYPE_CHECKING:
-    from bdshift.recover.recovery import Recovery
+    from bdshift.recovery.recovery import Recovery
 
 _ICON = 22
 _MAX_WORDS = 72
@@ -103,7 +103,7 @@ class TriggerLibrary(ChoiceBox):
         self.setCurrentIndex(next(rows, 0))
 
         def keep() -> str:
-            from bdshift.recover.kept import kept_trigger
+            from bdshift.recovery.kept import kept_trigger
 
             return kept_trigger(found).spec
 

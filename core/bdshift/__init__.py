@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bdshift.errors import BdshiftError, InputError, UsageError
     from bdshift.jobs import Canceled, JobContext
     from bdshift.neurons.rankings import agreement, data_free_direction
-    from bdshift.purify import METHODS
+    from bdshift.purification import METHODS
     from bdshift.shift.adam import solve_adam
     from bdshift.shift.exact import solve_exact
     from bdshift.store import load_audit, save_audit
@@ -47,7 +47,7 @@ _HOMES = {
     "Canceled": "jobs", "JobContext": "jobs", "agreement": "neurons.rankings",
     "data_free_direction": "neurons.rankings", "solve_adam": "shift.adam",
     "solve_exact": "shift.exact", "load_audit": "store", "save_audit": "store",
-    "TRIGGERS": "triggers", "METHODS": "purify", "RULES": "detect.rule",
+    "TRIGGERS": "triggers", "METHODS": "purification", "RULES": "detect.rule",
     "DETECTORS": "detect.detector", "Finding": "audit.finding",
     "parse_trigger": "triggers",
 }  # fmt: skip

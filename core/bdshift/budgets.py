@@ -1,4 +1,4 @@
-"""How long searches take by default, in seconds, about (`bdshift.recover.effort`)."""
+"""How long searches take by default, in seconds, about (`bdshift.recovery.effort`)."""
 
 SCAN_SECONDS = 180.0
 """Of a scan's second stage. A ResNet-20 or a narrow ResNet-18 for ten classes gets every change of

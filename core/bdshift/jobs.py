@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bdshift.fleet.task import Stage
-    from bdshift.purify.disentanglement import WeightPlane
+    from bdshift.purification.disentanglement import WeightPlane
 
 
 class Canceled(Exception):
@@ -68,7 +68,7 @@ class Note:
 @dataclass(frozen=True)
 class Figures:
     """The result of step ``number`` of ``total``, to be plotted as it arrives: numbers by the names
-    of their `bdshift.purify.quantities`.
+    of their `bdshift.purification.quantities`.
     """
 
     number: int

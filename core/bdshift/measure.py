@@ -14,8 +14,8 @@ from torch import nn
 from bdshift.devices import autocast, has_native_bfloat16
 from bdshift.images.preprocessing import Preprocessing
 from bdshift.jobs import SILENT, JobContext
-from bdshift.purify import quantities as q
-from bdshift.purify.clean_data import LabeledImages
+from bdshift.purification import quantities as q
+from bdshift.purification.clean_data import LabeledImages
 from bdshift.triggers import Trigger
 
 _BATCH_IMAGES = 250
@@ -40,7 +40,7 @@ class Measured:
 
 def before_steps(before: Measured, *, held_out: bool) -> dict[str, float]:
     """What ``before`` says of the network before a purification, by the names of
-    `bdshift.purify.quantities`; with its accuracy, if that is of the ``held_out`` images.
+    `bdshift.purification.quantities`; with its accuracy, if that is of the ``held_out`` images.
     """
     found = {q.ASR: before.asr, q.RA: before.ra}
     if held_out:

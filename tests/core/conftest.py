@@ -13,8 +13,8 @@ from bdshift.audit import Audit, Material
 from bdshift.audit.purifying import purify_model
 from bdshift.images.signs import CLASSES, draw_signs
 from bdshift.lab import data as lab_data
-from bdshift.purify.methods.cut import Cut
-from bdshift.purify.methods.shift_tuning import ShiftTuning
+from bdshift.purification.methods.cut import Cut
+from bdshift.purification.methods.shift_tuning import ShiftTuning
 from bdshift.store import save_audit
 from bdshift.triggers import parse_trigger
 

@@ -23,7 +23,7 @@ from bdshift.detect.detectors.neural_cleanse import Inverted, NeuralCleanse
 from bdshift.detect.rule import RULES, default_rule
 from bdshift.detect.rules.paper import Paper
 from bdshift.jobs import SILENT, Canceled, JobContext
-from bdshift.recover.scene import Scene, scene_of
+from bdshift.recovery.scene import Scene, scene_of
 
 CLEANSE = NeuralCleanse(steps=3, batches=2, batch=4)
 

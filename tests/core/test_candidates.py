@@ -24,7 +24,7 @@ from bdshift.cli import main
 from bdshift.images.collection import open_images
 from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
 from bdshift.jobs import Canceled, Event, JobContext, Progress
-from bdshift.report.candidates_report import candidates_json, candidates_text
+from bdshift.reports.candidates_report import candidates_json, candidates_text
 
 RELU = "ResNet-18, width 8, CIFAR stem"
 GELU = f"{RELU}, GELU"

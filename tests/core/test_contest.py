@@ -30,9 +30,9 @@ from bdshift.checkpoints.preference import alternatives, implausibility, preferr
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
 from bdshift.images.signs import draw_signs
-from bdshift.report.html_report import html_report
-from bdshift.report.json_report import audit_json
-from bdshift.report.text_report import audit_text
+from bdshift.reports.html_report import html_report
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.text_report import audit_text
 from bdshift.store import load_audit, save_audit
 
 PLAIN = Preprocessing(32, NORMALIZATIONS["none"])

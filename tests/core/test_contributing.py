@@ -30,13 +30,13 @@ from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rule import RULES
 from bdshift.errors import InputError
 from bdshift.lab.poison import read_backdoors
-from bdshift.purify import METHODS
-from bdshift.recover.scene import scene_of
-from bdshift.recover.search import search
+from bdshift.purification import METHODS
+from bdshift.recovery.scene import scene_of
+from bdshift.recovery.search import search
 from bdshift.registry import Registry
-from bdshift.report.html_report import html_report
-from bdshift.report.json_report import audit_json
-from bdshift.report.text_report import audit_text, neurons_text
+from bdshift.reports.html_report import html_report
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.text_report import audit_text, neurons_text
 from bdshift.store import load_audit, save_audit
 from bdshift.triggers import TRIGGERS, parse_trigger
 from bdshift.triggers.labeling import LABELINGS
@@ -83,7 +83,7 @@ def test_a_labeling(tmp_path: Path) -> None:
 
 
 def test_a_purification_method(audit: Audit, victim_material: Material, tmp_path: Path) -> None:
-    with member(METHODS, "shrink", "core/bdshift/purify/methods/shrink.py", tmp_path):
+    with member(METHODS, "shrink", "core/bdshift/purification/methods/shrink.py", tmp_path):
         method = METHODS.parse("shrink:factor=0.5")
         found = purify_model(audit, victim_material, method, TARGET)
         save_audit(dataclasses.replace(audit, purifications=(found,)), tmp_path / "shrink.h5")
@@ -168,7 +168,7 @@ def test_the_page_has_an_example_of_each_kind_and_the_code_is_in_order(tmp_path:
     places = {path.rpartition("/")[0] for path in examples()}
     assert places == {
         "core/bdshift/triggers/attacks", "core/bdshift/triggers/labelings",
-        "core/bdshift/purify/methods",
+        "core/bdshift/purification/methods",
         "core/bdshift/detect/rules", "core/bdshift/detect/detectors", "core/bdshift/changes/kinds",
         "core/bdshift/checkpoints/export/forms", "bdshift_gui/actions", "bdshift_gui/views",
     }  # fmt: skip

@@ -21,9 +21,9 @@ from bdshift.audit.gallery import galleries
 from bdshift.audit.made import in_words, now
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
-from bdshift.report.html_report import html_report
-from bdshift.report.json_report import audit_json
-from bdshift.report.pictures import picture_uri
+from bdshift.reports.html_report import html_report
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.pictures import picture_uri
 from bdshift.store import change_audit, load_audit, save_audit, save_merged
 from bdshift.words import LANGUAGES
 

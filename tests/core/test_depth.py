@@ -19,9 +19,9 @@ from bdshift.detect.detectors import depth as depth_detector
 from bdshift.detect.detectors.depth import Depth
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, Canceled, Event, JobContext, Progress
-from bdshift.recover.channel_shift import channel_shifts
-from bdshift.recover.layers import layers_of
-from bdshift.recover.scene import Scene, scene_of
+from bdshift.recovery.channel_shift import channel_shifts
+from bdshift.recovery.layers import layers_of
+from bdshift.recovery.scene import Scene, scene_of
 from bdshift.store import load_audit, save_audit
 
 

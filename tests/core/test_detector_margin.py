@@ -61,7 +61,7 @@ def test_parts_of_a_batch_give_the_same_margins(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = QUICK.detect(subject, SILENT)
-    monkeypatch.setattr("bdshift.recover.scene._MAX_BATCH", 8)
+    monkeypatch.setattr("bdshift.recovery.scene._MAX_BATCH", 8)
     parts = QUICK.detect(subject, SILENT)
     np.testing.assert_allclose(parts.scores, whole.scores, rtol=0.02)
     assert parts.forwards == whole.forwards == 8 * 8 * 31

@@ -19,7 +19,7 @@ from bdshift.detect.detectors.mm_bd import MmBd, p_of_largest
 from bdshift.detect.detectors.neural_cleanse import NeuralCleanse, anomaly_index, flagged_by
 from bdshift.errors import InputError
 from bdshift.jobs import SILENT, Canceled, JobContext, Progress
-from bdshift.recover.scene import scene_of
+from bdshift.recovery.scene import scene_of
 from bdshift.store import load_audit, save_audit
 
 TARGET = 2

@@ -16,12 +16,12 @@ from bdshift.audit import Audit, reopen
 from bdshift.audit.disentangling import Plane, measure_plane, with_plane
 from bdshift.audit.zero_shot import open_base
 from bdshift.errors import InputError, UsageError
-from bdshift.purify.disentanglement import Mixture, WeightPlane, grids, places
-from bdshift.purify.multiples import multiples
-from bdshift.report.heat_map import draw_plane
-from bdshift.report.html_report import html_report
-from bdshift.report.multiples_svg import draw_multiples
-from bdshift.report.svg import as_file
+from bdshift.purification.disentanglement import Mixture, WeightPlane, grids, places
+from bdshift.purification.multiples import multiples
+from bdshift.reports.heat_map import draw_plane
+from bdshift.reports.html_report import html_report
+from bdshift.reports.multiples_svg import draw_multiples
+from bdshift.reports.svg import as_file
 from bdshift.store import load_audit, save_audit
 from bdshift.triggers import parse_trigger
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bdshift.recover.drop import drops, ranks, typical
+from bdshift.recovery.drop import drops, ranks, typical
 
 
 def test_a_drop_is_the_log_of_a_ratio() -> None:

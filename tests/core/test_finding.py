@@ -18,9 +18,9 @@ from bdshift.audit.elsewhere import suspected_elsewhere
 from bdshift.audit.finding import HEADLINES, LIMITS, Finding
 from bdshift.audit.reading_doubts import is_poor
 from bdshift.cli import main
-from bdshift.report.html_report import html_report
-from bdshift.report.json_report import audit_json
-from bdshift.report.text_report import audit_text
+from bdshift.reports.html_report import html_report
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.text_report import audit_text
 from bdshift.store import load_audit, save_audit
 from bdshift.words import LANGUAGES, Language, translate
 

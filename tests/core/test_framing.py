@@ -20,9 +20,9 @@ from bdshift.errors import UsageError
 from bdshift.images.decode import decode_image, is_turned
 from bdshift.images.framing import FITS, Fit, Framing
 from bdshift.remark import Remark
-from bdshift.report.html_report import html_report
-from bdshift.report.json_report import audit_json
-from bdshift.report.text_report import audit_text
+from bdshift.reports.html_report import html_report
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.text_report import audit_text
 from bdshift.store import load_audit, save_audit
 
 

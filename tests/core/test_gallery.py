@@ -24,7 +24,7 @@ from bdshift.detect.detector import DETECTORS, Evidence
 from bdshift.detect.inversion import InvertedChanges
 from bdshift.errors import InputError, UsageError
 from bdshift.images.collection import open_images
-from bdshift.report.pictures import contact_sheet
+from bdshift.reports.pictures import contact_sheet
 from bdshift.store import save_audit
 from bdshift.triggers import parse_trigger
 

@@ -17,7 +17,7 @@ from quick import shorten_searches
 from bdshift.detect.detector import DETECTORS
 from bdshift.jobs import Canceled, JobContext
 from bdshift.lab.trojan import TrojanPatch
-from bdshift.purify import METHODS
+from bdshift.purification import METHODS
 from tools.gpu import pages as gpu_pages
 from tools.gpu import papers as gpu_papers
 from tools.gpu import pieces as gpu_pieces

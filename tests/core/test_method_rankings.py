@@ -17,8 +17,8 @@ from bdshift.audit.purifying import purify_model
 from bdshift.audit.rankings import method_rankings
 from bdshift.errors import InputError
 from bdshift.neurons.rankings import agreement
-from bdshift.purify.methods.clp import Clp
-from bdshift.purify.methods.shift_tuning import ShiftTuning
+from bdshift.purification.methods.clp import Clp
+from bdshift.purification.methods.shift_tuning import ShiftTuning
 from bdshift.store import load_audit, save_audit
 from bdshift.triggers import parse_trigger
 

@@ -14,11 +14,11 @@ from workbenches import Given, given_by
 from bdshift.audit import Audit, Material
 from bdshift.errors import UsageError
 from bdshift.measure import measure
-from bdshift.purify import METHODS, Step, tuning
-from bdshift.purify.frozen import tune_from
-from bdshift.purify.methods import shift_tuning
-from bdshift.purify.methods.cut import Cut
-from bdshift.purify.methods.shift_tuning import PAPER, ShiftTuning
+from bdshift.purification import METHODS, Step, tuning
+from bdshift.purification.frozen import tune_from
+from bdshift.purification.methods import shift_tuning
+from bdshift.purification.methods.cut import Cut
+from bdshift.purification.methods.shift_tuning import PAPER, ShiftTuning
 from bdshift.setting import options_of
 
 QUICK: dict[str, Any] = {"epochs": 2, "iterations": 10, "unlearn_epochs": 1}

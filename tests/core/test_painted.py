@@ -14,7 +14,7 @@ from PIL import Image
 
 from bdshift.audit import Audit, Material, add_tac
 from bdshift.errors import BdshiftError, InputError, UsageError
-from bdshift.report.text_report import audit_text, neurons_text
+from bdshift.reports.text_report import audit_text, neurons_text
 from bdshift.spec import shortened
 from bdshift.store import load_audit, save_audit
 from bdshift.triggers import parse_trigger

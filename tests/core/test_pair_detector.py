@@ -19,10 +19,10 @@ from bdshift.detect.detectors.pairs import ClassPairs, Pairs
 from bdshift.detect.rule import default_rule
 from bdshift.errors import UsageError
 from bdshift.jobs import SILENT
-from bdshift.report.html_report import html_report
-from bdshift.report.json_report import audit_json
-from bdshift.report.pairs_json import pairs_json
-from bdshift.report.text_report import audit_text
+from bdshift.reports.html_report import html_report
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.pairs_json import pairs_json
+from bdshift.reports.text_report import audit_text
 from bdshift.shift.pair_map import suspicious_pairs
 from bdshift.store import load_audit, save_audit
 from bdshift.words import LANGUAGES

@@ -13,7 +13,7 @@ from bdshift.audit import Audit
 from bdshift.audit.reference import with_reference
 from bdshift.detect.detector import Evidence
 from bdshift.detect.pair_inversion import PairChanges
-from bdshift.report.verdict_rows import evidence_rows
+from bdshift.reports.verdict_rows import evidence_rows
 
 SOURCE, TARGET = 2, 6
 

@@ -15,7 +15,7 @@ from bdshift.detect.image_search import ImageSearch
 from bdshift.detect.pair_inversion import PairChanges, most_suspicious_pair
 from bdshift.detect.rule import default_rule
 from bdshift.jobs import SILENT
-from bdshift.recover.drop import MIN_FACTOR_OF_PAIR
+from bdshift.recovery.drop import MIN_FACTOR_OF_PAIR
 
 SOURCE, TARGET, CLASSES = 1, 3, 5
 

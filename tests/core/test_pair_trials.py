@@ -22,9 +22,9 @@ from bdshift.detect.detector import DETECTORS
 from bdshift.detect.rule import RULES
 from bdshift.devices import pick_device
 from bdshift.jobs import SILENT, Event, JobContext, JobPart, Note
-from bdshift.recover.drop import MIN_FACTOR_OF_PAIR
-from bdshift.recover.pair_merits import pair_merits
-from bdshift.recover.search import passes
+from bdshift.recovery.drop import MIN_FACTOR_OF_PAIR
+from bdshift.recovery.pair_merits import pair_merits
+from bdshift.recovery.search import passes
 
 SOURCE, TARGET = 1, 3
 CLASSES, IMAGES = 5, 40

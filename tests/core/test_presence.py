@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bdshift.changes import CHANGES
-from bdshift.recover.presence import presence
+from bdshift.recovery.presence import presence
 
 
 def images(count: int, seed: int) -> torch.Tensor:

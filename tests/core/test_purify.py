@@ -18,7 +18,7 @@ from bdshift.errors import InputError, UsageError
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.jobs import Canceled, EarlierFigures, Event, Figures, JobContext
 from bdshift.measure import Measured, attack_success, der, measure
-from bdshift.purify import (
+from bdshift.purification import (
     METHODS,
     CleanData,
     LabeledImages,
@@ -28,10 +28,10 @@ from bdshift.purify import (
     Watch,
     split_clean,
 )
-from bdshift.purify.methods.cut import Cut
-from bdshift.purify.methods.fine_tuning import FineTuning
-from bdshift.purify.methods.shift_tuning import ShiftTuning
-from bdshift.purify.workbench import Workbench
+from bdshift.purification.methods.cut import Cut
+from bdshift.purification.methods.fine_tuning import FineTuning
+from bdshift.purification.methods.shift_tuning import ShiftTuning
+from bdshift.purification.workbench import Workbench
 from bdshift.resume import read_state, write_state
 from bdshift.triggers import parse_trigger
 

@@ -22,9 +22,9 @@ from purified import same_weights, weights_of
 from bdshift.audit import Audit, Purification, ScanSettings, scan
 from bdshift.audit.comparison import compare
 from bdshift.checkpoints.classifier import open_checkpoint
-from bdshift.purify import METHODS
-from bdshift.report.comparison_report import compared_text
-from bdshift.report.html_report import html_report
+from bdshift.purification import METHODS
+from bdshift.reports.comparison_report import compared_text
+from bdshift.reports.html_report import html_report
 from bdshift.store import load_audit, save_audit
 
 KILLS = int(os.environ.get("BDSHIFT_KILLS", "1"))

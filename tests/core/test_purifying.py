@@ -26,9 +26,9 @@ from bdshift.detect.rules.mad import Mad
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import Canceled, Event, Figures, JobContext, JobPart, Progress
 from bdshift.neurons.tac import Tac
-from bdshift.purify.methods.cut import Cut
-from bdshift.purify.methods.fine_tuning import FineTuning
-from bdshift.report.comparison_report import compared_text, models_table, models_text
+from bdshift.purification.methods.cut import Cut
+from bdshift.purification.methods.fine_tuning import FineTuning
+from bdshift.reports.comparison_report import compared_text, models_table, models_text
 from bdshift.resume import write_state
 from bdshift.shift.exact import solve_exact
 from bdshift.store import load_audit, save_audit

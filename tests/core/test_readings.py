@@ -22,9 +22,9 @@ from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.errors import InputError
 from bdshift.images.preprocessing import NORMALIZATIONS, Preprocessing
 from bdshift.jobs import Event, JobContext, JobPart
-from bdshift.report.html_report import html_report
-from bdshift.report.json_report import audit_json
-from bdshift.report.text_report import audit_text
+from bdshift.reports.html_report import html_report
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.text_report import audit_text
 from bdshift.store import load_audit, save_audit
 
 RAW = NORMALIZATIONS["raw-255"]

@@ -15,8 +15,8 @@ from workbenches import given_by
 from bdshift.audit import Audit, Material
 from bdshift.checkpoints import recompute as recompute_module
 from bdshift.checkpoints.recompute import blocks_of, kept_for_gradients, recompute
-from bdshift.purify.methods.fine_tuning import FineTuning
-from bdshift.recover.scene import scene_of
+from bdshift.purification.methods.fine_tuning import FineTuning
+from bdshift.recovery.scene import scene_of
 
 
 def _network() -> nn.Module:

@@ -18,7 +18,7 @@ from bdshift.audit import Audit, Material, add_tac
 from bdshift.changes import CHANGES
 from bdshift.changes.change_file import AboutChange, SavedChange, read_change
 from bdshift.errors import InputError, UsageError
-from bdshift.recover.kept import kept_as, kept_trigger
+from bdshift.recovery.kept import kept_as, kept_trigger
 from bdshift.triggers import parse_trigger
 
 

@@ -20,8 +20,8 @@ from bdshift.audit.facts import RecoveredTrigger
 from bdshift.audit.recovered import compared, fact_of
 from bdshift.errors import InputError
 from bdshift.outputs import Output
-from bdshift.recover.drop import MIN_FACTOR, MIN_FACTOR_OF_PAIR
-from bdshift.recover.recovery import SizeOf
+from bdshift.recovery.drop import MIN_FACTOR, MIN_FACTOR_OF_PAIR
+from bdshift.recovery.recovery import SizeOf
 from bdshift.store import load_audit, save_audit, save_merged
 from bdshift.words import Sentence
 

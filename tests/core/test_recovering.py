@@ -27,13 +27,13 @@ from bdshift.detect.inversion import InversionDetector
 from bdshift.detect.rule import RULES, default_rule
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import SILENT, Canceled, Event, Glimpse, JobContext, JobPart, Progress
-from bdshift.recover.curve import FACTORS, at_level, measure_sizes, success
-from bdshift.recover.drop import drops
-from bdshift.recover.effort import affordable_passes, shortlist
-from bdshift.recover.recovery import SizeOf
-from bdshift.recover.scene import Scene, scene_of
-from bdshift.recover.search import Found, passes, search
-from bdshift.recover.tried import FinishedKinds, Tried
+from bdshift.recovery.curve import FACTORS, at_level, measure_sizes, success
+from bdshift.recovery.drop import drops
+from bdshift.recovery.effort import affordable_passes, shortlist
+from bdshift.recovery.recovery import SizeOf
+from bdshift.recovery.scene import Scene, scene_of
+from bdshift.recovery.search import Found, passes, search
+from bdshift.recovery.tried import FinishedKinds, Tried
 from bdshift.words import Sentence
 
 TARGET = 2

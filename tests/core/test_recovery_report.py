@@ -21,12 +21,12 @@ from recovered import made_recovery
 from bdshift.audit import Audit, with_recovery
 from bdshift.errors import UsageError
 from bdshift.outputs import Output
-from bdshift.report.html_report import html_report
-from bdshift.report.json_report import audit_json, neurons_json
-from bdshift.report.recovery_json import recovery_json
-from bdshift.report.recovery_report import next_command, recovery_text, write_trigger
-from bdshift.report.recovery_words import recovery_sentences, title
-from bdshift.report.text_report import audit_text, neurons_text
+from bdshift.reports.html_report import html_report
+from bdshift.reports.json_report import audit_json, neurons_json
+from bdshift.reports.recovery_json import recovery_json
+from bdshift.reports.recovery_report import next_command, recovery_text, write_trigger
+from bdshift.reports.recovery_words import recovery_sentences, title
+from bdshift.reports.text_report import audit_text, neurons_text
 from bdshift.triggers import card_target, parse_trigger, read_card
 from bdshift.words import LANGUAGES
 

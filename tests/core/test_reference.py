@@ -24,8 +24,8 @@ from bdshift.detect.inversion import InversionDetector, InvertedChanges
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import Canceled, JobContext, Progress
 from bdshift.outputs import Output
-from bdshift.report.json_report import audit_json
-from bdshift.report.text_report import audit_text
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.text_report import audit_text
 from bdshift.store import load_audit, save_audit, save_merged
 from bdshift.store.finished import FinishedEvidence
 

@@ -19,11 +19,11 @@ from bdshift.audit import Audit
 from bdshift.audit.comparison import compare
 from bdshift.errors import UsageError
 from bdshift.remark import Remark
-from bdshift.report.comparison_report import compared_text, models_text
-from bdshift.report.html_report import html_report
-from bdshift.report.json_report import finding_json
-from bdshift.report.purification_report import purification_json, purification_text
-from bdshift.report.text_report import audit_text
+from bdshift.reports.comparison_report import compared_text, models_text
+from bdshift.reports.html_report import html_report
+from bdshift.reports.json_report import finding_json
+from bdshift.reports.purification_report import purification_json, purification_text
+from bdshift.reports.text_report import audit_text
 from bdshift.store import save_audit
 from bdshift.words import LANGUAGES, is_known
 

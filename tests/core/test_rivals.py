@@ -18,15 +18,15 @@ from workbenches import Given, given_by
 from bdshift.audit import Audit, Material
 from bdshift.errors import UsageError
 from bdshift.jobs import Canceled, Event, Figures, JobContext
-from bdshift.purify import METHODS
-from bdshift.purify.ascent import unlearn
-from bdshift.purify.channels import Masks, fixed_statistics, registered_pairs, traced_pairs
-from bdshift.purify.masked_pruning import prune
-from bdshift.purify.method import Step
-from bdshift.purify.methods.clp import Clp
-from bdshift.purify.sharpness import sharp_gradient
-from bdshift.purify.tuning import Sgd
-from bdshift.purify.workbench import Workbench
+from bdshift.purification import METHODS
+from bdshift.purification.ascent import unlearn
+from bdshift.purification.channels import Masks, fixed_statistics, registered_pairs, traced_pairs
+from bdshift.purification.masked_pruning import prune
+from bdshift.purification.method import Step
+from bdshift.purification.methods.clp import Clp
+from bdshift.purification.sharpness import sharp_gradient
+from bdshift.purification.tuning import Sgd
+from bdshift.purification.workbench import Workbench
 from bdshift.setting import options_of
 
 QUICK: dict[str, Any] = {
@@ -266,8 +266,8 @@ def test_rnp_and_tsbd_end_at_their_codes_accuracy(
         asked.append((values[3], named))
         return 0.0
 
-    monkeypatch.setattr("bdshift.purify.methods.rnp.unlearn", unlearned)
-    monkeypatch.setattr("bdshift.purify.methods.tsbd.unlearn", unlearned)
+    monkeypatch.setattr("bdshift.purification.methods.rnp.unlearn", unlearned)
+    monkeypatch.setattr("bdshift.purification.methods.tsbd.unlearn", unlearned)
     for name in ("rnp", "tsbd"):
         for form in ("fixed", "reference"):
             own = given.bench()
@@ -306,7 +306,7 @@ def test_ft_sam_swings_as_published(bench: Workbench, monkeypatch: pytest.Monkey
         chosen.append(sgd.schedule)
         return []
 
-    monkeypatch.setattr("bdshift.purify.methods.ft_sam.tune", tuned)
+    monkeypatch.setattr("bdshift.purification.methods.ft_sam.tune", tuned)
     for text in ("ft-sam", "ft-sam:form=reference"):
         assert not list(METHODS.parse(text).steps(bench))
     assert chosen == ["cosine", "swinging"]

@@ -22,8 +22,8 @@ from bdshift.checkpoints.footprint import interruptible, largest_batch, work_per
 from bdshift.images.collection import open_images
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
 from bdshift.jobs import Canceled, JobContext
-from bdshift.report.json_report import audit_json
-from bdshift.report.text_report import audit_text
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.text_report import audit_text
 from bdshift.shift.embed import Embedding, Precision, embed_images
 from bdshift.shift.solve import solve
 

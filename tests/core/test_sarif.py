@@ -11,7 +11,7 @@ import pytest
 from commands import bdshift
 from known import TARGET
 
-from bdshift.report.sarif import SarifModel, sarif
+from bdshift.reports.sarif import SarifModel, sarif
 
 
 def run_of(text: str) -> dict[str, Any]:

@@ -30,8 +30,8 @@ from bdshift.detect.rules.paper import Paper
 from bdshift.images.preprocessing import Normalization, Preprocessing
 from bdshift.measure import Measured
 from bdshift.neurons.tac import Tac
-from bdshift.purify import Purified
-from bdshift.recover.recovery import Recovery
+from bdshift.purification import Purified
+from bdshift.recovery.recovery import Recovery
 from bdshift.registry import Configured
 from bdshift.remark import Remark
 from bdshift.shift.embed import Embedding

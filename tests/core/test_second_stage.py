@@ -18,7 +18,7 @@ from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.image_search import ImageSearch
 from bdshift.devices import pace
 from bdshift.errors import UsageError
-from bdshift.recover.effort import affordable_passes
+from bdshift.recovery.effort import affordable_passes
 from bdshift.store import load_audit
 from bdshift.verdict.clean_models import shipped_table
 

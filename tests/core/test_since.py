@@ -16,8 +16,8 @@ from bdshift.audit.since import Since
 from bdshift.detect.detectors.mask import MaskInversion
 from bdshift.detect.rules.paper import Paper
 from bdshift.images.framing import FITS
-from bdshift.report.since_report import since_sections
-from bdshift.report.since_table import since_json, since_table, since_text
+from bdshift.reports.since_report import since_sections
+from bdshift.reports.since_table import since_json, since_table, since_text
 from bdshift.store import save_audit
 from bdshift.words import LANGUAGES
 

@@ -27,8 +27,8 @@ from bdshift.errors import InputError
 from bdshift.images.collection import Skipped
 from bdshift.neurons.tac import Tac
 from bdshift.remark import Remark
-from bdshift.report.json_report import audit_json
-from bdshift.report.text_report import audit_text
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.text_report import audit_text
 from bdshift.store import load_audit, save_audit
 from bdshift.store.schema import TRIGGERED_ARRAYS
 from bdshift.words import Sentence

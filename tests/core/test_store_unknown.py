@@ -21,9 +21,9 @@ from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rules.paper import Paper
 from bdshift.errors import InputError
 from bdshift.remark import codes
-from bdshift.report.html_report import html_report
-from bdshift.report.json_report import audit_json
-from bdshift.report.text_report import audit_text
+from bdshift.reports.html_report import html_report
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.text_report import audit_text
 from bdshift.store import load_audit, save_audit
 from bdshift.words import LANGUAGES
 

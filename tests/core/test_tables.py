@@ -22,7 +22,7 @@ from bdshift.lab.protocol import Attack, TableScale, scales
 from bdshift.lab.rows import Places, Tables
 from bdshift.lab.tables import tables
 from bdshift.lab.trojan import TrojanPatch
-from bdshift.purify import METHODS
+from bdshift.purification import METHODS
 
 
 @pytest.fixture

@@ -15,18 +15,18 @@ from workbenches import Given, given_by
 from bdshift.audit import Audit, Material
 from bdshift.errors import InputError, UsageError
 from bdshift.measure import attack_success, measure
-from bdshift.purify import Method, Purified
-from bdshift.purify.alphas import MOST_ALPHAS, Point, next_alpha
-from bdshift.purify.methods.fine_tuning import FineTuning
-from bdshift.purify.methods.relabeling import Relabeling
-from bdshift.purify.methods.tbar import (
+from bdshift.purification import Method, Purified
+from bdshift.purification.alphas import MOST_ALPHAS, Point, next_alpha
+from bdshift.purification.methods.fine_tuning import FineTuning
+from bdshift.purification.methods.relabeling import Relabeling
+from bdshift.purification.methods.tbar import (
     LEFT_WITHOUT_CONTROL,
     NO_USEFUL_ALPHA,
     REMOVED,
     SUPPRESSED,
     Tbar,
 )
-from bdshift.purify.vectors import (
+from bdshift.purification.vectors import (
     AboutVector,
     SavedVector,
     difference,
@@ -34,7 +34,7 @@ from bdshift.purify.vectors import (
     move,
     read_vector,
 )
-from bdshift.purify.vectors import (
+from bdshift.purification.vectors import (
     weights_of as parameters_of,
 )
 from bdshift.triggers import parse_trigger

@@ -19,7 +19,7 @@ from bdshift.errors import InputError
 from bdshift.jobs import Canceled, Event, JobContext, Note
 from bdshift.locks import locked
 from bdshift.outputs import Output
-from bdshift.purify.disentanglement import Mixture, WeightPlane
+from bdshift.purification.disentanglement import Mixture, WeightPlane
 from bdshift.store import change_audit, load_audit, save_audit, save_merged
 
 ADDS = """

@@ -27,10 +27,10 @@ from bdshift.images.collection import open_images
 from bdshift.images.signs import CLASSES
 from bdshift.jobs import SILENT
 from bdshift.neurons.what_if import cut
-from bdshift.purify.methods.cut import Cut
-from bdshift.report.html_report import html_report
-from bdshift.report.json_report import audit_json
-from bdshift.report.text_report import audit_text
+from bdshift.purification.methods.cut import Cut
+from bdshift.reports.html_report import html_report
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.text_report import audit_text
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.store import load_audit, save_audit
 from bdshift.triggers import parse_trigger

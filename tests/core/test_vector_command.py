@@ -13,7 +13,7 @@ from torch import nn
 
 from bdshift.audit import Audit
 from bdshift.checkpoints.classifier import open_checkpoint
-from bdshift.purify.vectors import read_vector
+from bdshift.purification.vectors import read_vector
 from bdshift.store import load_audit, save_audit
 
 

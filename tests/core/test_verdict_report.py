@@ -11,10 +11,10 @@ from matrix import MATRIX
 
 from bdshift.audit import Audit
 from bdshift.audit.beside import in_words
-from bdshift.report.html_report import html_report
-from bdshift.report.json_report import audit_json
-from bdshift.report.text_report import audit_text
-from bdshift.report.verdict_rows import HEADS, evidence_rows, how_right
+from bdshift.reports.html_report import html_report
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.text_report import audit_text
+from bdshift.reports.verdict_rows import HEADS, evidence_rows, how_right
 from bdshift.verdict.calibration import Calibration
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.words import Sentence

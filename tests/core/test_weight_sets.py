@@ -18,8 +18,8 @@ from bdshift.checkpoints.layout import StateDict, find_state_dict
 from bdshift.checkpoints.reader import read_checkpoint
 from bdshift.detect.rules.mad import Mad
 from bdshift.errors import InputError
-from bdshift.report.json_report import audit_json
-from bdshift.report.text_report import audit_text
+from bdshift.reports.json_report import audit_json
+from bdshift.reports.text_report import audit_text
 from bdshift.store import load_audit, save_audit
 
 State = dict[str, torch.Tensor]

@@ -18,8 +18,8 @@ from pytestqt.qtbot import QtBot
 
 from bdshift.audit import Audit, Material
 from bdshift.audit.purifying import purify_model
-from bdshift.purify.methods.cut import Cut
-from bdshift.purify.methods.shift_tuning import ShiftTuning
+from bdshift.purification.methods.cut import Cut
+from bdshift.purification.methods.shift_tuning import ShiftTuning
 from bdshift.store import save_audit
 from bdshift.triggers import parse_trigger
 from bdshift_gui import i18n

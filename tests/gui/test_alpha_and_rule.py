@@ -20,7 +20,7 @@ import bdshift_gui.session
 from bdshift.audit.unfinished import PurificationRequest
 from bdshift.detect.rule import RULES
 from bdshift.detect.rules.paper import Paper
-from bdshift.report.html_report import html_report
+from bdshift.reports.html_report import html_report
 from bdshift.setting import Explained, Option, setting
 from bdshift.words import words
 from bdshift_gui.main_window import MainWindow

@@ -9,8 +9,8 @@ from driving import do, find
 from matrix import MATRIX
 
 from bdshift.audit import Audit
-from bdshift.report.html_report import html_report
-from bdshift.report.verdict_rows import how_right
+from bdshift.reports.html_report import html_report
+from bdshift.reports.verdict_rows import how_right
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.words import Language
 from bdshift_gui.main_window import MainWindow

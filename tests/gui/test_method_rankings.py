@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from bdshift.audit import Audit, Material
 from bdshift.audit.purifying import purify_model
 from bdshift.audit.rankings import method_rankings
-from bdshift.purify import METHODS
+from bdshift.purification import METHODS
 from bdshift.store import save_audit
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.views.agreement import AgreementView

@@ -6,7 +6,7 @@ from driving import dialog, do, error_text, find, wait
 from pytestqt.qtbot import QtBot
 
 from bdshift.audit.unfinished import PurificationRequest
-from bdshift.purify import METHODS
+from bdshift.purification import METHODS
 from bdshift_gui.dialogs.purify import PurifyDialog
 from bdshift_gui.main_window import MainWindow
 from bdshift_gui.session import State

@@ -11,9 +11,9 @@ from known import STICKER, TARGET
 from pytestqt.qtbot import QtBot
 
 from bdshift.audit.unfinished import PurificationRequest
-from bdshift.purify import METHODS, StepRecord
-from bdshift.purify.method import Step
-from bdshift.purify.vectors import read_vector
+from bdshift.purification import METHODS, StepRecord
+from bdshift.purification.method import Step
+from bdshift.purification.vectors import read_vector
 from bdshift_gui.actions.multiples import EXPORT_VECTOR, SHOW_MULTIPLES
 from bdshift_gui.dialogs.purify import PurifyDialog
 from bdshift_gui.main_window import MainWindow

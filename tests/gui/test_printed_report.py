@@ -18,7 +18,7 @@ from recovered import made_recovery
 from bdshift.audit import Audit, with_recovery
 from bdshift.audit.cover import MAX_NOTES, Cover
 from bdshift.jobs import Canceled, JobContext
-from bdshift.report.html_report import html_report
+from bdshift.reports.html_report import html_report
 from bdshift.store import save_audit
 from bdshift.words import LANGUAGES, Language
 from bdshift_gui.app import main

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from bdshift.audit.unfinished import PurificationRequest
 from bdshift.jobs import Figures
-from bdshift.purify.quantities import ASR
+from bdshift.purification.quantities import ASR
 from bdshift.words import Sentence
 from bdshift_gui.jobs.events import Progressed, Stepped, SteppedBefore
 from bdshift_gui.main_window import MainWindow

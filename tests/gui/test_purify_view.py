@@ -17,9 +17,9 @@ from bdshift.audit import Purification
 from bdshift.audit.unfinished import PurificationRequest
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.checkpoints.export import EXPORT_FORMS
-from bdshift.purify import METHODS
-from bdshift.purify.methods.cut import Cut
-from bdshift.purify.methods.shift_tuning import PAPER
+from bdshift.purification import METHODS
+from bdshift.purification.methods.cut import Cut
+from bdshift.purification.methods.shift_tuning import PAPER
 from bdshift.setting import options_of
 from bdshift.store import load_audit
 from bdshift_gui.actions.open_files import open_dropped

@@ -25,8 +25,8 @@ from recovered import made_recovery
 from bdshift.audit import Audit, Material
 from bdshift.changes import CHANGES
 from bdshift.jobs import Glimpse, JobContext
-from bdshift.recover.recovery import Recovery
-from bdshift.recover.tried import last_recovery
+from bdshift.recovery.recovery import Recovery
+from bdshift.recovery.tried import last_recovery
 from bdshift.words import Sentence
 from bdshift_gui.dialogs.recover import RecoverDialog
 from bdshift_gui.jobs.events import Glimpsed, Progressed

@@ -10,7 +10,7 @@ from driving import audit_of, dialog, do, error_text, wait, wait_well
 from pytestqt.qtbot import QtBot
 
 from bdshift.audit.since import Since
-from bdshift.report.since_report import since_sections
+from bdshift.reports.since_report import since_sections
 from bdshift.store import load_audit, save_audit
 from bdshift_gui.dialogs.since import SincePage
 from bdshift_gui.main_window import MainWindow

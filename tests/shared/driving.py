@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from recovered import made_recovery
 
 from bdshift.audit import Audit, with_recovery
-from bdshift.recover.recovery import Recovery
+from bdshift.recovery.recovery import Recovery
 from bdshift_gui.action import all_actions
 from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.main_window import MainWindow

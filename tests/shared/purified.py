@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from bdshift.audit import Purification
-from bdshift.purify import Purified
+from bdshift.purification import Purified
 
 
 def weights_of(found: Purification | Purified) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ import pytest
 
 from bdshift.changes import CHANGES
 from bdshift.detect.detector import DETECTORS, Detector
-from bdshift.recover import curve
+from bdshift.recovery import curve
 
 _QUICK = {
     "additive": "additive:images=8",

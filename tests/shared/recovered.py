@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from bdshift.audit import Audit
-from bdshift.recover.kept import kept_as
-from bdshift.recover.recovery import Attempt, Recovery, SizeOf
+from bdshift.recovery.kept import kept_as
+from bdshift.recovery.recovery import Attempt, Recovery, SizeOf
 
 
 def sticker_params(side: int = 32) -> dict[str, torch.Tensor]:

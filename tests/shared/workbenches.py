@@ -14,9 +14,9 @@ from torch import nn
 
 from bdshift.audit import Audit, Material
 from bdshift.checkpoints.classifier import Classifier
-from bdshift.purify import CleanData, Method, Purified, purify, read_images, split_clean
-from bdshift.purify.clean_data import with_trigger
-from bdshift.purify.workbench import Workbench
+from bdshift.purification import CleanData, Method, Purified, purify, read_images, split_clean
+from bdshift.purification.clean_data import with_trigger
+from bdshift.purification.workbench import Workbench
 from bdshift.triggers import parse_trigger
 
 

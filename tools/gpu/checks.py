@@ -23,7 +23,7 @@ from bdshift.images.collection import open_images
 from bdshift.images.signs import CLASSES, write_signs
 from bdshift.jobs import Canceled, JobContext
 from bdshift.measure import der
-from bdshift.purify import METHODS
+from bdshift.purification import METHODS
 from bdshift.shift.embed import embed_images
 from bdshift.shift.solve import solve
 from bdshift.triggers import Trigger, card_target, parse_trigger

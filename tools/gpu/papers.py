@@ -13,7 +13,7 @@ from pathlib import Path
 from bdshift.jobs import JobContext
 from bdshift.lab.protocol import TableScale, scales
 from bdshift.lab.rows import Places, Tables
-from bdshift.purify import METHODS
+from bdshift.purification import METHODS
 from tools.gpu.plan import Plan, brief, decode, decoded
 from tools.gpu.steps import WorkStep
 from tools.gpu.training import pays

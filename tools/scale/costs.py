@@ -22,7 +22,7 @@ from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.families.resnet import resnet18
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.image_search import ImageSearch
-from bdshift.recover.effort import affordable_passes
+from bdshift.recovery.effort import affordable_passes
 
 CLASSES = 10
 """Of every network here: those that people fine-tune have few."""

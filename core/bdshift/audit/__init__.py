@@ -40,7 +40,7 @@ from bdshift.files import KeptPath
 from bdshift.images.collection import ImageCollection, open_images
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
-from bdshift.recover.recovery import Recovery
+from bdshift.recovery.recovery import Recovery
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.triggers import Trigger
 from bdshift.words import Sentence

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bdshift.audit.facts import Facts
 from bdshift.detect.image_search import has_search
-from bdshift.recover.drop import MIN_FACTOR, MIN_FACTOR_OF_PAIR
+from bdshift.recovery.drop import MIN_FACTOR, MIN_FACTOR_OF_PAIR
 from bdshift.remark import Remark, code
 from bdshift.verdict.clean_models import Standing, shipped_table
 from bdshift.verdict.decide import UNSURE_P, KindStanding, Verdict

@@ -28,9 +28,9 @@ from bdshift.audit.task_vectors import check_alike
 from bdshift.checkpoints.classifier import LoadedNetwork
 from bdshift.devices import pick_device
 from bdshift.jobs import SILENT, Canceled, JobContext, Mapped
-from bdshift.purify.clean_data import put_trigger
-from bdshift.purify.disentanglement import POINTS, Mixture, Place, WeightPlane, places
-from bdshift.purify.vectors import difference, layers_of, move, weights_of
+from bdshift.purification.clean_data import put_trigger
+from bdshift.purification.disentanglement import POINTS, Mixture, Place, WeightPlane, places
+from bdshift.purification.vectors import difference, layers_of, move, weights_of
 from bdshift.triggers import Trigger
 
 _IMAGES = 200

@@ -12,7 +12,7 @@ import numpy as np
 from bdshift.checkpoints.entrant import Trial
 from bdshift.detect.detector import Detector, Evidence
 from bdshift.detect.rule import Judgment
-from bdshift.recover.drop import MIN_FACTOR, MIN_FACTOR_OF_PAIR
+from bdshift.recovery.drop import MIN_FACTOR, MIN_FACTOR_OF_PAIR
 from bdshift.remark import Remark
 from bdshift.text import figure
 from bdshift.verdict.decide import Verdict

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from bdshift.audit.records import Audit
 from bdshift.errors import UsageError
 from bdshift.neurons.excite import excitation
-from bdshift.recover.kept import trigger_of
-from bdshift.recover.recovery import Recovery
+from bdshift.recovery.kept import trigger_of
+from bdshift.recovery.recovery import Recovery
 from bdshift.shift.embed import Embedding
 from bdshift.triggers import Trigger
 from bdshift.words import Sentence, words

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bdshift.audit.facts import Facts
 from bdshift.detect.inversion import InversionDetector
-from bdshift.recover.presence import ENOUGH_OWN
+from bdshift.recovery.presence import ENOUGH_OWN
 from bdshift.remark import Remark, code
 from bdshift.words import words
 

@@ -23,9 +23,9 @@ from bdshift.audit.records import Audit
 from bdshift.audit.recovery_ground import CONTROLS, Ground
 from bdshift.changes import ChangeKind
 from bdshift.detect.pair_inversion import most_suspicious_pair
-from bdshift.recover.pair_merits import pair_merits
-from bdshift.recover.search import passes
-from bdshift.recover.tried import Tried
+from bdshift.recovery.pair_merits import pair_merits
+from bdshift.recovery.search import passes
+from bdshift.recovery.tried import Tried
 from bdshift.shift.pair_map import residual, suspicious_pairs
 from bdshift.shift.pairs import solve_pairs
 from bdshift.words import Sentence

@@ -21,10 +21,10 @@ from bdshift.images.collection import open_images
 from bdshift.images.labels import LEFT_OUT, map_classes
 from bdshift.jobs import SILENT, EarlierFigures, Figures, JobContext
 from bdshift.measure import attack_success, before_steps, measure
-from bdshift.purify import LabeledImages, Method, Watch, purify, read_images, split_clean
-from bdshift.purify import quantities as q
-from bdshift.purify.clean_data import check_held, with_trigger
-from bdshift.recover.kept import kept_trigger
+from bdshift.purification import LabeledImages, Method, Watch, purify, read_images, split_clean
+from bdshift.purification import quantities as q
+from bdshift.purification.clean_data import check_held, with_trigger
+from bdshift.recovery.kept import kept_trigger
 from bdshift.triggers import Trigger
 
 _WATCHED_IMAGES = 500  # approximately; attack success is tracked on them from step to step
@@ -57,7 +57,7 @@ def purify_model(
     returned, not ``complete``, and its images are not searched; if canceled again, nothing.
 
     Raises `InputError` if images have no labels, and as `bdshift.audit.reopen` and
-    `bdshift.purify.purify` do.
+    `bdshift.purification.purify` do.
     """
     check_held(held_out)
     scans = max(1, len(audit.settings.detectors))  # each of them is one part of the rescan

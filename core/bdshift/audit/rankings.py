@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.audit.records import Audit
-from bdshift.purify import METHODS
+from bdshift.purification import METHODS
 
 
 def method_rankings(audit: Audit, target: int) -> dict[str, NDArray[np.float64]]:

@@ -36,9 +36,9 @@ from bdshift.files import KeptPath
 from bdshift.images.preprocessing import Preprocessing
 from bdshift.measure import Measured
 from bdshift.neurons.tac import Tac
-from bdshift.purify import Purified
-from bdshift.purify.disentanglement import WeightPlane
-from bdshift.recover.recovery import Recovery
+from bdshift.purification import Purified
+from bdshift.purification.disentanglement import WeightPlane
+from bdshift.recovery.recovery import Recovery
 from bdshift.remark import Remark
 from bdshift.shift.embed import Embedding, Precision
 from bdshift.shift.result import Shifts

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from bdshift.audit.facts import WORKING_ASR, Facts, RecoveredTrigger
-from bdshift.recover.recovery import Recovery
+from bdshift.recovery.recovery import Recovery
 from bdshift.remark import Remark, code
 from bdshift.words import Sentence, words
 

@@ -33,13 +33,13 @@ from bdshift.devices import pick_device
 from bdshift.errors import UsageError
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
-from bdshift.recover.curve import at_level, measure_sizes, success
-from bdshift.recover.effort import shortlist
-from bdshift.recover.kept import kept_as
-from bdshift.recover.recovery import LEVELS, MAX_BESIDE, Recovery, SizeOf
-from bdshift.recover.scene import Scene
-from bdshift.recover.search import passes
-from bdshift.recover.tried import Tried
+from bdshift.recovery.curve import at_level, measure_sizes, success
+from bdshift.recovery.effort import shortlist
+from bdshift.recovery.kept import kept_as
+from bdshift.recovery.recovery import LEVELS, MAX_BESIDE, Recovery, SizeOf
+from bdshift.recovery.scene import Scene
+from bdshift.recovery.search import passes
+from bdshift.recovery.tried import Tried
 from bdshift.shift.embed import embed_images
 from bdshift.words import Sentence
 

@@ -21,10 +21,10 @@ from bdshift.devices import pace
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageFile, sample_files
 from bdshift.jobs import JobContext
-from bdshift.recover.effort import affordable_passes
-from bdshift.recover.scene import Scene, scene_of
-from bdshift.recover.search import Found, search
-from bdshift.recover.tried import FinishedKinds
+from bdshift.recovery.effort import affordable_passes
+from bdshift.recovery.scene import Scene, scene_of
+from bdshift.recovery.search import Found, search
+from bdshift.recovery.tried import FinishedKinds
 from bdshift.shift.embed import Embedding, embed_images
 from bdshift.words import Sentence
 

@@ -15,7 +15,7 @@ from bdshift.detect.detector import DETECTORS, Detector
 from bdshift.detect.detectors.pairs import Pairs
 from bdshift.detect.image_search import ImageSearch
 from bdshift.devices import pace
-from bdshift.recover.effort import LEAST_CLASSES, affordable_passes
+from bdshift.recovery.effort import LEAST_CLASSES, affordable_passes
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.words import Sentence
 

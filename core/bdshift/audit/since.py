@@ -9,7 +9,7 @@ from typing import Any, Literal
 from bdshift.audit.records import Audit, Purification
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.neurons.tac import Tac
-from bdshift.recover.recovery import Recovery
+from bdshift.recovery.recovery import Recovery
 from bdshift.registry import Configured
 from bdshift.text import figure
 

@@ -10,8 +10,8 @@ import torch
 from bdshift.audit.records import Audit, Purification
 from bdshift.checkpoints.classifier import LoadedNetwork
 from bdshift.errors import InputError
-from bdshift.purify.multiples import ALPHA
-from bdshift.purify.vectors import (
+from bdshift.purification.multiples import ALPHA
+from bdshift.purification.vectors import (
     AboutVector,
     SavedVector,
     difference,

@@ -1,7 +1,7 @@
 """States of interrupted purifications, kept where the next session finds them.
 
-A state is what `bdshift.purify.purify` writes after each step; the small JSON file next to it says
-what it belongs to, so that nothing large is read to offer it.
+A state is what `bdshift.purification.purify` writes after each step; the small JSON file next to it
+says what it belongs to, so that nothing large is read to offer it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bdshift._version import __version__
 from bdshift.audit.records import Audit
 from bdshift.errors import UsageError
 from bdshift.outputs import Output
-from bdshift.purify import METHODS
+from bdshift.purification import METHODS
 from bdshift.resume import is_state
 from bdshift.writing import cannot_write, clear_parts, remove
 

@@ -23,10 +23,10 @@ from bdshift.detect.detectors.neural_cleanse import Inverted, NeuralCleanse
 from bdshift.detect.tanh_mask import images_that_fit, share_sent
 from bdshift.images.collection import open_images
 from bdshift.jobs import JobContext
-from bdshift.recover.curve import at_level, success
-from bdshift.recover.recovery import LEVELS
-from bdshift.recover.scene import Scene, scene_of
-from bdshift.recover.search import search
+from bdshift.recovery.curve import at_level, success
+from bdshift.recovery.recovery import LEVELS
+from bdshift.recovery.scene import Scene, scene_of
+from bdshift.recovery.search import search
 
 _KIND = "mask"
 _SCALED_ON = 80  # images, as in a detector

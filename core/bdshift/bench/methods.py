@@ -16,9 +16,9 @@ from bdshift.checkpoints.classifier import Classifier, open_checkpoint
 from bdshift.images.collection import open_images
 from bdshift.images.signs import write_signs
 from bdshift.jobs import JobContext
-from bdshift.purify import METHODS, CleanData, purify, read_images, split_clean
-from bdshift.purify.clean_data import with_trigger
-from bdshift.purify.workbench import BATCH, Workbench, copy_network
+from bdshift.purification import METHODS, CleanData, purify, read_images, split_clean
+from bdshift.purification.clean_data import with_trigger
+from bdshift.purification.workbench import BATCH, Workbench, copy_network
 from bdshift.triggers import parse_trigger
 
 _IMAGES_PER_CLASS = 100  # of the demo's twelve classes

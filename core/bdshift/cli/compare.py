@@ -31,7 +31,12 @@ def command(
     the original, 1 the first purification, and so on.
     """
     from bdshift.audit.comparison import compare
-    from bdshift.report.comparison_report import compared_text, models_table, models_text, table_csv
+    from bdshift.reports.comparison_report import (
+        compared_text,
+        models_table,
+        models_text,
+        table_csv,
+    )
     from bdshift.store import load_audit
 
     if first is not None and second is None:

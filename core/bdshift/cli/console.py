@@ -55,7 +55,7 @@ class ConsoleJob(JobContext):
         if isinstance(event, Note):
             self._say(str(event.sentence))
         elif isinstance(event, Figures):
-            from bdshift.purify.quantities import in_words
+            from bdshift.purification.quantities import in_words
 
             self._say(f"step {event.number + 1} of {event.total}: {in_words(event.values)}")
         elif isinstance(event, JobPart):

@@ -25,7 +25,7 @@ def command(folder: Path, quick: bool, job: ConsoleJob) -> None:
     audit file of an earlier demo is kept.
     """
     from bdshift.demo import SEARCH_SECONDS, audit_victim, is_of_demo
-    from bdshift.report.text_report import audit_text, neurons_text
+    from bdshift.reports.text_report import audit_text, neurons_text
     from bdshift.store import save_merged
 
     output = Output(folder / "victim.h5")

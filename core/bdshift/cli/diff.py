@@ -20,7 +20,7 @@ def command(old: Path, new: Path, as_json: bool, job: ConsoleJob) -> None:
     finding, suspected class, norms, triggers, purified models. If the models differ, it says so.
     """
     from bdshift.audit.since import Since
-    from bdshift.report.since_table import since_json, since_text
+    from bdshift.reports.since_table import since_json, since_text
     from bdshift.store import load_audit
 
     found = Since(load_audit(old), load_audit(new))

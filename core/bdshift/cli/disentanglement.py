@@ -25,7 +25,7 @@ from bdshift.text import one_line
 if TYPE_CHECKING:
     from bdshift.audit import Audit
     from bdshift.checkpoints.users_own import Architecture
-    from bdshift.purify.disentanglement import Mixture
+    from bdshift.purification.disentanglement import Mixture
 
 
 @click.command("disentanglement", short_help="Measure whether a backdoor is a part of its own.")
@@ -79,8 +79,8 @@ def command(
     from bdshift.audit.comparison import purification_of
     from bdshift.audit.disentangling import Plane, measure_plane, with_plane
     from bdshift.audit.zero_shot import open_base
-    from bdshift.purify.disentanglement import grids, places, plane_json
-    from bdshift.report.heat_map import draw_plane
+    from bdshift.purification.disentanglement import grids, places, plane_json
+    from bdshift.reports.heat_map import draw_plane
     from bdshift.resume import state_beside, write_state
     from bdshift.store import change_audit, load_audit, same_run
     from bdshift.triggers import parse_trigger
@@ -130,7 +130,7 @@ def _known(state: Path, identity: str, job: ConsoleJob) -> list[Mixture]:
     """The points that an interrupted run of the same has measured."""
     import torch
 
-    from bdshift.purify.disentanglement import Mixture
+    from bdshift.purification.disentanglement import Mixture
     from bdshift.resume import read_state
 
     if not state.exists():

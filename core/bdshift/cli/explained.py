@@ -43,7 +43,7 @@ def _triggers() -> str:
 
 
 def _methods() -> str:
-    from bdshift.purify import METHODS
+    from bdshift.purification import METHODS
 
     return listed(METHODS)
 

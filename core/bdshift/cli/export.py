@@ -54,7 +54,7 @@ def command(
     from bdshift.checkpoints.export import EXPORT_FORMS, KEEPS_CODE, write_checkpoint
     from bdshift.images.preprocessing import Preprocessing, parse_normalization
     from bdshift.kinds import kind_of
-    from bdshift.report.purification_report import export_purified
+    from bdshift.reports.purification_report import export_purified
     from bdshift.store import load_audit
 
     inputs: tuple[Path, ...] = (source,) if model is None else (source, model)

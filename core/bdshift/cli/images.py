@@ -73,7 +73,7 @@ def command(
     that was measured or recovered.
     """
     from bdshift.audit.gallery import FILTERS, ORDERS, PARTS, galleries
-    from bdshift.report.pictures import contact_sheet
+    from bdshift.reports.pictures import contact_sheet
     from bdshift.store import load_audit
 
     _check("--order", order, ORDERS)

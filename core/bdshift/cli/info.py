@@ -59,7 +59,7 @@ def command(
     from bdshift.checkpoints.describe import describe
     from bdshift.checkpoints.layout import find_state_dict
     from bdshift.checkpoints.reader import read_checkpoint
-    from bdshift.report.candidates_report import candidates_json, candidates_text
+    from bdshift.reports.candidates_report import candidates_json, candidates_text
 
     file = read_checkpoint(model, job=job)
     opened, error = None, None

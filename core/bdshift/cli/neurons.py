@@ -68,8 +68,8 @@ def command(
     recover` has found for the class, if it has: a proxy.
     """
     from bdshift.audit import add_tac, reopen, with_tac
-    from bdshift.report.json_report import neurons_json
-    from bdshift.report.text_report import neurons_text
+    from bdshift.reports.json_report import neurons_json
+    from bdshift.reports.text_report import neurons_text
     from bdshift.store import change_audit, load_audit
     from bdshift.triggers import card_target, is_card, parse_trigger
 

@@ -90,8 +90,8 @@ def command(
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.checkpoints.export import EXPORT_FORMS, KEEPS_CODE
     from bdshift.images.collection import needs_labels, open_images
-    from bdshift.purify import METHODS
-    from bdshift.report.purification_report import (
+    from bdshift.purification import METHODS
+    from bdshift.reports.purification_report import (
         export_purified,
         purification_json,
         purification_text,

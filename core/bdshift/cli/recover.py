@@ -92,9 +92,9 @@ def command(
     from bdshift.changes import CHANGES
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.images.collection import open_images
-    from bdshift.report.json_report import finding_json
-    from bdshift.report.recovery_json import recovery_json
-    from bdshift.report.recovery_report import (
+    from bdshift.reports.json_report import finding_json
+    from bdshift.reports.recovery_json import recovery_json
+    from bdshift.reports.recovery_report import (
         check_trigger_outputs,
         next_command,
         recovery_text,

@@ -35,10 +35,10 @@ def command(
     it is written by ``bdshift-gui AUDIT.h5 --pdf OUT.pdf``.
     """
     from bdshift.audit.deciding import deciding_p
-    from bdshift.report.html_report import html_report
-    from bdshift.report.json_report import audit_json
-    from bdshift.report.purification_report import purification_json
-    from bdshift.report.sarif import SarifModel, sarif
+    from bdshift.reports.html_report import html_report
+    from bdshift.reports.json_report import audit_json
+    from bdshift.reports.purification_report import purification_json
+    from bdshift.reports.sarif import SarifModel, sarif
     from bdshift.store import load_audit
 
     audit = load_audit(audit_file)

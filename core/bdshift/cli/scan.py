@@ -78,8 +78,8 @@ def command(
         output.check()
     from bdshift.audit import scan as run
     from bdshift.audit.next_step import WHY, next_step
-    from bdshift.report.json_report import audit_json
-    from bdshift.report.text_report import audit_text
+    from bdshift.reports.json_report import audit_json
+    from bdshift.reports.text_report import audit_text
     from bdshift.resume import state_beside
     from bdshift.shift.cache import EmbeddingCache
     from bdshift.store import save_audit

@@ -23,7 +23,7 @@ def command(kinds: tuple[str, ...], markdown: bool, as_json: bool, job: ConsoleJ
     """
     from bdshift.lab.condition import CONDITIONS
     from bdshift.lab.regime import REGIMES
-    from bdshift.report.settings_page import (
+    from bdshift.reports.settings_page import (
         REGISTRIES,
         settings_json,
         settings_markdown,

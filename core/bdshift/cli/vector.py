@@ -51,7 +51,7 @@ def command(
     from bdshift.audit.task_vectors import vector_between, vector_of
     from bdshift.audit.zero_shot import any_head
     from bdshift.checkpoints.classifier import open_checkpoint
-    from bdshift.purify.vectors import length
+    from bdshift.purification.vectors import length
     from bdshift.store import load_audit
 
     if len(sources) > 2:

@@ -6,8 +6,8 @@ from typing import Any
 
 from bdshift.detect.detector import Subject
 from bdshift.jobs import JobContext
-from bdshift.recover.effort import affordable_passes, shortlist
-from bdshift.recover.scene import Scene
+from bdshift.recovery.effort import affordable_passes, shortlist
+from bdshift.recovery.scene import Scene
 from bdshift.setting import setting
 from bdshift.shift.solve import solve
 from bdshift.words import words
@@ -31,7 +31,7 @@ def classes_to_try(
     subject: Subject, scene: Scene, each: int, seconds: float, job: JobContext, *, fixed: int = 0
 ) -> list[int]:
     """All classes, or those that ``seconds`` reach if each one takes ``each`` images through the
-    network and back, and all of them together ``fixed`` more (`bdshift.recover.effort.shortlist`).
+    network and back, and all of them together ``fixed`` more (`bdshift.recovery.effort.shortlist`).
     """
     logits = subject.embedding.logits
     norms = solve(logits, subject.weight, device=subject.device, job=job).l2

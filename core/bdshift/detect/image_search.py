@@ -16,7 +16,7 @@ from bdshift.changes import as_bytes
 from bdshift.detect.budget import budget_setting
 from bdshift.detect.detector import Detector
 from bdshift.detect.rule import Judgment, Rule
-from bdshift.recover.drop import MIN_FACTOR
+from bdshift.recovery.drop import MIN_FACTOR
 from bdshift.setting import setting
 from bdshift.words import words
 

@@ -18,11 +18,11 @@ from bdshift.detect.budget import classes_to_try
 from bdshift.detect.detector import Evidence, Subject
 from bdshift.detect.image_search import ImageSearch, small
 from bdshift.jobs import JobContext
-from bdshift.recover.curve import measure_sizes
-from bdshift.recover.presence import own_images, presence
-from bdshift.recover.recovery import LEVELS
-from bdshift.recover.scene import scene_of
-from bdshift.recover.search import passes, search
+from bdshift.recovery.curve import measure_sizes
+from bdshift.recovery.presence import own_images, presence
+from bdshift.recovery.recovery import LEVELS
+from bdshift.recovery.scene import scene_of
+from bdshift.recovery.search import passes, search
 from bdshift.words import words
 
 _LOOKED_AT = 3  # classes whose own images are looked at
@@ -40,7 +40,7 @@ class InvertedChanges:
         pictures: what the changes look like, uint8 (C, 3, p, p).
         strengths: how much they do at every pixel, uint8 (C, p, p).
         natural: share of the class's own clean images that look as if the change had been made to
-            them (`bdshift.recover.presence`), float64 (C,); NaN but for the classes with the
+            them (`bdshift.recovery.presence`), float64 (C,); NaN but for the classes with the
             smallest changes. None in older audits.
     """
 

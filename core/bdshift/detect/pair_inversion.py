@@ -32,14 +32,14 @@ from bdshift.detect.inversion import InvertedChanges
 from bdshift.detect.rule import Judgment, Rule
 from bdshift.errors import InputError
 from bdshift.jobs import JobContext
-from bdshift.recover.drop import MIN_FACTOR_OF_PAIR
-from bdshift.recover.effort import affordable_passes
-from bdshift.recover.pair_merits import pair_merits
-from bdshift.recover.pair_search import Pair, PairSearch
-from bdshift.recover.presence import own_images, presence
-from bdshift.recover.recovery import LEVELS
-from bdshift.recover.scene import scene_of
-from bdshift.recover.search import passes
+from bdshift.recovery.drop import MIN_FACTOR_OF_PAIR
+from bdshift.recovery.effort import affordable_passes
+from bdshift.recovery.pair_merits import pair_merits
+from bdshift.recovery.pair_search import Pair, PairSearch
+from bdshift.recovery.presence import own_images, presence
+from bdshift.recovery.recovery import LEVELS
+from bdshift.recovery.scene import scene_of
+from bdshift.recovery.search import passes
 from bdshift.remark import Remark, code
 from bdshift.setting import setting
 from bdshift.shift.embed import Embedding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bdshift.recover.scene import Scene
+from bdshift.recovery.scene import Scene
 
 _EPSILON = 1e-7  # keeps tanh and its inverse finite
 _LARGEST = 2**27  # numbers in all images together: half a GiB

@@ -12,7 +12,7 @@ from bdshift.audit.finding import HEADLINES
 from bdshift.fleet.results import AUDITS
 from bdshift.fleet.table import Ranked
 from bdshift.fleet.task import STATUS_WORDS
-from bdshift.report.sarif import SarifModel, sarif
+from bdshift.reports.sarif import SarifModel, sarif
 from bdshift.text import columns, csv_text, figure, grouped, json_number, one_line
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.verdict.decide import SUSPECTED_P

@@ -11,7 +11,7 @@ import numpy as np
 
 from bdshift.changes import CHANGES
 from bdshift.lab.detection import DetectionRow
-from bdshift.recover.drop import drops, ranks
+from bdshift.recovery.drop import drops, ranks
 from bdshift.spec import split_spec
 
 

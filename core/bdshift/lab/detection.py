@@ -19,7 +19,7 @@ from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.row_file import KnownRow, about, read_table, write_table
 from bdshift.lab.truths import KnownModel
 from bdshift.outputs import Output
-from bdshift.recover.drop import drops, ranks
+from bdshift.recovery.drop import drops, ranks
 from bdshift.store.read import load_audit
 from bdshift.store.write import save_audit
 from bdshift.verdict.counted import natural_of

@@ -22,7 +22,7 @@ from bdshift.lab.suites import SUITES
 from bdshift.lab.truths import CLEAN_KINDS
 from bdshift.lab.verdict_suite import Part, part_of, verdict_models
 from bdshift.lab.ways import WAYS
-from bdshift.recover.recovery import LEVELS
+from bdshift.recovery.recovery import LEVELS
 from bdshift.text import csv_rows
 from bdshift.verdict.clean_models import CleanModel
 from bdshift.verdict.counted import counted_drops

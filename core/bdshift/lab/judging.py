@@ -17,7 +17,7 @@ from bdshift.lab.judged_models import (
     JudgedModel,
     detector_texts,
 )
-from bdshift.recover.drop import drops
+from bdshift.recovery.drop import drops
 from bdshift.verdict.calibration import calibrated
 from bdshift.verdict.clean_models import CleanModels, StageFigures, fit_table
 from bdshift.verdict.decide import Verdict, decide

@@ -9,7 +9,7 @@ from typing import Literal
 
 from bdshift.lab.published import RESNET18, RESNET50, Published
 from bdshift.lab.recipe import FAST, PAPER, Recipe
-from bdshift.purify import METHODS, Method
+from bdshift.purification import METHODS, Method
 
 TARGET = 0
 """Index of the target class, as in the paper."""

@@ -20,7 +20,7 @@ from bdshift.lab.detection import audit_file
 from bdshift.lab.row_file import read_table, write_table
 from bdshift.lab.truths import KnownModel
 from bdshift.neurons.rankings import cosine, data_free_direction
-from bdshift.recover.recovery import Recovery
+from bdshift.recovery.recovery import Recovery
 from bdshift.store.read import load_audit
 from bdshift.triggers import Trigger, parse_trigger
 

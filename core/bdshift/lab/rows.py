@@ -35,7 +35,7 @@ from bdshift.lab.trojan import draw_on, write_patch
 from bdshift.measure import der
 from bdshift.neurons.rankings import Agreement, agreement, compare_with_tac, data_free_direction
 from bdshift.outputs import Output
-from bdshift.purify import METHODS, LabeledImages
+from bdshift.purification import METHODS, LabeledImages
 from bdshift.shift.cache import EmbeddingCache
 from bdshift.spec import split_spec
 from bdshift.triggers import Trigger, parse_trigger

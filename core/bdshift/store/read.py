@@ -26,7 +26,7 @@ from bdshift.hdf5_data import attribute
 from bdshift.images.collection import ImageFile
 from bdshift.json_data import parse_json
 from bdshift.neurons.tac import Tac
-from bdshift.purify import Purified
+from bdshift.purification import Purified
 from bdshift.shift.embed import Embedding, Precision
 from bdshift.shift.result import Shifts
 from bdshift.shift.thumbnails import THUMBNAIL

@@ -11,7 +11,7 @@ import torch
 
 from bdshift.audit import Audit
 from bdshift.neurons.tac import Tac
-from bdshift.recover.recovery import LEVELS, MAX_BESIDE, Recovery, SizeOf
+from bdshift.recovery.recovery import LEVELS, MAX_BESIDE, Recovery, SizeOf
 from bdshift.store.typed import Reader, plain
 
 _MAX_ATTEMPTS = 100  # kinds that were tried

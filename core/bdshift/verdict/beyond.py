@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.detect.detector import Detector, Evidence
-from bdshift.recover.drop import drops
+from bdshift.recovery.drop import drops
 from bdshift.verdict.strength import Drops, capped
 
 Explained = Mapping[str, NDArray[np.float64]]

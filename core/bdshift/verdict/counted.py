@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from bdshift.detect.detector import Detector, Evidence
 from bdshift.detect.inversion import InvertedChanges
-from bdshift.recover.drop import drops
+from bdshift.recovery.drop import drops
 
 NATURAL_SHARE = 0.2
 """Of a class's own clean images, from where on a change that they carry already is no evidence: no

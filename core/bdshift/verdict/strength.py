@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Drops = NDArray[np.float64]
-"""Drops (`bdshift.recover.drop`) of classes or models."""
+"""Drops (`bdshift.recovery.drop`) of classes or models."""
 
 _MOST_DROP = math.log(20)
 """A class that needs less than a twentieth of the others' says no more: how much less then depends
@@ -27,7 +27,7 @@ class StrengthScale:
 
     Attributes:
         detector: what they were measured with, as text.
-        start: a drop (`bdshift.recover.drop`) that three quarters of the clean models stay below.
+        start: a drop (`bdshift.recovery.drop`) that three quarters of the clean models stay below.
         scale: by how much the others exceed it, on average.
         models: number of clean models.
     """

@@ -26,7 +26,7 @@ from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
 from bdshift.detect.published import THEIR_PROGRAM, batch_setting, images_setting
 from bdshift.detect.tanh_mask import TanhMask, images_that_fit, painted, share_sent
 from bdshift.jobs import JobContext
-from bdshift.recover.scene import Scene, scene_of
+from bdshift.recovery.scene import Scene, scene_of
 from bdshift.remark import Remark, code
 from bdshift.setting import setting
 from bdshift.words import words

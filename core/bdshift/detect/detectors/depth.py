@@ -19,9 +19,9 @@ from bdshift.arrays import array, freeze
 from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
 from bdshift.errors import InputError
 from bdshift.jobs import JobContext
-from bdshift.recover.channel_shift import channel_shifts
-from bdshift.recover.layers import layers_of
-from bdshift.recover.scene import scene_of
+from bdshift.recovery.channel_shift import channel_shifts
+from bdshift.recovery.layers import layers_of
+from bdshift.recovery.scene import scene_of
 from bdshift.setting import setting
 from bdshift.shift.solve import solve
 from bdshift.words import words

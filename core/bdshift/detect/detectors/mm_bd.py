@@ -22,7 +22,7 @@ from bdshift.detect.detector import DETECTORS, Evidence, Subject
 from bdshift.detect.margins import MarginDetector, margins
 from bdshift.detect.published import THEIR_PROGRAM
 from bdshift.jobs import JobContext
-from bdshift.recover.scene import Scene, scene_of
+from bdshift.recovery.scene import Scene, scene_of
 from bdshift.setting import setting
 from bdshift.words import Sentence, words
 

@@ -5,7 +5,7 @@ an average over many batches, and after every few steps the weight of the mask's
 Known flaws, kept: one starting point, so that it depends on the seed; images of the class itself
 count as successes; a class that never reached the threshold gets its last mask, however large; an
 anomaly index that is 2 by chance in many clean models, and that has no meaning for few classes or
-where more than half of the sizes are equal. `bdshift.recover` is what we would do instead.
+where more than half of the sizes are equal. `bdshift.recovery` is what we would do instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bdshift.detect.detector import DETECTORS, Detector, Evidence, Subject
 from bdshift.detect.published import THEIR_PROGRAM, batch_setting, images_setting
 from bdshift.detect.tanh_mask import TanhMask, images_that_fit, painted
 from bdshift.jobs import JobContext
-from bdshift.recover.scene import Scene, scene_of
+from bdshift.recovery.scene import Scene, scene_of
 from bdshift.setting import setting
 from bdshift.words import Sentence, words
 

@@ -1,0 +1,1 @@
+"""One method per file; `bdshift.purification.method.METHODS` finds them by name."""

@@ -1,1 +1,0 @@
-"""One method per file; `bdshift.purify.method.METHODS` finds them by name."""
