@@ -174,13 +174,12 @@ def export_table(context: Context, path: Path) -> None:
 
     def run(job: JobContext) -> None:
         import json
-        from dataclasses import asdict
 
-        from bdshift.reports.comparison_report import models_table, table_csv
+        from bdshift.reports.comparison_report import models_json, models_table, table_csv
 
-        rows, as_json = models_table(audit), path.suffix.lower() == ".json"
-        listed = [asdict(row) for row in rows]
-        text = json.dumps(listed, indent=2) + "\n" if as_json else table_csv(rows)
+        as_json = path.suffix.lower() == ".json"
+        told = json.dumps(models_json(audit), indent=2) + "\n" if as_json else ""
+        text = told or table_csv(models_table(audit))
         output(audit, path).write_text(text)
 
     context.start(Sentence("Exporting the table"), run, lambda _: say_written(context, path))

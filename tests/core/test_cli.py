@@ -296,10 +296,11 @@ def test_info(victim: Path, tmp_path: Path) -> None:
     assert "clean accuracy decides" in result.stdout
     found = json.loads(bdshift("info", victim, "--json").stdout)
     assert list(found) == [
-        "path", "sha256", "bytes", "format", "wrapper", "prefix", "saved_class", "has_program",
-        "beside", "other_models", "folded", "tensors", "numbers", "dtypes", "names_in_pickle",
-        "foreign_names", "layers", "architectures", "ignored", "recognized_by", "head", "classes",
-        "embedding_dim", "input_sizes", "normalizations_declared", "class_names",
+        "schema", "path", "sha256", "bytes", "format", "wrapper", "prefix", "saved_class",
+        "has_program", "beside", "other_models", "folded", "tensors", "numbers", "dtypes",
+        "names_in_pickle", "foreign_names", "layers", "architectures", "ignored", "recognized_by",
+        "head", "classes", "embedding_dim", "input_sizes", "normalizations_declared",
+        "class_names",
     ]  # fmt: skip
     assert set(found["layers"][0]) == {"path", "kind", "shape", "numbers"}
     assert (found["bytes"], found["format"]) == (victim.stat().st_size, "torch zip")

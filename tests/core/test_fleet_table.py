@@ -156,7 +156,7 @@ def test_pages_agree_with_the_rows() -> None:
     text = fleet_text(found)
     assert text.startswith("Probably backdoored: 1 · Nothing unusual found: 1 · Cannot be audited")
     assert "Were all 2 judged models clean" in text
-    described = fleet_json(found)
+    described = fleet_json(found)["models"]
     assert described[0]["q"] == pytest.approx(0.03)
     assert described[2]["p"] is None
     assert ",'=cat," in fleet_csv(found)

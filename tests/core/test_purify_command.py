@@ -76,7 +76,7 @@ def test_compare_as_a_command(audit: Audit, saved: Path) -> None:
     ]  # fmt: skip
     rows = list(csv.DictReader(io.StringIO(bdshift("compare", saved, "--csv").output)))
     assert float(rows[1]["der"]) > 0.5 + float(rows[2]["der"]) - 0.6
-    told = json.loads(bdshift("compare", saved, "--json").output)
+    told = json.loads(bdshift("compare", saved, "--json").output)["models"]
     assert told[1]["asr"] == audit.purifications[0].after.asr
     assert list(told[1]) == list(rows[1])
     two = bdshift("compare", saved, "0", "1")

@@ -27,6 +27,7 @@ from bdshift.cli import (
     recover,
     report,
     scan,
+    schema,
     settings,
     vector,
 )
@@ -45,6 +46,6 @@ def main() -> None:
 
 for module in (
     scan, fleet, recover, neurons, images, purify, compare, diff, vector, disentanglement, export,
-    report, note, info, settings, demo, lab, bench,
+    report, note, info, settings, schema, demo, lab, bench,
 ):  # fmt: skip
     main.add_command(module.command)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -33,6 +32,7 @@ def command(
     from bdshift.audit.comparison import compare
     from bdshift.reports.comparison_report import (
         compared_text,
+        models_json,
         models_table,
         models_text,
         table_csv,
@@ -46,7 +46,7 @@ def command(
     if as_csv:
         click.echo(table_csv(models_table(audit)), nl=False)
     elif as_json:
-        click.echo(json.dumps([asdict(row) for row in models_table(audit)], indent=2))
+        click.echo(json.dumps(models_json(audit), indent=2))
     else:
         text = models_text(audit) if first is None else compared_text(compare(audit, first, second))
         click.echo(text)

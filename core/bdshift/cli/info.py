@@ -60,6 +60,7 @@ def command(
     from bdshift.checkpoints.layout import find_state_dict
     from bdshift.checkpoints.reader import read_checkpoint
     from bdshift.reports.candidates_report import candidates_json, candidates_text
+    from bdshift.reports.json_schema import with_schema
 
     file = read_checkpoint(model, job=job)
     opened, error = None, None
@@ -77,7 +78,7 @@ def command(
     job.close()
     if as_json:
         more = {} if table is None else candidates_json(table)
-        click.echo(json.dumps(_as_json(found) | more, indent=2))
+        click.echo(json.dumps(with_schema("info", _as_json(found) | more), indent=2))
     else:
         click.echo(joined(_lines(found)))
         if layers:

@@ -93,8 +93,8 @@ def command(
     from bdshift.purification import METHODS
     from bdshift.reports.purification_report import (
         export_purified,
-        purification_json,
         purification_text,
+        purified_json,
     )
     from bdshift.setting import files_of
     from bdshift.shift.cache import EmbeddingCache
@@ -156,8 +156,7 @@ def command(
         job.note(KEEPS_CODE)
     job.close()
     if as_json:
-        described = {**purification_json(audit, made), "export": written.as_json()}
-        click.echo(json.dumps(described, indent=2))
+        click.echo(json.dumps(purified_json(audit, made, written), indent=2))
     else:
         click.echo(purification_text(audit))
         click.echo(f"\nPurified model: {one_line(str(out))}, {one_line(str(out))}.json")

@@ -93,6 +93,7 @@ def command(
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.images.collection import open_images
     from bdshift.reports.json_report import finding_json
+    from bdshift.reports.json_schema import with_schema
     from bdshift.reports.recovery_json import recovery_json
     from bdshift.reports.recovery_report import (
         check_trigger_outputs,
@@ -144,7 +145,7 @@ def command(
     job.close()
     if as_json:
         told = {"recovery": recovery_json(audit, recovery), "finding": finding_json(audit.finding)}
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(with_schema("recover", told), indent=2))
     else:
         click.echo(recovery_text(audit, recovery))
         if out is not None:

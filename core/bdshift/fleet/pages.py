@@ -12,6 +12,7 @@ from bdshift.audit.finding import HEADLINES
 from bdshift.fleet.results import AUDITS
 from bdshift.fleet.table import Ranked
 from bdshift.fleet.task import STATUS_WORDS
+from bdshift.reports.json_schema import with_schema
 from bdshift.reports.sarif import SarifModel, sarif
 from bdshift.text import columns, csv_text, figure, grouped, json_number, one_line
 from bdshift.verdict.clean_models import shipped_table
@@ -101,8 +102,13 @@ def _shortened(text: str) -> str:
     return clean if len(clean) <= _MAX_WIDTH else f"…{clean[1 - _MAX_WIDTH :]}"
 
 
-def fleet_json(found: Sequence[Ranked]) -> list[dict[str, Any]]:
-    """One object for each model, the most suspicious first. Keys are stable; more may be added."""
+def fleet_json(found: Sequence[Ranked]) -> dict[str, Any]:
+    """What ``bdshift fleet --json`` prints."""
+    return with_schema("fleet", {"models": _models(found)})
+
+
+def _models(found: Sequence[Ranked]) -> list[dict[str, Any]]:
+    """One object for each model, the most suspicious first."""
     return [
         {
             "model": one.row.model,
@@ -131,7 +137,7 @@ def fleet_json(found: Sequence[Ranked]) -> list[dict[str, Any]]:
 
 def fleet_csv(found: Sequence[Ranked]) -> str:
     """The same as CSV."""
-    rows = fleet_json(found)
+    rows = _models(found)
     if not rows:
         return ""
     cells = [["" if cell is None else cell for cell in row.values()] for row in rows]

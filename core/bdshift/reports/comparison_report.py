@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from bdshift.audit.comparison import Change, Comparison, measured_alike
 from bdshift.audit.records import Audit, Purification
 from bdshift.detect.rule import z_scores
 from bdshift.measure import Measured, der
+from bdshift.report.json_schema import with_schema
 from bdshift.spec import shortened
 from bdshift.text import csv_text, figure, joined, json_number, one_line
 from bdshift.words import Sentence, words
@@ -127,6 +129,11 @@ def _row(
         trigger=one_line(made.trigger or ""),
         reported_on=one_line(str(reported_on(made))),
     )
+
+
+def models_json(audit: Audit) -> dict[str, Any]:
+    """`models_table` as ``bdshift compare --json`` prints it."""
+    return with_schema("compare", {"models": [asdict(row) for row in models_table(audit)]})
 
 
 def table_csv(rows: Sequence[ModelRow]) -> str:

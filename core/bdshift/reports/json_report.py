@@ -21,6 +21,7 @@ from bdshift.neurons.rankings import (
 )
 from bdshift.neurons.tac import Tac
 from bdshift.remark import Remark
+from bdshift.reports.json_schema import with_schema
 from bdshift.reports.pairs_json import pairs_json
 from bdshift.reports.recovery_json import recovery_json
 from bdshift.reports.verdict_json import verdict_json
@@ -136,7 +137,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
     shifts, chosen = audit.shifts, audit.preprocessing
     model, images = audit.model, audit.images
     z = z_scores(shifts.l2)
-    return {
+    told = {
         "bdshift": audit.versions,
         "date": audit.date or None,
         "author": audit.cover.author,
@@ -218,6 +219,7 @@ def audit_json(audit: Audit) -> dict[str, Any]:
             for i, name in enumerate(images.class_names)
         ],
     }
+    return with_schema("scan", told)
 
 
 def _agreement(found: Agreement) -> dict[str, Any]:

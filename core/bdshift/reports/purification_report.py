@@ -14,6 +14,7 @@ from bdshift.measure import Measured, der
 from bdshift.outputs import Output
 from bdshift.reports.comparison_report import compared_text, reported_on
 from bdshift.reports.json_report import finding_json
+from bdshift.reports.json_schema import with_schema
 from bdshift.spec import shortened
 from bdshift.text import figure, grouped, joined, json_number
 
@@ -86,9 +87,14 @@ def export_purified(
     written = write_checkpoint(
         made.result.applied_to(original), output, form, metadata={"bdshift": json.dumps(brief)}
     )  # fmt: skip
-    described["export"] = written.as_json()
-    beside.write_text(json.dumps(described, indent=2) + "\n")
+    beside.write_text(json.dumps(purified_json(audit, made, written), indent=2) + "\n")
     return written
+
+
+def purified_json(audit: Audit, made: Purification, written: ExportedFile) -> dict[str, Any]:
+    """What ``bdshift purify --json`` prints, and what is written beside the purified model."""
+    told = {**purification_json(audit, made), "export": written.as_json()}
+    return with_schema("purify", told)
 
 
 def purification_text(audit: Audit) -> str:
