@@ -28,8 +28,8 @@ if TYPE_CHECKING:
               help="Folder of the results and the audit files. What is there already is not done "
               "again.")  # fmt: skip
 @click.option("--report", "reports", multiple=True, type=click.Path(path_type=Path),
-              help="Write the table: HTML, or as it ends in .json, .csv or .sarif. Several can be "
-              "given."
+              help="Write the table, in the format that its name ends in: .html, .json, .csv or "
+              ".sarif. Several can be given."
               )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace reports that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -82,7 +82,7 @@ def command(
     """
     from bdshift.devices import GIB
     from bdshift.fleet.drive import FleetPart, run_fleet
-    from bdshift.fleet.html import fleet_report
+    from bdshift.fleet.html import FLEET_REPORTS, fleet_report
     from bdshift.fleet.listing import list_models
     from bdshift.fleet.local import LocalEngine
     from bdshift.fleet.pages import fleet_json, fleet_text
@@ -90,9 +90,11 @@ def command(
     from bdshift.fleet.results import Results
     from bdshift.fleet.table import ranked
     from bdshift.fleet.task import FleetModel, Limits
+    from bdshift.report.report_file import check_suffix
 
     outputs = [Output(one, overwrite, (out,)) for one in reports]
     for output in outputs:
+        check_suffix(output.path, FLEET_REPORTS)
         output.check()
     if models:
         if images is None and not all(map(_is_table, models)):

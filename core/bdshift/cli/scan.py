@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Write the audit file (.h5) here.")
-@click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
+@click.option("--report", "reports", multiple=True, type=click.Path(path_type=Path),
+              help="Write a report, too, in the format that its name ends in: .html, .json, "
+              ".sarif, or .cdx.json for an ML-BOM. Several can be given.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace --out and reports that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @scan_options
 @click.option("--reference", metavar="MODEL", type=click.Path(path_type=Path),
@@ -51,6 +54,7 @@ def command(
     model: Path,
     images: Path,
     out: Path | None,
+    reports: tuple[Path, ...],
     overwrite: bool,
     as_json: bool,
     asked: AskedScan,
@@ -76,15 +80,20 @@ def command(
     if output is not None:
         require_folder(output.path)
         output.check()
+    pages = [Output(one, overwrite, inputs) for one in reports]
     from bdshift.audit import scan as run
     from bdshift.audit.next_step import WHY, next_step
     from bdshift.reports.json_report import audit_json
+    from bdshift.reports.report_file import check_suffix, report_text
     from bdshift.reports.text_report import audit_text
     from bdshift.resume import state_beside
     from bdshift.shift.cache import EmbeddingCache
     from bdshift.store import save_audit
     from bdshift.store.finished import FinishedEvidence
 
+    for page in pages:
+        check_suffix(page.path)
+        page.check()
     settings = asked.settings(arch)
     state = None
     if output is not None and (settings.search or len(settings.detectors) > 1):
@@ -95,7 +104,9 @@ def command(
     )  # fmt: skip
     job.close()
     click.echo(json.dumps(audit_json(audit), indent=2) if as_json else audit_text(audit))
-    if output is not None:  # last: if it cannot be written, the result is not lost
+    for page in pages:  # last: if it cannot be written, the result is not lost
+        page.write_text(report_text(audit, page.path))
+    if output is not None:
         save_audit(audit, output, embeddings=embeddings, job=job)
         if state is not None:
             remove(state)

@@ -27,6 +27,7 @@ from bdshift.fleet.table import Ranked
 from bdshift.text import figure, one_line
 from bdshift.words import Language, Sentence, translate
 
+FLEET_REPORTS = (".html", ".json", ".csv", ".sarif")
 _MAX_ROWS = 5000
 _WIDTH, _HEIGHT = 120, 22  # of a drawing of the norms, in pixels
 _MAX_BARS = 60  # classes; of more, nothing is drawn

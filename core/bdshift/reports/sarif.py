@@ -17,10 +17,10 @@ from urllib.parse import quote
 
 from bdshift._version import __version__
 from bdshift.audit.facts import Level
+from bdshift.report.atlas import BACKDOOR_TECHNIQUES, page_of
 from bdshift.text import json_number
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_ATLAS = "https://atlas.mitre.org/techniques/"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _rule(name: str, says: str, level: str, severity: str, techniques: Sequence[
         "help": {
             "text": "A finding is evidence, not proof. Open the audit file in bdshift for the "
             "evidence and for ways to remove a backdoor. Related MITRE ATLAS techniques: "
-            + (", ".join(_ATLAS + one for one in techniques) or "none") + "."
+            + (", ".join(map(page_of, techniques)) or "none") + "."
         },
         "defaultConfiguration": {"level": level},
         "properties": {
@@ -62,8 +62,7 @@ def _rule(name: str, says: str, level: str, severity: str, techniques: Sequence[
 _RULES = {
     "backdoored": _rule(
         "backdoored", "The classifier probably carries a backdoor", "error", "8.0",
-        # manipulated model, poisoned training data, compromised supply chain
-        ("AML.T0018", "AML.T0020", "AML.T0010"),
+        BACKDOOR_TECHNIQUES,
     ),
     "inconclusive": _rule(
         "inconclusive", "The audit cannot tell whether the classifier carries a backdoor",
