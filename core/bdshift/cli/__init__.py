@@ -31,16 +31,16 @@ from bdshift.cli import (
     settings,
     vector,
 )
+from bdshift.cli.exit_status import EXIT_STATUS
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
+    epilog=f"Exit status: {'; '.join(f'{code} {says}' for code, says in EXIT_STATUS.items())}.",
+)
 @click.version_option(__version__, prog_name="bdshift")
 def main() -> None:
-    """Tell whether an image classifier carries a backdoor, and show which neurons carry it.
-
-    Exit status: 0 done; 1 only with --fail-on; 2 wrong usage; 3 a file that cannot be read or used;
-    70 an internal error; 130 interrupted; 141 nobody reads the output.
-    """
+    """Tell whether an image classifier carries a backdoor, and show which neurons carry it."""
     keep_freed_memory()
 
 

@@ -12,6 +12,13 @@ from typing import Any
 
 import click
 
+from bdshift.cli.exit_status import (
+    EXIT_BROKEN_PIPE,
+    EXIT_FAULT,
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+)
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import Canceled, Event, Figures, JobContext, JobPart, Note, PartsOver, Progress
 from bdshift.text import grouped, one_line
@@ -37,9 +44,6 @@ images_option = click.option(
     "--images", type=click.Path(path_type=Path), help="The images, if they were moved."
 )
 WEIGHTS_HELP = "Which model, where the file holds several: as `bdshift info` lists them."
-
-EXIT_SUSPICIOUS, EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_FAULT = 1, 2, 3, 130, 70
-EXIT_BROKEN_PIPE = 141  # as a shell says of a program that SIGPIPE ends
 
 
 class ConsoleJob(JobContext):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bdshift.cli.console import EXIT_SUSPICIOUS, ConsoleJob, guarded
+from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.exit_status import EXIT_SUSPICIOUS
 from bdshift.cli.scan_options import scan_options
 from bdshift.errors import UsageError
 from bdshift.outputs import Output
@@ -52,8 +53,8 @@ if TYPE_CHECKING:
               help="Keep the embeddings in the audit files: some 10 MB each.")  # fmt: skip
 @scan_options
 @click.option("--fail-on", type=click.Choice(["suspicious", "inconclusive"]),
-              help="Exit with 1 if a model is probably backdoored, or also if nothing was "
-              "concluded of one.")  # fmt: skip
+              help="Exit with 1 if one of MODELS is probably backdoored, or also if nothing was "
+              "concluded of one; without MODELS, if one of the folder is.")  # fmt: skip
 @guarded
 def command(
     models: tuple[str, ...],
@@ -96,6 +97,7 @@ def command(
     for output in outputs:
         check_suffix(output.path, FLEET_REPORTS)
         output.check()
+    named = None
     if models:
         if images is None and not all(map(_is_table, models)):
             raise UsageError("--images is missing: the clean images, as for bdshift scan")
@@ -109,13 +111,15 @@ def command(
             engine = LocalEngine(workers or max(1, (os.cpu_count() or 1) // threads))
         else:
             engine = RayEngine(ray_address, threads=threads)
+        named = {one.path for one in listed}
         run_fleet(listed, out, engine, limits=limits, embeddings=embeddings, again=again, job=job)
     found = ranked([row for _, row in Results(out).rows()])
     job.close()
     click.echo(json.dumps(fleet_json(found), indent=2) if as_json else fleet_text(found))
     for output in outputs:
         output.write_text(fleet_report(found, output.path))
-    if fail_on is not None and any(one.row.result.level in _FAILING[fail_on] for one in found):
+    asked_for = [one.row for one in found if named is None or one.row.model in named]
+    if fail_on is not None and any(row.result.level in _FAILING[fail_on] for row in asked_for):
         sys.exit(EXIT_SUSPICIOUS)
 
 

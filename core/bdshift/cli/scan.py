@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from bdshift.cli.console import (
-    EXIT_SUSPICIOUS,
     ConsoleJob,
     arch_option,
     guarded,
     require_folder,
 )
+from bdshift.cli.exit_status import EXIT_SUSPICIOUS
 from bdshift.cli.scan_options import scan_options
 from bdshift.outputs import Output
 from bdshift.text import one_line
