@@ -84,4 +84,3 @@ def test_the_page_and_the_help_list_every_status() -> None:
     assert {int(code): says for code, says in rows} == EXIT_STATUS
     told = " ".join(bdshift("--help").stdout.split())
     assert all(f"{code} {says}" in told for code, says in EXIT_STATUS.items())
-
