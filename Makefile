@@ -28,13 +28,13 @@ lint: .venv/ready
 	$(BIN)/mypy
 
 # The virtual environment, from the lock. The last line marks it as complete.
-.venv/ready: packaging/lock.txt pyproject.toml packaging/set_up.py
+.venv/ready: uv.lock pyproject.toml packaging/set_up.py
 	$(PYTHON) packaging/set_up.py
 	touch $@
 
+# Newer versions of everything.
 lock: .venv/ready
-	$(BIN)/uv pip compile pyproject.toml --extra gui --extra export --extra zoo --extra parquet --extra dev --extra clip --extra fleet --universal --generate-hashes \
-	    --python-version 3.11 --no-header --upgrade --quiet --output-file packaging/lock.txt
+	$(BIN)/uv lock --upgrade
 
 # Everything that can be chosen by name. A test compares the page with the code.
 settings: .venv/ready

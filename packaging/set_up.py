@@ -1,7 +1,7 @@
 """Create ``.venv`` from the lock file, on a machine that has Python 3.11 to 3.13 and nothing else.
 
-Standard library only. uv does the installing, because it is about five times faster than pip and
-checks every file against the lock file's hashes; pip installs uv into the environment.
+Standard library only. uv does the installing, because it reads ``uv.lock``, checks every file
+against its hashes, and is about five times faster than pip; pip installs uv into the environment.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def say(text: str) -> None:
 
 
 def run(*command: str | Path) -> None:
-    subprocess.run([str(part) for part in command], check=True, cwd=ROOT)
+    environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(VENV)}
+    subprocess.run([str(part) for part in command], check=True, cwd=ROOT, env=environment)
 
 
 def apt_install(packages: list[str]) -> bool:
@@ -94,10 +95,8 @@ def main() -> None:
         say("Installing uv")
         run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
     say("Installing the locked packages (torch is large; the first time takes a minute)")
-    install = (uv, "pip", "install", "--python", python, "--quiet")
     # Compiled now, not in every process where PYTHONDONTWRITEBYTECODE is set, as in containers.
-    run(*install, "--compile-bytecode", "--require-hashes", "-r", "packaging/lock.txt")
-    run(*install, "--no-deps", "--editable", ".")
+    run(uv, "sync", "--locked", "--all-extras", "--compile-bytecode", "--quiet")
     install_qt_libraries()
 
 

@@ -8,9 +8,13 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -63,19 +67,31 @@ def test_a_missing_resource_is_said() -> None:
         asset("nothing.bin")
 
 
-def test_the_lock_pins_every_dependency_with_hashes_and_no_host() -> None:
-    lock = (ROOT / "packaging" / "lock.txt").read_text(encoding="utf-8")
-    assert not re.search(r"https?://|index-url|find-links", lock)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = project["dependencies"] + [
-        entry for extra in project["optional-dependencies"].values() for entry in extra
-    ]
-    for requirement in wanted:
-        name = re.match(r"[A-Za-z0-9_.-]+", requirement)
-        assert name is not None
-        key = name[0].lower().replace("_", "-")
-        assert re.search(rf"^{re.escape(key)}==\S+ .*\\\n    --hash=sha256:", lock, re.M), key
-    assert re.search(r"^pyside6-essentials==6\.11\.3 ", lock, re.M)
+def requirements(project: dict[str, Any]) -> set[str]:
+    """All of the project's, developers' ones too."""
+    return {
+        *project["project"]["dependencies"],
+        *chain(*project["project"]["optional-dependencies"].values()),
+        *chain(*project["dependency-groups"].values()),
+    }
+
+
+def test_the_lock_pins_every_dependency_with_hashes_and_names_the_public_index_only() -> None:
+    text = (ROOT / "uv.lock").read_text(encoding="utf-8")
+    hosts = set(re.findall(r"[a-z+]+://[^/\"]+", text))
+    assert hosts == {"https://pypi.org", "https://files.pythonhosted.org"}
+    packages = {one["name"]: one for one in tomllib.loads(text)["package"]}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for requirement in map(Requirement, requirements(project)):
+        pinned = packages[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(pinned["version"]), requirement
+    own = packages.pop("bdshift")
+    assert own["source"] == {"editable": "."}
+    for name, one in packages.items():
+        assert one["source"] == {"registry": "https://pypi.org/simple"}, name
+        files = [*one["wheels"], *([one["sdist"]] if "sdist" in one else [])]
+        assert all(file["hash"].startswith("sha256:") for file in files), name
+    assert packages["pyside6-essentials"]["version"] == "6.11.3", "others corrupt or cannot dock"
 
 
 def test_the_top_level_is_what_was_agreed() -> None:
