@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sys
 
+from bdshift.extras import pip_install
+
 
 def main() -> int:
     """Start the window, or print in one line why it cannot start."""
     try:
         import PySide6
     except ModuleNotFoundError:
-        print(
-            'bdshift-gui needs PySide6 and pyqtgraph: pip install "bdshift[gui]"', file=sys.stderr
-        )
+        command = pip_install("PySide6-Essentials", "pyqtgraph")
+        print(f"bdshift-gui needs PySide6 and pyqtgraph: {command}", file=sys.stderr)
         return 2
     if PySide6.__version_info__[:2] >= (6, 12) and sys.version_info < (3, 12):
         print(
             f"PySide6 {PySide6.__version__} loses references on Python older than 3.12 and would "
-            "crash: pip install 'PySide6-Essentials<6.12'",
+            f"crash: {pip_install('PySide6-Essentials')}",
             file=sys.stderr,
         )
         return 2

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 from templates import words_in_code
 
+from bdshift.extras import pip_install
 from bdshift.words import catalog, translate
 from bdshift_gui.action import MENUS, all_actions
 from bdshift_gui.main_window import MainWindow
@@ -160,6 +161,5 @@ def test_without_qt_it_says_what_is_missing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.strip() == (
-        'bdshift-gui needs PySide6 and pyqtgraph: pip install "bdshift[gui]"'
-    )
+    command = pip_install("PySide6-Essentials", "pyqtgraph")
+    assert done.stderr.strip() == f"bdshift-gui needs PySide6 and pyqtgraph: {command}"

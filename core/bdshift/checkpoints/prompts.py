@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bdshift.errors import InputError, UsageError
+from bdshift.extras import pip_install
 from bdshift.files import open_regular
 
 SLOT = "{}"
@@ -40,7 +41,9 @@ def _of_imagenet() -> tuple[str, ...]:
     try:
         from open_clip import OPENAI_IMAGENET_TEMPLATES
     except ImportError as error:
-        raise UsageError('for these prompts: pip install "bdshift[clip]"') from error
+        raise UsageError(
+            "for these prompts: {command}", command=pip_install("open_clip_torch")
+        ) from error
     return tuple(fill(SLOT) for fill in OPENAI_IMAGENET_TEMPLATES)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bdshift.errors import InputError, UsageError
+from bdshift.extras import pip_install
 from bdshift.fleet.engine import ATTEMPTS, Engine
 from bdshift.fleet.local import LocalEngine
 from bdshift.fleet.message import line_of, read_line
@@ -42,7 +43,8 @@ class RayEngine(Engine):
             ray: Any = importlib.import_module("ray")
         except ImportError as error:
             raise UsageError(
-                "Ray is not installed: pip install ray, into the environment of bdshift"
+                "Ray is not installed in the environment of bdshift: {command}",
+                command=pip_install("ray"),
             ) from error
         self._ray = ray
         try:

@@ -18,6 +18,7 @@ from bdshift.checkpoints.families.resnet import (
 )
 from bdshift.checkpoints.families.wide_resnet import WideResNet
 from bdshift.errors import UsageError
+from bdshift.extras import pip_install
 
 NetworkName = Literal[
     "resnet18", "resnet50", "resnet20", "wrn-16-1", "cnn", "cnn-norm", "cnn-elu", "cnn-5x5", "vgg",
@@ -119,7 +120,9 @@ def _clip(width: int, size: int, names: Sequence[str]) -> nn.Module:
     try:
         from bdshift.lab.clip_network import LabClip
     except ImportError as error:
-        raise UsageError('to train a CLIP model: pip install "bdshift[clip]"') from error
+        raise UsageError(
+            "to train a CLIP model: {command}", command=pip_install("open_clip_torch")
+        ) from error
     return LabClip(width, size, names)
 
 

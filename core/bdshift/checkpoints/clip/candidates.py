@@ -24,6 +24,7 @@ from bdshift.checkpoints.families import Candidate, Shapes
 from bdshift.checkpoints.families.base import ODDNESS_OF_ACTIVATION
 from bdshift.checkpoints.listing import first_few
 from bdshift.errors import InputError
+from bdshift.extras import pip_install
 from bdshift.images.preprocessing import Normalization
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def find_clip(shapes: Shapes, config: Mapping[str, Any]) -> ClipFound | None:
             "OpenAI, and those of open_clip and Hugging Face with the same towers"
         )
     if importlib.util.find_spec("open_clip") is None:
-        raise InputError('it is a CLIP model; pip install "bdshift[clip]" to open it')
+        raise InputError(
+            "it is a CLIP model; to open it: {command}", command=pip_install("open_clip_torch")
+        )
     outside = tuple(key for key in shapes if not key.startswith(prefix))
     if any(len(shapes[key]) > 1 for key in outside):
         raise InputError(

@@ -17,6 +17,7 @@ from torch import nn
 
 from bdshift.checkpoints.families.base import Candidate, Shapes
 from bdshift.errors import UnknownArchitecture
+from bdshift.extras import pip_install
 
 _SUFFIX = "ForImageClassification"
 _HEADS = ("classifier", "classifier.1", "classifier.0", "classifier.out_proj", "head", "fc")
@@ -46,9 +47,9 @@ def propose(shapes: Shapes, config: Mapping[str, Any]) -> Iterator[Candidate]:
         return
     if importlib.util.find_spec("transformers") is None:
         raise UnknownArchitecture(
-            'it is a {name} of transformers; pip install "bdshift[zoo]" to open it',
-            name=name[:60],
-        )
+            "it is a {name} of {library}; to open it: {command}",
+            name=name[:60], library="transformers", command=pip_install("transformers"),
+        )  # fmt: skip
     classes = shapes[f"{head}.weight"][0]
     if kind.startswith("timm"):  # it would make timm look up its architecture online
         return

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bdshift.assets import asset
 from bdshift.checkpoints.families.base import Candidate, Shapes
 from bdshift.errors import UnknownArchitecture
+from bdshift.extras import pip_install
 from bdshift.images.preprocessing import MAX_SIZE
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ def propose(shapes: Shapes) -> Iterator[Candidate]:
                 )  # fmt: skip
             if importlib.util.find_spec(library) is None:
                 raise UnknownArchitecture(
-                    'it is {name} of {library}; pip install "bdshift[zoo]" to open it',
-                    name=rows[0]["name"], library=library,
+                    "it is a {name} of {library}; to open it: {command}",
+                    name=rows[0]["name"], library=library, command=pip_install(library),
                 )  # fmt: skip
             for row in rows[:_MAX_CANDIDATES]:
                 if library == "timm":

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from bdshift.errors import InputError
+from bdshift.extras import pip_install
 from bdshift.images.sources.arrays import class_numbers
 from bdshift.images.sources.naming import check_count
 from bdshift.images.sources.shards import KeptParts, Shard, leaf_of, pick_columns
@@ -47,7 +48,7 @@ def arrow_shard(path: Path, job: JobContext = SILENT) -> Shard:
         arrow: Any = importlib.import_module("pyarrow")
     except ImportError as error:
         raise InputError(
-            'is an Arrow file, which needs pyarrow: pip install "bdshift[parquet]"'
+            "is an Arrow file, which needs pyarrow: {command}", command=pip_install("pyarrow")
         ) from error
     try:
         return _ArrowShard(path, arrow, job)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.errors import InputError
+from bdshift.extras import pip_install
 from bdshift.images.sources.arrays import class_numbers
 from bdshift.images.sources.naming import check_count
 from bdshift.images.sources.parquet_pages import page_sizes
@@ -38,7 +39,7 @@ def parquet_shard(path: Path) -> Shard:
         pq: Any = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise InputError(
-            'is a Parquet file, which needs pyarrow: pip install "bdshift[parquet]"'
+            "is a Parquet file, which needs pyarrow: {command}", command=pip_install("pyarrow")
         ) from error
     _check_footer(path)
     arrow: Any = importlib.import_module("pyarrow")

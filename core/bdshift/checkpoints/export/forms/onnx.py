@@ -14,6 +14,7 @@ from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.export.form import EXPORT_FORMS, ExportForm, Function, Metadata
 from bdshift.checkpoints.export.graph import example, with_preprocessing
 from bdshift.errors import UsageError
+from bdshift.extras import pip_install
 from bdshift.words import words
 
 
@@ -32,11 +33,13 @@ class OnnxForm(ExportForm):
 
     def require(self) -> None:
         """Torch needs two packages to write ONNX; a third runs it."""
-        for name in ("onnx", "onnxscript", "onnxruntime"):
-            if importlib.util.find_spec(name) is None:
-                raise UsageError(
-                    'ONNX needs {package}: pip install "bdshift[export]"', package=name
-                )
+        needed = ("onnx", "onnxscript", "onnxruntime")
+        missing = tuple(name for name in needed if importlib.util.find_spec(name) is None)
+        if missing:
+            raise UsageError(
+                "ONNX needs {packages}: {command}",
+                packages=missing, command=pip_install(*missing),
+            )  # fmt: skip
 
     def write(self, classifier: Classifier, stream: BytesIO, metadata: Metadata) -> None:
         """Export."""
