@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 
 from bdshift.extras import pip_install
+from bdshift.output_encoding import print_what_there_is
 
 
 def main() -> int:
     """Start the window, or print in one line why it cannot start."""
+    print_what_there_is()
     try:
         import PySide6
     except ModuleNotFoundError:

@@ -14,7 +14,7 @@ from quick import shorten_searches
 from recovered import made_recovery
 
 from bdshift.audit import Audit, with_recovery
-from bdshift.report.json_schema import JSON_OUTPUTS, JsonOutput, json_schema
+from bdshift.reports.json_schema import JSON_OUTPUTS, JsonOutput, json_schema
 from bdshift.store import save_audit
 
 

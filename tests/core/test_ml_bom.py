@@ -15,7 +15,7 @@ from known import SIGNS, STICKER, TARGET
 
 from bdshift.audit import Audit
 from bdshift.audit.cover import Cover
-from bdshift.report.ml_bom import ml_bom
+from bdshift.reports.ml_bom import ml_bom
 from bdshift.store import save_audit
 
 

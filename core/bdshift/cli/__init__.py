@@ -6,6 +6,8 @@ its usage errors, help and completion need no code here; and tqdm for the same r
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from bdshift import __version__
@@ -32,9 +34,20 @@ from bdshift.cli import (
     vector,
 )
 from bdshift.cli.exit_status import EXIT_STATUS
+from bdshift.output_encoding import print_what_there_is
+
+
+class Commands(click.Group):
+    """All of them."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """See `click.Command`; whatever it prints can be printed."""
+        print_what_there_is()
+        return super().main(*args, **kwargs)
 
 
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
     epilog=f"Exit status: {'; '.join(f'{code} {says}' for code, says in EXIT_STATUS.items())}.",
 )

@@ -91,7 +91,7 @@ def command(
     from bdshift.fleet.results import Results
     from bdshift.fleet.table import ranked
     from bdshift.fleet.task import FleetModel, Limits
-    from bdshift.report.report_file import check_suffix
+    from bdshift.reports.report_file import check_suffix
 
     outputs = [Output(one, overwrite, (out,)) for one in reports]
     for output in outputs:

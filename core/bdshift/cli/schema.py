@@ -7,7 +7,7 @@ import json
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
-from bdshift.report.json_schema import JSON_OUTPUTS, JsonOutput, json_schema
+from bdshift.reports.json_schema import JSON_OUTPUTS, JsonOutput, json_schema
 
 
 @click.command("schema", short_help="Print the JSON Schema of what --json prints.")

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from bdshift._version import __version__
 from bdshift.audit.facts import Level
-from bdshift.report.atlas import BACKDOOR_TECHNIQUES, page_of
+from bdshift.reports.atlas import BACKDOOR_TECHNIQUES, page_of
 from bdshift.text import json_number
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
