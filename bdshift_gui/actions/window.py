@@ -23,7 +23,10 @@ def _shortcuts(context: Context) -> None:
 def _about(context: Context) -> None:
     from bdshift import __version__
 
-    context.ask.about(f"bdshift {__version__}\n" + tr("MIT license"))
+    context.ask.about(
+        f"bdshift {__version__}\n"
+        + tr("MIT license; the fonts are under the SIL Open Font License 1.1")
+    )
 
 
 def _quit(context: Context) -> None:

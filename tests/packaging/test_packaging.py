@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import os
 import re
 import subprocess
@@ -44,6 +45,25 @@ def test_the_wheel_has_everything_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         users = [name for name in names if b"bdshift.lab.samples" in archive.read(name)]
     assert users == [], "nothing that is installed may need them"
+
+
+def test_the_wheel_says_what_it_is_and_brings_its_licenses(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        [about] = [name for name in names if name.endswith(".dist-info/METADATA")]
+        told = email.message_from_bytes(archive.read(about))
+        assert told["License-Expression"] == "MIT AND OFL-1.1"
+        files = [
+            f"{Path(about).parent}/licenses/{name}" for name in told.get_all("License-File", [])
+        ]
+        starts = [archive.read(name).decode().split("\n")[0] for name in files]
+    assert starts == ["MIT License", "NotoSansJP-Regular.otf and NotoSansJP-Bold.otf:"]
+    assert told["Author"] == "the bdshift authors"
+    assert told["Summary"].endswith(".")
+    assert "Programming Language :: Python :: 3.13" in told.get_all("Classifier", [])
+    assert set(told.get_all("Provides-Extra", [])) == {
+        "clip", "export", "fleet", "gui", "parquet", "zoo",
+    }, "developers' tools are none"  # fmt: skip
 
 
 def test_the_unpacked_wheel_runs_and_finds_its_resources(wheel: Path, tmp_path: Path) -> None:
