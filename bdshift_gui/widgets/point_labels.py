@@ -23,9 +23,10 @@ _PLACES = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1))
 
 
 class PointLabels:
-    """Names in a plot whose points are in pixels: they are placed again when it is zoomed. Names
-    that fit nowhere beside their points are farther away, at the end of a short line; or else left
-    out, but the first, which then is where it hides least.
+    """Names in a plot whose points are in pixels. They are placed when the plot is painted next, so
+    that several changes cost one placement. Names that fit nowhere beside their points are farther
+    away, at the end of a short line; or else left out, but the first, which then is where it hides
+    least.
     """
 
     def __init__(self, plot: pg.PlotItem) -> None:
@@ -39,8 +40,10 @@ class PointLabels:
         self._level = np.nan
         self._leaders = pg.PlotCurveItem(connect="pairs")
         plot.addItem(self._leaders, ignoreBounds=True)
-        plot.vb.sigRangeChanged.connect(lambda *_: self.place())
-        plot.vb.sigResized.connect(lambda _: self.place())
+        self._stale = False
+        plot.vb.sigRangeChanged.connect(lambda *_: self._place_later())
+        plot.vb.sigResized.connect(lambda _: self._place_later())
+        plot.scene().sigPrepareForPaint.connect(self._place_if_stale)
 
     def paint(self, ink: str, back: str) -> None:
         """Write in a color, over the line on another."""
@@ -59,20 +62,30 @@ class PointLabels:
             item.setFont(text_font(SMALL))
             self._plot.addItem(item, ignoreBounds=True)
             self._items.append(item)
-        self.place()
+        self._place_later()
 
     def avoid(self, level: float) -> None:
         """Write a name over a horizontal line only if it fits nowhere else."""
         if level != self._level:
             self._level = level
-            self.place()
+            self._place_later()
 
     @property
     def shown(self) -> dict[int, QRectF]:
         """The names that are written, by point, and where: in pixels of the plot's scene."""
+        self._place_if_stale()
         return self._placed
 
-    def place(self) -> None:
+    def _place_later(self) -> None:
+        self._stale = True
+        self._plot.update()
+
+    def _place_if_stale(self) -> None:
+        if self._stale:
+            self._stale = False
+            self._place()
+
+    def _place(self) -> None:
         """Find a place for every name."""
         self._placed = {}
         for item in self._items:

@@ -215,7 +215,7 @@ def test_what_takes_long_is_said_before_it_begins() -> None:
         said.pop() == "50,000 images and 1,000 classes will take about 57 min and 2.1 GiB of memory"
     )
     say(2000, 6e10, 1024, 21_841)
-    assert "about 63 min" in said.pop()
+    assert "about 65 min" in said.pop()
     say(50_000, 4e9, 2048, 1000, "cuda")
     assert "about 2 min" in said.pop()
 

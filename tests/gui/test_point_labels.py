@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyqtgraph as pg
+import pytest
 from driving import audit_of, find
 from known import TARGET
 from PySide6.QtCore import QPointF, QRectF
@@ -66,15 +67,16 @@ def test_a_name_is_nearest_to_its_own_point_or_a_line_leads_to_it(qtbot: QtBot) 
     labels = PointLabels(plot)
     labels.show_names([(k, f"neuron {k}") for k in range(9)], x, y)
     points = [in_scene(plot, *one) for one in zip(x, y, strict=True)]
+    shown = labels.shown
     led = np.stack(labels._leaders.getData(), 1)
     lines = 0
-    for point, rect in labels.shown.items():
+    for point, rect in shown.items():
         if np.isclose(led, [x[point], y[point]], atol=0.02).all(1).any():
             lines += 1
             continue
         others = [away(rect, one) for k, one in enumerate(points) if k != point]
         assert away(rect, points[point]) < min(others), point
-    assert 0 < lines < len(labels.shown)
+    assert 0 < lines < len(shown)
     assert len(led) == 2 * lines
 
 
@@ -89,6 +91,28 @@ def test_they_are_placed_again_when_the_plot_is_zoomed(qtbot: QtBot) -> None:
     assert set(labels.shown) == {1}, "the other is outside"
     labels.show_names([], x, y)
     assert not labels.shown
+
+
+def test_several_changes_cost_one_placement(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.array([0.0, 1.0]), np.array([0.0, 1.0])
+    view = view_of(qtbot, x, y)
+    plot = view.getPlotItem()
+    labels = PointLabels(plot)
+    placed: list[int] = []
+    place = labels._place
+
+    def counted() -> None:
+        placed.append(len(labels._names))
+        place()
+
+    monkeypatch.setattr(labels, "_place", counted)
+    labels.show_names([(0, "a")], x, y)
+    labels.show_names([(0, "a"), (1, "b")], x, y)
+    plot.vb.setRange(xRange=(-1, 2), yRange=(-1, 2), padding=0)
+    view.grab()
+    assert placed == [2]
+    view.grab()
+    assert placed == [2], "nothing changed"
 
 
 def test_the_strongest_of_the_selection_are_named(opened: MainWindow) -> None:
