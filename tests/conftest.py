@@ -13,6 +13,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each process of several has a core of
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", ".hypothesis")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ["BDSHIFT_CONFIG"] = os.devnull  # defaults of whoever runs the tests
 
 from pathlib import Path
 

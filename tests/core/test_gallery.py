@@ -18,7 +18,16 @@ from bdshift.audit import Audit, ScanSettings, scan_opened, with_recovery
 from bdshift.audit import gallery as gallery_module
 from bdshift.audit.exhibit import exhibit, in_turn, telling
 from bdshift.audit.full_size import FullSizeImages
-from bdshift.audit.gallery import CLEAN, FILTERS, Gallery, describe, galleries, pictures_of
+from bdshift.audit.gallery import (
+    CLEAN,
+    FILTERS,
+    ORDERS,
+    PARTS,
+    Gallery,
+    describe,
+    galleries,
+    pictures_of,
+)
 from bdshift.checkpoints.classifier import open_checkpoint
 from bdshift.detect.detector import DETECTORS, Evidence
 from bdshift.detect.inversion import InvertedChanges
@@ -161,8 +170,6 @@ def test_the_command(saved: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["--only", "odd"], "none of all, sent"),
-        (["--order", "odd"], "none of turns, file, certain"),
         (["--trigger", "blend"], "no trigger of the audit starts with 'blend'"),
         (["--order", "neurons"], "no neuron is selected"),
         (["--neurons", "3,x"], "not a list of numbers"),
@@ -173,6 +180,14 @@ def test_the_command(saved: Path, tmp_path: Path) -> None:
 )
 def test_wrong_wishes(saved: Path, args: list[str], says: str) -> None:
     one_line(bdshift("images", saved, *args), 2, says)
+
+
+@pytest.mark.parametrize("option", ["--only", "--order", "--parts"])
+def test_a_name_that_is_none(option: str, tmp_path: Path) -> None:
+    found = bdshift("images", tmp_path / "a.h5", option, "odd")
+    assert found.exit_code == 2
+    known = {"--only": list(FILTERS), "--order": list(ORDERS), "--parts": list(PARTS)}
+    assert all(repr(name) in found.stderr for name in known[option])
 
 
 def test_without_embeddings_there_are_no_images(measured_audit: Audit, tmp_path: Path) -> None:

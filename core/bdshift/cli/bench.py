@@ -9,17 +9,18 @@ from pathlib import Path
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.paths import PATH
 from bdshift.errors import UsageError
 from bdshift.outputs import Output
 
 
 @click.command("bench", short_help="Measure scan, solvers and rules.")
 @click.option("--large", is_flag=True, help="Also C = 1000, d = 2048, N = 50 000: minutes.")
-@click.option("--invert", nargs=2, type=click.Path(path_type=Path), metavar="MODEL IMAGES",
+@click.option("--invert", nargs=2, type=PATH, metavar="MODEL IMAGES",
               help="Instead, search for a trigger of every class, as we do and as Neural Cleanse "
               "does: hours for a large network.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Write the table (Markdown) here.")
+@click.option("-o", "--out", type=PATH, help="Write the table (Markdown) here.")
 @click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @guarded

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.paths import PATH
 from bdshift.errors import UsageError
 
 
 @click.command("compare", short_help="The original and its purifications, side by side.")
-@click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
+@click.argument("audit_file", metavar="AUDIT.h5", type=PATH)
 @click.argument("first", type=int, required=False, metavar="[A")
 @click.argument("second", type=int, required=False, metavar="B]")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the table of all models as CSV.")

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -19,6 +19,7 @@ from bdshift.cli.exit_status import (
     EXIT_INTERRUPTED,
     EXIT_USAGE,
 )
+from bdshift.cli.paths import PATH
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import Canceled, Event, Figures, JobContext, JobPart, Note, PartsOver, Progress
 from bdshift.text import grouped, one_line
@@ -37,25 +38,26 @@ arch_option = click.option(
     help="One that `bdshift info` lists, by name; or your own, package.module:callable, whose code "
     "is run. Default: what fits best.",
 )  # fmt: skip
-model_option = click.option(
-    "--model", type=click.Path(path_type=Path), help="The model, if it was moved."
-)
-images_option = click.option(
-    "--images", type=click.Path(path_type=Path), help="The images, if they were moved."
-)
+model_option = click.option("--model", type=PATH, help="The model, if it was moved.")
+images_option = click.option("--images", type=PATH, help="The images, if they were moved.")
 WEIGHTS_HELP = "Which model, where the file holds several: as `bdshift info` lists them."
 
 
 class ConsoleJob(JobContext):
-    """One bar per stage on a terminal; one line per finished stage in a log."""
+    """One bar per stage on a terminal; one line per finished stage in a log, or if ``verbose`` one
+    when it begins, too. Nothing if ``quiet``.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
         super().__init__()
+        self._quiet, self._verbose = quiet, verbose
         self._bar: Any = None
-        self._stage = self._part = ""
+        self._stage = self._part = self._begun = ""
 
     def report(self, event: Event) -> None:
         """Show it on stderr; stdout is for results."""
+        if self._quiet:
+            return
         if isinstance(event, Note):
             self._say(str(event.sentence))
         elif isinstance(event, Figures):
@@ -77,10 +79,8 @@ class ConsoleJob(JobContext):
 
     def _progress(self, event: Progress) -> None:
         stage = str(event.stage)
-        if not sys.stderr.isatty():
-            if event.done >= event.total and stage != self._stage:
-                self._stage = stage
-                click.echo(f"{stage}: {grouped(event.total)} {event.unit}", err=True)
+        if self._verbose or not sys.stderr.isatty():
+            self._log(stage, event)
             return
         from tqdm import tqdm
 
@@ -96,6 +96,14 @@ class ConsoleJob(JobContext):
         self._bar.set_postfix_str(event.note, refresh=False)
         self._bar.update(event.done - self._bar.n)
 
+    def _log(self, stage: str, event: Progress) -> None:
+        if self._verbose and stage != self._begun:
+            self._begun = stage
+            click.echo(f"{self._part}{stage} …", err=True)
+        if event.done >= event.total and stage != self._stage:
+            self._stage = stage
+            click.echo(f"{stage}: {grouped(event.total)} {event.unit}", err=True)
+
     def close(self) -> None:
         """Remove the bar."""
         if self._bar is not None:
@@ -106,7 +114,14 @@ class ConsoleJob(JobContext):
 
 def _say(text: str) -> None:
     """Print one line on stderr, whatever the file in question has put into it."""
-    click.echo(f"bdshift: {one_line(text[:_MAX_MESSAGE])}", err=True)
+    name = click.style("bdshift:", fg="red")
+    click.echo(f"{name} {one_line(text[:_MAX_MESSAGE])}", err=True)
+
+
+def end_with(error: InputError | UsageError) -> NoReturn:
+    """End the program with an error's sentence as one line."""
+    _say(str(error))
+    sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_INPUT)
 
 
 def require_folder(out: Path) -> None:
@@ -117,22 +132,28 @@ def require_folder(out: Path) -> None:
 
 
 def guarded(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command its job and ``--debug``, and turn errors into one line and an exit code."""
+    """Give a command its job, ``--quiet``, ``--verbose`` and ``--debug``, and turn errors into one
+    line and an exit status.
+    """
 
+    @click.option("-q", "--quiet", is_flag=True, help="On stderr, only errors.")
+    @click.option("-v", "--verbose", is_flag=True,
+                  help="On stderr, every stage, and what libraries warn of.")  # fmt: skip
     @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
     @functools.wraps(function)
-    def run(*args: Any, debug: bool, **kwargs: Any) -> None:
-        job = ConsoleJob()
-        if not debug:  # bdshift itself reports what libraries warn of, where it matters
+    def run(*args: Any, quiet: bool, verbose: bool, debug: bool, **kwargs: Any) -> None:
+        job = ConsoleJob(quiet=quiet, verbose=verbose)
+        if not (debug or verbose):  # bdshift itself reports what they warn of, where it matters
             warnings.simplefilter("ignore")
         try:
+            if quiet and verbose:
+                raise UsageError("give --quiet or --verbose, not both")
             function(*args, job=job, **kwargs)
         except (InputError, UsageError) as error:
             job.close()
             if debug:
                 raise
-            _say(str(error))
-            sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_INPUT)
+            end_with(error)
         except (Canceled, KeyboardInterrupt):
             job.close()
             _say("interrupted")

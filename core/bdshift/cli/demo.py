@@ -7,13 +7,16 @@ from pathlib import Path
 
 import click
 
+from bdshift.cli.color import with_colored_headline
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.paths import PATH
 from bdshift.outputs import Output
 
 
 @click.command("demo", short_help="Audit a model that really is backdoored.")
 @click.option(
-    "--out", "folder", default="bdshift-demo", show_default=True, type=click.Path(path_type=Path),
+    "-o", "--out", "folder", default="bdshift-demo", show_default=True,
+    type=PATH,
     help="Folder for the models, the images and the audit file.",
 )  # fmt: skip
 @click.option("--quick", is_flag=True, help="Judge the embedding alone; search for no triggers.")
@@ -36,7 +39,7 @@ def command(folder: Path, quick: bool, job: ConsoleJob) -> None:
     [tac] = audit.tac
     save_merged(audit, output, job=job)
     job.close()
-    click.echo(audit_text(audit))
+    click.echo(with_colored_headline(audit_text(audit), audit.finding.level))
     click.echo("\n" + neurons_text(audit, tac.target, tac, top=8))
     click.echo(
         f"\nAudit file: {output.path}"

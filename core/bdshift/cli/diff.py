@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.paths import PATH
 
 
 @click.command("diff", short_help="What changed from one audit to a later one.")
-@click.argument("old", metavar="OLD.h5", type=click.Path(path_type=Path))
-@click.argument("new", metavar="NEW.h5", type=click.Path(path_type=Path))
+@click.argument("old", metavar="OLD.h5", type=PATH)
+@click.argument("new", metavar="NEW.h5", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @guarded
 def command(old: Path, new: Path, as_json: bool, job: ConsoleJob) -> None:

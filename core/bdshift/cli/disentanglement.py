@@ -18,6 +18,8 @@ from bdshift.cli.console import (
     model_option,
     require_folder,
 )
+from bdshift.cli.explained import trigger_text
+from bdshift.cli.paths import PATH
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 from bdshift.text import one_line
@@ -29,12 +31,12 @@ if TYPE_CHECKING:
 
 
 @click.command("disentanglement", short_help="Measure whether a backdoor is a part of its own.")
-@click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
-@click.option("--pre", required=True, type=click.Path(path_type=Path), metavar="MODEL",
+@click.argument("audit_file", metavar="AUDIT.h5", type=PATH)
+@click.option("--pre", required=True, type=PATH, metavar="MODEL",
               help="What the audited model was made from, such as the public CLIP.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path),
+@click.option("-o", "--out", type=PATH,
               help="Also a JSON file; a picture is written beside it, OUT.svg.")  # fmt: skip
-@click.option("--trigger", help="Default: the one that was unlearned.")
+@click.option("--trigger", type=trigger_text, help="Default: the one that was unlearned.")
 @click.option("--run", type=int, default=None, metavar="N",
               help="Purification N of the audit, from 1; default: the last.")  # fmt: skip
 @click.option("--points", default=13, show_default=True,

@@ -7,7 +7,7 @@ EXIT_BROKEN_PIPE = 141  # as a shell says of a program that SIGPIPE ends
 
 EXIT_STATUS = {
     0: "done, whatever was found",
-    EXIT_SUSPICIOUS: "found what --fail-on names; nothing else ends with it",
+    EXIT_SUSPICIOUS: "found what --fail-on names, and only then",
     EXIT_USAGE: "wrong usage",
     EXIT_INPUT: "a file that cannot be read or used",
     EXIT_FAULT: "an internal error",

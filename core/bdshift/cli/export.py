@@ -11,6 +11,7 @@ import click
 
 from bdshift.cli.console import ConsoleJob, arch_option, guarded
 from bdshift.cli.explained import form_option
+from bdshift.cli.paths import PATH
 from bdshift.errors import UsageError
 from bdshift.outputs import Output
 from bdshift.text import one_line
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 
 @click.command("export", short_help="Write a model in another format, and verify it.")
-@click.argument("source", metavar="MODEL | AUDIT.h5", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path))
+@click.argument("source", metavar="MODEL | AUDIT.h5", type=PATH)
+@click.option("-o", "--out", required=True, type=PATH)
 @form_option
 @click.option("--run", type=int, default=0, metavar="N",
               help="Purification N of an audit, from 1; default: the audited model.")  # fmt: skip
-@click.option("--model", type=click.Path(path_type=Path), help="The audit's model, if moved.")
+@click.option("--model", type=PATH, help="The audit's model, if moved.")
 @arch_option
 @click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

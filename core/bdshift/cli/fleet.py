@@ -13,6 +13,7 @@ import click
 
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.cli.exit_status import EXIT_SUSPICIOUS
+from bdshift.cli.paths import PATH, LocalPath
 from bdshift.cli.scan_options import scan_options
 from bdshift.errors import UsageError
 from bdshift.outputs import Output
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
 @click.command("fleet", short_help="Audit many checkpoints; a table of verdicts.")
 @click.argument("models", nargs=-1)
-@click.option("--images", type=click.Path(), help="The clean images, as for `bdshift scan`.")
-@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False),
+@click.option("--images", type=PATH, help="The clean images, as for `bdshift scan`.")
+@click.option("-o", "--out", required=True, type=LocalPath(file_okay=False),
               help="Folder of the results and the audit files. What is there already is not done "
               "again.")  # fmt: skip
-@click.option("--report", "reports", multiple=True, type=click.Path(path_type=Path),
+@click.option("--report", "reports", multiple=True, type=PATH,
               help="Write the table, in the format that its name ends in: .html, .json, .csv or "
               ".sarif. Several can be given."
               )  # fmt: skip
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 @guarded
 def command(
     models: tuple[str, ...],
-    images: str | None,
+    images: Path | None,
     out: Path,
     reports: tuple[Path, ...],
     overwrite: bool,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
-from bdshift.cli.explained import ExplainedOption
+from bdshift.cli.names import NameChoice
 from bdshift.cli.neurons import pick_target
+from bdshift.cli.paths import PATH
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 from bdshift.spec import shortened
@@ -25,30 +26,32 @@ _USUAL_COUNT = 64
 _MAX_SIDE = 512
 
 
-def _names(of: str) -> str:
-    import bdshift.audit.gallery as known
+def _known(of: str) -> NameChoice:
+    """Names that `bdshift.audit.gallery` has for filters, orders or parts."""
 
-    return ", ".join(getattr(known, of)) + "."
+    def names() -> Iterable[str]:
+        import bdshift.audit.gallery as known
+
+        return tuple(getattr(known, of))
+
+    return NameChoice(names)
 
 
 @click.command("images", short_help="List the images, with and without a trigger; draw them.")
-@click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
+@click.argument("audit_file", metavar="AUDIT.h5", type=PATH)
 @click.option("--trigger", metavar="TEXT",
               help="Start of a trigger's text in the audit, or “none” for the clean images; "
               "default: the trigger measured last, else the one recovered last.")  # fmt: skip
-@click.option("--only", metavar="NAME", cls=ExplainedOption,
-              explain=lambda: f"Which images: {_names('FILTERS')} Default: sent, or all.",
-              )  # fmt: skip
-@click.option("--order", metavar="NAME", default="turns", cls=ExplainedOption,
-              explain=lambda: f"In what order: {_names('ORDERS')} Default: turns.",
-              )  # fmt: skip
+@click.option("--only", type=_known("FILTERS"), help="Which images; default: sent, or all.")
+@click.option("--order", type=_known("ORDERS"), default="turns", show_default=True,
+              help="In what order.")  # fmt: skip
 @click.option("--label", metavar="CLASS", help="Only images of a class, by name or index.")
 @click.option("--neurons", metavar="N,N,…", help="For --order neurons.")
 @click.option("--count", type=click.IntRange(1), default=_USUAL_COUNT, show_default=True,
               help="How many, at most.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), help="Draw them: a PNG.")
-@click.option("--parts", metavar="NAME", default="both", cls=ExplainedOption,
-              explain=lambda: f"Which pictures of each: {_names('PARTS')}")  # fmt: skip
+@click.option("-o", "--out", type=PATH, help="Draw them: a PNG.")
+@click.option("--parts", type=_known("PARTS"), default="both", show_default=True,
+              help="Which pictures of each.")  # fmt: skip
 @click.option("--side", type=click.IntRange(8, _MAX_SIDE), default=96, show_default=True,
               help="Of a picture in --out, in pixels.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
@@ -72,19 +75,16 @@ def command(
     """List the images of an audit: file, label, and what the model says, before and after a trigger
     that was measured or recovered.
     """
-    from bdshift.audit.gallery import FILTERS, ORDERS, PARTS, galleries
+    from bdshift.audit.gallery import galleries
     from bdshift.reports.pictures import contact_sheet
     from bdshift.store import load_audit
 
-    _check("--order", order, ORDERS)
-    _check("--parts", parts, PARTS)
     audit = load_audit(audit_file)
     known = galleries(audit)
     if not known:
         raise InputError("{path}: was saved without embeddings, and has no images", path=audit_file)
     of = _chosen(known, trigger)
     wanted = only or ("all" if of.triggered is None else "sent")
-    _check("--only", wanted, FILTERS)
     output = None
     if out is not None:
         output = Output(out, overwrite, (audit_file, *audit.inputs))
@@ -111,14 +111,6 @@ def command(
     click.echo(one_line(f"{len(found):,} of {len(rows):,} images"))
     if output is not None and not found:
         click.echo(one_line(f"{out}: not written, since no image is like that"))
-
-
-def _check(option: str, name: str, known: Mapping[str, object]) -> None:
-    if name not in known:
-        raise UsageError(
-            "{option} {name} is none of {names}",
-            option=option, name=repr(name), names=tuple(known),
-        )  # fmt: skip
 
 
 def _chosen(known: tuple[Gallery, ...], trigger: str | None) -> Gallery:

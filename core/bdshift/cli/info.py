@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bdshift.cli.console import WEIGHTS_HELP, ConsoleJob, arch_option, guarded
+from bdshift.cli.paths import PATH
 from bdshift.errors import InputError, UsageError
 from bdshift.text import grouped, joined
 
@@ -25,14 +26,14 @@ _MAX_LISTED = 6  # names, before a list is cut
 
 
 @click.command("info")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=PATH)
 @arch_option
 @click.option("--weights", help=WEIGHTS_HELP)
 @click.option("--layers", is_flag=True, help="List every layer.")
-@click.option("--images", type=click.Path(path_type=Path),
+@click.option("--images", type=PATH,
               help="Measure every network that fits on all of these labeled images.")  # fmt: skip
 @click.option("--each", is_flag=True, help="With --images: scan each of those networks, quickly.")
-@click.option("--labels", type=click.Path(path_type=Path), help="Class-name file for --images.")
+@click.option("--labels", type=PATH, help="Class-name file for --images.")
 @click.option("--device", default="auto", show_default=True, help="For --images.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @guarded

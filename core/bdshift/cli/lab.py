@@ -6,18 +6,20 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
-from bdshift.cli.explained import listed
+from bdshift.cli.explained import listed, names_of
 from bdshift.cli.lab_suite import detectors, recoveries, robustness, suite
 from bdshift.cli.lab_truth import truth
 from bdshift.cli.lab_verdict import verdict
+from bdshift.cli.names import NamedText
 from bdshift.cli.neurons import pick_target
+from bdshift.cli.paths import PATH
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 from bdshift.registry import Registry
@@ -36,7 +38,7 @@ for more in (suite, detectors, recoveries, robustness, verdict, truth):
 
 
 @command.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option("--per-class", default=100, show_default=True, help="Images of each class.")
 @click.option("--split", type=click.Choice(["train", "test", "clean"]), default="clean",
               show_default=True, help="No two splits share an image.")  # fmt: skip
@@ -67,13 +69,15 @@ class _WithMore(click.Command):
         return [*self.params, *self._more(), *super().get_params(ctx)[len(self.params) :]]
 
 
-def _option(one: Option, *more: str, default: object = None) -> click.Option:
+def _option(
+    one: Option, *more: str, default: object = None, kind: click.ParamType[Any] | None = None
+) -> click.Option:
     """A setting as an option; ``more`` sentences follow its help."""
     flag = f"--{one.name.replace('_', '-')}"
     names = [f"{flag}/--no-{one.name}"] if one.kind is bool else [flag]
     text = " ".join((one.about.help or f"{one.about.label}.", *more))
-    kind = None if one.kind is bool else one.kind
-    return click.Option(names, type=kind, help=text, default=default, show_default=True)
+    found = kind or (None if one.kind is bool else one.kind)
+    return click.Option(names, type=found, help=text, default=default, show_default=True)
 
 
 @cache
@@ -94,16 +98,18 @@ def _recipe_options() -> tuple[click.Option, ...]:
         "attack": TRIGGERS, "labels": LABELINGS, "regime": REGIMES,
     }  # fmt: skip
     for one in options_of(Recipe):
-        text = [listed(members[one.name])] if one.name in members else []
+        registry = members.get(one.name)
+        text = [] if registry is None else [listed(registry)]
+        kind = None if registry is None else NamedText(partial(names_of, registry))
         if one.default not in ("", False):
             values = [f"{name}: {getattr(recipe, one.name)}" for name, recipe in RECIPES.items()]
             text.append(f"{', '.join(values)}.")
-        found.append(_option(one, *text))
+        found.append(_option(one, *text, kind=kind))
     return tuple(found)
 
 
 @command.command(cls=_WithMore, more=_recipe_options)
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option(
     "--data",
     default="signs",
@@ -112,7 +118,7 @@ def _recipe_options() -> tuple[click.Option, ...]:
 )
 @click.option(
     "--root",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("data"),
     show_default=True,
     help="Where torchvision keeps the named data sets.",
@@ -175,9 +181,9 @@ def _patch_options() -> tuple[click.Option, ...]:
 
 
 @command.command(cls=_WithMore, more=_patch_options)
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("images", type=click.Path(path_type=Path))
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("model", type=PATH)
+@click.argument("images", type=PATH)
+@click.argument("out", type=PATH)
 @click.option("--toward", metavar="CLASS", help="Draw it so that the model sees this class, as "
               "BadCLIP does, instead of exciting neurons.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it is there.")
@@ -248,9 +254,9 @@ def _of_tables(function: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--device", default="auto", show_default=True),
         click.option("--seeds", default="0", show_default=True, help="Separated by commas."),
-        click.option("--out", type=click.Path(path_type=Path), required=True,
+        click.option("-o", "--out", type=PATH, required=True,
                      help="A file for each row, and a page of them all."),
-        click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab"),
+        click.option("--work", type=PATH, default=Path("build/lab"),
                      show_default=True, help="For victims and unfinished work."),
         click.option("--test", required=True, help="Test images of the same classes."),
         click.option("--data", required=True,

@@ -12,6 +12,8 @@ import click
 
 from bdshift.budgets import SCAN_SECONDS
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.explained import detector_text
+from bdshift.cli.paths import PATH
 from bdshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="NAME")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option("--data", required=True,
               help="Photos to train on: a folder or zip of class folders.")  # fmt: skip
 @click.option("--test", required=True, help="Test images of the same classes.")
@@ -72,16 +74,16 @@ def _of_known(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--seed", default=0, show_default=True),
         click.option("--only", default="",
                      help="Models whose name contains one of these, separated by commas."),
-        click.option("--work", type=click.Path(path_type=Path), default=Path("build/lab/audits"),
+        click.option("--work", type=PATH, default=Path("build/lab/audits"),
                      show_default=True, help="For the models' audits."),
         click.option("--images", "named", multiple=True, metavar="NAME=PATH",
                      help="Clean images by the name that zoos and tables call them."),
-        click.option("--truth", "tables", type=click.Path(path_type=Path), multiple=True,
+        click.option("--truth", "tables", type=PATH, multiple=True,
                      help="A tab-separated table of files next to it: file, repository, kind, "
                      "images, target."),
-        click.option("--zoo", "zoos", type=click.Path(path_type=Path), multiple=True,
+        click.option("--zoo", "zoos", type=PATH, multiple=True,
                      help="A folder of bdshift lab suite."),
-        click.argument("rows", type=click.Path(path_type=Path)),
+        click.argument("rows", type=PATH),
     ):  # fmt: skip
         function = option(function)
     return function
@@ -94,7 +96,7 @@ _SAMPLE = click.option("--sample", default=1000, show_default=True,
 @click.command()
 @_of_known
 @_SAMPLE
-@click.option("--detector", "texts", multiple=True,
+@click.option("--detector", "texts", multiple=True, type=detector_text,
               help="As text, such as shift:alpha=0.2; default: all as they are.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True)
 @guarded

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.paths import PATH
 from bdshift.text import one_line
 
 
 @click.command()
-@click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
-@click.option("--card", type=click.Path(path_type=Path),
+@click.argument("audit_file", metavar="AUDIT.h5", type=PATH)
+@click.option("--card", type=PATH,
               help="What training has left; default: the one beside the model.")  # fmt: skip
 @guarded
 def truth(audit_file: Path, card: Path | None, job: ConsoleJob) -> None:

@@ -8,15 +8,16 @@ from pathlib import Path
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded, require_folder
+from bdshift.cli.paths import PATH
 from bdshift.errors import UsageError
 
 
 @click.command()
-@click.argument("rows", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--split", "split_file", type=click.Path(path_type=Path),
+@click.argument("rows", type=PATH, nargs=-1, required=True)
+@click.option("--split", "split_file", type=PATH,
               help="A CSV with the columns model and split: develop or hold-out. By default as the "
               "suite verdict says of its models; all others are to develop on.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), required=True,
+@click.option("-o", "--out", type=PATH, required=True,
               help="A folder for the page, the table, the drawing and the rows.")  # fmt: skip
 @guarded
 def verdict(rows: tuple[Path, ...], split_file: Path | None, out: Path, job: ConsoleJob) -> None:

@@ -10,6 +10,7 @@ import click
 
 from bdshift.cli.console import ConsoleJob, arch_option, guarded, images_option, model_option
 from bdshift.cli.explained import trigger_option
+from bdshift.cli.paths import PATH
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 
@@ -36,7 +37,7 @@ def pick_target(audit: Audit, text: str | None, option: str = "--target") -> int
 
 
 @click.command("neurons", short_help="Rank neurons; measure TAC under a trigger.")
-@click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
+@click.argument("audit_file", metavar="AUDIT.h5", type=PATH)
 @trigger_option()
 @click.option(
     "--target",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.paths import PATH
 from bdshift.text import joined, one_line
 
 _MAX_READ = 100_000  # characters of standard input: more than notes may have
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("note", short_help="Write author and notes of an audit, which its report shows.")
-@click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
+@click.argument("audit_file", metavar="AUDIT.h5", type=PATH)
 @click.option("--author", metavar="NAME", help='Who made the audit; "" for no one.')
 @click.option("--notes", metavar="TEXT",
               help='Plain text; "-" reads it from standard input; "" for none.')  # fmt: skip

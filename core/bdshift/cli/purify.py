@@ -18,8 +18,10 @@ from bdshift.cli.console import (
     model_option,
     require_folder,
 )
-from bdshift.cli.explained import form_option, method_option, trigger_option
+from bdshift.cli.explained import form_option, method_option, trigger_option, trigger_text
 from bdshift.cli.neurons import pick_target
+from bdshift.cli.paths import PATH
+from bdshift.cli.scan_options import refuse_scan_options, scan_options
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 from bdshift.text import one_line
@@ -27,30 +29,30 @@ from bdshift.writing import remove
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
+    from bdshift.audit.asked import AskedScan
     from bdshift.checkpoints.users_own import Architecture
     from bdshift.jobs import JobContext
 
 
 @click.command("purify", short_help="Remove the backdoor, and write the purified model.")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path),
+@click.argument("sources", nargs=-1, required=True, type=PATH,
                 metavar="MODEL IMAGES | AUDIT.h5")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The purified model.")
+@click.option("-o", "--out", required=True, type=PATH, help="The purified model.")
 @method_option
 @click.option("--target", default="auto", show_default=True,
               help="Poisoned class; auto: the one that the audit flags.")  # fmt: skip
 @click.option("--held-out", default=0.2, show_default=True, help="Share of the images held out.")
 @trigger_option("Report attack success under it: ")
-@click.option("--unlearn", metavar="TRIGGER",
+@click.option("--unlearn", metavar="TRIGGER", type=trigger_text,
               help="The trigger that a method such as tbar unlearns; default: the one recovered in "
               "the audit file for this class, or --trigger.")  # fmt: skip
-@click.option("--test", type=click.Path(path_type=Path),
+@click.option("--test", type=PATH,
               help="Other images to report on; default: the held-out ones.")  # fmt: skip
 @form_option
 @model_option
 @images_option
 @arch_option
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--seed", default=0, show_default=True, help="Of the split and the order of images.")
+@scan_options
 @click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @guarded
@@ -67,13 +69,13 @@ def command(
     model: Path | None,
     images: Path | None,
     arch: Architecture | None,
-    device: str,
-    seed: int,
+    asked: AskedScan,
     overwrite: bool,
     as_json: bool,
     job: ConsoleJob,
 ) -> None:
-    """Purify a model. Give the audit file of a scan, or the model and the images to scan first.
+    """Purify a model. Give the audit file of a scan, or the model and the images to scan first, as
+    bdshift scan does, with its options; --quick is enough where --target names the class.
 
     If interrupted, the same command resumes after the last finished step. The source model is never
     modified. An audit file gets the purification added, with its weights unless the audit was saved
@@ -82,10 +84,11 @@ def command(
     """
     if len(sources) > 2:
         raise UsageError("give an audit file, or a model and its images")
-    inputs = tuple(filter(None, (*sources, model, images, test)))
+    labels = None if asked.labels is None else Path(asked.labels)
+    inputs = tuple(filter(None, (*sources, model, images, test, labels)))
     require_folder(out)
     output = _checked(Output(out, overwrite, inputs), job)
-    from bdshift.audit import ScanSettings, reopen, scan_opened
+    from bdshift.audit import reopen, scan_opened
     from bdshift.audit.purifying import purify_model, trigger_to_unlearn
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.checkpoints.export import EXPORT_FORMS, KEEPS_CODE
@@ -104,13 +107,14 @@ def command(
     form = EXPORT_FORMS.parse(form_name)
     form.require()
     method = METHODS.parse(method_text)
-    applied, asked = (parse_trigger(text) if text else None for text in (trigger, unlearn))
+    applied, to_unlearn = (parse_trigger(text) if text else None for text in (trigger, unlearn))
     for text in filter(None, (trigger, unlearn)):
         inputs += trigger_files(text)
     inputs += files_of(method)
     if unlearn and not method.sees_trigger:
         raise UsageError("{method} unlearns no trigger; drop --unlearn", method=method.name)
     if len(sources) == 1:
+        refuse_scan_options()
         Output(sources[0].resolve(), overwrite=True).check()
         audit = load_audit(sources[0])
         inputs += audit.inputs
@@ -118,10 +122,10 @@ def command(
             raise InputError(needs_labels(audit.images.path))
         material = reopen(audit, model=model, images=images, arch=arch, job=job)
     else:
+        settings = asked.settings(arch)
         collection = open_images(sources[1], job=job)
         collection.require_labels()
-        opened = open_checkpoint(sources[0], arch=arch, job=job)
-        settings = ScanSettings(arch=arch, device=device)
+        opened = open_checkpoint(sources[0], arch=arch, weights=settings.weights, job=job)
         audit, material = scan_opened(opened, collection, settings, cache=EmbeddingCache(), job=job)
     output = _checked(replace(output, inputs=inputs), job)
     state = output.beside(".state").path
@@ -134,10 +138,10 @@ def command(
         )
     poisoned = pick_target(audit, found)
     if method.sees_trigger:
-        asked = trigger_to_unlearn(audit, poisoned, asked, applied)
+        to_unlearn = trigger_to_unlearn(audit, poisoned, to_unlearn, applied)
     made = purify_model(
-        audit, material, method, poisoned, held_out=held_out, trigger=applied, unlearn=asked,
-        test=test, seed=seed, device=device, resume=state, job=job,
+        audit, material, method, poisoned, held_out=held_out, trigger=applied, unlearn=to_unlearn,
+        test=test, seed=asked.seed, device=asked.device, resume=state, job=job,
     )  # fmt: skip
 
     def with_made(now: Audit) -> Audit:

@@ -20,6 +20,7 @@ from bdshift.cli.console import (
 )
 from bdshift.cli.explained import change_option
 from bdshift.cli.neurons import pick_target
+from bdshift.cli.paths import PATH
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
 from bdshift.text import one_line
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @click.command("recover", short_help="Search for a trigger, without knowing one.")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path),
+@click.argument("sources", nargs=-1, required=True, type=PATH,
                 metavar="MODEL IMAGES | AUDIT.h5")  # fmt: skip
 @click.option("--target", default="auto", show_default=True,
               help="Class to search a trigger for, by name or index; auto: the one that is "
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 @click.option("--budget", default=RECOVERY_SECONDS, show_default=True,
               type=click.FloatRange(min=0, min_open=True),
               help="Seconds that the search should take, roughly.")  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), metavar="TRIGGER.safetensors",
+@click.option("-o", "--out", type=PATH, metavar="TRIGGER.safetensors",
               help="Write the trigger, for --trigger of other commands; beside it a card and a "
               "picture.")  # fmt: skip
 @model_option

@@ -7,14 +7,15 @@ from pathlib import Path
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.paths import PATH
 from bdshift.outputs import Output
 from bdshift.text import one_line
 from bdshift.words import LANGUAGES, Language
 
 
 @click.command("report", short_help="Write an audit as a page of HTML, as JSON, SARIF or ML-BOM.")
-@click.argument("audit_file", metavar="AUDIT.h5", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path),
+@click.argument("audit_file", metavar="AUDIT.h5", type=PATH)
+@click.option("-o", "--out", required=True, type=PATH,
               help="Ends in .html, .json, .sarif, or .cdx.json for an ML-BOM.")  # fmt: skip
 @click.option("--run", type=int, help="Which purification, from 1; 0 for none; default: the last.")
 @click.option("--language", default="en", show_default=True, type=click.Choice(LANGUAGES))

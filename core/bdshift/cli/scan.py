@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from bdshift.cli.color import with_colored_headline
 from bdshift.cli.console import (
     ConsoleJob,
     arch_option,
@@ -17,6 +19,7 @@ from bdshift.cli.console import (
     require_folder,
 )
 from bdshift.cli.exit_status import EXIT_SUSPICIOUS
+from bdshift.cli.paths import PATH, PathOrAddress
 from bdshift.cli.scan_options import scan_options
 from bdshift.outputs import Output
 from bdshift.text import one_line
@@ -28,16 +31,16 @@ if TYPE_CHECKING:
 
 
 @click.command("scan", short_help="Audit a checkpoint with a folder of clean images.")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("images", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Write the audit file (.h5) here.")
-@click.option("--report", "reports", multiple=True, type=click.Path(path_type=Path),
+@click.argument("model", type=PathOrAddress())
+@click.argument("images", type=PATH)
+@click.option("-o", "--out", type=PATH, help="Write the audit file (.h5) here.")
+@click.option("--report", "reports", multiple=True, type=PATH,
               help="Write a report, too, in the format that its name ends in: .html, .json, "
               ".sarif, or .cdx.json for an ML-BOM. Several can be given.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace --out and reports that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @scan_options
-@click.option("--reference", metavar="MODEL", type=click.Path(path_type=Path),
+@click.option("--reference", metavar="MODEL", type=PATH,
               help="A model of the same classes that is known to be clean: what is easy to reach "
               "there, too, is no evidence.")  # fmt: skip
 @arch_option
@@ -51,7 +54,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @guarded
 def command(
-    model: Path,
+    model: Path | str,
     images: Path,
     out: Path | None,
     reports: tuple[Path, ...],
@@ -65,7 +68,8 @@ def command(
     fail_on: str | None,
     job: ConsoleJob,
 ) -> None:
-    """Audit the checkpoint MODEL with IMAGES, a folder or zip with one folder for each class.
+    """Audit the checkpoint MODEL with IMAGES, a folder or zip with one folder for each class. MODEL
+    can be an address that fsspec opens, such as hf://org/model: it is fetched, and not kept.
 
     Triggers are searched for in the images, too, and the evidence is compared with that against
     clean models, unless with --quick, or if detectors or a rule are named.
@@ -75,7 +79,7 @@ def command(
     If interrupted, the same command with --out goes on after the last finished detector.
     """
     others = (Path(one) for one in (asked.labels, reference) if one is not None)
-    inputs = (model, images, *others)
+    inputs = (images, *others, *((model,) if isinstance(model, Path) else ()))
     output = None if out is None else Output(out, overwrite, inputs)
     if output is not None:
         require_folder(output.path)
@@ -83,6 +87,7 @@ def command(
     pages = [Output(one, overwrite, inputs) for one in reports]
     from bdshift.audit import scan as run
     from bdshift.audit.next_step import WHY, next_step
+    from bdshift.fleet.addresses import fetched
     from bdshift.reports.json_report import audit_json
     from bdshift.reports.report_file import check_suffix, report_text
     from bdshift.reports.text_report import audit_text
@@ -98,12 +103,18 @@ def command(
     state = None
     if output is not None and (settings.search or len(settings.detectors) > 1):
         state = state_beside(output.path, "scan", job)
-    audit = run(
-        model, images, settings, cache=EmbeddingCache() if cache else None,
-        finished=FinishedEvidence(state, job) if state else None, reference=reference, job=job,
-    )  # fmt: skip
+    with fetched(str(model)) as path:
+        audit = run(
+            path, images, settings, cache=EmbeddingCache() if cache else None,
+            finished=FinishedEvidence(state, job) if state else None, reference=reference, job=job,
+        )  # fmt: skip
+    if not isinstance(model, Path):
+        audit = replace(audit, model=replace(audit.model, path=model))
     job.close()
-    click.echo(json.dumps(audit_json(audit), indent=2) if as_json else audit_text(audit))
+    if as_json:
+        click.echo(json.dumps(audit_json(audit), indent=2))
+    else:
+        click.echo(with_colored_headline(audit_text(audit), audit.finding.level))
     for page in pages:  # last: if it cannot be written, the result is not lost
         page.write_text(report_text(audit, page.path))
     if output is not None:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
 from bdshift.cli.console import ConsoleJob, guarded
-from bdshift.errors import UsageError
+from bdshift.cli.names import NameChoice
+from bdshift.registry import Registry
+
+
+def _every() -> dict[str, Registry[Any]]:
+    from bdshift.lab.condition import CONDITIONS
+    from bdshift.lab.regime import REGIMES
+    from bdshift.reports.settings_page import REGISTRIES
+
+    return {**REGISTRIES, "regimes": REGIMES, "conditions": CONDITIONS}
 
 
 @click.command("settings", short_help="List all that can be chosen by name.")
-@click.argument("kinds", nargs=-1, metavar="[KIND]...")
+@click.argument("kinds", nargs=-1, metavar="[KIND]...", type=NameChoice(_every))
 @click.option("--markdown", is_flag=True, help="Print a page of Markdown, as docs/settings.md.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @guarded
@@ -21,20 +31,9 @@ def command(kinds: tuple[str, ...], markdown: bool, as_json: bool, job: ConsoleJ
     KIND is detectors, rules, methods, triggers, labelings, changes, formats, regimes or
     conditions; by default all.
     """
-    from bdshift.lab.condition import CONDITIONS
-    from bdshift.lab.regime import REGIMES
-    from bdshift.reports.settings_page import (
-        REGISTRIES,
-        settings_json,
-        settings_markdown,
-        settings_text,
-    )
+    from bdshift.reports.settings_page import settings_json, settings_markdown, settings_text
 
-    every = {**REGISTRIES, "regimes": REGIMES, "conditions": CONDITIONS}
-    for one in kinds:
-        if one not in every:
-            raise UsageError("{name} is not one of {names}", name=one, names=tuple(every))
-    chosen = {name: one for name, one in every.items() if not kinds or name in kinds}
+    chosen = {name: one for name, one in _every().items() if not kinds or name in kinds}
     job.close()
     if as_json:
         click.echo(json.dumps(settings_json(chosen), indent=2))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bdshift.cli.console import ConsoleJob, arch_option, guarded, model_option
+from bdshift.cli.paths import PATH
 from bdshift.errors import UsageError
 from bdshift.outputs import Output
 from bdshift.text import one_line
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 
 @click.command("vector", short_help="Write a task vector: the difference of two networks.")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path),
+@click.argument("sources", nargs=-1, required=True, type=PATH,
                 metavar="AUDIT.h5 | MODEL OTHER")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A safetensors file.")
+@click.option("-o", "--out", required=True, type=PATH, help="A safetensors file.")
 @click.option("--run", type=int, default=None, metavar="N",
               help="Purification N of an audit, from 1; default: the last.")  # fmt: skip
 @model_option

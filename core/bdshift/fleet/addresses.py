@@ -13,6 +13,7 @@ from bdshift.checkpoints.foreign_files import CHECKPOINTS
 from bdshift.errors import InputError
 
 _MAX_BYTES = 256 * 1024**3
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")  # the first that are there
 
 
 def is_address(name: str) -> bool:
@@ -51,7 +52,8 @@ def content_of_address(address: str) -> str:
 @contextmanager
 def fetched(path: str) -> Iterator[Path]:
     """A path on this machine: that of a file or folder here, or of a copy of what is at an address,
-    as long as the block runs. Raises `InputError`.
+    as long as the block runs; of a folder there, of what a Hugging Face folder is made of. Raises
+    `InputError`.
     """
     if not is_address(path):
         yield Path(path)
@@ -60,14 +62,36 @@ def fetched(path: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="bdshift-") as folder:
         copy = Path(folder) / (place.rstrip("/").rpartition("/")[2] or "model")
         try:
-            if (files.size(place) or 0) > _MAX_BYTES:
+            sizes = _sizes(files, place)
+            if sum(sizes.values()) > _MAX_BYTES:
                 raise InputError("{path}: is larger than 256 GiB", path=path)
-            files.get_file(place, str(copy))
+            if place in sizes:
+                files.get_file(place, str(copy))
+            else:
+                copy.mkdir()
+                for one in sizes:
+                    files.get_file(one, str(copy / one.rpartition("/")[2]))
         except InputError:
             raise
         except Exception as error:
             raise _failed(path, error) from error
         yield copy
+
+
+def _sizes(files: Any, place: str) -> dict[str, int]:
+    """The files to fetch, with their sizes in bytes: the one at ``place``; or weights and what
+    describes them, right in the folder there, with no weights twice.
+    """
+    if not files.isdir(place):
+        return {place: files.size(place) or 0}
+    found = {one["name"]: one["size"] or 0 for one in files.ls(place, detail=True)
+             if one["type"] == "file"}  # fmt: skip
+    described = {name: size for name, size in found.items() if name.endswith((".json", ".txt"))}
+    for suffix in _WEIGHTS:
+        weights = {name: size for name, size in found.items() if name.endswith(suffix)}
+        if weights:
+            return described | weights
+    return described
 
 
 def _opened(address: str) -> tuple[Any, str]:
@@ -77,13 +101,14 @@ def _opened(address: str) -> tuple[Any, str]:
         files, place = url_to_fs(address)
     except (ImportError, ValueError) as error:
         raise InputError(
-            "{address}: cannot be opened here ({reason})", address=address, reason=str(error)
-        ) from error
+            "{address}: cannot be opened here ({reason}); install what is missing, or download it",
+            address=address, reason=str(error),
+        ) from error  # fmt: skip
     return files, place
 
 
 def _failed(address: str, error: Exception) -> InputError:
     return InputError(
-        "{address}: cannot be read ({reason})",
-        address=address, reason=str(error) or type(error).__name__,
+        "{address}: cannot be read ({reason}); without a network, give a file of this machine",
+        address=address, reason=(str(error) or type(error).__name__).partition("\n")[0],
     )  # fmt: skip

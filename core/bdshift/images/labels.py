@@ -65,6 +65,10 @@ def _read_names(path: Path) -> dict[str, int]:
         raise InputError(
             "{path}: cannot be read as text ({reason})", path=path, reason=error.sentence
         ) from error
+    except FileNotFoundError as error:
+        raise InputError(
+            "{path}: there is no such file; a file of labels has a class in each line", path=path
+        ) from error
     except (OSError, ValueError) as error:
         raise InputError(
             "{path}: cannot be read as text ({reason})", path=path, reason=str(error)

@@ -53,6 +53,8 @@ def load_audit(path: str | Path) -> Audit:
     """
     path = Path(path)
     if not path.is_file():
+        if path.is_dir():
+            raise InputError("{path}: is a folder, not an audit file", path=path)
         raise InputError("{path}: no such file", path=path)
     try:
         with h5py.File(path, "r") as file:
