@@ -6,20 +6,23 @@
 
 Importing this package costs milliseconds; torch is loaded when something that needs it is used.
 Import it before torch, and torch's threads leave the cores to others while they wait
-(``OMP_WAIT_POLICY``, unless it is set).
+(``OMP_WAIT_POLICY``, unless it is set). After torch has been imported nothing can change that, and
+nothing is changed: docs/api.md says what to do.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from bdshift._version import __version__
 
-# Torch reads this when it is loaded. Its threads would spin while they wait for each other, and two
-# programs on the same cores would slow each other down four- to fivefold.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Torch reads this when it is loaded, once. Its threads would spin while they wait for each other,
+# and two programs on the same cores would slow each other down four- to fivefold.
+if "torch" not in sys.modules:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit, ScanSettings, add_tac, reopen, scan
@@ -35,6 +38,10 @@ if TYPE_CHECKING:
     from bdshift.purification import METHODS
     from bdshift.shift.adam import solve_adam
     from bdshift.shift.exact import solve_exact
+    from bdshift.steps.export import export
+    from bdshift.steps.purify import purify
+    from bdshift.steps.recover import recover
+    from bdshift.steps.report import report
     from bdshift.store import load_audit, save_audit
     from bdshift.triggers import TRIGGERS, parse_trigger
 
@@ -49,14 +56,16 @@ _HOMES = {
     "solve_exact": "shift.exact", "load_audit": "store", "save_audit": "store",
     "TRIGGERS": "triggers", "METHODS": "purification", "RULES": "detect.rule",
     "DETECTORS": "detect.detector", "Finding": "audit.finding",
-    "parse_trigger": "triggers",
+    "parse_trigger": "triggers", "export": "steps.export", "purify": "steps.purify",
+    "recover": "steps.recover", "report": "steps.report",
 }  # fmt: skip
 
 __all__ = [
     "DETECTORS", "METHODS", "RULES", "TRIGGERS", "Audit", "BdshiftError", "Canceled", "Classifier",
     "Finding", "InputError", "JobContext", "OwnNetwork", "ScanSettings", "UsageError",
-    "__version__", "add_tac", "agreement", "data_free_direction", "load_audit", "open_checkpoint",
-    "parse_trigger", "read_checkpoint", "reopen", "save_audit", "scan", "solve_adam", "solve_exact",
+    "__version__", "add_tac", "agreement", "data_free_direction", "export", "load_audit",
+    "open_checkpoint", "parse_trigger", "purify", "read_checkpoint", "recover", "reopen", "report",
+    "save_audit", "scan", "solve_adam", "solve_exact",
 ]  # fmt: skip
 
 

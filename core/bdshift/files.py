@@ -15,6 +15,22 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # of two letters or more: C: 
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])", re.IGNORECASE)
 _NO_FILES = ("/dev", "/proc", "/sys")
 _MEMORY = "/dev/shm"
+_NO_PLACE = "memory:"
+
+
+def in_memory(name: str) -> Path:
+    """What stands for the path of something that is in no file. `KeptPath` takes it for none."""
+    return Path(_NO_PLACE + name)
+
+
+def is_in_memory(path: Path) -> bool:
+    """Whether a path is one that `in_memory` made."""
+    return str(path).startswith(_NO_PLACE)
+
+
+def recorded(path: Path) -> str:
+    """What an audit remembers of a path: where it is on this machine, if it is anywhere."""
+    return str(path if is_in_memory(path) else path.absolute())
 
 
 def is_on_another_machine(path: str) -> bool:

@@ -117,7 +117,7 @@ def test_a_purification_made_meanwhile_is_not_lost(
         save_audit(dataclasses.replace(victim_audit, purifications=(first,)), file)
         return second
 
-    monkeypatch.setattr("bdshift.audit.purifying.purify_model", meanwhile)
+    monkeypatch.setattr("bdshift.steps.purify.purify_model", meanwhile)
     found = bdshift("purify", file, "--out", tmp_path / "o.pth", "--method", "cut")
     assert found.exit_code == 0, found.output
     assert [made.result.method for made in load_audit(file).purifications] == [

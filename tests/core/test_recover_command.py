@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -44,9 +42,7 @@ def search(measured_audit: Audit, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 def install(monkeypatch: pytest.MonkeyPatch, found: Callable[..., Any]) -> None:
     """Put it where the search is."""
-    module = ModuleType("bdshift.audit.recovering")
-    module.__dict__["recover_trigger"] = found
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("bdshift.steps.recover.recover_trigger", found)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from bdshift.audit.finished import FinishedDetectors
 from bdshift.audit.images_record import ImagesRecord, LabelProposal
 from bdshift.audit.made import versions
 from bdshift.audit.one_model import Machinery, ReadModel, examine_model, read_with_images
+from bdshift.audit.opening import Images, Model, check_labels, open_clean_images, open_model
 from bdshift.audit.records import Audit, ModelRecord, Purification
 from bdshift.audit.reference import (
     open_reference,
@@ -32,12 +33,13 @@ from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.stages import CleanSet, Material, embed_cached, open_clean_set
 from bdshift.audit.zero_shot import with_names, with_names_of
 from bdshift.checkpoints.candidate_choice import as_audited
-from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
+from bdshift.checkpoints.classifier import Classifier, Opened
+from bdshift.checkpoints.layout import IN_MEMORY
 from bdshift.checkpoints.users_own import Architecture, OwnNetwork
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
-from bdshift.files import KeptPath
-from bdshift.images.collection import ImageCollection, open_images
+from bdshift.files import KeptPath, is_in_memory
+from bdshift.images.collection import ImageCollection
 from bdshift.jobs import SILENT, JobContext
 from bdshift.neurons.tac import Tac, measure_tac
 from bdshift.recovery.recovery import Recovery
@@ -53,17 +55,24 @@ __all__ = [
 
 
 def scan(
-    model: str | Path,
-    images: str | Path,
+    model: Model,
+    images: Images,
     settings: ScanSettings | None = None,
     *,
     cache: EmbeddingCache | None = None,
     finished: FinishedDetectors | None = None,
-    reference: str | Path | None = None,
+    reference: Model | None = None,
     job: JobContext = SILENT,
 ) -> Audit:
-    """Audit a checkpoint with a clean set, from start to finish; with a ``reference``, beside a
-    checkpoint of the same task that is known to be clean (`bdshift.audit.reference`).
+    """Audit a model with a clean set, from start to finish; with a ``reference``, beside a model of
+    the same task that is known to be clean (`bdshift.audit.reference`).
+
+    Each model is the path of a checkpoint, or an ``nn.Module``, of which a copy is audited. The
+    images are a path, or in memory (`bdshift.images.gather.ImageData`): tensors (n, channels, s, s)
+    or arrays, which may also be (n, s, s, channels), with labels (n,), or what gives them one after
+    another. Floats are what the network gets; if ``settings.normalize`` says how they were
+    normalized, or they are in 0…1, searches know what is black and white, otherwise these are the
+    lowest and highest of each channel. 8-bit images are like those in files.
 
     With a ``cache``, embeddings computed earlier are taken from it; what detectors found is taken
     from ``finished`` and kept there, so that a scan that was interrupted goes on after them.
@@ -73,11 +82,15 @@ def scan(
     """
     settings = settings or ScanSettings()
     pick_device(settings.device)
-    collection = open_images(images, job=job)  # before the model: a wrong path is reported at once
-    opened = open_checkpoint(model, arch=settings.arch, weights=settings.weights, job=job)
+    # Before the model: a wrong path is reported at once.
+    collection, settings = open_clean_images(images, settings, job)
+    opened = open_model(
+        model, arch=settings.arch, weights=settings.weights, collection=collection, job=job
+    )
+    check_labels(collection, opened.classes)
     beside = None
     if reference is not None:
-        beside = open_reference(reference, opened, settings.arch, job)
+        beside = open_reference(reference, opened, settings.arch, collection, job)
     return scan_opened(
         opened, collection, settings, cache=cache, finished=finished, reference=beside, job=job
     )[0]
@@ -138,36 +151,44 @@ def scan_opened(
 def reopen_model(
     audit: Audit,
     *,
-    model: str | Path | None = None,
+    model: Model | None = None,
     arch: Architecture | None = None,
     job: JobContext = SILENT,
 ) -> Classifier:
-    """Reopen the model of an audit, from its recorded path or from ``model``.
+    """Reopen the model of an audit, from its recorded path or from ``model``, which may be a module
+    in memory if it was one.
 
     An audit of a user's own network needs ``arch``, an `OwnNetwork`, again: an audit file may come
     from anyone, so the code it names is not run.
 
     Raises `InputError` if the file is missing or has changed since the audit (by SHA-256),
-    `UsageError` if ``arch`` is needed.
+    `UsageError` if ``arch`` is needed, or the module.
     """
     own = arch if isinstance(arch, OwnNetwork) else None
-    if audit.model.users_own and own is None:
+    live = model is not None and not isinstance(model, (str, Path))
+    if audit.model.container == IN_MEMORY and not live:
+        raise UsageError(
+            "{path} was audited in memory, and is in no file: give the module again",
+            path=audit.model.path,
+        )
+    if audit.model.users_own and own is None and not live:
         raise UsageError(
             "this audit is of a network of the user's own, {name}, whose code would be run; if you "
             "trust it, name it again with --arch",
             name=audit.model.architecture,
         )
-    opened = open_checkpoint(
-        model or KeptPath(audit.model.path).local(),
+    opened = open_model(
+        KeptPath(audit.model.path).local() if model is None else model,
         arch=own,
-        weights=audit.model.weights or audit.settings.weights,
+        weights=None if live else audit.model.weights or audit.settings.weights,
+        head=audit.model.head,
         job=job,
     )
     if opened.file.sha256 != audit.model.sha256:
         raise InputError(
             "{path}: is not the model that was audited (SHA-256 differs)", path=opened.file.path
         )
-    chosen = as_audited(opened, audit.model.architecture, own=own is not None)
+    chosen = as_audited(opened, audit.model.architecture, own=opened.from_user)
     if chosen is None:
         raise InputError(
             "{path}: is no longer recognized as {name}",
@@ -186,26 +207,30 @@ def reopen_model(
 def reopen(
     audit: Audit,
     *,
-    model: str | Path | None = None,
-    images: str | Path | None = None,
+    model: Model | None = None,
+    images: Images | None = None,
     arch: Architecture | None = None,
     job: JobContext = SILENT,
 ) -> Material:
-    """Reopen the model and images of an audit, as `reopen_model` does."""
-    folder = Path(images) if images else KeptPath(audit.images.path).local()
+    """Reopen the model and images of an audit, as `reopen_model` does. Raises `UsageError` if the
+    images were in memory and are not given again.
+    """
     classifier = reopen_model(audit, model=model, arch=arch, job=job)
-    collection = open_images(folder, job=job)
+    if images is None and is_in_memory(Path(audit.images.path)):
+        raise UsageError("the images were in memory, and are in no file: give them again")
+    found = KeptPath(audit.images.path).local() if images is None else images
+    collection, _ = open_clean_images(found, audit.settings, job)
     # By the names in the audit: the class-name file may be gone.
     known_by = audit.images.folder_index if collection.labeled else audit.images.class_index
     settings = replace(audit.settings, labels=known_by)
-    found = Material(classifier, open_clean_set(collection, classifier.classes, settings))
+    opened = Material(classifier, open_clean_set(collection, classifier.classes, settings))
     if collection.labeled:
-        return found
+        return opened
     known = audit.embedding
     if known is None:
-        known = embed_cached(None, found, precision=audit.precision, batch=audit.settings.batch,
+        known = embed_cached(None, opened, precision=audit.precision, batch=audit.settings.batch,
                              job=job).with_predictions()  # fmt: skip
-    return replace(found, clean=found.clean.labeled_as(known))
+    return replace(opened, clean=opened.clean.labeled_as(known))
 
 
 def add_tac(

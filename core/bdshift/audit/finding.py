@@ -38,7 +38,7 @@ LIMITS = words(
 """What no audit can rule out."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Finding:
     """What an audit means.
 
@@ -72,6 +72,9 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.headline}: {self.statement}"
+
+    def __repr__(self) -> str:
+        return f"Finding({self.level}, classes={self.classes}): {self.statement}"
 
 
 def conclude(facts: Facts) -> Finding:

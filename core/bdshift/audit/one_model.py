@@ -27,6 +27,7 @@ from bdshift.checkpoints.classifier import Opened
 from bdshift.checkpoints.settle import Settled
 from bdshift.detect.image_search import has_search
 from bdshift.devices import pace
+from bdshift.files import recorded
 from bdshift.images.preprocessing import Preprocessing
 from bdshift.jobs import JobContext
 from bdshift.neurons.what_if import accuracy_by_class
@@ -99,7 +100,7 @@ def read_as(
         clean = clean.labeled_as(embedding)
     folders = zip(clean.collection.folders, clean.class_map.of_folder, strict=True)
     model = ModelRecord(
-        path=str(classifier.path.absolute()),
+        path=recorded(classifier.path),
         sha256=classifier.sha256,
         container=classifier.layout.container,
         architecture=classifier.architecture,
@@ -111,7 +112,7 @@ def read_as(
         prompts=classifier.prompts,
     )
     images = ImagesRecord(
-        path=str(clean.collection.path.absolute()),
+        path=recorded(clean.collection.path),
         sha256=embedding.images_hash,
         available=len(clean.available),
         labeled=labeled,

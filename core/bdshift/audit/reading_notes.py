@@ -49,6 +49,14 @@ NAMES_CODE = code(
 )  # fmt: skip
 
 
+BY_RANGE = code(
+    "black-and-white-by-range",
+    words("The images were normalized in a way that nobody named. The lowest value of each channel "
+          "counts as black and the highest as white. Name the normalization, and searches use the "
+          "real ones.",
+          ja="画像の正規化の方法が指定されていません。各チャンネルの最小値を黒、最大値を白とみなしました。"
+             "正規化を指定すると、探索では実際の黒と白を使います。"),
+)  # fmt: skip
 FOLDERS_LEFT_OUT = code(
     "folders-left-out",
     words("{count:|folder|folders} of images {count:~|was|were} left out, as asked: {names}.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,9 @@ from bdshift.triggers.attacks.recovered import is_recovered
 from bdshift.verdict.beyond import Explained
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.verdict.decide import Verdict, decide
+
+if TYPE_CHECKING:
+    from bdshift.reports.notebook import SvgDrawing
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ class Purification:
     plane: WeightPlane | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audit:
     """Everything an audit found, and what that means (`finding`).
 
@@ -187,6 +190,46 @@ class Audit:
     cover: Cover = Cover()
     unknown: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        model, images = self.model, sum(self.images.counts)
+        what = f"{model.architecture}, {model.classes} classes, {images} images"
+        return f"Audit of {what}\n{self.finding!r}"
+
+    # The reports are above this room. An audit knows them only when a program asks it to be shown.
+
+    def _repr_html_(self) -> str:
+        from bdshift.reports.notebook import html_of
+
+        return html_of(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``bdshift scan --json`` prints: plain values, keys that are stable."""
+        from bdshift.reports.json_report import audit_json
+
+        return audit_json(self)
+
+    def to_frame(self) -> Any:
+        """A pandas ``DataFrame`` with a row for each class, indexed by its number: name, images,
+        l2 of the shift, the statistic of every rule, the score of every other detector, status of
+        the solver, and whether it is suspected.
+
+        Raises `UsageError` if pandas is not installed.
+        """
+        from bdshift.reports.notebook import frame_of
+
+        return frame_of(self)
+
+    def plot(self, drawn: str = "norms", target: int | None = None) -> SvgDrawing:
+        """A drawing, which notebooks show: "norms", a bar for each class; "neurons", a point for
+        each neuron of the shift to the class ``target``, by default the most suspicious one;
+        "pairs", a map of all pairs of classes.
+
+        Raises `UsageError` for any other name or class, or if pairs were not compared.
+        """
+        from bdshift.reports.notebook import drawing_of
+
+        return drawing_of(self, drawn, target)
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from bdshift.audit.images_record import ImagesRecord
 from bdshift.audit.one_model import Machinery, ReadModel, examine_alone, read_with_images
+from bdshift.audit.opening import Model, open_model
 from bdshift.audit.reading_doubts import is_poor
 from bdshift.audit.records import Audit, ModelRecord
 from bdshift.audit.scan_settings import ScanSettings
@@ -26,6 +27,7 @@ from bdshift.detect.detector import Detector
 from bdshift.detect.image_search import has_search
 from bdshift.devices import pick_device
 from bdshift.errors import InputError, UsageError
+from bdshift.images.collection import ImageCollection
 from bdshift.images.preprocessing import Preprocessing
 from bdshift.jobs import SILENT, JobContext
 
@@ -47,15 +49,19 @@ class _Read(Protocol):
 
 
 def open_reference(
-    path: str | Path, opened: Opened, arch: Architecture | None, job: JobContext
+    reference: Model,
+    opened: Opened,
+    arch: Architecture | None,
+    collection: ImageCollection | None,
+    job: JobContext,
 ) -> Opened:
-    """Open a reference for the model ``opened``; ``arch`` is the user's own network, if the model
-    is one, which the reference then has to be, too.
+    """Open a reference for the model ``opened``; ``collection`` is as in `open_model`, ``arch`` is
+    the user's own network, if the model is one, which the reference then has to be, too.
 
     Raises `InputError` if it is the same file or has another number of classes.
     """
     own = arch if isinstance(arch, OwnNetwork) else None
-    found = open_checkpoint(path, arch=own, job=job)
+    found = open_model(reference, arch=own, collection=collection, job=job)
     # How many classes a CLIP model has is known once they have names.
     counted = not (found.needs_names or opened.needs_names)
     classes = found.classes if counted else opened.classes

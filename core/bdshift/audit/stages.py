@@ -17,9 +17,11 @@ from bdshift.audit.framing import framed, settle_framing
 from bdshift.audit.images_record import ImagesRecord, LabelProposal
 from bdshift.audit.made import now, versions
 from bdshift.audit.reading_doubts import is_poor
+from bdshift.audit.reading_notes import BY_RANGE
 from bdshift.audit.records import Alternative, Audit, ModelRecord
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.audit.trial_images import TrialImages
+from bdshift.checkpoints.as_given import settled_as_given
 from bdshift.checkpoints.classifier import Classifier, Opened
 from bdshift.checkpoints.contest import TrialSet
 from bdshift.checkpoints.entrant import NO_LABEL, Trial, matched_accuracy
@@ -27,9 +29,10 @@ from bdshift.checkpoints.settle import Settled, confusion_of_folders, settle
 from bdshift.detect.detector import Subject
 from bdshift.devices import has_native_bfloat16
 from bdshift.errors import InputError
+from bdshift.files import is_in_memory
 from bdshift.images.collection import ImageCollection, ImageFile, sample_files
 from bdshift.images.decode import image_size
-from bdshift.images.framing import Framing, check_fit
+from bdshift.images.framing import USUAL, Framing, check_fit
 from bdshift.images.labels import LEFT_OUT, ClassMap, map_classes, unlabeled_classes
 from bdshift.images.loader import content_hash, file_digests
 from bdshift.images.preprocessing import parse_normalization
@@ -131,10 +134,13 @@ def open_clean_set(
 
 def places_of_names(collection: ImageCollection, model: Path | None) -> list[Path]:
     """Folders in which a class-name file may be: that of the images, the one around it, and that of
-    the file ``model``.
+    the file ``model``; none for what is in memory.
     """
+    of_model = [] if model is None or is_in_memory(model) else [model.parent]
+    if is_in_memory(collection.path):
+        return of_model
     images = collection.path if collection.path.is_dir() else collection.path.parent
-    return [images, images.absolute().parent, *([] if model is None else [model.parent])]
+    return [images, images.absolute().parent, *of_model]
 
 
 def native_size(collection: ImageCollection, files: Sequence[ImageFile]) -> int | None:
@@ -189,6 +195,15 @@ def choose_preprocessing(
             return np.full(len(some.folders), NO_LABEL)
         return np.asarray(of_folder)[some.folders]
 
+    as_given = clean.collection.as_given
+    said = [Remark(BY_RANGE)] if as_given is not None and as_given.by_range else []
+    if as_given is not None and opened.from_user:
+        settled = settled_as_given(
+            opened, images.framed(USUAL), labels_of(images, clean.class_map.of_folder),
+            as_given.preprocessing, device=device, precision=common["precision"], job=job,
+        )  # fmt: skip
+        return settled, None, said
+
     def choose(of_folder: Sequence[int], framing: Framing) -> Settled:
         """With these classes of the folders."""
 
@@ -209,6 +224,7 @@ def choose_preprocessing(
         only=None if settings.fit is None else check_fit(settings.fit),
         device=device, precision=common["precision"], job=job,
     )  # fmt: skip
+    notes = [*said, *notes]
     chosen = plain.classifier
     preprocess = plain.ranking[0].preprocessing
     framing = preprocess.framing

@@ -45,6 +45,9 @@ _MAX_KEY_LENGTH = 512  # the longest in real networks are under 100 characters
 _MAX_MODELS = 10_000  # a file may keep each layer's tensors in a dict of its own
 _MAX_LISTED = 12  # models, in an error
 
+IN_MEMORY = "memory"
+"""Container of a module that came from no file."""
+
 PROGRAMS = ("TorchScript", "torch.export")
 """Containers that hold a program besides the weights; it is neither read nor run."""
 

@@ -31,7 +31,7 @@ class CheckpointFile:
         sha256: of all its bytes, in hex; with an index, of the digests of all the files.
         size: in bytes.
         container: "torch zip", "torch legacy", "pickle", "TorchScript", "torch.export",
-            "safetensors", "Keras HDF5" or "Keras archive".
+            "safetensors", "Keras HDF5", "Keras archive", or "memory" for a module in no file.
         value: dicts, lists, tuples, numbers, text, `LazyTensor`, `SavedModule`; other objects are
             the dict of their attributes, or `Name` and `Opaque`.
         names: every class or function that its pickle names.

@@ -34,13 +34,13 @@ from bdshift.checkpoints.network_search import (
     find_network,
     input_sizes,
 )
+from bdshift.checkpoints.one_class import refuse_one_class
 from bdshift.checkpoints.preference import (
     alternatives,
     implausibility,
     open_readings,
     preferred,
 )
-from bdshift.errors import InputError
 from bdshift.images.preprocessing import (
     NORMALIZATIONS,
     Channels,
@@ -50,7 +50,6 @@ from bdshift.images.preprocessing import (
 )
 from bdshift.jobs import SILENT, JobContext
 
-_BY_CHANCE = 4.0  # standard errors above guessing, up to which the best of many are guessing
 _MIN_ACCURACY = 0.5  # below it, pixels may have been reshaped instead of transposed
 _MAX_REMEMBERED = 10  # preprocessings that stay in the race for fitting the batch norm's statistics
 _MAX_RANKED = 80  # trials in the ranking
@@ -61,6 +60,7 @@ _MAX_ALTERNATIVES = 3  # other networks that are reported, and audited as well
 _MAX_MORE = 2000  # further images for networks that the first ones do not tell apart
 _HOPELESS = 12.0  # nats behind the most plausible: no number of images makes up for that
 _CLOSE = 8.0  # nats: further images may
+_FLAT = 1e-3  # spread of pixels that all look the same
 _MAX_MATCHING_IMAGES, _MAX_MATCHING_ENTRANTS = 240, 4
 
 
@@ -127,7 +127,7 @@ def settle(
     trials, finalists = _decide(contest, trials, tried)
     chosen = trials[0]
     ranked = _ranked(e for e in (*trials, *tried, *finalists) if e.images)
-    _refuse_one_class(contest, ranked)
+    refuse_one_class(contest, ranked)
     others = alternatives(finalists, chosen)[:_MAX_ALTERNATIVES]
     readings = open_readings(trials, chosen)
     rest = [e for e in ranked if e.combination != chosen.combination]
@@ -139,39 +139,6 @@ def settle(
         tuple(entrant.loaded.with_preprocessing(entrant.preprocessing) for entrant in others),
         tuple(entrant.preprocessing for entrant in readings),
     )
-
-
-def _refuse_one_class(contest: Contest, ranked: Sequence[Entrant]) -> None:
-    """Raise if the network's outputs are no numbers, or it is a constant: nothing that was tried
-    says anything about the images, and all of it predicts one class, or most of it if the network
-    is only rebuilt. A known network that is right by chance is audited, but inconclusively.
-    """
-    if not any(entrant.total_confidence for entrant in ranked):
-        raise InputError(
-            "{path}: the network's outputs are not finite: its weights or batch norms are broken",
-            path=contest.opened.file.path,
-        )
-    constant = [entrant for entrant in ranked if entrant.says_one_class]
-    chance = 1 / ranked[0].confusion.shape[1]
-    spread = (chance * (1 - chance)) ** 0.5
-    better = any(e.score > chance + _BY_CHANCE * spread / e.images**0.5 for e in ranked)
-    allowed = len(ranked) // 2 if contest.opened.is_rebuilt and contest.labeled else 0
-    if better or len(ranked) - len(constant) > allowed:
-        return
-    path, index = contest.opened.file.path, int(constant[0].confusion.sum(1).argmax())
-    if not contest.labeled:
-        raise InputError(
-            "{path}: predicts class {index} for every image. Without labels nothing tells whether "
-            "all images are of one class, where a scan needs several, or the network or its images "
-            "are read wrongly",
-            path=path, index=index,
-        )  # fmt: skip
-    raise InputError(
-        "{path}: predicts class {index} for every image, in {count} of the {tried} ways to read it "
-        "that were tried, and no way is right more often than chance; nothing can be said about "
-        "such a network",
-        path=path, index=index, count=len(constant), tried=len(ranked),
-    )  # fmt: skip
 
 
 def _choose(contest: Contest, sizes: Sequence[int], tried: list[Entrant]) -> list[Entrant]:
@@ -297,12 +264,13 @@ def _normalizations(opened: Opened, pixels: NDArray[np.uint8]) -> list[Normaliza
     """What the file names, all known ones, and the mean and std of the images themselves."""
     values = pixels.astype(np.float32) / 255
     mean, std = values.mean((0, 2, 3)), values.std((0, 2, 3))
+    if min(std.min(), values.std()) < _FLAT:
+        return [*opened.declared, *NORMALIZATIONS.values()]
     own = Normalization("these images", _three(mean), _three(std))
     scalar = Normalization(
         "these images, scalar", _three([values.mean()] * 3), _three([values.std()] * 3)
     )
-    flat = any(min(n.std) < 1e-3 for n in (own, scalar))
-    return [*opened.declared, *NORMALIZATIONS.values(), *(() if flat else (own, scalar))]
+    return [*opened.declared, *NORMALIZATIONS.values(), own, scalar]
 
 
 def _three(values: Iterable[float]) -> Channels:

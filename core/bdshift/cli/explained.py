@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bdshift.cli.names import NameChoice, NamedText
+from bdshift.purification import USUAL_METHOD
 from bdshift.registry import Registry, start_of
 
 if TYPE_CHECKING:
@@ -115,8 +116,9 @@ normalization_text = NamedText(_normalizations)
 
 
 method_option = click.option(
-    "--method", "method_text", default="shift-tuning", show_default=True, metavar="METHOD",
-    type=NamedText(_registered("bdshift.purify", "METHODS")), cls=ExplainedOption, explain=_methods,
+    "--method", "method_text", default=USUAL_METHOD, show_default=True, metavar="METHOD",
+    type=NamedText(_registered("bdshift.purification", "METHODS")), cls=ExplainedOption,
+    explain=_methods,
 )  # fmt: skip
 rule_option = click.option(
     "--rule", "rule_text", metavar="RULE", help="", cls=ExplainedOption, explain=_rules,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,6 @@ import click
 from bdshift.cli.console import ConsoleJob, arch_option, guarded
 from bdshift.cli.explained import form_option
 from bdshift.cli.paths import PATH
-from bdshift.errors import UsageError
-from bdshift.outputs import Output
 from bdshift.text import one_line
 
 if TYPE_CHECKING:
@@ -49,44 +46,12 @@ def command(
     from a bare checkpoint, the first architecture that fits. OUT.json, next to a purified
     model, says where it came from.
     """
-    from bdshift.audit import reopen_model
-    from bdshift.audit.comparison import side
-    from bdshift.checkpoints.classifier import open_checkpoint
-    from bdshift.checkpoints.export import EXPORT_FORMS, KEEPS_CODE, write_checkpoint
-    from bdshift.images.preprocessing import Preprocessing, parse_normalization
-    from bdshift.kinds import kind_of
-    from bdshift.reports.purification_report import export_purified
-    from bdshift.store import load_audit
+    from bdshift.checkpoints.export import KEEPS_CODE
+    from bdshift.steps.export import export
 
-    inputs: tuple[Path, ...] = (source,) if model is None else (source, model)
-    output = Output(out, overwrite, inputs)
-    output.check()
-    form = EXPORT_FORMS.parse(form_name)
-    metadata = {}
-    purification = None
-    if kind_of(source) == "audit":
-        audit = load_audit(source)
-        purification = side(audit, run).purification
-        inputs += audit.inputs
-        classifier = reopen_model(audit, model=model, arch=arch, job=job)
-        metadata["bdshift"] = json.dumps({"source": audit.model.sha256})
-    elif run:
-        raise UsageError("--run needs an audit file")
-    else:
-        opened = open_checkpoint(source, arch=arch, job=job)
-        loaded = opened.load(opened.candidates[0])
-        plain = Preprocessing((*loaded.sizes, 32)[0], parse_normalization("none"))
-        classifier = loaded.with_preprocessing(plain)
-        if form.is_graph:
-            job.note("The normalization is not known without an audit: none is written.")
-    if purification is not None:
-        written = export_purified(
-            audit, purification, classifier, replace(output, inputs=inputs), form
-        )
-    else:
-        written = write_checkpoint(
-            classifier, replace(output, inputs=inputs), form, metadata=metadata
-        )
+    written = export(
+        source, out, form=form_name, run=run, model=model, arch=arch, overwrite=overwrite, job=job
+    )
     if written.keeps_code:
         job.note(KEEPS_CODE)
     job.close()

@@ -11,7 +11,6 @@ import click
 
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.cli.names import NameChoice
-from bdshift.cli.neurons import pick_target
 from bdshift.cli.paths import PATH
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
@@ -77,6 +76,7 @@ def command(
     """
     from bdshift.audit.gallery import galleries
     from bdshift.reports.pictures import contact_sheet
+    from bdshift.steps.target import pick_class
     from bdshift.store import load_audit
 
     audit = load_audit(audit_file)
@@ -91,7 +91,7 @@ def command(
         output.check()
     rows = of.rows(
         wanted, order, neurons=_numbers(neurons, audit.model.embedding_dim),
-        label=-1 if label is None else pick_target(audit, label, "--label"),
+        label=-1 if label is None else pick_class(audit, label, "--label"),
     )  # fmt: skip
     found = rows.tolist()[:count]
     listed = [_row(of, row, audit.images.class_names) for row in found]

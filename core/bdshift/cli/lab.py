@@ -18,7 +18,6 @@ from bdshift.cli.lab_suite import detectors, recoveries, robustness, suite
 from bdshift.cli.lab_truth import truth
 from bdshift.cli.lab_verdict import verdict
 from bdshift.cli.names import NamedText
-from bdshift.cli.neurons import pick_target
 from bdshift.cli.paths import PATH
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
@@ -209,6 +208,7 @@ def trojan(
     from bdshift.images.collection import open_images, sample_files
     from bdshift.images.loader import decode_all
     from bdshift.lab.trojan import PICTURES, TrojanPatch, write_patch
+    from bdshift.steps.target import pick_class
 
     output = Output(out, overwrite, (model, images))
     output.check()
@@ -222,7 +222,7 @@ def trojan(
     files = sample_files(material.clean.files, PICTURES)
     plain = classifier.preprocessing
     pixels = decode_all(collection, files, plain.size, framing=plain.framing, job=job).pixels
-    target = None if toward is None else pick_target(audit, toward)
+    target = None if toward is None else pick_class(audit, toward)
     drawn = drawing.draw(classifier, torch.from_numpy(pixels), target, job=job)
     write_patch(output, drawn.pixels)
     job.close()

@@ -11,29 +11,12 @@ import click
 from bdshift.cli.console import ConsoleJob, arch_option, guarded, images_option, model_option
 from bdshift.cli.explained import trigger_option
 from bdshift.cli.paths import PATH
-from bdshift.errors import InputError, UsageError
+from bdshift.errors import InputError
 from bdshift.outputs import Output
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
     from bdshift.checkpoints.users_own import Architecture
-
-
-def pick_target(audit: Audit, text: str | None, option: str = "--target") -> int:
-    """A class by index or name, as ``option`` gives it; by default the most suspicious one. Raises
-    `UsageError`.
-    """
-    names = audit.images.class_names
-    if text is None:
-        return audit.most_suspicious
-    if text in names:
-        return names.index(text)
-    if text.isdecimal() and int(text) < len(names):
-        return int(text)
-    raise UsageError(
-        "{option} {text} is neither a class name nor an index below {count}",
-        option=option, text=repr(text), count=len(names),
-    )  # fmt: skip
 
 
 @click.command("neurons", short_help="Rank neurons; measure TAC under a trigger.")
@@ -71,13 +54,14 @@ def command(
     from bdshift.audit import add_tac, reopen, with_tac
     from bdshift.reports.json_report import neurons_json
     from bdshift.reports.text_report import neurons_text
+    from bdshift.steps.target import pick_class
     from bdshift.store import change_audit, load_audit
     from bdshift.triggers import card_target, is_card, parse_trigger
 
     audit = load_audit(audit_file)
     if target is None and trigger is not None and is_card(trigger):
         target = card_target(trigger) or None
-    index = pick_target(audit, target)
+    index = audit.most_suspicious if target is None else pick_class(audit, target)
     measured = None
     if trigger is not None:
         applied = parse_trigger(trigger)

@@ -19,7 +19,6 @@ from bdshift.cli.console import (
     require_folder,
 )
 from bdshift.cli.explained import form_option, method_option, trigger_option, trigger_text
-from bdshift.cli.neurons import pick_target
 from bdshift.cli.paths import PATH
 from bdshift.cli.scan_options import refuse_scan_options, scan_options
 from bdshift.errors import InputError, UsageError
@@ -89,7 +88,6 @@ def command(
     require_folder(out)
     output = _checked(Output(out, overwrite, inputs), job)
     from bdshift.audit import reopen, scan_opened
-    from bdshift.audit.purifying import purify_model, trigger_to_unlearn
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.checkpoints.export import EXPORT_FORMS, KEEPS_CODE
     from bdshift.images.collection import needs_labels, open_images
@@ -101,6 +99,7 @@ def command(
     )
     from bdshift.setting import files_of
     from bdshift.shift.cache import EmbeddingCache
+    from bdshift.steps.purify import purified, unlearns_nothing
     from bdshift.store import change_audit, has_purification, load_audit
     from bdshift.triggers import parse_trigger, trigger_files
 
@@ -112,7 +111,7 @@ def command(
         inputs += trigger_files(text)
     inputs += files_of(method)
     if unlearn and not method.sees_trigger:
-        raise UsageError("{method} unlearns no trigger; drop --unlearn", method=method.name)
+        raise unlearns_nothing(method)
     if len(sources) == 1:
         refuse_scan_options()
         Output(sources[0].resolve(), overwrite=True).check()
@@ -131,16 +130,8 @@ def command(
     state = output.beside(".state").path
     if not output.resumed:
         remove(state)  # nothing, or --overwrite was given
-    found = None if target == "auto" and target not in audit.images.class_names else target
-    if found is None and not audit.finding.classes:
-        raise UsageError(
-            "no class is suspected; if you know better, name the poisoned class with --target"
-        )
-    poisoned = pick_target(audit, found)
-    if method.sees_trigger:
-        to_unlearn = trigger_to_unlearn(audit, poisoned, to_unlearn, applied)
-    made = purify_model(
-        audit, material, method, poisoned, held_out=held_out, trigger=applied, unlearn=to_unlearn,
+    made = purified(
+        audit, material, method, target, held_out=held_out, trigger=applied, unlearn=to_unlearn,
         test=test, seed=asked.seed, device=asked.device, resume=state, job=job,
     )  # fmt: skip
 

@@ -19,7 +19,6 @@ from bdshift.cli.console import (
     require_folder,
 )
 from bdshift.cli.explained import change_option
-from bdshift.cli.neurons import pick_target
 from bdshift.cli.paths import PATH
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
@@ -88,8 +87,6 @@ def command(
         output = Output(out, overwrite, given)
         output.check()
     from bdshift.audit import ScanSettings, reopen, scan_opened, with_recovery
-    from bdshift.audit.recovering import recover_trigger
-    from bdshift.audit.recovery_ground import EVERY_OTHER
     from bdshift.changes import CHANGES
     from bdshift.checkpoints.classifier import open_checkpoint
     from bdshift.images.collection import open_images
@@ -104,6 +101,7 @@ def command(
     )
     from bdshift.resume import state_beside
     from bdshift.shift.cache import EmbeddingCache
+    from bdshift.steps.recover import recovered
     from bdshift.store import change_audit, load_audit
 
     kind = None if kind_text == "auto" else CHANGES.parse(kind_text)
@@ -121,25 +119,10 @@ def command(
     if output is not None:
         output = replace(output, inputs=(*given, *audit.inputs))
         check_trigger_outputs(output)
-    names = audit.images.class_names
-    by_itself = target == "auto" and target not in names
-    one_source = None
-    if source in names or source not in ("auto", "all"):
-        one_source = pick_target(audit, source, "--source")
-    elif source == "all":
-        one_source = EVERY_OTHER
-    recovery = recover_trigger(
-        audit,
-        material,
-        None if by_itself else pick_target(audit, target),
-        kind,
-        budget=budget,
-        source=one_source,
-        seed=seed,
-        device=device,
-        resume=state,
-        job=job,
-    )
+    recovery = recovered(
+        audit, material, target, kind, source, budget=budget, seed=seed, device=device,
+        resume=state, job=job,
+    )  # fmt: skip
     audit = with_recovery(audit, recovery)
     if output is not None:
         write_trigger(audit, recovery, output)

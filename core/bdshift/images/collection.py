@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bdshift.errors import InputError, UsageError
 from bdshift.images.decode import decode_image
 from bdshift.images.framing import Framing
+from bdshift.images.preprocessing import GivenReading
 from bdshift.images.sources.base import ImageFile, Skipped, Source
 from bdshift.images.sources.choose import open_source
 from bdshift.jobs import SILENT, JobContext
@@ -59,10 +60,12 @@ class ImageCollection:
         skipped: what was left out while listing: files without the suffix of an image, unreadable
             folders, names that lead out of the collection.
         notes: sentences about what was chosen for the user, such as the test half of a data set.
+        as_given: how a network gets images that its user has prepared; None for pictures.
     """
 
-    def __init__(self, path: Path, source: Source) -> None:
+    def __init__(self, path: Path, source: Source, as_given: GivenReading | None = None) -> None:
         self.path = path
+        self.as_given = as_given
         self._source = source
         self.folders = source.folders
         self.files = source.files

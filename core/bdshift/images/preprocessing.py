@@ -199,3 +199,17 @@ class Preprocessing:
         scale, offset = (part.to(pixels.device) for part in self._scale_and_offset)
         values = pixels.to(dtype=torch.float32, memory_format=torch.channels_last)
         return values.mul_(scale).add_(offset) if values is not pixels else values * scale + offset
+
+
+@dataclass(frozen=True)
+class GivenReading:
+    """How a network gets images that its user has prepared.
+
+    Attributes:
+        preprocessing: of the 8-bit pixels, to get the same numbers again.
+        by_range: whether nothing said which numbers are black and white, so that the lowest and the
+            highest of each channel were taken.
+    """
+
+    preprocessing: Preprocessing
+    by_range: bool

@@ -23,8 +23,12 @@ _HOMES = {
     "Purified": "run", "StepRecord": "run", "Watch": "run", "purify": "run",
 }  # fmt: skip
 
+USUAL_METHOD = "shift-tuning"
+"""The method, by its text, if none is asked for."""
+
 __all__ = [
     "METHODS",
+    "USUAL_METHOD",
     "CleanData",
     "LabeledImages",
     "Method",

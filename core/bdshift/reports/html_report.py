@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import base64
 import datetime
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
 from bdshift.assets import asset
@@ -24,28 +23,25 @@ from bdshift.audit.finding import LIMITS, Finding
 from bdshift.audit.made import in_words
 from bdshift.audit.readings import reading_of
 from bdshift.audit.records import Audit, Purification
-from bdshift.detect.rule import RULES, z_scores
+from bdshift.detect.rule import z_scores
 from bdshift.errors import UsageError
 from bdshift.measure import der
 from bdshift.neurons.excite import most_excited
 from bdshift.neurons.rankings import half_of
 from bdshift.neurons.tac import Tac
+from bdshift.reports.class_table import class_columns, class_rows
 from bdshift.reports.comparison_report import reported_on, share
+from bdshift.reports.drawings import Say, neurons_drawing, norms_drawing, pair_drawings
 from bdshift.reports.image_pairs import exhibit_part
-from bdshift.reports.pairs_svg import MAX_DRAWN, draw_pairs
 from bdshift.reports.pictures import picture_uri
 from bdshift.reports.recovered_section import recovered_parts
-from bdshift.reports.svg import draw_bars, draw_scatter
 from bdshift.reports.unlearned_section import unlearned_part
 from bdshift.reports.verdict_section import verdict_part
 from bdshift.spec import shortened
 from bdshift.text import figure, one_line
 from bdshift.words import LANGUAGES, Language, Sentence, translate
 
-_MAX_CLASSES, _MAX_NEURONS, _MAX_IMAGES = 40, 6, 8  # shown
-
-_Say = Callable[..., str]
-"""A template and its values, in the page's language."""
+_MAX_NEURONS, _MAX_IMAGES = 6, 8  # shown
 
 
 def html_report(
@@ -77,9 +73,9 @@ def html_report(
     tac = audit.tac_of(target)
     if made is not None:  # the same axis before and after
         tac = found.tacs[0] if found.tacs is not None else None
-    scatter, legend = _scatter(audit, target, t, tac)
+    scatter, legend = neurons_drawing(audit, target, t, tac)
     elsewhere = suspected_elsewhere(audit, audit.judged[0])
-    neurons, shown = _neurons(audit, target, t, tac), _classes(audit)
+    neurons, shown = _neurons(audit, target, t, tac), class_rows(audit)
     return template.render(
         t=t, language=language, model_name=_name(audit.model.path),
         architecture=audit.model.architecture, version=audit.versions.get("bdshift", ""),
@@ -89,10 +85,10 @@ def html_report(
         reasons=[one.sentence.render(language) for one in finding.reasons],
         cautions=[one.sentence.render(language) for one in finding.cautions],
         shown=exhibit_part(audit, language), verdict=verdict_part(audit, language),
-        summary=audit.judged[0].detector.summary, bars=_bars(audit, t),
+        summary=audit.judged[0].detector.summary, bars=norms_drawing(audit, t),
         elsewhere="" if elsewhere is None else elsewhere.render(language),
-        columns=_columns(audit), classes=shown, more_classes=audit.model.classes - len(shown),
-        pair_maps=list(_pair_maps(audit, t)),
+        columns=class_columns(audit), classes=shown, more_classes=audit.model.classes - len(shown),
+        pair_maps=list(pair_drawings(audit, t)),
         scatter=scatter, scatter_legend=legend, neurons=neurons,
         recovered=recovered_parts(audit, language),
         purified=_purified(found, made, t, language) if made is not None else None,
@@ -101,7 +97,7 @@ def html_report(
     )  # fmt: skip
 
 
-def _written(audit: Audit, day: datetime.date, t: _Say) -> str:
+def _written(audit: Audit, day: datetime.date, t: Say) -> str:
     """When the audit and the page were made, and by whom."""
     made = in_words(audit.date)
     told = [audit.cover.author.strip(), t("audited {when}", when=made) if made else ""]
@@ -123,75 +119,6 @@ def _name(path: str) -> str:
     return path.replace("\\", "/").rpartition("/")[2]
 
 
-def _columns(audit: Audit) -> list[str]:
-    """Column heads of the class table, as templates: every detector's score, every rule's
-    statistic.
-    """
-    first, *others = [one.detector.score_label for one in audit.judged]
-    return [first, *(rule.column for rule in RULES.kinds()), *others]
-
-
-@dataclass(frozen=True)
-class _ClassRow:
-    name: str
-    cells: tuple[str, ...]
-    flagged: bool
-
-
-def _classes(audit: Audit) -> list[_ClassRow]:
-    first, *others = audit.judged
-    statistics = first.judgment.statistics
-    order = np.argsort(audit.shifts.l2, kind="stable")[:_MAX_CLASSES].tolist()
-    order += [i for i in audit.finding.suspected if i not in order]
-    return [
-        _ClassRow(
-            audit.images.class_names[i],
-            (
-                figure(float(first.evidence.scores[i]), "#.3g"),
-                *(figure(float(statistics[one.name][i]), one.form) for one in RULES.kinds()),
-                *(figure(float(one.evidence.scores[i]), "#.3g") for one in others),
-            ),
-            i in audit.finding.suspected,
-        )
-        for i in order
-    ]
-
-
-def _bars(audit: Audit, t: _Say) -> Markup:
-    return draw_bars(
-        audit.shifts.l2, audit.images.class_names, audit.finding.suspected, audit.judgment.line,
-        t("threshold"),
-    )  # fmt: skip
-
-
-def _pair_maps(audit: Audit, t: _Say) -> Iterator[tuple[str, Markup]]:
-    """Every detector that distinguishes pairs of classes, and its map."""
-    names = audit.images.class_names
-    for one in audit.judged:
-        if one.evidence.pairs is not None and len(names) <= MAX_DRAWN:
-            drawn = draw_pairs(
-                one.evidence.pairs, names, t("from each row to each column"),
-                low_is_suspicious=one.detector.low_is_suspicious,
-            )  # fmt: skip
-            yield one.detector.label, drawn
-
-
-def _scatter(audit: Audit, target: int, t: _Say, tac: Tac | None) -> tuple[Markup, str]:
-    shift = audit.shifts.shift[target]
-    if audit.recovery_of(tac) is not None and tac is not None:
-        x, label = tac.change, t("proxy TAC, mean |φ(x+δ) − φ(x)| under the recovered trigger")
-    elif tac is not None:
-        x, label = tac.change, t("TAC, mean |φ(x+δ) − φ(x)|")
-    elif audit.embedding is not None:
-        x, label = audit.embedding.mean, t("mean clean activation φ")
-    else:
-        x, label = audit.model.data_free(target), t("head weight w − μ")
-    held = half_of(shift)
-    upward = t("shift toward “{name}”", name=audit.images.class_names[target])
-    drawn = draw_scatter(x, shift, held, label, upward, flagged=target in audit.finding.suspected)
-    return drawn, t("One point per neuron; those that account for half of the shift are filled.")
-
-
 @dataclass(frozen=True)
 class _Thumbnail:
     source: str
@@ -205,7 +132,7 @@ class _Neuron:
     images: tuple[_Thumbnail, ...]
 
 
-def _neurons(audit: Audit, target: int, t: _Say, tac: Tac | None) -> list[_Neuron]:
+def _neurons(audit: Audit, target: int, t: Say, tac: Tac | None) -> list[_Neuron]:
     """Those with the largest shift, with the images that excite them most."""
     shift = audit.shifts.shift[target]
     seen = audit.embedding
@@ -247,7 +174,7 @@ class _PurifiedPart:
     scatter: Markup
 
 
-def _purified(found: Comparison, made: Purification, t: _Say, language: Language) -> _PurifiedPart:
+def _purified(found: Comparison, made: Purification, t: Say, language: Language) -> _PurifiedPart:
     audit = found.audit
     before, after, again = made.before, made.after, made.rescan
     target = made.result.target
@@ -265,19 +192,19 @@ def _purified(found: Comparison, made: Purification, t: _Say, language: Language
         rows, made.result.method, made.result.complete,
         _concluded(made, t), _in_words(again.finding, language),
         t("measured on {images}", images=reported_on(made)),
-        shortened(made.trigger or "") or t("no trigger is known"), _bars(again, t),
-        _scatter(again, target, t, found.tacs[1] if found.tacs else None)[0],
+        shortened(made.trigger or "") or t("no trigger is known"), norms_drawing(again, t),
+        neurons_drawing(again, target, t, found.tacs[1] if found.tacs else None)[0],
     )  # fmt: skip
 
 
-def _other_evidence(audit: Audit, t: _Say, language: Language) -> Iterator[tuple[str, str]]:
+def _other_evidence(audit: Audit, t: Say, language: Language) -> Iterator[tuple[str, str]]:
     for one in audit.judged[1:]:
         yield t(one.detector.label), one.evidence.cost.render(language)
         if (pairs := one.pairs(audit.images.class_names)) is not None:
             yield t(one.detector.label), pairs.render(language)
 
 
-def _concluded(made: Purification, t: _Say) -> str:
+def _concluded(made: Purification, t: Say) -> str:
     """What the method says of its result, and the trigger that it has unlearned."""
     said = made.result.conclusion
     parts = [] if said is None else [t(said.template, **said.values)]
@@ -292,7 +219,7 @@ def _in_words(finding: Finding, language: Language) -> str:
     return f"{finding.headline.render(language)}: {reasons}"
 
 
-def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
+def _facts(audit: Audit, t: Say, language: Language) -> list[tuple[str, str]]:
     chosen, rule, images = audit.preprocessing, audit.settings.rule, audit.images
     n = chosen.normalization
     facts = [
@@ -332,7 +259,7 @@ def _facts(audit: Audit, t: _Say, language: Language) -> list[tuple[str, str]]:
     return facts
 
 
-def _prompts(audit: Audit, t: _Say) -> list[tuple[str, str]]:
+def _prompts(audit: Audit, t: Say) -> list[tuple[str, str]]:
     """What the head was made of, if the file holds none."""
     prompts = audit.model.prompts
     if prompts is None:

@@ -15,6 +15,7 @@ from bdshift.audit.facts import BESIDE_CLEAN_MODELS
 from bdshift.audit.finding import LIMITS
 from bdshift.audit.rankings import method_rankings
 from bdshift.audit.readings import reading_of
+from bdshift.checkpoints.layout import IN_MEMORY
 from bdshift.detect.rule import RULES
 from bdshift.files import KeptPath
 from bdshift.images.framing import USUAL
@@ -65,8 +66,7 @@ def audit_text(audit: Audit) -> str:
         "",
         *wrapped(
             f"{model.architecture}, {grouped(model.classes)} classes, "
-            f"{grouped(model.embedding_dim)}-d embedding, {_head(model)}; read from a "
-            f"{model.container} file without running code in it",
+            f"{grouped(model.embedding_dim)}-d embedding, {_head(model)}; {_origin(model)}",
             "model   ",
         ),
         f"        SHA-256 {model.sha256}",
@@ -116,6 +116,13 @@ def audit_text(audit: Audit) -> str:
         lines += json.dumps(dict(order), ensure_ascii=False, indent=1).splitlines()
     lines += ["", *wrapped(f"{_judge(audit)}. {LIMITS}")]
     return joined(lines)
+
+
+def _origin(model: ModelRecord) -> str:
+    """Where the model was."""
+    if model.container == IN_MEMORY:
+        return "a module in memory, whose own code was run"
+    return f"read from a {model.container} file without running code in it"
 
 
 def _by_what(audit: Audit) -> str:

@@ -17,6 +17,7 @@ from bdshift.checkpoints.export import patch
 from bdshift.checkpoints.export.form import EXPORT_FORMS, ExportForm, Function, Metadata
 from bdshift.checkpoints.export.weights import own_weights, read_weights
 from bdshift.checkpoints.folding import unfold
+from bdshift.checkpoints.layout import IN_MEMORY
 from bdshift.errors import InputError, UsageError
 from bdshift.words import words
 
@@ -45,6 +46,8 @@ class OriginalForm(ExportForm):
     def write(self, classifier: Classifier, stream: BytesIO, metadata: Metadata) -> None:
         """Only safetensors have room for metadata."""
         layout = classifier.layout
+        if layout.container == IN_MEMORY:
+            raise UsageError("the model was in memory, and has no file whose format could be kept")
         if layout.container.startswith("Keras"):
             raise UsageError("bdshift does not write the format of Keras models")
         if classifier.made_head is not None and not torch.equal(
