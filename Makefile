@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint lock settings bench screenshots victims test-victims clean
+.PHONY: demo test test-all lint lock settings bench screenshots victims test-victims package clean
 
 # In the window where there is a screen, else in words.
 demo: .venv/ready
@@ -66,6 +66,12 @@ test-victims: .venv/ready
 	    cp build/small/$$name/model.pth tests/data/$$name.pth; \
 	    cp build/small/$$name/card.json tests/data/$$name.json; \
 	done
+
+# Programs that need no Python, and a Debian package of them; docs/packages.md. PYTHON is to have a
+# shared library. ENVIRONMENT is one where bdshift and PyInstaller are installed; by default it is made.
+package: .venv/ready
+	$(PYTHON) packaging/package.py $(ENVIRONMENT)
+	$(BIN)/python -m pytest -m "" tests/packaging/test_frozen.py
 
 clean:
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
