@@ -82,7 +82,7 @@ def test_what_a_file_cannot_set(tmp_path: Path, text: str, words: str) -> None:
 def test_a_file_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "c.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
     one_line(bdshift("--config", tmp_path / "c.toml", "settings"), 3, "c.toml")
-    one_line(bdshift("--config", tmp_path / "none.toml", "settings"), 3, "none.toml")
+    one_line(bdshift("--config", tmp_path / "none.toml", "settings"), 3, "none.toml: no such file")
 
 
 def test_a_value_is_checked_as_on_the_command_line(tmp_path: Path, victim: Path) -> None:

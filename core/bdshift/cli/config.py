@@ -81,6 +81,8 @@ def _read(path: Path) -> Mapping[str, Any]:
         told = tomllib.loads(data.decode("utf-8"))
     except InputError as error:
         raise error.at(path) from error
+    except FileNotFoundError as error:
+        raise InputError("{path}: no such file", path=path) from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             "{path}: is no TOML that can be read ({reason})", path=path, reason=str(error)

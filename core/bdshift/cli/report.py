@@ -34,11 +34,9 @@ def command(
     2.1.0 is for code hosts, and a CycloneDX 1.6 ML-BOM for an inventory of models. As PDF it is
     written by ``bdshift-gui AUDIT.h5 --pdf OUT.pdf``.
     """
-    from bdshift.reports.report_file import check_suffix
     from bdshift.steps.report import written_report
     from bdshift.store import load_audit
 
-    check_suffix(out)
     audit = load_audit(audit_file)
     output = Output(out, overwrite, (audit_file, *audit.inputs))
     text = written_report(audit, output, run, language)

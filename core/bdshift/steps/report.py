@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bdshift.audit import Audit
 from bdshift.outputs import Output
-from bdshift.reports.report_file import check_suffix, report_text
+from bdshift.reports.report_file import report_text
 from bdshift.words import Language
 
 
@@ -36,7 +36,6 @@ def report(
 
 def written_report(audit: Audit, output: Output, run: int | None, language: Language) -> str:
     """The same to a file that may have other inputs. Raises as `report` does."""
-    check_suffix(output.path)
     output.check()
     text = report_text(audit, output.path, language, run)
     output.write_text(text)
