@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from quick import shorten_searches
 from recovered import made_recovery
 
 from bdshift.audit import Audit, with_recovery
+from bdshift.reports.json_report import audit_json
 from bdshift.reports.json_schema import JSON_OUTPUTS, JsonOutput, json_schema
 from bdshift.store import save_audit
 
@@ -51,15 +53,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def outputs(
-    victim: Path, clean_twin: Path, few_signs: Path, folder: Path
-) -> dict[JsonOutput, dict[str, Any]]:
+def outputs(victim: Path, few_signs: Path, folder: Path) -> dict[JsonOutput, dict[str, Any]]:
     """What each command prints, about one model."""
     audit, broken = folder / "a.h5", folder / "broken.pth"
     broken.write_bytes(b"no model")
     given: dict[JsonOutput, tuple[object, ...]] = {
-        "scan": (victim, few_signs, "--normalize", "half", "--out", audit,
-                 "--reference", clean_twin),
+        "scan": (victim, few_signs, "--normalize", "half", "--out", audit),
         "recover": (audit, "--kind", "mask", "--target", "speed_80"),
         "purify": (audit, "--out", folder / "p.pth", "--method", "cut:neurons=3",
                    "--target", "speed_80"),
@@ -122,6 +121,11 @@ def test_all_that_an_audit_can_hold_is_described(audit: Audit, tmp_path: Path) -
     told = json.loads(out.read_text("utf-8"))
     assert told["recoveries"][0]["reverse"] is not None
     assert len(told["purifications"]) == 2
+    assert wrong("scan", told) == []
+    beside = replace(full, reference=audit, readings=(audit,))
+    told = json.loads(json.dumps(audit_json(beside), allow_nan=False))
+    assert told["reference"]["finding"]["level"] == "backdoored"
+    assert len(told["other_preprocessings"]) == 1
     assert wrong("scan", told) == []
 
 
