@@ -316,3 +316,14 @@ def test_a_reference_may_be_a_module(
     assert audit.reference.model.path == "memory:ResNet"
     with pytest.raises(InputError, match="the model itself"):
         scan(module, (floats, labels), settings, reference=module)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_module_on_a_gpu_and_images_in_memory_or_the_other_way(
+    module: nn.Module, floats: torch.Tensor, labels: NDArray[np.int64], from_file: Audit
+) -> None:
+    on_cpu = ScanSettings(device="cpu")
+    _is_as_from_a_file(scan(module.cuda(), (floats, labels), on_cpu), from_file)
+    assert next(module.parameters()).is_cuda
+    images = floats.cuda(), torch.from_numpy(labels).cuda()
+    _is_as_from_a_file(scan(module.cpu(), images, on_cpu), from_file)
