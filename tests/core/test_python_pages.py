@@ -79,7 +79,7 @@ def test_the_example_of_the_first_page_runs(place: Path) -> None:
 def cells(
     victim: Path, few_signs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
-    """The notebook's code, which will get the model of the tests, half as wide, and fewer images."""
+    """The notebook's code. It gets the model of the tests, half as wide, and fewer images."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("bdshift.demo.prepare", lambda _folder: (victim, few_signs))
     found = json.loads((ROOT / "docs" / "notebook.ipynb").read_text("utf-8"))["cells"]
