@@ -123,7 +123,7 @@ def test_the_top_level_is_what_was_agreed() -> None:
         "pyproject.toml", "README.md", "bdshift_gui", "core", "resources", "tests", "packaging",
         "tools", "docs", "Makefile", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
         "CITATION.cff", "uv.lock", ".ci", ".github", ".gitignore", ".gitattributes",
-        ".pre-commit-config.yaml",
+        ".pre-commit-config.yaml", ".pre-commit-hooks.yaml", "mkdocs.yml",
     }  # fmt: skip
     for folder in ("packaging", "tests", "resources"):
         assert f"{folder}/__init__.py" not in shown

@@ -11,7 +11,7 @@ from bdshift.words import words
 
 _SOLVED_PER_SECOND = 3e10  # multiply-adds in float64, on two cores
 _USUAL_PRODUCTS = 60  # of all logits with all classes; 50 to 85 were counted (docs/scale.md)
-_LONG = 60.0  # seconds; less is not worth a line
+_MIN_SAID = 60.0  # seconds; less are not worth a line
 _HOUR = 3600.0
 
 _MINUTES = words(
@@ -46,5 +46,5 @@ def say_what_it_takes(
     values = {"images": images, "classes": classes, "memory": memory}
     if seconds >= 2 * _HOUR:
         job.note(_HOURS, hours=seconds / _HOUR, **values)
-    elif seconds >= _LONG:
+    elif seconds >= _MIN_SAID:
         job.note(_MINUTES, minutes=seconds / 60, **values)
