@@ -30,15 +30,15 @@ HANGS_ON_PREPROCESSING = code(
 SEVERAL_FIT = code(
     "several-preprocessings-fit",
     words("The images do not tell which preprocessing is right. The audit is under “{chosen}” "
-          "({accuracy:.1%} clean accuracy). {others}.{more}{how}",
+          "({accuracy:.1%} clean accuracy); {others}.{more}{how}",
           ja="この画像ではどの前処理が正しいか決まりません。監査では「{chosen}」"
              "（クリーン正解率 {accuracy:.1%}）を使いました。{others}。{more}{how}"),
     words("The images do not tell which preprocessing is right. The audit is under “{chosen}” "
-          "({accuracy:.1%} clean accuracy). {others}.{more}",
+          "({accuracy:.1%} clean accuracy); {others}.{more}",
           ja="この画像ではどの前処理が正しいか決まりません。監査では「{chosen}」"
              "（クリーン正解率 {accuracy:.1%}）を使いました。{others}。{more}"),
 )  # fmt: skip
-ONE_OTHER = words("Under “{other}” ({accuracy:.1%}), {found}",
+ONE_OTHER = words("under “{other}” ({accuracy:.1%}), {found}",
                   ja="「{other}」（{accuracy:.1%}）では{found}")  # fmt: skip
 ONLY_NORMS = words(" Under the others only the norms were judged.",
                    ja="ほかの前処理ではノルムだけを判定しました。")  # fmt: skip
