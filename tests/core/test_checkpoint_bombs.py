@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from bounded import read_apart, refused
+from bounded import peak_at_most, read_apart, refused
 from checkpoint_files import dumps, legacy, storage_id, torch_zip
 
 from bdshift.checkpoints.chain.row import read_row
 from bdshift.checkpoints.layout import find_state_dict
 from bdshift.checkpoints.reader import read_checkpoint
-from bdshift.errors import SeveralModels
+from bdshift.errors import InputError, SeveralModels
 from bdshift.pickle_data import LEGACY_MAGIC, read_pickle
 
 PROTO = b"\x80\x03"
@@ -94,6 +94,17 @@ def _models(count: int, key: str, *around: str) -> bytes:
     models = b"".join(_text(f"{key}{i}") + b"}" + _text("x") + b"h\x02s" for i in range(count))
     opened = b"".join(_text(name) + b"}(" for name in around)
     return PROTO + tensor + b"}(" + opened + models + b"u" * (1 + len(around)) + b"."
+
+
+def test_a_length_reserves_no_more_than_the_file_has(tmp_path: Path) -> None:
+    """Found by fuzzing: a claim of 200 MiB in the older container was 200 MiB of memory."""
+    for number, claim in enumerate(
+        (b"B" + struct.pack("<I", 200 << 20), b"\x8e" + bytes(7) + b"\x7f")
+    ):
+        path = tmp_path / f"{number}.pt"
+        path.write_bytes(dumps(LEGACY_MAGIC) + b"\x80\x04" + claim + b"short")
+        with peak_at_most(2**22), pytest.raises(InputError, match="damaged"):
+            read_checkpoint(path)
 
 
 def test_names_of_many_models(tmp_path: Path) -> None:

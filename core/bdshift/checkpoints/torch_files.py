@@ -50,7 +50,8 @@ def read_pickles(file: HashedFile) -> Read:
     number of elements (int64) and its data. Or a single pickle, as written by ``pickle.dump``.
     """
     stream = file.stream()
-    limited: Any = _Limited(stream, MAX_PICKLE_BYTES)
+    # A buffered stream reserves whatever length a pickle claims, so never more than there is.
+    limited: Any = _Limited(stream, min(MAX_PICKLE_BYTES, file.size))
     first = _unpickle(limited)
     if first.value != LEGACY_MAGIC:
         if file.size > MAX_PICKLE_BYTES:
