@@ -3,8 +3,9 @@
 #   make test   the checks that CI runs
 PYTHON ?= python3
 BIN := .venv/bin
+UV ?= $(BIN)/uv
 
-.PHONY: demo test test-all lint lock settings bench screenshots victims test-victims package clean
+.PHONY: demo test test-all lint lock settings docs bench screenshots victims test-victims package clean
 
 # In the window where there is a screen, else in words.
 demo: .venv/ready
@@ -39,6 +40,12 @@ lock: .venv/ready
 # Everything that can be chosen by name. A test compares the page with the code.
 settings: .venv/ready
 	$(BIN)/bdshift settings --markdown > docs/settings.md
+
+# The site, in build/site: a folder of files, for any server. It needs nothing of bdshift installed.
+docs: $(filter $(BIN)/uv,$(UV))
+	NO_MKDOCS_2_WARNING=1 $(UV) run --locked --isolated --only-group docs mkdocs build --strict
+
+$(BIN)/uv: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/bdshift bench --large --overwrite --out docs/benchmark.md
