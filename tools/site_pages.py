@@ -17,6 +17,8 @@ from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parent.parent
 TOP = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+FONTS = ("NotoSansJP-Regular.otf", "NotoSansJP-Bold.otf", "OFL.txt")
+"""For Japanese where the reader's system has no font for it; loaded only then."""
 
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)([^)#\s]+)")
@@ -34,6 +36,9 @@ def on_files(files: Any, config: Any) -> Any:
             found = {one for one in _linked(path) if not one.startswith("docs/")} - seen
             waiting += sorted(found)
             seen |= found
+    for name in FONTS:
+        source = str(ROOT / "resources" / "fonts" / name)
+        files.append(File.generated(config, f"fonts/{name}", abs_src_path=source))
     return files
 
 
