@@ -71,7 +71,7 @@ def test_wrong_class_names(tmp_path: Path) -> None:
     (tmp_path / "names").write_text('{"a": [1]}')
     with pytest.raises(UsageError, match="class-name file"):
         map_classes(["a"], 3, tmp_path / "names")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="missing: there is no such file; a file of labels"):
         map_classes(["a"], 3, tmp_path / "missing")
 
 
