@@ -22,6 +22,10 @@ _ONE_CLASS = 0.98  # of all predictions: such a network says nothing about its i
 _MIN_IMAGES = 12  # from which predictions can be said to be all of one class
 _NO_SPREAD = 1e-9  # nats an image: rounding
 _SAME_LOSS = 1e-4  # relative: networks whose losses differ by less compute the same
+MAX_LOGIT_SPREAD = 1e5
+"""Between the logits of one image; in a trained network they are about ten to a hundred apart.
+Beyond this, the softmax is a hard maximum, and Eq. 4 has no meaning that its α could express.
+"""
 NO_LABEL = -1
 """In place of the label of an image that has none."""
 
@@ -81,6 +85,7 @@ class Entrant:
         self.right: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self.weights: NDArray[np.float64] = np.zeros(0)
         self.total_loss = self.total_confidence = 0.0
+        self.spread = 0.0  # the largest between the logits of one image
         self._likelihoods: NDArray[np.float64] = np.zeros((0, len(_SCALES)))
         self.mismatch: float | None = None
         self.confusion = np.zeros((loaded.classes, folders), dtype=np.int64)
@@ -102,6 +107,7 @@ class Entrant:
         watched = nullcontext() if self.norms is None else self.norms
         with watched, autocast(device, precision):
             logits = self.loaded.embed(images)[1].float()
+        self.spread = max(self.spread, float((logits.amax(1) - logits.amin(1)).max()))
         predicted = logits.argmax(1)
         self._is_labeled = not (labels == NO_LABEL).all()
         targets = torch.from_numpy(labels).to(device) if self._is_labeled else predicted

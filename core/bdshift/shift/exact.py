@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from bdshift.checkpoints.entrant import MAX_LOGIT_SPREAD
 from bdshift.errors import InputError, UsageError
 from bdshift.jobs import SILENT, JobContext
 from bdshift.shift.kernels import MAX_SPREAD, DirectKernel, FactoredKernel, Kernel, KernelState
@@ -40,10 +41,6 @@ from bdshift.shift.room import MAX_STATE_BYTES, kept_bytes
 TOLERANCE = 1e-9
 _MAX_STEPS = 150  # at one temperature
 _USUAL_STEPS = 6  # of these, by which progress is told: classes are solved together
-MAX_LOGIT_SPREAD = 1e5
-"""Between the logits of one image; in a trained network they are about ten to a hundred apart.
-Beyond this, the softmax is a hard maximum, and Eq. 4 has no meaning that its α could express.
-"""
 _COOLING_TOLERANCE = 0.1
 _START_LOGIT = 10.0  # mean logit to overcome at the first temperature
 _MAX_REACH = 1e4  # times the logits' spread: a class proven to need a longer shift is unreachable
