@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 from contextlib import AbstractContextManager
 
 import pytest
@@ -64,6 +66,16 @@ def test_only_the_maps_between_blocks_are_kept() -> None:
     chain = nn.Sequential(nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5), nn.ReLU(True)).train()
     values = 4 * 64 * 64 * (3 + 5 + 5) + 5 + 5
     assert kept_for_gradients(chain, lambda: chain(images)) == 4 * values
+
+
+def test_counting_leaves_nothing_behind() -> None:
+    """Found by soaking: each count once kept the network and all its activations for ever."""
+    chain = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Sigmoid(), nn.Linear(5, 2))
+    kept = []
+    chain[1].register_forward_hook(lambda _, __, output: kept.append(weakref.ref(output)))
+    assert kept_for_gradients(chain, lambda: chain(torch.ones(2, 3))) > 0
+    gc.collect()
+    assert [one() for one in kept] == [None]
 
 
 def test_blocks_are_the_outermost_that_repeat() -> None:

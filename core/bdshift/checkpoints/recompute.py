@@ -36,7 +36,7 @@ def kept_for_gradients(network: nn.Module, run: Callable[[], torch.Tensor]) -> i
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
             kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # an output that held its own graph would never be freed
 
     with torch.enable_grad(), saved_tensors_hooks(note, lambda tensor: tensor):
         output = run()  # kept until all is counted: freed memory would be used again

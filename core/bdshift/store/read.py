@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -52,8 +53,8 @@ def load_audit(path: str | Path) -> Audit:
     Raises `InputError` if it is missing, not an audit file, of a newer schema, or damaged.
     """
     path = Path(path)
-    if not path.is_file():
-        if path.is_dir():
+    if not os.path.isfile(path):  # `Path.is_file` raises for names that are too long
+        if os.path.isdir(path):
             raise InputError("{path}: is a folder, not an audit file", path=path)
         raise InputError("{path}: no such file", path=path)
     try:
