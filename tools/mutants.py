@@ -71,8 +71,11 @@ def _of(node: ast.AST) -> Iterator[tuple[str, Callable[[ast.AST], object]]]:
         if other is not None:
             what = f"{type(node.ops[0]).__name__} to {other.__name__}"
             yield what, lambda one: one.ops.__setitem__(0, other())  # type: ignore[attr-defined]
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        value = node.value
+    elif (
+        isinstance(node, ast.Constant)
+        and isinstance(value := node.value, (int, float))
+        and not isinstance(value, bool)
+    ):
         yield f"{value} to {value + 1}", lambda one: setattr(one, "value", value + 1)
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         truth = not node.value
