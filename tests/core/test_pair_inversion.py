@@ -93,7 +93,7 @@ def test_pairs_need_images_of_two_classes(victim: Scanned, detector: Detector) -
     assert most_suspicious_pair(found) is None
     [caution] = detector.cautions(found, subject.class_names)
     assert caution.code == "too-few-images-for-pairs"
-    assert caution.values == {"count": 10}
+    assert caution.values == {"count": 16}
     assert detector.judge_evidence(found, default_rule()).suspected == ()
 
 

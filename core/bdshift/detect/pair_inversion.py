@@ -51,7 +51,11 @@ from bdshift.words import Sentence, words
 _PAIRS = 8  # that are tried
 _COMPARED = 3  # of them, the most one-sided, with other targets of the same source
 _CONTROLS = 4  # of those
-_LEAST_IMAGES = 10  # of a source: five to search on, and five to measure on
+_ENOUGH_OF_IMAGES = 0.8
+"""Share of `PairInversion.images` that a class must have. Clean models, which a pair is compared
+with, had all of them; of a quarter, half of the changes worked on no unused image, and the one pair
+that was reached looked infinitely easy (docs/results.md).
+"""
 
 TOO_FEW_FOR_PAIRS = code(
     "too-few-images-for-pairs",
@@ -129,6 +133,11 @@ class PairInversion(ImageSearch, ABC):
         low=10, high=10_000,
     )  # fmt: skip
 
+    @property
+    def least_images(self) -> int:
+        """Of a class, for pairs with it to be searched."""
+        return math.ceil(_ENOUGH_OF_IMAGES * self.images)
+
     def work(self, classes: int) -> int:
         """See `ImageSearch`."""
         return self._work(min(_PAIRS, classes * (classes - 1)))
@@ -141,7 +150,7 @@ class PairInversion(ImageSearch, ABC):
 
     def detect(self, subject: Subject, job: JobContext) -> Evidence:
         """Search along the most suspicious pairs and back, then compare the most one-sided. Scores
-        are NaN if no two classes have enough images.
+        are NaN if no two classes have `least_images`.
         """
         started = time.perf_counter()
         pairs = self._pairs(subject, job)
@@ -172,7 +181,7 @@ class PairInversion(ImageSearch, ABC):
             raise InputError("the model and the images themselves are needed, not only the audit")
         one = subject.embedding
         norms = solve_pairs(one.logits, one.labels, subject.weight, job=job)
-        shown = np.bincount(one.labels, minlength=len(subject.weight)) >= _LEAST_IMAGES
+        shown = np.bincount(one.labels, minlength=len(subject.weight)) >= self.least_images
         usable = (
             (i, j) for i, j in suspicious_pairs(residual(norms.norm)) if shown[i] and shown[j]
         )
@@ -209,7 +218,7 @@ class PairInversion(ImageSearch, ABC):
         """Too few images of any two classes."""
         if not np.isnan(evidence.scores).all():
             return ()
-        return (Remark(TOO_FEW_FOR_PAIRS, {"count": _LEAST_IMAGES}),)
+        return (Remark(TOO_FEW_FOR_PAIRS, {"count": self.least_images}),)
 
 
 def most_suspicious_pair(evidence: Evidence, target: int | None = None) -> Pair | None:
