@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pages import ROOT, blocks
+from doc_pages import ROOT, blocks
 
 import bdshift
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from pages import page
+from doc_pages import page
 from templates import words_in_code
 
 from bdshift.words import catalog

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import yaml
-from pages import PAGES, ROOT, anchors, links
+from doc_pages import PAGES, ROOT, anchors, links
 
 
 @pytest.mark.parametrize("name", PAGES)

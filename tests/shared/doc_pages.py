@@ -58,7 +58,9 @@ class Command:
 
 
 def commands(name: str) -> list[Command]:
-    """Every command on a page, in order. A comment in a line is left out."""
+    """Every command on a page, in order. A comment in a line is left out, and what reads its
+    output.
+    """
     found = []
     for match in re.finditer(f"{_BLOCK.pattern}|{_INLINE.pattern}", page(name), _BLOCK.flags):
         language, block, inline = match.groups()
@@ -67,6 +69,6 @@ def commands(name: str) -> list[Command]:
         text = inline.replace("\n", " ") if inline else block.replace("\\\n", " ")
         for line in text.splitlines():
             if line.startswith("bdshift "):
-                words = shlex.split(line, comments=True)[1:]
+                words = shlex.split(line.split(" | ")[0], comments=True)[1:]
                 found.append(Command(tuple(words), complete=inline is None))
     return found
