@@ -101,6 +101,14 @@ def test_overconfidence_does_not_decide_between_networks() -> None:
     assert abs(calm.lead_over(sure)) < 1.64
 
 
+def test_logits_beyond_any_training_are_chosen_only_where_there_is_nothing_else() -> None:
+    table = guesses(LABELS, 0.8, 0)
+    usual, beyond = entered(table, LABELS), entered(1e5 * table, LABELS)
+    assert usual.score == beyond.score
+    assert entrant.of_training([beyond, usual]) == [usual]
+    assert entrant.of_training([beyond]) == [beyond]
+
+
 def test_one_function_under_two_names_is_no_alternative() -> None:
     table = guesses(LABELS, 0.9, 0)
     same = [entered(table, LABELS, name, odd) for name, odd in (("a", 0.0), ("b", 1.0))]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import LoadedNetwork, Opened
-from bdshift.checkpoints.entrant import MAX_LOGIT_SPREAD, NO_LABEL, Entrant
+from bdshift.checkpoints.entrant import NO_LABEL, Entrant, of_training
 from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.footprint import UNFIT, largest_batch, work_per_image
 from bdshift.checkpoints.input_statistics import InputStatistics
@@ -203,7 +203,7 @@ class Contest:
                 "{path}: the network cannot be run on these images ({reason})",
                 path=path, reason=self.failure,
             )  # fmt: skip
-        return [one for one in left if one.spread <= MAX_LOGIT_SPREAD] or left
+        return of_training(left)
 
     def _batches_from(self, entrant: Entrant, until: int) -> Iterator[tuple[TrialSet, slice]]:
         """The images that it has not seen yet, up to ``until``: a part, and the rows in it."""

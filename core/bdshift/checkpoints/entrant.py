@@ -282,6 +282,13 @@ def matched_accuracy(confusion: NDArray[np.int64]) -> tuple[float, list[int]]:
     return float(share), [assigned.get(folder, -1) for folder in range(confusion.shape[1])]
 
 
+def of_training(entrants: Sequence[Entrant]) -> list[Entrant]:
+    """Those with logits that a training may produce (`MAX_LOGIT_SPREAD`); all, if there are none.
+    A network without norms classifies pixels of any scale alike, so that accuracy tells nothing.
+    """
+    return [one for one in entrants if one.spread <= MAX_LOGIT_SPREAD] or list(entrants)
+
+
 def by_score(entrants: Sequence[Entrant]) -> list[Entrant]:
     """Best first; those as good as the best are ordered by `Entrant.tie_break`. Where batch norm
     statistics are available, which are sharper evidence, everything within two standard errors
