@@ -31,7 +31,7 @@ from bdshift.verdict.clean_models import (
     shipped_table,
     table_text,
 )
-from bdshift.verdict.decide import decide
+from bdshift.verdict.decide import UNSURE_P, decide
 from bdshift.verdict.strength import StrengthScale, capped, fit_scale
 
 TEXTS = {"shift": "shift:alpha=0.1,solver=exact", "mask": "mask", "additive": "additive"}
@@ -194,6 +194,13 @@ def test_strength_alone_suspects_nothing(table: CleanModels) -> None:
     agreed = decide(evidence(shift={3: 2.5}, mask={3: 2.9}, additive={5: 1.2}), table)
     assert agreed is not None
     assert (agreed.suspected, agreed.borne_out) == ((3,), True)
+
+
+def test_what_few_clean_models_have_is_unusual_and_not_suspected(table: CleanModels) -> None:
+    found = decide(evidence(shift={3: 1.1}, mask={6: 2.65}, additive={5: 1.4}), table)
+    assert found is not None
+    assert found.limit < found.standing.p <= UNSURE_P
+    assert (found.unusual, found.suspected, found.rare) == ((6,), (), True)
 
 
 def test_what_clean_models_have_is_nothing_unusual(table: CleanModels) -> None:
