@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ def test_weights_swapped_after_they_were_hashed_are_not_used(tmp_path: Path, for
     WRITERS[form](_network(1.0), path)
     opened = open_checkpoint(path)
     size, other = path.stat().st_size, (tmp_path / "other.bin").read_bytes()
+    if form == "legacy":  # which names tensors by their addresses, that have any number of digits
+        other = path.read_bytes().replace(struct.pack("<f", 1.0), struct.pack("<f", 2.0))
     assert opened.file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert len(other) == size
     with path.open("r+b") as stream:  # in place: the same file, of the same size

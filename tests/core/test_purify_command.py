@@ -167,7 +167,7 @@ def test_wrong_use_is_said(tmp_path: Path, clean_twin: Path, signs: Path) -> Non
     code, said = purify("a.h5", "--method", "cut:ranking=tac")
     assert (code, "ranking is one of shift, weights, activation" in said) == (2, True)
     code, said = purify("a.h5", "--format", "magic")
-    assert (code, "export format 'magic'" in said) == (2, True)
+    assert (code, "'magic' is not one of 'original'" in said) == (2, True)
     assert purify("nowhere.h5")[0] == 3
 
 
