@@ -97,6 +97,12 @@ def start_loading(context: Context) -> None:
     context.start(Sentence("Starting"), load_torch, lambda _: None, gives_way=True)
 
 
+def _no_screen() -> bool:
+    """Whether Qt has nothing to draw on: on Linux, without a display or another platform named."""
+    named = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return sys.platform == "linux" and not any(os.environ.get(one) for one in named)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the window until it is closed."""
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")  # before h5py loads, for network drives
@@ -106,6 +112,10 @@ def main(argv: list[str] | None = None) -> int:
             given.paths[0], given.pdf, run=given.run, language=given.language, paper=given.paper,
             overwrite=given.overwrite,
         )  # fmt: skip
+    if _no_screen():  # Qt would end the process
+        print("bdshift-gui needs a screen, and none is here (DISPLAY and WAYLAND_DISPLAY are not "
+              "set). Use bdshift, or --pdf for a report.", file=sys.stderr)  # fmt: skip
+        return 2
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
     app.setApplicationName("bdshift")

@@ -160,3 +160,10 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         parse_trigger("recovered")
     with pytest.raises(InputError, match="another machine"):
         parse_trigger("recovered:file=//other/share/t.safetensors")(pixels())
+
+
+def test_the_numbers_of_a_trigger_are_not_its_card(tmp_path: Path) -> None:
+    numbers = tmp_path / "t.safetensors"
+    (tmp_path / "t.safetensors.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"name its card, .*t\.safetensors\.json"):
+        parse_trigger(str(numbers))

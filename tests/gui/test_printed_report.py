@@ -212,3 +212,13 @@ def test_the_command_needs_no_screen(audit: Audit, tmp_path: Path) -> None:
     pages = pdf_pages((tmp_path / "r.pdf").read_bytes())
     assert done.stdout == f"r.pdf: {len(pages)} pages\n"
     assert "Probablybackdoored" in pages[0].words
+
+
+def test_without_a_screen_a_sentence_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert main([]) == 2
+    assert "needs a screen" in capsys.readouterr().err

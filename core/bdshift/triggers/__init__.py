@@ -7,6 +7,9 @@ lab's victims; ``trigger.spec`` writes it.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from bdshift.errors import UsageError
 from bdshift.triggers.base import TRIGGERS, Trigger
 from bdshift.triggers.card import (
     card_target,
@@ -35,4 +38,9 @@ def parse_trigger(text: str) -> Trigger:
     Raises `UsageError` if the attack or an option is unknown, missing or out of range, and what
     `read_card` raises.
     """
+    card = Path(f"{text}.json")
+    if text.endswith(".safetensors") and card.is_file():
+        raise UsageError(
+            "{path} is a trigger's numbers; name its card, {card}", path=text, card=card
+        )
     return TRIGGERS.parse(read_card(text) if is_card(text) else text)
