@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import platformdirs
+
 from bdshift.errors import InputError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # of two letters or more: C: is a drive
@@ -16,6 +18,11 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])",
 _NO_FILES = ("/dev", "/proc", "/sys")
 _MEMORY = "/dev/shm"
 _NO_PLACE = "memory:"
+
+
+def cache_folder() -> Path:
+    """Where bdshift keeps what can be computed again; it may not be there yet."""
+    return Path(platformdirs.user_cache_dir("bdshift"))
 
 
 def in_memory(name: str) -> Path:

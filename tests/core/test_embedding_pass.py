@@ -200,9 +200,12 @@ def test_what_takes_long_is_said_before_it_begins() -> None:
             assert isinstance(event, Note)
             said.append(str(event.sentence))
 
-    def say(images: int, work: float, dim: int, classes: int, device: str = "cpu") -> None:
-        where = torch.device(device)
-        say_what_it_takes(images, dim, classes, work, where, Job(), on_disk=False)
+    def say(
+        images: int, work: float, dim: int, classes: int, device: str = "cpu", solved: bool = True
+    ) -> None:
+        say_what_it_takes(
+            images, dim, classes, work, torch.device(device), Job(), on_disk=False, solved=solved
+        )
 
     say(500, 5e8, 512, 10)
     assert said == [], "seconds are not worth a line"
@@ -216,6 +219,8 @@ def test_what_takes_long_is_said_before_it_begins() -> None:
     )
     say(2000, 6e10, 1024, 21_841)
     assert "about 65 min" in said.pop()
+    say(2000, 6e10, 1024, 21_841, solved=False)
+    assert "about 33 min" in said.pop()
     say(50_000, 4e9, 2048, 1000, "cuda")
     assert "about 2 min" in said.pop()
 

@@ -13,11 +13,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import platformdirs
-
 from bdshift._version import __version__
 from bdshift.audit.records import Audit
 from bdshift.errors import UsageError
+from bdshift.files import cache_folder
 from bdshift.outputs import Output
 from bdshift.purification import METHODS
 from bdshift.resume import is_state
@@ -42,7 +41,7 @@ class Unfinished:
     """A folder of states; by default in the user's cache."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or Path(platformdirs.user_cache_dir("bdshift")) / "purifications"
+        self.folder = folder or cache_folder() / "purifications"
 
     def begin(self, audit: Audit, asked: PurificationRequest) -> Path:
         """Where the state of this purification is to be kept, or already is. What is no state, or

@@ -77,7 +77,6 @@ class Contest:
         self._loaded: dict[str, LoadedNetwork] = {}
         self._candidates: dict[str, Candidate] = {}
         self._batches: dict[tuple[str, int], int] = {}
-        self._work: dict[tuple[str, int], float] = {}
         self._statistics = InputStatistics(trial.pixels)
 
     @property
@@ -153,11 +152,8 @@ class Contest:
         return min(until, max(_MIN_IMAGES, seen + int(_WORK / each)))
 
     def _work_of(self, entrant: Entrant) -> float:
-        key = entrant.loaded.architecture, entrant.preprocessing.size
-        if key not in self._work:
-            network, channels = entrant.loaded.network, entrant.preprocessing.channels
-            self._work[key] = max(1.0, work_per_image(network, key[1], channels))
-        return self._work[key]
+        network, plain = entrant.loaded.network, entrant.preprocessing
+        return max(1.0, work_per_image(network, plain.size, plain.channels))
 
     def read_more(self, field: Sequence[Entrant], most: int) -> int:
         """Read further images, once, as many as ``field`` can be shown but at most ``most``.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -27,6 +28,7 @@ _GUESSED_BYTES = 4 * 640  # per input pixel, if it cannot be measured; ResNet-50
 # Multiply-adds per batch: a quarter of a second of two cores, and enough to keep a GPU busy.
 _CPU_WORK, _GPU_WORK = 2e10, 2e12
 _GUESSED_WORK = 3.5e5  # multiply-adds per input pixel, if it cannot be counted; those of ViT-B/16
+_counted: WeakKeyDictionary[nn.Module, dict[tuple[int, int], float]] = WeakKeyDictionary()
 
 
 def bytes_per_image(network: nn.Module, size: int, channels: int = 3) -> int:
@@ -47,8 +49,16 @@ def bytes_per_image(network: nn.Module, size: int, channels: int = 3) -> int:
 
 def work_per_image(network: nn.Module, size: int, channels: int = 3) -> float:
     """Multiply-adds for one image of ``size`` pixels, counted in the layers that have a weight
-    matrix or kernels. It runs the network once. If the network rejects this size, it is a guess.
+    matrix or kernels. If the network rejects this size, it is a guess. The network is run once for
+    each size, however often this is asked.
     """
+    counted = _counted.setdefault(network, {})
+    if (size, channels) not in counted:
+        counted[size, channels] = _count_work(network, size, channels)
+    return counted[size, channels]
+
+
+def _count_work(network: nn.Module, size: int, channels: int) -> float:
     work = 0.0
 
     def count(module: nn.Module, _inputs: object, output: object) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -20,6 +18,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
 from bdshift.checkpoints.classifier import LoadedNetwork, Opened
+from bdshift.checkpoints.eval_mode import in_eval_mode
 from bdshift.checkpoints.families import Candidate
 from bdshift.checkpoints.layout import IN_MEMORY, Layout, StateDict
 from bdshift.checkpoints.reader import CheckpointFile
@@ -177,7 +176,7 @@ def _require_idle_hooks(
         return
     probes = images[:_PROBES]
     place = next(iter(module.parameters()))
-    with _in_eval_mode(module), torch.no_grad():
+    with in_eval_mode(module), torch.no_grad():
         output = module(probes.to(place.device, place.dtype)).float().cpu()
         expected = network(probes)
     scale = max(1.0, float(expected.abs().max()))
@@ -188,18 +187,6 @@ def _require_idle_hooks(
             "make what it does a layer",
             path=path,
         )
-
-
-@contextmanager
-def _in_eval_mode(module: nn.Module) -> Iterator[None]:
-    """Each layer keeps its own mode: some are frozen in eval mode while others are trained."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
 
 
 def _opened(module: nn.Module, network: nn.Module, head: str, channels: int) -> Opened:
@@ -219,10 +206,6 @@ def _opened(module: nn.Module, network: nn.Module, head: str, channels: int) -> 
     build = partial(copy.deepcopy, network)
     candidate = Candidate(name, build, head, (32, 224), channels=channels)
     return Opened(file, StateDict(tensors, layout), (candidate,), True)
-
-
-def _dtype(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _digest(module: nn.Module) -> str:

@@ -80,10 +80,7 @@ def _of_arrays(
 ) -> GatheredImages:
     if len(images.shape) == 3:
         images = images[:, None]
-    try:
-        first = has_channels_first(tuple(images.shape))
-    except InputError as error:
-        raise error.at(in_memory(NAME)) from error
+    first = _has_channels_first(images)
     known = None if labels is None else _class_numbers(labels)
     if known is not None and len(known) != len(images):
         raise InputError(
@@ -265,11 +262,14 @@ def _stacked(
 
 
 def _channels_first(images: NDArray[Any]) -> NDArray[Any]:
+    return images if _has_channels_first(images) else images.transpose(0, 3, 1, 2)
+
+
+def _has_channels_first(images: Any) -> bool:
     try:
-        first = has_channels_first(images.shape)
+        return has_channels_first(tuple(images.shape))
     except InputError as error:
         raise error.at(in_memory(NAME)) from error
-    return images if first else images.transpose(0, 3, 1, 2)
 
 
 def _numbers(images: Any) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from torch import nn
 
 from bdshift.channels_last import channels_last
 from bdshift.checkpoints.classifier import Classifier, to_head
+from bdshift.checkpoints.eval_mode import in_eval_mode
 from bdshift.checkpoints.recompute import fits_with_gradients, kept_for_gradients, recompute
 from bdshift.devices import autocast, has_native_bfloat16
 from bdshift.jobs import SILENT, JobContext
@@ -90,11 +91,8 @@ class Workbench:
     def _make_room(self, images: torch.Tensor) -> None:
         """Have blocks computed again on the way back, if memory cannot hold them all."""
         if self._kept is None:
-            training = [one for one in self.network.modules() if one.training]
-            self.network.eval()  # it must not learn from this
-            self._kept = kept_for_gradients(self.network, lambda: self._run(images[:1]))
-            for module in training:
-                module.training = True
+            with in_eval_mode(self.network):  # it must not learn from this
+                self._kept = kept_for_gradients(self.network, lambda: self._run(images[:1]))
         if not fits_with_gradients(self._kept, len(images), self.device):
             recompute(self.network)
             self._recomputing = True

@@ -11,11 +11,11 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 
 from bdshift.changes import ChangeKind, Params
 from bdshift.errors import BdshiftError, InputError
+from bdshift.files import cache_folder
 from bdshift.jobs import JobContext
 from bdshift.recovery.recovery import Attempt, SizeOf
 from bdshift.recovery.search import Found
@@ -58,7 +58,7 @@ class Tried:
 
 def last_recovery() -> Path:
     """Where the window keeps the state of its last recovery: in the user's cache."""
-    return Path(platformdirs.user_cache_dir("bdshift")) / "recovery.state"
+    return cache_folder() / "recovery.state"
 
 
 class FinishedKinds:

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import Classifier
-from bdshift.files import open_regular
+from bdshift.files import cache_folder, open_regular
 from bdshift.images.collection import ImageFile, Skipped
 from bdshift.images.loader import content_hash
 from bdshift.json_data import parse_json
@@ -42,7 +41,7 @@ class EmbeddingCache:
     """
 
     def __init__(self, folder: Path | None = None, limit: int = DEFAULT_LIMIT) -> None:
-        self.folder = folder or Path(platformdirs.user_cache_dir("bdshift")) / "embeddings"
+        self.folder = folder or cache_folder() / "embeddings"
         self.limit = limit
 
     @staticmethod

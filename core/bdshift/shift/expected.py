@@ -38,10 +38,12 @@ def expected_seconds(images: int, work: float, classes: int, device: torch.devic
 
 def say_what_it_takes(
     images: int, dim: int, classes: int, work: float, device: torch.device, job: JobContext,
-    *, on_disk: bool,
+    *, on_disk: bool, solved: bool,
 ) -> None:  # fmt: skip
-    """Tell ``job`` the time and memory of a pass that takes long; d is ``dim``."""
-    seconds = expected_seconds(images, work, classes, device)
+    """Tell ``job`` the time and memory of a pass that takes long, with those of the shifts if they
+    are ``solved`` from it; d is ``dim``.
+    """
+    seconds = expected_seconds(images, work, classes if solved else 0, device)
     memory = bytes_needed(images, dim, classes, on_disk=on_disk) / GIB
     values = {"images": images, "classes": classes, "memory": memory}
     if seconds >= 2 * _HOUR:

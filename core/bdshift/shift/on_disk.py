@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from bdshift.devices import GIB
 from bdshift.errors import InputError
+from bdshift.files import cache_folder
 
 
 def on_disk(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -21,7 +20,7 @@ def on_disk(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
     The room is taken now: a page that finds none later would end the process.
     """
-    folder = Path(platformdirs.user_cache_dir("bdshift"))
+    folder = cache_folder()
     size = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import torch
 
 from bdshift.detect.detector import Detector, Evidence
 from bdshift.errors import BdshiftError, InputError
+from bdshift.files import cache_folder
 from bdshift.jobs import SILENT, JobContext
 from bdshift.resume import read_state, write_state
 from bdshift.store.evidence import pack_evidence, unpack_evidence
@@ -23,7 +23,7 @@ _FORMAT = 1
 
 def last_scan() -> Path:
     """Where the window keeps the state of its last scan: in the user's cache."""
-    return Path(platformdirs.user_cache_dir("bdshift")) / "scan.state"
+    return cache_folder() / "scan.state"
 
 
 class FinishedEvidence:
