@@ -7,6 +7,7 @@ else knows its name.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterator
@@ -118,11 +119,18 @@ class Registry(Generic[Kind]):
         """The class of that name. Raises `UsageError` if there is none."""
         self._look()
         if name not in self._kinds:
-            raise UsageError(
-                "unknown {noun} {name}; choose one of {names}",
-                noun=Sentence(self.noun), name=repr(name), names=(*self, *self._presets),
-            )  # fmt: skip
+            raise self._unknown(name)
         return self._kinds[name]
+
+    def _unknown(self, name: str) -> UsageError:
+        names = (*self, *self._presets)
+        said: dict[str, Any] = {"noun": Sentence(self.noun), "name": repr(name)}
+        near = difflib.get_close_matches(name, names, 1)
+        if not near:
+            return UsageError("unknown {noun} {name}; choose one of {names}", **said, names=names)
+        others = tuple(one for one in names if one not in near)
+        return UsageError("unknown {noun} {name}; did you mean {near}? The others are {names}",
+                          **said, near=near[0], names=others)  # fmt: skip
 
     def kinds(self) -> tuple[type[Kind], ...]:
         """The classes, in their order."""

@@ -92,7 +92,7 @@ def test_it_says_what_to_do_next(
 ) -> None:
     for model, said in (
         (victim, "bdshift recover "),
-        (clean_twin, "bdshift scan, without --quick"),
+        (clean_twin, "this command without --quick"),
     ):
         out = tmp_path / f"{model.stem} of mine.h5"
         found = bdshift("scan", "--quick", model, signs, "--normalize", "half", "--out", out)

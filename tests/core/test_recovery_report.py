@@ -24,7 +24,7 @@ from bdshift.outputs import Output
 from bdshift.reports.html_report import html_report
 from bdshift.reports.json_report import audit_json, neurons_json
 from bdshift.reports.recovery_json import recovery_json
-from bdshift.reports.recovery_report import next_command, recovery_text, write_trigger
+from bdshift.reports.recovery_report import recovery_text, write_trigger
 from bdshift.reports.recovery_words import recovery_sentences, title
 from bdshift.reports.text_report import audit_text, neurons_text
 from bdshift.triggers import card_target, parse_trigger, read_card
@@ -204,14 +204,3 @@ def test_no_file_is_replaced_by_a_trigger(audit: Audit, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["t.safetensors.png"]
     write_trigger(audit, audit.recoveries[0], Output(out, overwrite=True))
     assert out.is_file()
-
-
-def test_the_next_command_fits_the_finding(audit: Audit, tmp_path: Path) -> None:
-    recovery = audit.recoveries[0]
-    file, out = Path("a b.h5"), Path("t.safetensors")
-    assert next_command(audit, recovery, file, None) == "bdshift neurons 'a b.h5' --target 9"
-    assert next_command(audit, recovery, file, out) == (
-        "bdshift purify 'a b.h5' --out purified.pth --trigger t.safetensors.json"
-    )
-    other = replace(recovery, target=3)
-    assert next_command(audit, other, file, out).endswith(" --target 3")

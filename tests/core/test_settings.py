@@ -88,7 +88,8 @@ def test_types_come_from_the_annotation(registry: Registry[Configured]) -> None:
         ('thing:text="open', "a quote is not closed"),
         ("thing:flag=true,count=9", "nine with a flag"),
         ("needy", "needs file=…"),
-        ("thin", "unknown thing of the tests 'thin'; choose one of needy, thing, usual"),
+        ("x", "unknown thing of the tests 'x'; choose one of needy, thing, usual"),
+        ("thin", r"of the tests 'thin'; did you mean thing\? The others are needy, usual"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

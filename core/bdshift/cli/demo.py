@@ -9,6 +9,7 @@ import click
 
 from bdshift.cli.color import with_colored_headline
 from bdshift.cli.console import ConsoleJob, guarded
+from bdshift.cli.next_command import command_line
 from bdshift.cli.paths import PATH
 from bdshift.outputs import Output
 
@@ -43,5 +44,6 @@ def command(folder: Path, quick: bool, job: ConsoleJob) -> None:
     click.echo("\n" + neurons_text(audit, tac.target, tac, top=8))
     click.echo(
         f"\nAudit file: {output.path}"
-        f"\nTry its clean twin: bdshift scan {folder / 'clean-twin.pth'} {folder / 'clean'}"
+        f"\nTry its clean twin: "
+        f"{command_line('scan', str(folder / 'clean-twin.pth'), str(folder / 'clean'))}"
     )

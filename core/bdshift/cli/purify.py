@@ -19,6 +19,7 @@ from bdshift.cli.console import (
     require_folder,
 )
 from bdshift.cli.explained import form_option, method_option, trigger_option, trigger_text
+from bdshift.cli.next_command import after_purification
 from bdshift.cli.paths import PATH
 from bdshift.cli.scan_options import refuse_scan_options, scan_options
 from bdshift.errors import InputError, UsageError
@@ -155,6 +156,8 @@ def command(
     else:
         click.echo(purification_text(audit))
         click.echo(f"\nPurified model: {one_line(str(out))}, {one_line(str(out))}.json")
+        if len(sources) == 1:
+            click.echo(after_purification(sources[0]))
 
 
 def _checked(output: Output, job: JobContext) -> Output:

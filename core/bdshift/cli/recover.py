@@ -19,6 +19,7 @@ from bdshift.cli.console import (
     require_folder,
 )
 from bdshift.cli.explained import change_option
+from bdshift.cli.next_command import after_recovery
 from bdshift.cli.paths import PATH
 from bdshift.errors import InputError, UsageError
 from bdshift.outputs import Output
@@ -95,7 +96,6 @@ def command(
     from bdshift.reports.recovery_json import recovery_json
     from bdshift.reports.recovery_report import (
         check_trigger_outputs,
-        next_command,
         recovery_text,
         write_trigger,
     )
@@ -135,7 +135,7 @@ def command(
         if out is not None:
             click.echo(f"\nTrigger: {one_line(str(out))}, with {one_line(out.name)}.json and .png")
         if len(sources) == 1:
-            click.echo(f"\nNext: {one_line(next_command(audit, recovery, sources[0], out))}")
+            click.echo(f"\n{after_recovery(audit, recovery, sources[0], out)}")
     if len(sources) == 2:
         return
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from bdshift.cli.console import (
     require_folder,
 )
 from bdshift.cli.exit_status import EXIT_SUSPICIOUS
+from bdshift.cli.next_command import after_scan
 from bdshift.cli.paths import PATH, PathOrAddress
 from bdshift.cli.scan_options import scan_options
 from bdshift.outputs import Output
@@ -86,7 +86,6 @@ def command(
         output.check()
     pages = [Output(one, overwrite, inputs) for one in reports]
     from bdshift.audit import scan as run
-    from bdshift.audit.next_step import WHY, next_step
     from bdshift.fleet.addresses import fetched
     from bdshift.reports.json_report import audit_json
     from bdshift.reports.report_file import check_suffix, report_text
@@ -123,19 +122,9 @@ def command(
             remove(state)
         if not as_json:
             click.echo(f"\nAudit file: {one_line(str(out))}")
-            step = next_step(audit)
-            click.echo(f"{WHY[step]} {_COMMANDS[step].format(audit=shlex.quote(str(out)))}")
+            click.echo(after_scan(audit, asked, output.path))
     if fail_on is not None and audit.finding.level in _FAILING[fail_on]:
         sys.exit(EXIT_SUSPICIOUS)
 
-
-_COMMANDS = {
-    "search": "bdshift scan, without --quick and --detector",
-    "recover": "bdshift recover {audit}",
-    "purify": "bdshift purify {audit} --out purified.pth",
-    "compare": "bdshift compare {audit}",
-    "report": "bdshift report {audit} --out report.html",
-}
-"""How each next step is taken."""
 
 _FAILING = {"suspicious": ("backdoored",), "inconclusive": ("backdoored", "inconclusive")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,12 +14,20 @@ from bdshift.text import figure
 _MAX_CLASSES = 40  # shown
 
 
-def class_columns(audit: Audit) -> list[str]:
-    """Column heads of the class table, as templates: every detector's score, every rule's
-    statistic.
-    """
-    first, *others = [one.detector.score_label for one in audit.judged]
-    return [first, *(rule.column for rule in RULES.kinds()), *others]
+class ClassColumn(NamedTuple):
+    """A column of the class table: its head, and what is in it, as templates."""
+
+    head: str
+    help: str
+
+
+def class_columns(audit: Audit) -> list[ClassColumn]:
+    """The columns of the class table: every detector's score, every rule's statistic."""
+    first, *others = [
+        ClassColumn(one.detector.score_label, one.detector.score_help) for one in audit.judged
+    ]
+    rules = [ClassColumn(rule.column, rule.column_help) for rule in RULES.kinds()]
+    return [first, *rules, *others]
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,8 @@ def html_of(audit: Audit) -> str:
     """What a notebook shows of an audit: the finding, the bars, the table of classes."""
     finding = audit.finding
     reasons = [str(one.sentence) for one in (*finding.reasons, *finding.cautions)]
-    head = Markup("").join(map(Markup("<th>{}</th>").format, map(_words, class_columns(audit))))
+    columns = [(_words(one.help), _words(one.head)) for one in class_columns(audit)]
+    head = Markup("").join(Markup('<th title="{}">{}</th>').format(*one) for one in columns)
     rows = Markup("").join(
         Markup("<tr{}><td>{}</td>{}</tr>").format(
             Markup(' style="color:#c0392b;font-weight:bold"') if row.flagged else "",

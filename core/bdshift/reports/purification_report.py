@@ -15,6 +15,7 @@ from bdshift.outputs import Output
 from bdshift.reports.comparison_report import compared_text, reported_on
 from bdshift.reports.json_report import finding_json
 from bdshift.reports.json_schema import with_schema
+from bdshift.reports.text_report import wrapped
 from bdshift.spec import shortened
 from bdshift.text import figure, grouped, joined, json_number
 
@@ -101,14 +102,13 @@ def purification_text(audit: Audit) -> str:
     """The last purification of ``audit``, before and after, for a terminal."""
     made = audit.purifications[-1]
     result, again = made.result, made.rescan
-    lines = [
-        "",
-        f"Measured on {reported_on(made)}. {result.method}",
-        f"{figure(result.seconds, '.1f')} s; {grouped(result.forwards)} images forward, "
-        f"{grouped(result.backwards)} back; step {grouped(result.kept + 1)} of "
-        f"{grouped(len(result.rows))} kept.",
+    seconds = figure(result.seconds, ".1f")
+    passed = f"{grouped(result.forwards)} images forward, {grouped(result.backwards)} back"
+    said = [
+        f"Measured on {reported_on(made)}. {seconds} s; {passed}; {result.why_kept}",
         *([] if made.unlearned is None else [f"Unlearned: {shortened(made.unlearned)}"]),
         *([] if result.conclusion is None else [str(result.conclusion)]),
         f"The purified model: {again.finding}",
     ]
+    lines = ["", result.method, *(line for text in said for line in wrapped(text))]
     return f"{compared_text(compare(audit))}\n{joined(lines)}"

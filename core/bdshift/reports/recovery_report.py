@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shlex
-from pathlib import Path
 
 from PIL import Image
 
@@ -58,20 +56,6 @@ def _sizes_table(audit: Audit, recovery: Recovery) -> list[str]:
 
 def _labeled(one: Attempt) -> str:
     return f"{one.label}, {one.unit}" if one.unit else one.label
-
-
-def next_command(audit: Audit, recovery: Recovery, audit_file: Path, out: Path | None) -> str:
-    """What to do next: purify with the trigger, if it was written to ``out``, or look at the
-    neurons.
-    """
-    target = str(recovery.target)
-    if out is None:
-        given = ["neurons", str(audit_file), "--target", target]
-    else:
-        given = ["purify", str(audit_file), "--out", "purified.pth", "--trigger", f"{out}.json"]
-        if audit.finding.classes[:1] != (recovery.target,):
-            given += ["--target", target]
-    return f"bdshift {shlex.join(given)}"
 
 
 def check_trigger_outputs(output: Output) -> None:

@@ -21,6 +21,7 @@ from bdshift.files import KeptPath
 from bdshift.images.framing import USUAL
 from bdshift.neurons.rankings import agreement, compare_with_tac, cosine
 from bdshift.neurons.tac import Tac
+from bdshift.reports.class_table import class_columns
 from bdshift.reports.recovery_words import recovery_sentences, title
 from bdshift.spec import shortened
 from bdshift.text import columns, figure, grouped, joined, one_line
@@ -206,14 +207,15 @@ def _class_table(audit: Audit) -> list[str]:
                 "" if audit.shifts.status[i] == "solved" else audit.shifts.status[i],
             ]
         )
-    head = [judged[0].detector.score_label, *(rule.column for rule in rules)]
-    head += [one.detector.score_label for one in others]
-    lines = table(["  class", *head, ""], rows)
+    heads = class_columns(audit)
+    lines = table(["  class", *(one.head for one in heads), ""], rows)
     if len(shown) < len(order):
         rest = {"count": len(order) - len(shown)}
         lines.append(str(Sentence("  … and {count:|other class|other classes}", rest)))
     if flagged:
         lines.append("◆ suspected")
+    for one in heads:
+        lines += wrapped(one.help, f"{one.head}: ")
     if (elsewhere := suspected_elsewhere(audit, judged[0])) is not None:
         lines += wrapped(f"{elsewhere}.")
     return lines

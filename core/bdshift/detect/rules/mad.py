@@ -24,8 +24,8 @@ class Mad(Rule):
                     ja="中央値からの距離（中央絶対偏差単位）。")  # fmt: skip
     place = 20
     column = "MAD"
-    column_help = words("The same distance with median and median absolute deviation.",
-                        ja="同じ距離を中央値と中央絶対偏差で。")  # fmt: skip
+    column_help = words("Distance from the median of all classes, in median absolute deviations.",
+                        ja="全クラスの中央値からの距離（中央絶対偏差単位）。")  # fmt: skip
 
     deviations: float = setting(
         3.5, words("Deviations", ja="偏差の数"),

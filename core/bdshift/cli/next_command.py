@@ -1,0 +1,69 @@
+"""The line to paste next, as a command ends with it."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bdshift.text import one_line
+
+if TYPE_CHECKING:
+    from bdshift.audit import Audit
+    from bdshift.audit.asked import AskedScan
+    from bdshift.recovery.recovery import Recovery
+
+_NAME = "bdshift"
+
+
+def after_scan(audit: Audit, asked: AskedScan, audit_file: Path) -> str:
+    """The step that tells most, why, and the command for it."""
+    from bdshift.audit.next_step import WHY, next_step
+
+    step, file = next_step(audit), str(audit_file)
+    commands = {
+        "recover": ("recover", file),
+        "purify": ("purify", file, "--out", "purified.pth"),
+        "compare": ("compare", file),
+        "report": ("report", file, "--out", "report.html"),
+    }
+    if step in commands:
+        return f"{WHY[step]} {command_line(*commands[step])}"
+    without = "--quick" if asked.quick else "--detector"
+    return f"{WHY[step]} That is this command without {without}, and with --overwrite."
+
+
+def after_purification(audit_file: Path) -> str:
+    """What was compared is on the screen: what is left is to write it down."""
+    from bdshift.audit.next_step import WHY
+
+    report = command_line("report", str(audit_file), "--out", "report.html")
+    return f"{WHY['report']} {report}"
+
+
+def after_recovery(audit: Audit, recovery: Recovery, audit_file: Path, out: Path | None) -> str:
+    """Purify with the trigger, if it was written to ``out``, or look at the neurons."""
+    target = str(recovery.target)
+    if out is None:
+        given = ["neurons", str(audit_file), "--target", target]
+    else:
+        given = ["purify", str(audit_file), "--out", "purified.pth", "--trigger", f"{out}.json"]
+        if audit.finding.classes[:1] != (recovery.target,):
+            given += ["--target", target]
+    return f"Next: {command_line(*given)}"
+
+
+def command_line(*words: str) -> str:
+    """A line that starts this program with ``words``, as it was started now: by its name where the
+    shell finds it, else by its path.
+    """
+    return one_line(shlex.join([*_program(), *words]))
+
+
+def _program() -> list[str]:
+    started = Path(sys.argv[0])
+    if started.name == _NAME and not shutil.which(_NAME):
+        return [str(started)]
+    return [_NAME]
