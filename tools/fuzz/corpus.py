@@ -208,7 +208,8 @@ def write_audits(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         write_signs(Path(name) / "signs", 2)
         opened = open_checkpoint(_MODEL), open_images(Path(name) / "signs")
-        audit, material = scan_opened(*opened, ScanSettings(sample=24))
+        few = ScanSettings(sample=24, normalize="half")  # one reading: short texts are read faster
+        audit, material = scan_opened(*opened, few)
         measured = add_tac(audit, material, parse_trigger("badnets"), 3)
         made = purify_model(measured, material, Cut(neurons="3"), 3)
     slim = replace(made, result=replace(made.result, weights=None))
