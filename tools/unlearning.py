@@ -33,7 +33,7 @@ from bdshift.triggers import Trigger, card_target, parse_trigger
 _SAMPLE = 2000
 _RUNS = (
     ("tbar", "known"), ("tbar", "recovered"), ("relabeling", "known"), ("gradient-ascent", "known"),
-    ("fine-tuning", "none"), ("cleanclip", "none"), ("shift-tuning", "none"),
+    ("fine-tuning", "none"), ("cleanclip", "none"), ("roclip", "none"), ("shift-tuning", "none"),
 )  # fmt: skip
 _SEEDS = {"tbar": (0, 1, 2)}
 COLUMNS = (

@@ -24,6 +24,7 @@ from bdshift.purification.channels import Masks, fixed_statistics, registered_pa
 from bdshift.purification.masked_pruning import prune
 from bdshift.purification.method import Step
 from bdshift.purification.methods.clp import Clp
+from bdshift.purification.methods.ro_clip import RoClip
 from bdshift.purification.sharpness import sharp_gradient
 from bdshift.purification.tuning import Sgd
 from bdshift.purification.workbench import Workbench
@@ -35,7 +36,8 @@ QUICK: dict[str, Any] = {
 """Settings with which methods end soon."""
 
 WITHOUT_RANKING = {
-    "cut", "fine-tuning", "cleanclip", "ft-sam", "tbar", "relabeling", "gradient-ascent",
+    "cut", "fine-tuning", "cleanclip", "roclip", "ft-sam", "tbar", "relabeling",
+    "gradient-ascent",
 }  # fmt: skip
 
 
@@ -132,6 +134,20 @@ def test_clp_cuts_the_channel_that_stands_out(given: Given) -> None:
     kept = torch.arange(len(before)) != 5
     assert torch.equal(norm.weight[kept], before[kept])
     assert step.final
+
+
+# RoCLIP
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_the_most_similar_caption_takes_the_place_of_the_label(given: Given, every: int) -> None:
+    tune = given.clean.tune
+    other = dataclasses.replace(tune, labels=tune.labels.roll(1))
+    relabeled = dataclasses.replace(given, clean=dataclasses.replace(given.clean, tune=other))
+    method = RoClip(every=every, epochs=1, batch=16)
+    one, two = (weights_of(which.purified(method)) for which in (given, relabeled))
+    assert same_weights(one, two) == (every == 1), "the labels of an epoch in between count"
+    assert not same_weights(one, given.weights())
 
 
 # Masks and sharpness

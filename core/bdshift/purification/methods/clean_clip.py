@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from bdshift.purification.augmentation import augmented
 from bdshift.purification.method import METHODS, Method, Step
 from bdshift.purification.tuning import (
     Sgd,
@@ -81,7 +82,7 @@ class CleanClip(Method):
             return plain(images, labels) + self.weight * alike
 
         sgd = Sgd(self.epochs, self.batch, self.rate)
-        yield from tune(bench, sgd, loss, score=plain, copies=_augmented)
+        yield from tune(bench, sgd, loss, score=plain, copies=augmented)
 
 
 def _info_nce(images: torch.Tensor, copies: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -91,13 +92,3 @@ def _info_nce(images: torch.Tensor, copies: torch.Tensor, temperature: float) ->
     own = torch.arange(len(images), device=images.device)
     both = functional.cross_entropy(cosines, own) + functional.cross_entropy(cosines.T, own)
     return both / 2
-
-
-def _augmented(pixels: torch.Tensor, seed: int) -> torch.Tensor:
-    """Each image uint8 (3, s, s) under AutoAugment's policy for CIFAR-10, drawn from ``seed``."""
-    from torchvision.transforms.v2 import AutoAugment, AutoAugmentPolicy
-
-    change = AutoAugment(AutoAugmentPolicy.CIFAR10)
-    with torch.random.fork_rng(devices=[]):  # it draws from the global generator
-        torch.manual_seed(seed)
-        return torch.stack([change(one) for one in pixels])
