@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV ?= $(BIN)/uv
 
-.PHONY: demo test test-all lint lock settings docs bench screenshots victims test-victims package clean
+.PHONY: demo test test-all coverage lint lock settings docs bench screenshots victims test-victims package clean
 
 # In the window where there is a screen, else in words.
 demo: .venv/ready
@@ -21,6 +21,11 @@ test: lint
 # Also those that take long: before a release, and where what they show was changed.
 test-all: lint
 	$(BIN)/python -m pytest -n auto --dist worksteal -m ""
+
+# Which lines and branches the tests reach; the page is in build/coverage.
+coverage: .venv/ready
+	COVERAGE_FILE=build/coverage.db $(BIN)/python -m pytest -n auto --dist worksteal \
+	    --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 lint: .venv/ready
 	$(BIN)/ruff check .
