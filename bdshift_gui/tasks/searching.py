@@ -80,7 +80,7 @@ def _search(context: Context, *, queued: bool) -> None:
         found = search_further(audit, material, seconds, device=device, finished=finished, job=job)
         needed = 0.0
         if not has_search(detector for detector, _ in found):
-            needed = seconds_of_a_kind(material.classifier, pick_device(device))
+            needed = seconds_of_a_kind(material.classifier, audit.precision, pick_device(device))
         return found, material, resume, needed
 
     def done(found: _Found) -> None:

@@ -12,13 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 
-SPEED = 6e10
-"""Multiply-adds per second that two cores of a CPU are taken to do, in float32 or bfloat16. What a
-budget buys and what is said of a job's time never depend on the clock: they are the same on every
-machine with such a device, however busy it is, and so approximate.
-"""
-
-_GPU_PACE = 30.0  # times that: what a small GPU reaches in training; large ones are faster
+_GPU_PACE = 15.0  # times two cores of a CPU: what a small GPU reaches; large ones are faster
 GIB = 1024**3
 """Bytes."""
 

@@ -16,6 +16,7 @@ from known import STICKER
 from bdshift.audit import Material, ScanSettings, scan
 from bdshift.audit.stages import embed_cached, open_clean_set
 from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.checkpoints.footprint import Work
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.devices import GIB
 from bdshift.errors import InputError
@@ -204,25 +205,26 @@ def test_what_takes_long_is_said_before_it_begins() -> None:
         images: int, work: float, dim: int, classes: int, device: str = "cpu", solved: bool = True
     ) -> None:
         say_what_it_takes(
-            images, dim, classes, work, torch.device(device), Job(), on_disk=False, solved=solved
-        )
+            images, dim, classes, Work(work, 0), "float32", torch.device(device), Job(),
+            on_disk=False, solved=solved,
+        )  # fmt: skip
 
     say(500, 5e8, 512, 10)
     assert said == [], "seconds are not worth a line"
     say(5000, 4e9, 2048, 1000)
     assert (
-        said.pop() == "5,000 images and 1,000 classes will take about 6 min and 0.3 GiB of memory"
+        said.pop() == "5,000 images and 1,000 classes will take about 4 min and 0.3 GiB of memory"
     )
     say(50_000, 4e9, 2048, 1000)
     assert (
-        said.pop() == "50,000 images and 1,000 classes will take about 57 min and 2.1 GiB of memory"
+        said.pop() == "50,000 images and 1,000 classes will take about 39 min and 2.1 GiB of memory"
     )
     say(2000, 6e10, 1024, 21_841)
-    assert "about 65 min" in said.pop()
+    assert "about 54 min" in said.pop()
     say(2000, 6e10, 1024, 21_841, solved=False)
-    assert "about 33 min" in said.pop()
+    assert "about 22 min" in said.pop()
     say(50_000, 4e9, 2048, 1000, "cuda")
-    assert "about 2 min" in said.pop()
+    assert "about 3 min" in said.pop()
 
 
 def test_a_full_disk_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,7 +186,9 @@ def _sizes(scene: Scene, params: dict[str, torch.Tensor]) -> tuple[float, ...]:
 
 def test_a_budget_buys_classes_and_never_looks_at_the_clock(scene: Scene) -> None:
     network = scene.classifier
-    assert affordable_passes(network, 20) == pytest.approx(2 * affordable_passes(network, 10))
+    for one in ("float32", "bfloat16"):
+        twice = affordable_passes(network, 20, one)
+        assert twice == pytest.approx(2 * affordable_passes(network, 10, one))
     norms = np.random.default_rng(0).uniform(1, 2, 40)
     kind = CHANGES.parse("mask")
     assert shortlist(1e9, norms, 0) == list(range(40))

@@ -278,16 +278,17 @@ def test_cautions_of_a_reference(measured_audit: Audit) -> None:
 
 def test_a_reference_is_searched_for_as_many_classes(victim_material: Material) -> None:
     network = victim_material.classifier
-    detectors = second_stage(network, 10_000.0, (EmbeddingShift(),))
-    assert reaching_as_many(detectors, network, network) == detectors
-    heavy = network.with_preprocessing(replace(network.preprocessing, size=64))
-    wide = dict(zip(detectors, reaching_as_many(detectors, network, heavy), strict=True))
+    detectors = second_stage(network, 10_000.0, "float32", (EmbeddingShift(),))
+    own = network, "float32"
+    assert reaching_as_many(detectors, own, own) == detectors
+    heavy = network.with_preprocessing(replace(network.preprocessing, size=64)), "float32"
+    wide = dict(zip(detectors, reaching_as_many(detectors, own, heavy), strict=True))
     for one, other in wide.items():
         assert one.name == other.name
         if isinstance(one, InversionDetector) and isinstance(other, InversionDetector):
             assert other.budget > 2 * one.budget
     few = (EmbeddingShift(), DETECTORS.parse("mask:budget=1e-6"))
-    assert reaching_as_many(few, network, network) == few
+    assert reaching_as_many(few, own, own) == few
 
 
 def test_a_purified_model_is_judged_beside_it_too(audit: Audit, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from bdshift.store import load_audit
 from bdshift.verdict.clean_models import shipped_table
 
 FIRST = (EmbeddingShift(),)
+PRECISION = "float32"
 FEW = "--sample", 120, "--normalize", "half"
 
 
@@ -35,7 +36,7 @@ def test_a_budget_affords_kinds_in_their_order(network: Classifier) -> None:
     every = [one for one in DETECTORS if one in shipped_table().scales]
     kinds = [one for one in every if issubclass(DETECTORS[one], ImageSearch)]
     found = {
-        seconds: [one.name for one in second_stage(network, seconds, FIRST)]
+        seconds: [one.name for one in second_stage(network, seconds, PRECISION, FIRST)]
         for seconds in (0.1, 60.0, 10_000.0)
     }
     assert found[0.1] == ["shift", "pairs"]
@@ -45,42 +46,48 @@ def test_a_budget_affords_kinds_in_their_order(network: Classifier) -> None:
 
 
 def test_a_gpu_affords_more_and_the_least_that_is_needed_is_said(network: Classifier) -> None:
-    needed = seconds_of_a_kind(network, torch.device("cpu"))
-    assert [one.name for one in second_stage(network, needed, FIRST)][-1] == "mask"
-    assert len(second_stage(network, needed / 2, FIRST)) < 3
+    needed = seconds_of_a_kind(network, PRECISION, torch.device("cpu"))
+    assert [one.name for one in second_stage(network, needed, PRECISION, FIRST)][-1] == "mask"
+    assert len(second_stage(network, needed / 2, PRECISION, FIRST)) < 3
     assert pace(torch.device("cuda")) > 1 == pace(torch.device("cpu"))
-    on_gpu = seconds_of_a_kind(network, torch.device("cuda"))
+    on_gpu = seconds_of_a_kind(network, PRECISION, torch.device("cuda"))
     assert needed / pace(torch.device("cuda")) == pytest.approx(on_gpu, abs=1)
 
 
+def test_what_takes_half_the_precision_takes_less_time(network: Classifier) -> None:
+    cpu = torch.device("cpu")
+    needed = [seconds_of_a_kind(network, one, cpu) for one in ("bfloat16", "float32")]
+    assert needed[0] < needed[1]
+
+
 def test_what_a_budget_affords_is_run_for_all_classes(network: Classifier) -> None:
-    found = second_stage(network, 10_000.0, FIRST)
+    found = second_stage(network, 10_000.0, PRECISION, FIRST)
     for one in found[2:]:
         assert isinstance(one, ImageSearch)
-        assert affordable_passes(network, one.budget) >= one.work(network.classes)
+        assert affordable_passes(network, one.budget, PRECISION) >= one.work(network.classes)
 
 
 def test_pairs_of_many_classes_are_left_out(
     network: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thousand classes have a million pairs, which take minutes."""
-    every = second_stage(network, 10_000.0, FIRST)
+    every = second_stage(network, 10_000.0, PRECISION, FIRST)
     monkeypatch.setattr(Classifier, "classes", 101)
-    few = [one.name for one in second_stage(network, 1e6, FIRST)]
+    few = [one.name for one in second_stage(network, 1e6, PRECISION, FIRST)]
     assert few == [one.name for one in every if one.name not in ("pairs", "pair-mask")]
 
 
 def test_what_was_asked_for_is_not_run_twice(network: Classifier) -> None:
     asked = (*FIRST, DETECTORS.parse("mask:images=40"))
-    found = second_stage(network, 10_000.0, asked)
+    found = second_stage(network, 10_000.0, PRECISION, asked)
     assert found[:2] == asked
     assert [one.name for one in found].count("mask") == 1
 
 
 def test_what_a_second_stage_adds_is_not_of_the_first(network: Classifier) -> None:
     asked = (*FIRST, DETECTORS.parse("pairs"), DETECTORS.parse("depth"))
-    assert first_stage(second_stage(network, 10_000.0, asked)) == asked
-    assert first_stage(second_stage(network, 10_000.0, FIRST)) == FIRST
+    assert first_stage(second_stage(network, 10_000.0, PRECISION, asked)) == asked
+    assert first_stage(second_stage(network, 10_000.0, PRECISION, FIRST)) == FIRST
 
 
 def test_a_budget_is_no_nonsense() -> None:

@@ -240,7 +240,9 @@ def test_a_network_that_is_too_large_is_searched_if_that_is_asked_for(
     opened: MainWindow, qtbot: QtBot, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second_stage = importlib.import_module("bdshift.audit.second_stage")
-    monkeypatch.setattr(second_stage, "affordable_passes", lambda _, seconds: seconds / 100)
+    monkeypatch.setattr(
+        second_stage, "affordable_passes", lambda _, seconds, precision: seconds / 100
+    )
     asked: list[str] = []
     answers = iter((False, True))
 

@@ -29,6 +29,9 @@ CLASSES = 10
 
 SMALL = "ResNet-18, CIFAR stem"
 
+PRECISION = "bfloat16"
+"""Of a processor or GPU that has it."""
+
 NETWORKS = {
     SMALL: "", "EfficientNet-B0": "efficientnet_b0", "ResNet-50": "resnet50",
     "ResNet-152": "resnet152", "ViT-L/16": "vit_l_16", "ConvNeXt-L": "convnext_large",
@@ -87,11 +90,13 @@ def count_network(name: str) -> CountedNetwork:
         ),
     )  # fmt: skip
     buys, everything = (
-        [one for one in second_stage(classifier, seconds, [EmbeddingShift()])
+        [one for one in second_stage(classifier, seconds, PRECISION, [EmbeddingShift()])
          if isinstance(one, ImageSearch)]
         for seconds in (SCAN_SECONDS, 1e9)
     )  # fmt: skip
-    whole = sum(one.work(CLASSES) for one in everything) / affordable_passes(classifier, 1.0)
+    whole = sum(one.work(CLASSES) for one in everything) / affordable_passes(
+        classifier, 1.0, PRECISION
+    )
     head = [one for one in network.modules() if isinstance(one, nn.Linear)][-1]
     return CountedNetwork(
         name, size, sum(4 * one.numel() for one in network.state_dict().values()),

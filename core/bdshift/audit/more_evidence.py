@@ -44,7 +44,10 @@ def search_further(
     if audit.embedding is None:
         raise UsageError("the audit was saved without embeddings; scan again")
     asked, where = audit.settings.detectors, pick_device(device)
-    more = second_stage(material.classifier, seconds * pace(where), asked)[len(asked) :]
+    affords = second_stage(
+        material.classifier, seconds * pace(where), audit.embedding.precision, asked
+    )
+    more = affords[len(asked) :]
     clean = material.clean
     subject = Subject(
         audit.embedding, audit.model.weight, audit.images.class_names, material.classifier,

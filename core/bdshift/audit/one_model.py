@@ -131,10 +131,11 @@ def examine_model(read: ReadModel, settings: ScanSettings, on: Machinery, job: J
     """The audit of a model: by the detectors asked for and those that its second stage affords."""
     classifier = read.settled.classifier
     if settings.search:
-        seconds = settings.search * pace(on.device)
-        searched = second_stage(classifier, seconds, settings.detectors)
+        seconds, precision = settings.search * pace(on.device), read.embedding.precision
+        searched = second_stage(classifier, seconds, precision, settings.detectors)
         if not has_search(searched):
-            job.note(too_large(settings.search, seconds_of_a_kind(classifier, on.device)))
+            needed = seconds_of_a_kind(classifier, precision, on.device)
+            job.note(too_large(settings.search, needed))
         settings = replace(settings, detectors=searched)
     under = read.settled.readings
     asked = settings if settings.each_preprocessing else _by_the_norms(settings)

@@ -153,7 +153,7 @@ def ground_of(
     }  # fmt: skip
     left = math.inf
     if budget is not None:
-        left = affordable_passes(material.classifier, budget * pace(device))
+        left = affordable_passes(material.classifier, budget * pace(device), embedding.precision)
     shifts = torch.from_numpy(audit.shifts.shift.astype(np.float32)).to(device)
     return Ground(
         audit, material, embedding, shifts, FinishedKinds(resume, identity, device, job), left,

@@ -142,7 +142,10 @@ def with_reference_read(
 ) -> Audit:
     """The audit beside a reference that was read: by the same detectors, for as many classes."""
     used = [one.detector for one in audit.judged]
-    detectors = reaching_as_many(used, material.classifier, read.settled.classifier)
+    detectors = reaching_as_many(
+        used, (material.classifier, audit.precision),
+        (read.settled.classifier, read.embedding.precision),
+    )  # fmt: skip
     asked = replace(audit.settings, detectors=detectors, search=0.0, unknown_detectors=())
     found = examine_alone(read, asked, on, job)
     return with_reference(audit, replace(found, embedding=None))

@@ -32,10 +32,11 @@ def too_large(seconds: float, needed: float) -> Sentence:
     )
 
 
-def seconds_of_a_kind(classifier: Classifier, device: torch.device) -> float:
+def seconds_of_a_kind(classifier: Classifier, precision: str, device: torch.device) -> float:
     """How long a search for the first kind of change takes for all classes, about."""
     kind = next(iter(_kinds(classifier.classes)))
-    return math.ceil(kind.work(classifier.classes) / affordable_passes(classifier, pace(device)))
+    a_second = affordable_passes(classifier, pace(device), precision)
+    return math.ceil(kind.work(classifier.classes) / a_second)
 
 
 def _kinds(classes: int) -> list[ImageSearch]:
@@ -48,18 +49,18 @@ def _kinds(classes: int) -> list[ImageSearch]:
 
 
 def second_stage(
-    classifier: Classifier, seconds: float, asked: Sequence[Detector]
+    classifier: Classifier, seconds: float, precision: str, asked: Sequence[Detector]
 ) -> tuple[Detector, ...]:
-    """``asked``, pairs of classes, and the searches that ``seconds`` afford on two cores, by
-    counted work: the first of the kinds that clean models were searched for that can be run for all
-    classes; if none can, the first kind for some of the classes, or none if even that is too much.
-    What there are too many classes for is left out (`Detector.most_classes`).
+    """``asked``, pairs of classes, and the searches that ``seconds`` afford on two cores in
+    ``precision``, by counted work: the first of the kinds that clean models were searched for that
+    can be run for all classes; if none can, the first kind for some of the classes, or none if even
+    that is too much. What there are too many classes for is left out (`Detector.most_classes`).
     """
     named, classes = {one.name for one in asked}, classifier.classes
     if Pairs.name not in named and classes <= Pairs.most_classes:
         asked = (*asked, Pairs(significance=_SIGNIFICANCE))
     kinds = [one for one in _kinds(classes) if one.name not in named]
-    most = affordable_passes(classifier, seconds)
+    most = affordable_passes(classifier, seconds, precision)
     for count in range(len(kinds), 0, -1):
         works = [one.work(classes) for one in kinds[:count]]
         if sum(works) <= most:
@@ -85,17 +86,19 @@ def _within(detector: ImageSearch, seconds: float) -> ImageSearch:
 
 
 def reaching_as_many(
-    detectors: Sequence[Detector], classifier: Classifier, other: Classifier
+    detectors: Sequence[Detector],
+    classifier: tuple[Classifier, str],
+    other: tuple[Classifier, str],
 ) -> tuple[Detector, ...]:
     """``detectors`` with budgets that are large enough to try all of ``other``, where those that
-    they have are for ``classifier``.
+    they have are for ``classifier``; each is given with its precision.
     """
     found = []
     for one in detectors:
         if isinstance(one, ImageSearch):
-            work = one.work(classifier.classes)
-            if work <= affordable_passes(classifier, one.budget):
-                wide = math.ceil(work / affordable_passes(other, 1.0))
+            work = one.work(classifier[0].classes)
+            if work <= affordable_passes(classifier[0], one.budget, classifier[1]):
+                wide = math.ceil(work / affordable_passes(other[0], 1.0, other[1]))
                 one = _within(one, max(one.budget, wide))
         found.append(one)
     return tuple(found)

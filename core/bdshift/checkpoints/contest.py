@@ -153,7 +153,8 @@ class Contest:
 
     def _work_of(self, entrant: Entrant) -> float:
         network, plain = entrant.loaded.network, entrant.preprocessing
-        return max(1.0, work_per_image(network, plain.size, plain.channels))
+        work = work_per_image(network, plain.size, plain.channels)
+        return max(1.0, work.multiply_adds)
 
     def read_more(self, field: Sequence[Entrant], most: int) -> int:
         """Read further images, once, as many as ``field`` can be shown but at most ``most``.

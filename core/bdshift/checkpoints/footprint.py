@@ -1,4 +1,4 @@
-"""What an image costs in a network, in memory and in work, and how many to run at a time.
+"""What an image costs in a network, in memory, work and time, and how many to run at a time.
 
 The answer never depends on how long anything took: the size of a batch decides how sums are
 rounded, and the same scan must give the same numbers, however busy the machine is.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import torch
@@ -27,8 +28,35 @@ _PROBE_SIDE = 16  # pixels: the maps of such a small image are not much larger t
 _GUESSED_BYTES = 4 * 640  # per input pixel, if it cannot be measured; ResNet-50 needs a third
 # Multiply-adds per batch: a quarter of a second of two cores, and enough to keep a GPU busy.
 _CPU_WORK, _GPU_WORK = 2e10, 2e12
-_GUESSED_WORK = 3.5e5  # multiply-adds per input pixel, if it cannot be counted; those of ViT-B/16
-_counted: WeakKeyDictionary[nn.Module, dict[tuple[int, int], float]] = WeakKeyDictionary()
+_GUESSED_WORK = 3.5e5, 1e3  # of each input pixel, if it cannot be counted: ViT-B/16 has 2.2e5, 620
+
+_PER_SECOND = {"float32": (9e10, 1.8e9), "bfloat16": (1.8e11, 3e9)}
+"""Multiply-adds, and values written, that two cores of a CPU are taken to do in a second, by
+precision. Fitted to 18 networks, from a small CNN to ViT-B/16 (docs/scale.md). What a budget buys
+and what is said of a job's time never depend on the clock: they are the same on every machine with
+such a device, however busy it is, and so approximate.
+"""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one image takes on its way through a network.
+
+    Attributes:
+        multiply_adds: in the layers that have a weight matrix or kernels.
+        values: that all layers write; of small maps and cheap layers, memory is the limit.
+    """
+
+    multiply_adds: float
+    values: float
+
+    def seconds(self, precision: str) -> float:
+        """On two cores, about; as long again on the way back to the image."""
+        multiplied, written = _PER_SECOND[precision]
+        return self.multiply_adds / multiplied + self.values / written
+
+
+_counted: WeakKeyDictionary[nn.Module, dict[tuple[int, int], Work]] = WeakKeyDictionary()
 
 
 def bytes_per_image(network: nn.Module, size: int, channels: int = 3) -> int:
@@ -47,10 +75,9 @@ def bytes_per_image(network: nn.Module, size: int, channels: int = 3) -> int:
     return math.ceil(_MAPS_ALIVE * 4 * largest * (size / _PROBE_SIDE) ** 2)
 
 
-def work_per_image(network: nn.Module, size: int, channels: int = 3) -> float:
-    """Multiply-adds for one image of ``size`` pixels, counted in the layers that have a weight
-    matrix or kernels. If the network rejects this size, it is a guess. The network is run once for
-    each size, however often this is asked.
+def work_per_image(network: nn.Module, size: int, channels: int = 3) -> Work:
+    """The work of one image of ``size`` pixels. If the network rejects this size, it is a guess.
+    The network is run once for each size, however often this is asked.
     """
     counted = _counted.setdefault(network, {})
     if (size, channels) not in counted:
@@ -58,18 +85,22 @@ def work_per_image(network: nn.Module, size: int, channels: int = 3) -> float:
     return counted[size, channels]
 
 
-def _count_work(network: nn.Module, size: int, channels: int) -> float:
-    work = 0.0
+def _count_work(network: nn.Module, size: int, channels: int) -> Work:
+    multiplied = written = 0.0
 
     def count(module: nn.Module, _inputs: object, output: object) -> None:
-        nonlocal work
-        weight = getattr(module, "weight", None)
-        if not (isinstance(output, torch.Tensor) and isinstance(weight, torch.Tensor)):
+        nonlocal multiplied, written
+        if not isinstance(output, torch.Tensor):
             return
-        if weight.dim() > 1 and len(weight):
-            work += output.numel() / len(weight) * weight.numel()
+        if next(module.children(), None) is None:
+            written += output.numel()
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, torch.Tensor) and weight.dim() > 1 and len(weight):
+            multiplied += output.numel() / len(weight) * weight.numel()
 
-    return work if _run_one(network, size, channels, count) else _GUESSED_WORK * size * size
+    if _run_one(network, size, channels, count):
+        return Work(multiplied, written)
+    return Work(*(one * size * size for one in _GUESSED_WORK))
 
 
 def _run_one(
@@ -110,7 +141,8 @@ def largest_batch(
             size=size, needed=each / GIB, free=free / GIB,
         )  # fmt: skip
     budget = _CPU_WORK if device.type == "cpu" else _GPU_WORK
-    count = max(1, min(most, int(budget / max(1.0, work_per_image(network, size, channels)))))
+    work = work_per_image(network, size, channels).multiply_adds
+    count = max(1, min(most, int(budget / max(1.0, work))))
     return min(1 << (count.bit_length() - 1), fitting)
 
 

@@ -35,5 +35,5 @@ def classes_to_try(
     """
     logits = subject.embedding.logits
     norms = solve(logits, subject.weight, device=subject.device, job=job).l2
-    most = (affordable_passes(scene.classifier, seconds) - fixed) / each
+    most = (affordable_passes(scene.classifier, seconds, scene.precision) - fixed) / each
     return shortlist(most, norms, subject.seed)

@@ -185,7 +185,7 @@ class PairInversion(ImageSearch, ABC):
         usable = (
             (i, j) for i, j in suspicious_pairs(residual(norms.norm)) if shown[i] and shown[j]
         )
-        most = affordable_passes(subject.classifier, self.budget)
+        most = affordable_passes(subject.classifier, self.budget, one.precision)
         count = sum(self._work(n) <= most for n in range(2, _PAIRS + 1))
         return list(islice(usable, 1 + count))
 

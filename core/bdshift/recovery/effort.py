@@ -1,4 +1,6 @@
-"""How much a budget of seconds buys, at the speed that `bdshift.devices` takes machines to have."""
+"""How much a budget of seconds buys, at the speed that machines are taken to have
+(`bdshift.checkpoints.footprint.Work.seconds`).
+"""
 
 from __future__ import annotations
 
@@ -7,17 +9,18 @@ from numpy.typing import NDArray
 
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.footprint import work_per_image
-from bdshift.devices import SPEED
 
 LEAST_CLASSES = 8
 """That are compared, whatever the budget."""
 
 
-def affordable_passes(classifier: Classifier, seconds: float) -> float:
-    """Images that can go through the network forward and back in ``seconds`` of two cores."""
+def affordable_passes(classifier: Classifier, seconds: float, precision: str) -> float:
+    """Images that can go through the network forward and back in ``seconds`` of two cores, in
+    ``precision`` ("float32" or "bfloat16").
+    """
     plain = classifier.preprocessing
-    each = 3 * work_per_image(classifier.network, plain.size, plain.channels)
-    return seconds * SPEED / max(each, 1.0)
+    work = work_per_image(classifier.network, plain.size, plain.channels)
+    return seconds / max(2 * work.seconds(precision), 1e-9)
 
 
 def shortlist(most: float, norms: NDArray[np.float64], seed: int) -> list[int]:

@@ -139,7 +139,7 @@ def scene_of(
     rows = np.array([row for row in chosen if embedding.files[row] in there])
     most = _MAX_BATCH if device.type == "cpu" else _MAX_BATCH_OF_GPU
     network = classifier.network.to(device).to(memory_format=torch.channels_last)
-    with interruptible(network, job):
+    with interruptible(network, job), _quick_attention(network):
         scene = Scene(
             classifier,
             torch.from_numpy(decoded.pixels).to(device).float() / 255,
@@ -152,6 +152,26 @@ def scene_of(
         )
         with _in_memory(scene, network):
             yield scene
+
+
+@contextmanager
+def _quick_attention(network: nn.Module) -> Iterator[None]:
+    """Say that gradients of attention's projections are wanted, though nobody asks for them: else
+    torch copies their weights for every token. ViT-B/16 in bfloat16, forward and back: 0.54 s of a
+    core an image instead of 4.1.
+    """
+    projections = [
+        one.in_proj_weight for one in network.modules()
+        if isinstance(one, nn.MultiheadAttention) and one.in_proj_weight is not None
+    ]  # fmt: skip
+    before = [one.requires_grad for one in projections]
+    for one in projections:
+        one.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for one, wanted in zip(projections, before, strict=True):
+            one.requires_grad_(wanted)
 
 
 @contextmanager

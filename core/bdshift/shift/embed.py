@@ -218,7 +218,10 @@ def embed_images(
     if belong_on_disk(*sizes, free_memory(_CPU)):
         make = on_disk
     work = work_per_image(classifier.network, preprocess.size, preprocess.channels)
-    say_what_it_takes(*sizes, work, where, job, on_disk=make is on_disk, solved=trigger is None)
+    likely = precision or ("bfloat16" if has_native_bfloat16(where) else "float32")
+    say_what_it_takes(
+        *sizes, work, likely, where, job, on_disk=make is on_disk, solved=trigger is None
+    )
     runner: _Pass | None = None
     phi, logits = make(sizes[:2], np.float32), make(sizes[::2], np.float32)
     thumbnails = np.empty((0, 3, 0, 0), np.uint8)

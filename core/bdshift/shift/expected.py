@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from bdshift.devices import GIB, SPEED, pace
+from bdshift.checkpoints.footprint import Work
+from bdshift.devices import GIB, pace
 from bdshift.jobs import JobContext
 from bdshift.shift.room import bytes_needed
 from bdshift.words import words
@@ -28,22 +29,24 @@ _HOURS = words(
 )
 
 
-def expected_seconds(images: int, work: float, classes: int, device: torch.device) -> float:
-    """Of a pass over ``images`` (N) at ``work`` multiply-adds each, and of the exact shifts to C
-    ``classes``.
+def expected_seconds(
+    images: int, work: Work, precision: str, classes: int, device: torch.device
+) -> float:
+    """Of a pass over ``images`` (N) at ``work`` each, in ``precision``, and of the exact shifts to
+    C ``classes``.
     """
     solving = _USUAL_PRODUCTS * images * classes * classes / _SOLVED_PER_SECOND
-    return (images * work / SPEED + solving) / pace(device)
+    return (images * work.seconds(precision) + solving) / pace(device)
 
 
 def say_what_it_takes(
-    images: int, dim: int, classes: int, work: float, device: torch.device, job: JobContext,
-    *, on_disk: bool, solved: bool,
+    images: int, dim: int, classes: int, work: Work, precision: str, device: torch.device,
+    job: JobContext, *, on_disk: bool, solved: bool,
 ) -> None:  # fmt: skip
     """Tell ``job`` the time and memory of a pass that takes long, with those of the shifts if they
     are ``solved`` from it; d is ``dim``.
     """
-    seconds = expected_seconds(images, work, classes if solved else 0, device)
+    seconds = expected_seconds(images, work, precision, classes if solved else 0, device)
     memory = bytes_needed(images, dim, classes, on_disk=on_disk) / GIB
     values = {"images": images, "classes": classes, "memory": memory}
     if seconds >= 2 * _HOUR:
