@@ -19,8 +19,10 @@ from bdshift.triggers import card_target, parse_trigger
 from bdshift.writing import make_folder
 
 IMAGES_PER_CLASS, SEED = 100, 0
-SEARCH_SECONDS = 60.0
-"""That `bdshift demo` searches for triggers: a third of a scan's, and enough for this sticker."""
+SEARCH_SECONDS = 35.0
+"""That `bdshift demo` searches for triggers: a fifth of a scan's, and enough for this sticker on
+any processor.
+"""
 
 
 def prepare(folder: Path, job: JobContext = SILENT) -> tuple[Path, Path]:
