@@ -121,7 +121,7 @@ def _white(image: Image.Image, form: str | None) -> int:
     What Pillow holds in 32 bits may be 16-bit (PGM, always scaled to that), or a TIFF of numbers of
     any kind, where only the values can tell.
     """
-    if image.mode.startswith("I;16") or form == "PPM":
+    if image.mode.startswith("I;16") or (form == "PPM" and image.mode == "I"):
         return 65535
     extrema: Any = image.getextrema()
     least, most = extrema
