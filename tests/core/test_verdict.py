@@ -13,6 +13,7 @@ import pytest
 from bdshift.assets import asset
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.inversion import InvertedChanges
+from bdshift.detect.pair_inversion import PairChanges
 from bdshift.verdict.beyond import explained_drops
 from bdshift.verdict.calibration import (
     ROUND_LEVELS,
@@ -148,6 +149,8 @@ def test_a_working_trigger_far_smaller_than_the_others_is_suspected(table: Clean
     assert (found.standing.count, found.standing.models) == (0, 60)
     assert found.standing.p == found.standing.least == pytest.approx(1 / 61)
     assert [one.detector.name for one in found.kinds] == ["mask", "shift", "additive"]
+    assert found.kinds[0].standing.count == 0
+    assert (found.kinds[0].source, found.kinds[0].has_no_pair) == (-1, False)
     assert found.kinds[0].factor(3) == pytest.approx(9)
     assert found.kinds[0].works(3)
     assert not found.kinds[0].works(4)
@@ -184,6 +187,8 @@ def test_what_was_measured_in_another_way_is_not_compared(table: CleanModels) ->
     assert judged("shift:alpha=0.1,solver=adam", "mask:budget=9") == ["mask", "shift"]
     assert judged("shift:alpha=0.2", "mask") == ["mask"]
     assert judged("shift", "mask:images=8") is None
+    newer = fit_table(table.models, {**TEXTS, "mask": "mask:later=1"})
+    assert decide(found, newer) is not None, "settings of a newer version are left out"
 
 
 def test_strength_alone_suspects_nothing(table: CleanModels) -> None:
@@ -194,6 +199,29 @@ def test_strength_alone_suspects_nothing(table: CleanModels) -> None:
     agreed = decide(evidence(shift={3: 2.5}, mask={3: 2.9}, additive={5: 1.2}), table)
     assert agreed is not None
     assert (agreed.suspected, agreed.borne_out) == ((3,), True)
+
+
+def test_kinds_of_two_natures_agree_from_the_usual_excess_on() -> None:
+    """A strength of 1 is enough, and no more is needed."""
+    models = tuple(clean(f"m{i}", shift=0.1, mask=0.1) for i in range(60))
+    scales = {kind: StrengthScale(kind, 0.0, 1.0, 60) for kind in ("shift", "mask")}
+    for excess, suspected in ((1.0, (3,)), (0.999, ())):
+        given = evidence(shift={3: math.e}, mask={3: math.exp(excess), 6: 1.1})
+        found = decide(given, CleanModels(scales, models))
+        assert found is not None
+        assert found.kinds[0].strengths[3] == 1
+        assert (found.suspected, found.suspected_by("mask")) == (suspected, suspected)
+
+
+def test_what_speaks_against_a_suspect_need_not_be_lowest_there() -> None:
+    models = tuple(clean(f"m{i}", mask=0.1, additive=0.1) for i in range(60))
+    scales = {kind: StrengthScale(kind, 0.0, 1.0, 60) for kind in ("mask", "additive")}
+    given = evidence(mask={3: 9.0}, additive={3: math.e, 6: 2.9})
+    found = decide(given, CleanModels(scales, models))
+    assert found is not None
+    assert found.suspected == (3,)
+    assert found.kinds[1].index == 6
+    assert found.suspected_by("additive") == (3,)
 
 
 def test_what_few_clean_models_have_is_unusual_and_not_suspected(table: CleanModels) -> None:
@@ -223,7 +251,10 @@ def test_a_few_clean_models_are_not_enough() -> None:
     strange = evidence(shift={3: 9.0}, mask={3: 9.0})
     for count, enough in ((8, False), (9, True)):
         models = [clean(f"m{i}", shift=0.1, mask=i / 20) for i in range(count)]
-        assert (decide(strange, fit_table(models, TEXTS)) is not None) == enough
+        found = decide(strange, fit_table(models, TEXTS))
+        assert (found is not None) == enough
+        if found is not None:  # no p is smaller than 0.1
+            assert (found.limit, found.unusual, found.suspected) == (0.1, (3,), (3,))
 
 
 def test_models_that_lack_a_kind_are_not_compared_with() -> None:
@@ -244,6 +275,7 @@ def test_classes_out_of_reach_and_not_tried(table: CleanModels) -> None:
     assert found is not None
     assert found.suspected == (3,)
     assert found.kinds[0].factor(3) == math.inf
+    assert found.kinds[0].reaches
     assert found.kinds[0].reaches_one
     none = decide([(mask, Evidence("mask", np.full(10, np.inf)))], table)
     assert none is not None
@@ -255,7 +287,7 @@ def test_numbers_that_no_search_gives_do_no_harm(table: CleanModels) -> None:
     """Of a file that anyone may have made, or of a class that needs no change at all."""
     for least in (1e-300, 0.0):
         scores = np.full(10, 1e300)
-        scores[3] = least
+        scores[[3, 5]] = least, np.inf
         found = decide([(DETECTORS.parse("mask"), Evidence("mask", scores))], table)
         assert found is not None
         kind = found.kinds[0]
@@ -265,7 +297,7 @@ def test_numbers_that_no_search_gives_do_no_harm(table: CleanModels) -> None:
 def test_what_a_class_carries_by_nature_does_not_count(table: CleanModels) -> None:
     found = evidence(shift={3: 1.1}, mask={3: 9.0, 6: 1.5}, additive={5: 1.2})
     natural = np.full(10, np.nan)
-    natural[[3, 6]] = 0.4, 0.1
+    natural[[3, 4, 6]] = 0.4, 0.2, 0.1
     empty = np.zeros((10, 3, 1, 1), np.uint8)
     record = InvertedChanges(np.ones((10, 3)), np.ones(10), empty, empty[:, 0], natural)
     found[1] = found[1][0], replace(found[1][1], record=record)
@@ -273,8 +305,34 @@ def test_what_a_class_carries_by_nature_does_not_count(table: CleanModels) -> No
     assert verdict is not None
     assert (verdict.suspected, verdict.rare) == ((), False)
     mask = next(one for one in verdict.kinds if one.detector.name == "mask")
-    assert mask.natural == ((3, 0.4),)
+    assert mask.natural == ((3, 0.4), (4, 0.2))
     assert mask.index == 6
+    scores = np.full(10, np.inf)
+    scores[3] = 4.0
+    found[1] = found[1][0], replace(found[1][1], scores=scores)
+    verdict = decide(found, table)
+    assert verdict is not None
+    assert not next(one for one in verdict.kinds if one.detector.name == "mask").reaches
+
+
+@pytest.mark.parametrize(
+    ("source", "factor", "lacks"),
+    [(0, 1.5, False), (7, 9.0, False), (0, 1.0, True), (-1, 9.0, True)],
+)
+def test_a_pair_needs_less_than_its_controls(source: int, factor: float, lacks: bool) -> None:
+    models = [CleanModel(f"m{i}", f"m{i}", "cnn", 10, {"pair-mask": (0.1, 10)}) for i in range(60)]
+    scales = {"pair-mask": StrengthScale("pair-mask", 0.0, 1.0, 60)}
+    table = CleanModels(scales, tuple(models))
+    [(detector, found)] = evidence(**{"pair-mask": {3: factor}})
+    empty, sources = np.zeros((10, 3, 1, 1), np.uint8), np.full(10, -1)
+    sources[3 if factor > 1 else 0] = source
+    record = PairChanges(
+        np.ones((10, 3)), np.ones(10), empty, empty[:, 0], sources=sources,
+        pairs=np.zeros((0, 2), np.int64), pair_sizes=np.zeros((0, 2)),
+    )  # fmt: skip
+    verdict = decide([(detector, replace(found, record=record))], table)
+    assert verdict is not None
+    assert (verdict.kinds[0].source, verdict.kinds[0].has_no_pair) == (source, lacks)
 
 
 def test_the_table_is_text_and_back(table: CleanModels, tmp_path: Path) -> None:

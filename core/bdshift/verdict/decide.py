@@ -177,7 +177,7 @@ def decide(
     unusual = {}
     for one in order:  # p rises
         its = null.standing(float(strengths[one]))
-        if its.p > max(limit, UNSURE_P):
+        if its.p > UNSURE_P:
             break
         unusual[one] = its
     suspected = {
