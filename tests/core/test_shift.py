@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from shift_problems import mean_loss, problem
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bdshift.errors import InputError, UsageError
@@ -26,29 +27,6 @@ from bdshift.shift.result import Shifts
 
 Array = NDArray[np.float64]
 Solve = Callable[..., Shifts]
-
-
-def problem(
-    images: int = 200, dim: int = 16, classes: int = 5, seed: int = 0, scale: float = 1.0
-) -> tuple[Array, Array]:
-    """Logits and head of noisy clusters, a direction a class."""
-    rng = np.random.default_rng(seed)
-    centers = rng.normal(size=(classes, dim))
-    labels = rng.integers(0, classes, images)
-    phi = np.maximum(centers[labels] + rng.normal(size=(images, dim)), 0) * scale
-    weight = centers - centers.mean(0) + 0.2 * rng.normal(size=(classes, dim))
-    return phi @ weight.T + rng.normal(size=classes), weight
-
-
-def mean_loss(logits: Array, weight: Array, shift: Array, target: int) -> tuple[float, Array]:
-    """Mean CE under the shift and its gradient, straight from the definition."""
-    z = logits + weight @ shift
-    z = z - z.max(1, keepdims=True)
-    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
-    loss = float(np.mean(np.log(np.exp(z).sum(1)) - z[:, target]))
-    pull = p.mean(0)
-    pull[target] -= 1
-    return loss, weight.T @ pull
 
 
 def certify(logits: Array, weight: Array, found: Shifts, target: int) -> float:
@@ -273,6 +251,10 @@ def test_bad_problems(solve: Solve) -> None:
     broken[0, 0] = np.nan
     with pytest.raises(InputError, match="not finite"):
         solve(broken, weight)
+    broken = weight.copy()
+    broken[1, 2] = np.inf
+    with pytest.raises(InputError, match="not finite"):
+        solve(logits, broken)
 
 
 def test_adam_is_never_shorter_than_exact() -> None:

@@ -248,7 +248,7 @@ class _Group:
 
 def _temperatures(missing: float) -> list[float]:
     """Starting where the logit to overcome is `_START_LOGIT` on average, halved down to 1."""
-    count = max(0, math.ceil(math.log2(max(missing / _START_LOGIT, 1e-300))))
+    count = math.ceil(math.log2(max(missing / _START_LOGIT, 1.0)))
     return [2.0**power for power in range(count, -1, -1)]
 
 

@@ -12,7 +12,8 @@ from bdshift.arrays import array, freeze
 
 Status = Literal["solved", "free", "unreachable", "unfinished"]
 """``free``: no shift is needed. ``unreachable``: no shift (up to ``lower``) suffices.
-``unfinished``: stopped before the tolerance; the truth lies between ``lower`` and ``l2``."""
+``unfinished``: stopped before the tolerance; the truth is at least ``lower``, and at most ``l2`` if
+``loss`` is at most α."""
 
 Solver = Literal["exact", "adam"]
 
