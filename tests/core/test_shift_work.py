@@ -107,7 +107,7 @@ class Largest(TorchDispatchMode):
 @pytest.mark.parametrize("together", [0, 1, 3])
 def test_classes_share_the_memory(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large logits need a probability for each class, image and output at a time."""
-    logits, weight = problem(20, 4, 4, scale=200.0)
+    logits, weight = problem(20, 4, 4, scale=40.0)
     whole = solve_exact(logits, weight)
     monkeypatch.setattr(exact, "MAX_STATE_BYTES", together * 8 * logits.size)
     with Largest() as largest:  # type: ignore[no-untyped-call]
