@@ -25,7 +25,7 @@ _MAX_NAME = 100  # characters
 _MAX_LISTED = 6  # names, before a list is cut
 
 
-@click.command("info", short_help="Say what is in a checkpoint.")
+@click.command("info", short_help="Say what a checkpoint holds, without running any of it.")
 @click.argument("model", type=PATH)
 @arch_option
 @click.option("--weights", help=WEIGHTS_HELP)
