@@ -26,6 +26,9 @@ from bdshift_gui.pdf_command import write_pdf
 from bdshift_gui.printing.paper import PAPERS, usual_paper
 from bdshift_gui.settings import Settings
 
+DESKTOP_FILE = "invalid.bdshift.bdshift"
+"""Desktops find the window's name and icon in the entry of this name (`packaging/linux`)."""
+
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bdshift-gui", description="The bdshift window.")
@@ -120,6 +123,7 @@ def main(argv: list[str] | None = None) -> int:
     assert isinstance(app, QApplication)
     app.setApplicationName("bdshift")
     app.setOrganizationName("bdshift")
+    app.setDesktopFileName(DESKTOP_FILE)
     app.setStyle("Fusion")
     load_fonts()
     settings = Settings(fresh=given.fresh)

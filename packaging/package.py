@@ -4,6 +4,7 @@ Usage: package.py [ENVIRONMENT]
 
 Both are left in ``build/package``. ENVIRONMENT is a virtual environment in which bdshift is
 installed with its window, and PyInstaller; by default one is made there, with PyTorch for the CPU.
+The variable TORCH is what pip is told for that, where another index or version is wanted.
 It needs a Python with a shared library, as Debian's, python.org's and uv's are. Standard library
 only.
 """
@@ -14,6 +15,7 @@ import gzip
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,14 +26,14 @@ from set_up import QT_LIBRARIES
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "package"
 PYINSTALLER = "pyinstaller>=6.10,<7"
-TORCH = "torch torchvision --index-url https://download.pytorch.org/whl/cpu".split()
+TORCH = "torch torchvision --index-url https://download.pytorch.org/whl/cpu"
 
 FOR_TESTS = {"xvfb", "xauth"}
 LINUX = {
-    "bdshift-gui.desktop": "usr/share/applications",
+    "invalid.bdshift.bdshift.desktop": "usr/share/applications",
     "bdshift.svg": "usr/share/icons/hicolor/scalable/apps",
     "bdshift.xml": "usr/share/mime/packages",
-    "bdshift-gui.metainfo.xml": "usr/share/metainfo",
+    "invalid.bdshift.bdshift.metainfo.xml": "usr/share/metainfo",
 }
 """Where a desktop looks for each file of ``packaging/linux``."""
 
@@ -43,12 +45,19 @@ def run(*command: str | Path) -> None:
 def make_environment() -> Path:
     """One in which nothing but what is packed is installed."""
     made = OUT / "venv"
-    pip = (made / "bin" / "python", "-m", "pip", "install", "--quiet")
+    python = made / "bin" / "python"
+    pip = (python, "-m", "pip", "install", "--quiet")
+    torch = made / "torch.txt"
     if not (made / "bin" / "pyinstaller").exists():
         run(sys.executable, "-m", "venv", "--clear", made)
-        run(*pip, *TORCH)
+        run(*pip, *shlex.split(os.environ.get("TORCH", TORCH)))
+        torch.write_bytes(subprocess.check_output([python, "-m", "pip", "freeze"]))
         run(*pip, PYINSTALLER)
-    run(*pip, f"{ROOT}[gui]")
+    run(*pip, "--constraint", torch, f"{ROOT}[gui]")
+    # Where TORCH names no torchvision, pip brings one that was built for another torch.
+    if subprocess.run([python, "-c", "import torchvision"], capture_output=True).returncode:
+        print("This torchvision does not fit this torch; the programs go without", flush=True)
+        run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "torchvision")
     return made
 
 

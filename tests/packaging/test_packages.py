@@ -38,14 +38,18 @@ def package(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 
 def test_the_desktop_opens_audits_with_the_window() -> None:
+    from bdshift_gui.app import DESKTOP_FILE
+
     desktop = configparser.ConfigParser(interpolation=None)
-    desktop.read(LINUX / "bdshift-gui.desktop", encoding="utf-8")
+    desktop.read(LINUX / f"{DESKTOP_FILE}.desktop", encoding="utf-8")
     entry = desktop["Desktop Entry"]
     assert entry["Exec"].split()[0] in PROJECT["gui-scripts"]
     assert entry["MimeType"] == f"{MIME};"
     assert (LINUX / f"{entry['Icon']}.svg").is_file()
-    about = ElementTree.parse(LINUX / "bdshift-gui.metainfo.xml").getroot()
-    assert about.findtext("launchable") == "bdshift-gui.desktop"
+    about = ElementTree.parse(LINUX / f"{DESKTOP_FILE}.metainfo.xml").getroot()
+    assert about.findtext("id") == DESKTOP_FILE
+    assert about.findtext("launchable") == f"{DESKTOP_FILE}.desktop"
+    assert about.findtext("icon") == entry["Icon"]
     assert about.findtext("provides/mediatype") == MIME
     assert about.findtext("project_license") == PROJECT["license"]
     assert about.findtext("developer_name") == PROJECT["authors"][0]["name"]
@@ -83,7 +87,7 @@ def test_the_tree_of_the_debian_package(package: ModuleType, tmp_path: Path) -> 
         link = tree / "usr" / "bin" / name
         assert (tree / os.readlink(link)[1:]).read_text() == name
     laid = {one.relative_to(tree).as_posix() for one in tree.rglob("*") if one.is_file()}
-    assert "usr/share/applications/bdshift-gui.desktop" in laid
+    assert "usr/share/applications/invalid.bdshift.bdshift.desktop" in laid
     assert {one.name for one in LINUX.iterdir()} <= {Path(one).name for one in laid} | {
         "lintian-overrides"
     }
