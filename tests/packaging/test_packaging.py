@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -20,15 +21,19 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
+def build(source: Path, folder: Path) -> Path:
+    """The wheel of ``source``."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=ROOT, check=True, capture_output=True,
+        cwd=source, check=True, capture_output=True,
     )  # fmt: skip
     [built] = folder.glob("*.whl")
     return built
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_wheel_has_everything_and_nothing_else(wheel: Path) -> None:
@@ -77,6 +82,21 @@ def test_the_unpacked_wheel_runs_and_finds_its_resources(wheel: Path, tmp_path: 
         env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
     ).stdout.splitlines()  # fmt: skip
     assert all(line.startswith(str(tmp_path / "site")) for line in done[:2])
+
+
+def test_what_the_container_copies_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    recipe = (ROOT / "packaging" / "Containerfile").read_text(encoding="utf-8")
+    source = tmp_path / "source"
+    source.mkdir()
+    for copied in re.findall(r"^COPY (?!--from)(.+)$", recipe, re.M):
+        *names, target = copied.split()
+        for name in names:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, source / target)
+            else:
+                shutil.copy(ROOT / name, source / target)
+    made = build(source, tmp_path / "made")
+    assert zipfile.ZipFile(made).namelist() == zipfile.ZipFile(wheel).namelist()
 
 
 def test_a_missing_resource_is_said() -> None:
