@@ -80,7 +80,8 @@ test-victims: .venv/ready
 	done
 
 # Programs that need no Python, and a Debian package of them; docs/packages.md. PYTHON is to have a
-# shared library. ENVIRONMENT is one where bdshift and PyInstaller are installed; by default it is made.
+# shared library. ENVIRONMENT is one where bdshift and PyInstaller are installed; by default it is made,
+# with the PyTorch that TORCH names.
 package: .venv/ready
 	$(PYTHON) packaging/package.py $(ENVIRONMENT)
 	$(BIN)/python -m pytest -m "" tests/packaging/test_frozen.py

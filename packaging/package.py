@@ -12,6 +12,7 @@ only.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import platform
 import re
@@ -19,6 +20,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 
 from set_up import QT_LIBRARIES
@@ -28,6 +31,7 @@ OUT = ROOT / "build" / "package"
 PYINSTALLER = "pyinstaller>=6.10,<7"
 TORCH = "torch torchvision --index-url https://download.pytorch.org/whl/cpu"
 
+EXECUTABLE = {"bdshift", "bdshift-gui", "torch_shm_manager"}
 FOR_TESTS = {"xvfb", "xauth"}
 LINUX = {
     "invalid.bdshift.bdshift.desktop": "usr/share/applications",
@@ -77,13 +81,30 @@ def version() -> str:
     return found[1]
 
 
+def maintainer() -> str:
+    name = os.environ.get("DEBFULLNAME", "the bdshift authors")
+    return f"{name} <{os.environ.get('DEBEMAIL', 'nobody@bdshift.invalid')}>"
+
+
+def changelog() -> str:
+    """In Debian's form, which tools read; what changed is in CHANGELOG.md, beside it."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    found = re.search(rf"^## {re.escape(version())} \((.+)\)$", text, re.M)
+    assert found is not None
+    day = format_datetime(datetime.fromisoformat(found[1]).replace(tzinfo=UTC))
+    return f"""bdshift ({version()}) unstable; urgency=medium
+
+  * See CHANGELOG.md.gz.
+
+ -- {maintainer()}  {day}
+"""
+
+
 def control(size: int) -> str:
     """What the package manager reads. ``size`` in KiB."""
     architecture = subprocess.run(
         ["dpkg", "--print-architecture"], check=True, capture_output=True, text=True
     ).stdout.strip()
-    name = os.environ.get("DEBFULLNAME", "the bdshift authors")
-    address = os.environ.get("DEBEMAIL", "nobody@bdshift.invalid")
     libc = f"libc6 (>= {platform.libc_ver()[1]})"
     needed = [one for one in QT_LIBRARIES if one not in FOR_TESTS]
     return f"""Package: bdshift
@@ -91,13 +112,14 @@ Version: {version()}
 Section: science
 Priority: optional
 Architecture: {architecture}
-Maintainer: {name} <{address}>
+Maintainer: {maintainer()}
 Installed-Size: {size}
 Depends: {", ".join([libc, *needed])}
 Description: audits image classifiers for backdoors
- From a checkpoint and a small folder of clean images, bdshift tells whether an
- image classifier carries a backdoor, which class is its target and which neurons
- carry it, and removes it from a copy. It runs no code from the files it audits.
+ From a checkpoint and a small folder of clean images, bdshift tells whether
+ an image classifier carries a backdoor, which class is its target and which
+ neurons carry it, and removes it from a copy. It runs no code from the files
+ that it audits.
  .
  This package brings Python, PyTorch for the CPU and Qt, in /opt/bdshift.
 """
@@ -106,8 +128,9 @@ Description: audits image classifiers for backdoors
 def lay(tree: Path, programs: Path) -> None:
     """Put everything where it is to be on the system, under ``tree``."""
     shutil.copytree(programs, tree / "opt" / "bdshift", symlinks=True)
-    for library in tree.rglob("*.so*"):
-        library.chmod(0o644)
+    for file in tree.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(0o755 if file.name in EXECUTABLE else 0o644)
     (tree / "usr" / "bin").mkdir(parents=True)
     for name in ("bdshift", "bdshift-gui"):
         (tree / "usr" / "bin" / name).symlink_to(f"/opt/bdshift/{name}")
@@ -120,11 +143,26 @@ def lay(tree: Path, programs: Path) -> None:
     texts = [one.read_text(encoding="utf-8") for one in licenses]
     others = "The libraries in /opt/bdshift/_internal have their own licenses, which lie there.\n"
     (about / "copyright").write_text("\n\n".join([*texts, others]), encoding="utf-8")
-    changes = (ROOT / "CHANGELOG.md").read_bytes()
-    (about / "changelog.gz").write_bytes(gzip.compress(changes, mtime=0))
+    changes = {
+        "changelog.gz": changelog().encode(),
+        "CHANGELOG.md.gz": (ROOT / "CHANGELOG.md").read_bytes(),
+    }
+    for name, content in changes.items():
+        (about / name).write_bytes(gzip.compress(content, mtime=0))
     overrides = tree / "usr" / "share" / "lintian" / "overrides"
     overrides.mkdir(parents=True)
     shutil.copyfile(ROOT / "packaging" / "linux" / "lintian-overrides", overrides / "bdshift")
+
+
+def sums(tree: Path) -> str:
+    """What ``dpkg --verify`` compares the installed files with."""
+    files = sorted(one for one in tree.rglob("*") if one.is_file() and not one.is_symlink())
+    lines = []
+    for one in files:
+        with one.open("rb") as stream:
+            told = hashlib.file_digest(stream, "md5").hexdigest()
+        lines.append(f"{told}  {one.relative_to(tree)}\n")
+    return "".join(lines)
 
 
 def make_deb(programs: Path) -> Path:
@@ -133,11 +171,13 @@ def make_deb(programs: Path) -> Path:
     shutil.rmtree(tree, ignore_errors=True)
     os.umask(0o022)
     lay(tree, programs)
+    told = sums(tree)
     size = sum(one.lstat().st_size for one in tree.rglob("*") if not one.is_dir())
     (tree / "DEBIAN").mkdir()
     (tree / "DEBIAN" / "control").write_text(control(size // 1024), encoding="utf-8")
-    # xz takes a quarter of an hour; systems that know nothing else lack the C library.
-    run("dpkg-deb", "--root-owner-group", "-Zzstd", "-z3", "--build", tree, OUT)
+    (tree / "DEBIAN" / "md5sums").write_text(told, encoding="utf-8")
+    # Every dpkg reads xz. At its usual level it takes a quarter of an hour.
+    run("dpkg-deb", "--root-owner-group", "-Zxz", "-z1", "--build", tree, OUT)
     [made] = OUT.glob("*.deb")
     return made
 

@@ -86,7 +86,8 @@ def test_the_tree_of_the_debian_package(package: ModuleType, tmp_path: Path) -> 
     for name in PROJECT["scripts"] | PROJECT["gui-scripts"]:
         link = tree / "usr" / "bin" / name
         assert (tree / os.readlink(link)[1:]).read_text() == name
-    laid = {one.relative_to(tree).as_posix() for one in tree.rglob("*") if one.is_file()}
+    files = {one for one in tree.rglob("*") if one.is_file() and not one.is_symlink()}
+    laid = {one.relative_to(tree).as_posix() for one in files}
     assert "usr/share/applications/invalid.bdshift.bdshift.desktop" in laid
     assert {one.name for one in LINUX.iterdir()} <= {Path(one).name for one in laid} | {
         "lintian-overrides"
@@ -95,6 +96,10 @@ def test_the_tree_of_the_debian_package(package: ModuleType, tmp_path: Path) -> 
     assert "MIT License" in license_texts
     assert "SIL OPEN FONT LICENSE" in license_texts
     assert not (tree / "opt/bdshift/_internal/libtorch.so").stat().st_mode & 0o111
+    assert (tree / "opt/bdshift/bdshift").stat().st_mode & 0o777 == 0o755
+    told = dict(reversed(line.split("  ", 1)) for line in package.sums(tree).splitlines())
+    assert told.keys() == laid, "links have none"
+    assert told["opt/bdshift/_internal/libtorch.so"] == "3754ae41d527f4ae2fb87a59885feffb"
 
 
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="not a Debian system")
@@ -109,3 +114,7 @@ def test_what_the_debian_package_says(package: ModuleType, monkeypatch: pytest.M
     assert depends is not None
     assert "libegl1" in depends[1]
     assert "xvfb" not in depends[1], "that is for tests"
+    assert max(len(line) for line in told.splitlines() if line.startswith(" ")) <= 80
+    changes = package.changelog()
+    assert changes.startswith(f"bdshift ({__version__}) unstable; ")
+    assert re.search(r"^ -- .+ <someone@example.org>  \w{3}, \d\d \w{3} \d{4} 0", changes, re.M)
