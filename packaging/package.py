@@ -58,6 +58,9 @@ def make_environment() -> Path:
         torch.write_bytes(subprocess.check_output([python, "-m", "pip", "freeze"]))
         run(*pip, PYINSTALLER)
     run(*pip, "--constraint", torch, f"{ROOT}[gui]")
+    # Through Qt's theme of GTK, PyInstaller would pack GTK of this system, and what that needs.
+    for theme in made.glob("lib/*/site-packages/PySide6/Qt/plugins/platformthemes/libqgtk3.so"):
+        theme.unlink()
     # Where TORCH names no torchvision, pip brings one that was built for another torch.
     if subprocess.run([python, "-c", "import torchvision"], capture_output=True).returncode:
         print("This torchvision does not fit this torch; the programs go without", flush=True)
