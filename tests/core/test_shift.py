@@ -146,11 +146,11 @@ def test_rank_deficient_heads_and_more_classes_than_dimensions() -> None:
             assert certify(logits, weight, found, target) < 1e-8
 
 
-def test_a_constant_in_all_rows_changes_nothing() -> None:
+@pytest.mark.parametrize("factor", [7.0, 1e6])
+def test_a_constant_in_all_rows_changes_nothing(factor: float) -> None:
     logits, weight = problem()
-    moved = solve_exact(
-        logits, weight + 7.0 * np.random.default_rng(0).normal(size=weight.shape[1])
-    )
+    constant = factor * np.random.default_rng(0).normal(size=weight.shape[1])
+    moved = solve_exact(logits, weight + constant)
     assert np.allclose(moved.l2, solve_exact(logits, weight).l2, rtol=1e-8)
 
 

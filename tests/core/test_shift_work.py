@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -64,6 +66,20 @@ def test_an_alpha_that_hardly_needs_a_shift() -> None:
     assert 0 < found.l2.min() < 1e-3
 
 
+def test_no_solution_is_shorter_than_what_is_proven_on_the_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = solve_exact(*problem())
+    sides = set()
+    for most in range(1, 6):
+        monkeypatch.setattr(exact, "_MAX_STEPS", most)
+        found = solve_exact(*problem())
+        assert set(found.status) == {"unfinished"}
+        assert np.all(found.lower <= whole.l2 * (1 + 1e-9)), most
+        sides |= set(np.sign((found.loss - found.alpha).round(4)))
+    assert {-1, 1} < sides, "both from too short and from too long a shift"
+
+
 def test_multipliers_are_those_of_the_original_problem() -> None:
     logits, weight = problem()
     found = solve_exact(logits, weight)
@@ -90,6 +106,11 @@ def test_logits_that_no_training_produces_are_refused() -> None:
                 solve_exact(logits * factor, weight * factor)
         else:
             assert set(solve_exact(logits * factor, weight * factor).status) == {"solved"}
+
+
+def test_seconds_are_those_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "time", SimpleNamespace(perf_counter=iter([5.0, 7.0]).__next__))
+    assert solve_exact(*problem()).seconds == 2
 
 
 class Largest(TorchDispatchMode):
