@@ -187,6 +187,22 @@ def test_what_is_shared_stays_shared(tmp_path: Path) -> None:
     assert found["itself"] is found
 
 
+def test_a_module_is_its_weights(tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    assert names(tmp_path / "model.pth", saved(network)) == ["0.bias", "0.weight"]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_the_place_of_a_tensor_is_known(zipped: bool, tmp_path: Path) -> None:
+    path, data = tmp_path / "model.pth", saved(WEIGHTS, zipped=zipped)
+    path.write_bytes(data)
+    found: Any = read_checkpoint(path).value
+    for key, value in WEIGHTS.items():
+        start, stride = found[key].place
+        assert stride == value.stride()
+        assert data[start:].startswith(value.numpy().tobytes())
+
+
 def test_an_object_is_its_attributes(tmp_path: Path) -> None:
     value = argparse.Namespace(epoch=3, model=WEIGHTS)
     assert names(tmp_path / "model.pth", saved(value)) == sorted(WEIGHTS)
