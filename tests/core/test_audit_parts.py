@@ -68,7 +68,7 @@ def test_pictures_have_a_limit(path: Path, larger: int) -> None:
         assert found.thumbnails.shape[2:] == (THUMBNAIL, THUMBNAIL)
 
 
-@pytest.mark.parametrize("label", [-1, 99])
+@pytest.mark.parametrize("label", [-1, 12, 99])
 def test_labels_are_of_classes(path: Path, label: int) -> None:
     with h5py.File(path, "r+") as file:
         file["embedding/labels"][0] = label
@@ -90,4 +90,57 @@ def test_weights_are_those_that_were_measured(path: Path, part: str) -> None:
     with h5py.File(path, "r+") as file:
         file[f"purifications/0/result/weights/{names.index(f'{head}.{part}')}"][...] = 1.0
     with pytest.raises(InputError, match="its parts do not fit"):
+        load_audit(path)
+
+
+def test_a_file_without_a_schema_is_no_audit(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file.attrs["schema"]
+    with pytest.raises(InputError, match="is damaged"):
+        load_audit(path)
+
+
+def test_a_class_may_be_the_first_and_not_one_after_the_last(path: Path) -> None:
+    for way in (("tac", 0, "target"), ("purifications", 0, "result", "target")):
+        change(path, *way, value=0)
+        audit = load_audit(path)
+        change(path, *way, value=audit.model.classes)
+        with pytest.raises(InputError, match="its parts do not fit"):
+            load_audit(path)
+        change(path, *way, value=0)
+    assert (audit.tac[0].target, audit.purifications[0].result.target) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("way", "value"),
+    [(("accuracy",), 1.5), (("evidence", "shift", "detector"), "shift:alpha=0.2,solver=exact")],
+)
+def test_numbers_that_say_different_things(
+    path: Path, way: tuple[str, ...], value: float | str
+) -> None:
+    change(path, *way, value=value)
+    with pytest.raises(InputError, match="its parts do not fit"):
+        load_audit(path)
+
+
+def test_settings_without_detectors_are_the_usual_ones(path: Path) -> None:
+    before = load_audit(path).settings
+    remove(path, "settings", "detectors")
+    assert load_audit(path).settings == before
+
+
+def test_options_of_a_newer_version_are_left_out(path: Path) -> None:
+    before = load_audit(path)
+    change(path, "settings", "rule", value=f"{before.settings.rule.spec},later=1")
+    shift = description(path)["evidence"]["shift"]["detector"]
+    change(path, "evidence", "shift", "detector", value=f"{shift},later=1")
+    assert load_audit(path).settings == before.settings
+
+
+def test_the_description_is_a_row_of_bytes(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        text = file["audit.json"][()]
+        del file["audit.json"]
+        file["audit.json"] = text[None]
+    with pytest.raises(InputError, match="is not text"):
         load_audit(path)

@@ -144,6 +144,14 @@ def test_a_plane_that_cannot_be_is_refused(
         load_audit(tmp_path / "b.h5")
 
 
+def test_a_plane_with_a_point_twice_is_refused(unlearned: Path, tmp_path: Path) -> None:
+    point = Mixture(0, 0, 0, 0)
+    plane = WeightPlane("a.pth", "0" * 64, STICKER, (point, point))
+    save_audit(with_plane(load_audit(unlearned), 1, plane), tmp_path / "b.h5")
+    with pytest.raises(InputError, match="its parts do not fit"):
+        load_audit(tmp_path / "b.h5")
+
+
 def test_a_plane_is_a_grid_whose_points_come_once(unlearned: Path) -> None:
     empty = WeightPlane("a.pth", "0", "badnets", ())
     few = [Mixture(*place, 0.0, 0.0) for place in places(7)]
