@@ -13,6 +13,7 @@ from bdshift.text import one_line
 if TYPE_CHECKING:
     from bdshift.audit import Audit
     from bdshift.audit.asked import AskedScan
+    from bdshift.audit.next_step import Step
     from bdshift.recovery.recovery import Recovery
 
 _NAME = "bdshift"
@@ -22,25 +23,27 @@ def after_scan(audit: Audit, asked: AskedScan, audit_file: Path) -> str:
     """The step that tells most, why, and the command for it."""
     from bdshift.audit.next_step import WHY, next_step
 
-    step, file = next_step(audit), str(audit_file)
-    commands = {
-        "recover": ("recover", file),
-        "purify": ("purify", file, "--out", "purified.pth"),
-        "compare": ("compare", file),
-        "report": ("report", file, "--out", "report.html"),
-    }
-    if step in commands:
-        return f"{WHY[step]} {command_line(*commands[step])}"
+    step = next_step(audit)
+    if step != "search":
+        return _taken(step, audit_file)
     without = "--quick" if asked.quick else "--detector"
     return f"{WHY[step]} That is this command without {without}, and with --overwrite."
 
 
 def after_purification(audit_file: Path) -> str:
     """What was compared is on the screen: what is left is to write it down."""
+    return _taken("report", audit_file)
+
+
+def _taken(step: Step, audit_file: Path) -> str:
+    """Why a step of an audit file is taken, and how."""
     from bdshift.audit.next_step import WHY
 
-    report = command_line("report", str(audit_file), "--out", "report.html")
-    return f"{WHY['report']} {report}"
+    options = {
+        "purify": ("--out", "purified.pth"),
+        "report": ("--out", "report.html"),
+    }
+    return f"{WHY[step]} {command_line(step, str(audit_file), *options.get(step, ()))}"
 
 
 def after_recovery(audit: Audit, recovery: Recovery, audit_file: Path, out: Path | None) -> str:
