@@ -2,20 +2,20 @@
 for each run: accuracy, attack success and recall of the target before and after, on images that no
 method has seen.
 
-    python tools/unlearning.py OUT.csv CLEAN.zip TEST.zip VICTIM.pth…
+    python tools/unlearning.py OUT.csv CLEAN.zip TEST.zip VICTIM.pth… [--sample N] [--run …]…
 
 Each victim has its card beside it, as `bdshift lab` leaves it: its trigger is the known one. TBAR
 is also given the one that is recovered from the network. Rows that are in OUT.csv are kept, so that
-a run can be resumed. The curve of each vector with seed 0 is drawn into a folder beside OUT.csv,
-``curves``.
+a run can be resumed. The curve of each vector with seed 0 and the usual number of images is drawn
+into a folder beside OUT.csv, ``curves``.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
-import sys
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bdshift.audit import Purification, ScanSettings, scan_opened
@@ -30,56 +30,60 @@ from bdshift.reports.multiples_svg import draw_multiples
 from bdshift.reports.svg import as_file
 from bdshift.triggers import Trigger, card_target, parse_trigger
 
-_SAMPLE = 2000
+_USUAL = 2000  # clean images
 _RUNS = (
-    ("tbar", "known"), ("tbar", "recovered"), ("relabeling", "known"), ("gradient-ascent", "known"),
-    ("fine-tuning", "none"), ("cleanclip", "none"), ("roclip", "none"), ("shift-tuning", "none"),
+    "tbar known", "tbar recovered", "relabeling known", "gradient-ascent known",
+    "fine-tuning none", "cleanclip none", "roclip none", "shift-tuning none",
 )  # fmt: skip
-_SEEDS = {"tbar": (0, 1, 2)}
+_KEYS = ("victim", "method", "trigger", "images", "seed")
 COLUMNS = (
-    "victim", "method", "trigger", "seed", "acc before", "acc after", "asr before", "asr after",
-    "ra after", "recall before", "recall after", "alpha", "asr of the recovered", "said",
-    "seconds",
+    *_KEYS, "acc before", "acc after", "asr before", "asr after", "ra after", "recall before",
+    "recall after", "alpha", "asr of the recovered", "said", "seconds",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """A method, the trigger that it is given (known, recovered or none), and its seed."""
+
+    method: str
+    source: str
+    seed: int
+
+    def key(self, victim: Path, images: int) -> tuple[str, ...]:
+        """What a row of it begins with."""
+        return victim.parent.name, self.method, self.source, str(images), str(self.seed)
 
 
 def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def runs_of(
-    victim: Path, clean: Path, test: Path, done: set[str]
+def results_of(
+    victim: Path, clean: Path, test: Path, runs: Sequence[Run], images: int
 ) -> Iterator[tuple[dict[str, str], Purification]]:
-    """A row for each run on a victim that is not ``done``, and what it has made."""
-    missing = [
-        (method, source, seed)
-        for method, source in _RUNS
-        for seed in _SEEDS.get(method, (0,))
-        if f"{victim.parent.name} {method} {source} {seed}" not in done
-    ]
-    if not missing:
-        return
+    """A row for each run on a victim, and what it has made, with so many of the clean images."""
     card = str(victim.with_name("card.json"))
     known = parse_trigger(card)
     audit, material = scan_opened(
-        open_checkpoint(victim), open_images(clean), ScanSettings(sample=_SAMPLE)
+        open_checkpoint(victim), open_images(clean), ScanSettings(sample=images)
     )
     target = audit.images.class_names.index(card_target(card))
     recovered: Trigger | None = None
-    for method, source, seed in missing:
-        if source == "recovered" and recovered is None:
+    for run in runs:
+        if run.source == "recovered" and recovered is None:
             found = recover_trigger(audit, material, target)
             recovered, worked = kept_trigger(found), found.asr
-        given = {"known": known, "recovered": recovered, "none": None}[source]
+        given = {"known": known, "recovered": recovered, "none": None}[run.source]
         made = purify_model(
-            replace(audit, tac=()), material, METHODS.parse(method), target, trigger=known,
-            unlearn=given, test=test, seed=seed,
+            replace(audit, tac=()), material, METHODS.parse(run.method), target, trigger=known,
+            unlearn=given, test=test, seed=run.seed,
         )  # fmt: skip
         row = {
-            "victim": victim.parent.name, "method": method, "trigger": source, "seed": str(seed),
-            "asr of the recovered": _share(worked) if source == "recovered" else "",
+            **dict(zip(_KEYS, run.key(victim, images), strict=True)),
+            "asr of the recovered": _share(worked) if run.source == "recovered" else "",
             **_figures(made),
-        }  # fmt: skip
+        }
         yield row, made
 
 
@@ -109,18 +113,50 @@ def _draw(made: Purification, path: Path) -> None:
         path.write_text(as_file(drawn), encoding="utf-8")
 
 
-def main(out: Path, clean: Path, test: Path, victims: list[Path]) -> None:
+def asked() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("clean", type=Path)
+    parser.add_argument("test", type=Path)
+    parser.add_argument("victims", type=Path, nargs="+")
+    parser.add_argument("--sample", type=int, default=_USUAL, help="clean images that are used")
+    parser.add_argument("--run", action="append", metavar="'METHOD known|recovered|none'",
+                        help="default: all methods, as they are by default")  # fmt: skip
+    parser.add_argument("--seeds", type=int, help="of each run; default: 3 for tbar, 1 for others")
+    return parser.parse_args()
+
+
+def asked_runs(texts: Sequence[str], seeds: int | None) -> list[Run]:
+    """Every run with every seed."""
+    runs = []
+    for text in texts:
+        method, source = text.split()
+        usual = 3 if method.startswith("tbar") else 1
+        runs += [Run(method, source, seed) for seed in range(seeds or usual)]
+    return runs
+
+
+def main(given: argparse.Namespace) -> None:
     """Add a row for every run that has none yet."""
+    out: Path = given.out
     rows: list[dict[str, str]] = []
     if out.exists():
         with out.open(newline="", encoding="utf-8") as stream:
             rows.extend(csv.DictReader(stream))
-    for victim in victims:
-        keys = ("victim", "method", "trigger", "seed")
-        done = {" ".join(row[key] for key in keys) for row in rows}
-        for row, made in runs_of(victim, clean, test, done):
+    for victim in given.victims:
+        done = {tuple(row[key] for key in _KEYS) for row in rows}
+        runs = [
+            run for run in asked_runs(given.run or _RUNS, given.seeds)
+            if run.key(victim, given.sample) not in done
+        ]  # fmt: skip
+        if not runs:
+            continue
+        for row, made in results_of(victim, given.clean, given.test, runs, given.sample):
             rows.append(row)
-            if row["seed"] == "0":
+            if row["seed"] == "0" and given.sample == _USUAL:
                 name = f"{row['victim']}-{row['trigger']}.svg"
                 _draw(made, out.with_name("curves") / name)
             print(*row.values(), sep="\t", flush=True)
@@ -131,4 +167,4 @@ def main(out: Path, clean: Path, test: Path, victims: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), list(map(Path, sys.argv[4:])))
+    main(asked())
