@@ -212,22 +212,22 @@ def test_a_vector_that_ruins_everything_leaves_the_network_as_it_was() -> None:
 # What is said
 
 
-def test_what_the_class_alone_explains_is_no_removal(unlearned: Purified) -> None:
-    rows = [
-        dataclasses.replace(
-            row,
-            step=dataclasses.replace(
-                row.step,
-                figures={**row.step.figures, "control_asr": 0.0, "control_accuracy": 1.0}
-                if "control_asr" in row.step.figures
-                else row.step.figures,
-            ),
-        )
-        for row in unlearned.rows
-    ]
+@pytest.mark.parametrize(("recall", "template"), [(0.5, SUPPRESSED), (1.0, REMOVED)])
+def test_what_the_class_alone_explains_is_no_removal_if_it_was_spent(
+    unlearned: Purified, recall: float, template: str
+) -> None:
+    """A control may do as well because the trigger is close to clean images, as a warp is."""
+    rows = []
+    for row in unlearned.rows:
+        figures = dict(row.step.figures)
+        if "control_asr" in figures:
+            figures |= {"control_asr": 0.0, "control_accuracy": 1.0}
+        elif figures.get("alpha"):
+            figures["target_recall"] = recall
+        rows.append(dataclasses.replace(row, step=dataclasses.replace(row.step, figures=figures)))
     said = dataclasses.replace(unlearned, rows=tuple(rows)).conclusion
     assert said is not None
-    assert said.template == SUPPRESSED
+    assert said.template == template
 
 
 @pytest.mark.slow

@@ -60,6 +60,7 @@ _LOOKING = {
 _REMOVED = 0.05  # ASR up to which the trigger counts as removed
 _NO_USE = 0.9  # of the ASR before: what leaves more has hardly done anything
 _ALIKE = 0.1  # difference in ASR up to which the control does as well
+_SPENT = 0.9  # of the target's recall before: a class that keeps as much is not suppressed
 
 
 @METHODS.register
@@ -74,7 +75,7 @@ class Tbar(Method):
 
     Subtracting τ also takes from the target class. So the same is done with a control, learned from
     the same images without the trigger: where some multiple of that removes the backdoor as well,
-    it is the class that was spent, not the trigger.
+    and the class's recall falls, it is the class that was spent, not the trigger.
 
     Attributes:
         images: triggered images to learn τ from, at most.
@@ -265,7 +266,8 @@ class Tbar(Method):
         }  # fmt: skip
         if found.asr >= _NO_USE * first.asr:
             return Sentence(NO_USEFUL_ALPHA, values)
-        if left <= min(found.asr + _ALIKE, _NO_USE * first.asr):
+        alike = left <= min(found.asr + _ALIKE, _NO_USE * first.asr)
+        if alike and not found.recall >= _SPENT * first.recall:  # NaN without images of the class
             return Sentence(SUPPRESSED, values)
         if not control:
             return Sentence(LEFT_WITHOUT_CONTROL, values)
