@@ -1,0 +1,56 @@
+"""The tools that measure unlearning: what they call a tangent is one, and no run is forgotten."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+import torch
+
+from bdshift.audit import Material
+from bdshift.purification.vectors import layers_of, weights_of
+
+CAUSES: Any = importlib.import_module("tools.disentanglement_causes")
+UNLEARNING: Any = importlib.import_module("tools.unlearning")
+
+
+@pytest.fixture(scope="module")
+def tangent(victim_material: Material) -> Any:
+    classifier = victim_material.classifier
+    start = weights_of(classifier.network, layers_of(classifier.network))
+    return CAUSES.Space(classifier, start, True)
+
+
+def scaled(vector: dict[str, torch.Tensor], by: float) -> dict[str, torch.Tensor]:
+    return {name: by * value for name, value in vector.items()}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")  # torch's own
+def test_the_tangent_touches_the_network_and_is_straight(tangent: Any) -> None:
+    curved = CAUSES.Space(tangent.classifier, tangent.start, False)
+    rng = torch.Generator().manual_seed(0)
+    vector = {
+        name: 0.1 * value.std().nan_to_num(0.1) * torch.randn(value.shape, generator=rng)
+        for name, value in tangent.start.items()
+    }
+    size = tangent.classifier.preprocessing.size
+    pixels = torch.randint(0, 256, (8, 3, size, size), generator=rng, dtype=torch.uint8)
+    with torch.no_grad():
+        start = curved.logits(scaled(vector, 0), pixels)
+        moved = {by: tangent.logits(scaled(vector, by), pixels) - start for by in (0.1, 1.0)}
+        apart = [
+            (curved.logits(scaled(vector, by), pixels) - start - by * moved[1.0]).norm().item()
+            for by in (0.1, 0.01)
+        ]
+    torch.testing.assert_close(moved[0.1], 0.1 * moved[1.0], rtol=1e-3, atol=1e-3)
+    assert apart[1] < apart[0] / 10, "what is left falls with the square of the step"
+    assert apart[0] < 0.5 * moved[0.1].norm().item()
+
+
+def test_tbar_runs_with_three_seeds_and_its_rivals_with_one() -> None:
+    runs = UNLEARNING.asked_runs(["tbar:images=50 known", "relabeling known"], None)
+    assert [(one.method, one.seed) for one in runs] == [
+        ("tbar:images=50", 0), ("tbar:images=50", 1), ("tbar:images=50", 2), ("relabeling", 0),
+    ]  # fmt: skip
+    assert len(UNLEARNING.asked_runs(["relabeling known"], 3)) == 3
