@@ -163,6 +163,15 @@ def test_names_of_hugging_face_come_back(tmp_path: Path) -> None:
     assert all(torch.equal(back[key], value) for key, value in model.state_dict().items())
 
 
+def test_a_tower_of_timm_is_not_called_a_language_model(tmp_path: Path) -> None:
+    """SigLIP and its like: what the network is, no shape tells."""
+    tower = {"visual.trunk.patch_embed.proj.weight": torch.zeros(8, 3, 4, 4)}
+    texts = {"text.token_embedding.weight": torch.zeros(9, 8), "logit_scale": torch.tensor(1.0)}
+    torch.save({**tower, **texts}, tmp_path / "siglip.pt")
+    with pytest.raises(InputError, match="of the kind of CLIP, but not one of"):
+        open_checkpoint(tmp_path / "siglip.pt")
+
+
 def test_a_network_around_a_clip_is_not_taken_for_it(tmp_path: Path) -> None:
     state = {f"clip.{key}": value for key, value in clip_files.clip().state_dict().items()}
     state |= {"fc.weight": torch.zeros(10, clip_files.FEATURES), "fc.bias": torch.zeros(10)}

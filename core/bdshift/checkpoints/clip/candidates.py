@@ -46,6 +46,7 @@ _POSITIONS = "position_ids"
 _LETTERS = {(12, 384): "S", (12, 768): "B", (24, 1024): "L", (32, 1280): "H", (40, 1408): "g",
             (48, 1664): "bigG"}  # fmt: skip
 _MAX_LISTED_KEYS = 4
+_OF_TIMM = ".visual.trunk."  # an image tower whose network no shape tells: SigLIP, EVA, ConvNeXt
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ def find_clip(shapes: Shapes, config: Mapping[str, Any]) -> ClipFound | None:
     """
     prefix, hf = _where(shapes)
     if prefix is None:
+        if any(_OF_TIMM in f".{key}" for key in shapes) and _looks_like_clip(shapes):
+            raise _unread()
         return None
     own = {key[len(prefix) :]: shape for key, shape in shapes.items() if key.startswith(prefix)}
     loose = [key for key in own if key in _NOTES or key.endswith(_POSITIONS)]
@@ -77,10 +80,7 @@ def find_clip(shapes: Shapes, config: Mapping[str, Any]) -> ClipFound | None:
     if image is None or (text is None and len(head) != 2):
         if not _looks_like_clip(own):
             return None
-        raise InputError(
-            "is of the kind of CLIP, but not one of the CLIP models that bdshift reads: those of "
-            "OpenAI, and those of open_clip and Hugging Face with the same towers"
-        )
+        raise _unread()
     if importlib.util.find_spec("open_clip") is None:
         raise InputError(
             "it is a CLIP model; to open it: {command}", command=pip_install("open_clip_torch")
@@ -112,6 +112,13 @@ def find_clip(shapes: Shapes, config: Mapping[str, Any]) -> ClipFound | None:
             name=made[0].name, differences=mismatch.first_differences(),
         )  # fmt: skip
     return ClipFound(made, prefix, ignored)
+
+
+def _unread() -> InputError:
+    return InputError(
+        "is of the kind of CLIP, but not one of the CLIP models that bdshift reads: those of "
+        "OpenAI, and those of open_clip and Hugging Face with the same towers"
+    )
 
 
 def _where(shapes: Shapes) -> tuple[str | None, bool]:
