@@ -13,6 +13,7 @@ from bdshift.purification.vectors import layers_of, weights_of
 
 CAUSES: Any = importlib.import_module("tools.disentanglement_causes")
 UNLEARNING: Any = importlib.import_module("tools.unlearning")
+TABLES: Any = importlib.import_module("tools.unlearning_table")
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,26 @@ def test_tbar_runs_with_three_seeds_and_its_rivals_with_one() -> None:
         ("tbar:images=50", 0), ("tbar:images=50", 1), ("tbar:images=50", 2), ("relabeling", 0),
     ]  # fmt: skip
     assert len(UNLEARNING.asked_runs(["relabeling known"], 3)) == 3
+
+
+def test_the_pages_have_the_tables_that_the_command_writes() -> None:
+    docs = TABLES.DOCS
+    rows = TABLES.read_rows(docs / "results" / "unlearning.csv")
+    summary = (docs / "results.md").read_text("utf-8")
+    assert TABLES.with_tables(summary, rows) == summary
+    assert (docs / "results" / "unlearning.md").read_text("utf-8") == TABLES.page(rows)
+    assert TABLES.with_tables(summary, rows[3:]) != summary
+
+
+def test_means_and_seeds_are_told_apart() -> None:
+    row = {
+        "victim": "v", "method": "tbar", "trigger": "known", "images": "2000", "acc before": "0.9",
+        "acc after": "0.85", "asr before": "1", "asr after": "0.02", "recall before": "0.8",
+        "recall after": "0.7", "said": "Removed",
+    }  # fmt: skip
+    other = {**row, "asr after": "0.04", "said": "Partial"}
+    assert "| 90 | 100 | 3.0 (5.0) |" in TABLES.means([row, other])
+    assert "| TBAR | 2.0, 4.0 | 85, 85 | 70, 70 | Removed, Partial |" in TABLES.page([row, other])
+    few = [{**one, "images": "50"} for one in (row, other, other)]
+    assert TABLES.images_needed([row, *few]).count("\n") == 2
+    assert TABLES.images_needed(few).endswith("| 70, 70, 70 | 1 |")

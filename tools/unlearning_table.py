@@ -1,0 +1,135 @@
+"""Writes what `tools/unlearning.py` has measured as tables: all runs into a page of their own, the
+means into docs/results.md.
+
+    python tools/unlearning_table.py
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+DOCS = Path(__file__).parents[1] / "docs"
+USUAL = "2000"
+"""Images that a run without a number of its own has."""
+_HEADS = {
+    ("tbar", "known"): "TBAR", ("tbar", "recovered"): "TBAR, recovered",
+    ("relabeling", "known"): "relabeling", ("gradient-ascent", "known"): "ascent",
+    ("fine-tuning", "none"): "fine-tuning", ("cleanclip", "none"): "CleanCLIP",
+    ("roclip", "none"): "RoCLIP", ("shift-tuning", "none"): "shift tuning",
+}  # fmt: skip
+_OF_ALL = "# Unlearning, every run\n\nPercent, on test images that no method saw."
+
+Row = Mapping[str, str]
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """What was measured."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _by(rows: Iterable[Row], *names: str) -> dict[tuple[str, ...], list[Row]]:
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
+    return found
+
+
+def _percent(value: float) -> str:
+    whole = 0.0995 <= value < 0.9945 or value >= 0.9995
+    return f"{100 * value:.{0 if whole else 1}f}"
+
+
+def _mean(rows: Sequence[Row], name: str) -> float:
+    return fmean(float(row[name]) for row in rows)
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    marks = ["---"] + ["---:"] * (len(head) - 1)
+    return "\n".join(f"| {' | '.join(one)} |" for one in (head, marks, *lines))
+
+
+def means(rows: Sequence[Row]) -> str:
+    """ASR that is left and accuracy that is lost, for every victim and method."""
+    lines = []
+    for (victim,), all_runs in _by(_usual(rows), "victim").items():
+        runs, first = _by(all_runs, "method", "trigger"), all_runs[0]
+        before = [_percent(float(first[name])) for name in ("acc before", "asr before")]
+        cells = [_cell(runs[key]) if key in runs else "" for key in _HEADS]
+        lines.append((f"`{victim}`", *before, *cells))
+    return _table(("victim", "ACC", "ASR", *_HEADS.values()), lines)
+
+
+def _cell(runs: Sequence[Row]) -> str:
+    lost = 100 * fmean(float(one["acc before"]) - float(one["acc after"]) for one in runs)
+    return f"{_percent(_mean(runs, 'asr after'))} ({lost:z.1f})"
+
+
+def _usual(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row["images"] == USUAL]
+
+
+def images_needed(rows: Sequence[Row]) -> str:
+    """What TBAR leaves with so many images."""
+    few = [row for row in rows if row["images"] != USUAL]
+    lines = []
+    for (victim, images), runs in _by(few, "victim", "images").items():
+        lines.append((f"`{victim}`", images, *_lists(runs), str(_saying("Removed", runs))))
+    head = ("victim", "images", "ASR", "ACC", "recall", "removed, of 3")
+    return _table(head, sorted(lines, key=lambda one: (one[0], int(one[1]))))
+
+
+def _lists(runs: Sequence[Row]) -> list[str]:
+    names = ("asr after", "acc after", "recall after")
+    return [", ".join(_percent(float(run[name])) for run in runs) for name in names]
+
+
+def _saying(what: str, runs: Sequence[Row]) -> int:
+    return sum(run["said"] == what for run in runs)
+
+
+def page(rows: Sequence[Row]) -> str:
+    """All runs, a table for each victim."""
+    parts = [_OF_ALL]
+    for (victim,), runs in _by(_usual(rows), "victim").items():
+        lines = [
+            (
+                f"{_HEADS.get((method, trigger), method)}", *_lists(found),
+                ", ".join(dict.fromkeys(one["said"] for one in found if one["said"])),
+            )
+            for (method, trigger), found in _by(runs, "method", "trigger").items()
+        ]  # fmt: skip
+        first = runs[0]
+        before = [_percent(float(first[f"{name} before"])) for name in ("asr", "acc", "recall")]
+        head = ("method", "ASR", "ACC", "recall", "said")
+        parts.append(f"## {victim}\n\n{_table(head, [('before', *before, ''), *lines])}")
+    return "\n\n".join(parts) + "\n"
+
+
+TABLES = {"unlearning": means, "images to unlearn": images_needed}
+"""By name. docs/results.md has each between `<!-- name -->` and `<!-- end -->`."""
+
+
+def with_tables(text: str, rows: Sequence[Row]) -> str:
+    """The page docs/results.md with new tables."""
+    for name, make in TABLES.items():
+        mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        before, begins, ends, after = mark.split(text)
+        text = f"{before}{begins}\n{make(rows)}\n\n{ends}{after}"
+    return text
+
+
+def main() -> None:
+    """Write both."""
+    rows = read_rows(DOCS / "results" / "unlearning.csv")
+    (DOCS / "results" / "unlearning.md").write_text(page(rows), encoding="utf-8")
+    summary = DOCS / "results.md"
+    summary.write_text(with_tables(summary.read_text("utf-8"), rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
