@@ -1,6 +1,6 @@
 """Forms of a verdict, compared on models whose truth is known.
 
-    python tools/verdict_forms.py docs/results/recovery/lab.csv docs/results/recovery/real.csv
+    python tools/verdict_forms.py docs/results/recovery/lab.csv docs/results/recovery/real.csv …
 
 Each model is judged by what the others teach that do not share its cluster, its attack or its
 network. Forms without victims learn from clean models alone. Then classes are left out: how often a
