@@ -26,6 +26,7 @@ from bdshift.purification.methods.tbar import (
     SUPPRESSED,
     Tbar,
 )
+from bdshift.purification.unlearning import NONE_FITS, NONE_WORKS
 from bdshift.purification.vectors import (
     AboutVector,
     SavedVector,
@@ -228,6 +229,17 @@ def test_what_the_class_alone_explains_is_no_removal_if_it_was_spent(
     said = dataclasses.replace(unlearned, rows=tuple(rows)).conclusion
     assert said is not None
     assert said.template == template
+
+
+@pytest.mark.parametrize(("rate", "template"), [(1e-9, NONE_WORKS), (1.0, NONE_FITS)])
+def test_a_network_that_stays_as_it_was_is_not_called_purified(
+    given: Given, rate: float, template: str
+) -> None:
+    found = given.purified(Relabeling(epochs=1, rate=rate))
+    assert same_weights(weights_of(found), given.weights())
+    assert found.conclusion is not None
+    assert found.conclusion.template == template
+    assert given.purified(Relabeling(epochs=2)).conclusion is None
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -22,10 +22,11 @@ from bdshift.purification.method import Method, Step, diverged, needs_one
 from bdshift.purification.tuning import batch_setting, epochs_setting, rate_setting
 from bdshift.purification.workbench import Workbench
 from bdshift.setting import setting
-from bdshift.words import words
+from bdshift.words import Sentence, words
 
 _LIMIT = 1.0  # of a gradient's norm
 _LIGHT = 1e-5  # weight of the accuracy: less than one image's of the ASR
+_FITS = -1.0  # score from which on enough of the accuracy is left
 
 Optimizer = Literal["sgd", "adamw"]
 
@@ -147,7 +148,7 @@ def worth(figures: dict[str, float], before: dict[str, float], keep: float) -> f
     if math.isnan(accuracy):
         return -math.inf
     if accuracy < keep * before[q.HELD_OUT_ACCURACY]:
-        return -2 + accuracy
+        return _FITS - 1 + accuracy
     return -figures[TRIGGER_WORKS] + _LIGHT * accuracy
 
 
@@ -203,3 +204,27 @@ class EpochsOnTriggered(Method, ABC):
             state |= {"epoch": epoch + 1, "optimizer": optimizer.state_dict()}
             score = worth(found, state["before"], self.keep)
             yield Step(1 + epoch, score, {q.LOSS: loss, **found})
+
+    def conclusion(self, steps: Sequence[Step], kept: Step) -> Sentence | None:
+        """That nothing was changed, and why, if so."""
+        if kept.number > 0:
+            return None
+        useless = any(
+            step.number > 0 and step.score is not None and step.score >= _FITS for step in steps
+        )
+        return Sentence(NONE_WORKS if useless else NONE_FITS, {"keep": self.keep})
+
+
+NONE_FITS = words(
+    "Nothing was changed: no epoch keeps {keep:.0%} of the held-out accuracy. A smaller rate may "
+    "do better.",
+    ja="何も変更していません。ホールドアウト正解率の {keep:.0%} を保てたエポックがありません。"
+       "学習率を下げると改善することがあります。",
+)  # fmt: skip
+NONE_WORKS = words(
+    "Nothing was changed: of the epochs that keep {keep:.0%} of the held-out accuracy, none makes "
+    "the trigger work less. More epochs or a larger rate may.",
+    ja="何も変更していません。ホールドアウト正解率の {keep:.0%} を保ったエポックでは、"
+       "トリガーの効きが弱まりませんでした。"
+       "エポック数を増やすか学習率を上げると改善することがあります。",
+)  # fmt: skip
