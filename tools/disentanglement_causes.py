@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.poison import Backdoor, poison, read_backdoors
 from bdshift.purification.alphas import Point, next_alpha
 from bdshift.purification.clean_data import LabeledImages, split_clean
-from bdshift.purification.vectors import difference, layers_of, weights_of
+from bdshift.purification.vectors import difference, layers_of, length, weights_of
 
 _SEED = 0
 _SAMPLE, _TRIGGERED = 2000, 300  # images that TBAR may see, and that it learns from
@@ -43,7 +44,7 @@ _POISON, _BATCH = 0.1, 128
 COLUMNS = (
     "base", "way", "epochs", "rate", "base acc", "acc", "asr", "recall",
     "own xi clean", "own xi triggered", "alpha", "acc after", "asr after", "recall after",
-    "tbar xi clean", "tbar xi triggered", "seconds",
+    "tbar xi clean", "tbar xi triggered", "cosine", "seconds",
 )  # fmt: skip
 
 Weights = Mapping[str, torch.Tensor]
@@ -166,6 +167,13 @@ def unlearned(
     return best[1], {name: best[1] * tau[name] for name in tau}
 
 
+def cosine(first: Weights, second: Weights) -> float:
+    """Of two vectors; NaN if one is nothing."""
+    product = sum((first[name] * second[name]).sum().item() for name in first)
+    lengths = length(first) * length(second)
+    return product / lengths if lengths else math.nan
+
+
 def measured(
     base: Path, lab: LabData, held_out: Path, *, linear: bool, epochs: int, rate: float
 ) -> dict[str, str]:
@@ -199,7 +207,7 @@ def measured(
     purified = difference(victim, part)
     found = (
         before[0], *test.figures(space, victim), *own, alpha, *test.figures(space, purified),
-        *space.error(purified, part, test),
+        *space.error(purified, part, test), cosine(part, difference(victim, twin)),
     )  # fmt: skip
     told = (base.parent.name, "linearized" if linear else "ordinary", epochs, rate)
     cells = [*map(str, told), *(f"{value:.4g}" for value in found)]
