@@ -5,9 +5,10 @@ unlearns the trigger by TBAR's steps in the same space, and writes a row with ξ
 
     python tools/disentanglement_causes.py OUT.csv TRAIN TEST HELD BASE.pth… [--way ordinary]…
 
-Two vectors are taken for the backdoor: what TBAR subtracts, and what the same fine-tuning learns
-less without the trigger, which nobody has but who trained it. Batch norms keep their statistics,
-and a CLIP model its head. HELD are images that TBAR may see; accuracy and ASR are of TEST.
+Three vectors are taken for the backdoor: its own, which is what the same fine-tuning learns less
+without the trigger, and nobody has but who trained it; the paper's estimate; and the contrast with
+the true labels, bdshift's. Batch norms keep their statistics, and a CLIP model its head. HELD are
+images that TBAR may see; accuracy and ASR are of TEST.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.poison import Backdoor, poison, read_backdoors
 from bdshift.purification.alphas import Point, next_alpha
 from bdshift.purification.clean_data import LabeledImages, split_clean
+from bdshift.purification.unlearning import GRADIENT_LIMIT
 from bdshift.purification.vectors import difference, layers_of, length, weights_of
 
 _SEED = 0
@@ -42,9 +43,8 @@ _KEEP = 0.95  # of the held-out accuracy
 _MEASURED = 2000  # test images that shares are of
 _POISON, _BATCH = 0.1, 128
 COLUMNS = (
-    "base", "way", "epochs", "rate", "base acc", "acc", "asr", "recall",
-    "own xi clean", "own xi triggered", "alpha", "acc after", "asr after", "recall after",
-    "tbar xi clean", "tbar xi triggered", "cosine", "seconds",
+    "base", "way", "epochs", "rate", "base acc", "acc", "asr", "recall", "vector", "cosine",
+    "alpha", "acc after", "asr after", "recall after", "xi clean", "xi triggered",
 )  # fmt: skip
 
 Weights = Mapping[str, torch.Tensor]
@@ -82,9 +82,17 @@ class Space:
         return found
 
     def learned(
-        self, vector: Weights, images: LabeledImages, epochs: int, rate: float, batch: int
+        self,
+        vector: Weights,
+        images: LabeledImages,
+        epochs: int,
+        rate: float,
+        batch: int,
+        limit: float = math.inf,
     ) -> Weights:
-        """The vector after SGD with momentum 0.9 from ``vector``, the rate falling to nothing."""
+        """The vector after SGD with momentum 0.9 from ``vector``, the rate falling to nothing and
+        gradients clipped to the norm ``limit``.
+        """
         made = {name: value.clone().requires_grad_() for name, value in vector.items()}
         optimizer = torch.optim.SGD(made.values(), rate, 0.9)
         steps = epochs * -(-len(images) // batch)
@@ -97,6 +105,8 @@ class Space:
                 )
                 optimizer.zero_grad()
                 loss.backward()
+                if limit < math.inf:
+                    torch.nn.utils.clip_grad_norm_(made.values(), limit)
                 optimizer.step()
                 falling.step()
         return {name: value.detach() for name, value in made.items()}
@@ -147,15 +157,25 @@ def with_trigger(pixels: torch.Tensor, backdoor: Backdoor) -> torch.Tensor:
     return backdoor.trigger(pixels.float()).round().to(torch.uint8)
 
 
-def unlearned(
-    space: Space, vector: Weights, tune: LabeledImages, held: LabeledImages, backdoor: Backdoor
-) -> tuple[float, Weights]:
-    """TBAR: the α kept, and α·τ."""
+def estimates(
+    space: Space, vector: Weights, tune: LabeledImages, backdoor: Backdoor
+) -> Iterator[tuple[str, Weights]]:
+    """τ as in the paper, and in contrast to the true labels."""
     rows = backdoor.to_attack(tune.labels)[:_TRIGGERED]
-    images = LabeledImages(
-        with_trigger(tune.pixels[rows], backdoor), backdoor.wanted(tune.labels[rows])
+    truth = LabeledImages(with_trigger(tune.pixels[rows], backdoor), tune.labels[rows])
+    wanted = LabeledImages(truth.pixels, backdoor.wanted(truth.labels))
+    yield "paper", difference(space.learned(vector, wanted, 4, 0.01, 64), vector)
+    beside = tune[: 4 * _TRIGGERED]
+    first, second = (
+        space.learned(vector, one + beside, 4, 0.01, 64, GRADIENT_LIMIT) for one in (wanted, truth)
     )
-    tau = difference(space.learned(vector, images, 4, 0.01, 64), vector)
+    yield "contrast", difference(first, second)
+
+
+def chosen(
+    space: Space, vector: Weights, tau: Weights, held: LabeledImages, backdoor: Backdoor
+) -> float:
+    """α, as TBAR chooses it."""
     test, curve = Test.of(held, backdoor), dict[float, Point]()
     least, best = 0.0, (2.0, 0.0)
     while (alpha := next_alpha(curve)) is not None:
@@ -164,7 +184,7 @@ def unlearned(
         least = least or _KEEP * acc
         curve[alpha] = Point(acc >= least, asr)
         best = min(best, (asr, alpha)) if acc >= least else best
-    return best[1], {name: best[1] * tau[name] for name in tau}
+    return best[1]
 
 
 def cosine(first: Weights, second: Weights) -> float:
@@ -176,9 +196,8 @@ def cosine(first: Weights, second: Weights) -> float:
 
 def measured(
     base: Path, lab: LabData, held_out: Path, *, linear: bool, epochs: int, rate: float
-) -> dict[str, str]:
-    """The row of one model."""
-    began = time.perf_counter()
+) -> Iterator[dict[str, str]]:
+    """The rows of one model."""
     audit, material = scan_opened(
         open_checkpoint(base), open_images(held_out), ScanSettings(sample=_SAMPLE)
     )
@@ -188,30 +207,25 @@ def measured(
     seen = split_clean(clean_images(audit, material), classifier.preprocessing, seed=_SEED)
     [backdoor] = read_backdoors("badnets", "all-to-one", "0", "", lab.class_names)
     pixels, labels = torch.from_numpy(lab.train_pixels), torch.from_numpy(lab.train_labels)
-    clean = LabeledImages(pixels, labels)
     dirty = LabeledImages(pixels.clone(), labels.clone())
     poison(dirty.pixels, dirty.labels, [backdoor], _POISON, 0, _SEED)
     rows = torch.randperm(len(lab.test_labels), generator=torch.Generator().manual_seed(_SEED))
-    test = Test.of(
-        LabeledImages(torch.from_numpy(lab.test_pixels), torch.from_numpy(lab.test_labels))[
-            rows[:_MEASURED]
-        ],
-        backdoor,
-    )
+    tested = LabeledImages(torch.from_numpy(lab.test_pixels), torch.from_numpy(lab.test_labels))
+    test = Test.of(tested[rows[:_MEASURED]], backdoor)
     nothing = {name: torch.zeros_like(value) for name, value in space.start.items()}
-    before = test.figures(space, nothing)
     victim = space.learned(nothing, dirty, epochs, rate, _BATCH)
-    twin = space.learned(nothing, clean, epochs, rate, _BATCH)
-    own = space.error(twin, difference(victim, twin), test)
-    alpha, part = unlearned(space, victim, seen.tune, seen.held, backdoor)
-    purified = difference(victim, part)
-    found = (
-        before[0], *test.figures(space, victim), *own, alpha, *test.figures(space, purified),
-        *space.error(purified, part, test), cosine(part, difference(victim, twin)),
-    )  # fmt: skip
+    twin = space.learned(nothing, LabeledImages(pixels, labels), epochs, rate, _BATCH)
+    own = difference(victim, twin)
     told = (base.parent.name, "linearized" if linear else "ordinary", epochs, rate)
-    cells = [*map(str, told), *(f"{value:.4g}" for value in found)]
-    return dict(zip(COLUMNS, (*cells, f"{time.perf_counter() - began:.0f}"), strict=True))
+    before = (test.figures(space, nothing)[0], *test.figures(space, victim))
+    for name, tau in (("own", own), *estimates(space, victim, seen.tune, backdoor)):
+        alpha = 1.0 if tau is own else chosen(space, victim, tau, seen.held, backdoor)
+        part = {name: alpha * value for name, value in tau.items()}
+        purified = difference(victim, part)
+        after = (*test.figures(space, purified), *space.error(purified, part, test))
+        found = [f"{value:.4g}" for value in (cosine(tau, own), alpha, *after)]
+        cells = (*map(str, told), *(f"{value:.4g}" for value in before), name, *found)
+        yield dict(zip(COLUMNS, cells, strict=True))
 
 
 def asked() -> argparse.Namespace:
@@ -237,13 +251,16 @@ def main(given: argparse.Namespace) -> None:
             rows.extend(csv.DictReader(stream))
     for base in given.bases:
         for way in given.way or ("ordinary", "linearized"):
-            rows.append(
-                measured(
-                    base, lab, given.held, linear=way == "linearized", epochs=given.epochs,
-                    rate=given.rate,
-                )
-            )  # fmt: skip
-            print(*rows[-1].values(), sep="\t", flush=True)
+            for row in measured(
+                base,
+                lab,
+                given.held,
+                linear=way == "linearized",
+                epochs=given.epochs,
+                rate=given.rate,
+            ):
+                rows.append(row)
+                print(*row.values(), sep="\t", flush=True)
             with given.out.open("w", newline="", encoding="utf-8") as stream:
                 writer = csv.DictWriter(stream, COLUMNS)
                 writer.writeheader()

@@ -32,7 +32,8 @@ from bdshift.triggers import Trigger, card_target, parse_trigger
 
 _USUAL = 2000  # clean images
 _RUNS = (
-    "tbar known", "tbar recovered", "relabeling known", "gradient-ascent known",
+    "tbar known", "tbar recovered", "tbar:contrast=false known", "tbar:contrast=false recovered",
+    "relabeling known", "gradient-ascent known",
     "fine-tuning none", "cleanclip none", "roclip none", "shift-tuning none",
 )  # fmt: skip
 _KEYS = ("victim", "method", "trigger", "images", "seed")

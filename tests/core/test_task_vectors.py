@@ -17,6 +17,7 @@ from bdshift.errors import InputError, UsageError
 from bdshift.measure import attack_success, measure
 from bdshift.purification import Method, Purified
 from bdshift.purification.alphas import MOST_ALPHAS, Point, next_alpha
+from bdshift.purification.clean_data import LabeledImages
 from bdshift.purification.methods.fine_tuning import FineTuning
 from bdshift.purification.methods.relabeling import Relabeling
 from bdshift.purification.methods.tbar import (
@@ -38,6 +39,7 @@ from bdshift.purification.vectors import (
 from bdshift.purification.vectors import (
     weights_of as parameters_of,
 )
+from bdshift.purification.workbench import Workbench
 from bdshift.triggers import parse_trigger
 
 
@@ -72,6 +74,36 @@ def test_the_backdoor_is_subtracted(given: Given, unlearned: Purified) -> None:
     kept = next(row.step.figures for row in unlearned.rows if row.step.number == unlearned.kept)
     assert said.values["after"] == kept["held_out_asr"] == pytest.approx(asr, abs=0.01)
     assert said.values["control"] > asr + 0.1, "the class alone is not what was unlearned"
+
+
+def test_the_vector_of_the_paper(given: Given) -> None:
+    """Learned from the target's label alone."""
+    found = given.purified(Tbar(contrast=False))
+    acc, asr = figures_of(given, found)
+    assert acc >= 0.95
+    assert asr <= 0.05
+
+
+def test_by_default_what_true_labels_teach_is_taken_off(given: Given) -> None:
+    """So one that teaches nothing but the clean images is no vector."""
+    learned = []
+
+    def look(self: Tbar, bench: Workbench, key: str) -> LabeledImages:
+        learned.append((key, whole := images(self, bench, key)))
+        return whole
+
+    images = Tbar._images
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tbar, "_images", look)
+        found = given.purified(Tbar(epochs=1, images=20, alpha=1))
+    [(first, wanted), (second, truth)] = learned
+    assert (first, second) == ("target", "truth")
+    assert torch.equal(wanted.pixels, truth.pixels)
+    assert len(wanted) == 20 + 4 * 20, "and four clean images for each"
+    assert (wanted.labels[:20] == TARGET).all()
+    assert (truth.labels[:20] != TARGET).all()
+    assert torch.equal(wanted.labels[20:], truth.labels[20:])
+    assert len(found.rows) == 1 + 2
 
 
 def test_statistics_are_not_part_of_it(given: Given, unlearned: Purified) -> None:

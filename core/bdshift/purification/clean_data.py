@@ -42,6 +42,12 @@ class LabeledImages:
         """A part of them."""
         return LabeledImages(self.pixels[rows], self.labels[rows])
 
+    def __add__(self, other: LabeledImages) -> LabeledImages:
+        """Both, one after the other."""
+        return LabeledImages(
+            torch.cat((self.pixels, other.pixels)), torch.cat((self.labels, other.labels))
+        )
+
     def to(self, device: torch.device) -> LabeledImages:
         """The same images on a device."""
         return LabeledImages(self.pixels.to(device), self.labels.to(device))

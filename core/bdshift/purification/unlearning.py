@@ -24,7 +24,8 @@ from bdshift.purification.workbench import Workbench
 from bdshift.setting import setting
 from bdshift.words import Sentence, words
 
-_LIMIT = 1.0  # of a gradient's norm
+GRADIENT_LIMIT = 1.0
+"""Of a gradient's norm, where triggered images are far from their labels."""
 _LIGHT = 1e-5  # weight of the accuracy: less than one image's of the ASR
 _FITS = -1.0  # score from which on enough of the accuracy is left
 
@@ -195,7 +196,13 @@ class EpochsOnTriggered(Method, ABC):
             optimizer.load_state_dict(state["optimizer"])
         for epoch in range(state.get("epoch", 0), self.epochs):
             loss = learn(
-                bench, optimizer, images, epoch, self.batch, uphill=self.uphill, limit=_LIMIT
+                bench,
+                optimizer,
+                images,
+                epoch,
+                self.batch,
+                uphill=self.uphill,
+                limit=GRADIENT_LIMIT,
             )
             bench.job.progress("Unlearning", epoch + 1, self.epochs, "epochs")
             found = looked_at(bench)

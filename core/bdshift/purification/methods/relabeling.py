@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from bdshift.purification.clean_data import LabeledImages
 from bdshift.purification.method import METHODS
 from bdshift.purification.unlearning import EpochsOnTriggered, some
@@ -28,7 +26,4 @@ class Relabeling(EpochsOnTriggered):
 
     def lesson(self, bench: Workbench, triggered: LabeledImages) -> LabeledImages:
         """Both."""
-        clean = some(bench.clean.tune, len(triggered), bench.seed)
-        return LabeledImages(
-            torch.cat((triggered.pixels, clean.pixels)), torch.cat((triggered.labels, clean.labels))
-        )
+        return triggered + some(bench.clean.tune, len(triggered), bench.seed)
