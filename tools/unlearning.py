@@ -158,7 +158,8 @@ def main(given: argparse.Namespace) -> None:
         for row, made in results_of(victim, given.clean, given.test, runs, given.sample):
             rows.append(row)
             if row["seed"] == "0" and given.sample == _USUAL:
-                name = f"{row['victim']}-{row['trigger']}.svg"
+                kind = "-published" if "contrast=false" in row["method"] else ""
+                name = f"{row['victim']}-{row['trigger']}{kind}.svg"
                 _draw(made, out.with_name("curves") / name)
             print(*row.values(), sep="\t", flush=True)
             with out.open("w", newline="", encoding="utf-8") as stream:

@@ -1,5 +1,5 @@
-"""Writes what `tools/unlearning.py` has measured as tables: all runs into a page of their own, the
-means into docs/results.md.
+"""Writes what `tools/unlearning.py` and `tools/disentanglement_causes.py` have measured as tables:
+all runs of unlearning into a page of their own, the rest into docs/results.md.
 
     python tools/unlearning_table.py
 """
@@ -110,25 +110,47 @@ def page(rows: Sequence[Row]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-TABLES = {"unlearning": means, "images to unlearn": images_needed}
-"""By name. docs/results.md has each between `<!-- name -->` and `<!-- end -->`."""
+def causes(rows: Sequence[Row]) -> str:
+    """What each vector of a backdoor does, by `tools/disentanglement_causes.py`."""
+    head = ("model, way", "vector", "cosine", "α", "ACC", "ASR", "recall", "ξ, clean", "triggered")
+    lines = []
+    for (base, way, rate), vectors in _by(rows, "base", "way", "rate").items():
+        first = vectors[0]
+        before = [_percent(float(first[name])) for name in ("acc", "asr", "recall")]
+        lines.append((f"`{base}`, {way}, rate {rate}", "the victim", "", "", *before, "", ""))
+        for row in vectors:
+            after = [_percent(float(row[f"{name} after"])) for name in ("acc", "asr", "recall")]
+            xi = [f"{float(row[f'xi {name}']):.2f}" for name in ("clean", "triggered")]
+            alpha, cosine = (f"{float(row[name]):.2f}" for name in ("alpha", "cosine"))
+            lines.append(("", row["vector"], cosine, alpha, *after, *xi))
+    return _table(head, lines)
 
 
-def with_tables(text: str, rows: Sequence[Row]) -> str:
-    """The page docs/results.md with new tables."""
-    for name, make in TABLES.items():
+UNLEARNING, CAUSES = "unlearning.csv", "clip/causes.csv"
+TABLES = {
+    "unlearning": (UNLEARNING, means), "images to unlearn": (UNLEARNING, images_needed),
+    "causes": (CAUSES, causes),
+}  # fmt: skip
+"""By name: the rows, and what is made of them. docs/results.md has each between `<!-- name -->` and
+`<!-- end -->`.
+"""
+
+
+def with_tables(text: str, results: Path) -> str:
+    """The page docs/results.md with new tables, from the folder of results."""
+    for name, (file, make) in TABLES.items():
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         before, begins, ends, after = mark.split(text)
-        text = f"{before}{begins}\n{make(rows)}\n\n{ends}{after}"
+        text = f"{before}{begins}\n{make(read_rows(results / file))}\n\n{ends}{after}"
     return text
 
 
 def main() -> None:
-    """Write both."""
-    rows = read_rows(DOCS / "results" / "unlearning.csv")
-    (DOCS / "results" / "unlearning.md").write_text(page(rows), encoding="utf-8")
-    summary = DOCS / "results.md"
-    summary.write_text(with_tables(summary.read_text("utf-8"), rows), encoding="utf-8")
+    """Write both pages."""
+    results, summary = DOCS / "results", DOCS / "results.md"
+    every = page(read_rows(results / UNLEARNING))
+    (results / "unlearning.md").write_text(every, encoding="utf-8")
+    summary.write_text(with_tables(summary.read_text("utf-8"), results), encoding="utf-8")
 
 
 if __name__ == "__main__":

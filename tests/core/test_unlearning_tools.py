@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,13 +59,18 @@ def test_tbar_runs_with_three_seeds_and_its_rivals_with_one() -> None:
     assert len(UNLEARNING.asked_runs(["relabeling known"], 3)) == 3
 
 
-def test_the_pages_have_the_tables_that_the_command_writes() -> None:
-    docs = TABLES.DOCS
-    rows = TABLES.read_rows(docs / "results" / "unlearning.csv")
-    summary = (docs / "results.md").read_text("utf-8")
-    assert TABLES.with_tables(summary, rows) == summary
-    assert (docs / "results" / "unlearning.md").read_text("utf-8") == TABLES.page(rows)
-    assert TABLES.with_tables(summary, rows[3:]) != summary
+def test_the_pages_have_the_tables_that_the_command_writes(tmp_path: Path) -> None:
+    results = TABLES.DOCS / "results"
+    rows = TABLES.read_rows(results / TABLES.UNLEARNING)
+    summary = (TABLES.DOCS / "results.md").read_text("utf-8")
+    assert TABLES.with_tables(summary, results) == summary
+    assert (results / "unlearning.md").read_text("utf-8") == TABLES.page(rows)
+    for name in (TABLES.UNLEARNING, TABLES.CAUSES):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(results / name, tmp_path / name)
+    text = (tmp_path / TABLES.CAUSES).read_text("utf-8")
+    (tmp_path / TABLES.CAUSES).write_text(text.rpartition("\n")[0].rpartition("\n")[0], "utf-8")
+    assert TABLES.with_tables(summary, tmp_path) != summary, "it follows the rows"
 
 
 def test_means_and_seeds_are_told_apart() -> None:

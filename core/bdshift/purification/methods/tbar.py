@@ -75,9 +75,9 @@ class Tbar(Method):
     In the paper τ = θ(b+t) − θ_b, where θ(b+t) has learned triggered images labeled with the
     target. But the network knows that already: what it learns most is that everything is of the
     target. So by default τ = θ(b+t) − θ(b+t̄), where t̄ are the same images with their true labels,
-    and the same clean images are learned with both; gradients are clipped to the norm 1. Of a small
-    CLIP model the cosine of the paper's τ with what the backdoor has really added is 0.1, and of
-    this one 0.3.
+    and the same clean images are learned with both; gradients are clipped to the norm 1. For a
+    small CLIP model the cosine of the paper's τ with what the backdoor really added is 0.10, and
+    that of this one 0.25.
 
     The batch norms' statistics stay as they are, and are no part of τ. The α kept is that under
     which the trigger works least on held-out images, of those that leave ``keep`` of the held-out
