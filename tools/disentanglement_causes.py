@@ -1,20 +1,20 @@
 """What decides whether a backdoor is a part of its own in the space of weights, as TBAR needs it:
 fine-tunes clean models of the lab on poisoned images, in the ordinary way and linearized (Ortiz-
 Jimenez et al., 2023: the network is replaced by its tangent at the weights that it starts from),
-unlearns the trigger by TBAR's steps in the same space, and writes a row with ξ(1, 1).
+unlearns the trigger by TBAR's steps in the same space, and writes rows with ξ(1, 1).
 
     python tools/disentanglement_causes.py OUT.csv TRAIN TEST HELD BASE.pth… [--way ordinary]…
 
 Three vectors are taken for the backdoor: its own, which is what the same fine-tuning learns less
 without the trigger, and nobody has but who trained it; the paper's estimate; and the contrast with
 the true labels, bdshift's. Batch norms keep their statistics, and a CLIP model its head. HELD are
-images that TBAR may see; accuracy and ASR are of TEST.
+images that TBAR may see; accuracy and ASR are of TEST. Rows that are in OUT.csv are kept, so that
+a run can be resumed.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,13 +31,15 @@ from bdshift.checkpoints.classifier import Classifier, open_checkpoint
 from bdshift.checkpoints.clip.network import ZeroShot
 from bdshift.images.collection import open_images
 from bdshift.lab.data import LabData, load_lab_data
-from bdshift.lab.poison import Backdoor, poison, read_backdoors
+from bdshift.lab.poison import poison, read_backdoors
 from bdshift.purification.alphas import Point, next_alpha
-from bdshift.purification.clean_data import LabeledImages, split_clean
-from bdshift.purification.unlearning import GRADIENT_LIMIT
+from bdshift.purification.clean_data import LabeledImages, put_trigger, split_clean
+from bdshift.purification.unlearning import GRADIENT_LIMIT, sent_to
 from bdshift.purification.vectors import difference, layers_of, length, weights_of
+from bdshift.triggers import Trigger
+from tools.kept_rows import read_rows, write_rows
 
-_SEED = 0
+_SEED, _TARGET = 0, 0
 _SAMPLE, _TRIGGERED = 2000, 300  # images that TBAR may see, and that it learns from
 _KEEP = 0.95  # of the held-out accuracy
 _MEASURED = 2000  # test images that shares are of
@@ -132,19 +134,17 @@ class Test:
 
     clean: LabeledImages
     triggered: torch.Tensor
-    target: int
 
     @classmethod
-    def of(cls, images: LabeledImages, backdoor: Backdoor) -> Test:
+    def of(cls, images: LabeledImages, trigger: Trigger) -> Test:
         """The images, with the trigger and without."""
-        rows = backdoor.to_attack(images.labels)
-        return cls(images, with_trigger(images.pixels[rows], backdoor), backdoor.roles.target)
+        return cls(images, put_trigger(images, trigger, _TARGET).pixels)
 
     def figures(self, space: Space, vector: Weights) -> tuple[float, float, float]:
         """Accuracy, ASR and recall of the target."""
         right = space.answers(vector, self.clean.pixels) == self.clean.labels
-        sent = space.answers(vector, self.triggered) == self.target
-        own = right[self.clean.labels == self.target]
+        sent = space.answers(vector, self.triggered) == _TARGET
+        own = right[self.clean.labels == _TARGET]
         return _share(right), _share(sent), _share(own)
 
 
@@ -152,18 +152,12 @@ def _share(found: torch.Tensor) -> float:
     return found.float().mean().item()
 
 
-def with_trigger(pixels: torch.Tensor, backdoor: Backdoor) -> torch.Tensor:
-    """The images as they would come from a file."""
-    return backdoor.trigger(pixels.float()).round().to(torch.uint8)
-
-
 def estimates(
-    space: Space, vector: Weights, tune: LabeledImages, backdoor: Backdoor
+    space: Space, vector: Weights, tune: LabeledImages, trigger: Trigger
 ) -> Iterator[tuple[str, Weights]]:
     """τ as in the paper, and in contrast to the true labels."""
-    rows = backdoor.to_attack(tune.labels)[:_TRIGGERED]
-    truth = LabeledImages(with_trigger(tune.pixels[rows], backdoor), tune.labels[rows])
-    wanted = LabeledImages(truth.pixels, backdoor.wanted(truth.labels))
+    truth = put_trigger(tune, trigger, _TARGET)[:_TRIGGERED]
+    wanted = sent_to(_TARGET, truth)
     yield "paper", difference(space.learned(vector, wanted, 4, 0.01, 64), vector)
     beside = tune[: 4 * _TRIGGERED]
     first, second = (
@@ -173,10 +167,10 @@ def estimates(
 
 
 def chosen(
-    space: Space, vector: Weights, tau: Weights, held: LabeledImages, backdoor: Backdoor
+    space: Space, vector: Weights, tau: Weights, held: LabeledImages, trigger: Trigger
 ) -> float:
     """α, as TBAR chooses it."""
-    test, curve = Test.of(held, backdoor), dict[float, Point]()
+    test, curve = Test.of(held, trigger), dict[float, Point]()
     least, best = 0.0, (2.0, 0.0)
     while (alpha := next_alpha(curve)) is not None:
         less = {name: vector[name] - alpha * tau[name] for name in tau}
@@ -195,7 +189,7 @@ def cosine(first: Weights, second: Weights) -> float:
 
 
 def measured(
-    base: Path, lab: LabData, held_out: Path, *, linear: bool, epochs: int, rate: float
+    base: Path, lab: LabData, held_out: Path, linear: bool, epochs: int, rate: float
 ) -> Iterator[dict[str, str]]:
     """The rows of one model."""
     audit, material = scan_opened(
@@ -205,21 +199,22 @@ def measured(
     classifier.network.eval().requires_grad_(False)
     space = Space(classifier, weights_of(classifier.network, layers_of(classifier.network)), linear)
     seen = split_clean(clean_images(audit, material), classifier.preprocessing, seed=_SEED)
-    [backdoor] = read_backdoors("badnets", "all-to-one", "0", "", lab.class_names)
+    [backdoor] = read_backdoors("badnets", "all-to-one", str(_TARGET), "", lab.class_names)
+    trigger = backdoor.trigger
     pixels, labels = torch.from_numpy(lab.train_pixels), torch.from_numpy(lab.train_labels)
     dirty = LabeledImages(pixels.clone(), labels.clone())
     poison(dirty.pixels, dirty.labels, [backdoor], _POISON, 0, _SEED)
     rows = torch.randperm(len(lab.test_labels), generator=torch.Generator().manual_seed(_SEED))
     tested = LabeledImages(torch.from_numpy(lab.test_pixels), torch.from_numpy(lab.test_labels))
-    test = Test.of(tested[rows[:_MEASURED]], backdoor)
+    test = Test.of(tested[rows[:_MEASURED]], trigger)
     nothing = {name: torch.zeros_like(value) for name, value in space.start.items()}
     victim = space.learned(nothing, dirty, epochs, rate, _BATCH)
     twin = space.learned(nothing, LabeledImages(pixels, labels), epochs, rate, _BATCH)
     own = difference(victim, twin)
     told = (base.parent.name, "linearized" if linear else "ordinary", epochs, rate)
     before = (test.figures(space, nothing)[0], *test.figures(space, victim))
-    for name, tau in (("own", own), *estimates(space, victim, seen.tune, backdoor)):
-        alpha = 1.0 if tau is own else chosen(space, victim, tau, seen.held, backdoor)
+    for name, tau in (("own", own), *estimates(space, victim, seen.tune, trigger)):
+        alpha = 1.0 if tau is own else chosen(space, victim, tau, seen.held, trigger)
         part = {name: alpha * value for name, value in tau.items()}
         purified = difference(victim, part)
         after = (*test.figures(space, purified), *space.error(purified, part, test))
@@ -243,28 +238,20 @@ def asked() -> argparse.Namespace:
 
 
 def main(given: argparse.Namespace) -> None:
-    """Add a row for every model and way."""
+    """Add the rows of every model and way that has none yet."""
     lab = load_lab_data(str(given.train), str(given.test))
-    rows: list[dict[str, str]] = []
-    if given.out.exists():
-        with given.out.open(newline="", encoding="utf-8") as stream:
-            rows.extend(csv.DictReader(stream))
+    rows = read_rows(given.out)
+    done = {tuple(row[name] for name in ("base", "way", "epochs", "rate")) for row in rows}
     for base in given.bases:
         for way in given.way or ("ordinary", "linearized"):
-            for row in measured(
-                base,
-                lab,
-                given.held,
-                linear=way == "linearized",
-                epochs=given.epochs,
-                rate=given.rate,
-            ):
-                rows.append(row)
+            if (base.parent.name, way, str(given.epochs), str(given.rate)) in done:
+                continue
+            linear = way == "linearized"
+            found = [*measured(base, lab, given.held, linear, given.epochs, given.rate)]
+            for row in found:
                 print(*row.values(), sep="\t", flush=True)
-            with given.out.open("w", newline="", encoding="utf-8") as stream:
-                writer = csv.DictWriter(stream, COLUMNS)
-                writer.writeheader()
-                writer.writerows(rows)
+            rows += found
+            write_rows(given.out, COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,9 @@ lowest pairs, source>target and their values, each in its own robust deviations.
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.detectors.pairs import ClassPairs, Pairs
 from bdshift.errors import BdshiftError
 from bdshift.lab.truths import known_by_table
+from tools.kept_rows import read_rows, write_rows
 
 _SAMPLE = 2500
 _MAX_PAIRS = 3
@@ -88,10 +88,7 @@ def trained(zoo: Path, images: str) -> Iterator[tuple[dict[str, object], Path, P
 
 def main(out: Path, *args: str) -> None:
     """Look at every model that has no row yet."""
-    done: list[dict[str, object]] = []
-    if out.exists():
-        with out.open(newline="", encoding="utf-8") as stream:
-            done.extend(csv.DictReader(stream))
+    done: list[Mapping[str, object]] = [*read_rows(out)]
     first, second, *named = args
     table = first.endswith(".tsv")
     models = real(Path(first), Path(second), *named) if table else trained(Path(first), second)
@@ -104,10 +101,7 @@ def main(out: Path, *args: str) -> None:
         except BdshiftError as error:
             done.append(known | {"verdict": f"refused: {str(error).replace(str(model), '')}"})
         print(*(done[-1].get(column, "") for column in COLUMNS), sep="\t", flush=True)
-        with out.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(done)
+        write_rows(out, COLUMNS, done)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ AUDITS: without OUT.csv they are judged again, by the table of clean models that
 
 from __future__ import annotations
 
-import csv
 import re
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from bdshift.audit import Audit, ScanSettings, scan
@@ -21,6 +21,7 @@ from bdshift.budgets import SCAN_SECONDS
 from bdshift.errors import BdshiftError
 from bdshift.lab.truths import known_by_table
 from bdshift.store import load_audit, save_audit
+from tools.kept_rows import read_rows, write_rows
 
 _KNOWN_ACCURACY = re.compile(r"ACC (\.\d+)")
 _SAMPLE = 2000
@@ -69,10 +70,7 @@ def main(truth: Path, folder: Path, out: Path, audits: Path, *named: str) -> Non
     """Scan every file of the table that has no row yet."""
     audits.mkdir(parents=True, exist_ok=True)
     images = {name: Path(path) for name, _, path in (one.partition("=") for one in named)}
-    done: list[dict[str, object]] = []
-    if out.exists():
-        with out.open(newline="", encoding="utf-8") as stream:
-            done.extend(csv.DictReader(stream))
+    done: list[Mapping[str, object]] = [*read_rows(out)]
     for known in known_by_table(truth, folder, images):
         if any(one["file"] == known.name for one in done):
             continue
@@ -84,10 +82,7 @@ def main(truth: Path, folder: Path, out: Path, audits: Path, *named: str) -> Non
             | scanned(known.file, known.images, audits / f"{known.name}.h5")
         )
         print(*(done[-1].get(column, "") for column in COLUMNS), sep="\t", flush=True)
-        with out.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, COLUMNS)
-            writer.writeheader()
-            writer.writerows(done)
+        write_rows(out, COLUMNS, done)
 
 
 if __name__ == "__main__":

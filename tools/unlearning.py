@@ -13,7 +13,6 @@ into a folder beside OUT.csv, ``curves``.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,8 +28,10 @@ from bdshift.recovery.kept import kept_trigger
 from bdshift.reports.multiples_svg import draw_multiples
 from bdshift.reports.svg import as_file
 from bdshift.triggers import Trigger, card_target, parse_trigger
+from tools.kept_rows import read_rows, write_rows
 
-_USUAL = 2000  # clean images
+USUAL = 2000
+"""Clean images that are used, unless a number is given."""
 _RUNS = (
     "tbar known", "tbar recovered", "tbar:contrast=false known", "tbar:contrast=false recovered",
     "relabeling known", "gradient-ascent known",
@@ -123,7 +124,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("clean", type=Path)
     parser.add_argument("test", type=Path)
     parser.add_argument("victims", type=Path, nargs="+")
-    parser.add_argument("--sample", type=int, default=_USUAL, help="clean images that are used")
+    parser.add_argument("--sample", type=int, default=USUAL, help="clean images that are used")
     parser.add_argument("--run", action="append", metavar="'METHOD known|recovered|none'",
                         help="default: all methods, as they are by default")  # fmt: skip
     parser.add_argument("--seeds", type=int, help="of each run; default: 3 for tbar, 1 for others")
@@ -143,10 +144,7 @@ def asked_runs(texts: Sequence[str], seeds: int | None) -> list[Run]:
 def main(given: argparse.Namespace) -> None:
     """Add a row for every run that has none yet."""
     out: Path = given.out
-    rows: list[dict[str, str]] = []
-    if out.exists():
-        with out.open(newline="", encoding="utf-8") as stream:
-            rows.extend(csv.DictReader(stream))
+    rows = read_rows(out)
     for victim in given.victims:
         done = {tuple(row[key] for key in _KEYS) for row in rows}
         runs = [
@@ -157,15 +155,12 @@ def main(given: argparse.Namespace) -> None:
             continue
         for row, made in results_of(victim, given.clean, given.test, runs, given.sample):
             rows.append(row)
-            if row["seed"] == "0" and given.sample == _USUAL:
+            if row["seed"] == "0" and given.sample == USUAL:
                 kind = "-published" if "contrast=false" in row["method"] else ""
                 name = f"{row['victim']}-{row['trigger']}{kind}.svg"
                 _draw(made, out.with_name("curves") / name)
             print(*row.values(), sep="\t", flush=True)
-            with out.open("w", newline="", encoding="utf-8") as stream:
-                writer = csv.DictWriter(stream, COLUMNS)
-                writer.writeheader()
-                writer.writerows(rows)
+            write_rows(out, COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,15 @@ all runs of unlearning into a page of their own, the rest into docs/results.md.
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from tools.kept_rows import read_rows
+from tools.page_tables import table, with_table
+from tools.unlearning import USUAL
+
 DOCS = Path(__file__).parents[1] / "docs"
-USUAL = "2000"
-"""Images that a run without a number of its own has."""
 _HEADS = {
     ("tbar:contrast=false", "known"): "TBAR, published",
     ("tbar:contrast=false", "recovered"): "published, recovered",
@@ -26,12 +26,6 @@ _HEADS = {
 _OF_ALL = "# Unlearning, every run\n\nPercent, on test images that no method saw."
 
 Row = Mapping[str, str]
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """What was measured."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
 
 
 def _by(rows: Iterable[Row], *names: str) -> dict[tuple[str, ...], list[Row]]:
@@ -46,13 +40,8 @@ def _percent(value: float) -> str:
     return f"{100 * value:.{0 if whole else 1}f}"
 
 
-def _mean(rows: Sequence[Row], name: str) -> float:
-    return fmean(float(row[name]) for row in rows)
-
-
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    marks = ["---"] + ["---:"] * (len(head) - 1)
-    return "\n".join(f"| {' | '.join(one)} |" for one in (head, marks, *lines))
+def _percents(row: Row, *names: str) -> list[str]:
+    return [_percent(float(row[name])) for name in names]
 
 
 def means(rows: Sequence[Row]) -> str:
@@ -60,31 +49,32 @@ def means(rows: Sequence[Row]) -> str:
     lines = []
     for (victim,), all_runs in _by(_usual(rows), "victim").items():
         runs, first = _by(all_runs, "method", "trigger"), all_runs[0]
-        before = [_percent(float(first[name])) for name in ("acc before", "asr before")]
+        before = _percents(first, "acc before", "asr before")
         cells = [_cell(runs[key]) if key in runs else "" for key in _HEADS]
         lines.append((f"`{victim}`", *before, *cells))
-    return _table(("victim", "ACC", "ASR", *_HEADS.values()), lines)
+    return table("|".join(("victim", "ACC", "ASR", *_HEADS.values())), lines)
 
 
 def _cell(runs: Sequence[Row]) -> str:
+    left = fmean(float(one["asr after"]) for one in runs)
     lost = 100 * fmean(float(one["acc before"]) - float(one["acc after"]) for one in runs)
-    return f"{_percent(_mean(runs, 'asr after'))} ({lost:z.1f})"
+    return f"{_percent(left)} ({lost:z.1f})"
 
 
 def _usual(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if row["images"] == USUAL]
+    return [row for row in rows if row["images"] == str(USUAL)]
 
 
 def images_needed(rows: Sequence[Row]) -> str:
     """What TBAR leaves with so many images."""
-    few = [row for row in rows if row["images"] != USUAL]
+    few = [row for row in rows if row["images"] != str(USUAL)]
     lines = []
     for (victim, method, images), runs in _by(few, "victim", "method", "images").items():
         removed = sum(run["said"] == "Removed" for run in runs)
         told = "published" if "contrast=false" in method else "ours"
         lines.append((f"`{victim}`", told, images, *_lists(runs), str(removed)))
-    head = ("victim", "TBAR", "images", "ASR", "ACC", "recall", "removed, of 3")
-    return _table(head, sorted(lines, key=lambda one: (*one[:2], int(one[2]))))
+    lines.sort(key=lambda one: (*one[:2], int(one[2])))
+    return table("victim|TBAR|images|ASR|ACC|recall|removed, of 3", lines)
 
 
 def _lists(runs: Sequence[Row]) -> list[str]:
@@ -98,32 +88,28 @@ def page(rows: Sequence[Row]) -> str:
     for (victim,), runs in _by(_usual(rows), "victim").items():
         lines = [
             (
-                f"{_HEADS.get((method, trigger), method)}", *_lists(found),
+                _HEADS.get((method, trigger), method), *_lists(found),
                 ", ".join(dict.fromkeys(one["said"] for one in found if one["said"])),
             )
             for (method, trigger), found in _by(runs, "method", "trigger").items()
         ]  # fmt: skip
-        first = runs[0]
-        before = [_percent(float(first[f"{name} before"])) for name in ("asr", "acc", "recall")]
-        head = ("method", "ASR", "ACC", "recall", "said")
-        parts.append(f"## {victim}\n\n{_table(head, [('before', *before, ''), *lines])}")
+        first = ("before", *_percents(runs[0], "asr before", "acc before", "recall before"), "")
+        parts.append(f"## {victim}\n\n{table('method|ASR|ACC|recall|said', [first, *lines])}")
     return "\n\n".join(parts) + "\n"
 
 
 def causes(rows: Sequence[Row]) -> str:
     """What each vector of a backdoor does, by `tools/disentanglement_causes.py`."""
-    head = ("model, way", "vector", "cosine", "α", "ACC", "ASR", "recall", "ξ, clean", "triggered")
     lines = []
     for (base, way, rate), vectors in _by(rows, "base", "way", "rate").items():
-        first = vectors[0]
-        before = [_percent(float(first[name])) for name in ("acc", "asr", "recall")]
+        before = _percents(vectors[0], "acc", "asr", "recall")
         lines.append((f"`{base}`, {way}, rate {rate}", "the victim", "", "", *before, "", ""))
         for row in vectors:
-            after = [_percent(float(row[f"{name} after"])) for name in ("acc", "asr", "recall")]
+            after = _percents(row, "acc after", "asr after", "recall after")
             xi = [f"{float(row[f'xi {name}']):.2f}" for name in ("clean", "triggered")]
             alpha, cosine = (f"{float(row[name]):.2f}" for name in ("alpha", "cosine"))
             lines.append(("", row["vector"], cosine, alpha, *after, *xi))
-    return _table(head, lines)
+    return table("model, way|vector|cosine|α|ACC|ASR|recall|ξ, clean|triggered", lines)
 
 
 UNLEARNING, CAUSES = "unlearning.csv", "clip/causes.csv"
@@ -139,9 +125,7 @@ TABLES = {
 def with_tables(text: str, results: Path) -> str:
     """The page docs/results.md with new tables, from the folder of results."""
     for name, (file, make) in TABLES.items():
-        mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        before, begins, ends, after = mark.split(text)
-        text = f"{before}{begins}\n{make(read_rows(results / file))}\n\n{ends}{after}"
+        text = with_table(text, name, make(read_rows(results / file)))
     return text
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from bdshift.fleet.ranking import q_values
 from bdshift.shift.thumbnails import THUMBNAIL
 from bdshift.verdict.clean_models import shipped_table
+from tools.page_tables import table, with_table
 from tools.scale.costs import (
     CLASSES,
     SMALL,
@@ -82,14 +82,6 @@ class Numbers:
         """Of an audit on one core."""
         rate = self.measured["rates"][_RATED[_ALIKE.get(one.name, one.name)]]
         return self.beside + float(flops / rate)
-
-
-def table(header: str, rows: Sequence[Sequence[str]]) -> str:
-    """Markdown: names to the left, numbers to the right."""
-    titles = header.split("|")
-    lines = ["|" + "|".join(f" {one} " for one in titles) + "|"]
-    lines.append("|---|" + "---:|" * (len(titles) - 1))
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
 def figure(value: float) -> str:
@@ -307,11 +299,5 @@ TABLES: dict[str, Callable[[Numbers], str]] = {
 def with_tables(page: str, numbers: Numbers) -> str:
     """The page with new tables."""
     for name, make in TABLES.items():
-        mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        found = make(numbers)
-        pieces = mark.split(page)
-        if len(pieces) != 4:
-            raise ValueError(f"the page does not have one place for the table {name}")
-        before, begins, ends, after = pieces
-        page = f"{before}{begins}{found}\n{ends}{after}"
+        page = with_table(page, name, make(numbers))
     return page

@@ -243,9 +243,9 @@ class Tbar(Method):
         part = some(part, self.images, bench.seed)
         if key != _TRUTH:
             part = sent_to(bench.target, part)
-        if key == "control" or not self.contrast:
-            return part
-        return part + some(clean, _CLEAN * self.images, bench.seed)
+        if self.contrast and key != "control":
+            part += some(clean, _CLEAN * self.images, bench.seed)
+        return part
 
     def _step(self, bench: Workbench, score: float | None, figures: dict[str, float],
               *, final: bool = False) -> Step:  # fmt: skip
