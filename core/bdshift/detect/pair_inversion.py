@@ -6,7 +6,9 @@ change that has to work for all classes. All pairs are too many to search for. B
 near the top of the list that the embedding gives (`bdshift.shift.pair_map.suspicious_pairs`), so
 changes are searched for along the first few pairs and the other way, for classes that are alike
 are near both ways. The most one-sided of them are compared with changes from the same source to
-other classes, for some images are easy to send anywhere.
+other classes, for some images are easy to send anywhere. Only images that are classified as labeled
+count: a network that was trained with few images of a class takes most of them for another one, and
+hardly a change is needed.
 """
 
 from __future__ import annotations
@@ -52,16 +54,16 @@ _PAIRS = 8  # that are tried
 _COMPARED = 3  # of them, the most one-sided, with other targets of the same source
 _CONTROLS = 4  # of those
 _ENOUGH_OF_IMAGES = 0.8
-"""Share of `PairInversion.images` that a class must have. Clean models, which a pair is compared
+"""Share of `PairInversion.images` that a class must have, classified as labeled. Clean models, which a pair is compared
 with, had all of them; of a quarter, half of the changes worked on no unused image, and the one pair
 that was reached looked infinitely easy (docs/results.md).
 """
 
 TOO_FEW_FOR_PAIRS = code(
     "too-few-images-for-pairs",
-    words("No two classes have {count} images each, so that no pair of classes was searched for a "
-          "change of its own.",
-          ja="それぞれ {count} 枚以上の画像がある 2 クラスがないため、"
+    words("No two classes have {count} images each that are classified as labeled, so that no pair "
+          "of classes was searched for a change of its own.",
+          ja="ラベルどおりに分類された画像がそれぞれ {count} 枚以上ある 2 クラスがないため、"
              "クラスの組ごとの変化は探索しませんでした。"),
 )  # fmt: skip
 
@@ -135,7 +137,7 @@ class PairInversion(ImageSearch, ABC):
 
     @property
     def least_images(self) -> int:
-        """Of a class, for pairs with it to be searched."""
+        """Of a class that are classified as labeled, for pairs with it to be searched."""
         return math.ceil(_ENOUGH_OF_IMAGES * self.images)
 
     def work(self, classes: int) -> int:
@@ -181,7 +183,8 @@ class PairInversion(ImageSearch, ABC):
             raise InputError("the model and the images themselves are needed, not only the audit")
         one = subject.embedding
         norms = solve_pairs(one.logits, one.labels, subject.weight, job=job)
-        shown = np.bincount(one.labels, minlength=len(subject.weight)) >= self.least_images
+        right = one.labels[one.logits.argmax(1) == one.labels]
+        shown = np.bincount(right, minlength=len(subject.weight)) >= self.least_images
         usable = (
             (i, j) for i, j in suspicious_pairs(residual(norms.norm)) if shown[i] and shown[j]
         )

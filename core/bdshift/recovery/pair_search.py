@@ -29,7 +29,9 @@ class PairSearch:
     Attributes:
         kind: of the changes.
         scene: the images; those of a source are told by their labels.
-        images: most of a source, half of them to search on and half to measure on.
+        images: most of a source, half of them to search on and half to measure on. Only those count
+            that the network takes for their class: what it takes for the target already is reached
+            without any change.
         class_names: for progress.
         seed: of everything random.
         changes: the change along each pair, as one change (S = 1).
@@ -56,7 +58,8 @@ class PairSearch:
             self._from(source, sorted(some))
 
     def _from(self, source: int, targets: list[int]) -> None:
-        rows = torch.nonzero(self.scene.labels == source)[: self.images, 0]
+        own = (self.scene.labels == source) & (self.scene.predicted == source)
+        rows = torch.nonzero(own)[: self.images, 0]
         if len(rows) < _LEAST_IMAGES:
             return
         used, unused = self.scene.part(rows).halves()

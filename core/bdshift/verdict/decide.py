@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -20,10 +19,9 @@ from numpy.typing import NDArray
 
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.image_search import ImageSearch, has_search
-from bdshift.detect.pair_inversion import PairInversion, most_suspicious_pair
-from bdshift.verdict.beyond import Explained, beyond
+from bdshift.verdict.beyond import Explained
 from bdshift.verdict.clean_models import CleanModels, Standing
-from bdshift.verdict.counted import NATURAL_SHARE, counted_drops, natural_of
+from bdshift.verdict.kind_found import KindFound, kind_found
 from bdshift.verdict.strength import capped
 
 SUSPECTED_P = 0.02
@@ -39,72 +37,20 @@ _NOTHING: Explained = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class KindStanding:
-    """What one kind of evidence says about a model.
+class KindStanding(KindFound):
+    """One kind of evidence beside that of clean models.
 
     Attributes:
-        detector: what gave the evidence.
-        own: drop of every class, float64 (C,), as `counted_drops` gives it.
-        explained: how much of it a reference has, too, float64 (C,), from 0.
-        natural: classes whose own images carry the change, with the share of those images.
         strengths: of every class, float64 (C,).
         standing: of the strongest, for this kind alone.
-        source: the only class that the change to the class that stands lowest is for; −1 for all.
     """
 
-    detector: Detector
-    own: NDArray[np.float64]
-    explained: NDArray[np.float64]
-    natural: tuple[tuple[int, float], ...]
     strengths: NDArray[np.float64]
     standing: Standing
-    source: int
 
-    @cached_property
-    def drops(self) -> NDArray[np.float64]:
-        """What counts of every class, float64 (C,): its drop less what is explained of it."""
-        return beyond(self.own, self.explained)
-
-    @property
-    def index(self) -> int:
-        """The class that stands lowest."""
-        return _lowest(self.drops)
-
-    def factor(self, index: int) -> float:
-        """How many times smaller a class's score is than the median of the others'; larger, where
-        high scores are suspicious. Infinite if it is the only one that is reached, or needs no
-        change at all; NaN if no class is reached. What a reference explains is not taken off.
-        """
-        return _times(self.own[index])
-
-    def of_reference(self, index: int) -> float:
-        """How many times that is in the reference; 1 if it is no more than once, or without one."""
-        return _times(self.explained[index])
-
-    @property
-    def reaches(self) -> bool:
-        """Whether any class that counts is reached."""
-        return bool((self.drops > -np.inf).any())
-
-    @property
-    def has_no_pair(self) -> bool:
-        """Whether it looks at pairs of classes, and none needs less than its controls."""
-        if not isinstance(self.detector, PairInversion):
-            return False
-        return self.source < 0 or not self.own[self.index] > 0
-
-    @property
-    def reaches_one(self) -> bool:
-        """Whether no other class is reached than the one that stands lowest."""
-        others = np.delete(self.drops, self.index)
-        return bool(self.own[self.index] == np.inf) and not bool((others > -np.inf).any())
-
-    def works(self, index: int) -> bool:
-        """Whether a change of images was found that sends unused ones to a class, and is far
-        smaller than for other classes, more than a reference explains.
-        """
-        one = self.detector
-        return isinstance(one, ImageSearch) and _times(self.drops[index]) >= one.enough
+    def speaks_against(self, index: int) -> bool:
+        """Whether it does against a class: by its strength, or because that stands lowest."""
+        return bool(self.strengths[index] >= _AGREES) or (self.reaches and self.index == index)
 
 
 @dataclass(frozen=True)
@@ -112,7 +58,9 @@ class Verdict:
     """What the evidence says beside clean models.
 
     Attributes:
-        kinds: each kind of evidence, the strongest first.
+        kinds: each kind of evidence that clean models were searched for, the strongest first.
+        witnesses: searches in the images for other kinds. They make no class unusual, but may bear
+            out one that is.
         index: the most suspicious class.
         standing: of the model, for all kinds together.
         limit: p up to which a class is suspected if something bears it out.
@@ -120,24 +68,29 @@ class Verdict:
         standings: of each of these, were it the model's most suspicious.
         unusual: classes that too few clean models have as much evidence against to pass over it,
             whether anything bears it out or not, the most suspicious first.
+        alone: those of them that would be suspected if anything bore it out.
     """
 
     kinds: tuple[KindStanding, ...]
+    witnesses: tuple[KindFound, ...]
     index: int
     standing: Standing
     limit: float
     suspected: tuple[int, ...]
     standings: tuple[Standing, ...]
     unusual: tuple[int, ...]
+    alone: tuple[int, ...]
 
     def suspected_by(self, name: str) -> tuple[int, ...]:
         """Those of the suspected classes that one kind of evidence speaks against: by its strength,
         or because that class stands lowest there.
         """
+        kinds = [one for one in self.kinds if one.detector.name == name]
+        witnesses = [one for one in self.witnesses if one.detector.name == name]
         return tuple(
-            index for index in self.suspected for one in self.kinds
-            if one.detector.name == name
-            and (one.strengths[index] >= _AGREES or (one.reaches and one.index == index))
+            index for index in self.suspected
+            if any(one.speaks_against(index) for one in kinds)
+            or any(one.works(index) for one in witnesses)
         )  # fmt: skip
 
     @property
@@ -148,7 +101,7 @@ class Verdict:
     @property
     def borne_out(self) -> bool:
         """Whether more than its strength speaks against the most suspicious class."""
-        return _is_borne_out(self.kinds, self.index)
+        return _is_borne_out(self.kinds, self.witnesses, self.index)
 
 
 def decide(
@@ -180,13 +133,17 @@ def decide(
         if its.p > UNSURE_P:
             break
         unusual[one] = its
-    suspected = {
-        one: its for one, its in unusual.items() if its.p <= limit and _is_borne_out(kinds, one)
-    }
+    witnesses = tuple(
+        kind_found(detector, evidence, explained) for detector, evidence in found
+        if isinstance(detector, ImageSearch) and detector.name not in table.scales
+    )  # fmt: skip
+    rare = {one: its for one, its in unusual.items() if its.p <= limit}
+    suspected = {one: its for one, its in rare.items() if _is_borne_out(kinds, witnesses, one)}
     strongest = sorted(kinds, key=lambda one: -float(one.strengths.max()))
     return Verdict(
-        tuple(strongest), order[0], standing, limit, tuple(suspected), tuple(suspected.values()),
-        tuple(unusual),
+        tuple(strongest), witnesses, order[0], standing, limit, tuple(suspected),
+        tuple(suspected.values()), tuple(unusual),
+        tuple(one for one in rare if one not in suspected),
     )  # fmt: skip
 
 
@@ -199,20 +156,13 @@ def is_alike(detector: Detector, other: Detector) -> bool:
 def _stands(
     detector: Detector, evidence: Evidence, table: CleanModels, explained: Explained
 ) -> KindStanding:
-    found, natural = counted_drops(detector, evidence), natural_of(evidence)
-    own = np.flatnonzero(natural >= NATURAL_SHARE).tolist() if natural is not None else []
-    known = explained.get(detector.name, np.zeros(len(found)))
-    left = capped(beyond(found, known))
-    strengths = table.scales[detector.name].strength(left, compared(evidence.scores))
+    found = kind_found(detector, evidence, explained)
+    scale = table.scales[detector.name]
+    strengths = scale.strength(capped(found.drops), compared(evidence.scores))
     standing = table.null([detector.name]).standing(float(strengths.max()))
-    shares = tuple((one, float(natural[one])) for one in own if natural is not None)
-    pair = most_suspicious_pair(evidence, _lowest(beyond(found, known)))
-    source = -1 if pair is None else pair[0]
-    return KindStanding(detector, found, known, shares, strengths, standing, source)
-
-
-def _lowest(drops: NDArray[np.float64]) -> int:
-    return int(np.argmax(np.where(np.isnan(drops), -np.inf, drops)))
+    return KindStanding(
+        found.detector, found.own, found.explained, found.natural, found.source, strengths, standing
+    )
 
 
 def compared(scores: NDArray[np.float64]) -> int:
@@ -220,11 +170,8 @@ def compared(scores: NDArray[np.float64]) -> int:
     return int((~np.isnan(scores)).sum())
 
 
-def _times(drop: float) -> float:
-    with np.errstate(over="ignore"):
-        return float(np.exp(drop))
-
-
-def _is_borne_out(kinds: Sequence[KindStanding], index: int) -> bool:
+def _is_borne_out(
+    kinds: Sequence[KindStanding], witnesses: Sequence[KindFound], index: int
+) -> bool:
     agreeing = {one.detector.nature for one in kinds if one.strengths[index] >= _AGREES}
-    return len(agreeing) > 1 or any(one.works(index) for one in kinds)
+    return len(agreeing) > 1 or any(one.works(index) for one in (*kinds, *witnesses))
