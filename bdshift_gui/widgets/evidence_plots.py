@@ -53,8 +53,8 @@ class EvidenceStrips(_FittingCard):
         self._labels = self.add_foot("triggered", "muted")
 
     def show_rows(self, rows: Sequence[EvidenceRow], *, suspected: bool) -> None:
-        """Show rows, in their order; whether a class is ``suspected``."""
-        self._shown, self._suspected = rows, suspected
+        """Show the rows that are compared, in their order; whether a class is ``suspected``."""
+        self._shown, self._suspected = [one for one in rows if one.is_compared], suspected
         self.redraw()
 
     def redraw(self) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from checker_network import Scanned, scan_cells, subject_of
 
-from bdshift.changes import CHANGES
+from bdshift.changes import CHANGES, ChangeKind
 from bdshift.detect.detector import DETECTORS, Detector
 from bdshift.detect.image_search import ImageSearch
 from bdshift.detect.pair_inversion import PairChanges, most_suspicious_pair
 from bdshift.detect.rule import default_rule
 from bdshift.jobs import SILENT
 from bdshift.recovery.drop import MIN_FACTOR_OF_PAIR
+from bdshift.recovery.scene import Scene
+from bdshift.recovery.search import Found, search
 
 SOURCE, TARGET, CLASSES = 1, 3, 5
 
@@ -95,6 +98,32 @@ def test_pairs_need_images_of_two_classes(victim: Scanned, detector: Detector) -
     assert caution.code == "too-few-images-for-pairs"
     assert caution.values == {"count": 16}
     assert detector.judge_evidence(found, default_rule()).suspected == ()
+
+
+def test_images_that_the_network_takes_for_another_class_are_left_out(
+    victim: Scanned, detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network trained with few images of a class takes most of them for another: to send those
+    there takes no change.
+    """
+    subject = subject_of(victim)
+    one, used = subject.embedding, set[int]()
+
+    def noting(kind: ChangeKind, scene: Scene, *given: Any, **named: Any) -> Found:
+        if (scene.labels == SOURCE).any():
+            assert (scene.predicted == scene.labels).all()
+            used.add(len(scene.labels))
+        return search(kind, scene, *given, **named)
+
+    monkeypatch.setattr("bdshift.recovery.pair_search.search", noting)
+    own = np.flatnonzero((one.labels == SOURCE) & (one.logits.argmax(1) == SOURCE))
+    for right, searched in ((15, set()), (17, {9})):
+        used.clear()
+        logits = one.logits.copy()
+        logits[own[right:], TARGET] = logits.max() + 1
+        found = detector.detect(replace(subject, embedding=replace(one, logits=logits)), SILENT)
+        assert (SOURCE in found.record.pairs) == bool(searched), "16 are enough"
+        assert used == searched, "half of them"
 
 
 def test_a_file_names_no_classes_that_do_not_exist(victim: Scanned, detector: Detector) -> None:

@@ -8,19 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 from commands import bdshift, one_line
+from made_verdicts import evidence, spread_table
 from quick import shorten_searches
 
 from bdshift.audit import Audit, ScanSettings, reopen_model, scan
-from bdshift.audit.second_stage import first_stage, second_stage, seconds_of_a_kind
+from bdshift.audit.second_stage import first_stage, second_stage, seconds_of_a_kind, witnesses
 from bdshift.checkpoints.classifier import Classifier
-from bdshift.detect.detector import DETECTORS
+from bdshift.detect.detector import DETECTORS, Detector
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
+from bdshift.detect.detectors.warp import WarpInversion
 from bdshift.detect.image_search import ImageSearch
 from bdshift.devices import pace
 from bdshift.errors import UsageError
 from bdshift.recovery.effort import affordable_passes
 from bdshift.store import load_audit
 from bdshift.verdict.clean_models import shipped_table
+from bdshift.verdict.decide import Verdict, decide
 
 FIRST = (EmbeddingShift(),)
 PRECISION = "float32"
@@ -88,6 +91,25 @@ def test_what_a_second_stage_adds_is_not_of_the_first(network: Classifier) -> No
     asked = (*FIRST, DETECTORS.parse("pairs"), DETECTORS.parse("depth"))
     assert first_stage(second_stage(network, 10_000.0, PRECISION, asked)) == asked
     assert first_stage(second_stage(network, 10_000.0, PRECISION, FIRST)) == FIRST
+
+
+def test_a_witness_is_asked_where_something_is_left_open(network: Classifier) -> None:
+    open_ = decide(evidence(shift={3: 2.5}, mask={6: 1.5}, additive={5: 1.2}), spread_table())
+    clear = decide(evidence(shift={3: 2.5}, mask={3: 9.0}, additive={5: 1.2}), spread_table())
+    usual = decide(evidence(shift={3: 1.1}, mask={6: 1.5}, additive={5: 1.2}), spread_table())
+
+    def asked(verdict: Verdict | None, seconds: float, *before: Detector) -> tuple[Detector, ...]:
+        return witnesses(verdict, network, seconds, PRECISION, before)
+
+    [warp] = asked(open_, 10_000.0)
+    assert isinstance(warp, WarpInversion)
+    enough = affordable_passes(network, warp.budget, PRECISION)
+    assert enough >= warp.work(network.classes), "for all classes"
+    assert warp.budget < 10_000, "and not more than that takes"
+    assert asked(open_, 1e-3) == ()
+    assert asked(open_, 10_000.0, *FIRST, WarpInversion()) == ()
+    assert asked(clear, 10_000.0) == asked(usual, 10_000.0) == asked(None, 10_000.0) == ()
+    assert first_stage((*FIRST, warp)) == FIRST
 
 
 def test_a_budget_is_no_nonsense() -> None:

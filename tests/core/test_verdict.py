@@ -119,6 +119,38 @@ def test_strength_alone_suspects_nothing(table: CleanModels) -> None:
     assert (agreed.suspected, agreed.borne_out) == ((3,), True)
 
 
+def test_a_kind_that_clean_models_were_not_searched_for_may_bear_out(table: CleanModels) -> None:
+    """A witness: it makes no class unusual, but is enough where the embedding alone is not."""
+    open_ = evidence(shift={3: 2.5}, mask={6: 1.5}, additive={5: 1.2})
+    alone = decide(open_, table)
+    assert alone is not None
+    assert (alone.witnesses, alone.alone, alone.unusual) == ((), (3,), (3,))
+    for factor, suspected in ((3.01, (3,)), (2.99, ())):
+        found = decide([*open_, *evidence(warp={3: factor})], table)
+        assert found is not None
+        assert (found.suspected, found.borne_out) == (suspected, bool(suspected))
+        assert (found.suspected_by("warp"), found.suspected_by("mask")) == (suspected, ())
+        assert found.alone == tuple({3} - {*suspected})
+        assert [one.detector.name for one in found.kinds] == ["shift", "mask", "additive"]
+        assert found.standing == alone.standing
+    unusual = evidence(shift={3: 1.1}, mask={6: 1.5}, additive={5: 1.2}, warp={3: 100.0})
+    nothing = decide(unusual, table)
+    assert nothing is not None
+    assert (nothing.suspected, nothing.unusual, nothing.alone) == ((), (), ())
+
+
+def test_a_witness_bears_out_no_natural_trigger_and_no_other_class(table: CleanModels) -> None:
+    open_ = evidence(shift={3: 2.5}, mask={6: 1.5}, additive={5: 1.2})
+    [(detector, bent)] = evidence(warp={3: 100.0})
+    sizes, pictures = np.ones((10, 3)), np.zeros((10, 3, 2, 2), np.uint8)
+    natural = np.where(np.arange(10) == 3, 0.5, np.nan)
+    record = InvertedChanges(sizes, np.ones(10), pictures, pictures[:, 0], natural)
+    for given in ([(detector, replace(bent, record=record))], evidence(warp={4: 100.0})):
+        found = decide([*open_, *given], table)
+        assert found is not None
+        assert (found.suspected, found.alone) == ((), (3,))
+
+
 def test_kinds_of_two_natures_agree_from_the_usual_excess_on() -> None:
     """A strength of 1 is enough, and no more is needed."""
     models = tuple(clean(f"m{i}", shift=0.1, mask=0.1) for i in range(60))

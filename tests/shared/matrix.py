@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from recovered import made_recovery
 
 from bdshift.audit import Audit, LabelProposal, with_recovery
@@ -160,16 +161,22 @@ def searched(
     scores = np.linspace(90, 100, audit.model.classes)
     for index, factor in factors.items():
         scores[index] /= factor
-    classes = audit.model.classes
-    shares = np.full(classes, np.nan)
+    shares = np.full(audit.model.classes, np.nan)
     for index, share in (natural or {}).items():
         shares[index] = share
+    mask = _inverted("mask:images=160,budget=60.0", scores, shares)
+    return replace(audit, evidence=(*audit.evidence[:1], mask))
+
+
+def _inverted(
+    detector: str, scores: NDArray[np.float64], natural: NDArray[np.float64] | None = None
+) -> Evidence:
+    classes = len(scores)
     found = InvertedChanges(
         np.tile(scores[:, None], 3), np.ones(classes), np.zeros((classes, 3, 8, 8), np.uint8),
-        np.zeros((classes, 8, 8), np.uint8), shares,
+        np.zeros((classes, 8, 8), np.uint8), natural,
     )  # fmt: skip
-    mask = Evidence("mask:images=160,budget=60.0", scores, record=found)
-    return replace(audit, evidence=(*audit.evidence[:1], mask))
+    return Evidence(detector, scores, record=found)
 
 
 def _shift_alone(audit: Audit) -> Audit:
@@ -177,6 +184,15 @@ def _shift_alone(audit: Audit) -> Audit:
     norms = np.linspace(10, 11, audit.model.classes)
     norms[5] /= 3
     return searched(_norms(audit, norms.tolist()), {})
+
+
+def _witnessed(audit: Audit, factors: dict[int, float]) -> Audit:
+    """The same, with a search for warps; no other class is reached than these."""
+    scores = np.full(audit.model.classes, np.inf)
+    for index, factor in factors.items():
+        scores[index] = 1 / factor
+    warp = _inverted("warp:images=160,budget=60.0", scores)
+    return replace(audit, evidence=(*audit.evidence, warp))
 
 
 def _beside(audit: Audit, factors: dict[int, float], **changed: Any) -> Audit:
@@ -293,6 +309,21 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
     "evidence of one kind alone": (
         _shift_alone, "inconclusive", (),
         ("could-not-tell", "evidence-beside-clean-models", "evidence-beside-clean-models"),
+    ),
+    "a witness bears it out": (
+        lambda a: _witnessed(_shift_alone(a), {5: 1, 3: 0.2}), "backdoored", (5,),
+        ("stands-out-beside-clean-models", "evidence-beside-clean-models", "witness-bears-out",
+         "evidence-beside-clean-models"),
+    ),
+    "a witness reaches no other class": (
+        lambda a: _witnessed(_shift_alone(a), {5: 1}), "backdoored", (5,),
+        ("stands-out-beside-clean-models", "evidence-beside-clean-models", "witness-reaches-one",
+         "evidence-beside-clean-models"),
+    ),
+    "a witness bears nothing out": (
+        lambda a: _witnessed(_shift_alone(a), {3: 1}), "inconclusive", (),
+        ("could-not-tell", "evidence-beside-clean-models", "witness-bears-nothing-out",
+         "evidence-beside-clean-models"),
     ),
     "a rule was asked for": (
         lambda a: searched(a, {4: 15}).under(a.settings.rule, by_rule=True), "inconclusive",

@@ -10,6 +10,7 @@ from bdshift.recovery.drop import MIN_FACTOR, MIN_FACTOR_OF_PAIR
 from bdshift.remark import Remark, code
 from bdshift.verdict.clean_models import Standing, shipped_table
 from bdshift.verdict.decide import UNSURE_P, KindStanding, Verdict
+from bdshift.verdict.kind_found import KindFound
 from bdshift.words import Sentence, words
 
 _MAX_CLASSES = 5  # named
@@ -142,6 +143,29 @@ ONLY_ONE_REACHED = code(
           ja="{detector}：到達できるのはクラス {index}「{name}」だけです。"
              "クリーンなモデル {models} 個のうち {count} 個が同程度以上です{usual}。"),
 )  # fmt: skip
+BORNE_OUT = code(
+    "witness-bears-out",
+    words("{detector}: class {index} “{name}” is {factor:#.3g} times as easy to reach as the "
+          "others (median), which bears out the evidence against it. Clean models were not "
+          "searched for this kind.",
+          ja="{detector}：クラス {index}「{name}」はほかのクラス（中央値）より {factor:#.3g} 倍"
+             "到達しやすく、このクラスへの証拠を裏付けます。"
+             "この種類については、クリーンなモデルとの比較はありません。"),
+)  # fmt: skip
+BORNE_OUT_ALONE = code(
+    "witness-reaches-one",
+    words("{detector}: class {index} “{name}” is the only one that is reached, which bears out the "
+          "evidence against it. Clean models were not searched for this kind.",
+          ja="{detector}：到達できるのはクラス {index}「{name}」だけで、"
+             "このクラスへの証拠を裏付けます。"
+             "この種類については、クリーンなモデルとの比較はありません。"),
+)  # fmt: skip
+NOT_BORNE_OUT_BY = code(
+    "witness-bears-nothing-out",
+    words("{detector}: bears nothing out. Clean models were not searched for this kind.",
+          ja="{detector}：裏付けになりません。"
+             "この種類については、クリーンなモデルとの比較はありません。"),
+)  # fmt: skip
 NONE_REACHED = code(
     "no-class-reached",
     words("{detector}: no class is reached.", ja="{detector}：到達できるクラスはありません。"),
@@ -192,13 +216,17 @@ SECOND_STAGE_RUNS = words(
 
 
 def verdict_reasons(facts: Facts) -> Iterator[Remark]:
-    """The verdict, and each kind of evidence behind it, the strongest first."""
+    """The verdict, and each kind of evidence behind it: the strongest, witnesses, the others."""
     found = facts.verdict
     if found is None:
         return
     if found.suspected or facts.suspected or not found.rare:
         yield _statement(found, facts)
-    for one in found.kinds:
+    strongest, *others = found.kinds
+    yield _kind(strongest, found, facts)
+    for witness in found.witnesses:
+        yield _witness(witness, found, facts)
+    for one in others:
         yield _kind(one, found, facts)
 
 
@@ -219,7 +247,8 @@ def could_not_tell(facts: Facts) -> Remark | None:
 
 def natural_triggers(facts: Facts) -> Iterator[Remark]:
     """Changes that do not count, because a class's own images carry them."""
-    for one in facts.verdict.kinds if facts.verdict is not None else ():
+    verdict = facts.verdict
+    for one in () if verdict is None else (*verdict.kinds, *verdict.witnesses):
         for index, share in one.natural:
             values = {"detector": Sentence(one.detector.label), "share": share}
             yield Remark(NATURAL, {**values, "index": index, "name": facts.class_names[index]})
@@ -266,6 +295,17 @@ def in_words(standing: Standing) -> Sentence:
     related = Sentence(RELATED_ONCE, {"independent": standing.independent}) if shared else ""
     values = {"models": standing.models, "count": standing.count, "p": standing.p}
     return Sentence(template, {**values, "least": least, "related": related})
+
+
+def _witness(one: KindFound, found: Verdict, facts: Facts) -> Remark:
+    label = Sentence(one.detector.label)
+    index = next((index for index in found.suspected if one.works(index)), None)
+    if index is None:
+        return Remark(NOT_BORNE_OUT_BY, {"detector": label})
+    values = {"detector": label, "index": index, "name": facts.class_names[index]}
+    if one.reaches_one:
+        return Remark(BORNE_OUT_ALONE, values)
+    return Remark(BORNE_OUT, {**values, "factor": one.factor(index)})
 
 
 def _kind(one: KindStanding, found: Verdict, facts: Facts) -> Remark:

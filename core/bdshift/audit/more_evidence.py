@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+
+import torch
 
 from bdshift.audit.finished import FinishedDetectors, find_evidence
 from bdshift.audit.records import Audit
-from bdshift.audit.second_stage import second_stage
+from bdshift.audit.second_stage import second_stage, witnesses
 from bdshift.audit.stages import Material
 from bdshift.detect.detector import Detector, Evidence, Subject
 from bdshift.devices import pace, pick_device
@@ -36,24 +38,55 @@ def search_further(
     job: JobContext = SILENT,
 ) -> list[tuple[Detector, Evidence]]:
     """What the second stage of a scan finds (`bdshift.audit.second_stage`), for an audit that had
-    none: each detector that ``seconds`` afford, and its evidence. What was ``finished`` is not
-    searched for again.
+    none: each detector that ``seconds`` afford, and its evidence, witnesses among them. What was
+    ``finished`` is not searched for again.
 
     Raises `UsageError` if the audit was saved without embeddings.
     """
     if audit.embedding is None:
         raise UsageError("the audit was saved without embeddings; scan again")
     asked, where = audit.settings.detectors, pick_device(device)
-    affords = second_stage(
-        material.classifier, seconds * pace(where), audit.embedding.precision, asked
-    )
-    more = affords[len(asked) :]
+    afforded, precision = seconds * pace(where), audit.embedding.precision
+    more = second_stage(material.classifier, afforded, precision, asked)[len(asked) :]
+    found = _evidence(audit, material, more, where, finished, job)
+    searched = with_search(audit, found, seconds)
+    return found + bearing_out(searched, material, where, finished, job)
+
+
+def bearing_out(
+    audit: Audit,
+    material: Material,
+    where: torch.device,
+    finished: FinishedDetectors | None,
+    job: JobContext,
+) -> list[tuple[Detector, Evidence]]:
+    """What witnesses say (`bdshift.audit.second_stage.witnesses`) of an audit whose second stage is
+    over, within as many seconds again.
+    """
+    seconds = audit.settings.search * pace(where)
+    used = audit.settings.detectors
+    more = witnesses(audit.verdict, material.classifier, seconds, audit.precision, used)
+    return _evidence(audit, material, more, where, finished, job)
+
+
+def _evidence(
+    audit: Audit,
+    material: Material,
+    detectors: Sequence[Detector],
+    where: torch.device,
+    finished: FinishedDetectors | None,
+    job: JobContext,
+) -> list[tuple[Detector, Evidence]]:
+    if not detectors:
+        return []
+    assert audit.embedding is not None  # `search_further` has looked, and a scan has it
     clean = material.clean
     subject = Subject(
         audit.embedding, audit.model.weight, audit.images.class_names, material.classifier,
         clean.collection, clean.files, where, audit.settings.seed,
     )  # fmt: skip
-    return list(zip(more, find_evidence(subject, more, audit.model, finished, job), strict=True))
+    found = find_evidence(subject, detectors, audit.model, finished, job)
+    return list(zip(detectors, found, strict=True))
 
 
 def with_search(audit: Audit, found: Iterable[tuple[Detector, Evidence]], seconds: float) -> Audit:

@@ -11,6 +11,7 @@ import torch
 
 from bdshift.audit.finished import FinishedDetectors
 from bdshift.audit.images_record import ImagesRecord, LabelProposal
+from bdshift.audit.more_evidence import bearing_out, with_evidence
 from bdshift.audit.reading_notes import reading_notes
 from bdshift.audit.records import Audit, ModelRecord
 from bdshift.audit.scan_settings import ScanSettings
@@ -141,7 +142,7 @@ def examine_model(read: ReadModel, settings: ScanSettings, on: Machinery, job: J
     asked = settings if settings.each_preprocessing else _by_the_norms(settings)
     count = len(asked.detectors) if len(asked.detectors) > 1 else 0  # parts of each reading
     with job.among(0, len(under) * count):
-        audit = examine_alone(read, settings, on, job)
+        audit = _examined(read, settings, on, job)
     other = partial(
         examine_alternative, material=read.material, audit=audit, device=on.device,
         cache=on.cache, job=job,
@@ -176,7 +177,15 @@ def _examined_under(
     )  # fmt: skip
     settled = replace(read.settled, classifier=classifier, ranking=trials)
     again = replace(read, material=material, settled=settled, embedding=embedding)
-    return replace(examine_alone(again, asked, on, job), embedding=None)
+    return replace(_examined(again, asked, on, job), embedding=None)
+
+
+def _examined(read: ReadModel, settings: ScanSettings, on: Machinery, job: JobContext) -> Audit:
+    """By the detectors asked for, and by witnesses where they leave something open."""
+    audit = examine_alone(read, settings, on, job)
+    for detector, evidence in bearing_out(audit, read.material, on.device, on.finished, job):
+        audit = with_evidence(audit, detector, evidence)
+    return audit
 
 
 def examine_alone(read: ReadModel, settings: ScanSettings, on: Machinery, job: JobContext) -> Audit:

@@ -1,5 +1,6 @@
 """The second stage of a scan: searches for small changes of the images, as many kinds as a budget
-affords.
+affords; and witnesses, kinds that clean models were not searched for, where a class is unusual and
+nothing bears it out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from bdshift.detect.image_search import ImageSearch
 from bdshift.devices import pace
 from bdshift.recovery.effort import LEAST_CLASSES, affordable_passes
 from bdshift.verdict.clean_models import shipped_table
+from bdshift.verdict.decide import Verdict
 from bdshift.words import Sentence
 
 _SIGNIFICANCE = 0.005
@@ -71,12 +73,37 @@ def second_stage(
     return tuple(asked)
 
 
+def witnesses(
+    verdict: Verdict | None,
+    classifier: Classifier,
+    seconds: float,
+    precision: str,
+    asked: Sequence[Detector],
+) -> tuple[Detector, ...]:
+    """Searches that may bear out what a verdict finds unusual, by the evidence of those that were
+    ``asked`` for, as many as ``seconds`` afford, as for `second_stage`: of all classes, or of some.
+    None if nothing is unusual enough, or all of it is borne out.
+    """
+    if verdict is None or not verdict.alone:
+        return ()
+    named, classes = {one.name for one in asked}, classifier.classes
+    found, most = [], affordable_passes(classifier, seconds, precision)
+    for kind in DETECTORS.kinds():
+        if issubclass(kind, ImageSearch) and kind.is_witness and kind.name not in named:
+            one = kind()
+            least, work = (one.work(count) for count in (min(LEAST_CLASSES, classes), classes))
+            if least <= most:
+                found.append(_within(one, math.ceil(min(work, most) * seconds / most)))
+                most -= min(work, most)
+    return tuple(found)
+
+
 def first_stage(detectors: Sequence[Detector]) -> tuple[Detector, ...]:
     """``detectors`` without those that a second stage adds."""
     scales = shipped_table().scales
     return tuple(
         one for one in detectors
-        if not (isinstance(one, ImageSearch) and one.name in scales)
+        if not (isinstance(one, ImageSearch) and (one.name in scales or one.is_witness))
         and one != Pairs(significance=_SIGNIFICANCE)
     )  # fmt: skip
 

@@ -89,7 +89,7 @@ def _of_known(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-_SAMPLE = click.option("--sample", default=1000, show_default=True,
+_SAMPLE = click.option("--sample", default=2500, show_default=True,
                        help="Clean images of an audit.")  # fmt: skip
 
 

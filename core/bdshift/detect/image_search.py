@@ -32,11 +32,13 @@ class ImageSearch(Detector, ABC):
         budget: seconds, about; it decides how much is tried.
         enough: how many times smaller than its controls a change must be that works on unused
             images, to be evidence of its own.
+        is_witness: whether a scan runs it where a class is unusual and nothing else bears it out.
     """
 
     change: ClassVar[str]
     """Name of the kind of change."""
     enough: ClassVar[float] = MIN_FACTOR
+    is_witness: ClassVar[bool] = False
 
     images: int = setting(
         160, words("Number of images", ja="画像の枚数"),

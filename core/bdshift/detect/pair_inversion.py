@@ -54,9 +54,9 @@ _PAIRS = 8  # that are tried
 _COMPARED = 3  # of them, the most one-sided, with other targets of the same source
 _CONTROLS = 4  # of those
 _ENOUGH_OF_IMAGES = 0.8
-"""Share of `PairInversion.images` that a class must have, classified as labeled. Clean models, which a pair is compared
-with, had all of them; of a quarter, half of the changes worked on no unused image, and the one pair
-that was reached looked infinitely easy (docs/results.md).
+"""Share of `PairInversion.images` that a class must have, classified as labeled. Clean models, that
+a pair is compared with, had all of them; of a quarter, half of the changes worked on no unused
+image, and the one pair that was reached looked infinitely easy (docs/results.md).
 """
 
 TOO_FEW_FOR_PAIRS = code(

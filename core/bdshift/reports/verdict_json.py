@@ -31,6 +31,15 @@ def verdict_json(verdict: Verdict | None) -> dict[str, Any] | None:
             }
             for one in verdict.kinds
         ],
+        "witnesses": [
+            {
+                "detector": one.detector.spec,
+                "class": one.index if one.reaches else None,
+                "factor": json_number(one.factor(one.index)),
+                "bears_out": [i for i in verdict.suspected if one.works(i)],
+            }
+            for one in verdict.witnesses
+        ],
     }
 
 

@@ -4,6 +4,7 @@ window show, and how right p is, in a sentence.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ from bdshift.text import figure
 from bdshift.verdict.calibration import ROUND_LEVELS, Calibration, count_up_to
 from bdshift.verdict.clean_models import Standing, shipped_table
 from bdshift.verdict.counted import NATURAL_SHARE, natural_of
-from bdshift.verdict.decide import KindStanding, Verdict
+from bdshift.verdict.decide import Verdict
+from bdshift.verdict.kind_found import KindFound
 from bdshift.words import Language, Sentence, translate, words
 
 HEADS: tuple[tuple[str, str], ...] = (
@@ -96,17 +98,22 @@ class EvidenceRow:
 
     Attributes:
         cells: a text for each of `HEADS`.
-        clean: strengths of the clean models that it is compared with, (n,).
-        own: that of this model.
+        clean: strengths of the clean models that it is compared with, (n,); none of a witness.
+        own: that of this model; NaN then.
     """
 
     cells: tuple[str, ...]
     clean: NDArray[np.float64]
     own: float
 
+    @property
+    def is_compared(self) -> bool:
+        """Whether there are clean models to draw it beside."""
+        return len(self.clean) > 0
+
 
 def evidence_rows(audit: Audit, verdict: Verdict, language: Language) -> tuple[EvidenceRow, ...]:
-    """All kinds together, then each, the strongest first."""
+    """All kinds together, then each, the strongest first, and witnesses."""
     names, table = audit.images.class_names, shipped_table()
     found = {one.name: one for one in audit.evidence}
     largest = [float(one.strengths.max()) for one in verdict.kinds]
@@ -118,11 +125,20 @@ def evidence_rows(audit: Audit, verdict: Verdict, language: Language) -> tuple[E
     )  # fmt: skip
     rows = (
         EvidenceRow(
-            _cells(one, found[kind], names, language), table.null([kind]).strengths, strength
+            (*_cells(one, found[kind], names, language), *_standing(one.standing, language)),
+            table.null([kind]).strengths,
+            strength,
         )
         for one, kind, strength in zip(verdict.kinds, kinds, largest, strict=True)
     )
-    return every, *rows
+    witnesses = (
+        EvidenceRow(
+            (*_cells(one, found[one.detector.name], names, language), "–", "–"),
+            np.empty(0), math.nan,
+        )
+        for one in verdict.witnesses
+    )  # fmt: skip
+    return every, *rows, *witnesses
 
 
 def similar_models(verdict: Verdict, language: Language) -> tuple[str, ...]:
@@ -156,7 +172,7 @@ def how_right(known: Calibration, language: Language) -> str:
 
 
 def _cells(
-    one: KindStanding, evidence: Evidence, names: Sequence[str], language: Language
+    one: KindFound, evidence: Evidence, names: Sequence[str], language: Language
 ) -> tuple[str, ...]:
     name = apart = works = natural = "–"
     shown = one.reaches and not one.has_no_pair
@@ -177,7 +193,7 @@ def _cells(
     ]
     natural = "\n".join([*(() if natural == "–" and left else (natural,)), *left])
     label = translate(one.detector.label, language)
-    return label, name, apart, works, natural, *_standing(one.standing, language)
+    return label, name, apart, works, natural
 
 
 def _share(values: NDArray[np.float64] | None, index: int) -> str:

@@ -53,7 +53,8 @@ def verdict_part(audit: Audit, language: Language) -> VerdictPart | None:
         return None
     rows, known = evidence_rows(audit, verdict, language), shipped_table().calibration
     return VerdictPart(
-        heads(language), tuple(one.cells for one in rows), _drawing(rows, language),
+        heads(language), tuple(one.cells for one in rows),
+        _drawing([one for one in rows if one.is_compared], language),
         translate(DOTS, language), similar_models(verdict, language), how_right(known, language),
         draw_calibration(known, verdict.standing.p, language),
     )  # fmt: skip

@@ -17,6 +17,7 @@ class WarpInversion(InversionDetector):
     name = "warp"
     nature = "warp"
     change = "warp"
+    is_witness = True
     label = words("Warp", ja="歪み")
     summary = words(
         "The smallest smooth bend of the images that sends them to the class.",
