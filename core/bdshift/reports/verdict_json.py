@@ -45,6 +45,7 @@ def verdict_json(verdict: Verdict | None) -> dict[str, Any] | None:
 
 def _standing(standing: Standing) -> dict[str, Any]:
     return {
-        "p": standing.p, "p_least": standing.least, "clean_models": standing.models,
+        "p": standing.p, "p_least": standing.least, "p_estimated": standing.estimated,
+        "clean_models": standing.models, "clean_models_independent": standing.independent,
         "as_strong": standing.count,
     }  # fmt: skip
