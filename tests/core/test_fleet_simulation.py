@@ -239,14 +239,14 @@ def test_sentences_of_the_page_agree_with_its_numbers() -> None:
     assert f"some {figure(16 * 1024**3 / row)} models of 1000 classes" in text
 
 
-def test_how_many_clean_models_a_small_q_takes() -> None:
-    """The formula beside the ranking itself, with a table of one clean model less and two more."""
+def test_which_p_a_small_q_takes() -> None:
+    """The formula beside the ranking itself, with a p that is a little larger and smaller."""
     page = tool("scale.page")
     share, models = 0.01, 200_000
     bad = np.arange(models) < share * models
     strong = bad & (np.arange(models) < page.POWER * share * models)
-    for more, below in ((-5, False), (5, True)):
-        least = 1 / (1 + page.clean_models_for(share) + more)
-        even = (np.arange(models) * 7919 % models + 0.5) / models
-        p = np.where(strong, least, np.ceil(even / least) * least).clip(max=1)
+    for times, below in ((1.03, False), (0.97, True)):
+        p = np.where(
+            strong, page.p_for(share) * times, (np.arange(models) * 7919 % models + 0.5) / models
+        )
         assert (q_values(p.tolist()).min() < 0.1) == below

@@ -242,11 +242,11 @@ def least_p() -> float:
     return shipped_table().null(["mask"]).standing(math.inf).p
 
 
-def clean_models_for(share: float) -> float:
-    """How many clean models a table needs before the most suspicious of many models, a ``share`` of
-    them backdoored, have q below 0.1: their q is p / (p·(1 − share) + power·share).
+def p_for(share: float) -> float:
+    """The p that the most suspicious of many models need for a q below 0.1, if a ``share`` is
+    backdoored: their q is p / (p·(1 − share) + power·share).
     """
-    return (1 - _ENOUGH_Q * (1 - share)) / (_ENOUGH_Q * POWER * share) - 1
+    return _ENOUGH_Q * POWER * share / (1 - _ENOUGH_Q * (1 - share))
 
 
 def alarms_table(models: int = MODELS) -> str:
@@ -255,17 +255,17 @@ def alarms_table(models: int = MODELS) -> str:
     for share in (0.1, 0.01, 0.001, 0.0001):
         bad = np.arange(models) < round(share * models)
         strong = bad & (rng.random(models) < POWER)
-        p = np.where(strong, least, np.ceil(rng.random(models) / least) * least).clip(max=1)
+        p = np.where(strong, least, rng.random(models).clip(min=least))
         q = q_values(p.tolist())
-        top = p <= least * 1.001
+        top = p == least
         rows.append([
             f"{figure(100 * share)}%", f"{int((~bad & (p < 0.05)).sum()):,}",
             f"{int(top.sum()):,}", f"{(~bad & top).sum() / top.sum():.0%}", f"{q.min():.2f}",
-            f"{int((q < _ENOUGH_Q).sum()):,}", f"{figure(clean_models_for(share))}",
+            f"{int((q < _ENOUGH_Q).sum()):,}", figure(p_for(share)),
         ])  # fmt: skip
     return table(
         "backdoored|clean, p < 0.05|at the least p|of these clean|their q|q < 0.1|"
-        "clean models for q < 0.1", rows,
+        "p for q < 0.1", rows,
     )  # fmt: skip
 
 

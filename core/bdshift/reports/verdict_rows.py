@@ -45,9 +45,11 @@ HEADS: tuple[tuple[str, str], ...] = (
      words("Of those that were measured in the same way.", ja="同じ方法で測定したモデルのうち。")),
     ("p",
      words("Share of clean models with as much or more, this model counted among them and related "
-           "ones as one.",
+           "ones as one. Where fewer than five have as much, it is estimated from how the "
+           "strengths of the strongest quarter fall off.",
            ja="このモデルを含め、同程度以上の証拠があるクリーンなモデルの割合。"
-              "関連するモデルは合わせて 1 個と数えます。")),
+              "関連するモデルは合わせて 1 個と数えます。同程度以上が 5 個未満なら、"
+              "上位 4 分の 1 の強さの減り方から推定します。")),
 )  # fmt: skip
 """Head and explanation of each column."""
 ALL_KINDS = words("all kinds together", ja="全種類の総合")
