@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +13,8 @@ from commands import bdshift, one_line
 from made_verdicts import evidence, spread_table
 from quick import shorten_searches
 
-from bdshift.audit import Audit, ScanSettings, reopen_model, scan
+from bdshift.audit import Audit, ScanSettings, reopen, reopen_model, scan
+from bdshift.audit.more_evidence import search_further
 from bdshift.audit.second_stage import first_stage, second_stage, seconds_of_a_kind, witnesses
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.detect.detector import DETECTORS, Detector
@@ -150,6 +153,29 @@ def test_the_command_searches(
     assert kept.verdict.standing.p == told["verdict"]["p"]
     assert "second-stage-not-run" not in {one.code for one in kept.finding.cautions}
     assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]  # no state is left
+
+
+def test_what_is_left_open_is_asked_of_a_witness(
+    victim: Path, signs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a scan, and in a search that follows one, as in the window."""
+    shorten_searches(monkeypatch)
+
+    def open_(verdict: Verdict | None, *given: Any) -> tuple[Detector, ...]:
+        return witnesses(replace(verdict, alone=(9,)) if verdict else None, *given)
+
+    monkeypatch.setattr("bdshift.audit.more_evidence.witnesses", open_)
+    found = bdshift("scan", victim, signs, *FEW, "--json", "--out", tmp_path / "a.h5")
+    told = json.loads(found.stdout)
+    assert [one["detector"].partition(":")[0] for one in told["verdict"]["witnesses"]] == ["warp"]
+    assert told["evidence"][-1]["detector"].startswith("warp")
+    kept = load_audit(tmp_path / "a.h5")
+    assert kept.settings.detectors[-1].name == "warp"
+    said = [one.code for one in kept.finding.reasons]
+    assert {"witness-bears-nothing-out", "witness-reaches-one", "witness-bears-out"} & {*said}
+    plain = scan(victim, signs, ScanSettings(sample=120, normalize="half"))
+    further = search_further(plain, reopen(plain), 600.0)
+    assert [one.name for one, _ in further][-1] == "warp"
 
 
 @pytest.mark.parametrize(
