@@ -17,7 +17,6 @@ from bdshift.reports.text_report import audit_text
 from bdshift.reports.verdict_rows import HEADS, evidence_rows, how_right
 from bdshift.verdict.calibration import Calibration
 from bdshift.verdict.clean_models import shipped_table
-from bdshift.verdict.tail import LEAST_P
 from bdshift.words import Sentence
 
 
@@ -102,26 +101,24 @@ def test_the_first_sentence_is_plain_and_says_whose_p_it_is(compared: Audit) -> 
     verdict = compared.verdict
     assert verdict is not None
     models, p = verdict.standing.models, verdict.standing.p
-    independent = round(verdict.standing.independent)
+    independent = verdict.standing.independent
     assert independent < models
-    assert p == LEAST_P < 1 / (1 + independent), "what a reader counts"
+    assert p == pytest.approx(1 / (1 + independent)), "what a reader computes"
     related = f"; related models count as one, which leaves {independent}"
-    how = "estimated from how their strengths fall off"
     assert str(compared.finding.statement) == (
         f"Class 9 “speed_80” looks like the target of a backdoor: none of {models} models that are "
-        f"known to be clean has evidence this strong against any class (verdict: p = 0.001 or "
-        f"less, {how}{related})."
+        f"known to be clean has evidence this strong against any class (verdict: p = {p:.2g}, the "
+        f"smallest that so many allow{related})."
     )
-    assert "（判定の p = 0.001 以下" in compared.finding.statement.render("ja")
+    assert f"（判定の p = {p:.2g}" in compared.finding.statement.render("ja")
     some = in_words(replace(verdict.standing, count=8, p=0.06, estimated=False))
     assert str(some) == (
         f"8 of {models} models that are known to be clean have evidence this strong against a "
         f"class (verdict: p = 0.06{related})"
     )
-    assert f"p = 0.02, {how}" in str(in_words(replace(verdict.standing, p=0.02)))
-    few = in_words(replace(verdict.standing, p=0.1, least=0.1, estimated=False))
-    assert "p = 0.1, the smallest that so many allow" in str(few)
-    alone = in_words(replace(verdict.standing, independent=float(models)))
+    between = in_words(replace(verdict.standing, p=0.02, estimated=True))
+    assert "p = 0.02, estimated from how their strengths fall off" in str(between)
+    alone = in_words(replace(verdict.standing, least=1 / (1 + models)))
     assert "related" not in str(alone)
 
 

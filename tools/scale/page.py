@@ -238,7 +238,7 @@ def million_table(numbers: Numbers) -> str:
 
 
 def least_p() -> float:
-    """The smallest p that is said."""
+    """The smallest p that the clean models which ship with bdshift allow."""
     return shipped_table().null(["mask"]).standing(math.inf).p
 
 

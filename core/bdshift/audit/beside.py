@@ -73,12 +73,8 @@ SOME_HAVE_AS_MUCH = words(
     ja="クリーンだと分かっているモデル {models} 個のうち {count} 個に、"
        "これと同じかより強い証拠のあるクラスがあります（判定の p = {p:.2g}{how}{related}）",
 )  # fmt: skip
-SMALLEST = words(", the smallest that so many allow", ja="、このモデル数で取り得る最小値")
+LEAST_P = words(", the smallest that so many allow", ja="、このモデル数で取り得る最小値")
 ESTIMATED = words(", estimated from how their strengths fall off", ja="、強さの減り方からの推定値")
-ESTIMATED_AT_MOST = words(
-    " or less, estimated from how their strengths fall off",
-    ja=" 以下、強さの減り方からの推定値",
-)
 RELATED_ONCE = words("; related models count as one, which leaves {independent}",
                      ja="。関連するモデルはまとめて 1 個とし、計 {independent} 個")  # fmt: skip
 NOT_RARE_ENOUGH = words(", where {limit:.2g} would make it a suspect",
@@ -294,15 +290,11 @@ def _of_class(index: int, standing: Standing, facts: Facts) -> dict[str, object]
 
 def in_words(standing: Standing) -> Sentence:
     """How many clean models have as much."""
-    at_most = standing.p <= standing.least
-    if standing.estimated:
-        how = Sentence(ESTIMATED_AT_MOST if at_most else ESTIMATED)
-    else:
-        how = Sentence(SMALLEST if at_most else "")
+    least = LEAST_P if standing.p <= standing.least else ""
+    how = Sentence(ESTIMATED if standing.estimated else least)
     template = SOME_HAVE_AS_MUCH if standing.count else NO_MODEL_HAS_AS_MUCH
-    independent = round(standing.independent)
-    shared = independent < standing.models
-    related = Sentence(RELATED_ONCE, {"independent": independent}) if shared else ""
+    shared = standing.independent < standing.models
+    related = Sentence(RELATED_ONCE, {"independent": standing.independent}) if shared else ""
     values = {"models": standing.models, "count": standing.count, "p": standing.p}
     return Sentence(template, {**values, "how": how, "related": related})
 

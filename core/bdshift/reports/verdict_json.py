@@ -46,6 +46,5 @@ def verdict_json(verdict: Verdict | None) -> dict[str, Any] | None:
 def _standing(standing: Standing) -> dict[str, Any]:
     return {
         "p": standing.p, "p_least": standing.least, "p_estimated": standing.estimated,
-        "clean_models": standing.models, "clean_models_independent": standing.independent,
-        "as_strong": standing.count,
+        "clean_models": standing.models, "as_strong": standing.count,
     }  # fmt: skip

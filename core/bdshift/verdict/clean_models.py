@@ -19,7 +19,7 @@ from bdshift.assets import asset
 from bdshift.json_data import parse_json
 from bdshift.verdict.calibration import Calibration
 from bdshift.verdict.strength import StrengthScale, fit_scale
-from bdshift.verdict.tail import COUNTED, LEAST_P, Tail, fit_tail
+from bdshift.verdict.tail import COUNTED, Tail, fit_tail
 
 TABLE = "verdict/clean-models.json"
 """Name of the table among the assets."""
@@ -72,22 +72,26 @@ class Standing:
     Attributes:
         count: of them.
         models: that were compared.
-        independent: how many they count as, each cluster as one.
         p: the share of such models among all clean ones, estimated from these and the model itself,
             each cluster counting as one: (1 + count) / (1 + models) if none share a cluster. That
             is right for a clean model that is exchangeable with them. Where fewer than five have as
             much, it is estimated from how the strongest quarter falls off (`Tail`), if that has
-            enough models.
-        least: the smallest p that is said, or that so many allow.
+            enough models, but not below what none leaves: so far beyond what was seen, it would be
+            a guess.
+        least: the smallest p that so many allow.
         estimated: whether p is.
     """
 
     count: int
     models: int
-    independent: float
     p: float
     least: float
-    estimated: bool
+    estimated: bool = False
+
+    @property
+    def independent(self) -> int:
+        """How many models count, where those of a cluster are one."""
+        return round(1 / self.least) - 1
 
 
 @dataclass(frozen=True)
@@ -154,13 +158,11 @@ class CleanStrengths:
         """Of a model whose strongest evidence is ``strength``, beside them."""
         above, total = self.strengths >= strength, float(self.weights.sum())
         count, weight, tail = int(above.sum()), float(self.weights[above].sum()), self.tail
+        least, most = 1 / (1 + total), (1 + COUNTED) / (1 + total)
         if tail is None or weight >= COUNTED:
-            least = 1 / (1 + total) if tail is None else LEAST_P
-            p = (1 + weight) / (1 + total)
-            return Standing(count, len(above), total, p, least, estimated=False)
-        most = (1 + COUNTED) / (1 + total)  # what the weakest of those that are counted have
-        p = max(min(tail.p(strength), most), LEAST_P)
-        return Standing(count, len(above), total, p, LEAST_P, estimated=True)
+            return Standing(count, len(above), (1 + weight) * least, least)
+        p = max(min(tail.p(strength), most), least)
+        return Standing(count, len(above), p, least, estimated=count > 0 or p > least)
 
 
 def cluster_weights(clusters: Sequence[str]) -> NDArray[np.float64]:

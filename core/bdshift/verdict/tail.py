@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 COUNTED = 5.0
 """Models that have as much, from which on their share is counted, not estimated."""
-LEAST_P = 0.001
-"""Less is not said: so far beyond what was seen, it would be a guess."""
 _BEYOND = 0.25  # of the models, whose excesses are looked at
 
 
