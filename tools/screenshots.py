@@ -86,8 +86,8 @@ class Camera:
         self.wait()
 
     def open(self, path: Path) -> None:
-        """Open a file or folder as if it were dropped, without being asked to save."""
-        self.window.session.update(kept=self.window.session.state.original)
+        """Open a file or folder as if it were dropped."""
+        self.forget()
         open_dropped(self.window.context, [path])
         self.idle()
 
@@ -107,9 +107,13 @@ class Camera:
         return found
 
     def close(self) -> None:
-        """Close the window without being asked to save."""
-        self.window.session.update(kept=self.window.session.state.original)
+        """Close the window."""
+        self.forget()
         self.window.close()
+
+    def forget(self) -> None:
+        """Let the audit be replaced without being asked to save it."""
+        self.window.session.update(kept=self.window.session.state.original)
 
     def take(self, name: str) -> None:
         """Save what is shown."""
@@ -308,6 +312,7 @@ def inconclusive(camera: Camera) -> None:
     assert names is not None
     listed = names.images.class_names
     turned = {name: (i + 1) % len(listed) for i, name in enumerate(listed)}
+    camera.forget()
     scan_corrected(camera.window.context, labels=turned)
     camera.idle()
     camera.take("inconclusive")

@@ -342,7 +342,7 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
          "evidence-beside-clean-models", "recovered-backdoor"),
     ),
     "a reference explains it": (
-        lambda a: _beside(searched(_quiet(a), {4: 3.5}), {4: 2.7}), "nothing-unusual", (),
+        lambda a: _beside(searched(_quiet(a), {4: 4.8}), {4: 3.2}), "nothing-unusual", (),
         ("none-stands-out-beside-clean-models", "evidence-beside-reference",
          "evidence-beside-reference", "reference-explains"),
     ),
