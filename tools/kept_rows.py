@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from bdshift.outputs import Output
+from bdshift.text import csv_rows, csv_text
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows so far; none if there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+    return csv_rows(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
     """Replace them."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    lines = ([row.get(name, "") for name in columns] for row in rows)
+    Output(path, overwrite=True).write_text(csv_text([columns, *lines]))

@@ -119,7 +119,7 @@ def test_strength_alone_suspects_nothing(table: CleanModels) -> None:
     assert (agreed.suspected, agreed.borne_out) == ((3,), True)
 
 
-def test_a_kind_that_clean_models_were_not_searched_for_may_bear_out(table: CleanModels) -> None:
+def test_a_kind_that_the_table_does_not_have_may_bear_out(table: CleanModels) -> None:
     """A witness: it makes no class unusual, but is enough where the embedding alone is not."""
     open_ = evidence(shift={3: 2.5}, mask={6: 1.5}, additive={5: 1.2})
     alone = decide(open_, table)

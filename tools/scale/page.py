@@ -239,7 +239,7 @@ def million_table(numbers: Numbers) -> str:
 
 def least_p() -> float:
     """The smallest p that the clean models which ship with bdshift allow."""
-    return shipped_table().null(["mask"]).standing(math.inf).p
+    return shipped_table().null(["mask"]).standing(math.inf).least
 
 
 def p_for(share: float) -> float:

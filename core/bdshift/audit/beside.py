@@ -147,8 +147,8 @@ ONLY_ONE_REACHED = code(
 BORNE_OUT = code(
     "witness-bears-out",
     words("{detector}: class {index} “{name}” is {factor:#.3g} times as easy to reach as the "
-          "others (median), which bears out the evidence against it. Clean models were not "
-          "searched for this kind.",
+          "others (median), which bears out the evidence against it. This kind is not compared "
+          "with clean models.",
           ja="{detector}：クラス {index}「{name}」はほかのクラス（中央値）より {factor:#.3g} 倍"
              "到達しやすく、このクラスへの証拠を裏付けます。"
              "この種類については、クリーンなモデルとの比較はありません。"),
@@ -156,14 +156,14 @@ BORNE_OUT = code(
 BORNE_OUT_ALONE = code(
     "witness-reaches-one",
     words("{detector}: class {index} “{name}” is the only one that is reached, which bears out the "
-          "evidence against it. Clean models were not searched for this kind.",
+          "evidence against it. This kind is not compared with clean models.",
           ja="{detector}：到達できるのはクラス {index}「{name}」だけで、"
              "このクラスへの証拠を裏付けます。"
              "この種類については、クリーンなモデルとの比較はありません。"),
 )  # fmt: skip
 NOT_BORNE_OUT_BY = code(
     "witness-bears-nothing-out",
-    words("{detector}: bears nothing out. Clean models were not searched for this kind.",
+    words("{detector}: bears nothing out. This kind is not compared with clean models.",
           ja="{detector}：裏付けになりません。"
              "この種類については、クリーンなモデルとの比較はありません。"),
 )  # fmt: skip

@@ -1,5 +1,5 @@
 """The second stage of a scan: searches for small changes of the images, as many kinds as a budget
-affords; and witnesses, kinds that clean models were not searched for, where a class is unusual and
+affords; and witnesses, kinds that are not compared with clean models, where a class is unusual and
 nothing bears it out.
 """
 

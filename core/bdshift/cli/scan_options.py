@@ -36,7 +36,8 @@ _OPTIONS = (
                  help="Judge the embedding alone; search for no triggers."),
     click.option("--budget", default=SCAN_SECONDS, show_default=True,
                  help="Seconds, about, for searches in the images: how many kinds are tried "
-                 "follows from it. Not used with --quick, --detector or --rule."),
+                 "follows from it. A witness, if one is asked, may take as long again. Not used "
+                 "with --quick, --detector or --rule."),
     click.option("--each-preprocessing", is_flag=True,
                  help="Search under each preprocessing that the images do not rule out."),
     click.option("--sample", default="2500", show_default=True, help="Count, share (5%) or all."),

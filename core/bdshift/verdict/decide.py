@@ -58,7 +58,7 @@ class Verdict:
     """What the evidence says beside clean models.
 
     Attributes:
-        kinds: each kind of evidence that clean models were searched for, the strongest first.
+        kinds: each kind of evidence that the table has, the strongest first.
         witnesses: searches in the images for other kinds. They make no class unusual, but may bear
             out one that is.
         index: the most suspicious class.

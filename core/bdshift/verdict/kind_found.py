@@ -17,7 +17,7 @@ from bdshift.verdict.counted import NATURAL_SHARE, counted_drops, natural_of
 
 @dataclass(frozen=True)
 class KindFound:
-    """It.
+    """What one kind found.
 
     Attributes:
         detector: what gave the evidence.
