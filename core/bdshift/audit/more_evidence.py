@@ -80,11 +80,8 @@ def _evidence(
     if not detectors:
         return []
     assert audit.embedding is not None  # `search_further` has looked, and a scan has it
-    clean = material.clean
-    subject = Subject(
-        audit.embedding, audit.model.weight, audit.images.class_names, material.classifier,
-        clean.collection, clean.files, where, audit.settings.seed,
-    )  # fmt: skip
+    names, seed = audit.images.class_names, audit.settings.seed
+    subject = material.subject(audit.embedding, names, where, seed)
     found = find_evidence(subject, detectors, audit.model, finished, job)
     return list(zip(detectors, found, strict=True))
 

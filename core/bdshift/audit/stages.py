@@ -93,6 +93,16 @@ class Material:
     classifier: Classifier
     clean: CleanSet
 
+    def subject(
+        self, embedding: Embedding, class_names: Sequence[str], device: torch.device, seed: int
+    ) -> Subject:
+        """What detectors look at; ``embedding`` is what the network makes of the images."""
+        clean, weight = self.clean, self.classifier.weight.cpu().numpy()
+        return Subject(
+            embedding, weight, class_names, self.classifier, clean.collection, clean.files,
+            device, seed,
+        )  # fmt: skip
+
 
 def open_clean_set(
     collection: ImageCollection,
@@ -330,10 +340,7 @@ def examine(
     """Run the detectors, but for those that are ``finished``: the audit of ``model`` from its
     embedding of the images.
     """
-    subject = Subject(
-        embedding, model.weight, images.class_names, material.classifier,
-        material.clean.collection, material.clean.files, device, settings.seed,
-    )  # fmt: skip
+    subject = material.subject(embedding, images.class_names, device, settings.seed)
     return Audit(
         model=model,
         images=images,
@@ -366,10 +373,7 @@ def examine_alternative(
     embedding = embed_cached(
         cache, own, device=device, precision=audit.precision, batch=audit.settings.batch, job=job
     )
-    subject = Subject(
-        embedding, classifier.weight.cpu().numpy(), audit.images.class_names, classifier,
-        material.clean.collection, material.clean.files, device, audit.settings.seed,
-    )  # fmt: skip
+    subject = own.subject(embedding, audit.images.class_names, device, audit.settings.seed)
     evidence = audit.settings.detectors[0].detect(subject, job)
     return Alternative(
         classifier.architecture, classifier.preprocessing, embedding.accuracy, evidence.scores

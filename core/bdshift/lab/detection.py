@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bdshift.audit import Audit, Material, ScanSettings, reopen, scan_opened
 from bdshift.checkpoints.classifier import open_checkpoint
-from bdshift.detect.detector import Detector, Evidence, Subject
+from bdshift.detect.detector import Detector, Evidence
 from bdshift.devices import pick_device
 from bdshift.errors import InputError
 from bdshift.images.collection import open_images
@@ -132,10 +132,8 @@ def _row(
 ) -> DetectionRow:
     assert audit.embedding is not None
     seed = audit.settings.seed
-    subject = Subject(
-        audit.embedding, audit.model.weight, audit.images.class_names, material.classifier,
-        material.clean.collection, material.clean.files, pick_device(audit.settings.device), seed,
-    )  # fmt: skip
+    where = pick_device(audit.settings.device)
+    subject = material.subject(audit.embedding, audit.images.class_names, where, seed)
     row = replace(
         _blank(model, detector, seed),
         network=model.network or audit.model.architecture,
