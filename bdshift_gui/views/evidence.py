@@ -87,7 +87,7 @@ class EvidenceView(QWidget, View):
         from bdshift.verdict.clean_models import shipped_table
 
         rows = evidence_rows(audit, audit.verdict, language())
-        self.heading.show_text(tr("Beside clean models"))
+        self.heading.show_text(tr("Compared with clean models"))
         self.back.setText(tr(CLOSE_PAGE.text))
         set_tip(self.back, tr(CLOSE_PAGE.tip))
         self.listed.title.show_text(tr("Each kind of evidence"))

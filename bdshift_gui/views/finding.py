@@ -200,13 +200,18 @@ class FindingView(Card, View):
         """Say that the comparison runs, instead of the caution that it did not; return the others,
         in words.
         """
-        from bdshift.audit.beside import SECOND_STAGE_NOT_RUN, SECOND_STAGE_RUNS
+        from bdshift.audit.beside import (
+            SECOND_STAGE_NOT_RUN,
+            SECOND_STAGE_RUNS,
+            SECOND_STAGE_TOO_LARGE,
+        )
 
         left, runs = [], ""
         if state.to_search:
             runs = tr("Triggers are being searched for in the images.")
         for one in finding.cautions:
-            if one.code == SECOND_STAGE_NOT_RUN and state.to_search:
+            left_out = one.code in (SECOND_STAGE_NOT_RUN, SECOND_STAGE_TOO_LARGE)
+            if left_out and state.to_search:
                 runs = say(Sentence(SECOND_STAGE_RUNS, one.values))
             else:
                 left.append(say(one.in_window))

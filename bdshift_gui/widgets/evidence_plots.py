@@ -63,7 +63,7 @@ class EvidenceStrips(_FittingCard):
             return
         from bdshift.reports.verdict_rows import DOTS, DRAWN, TICKS
 
-        self.title.show_text(tr("Strength beside clean models"))
+        self.title.show_text(tr("Strength, compared with clean models"))
         set_tip(self.title, tr(DOTS))
         self.view.setFixedHeight(_ROW * max(1, len(self._shown)) + _FOOT)
         for y, row in enumerate(self._shown):

@@ -11,6 +11,7 @@ from matrix import searched
 
 from bdshift.audit import Audit
 from bdshift.audit.doubts import doubts
+from bdshift.audit.image_doubts import in_turn
 from bdshift.remark import Remark
 
 CLASSES = 12
@@ -44,6 +45,19 @@ def test_too_few_to_tell_one_level_from_the_next(suspected: Audit) -> None:
     enough = with_counts(suspected, [6] * CLASSES).finding  # 72, of which 33 are
     assert enough.level == "backdoored"
     assert "too-few-to-measure" not in codes(enough.reasons)
+
+
+def test_many_images_of_one_class_are_not_enough(suspected: Audit) -> None:
+    counts = [1982] + [4] * (CLASSES - 1)  # 160 are searched: 116 of the first, 44 of the others
+    found = with_counts(suspected, counts).finding
+    [doubt] = [one for one in found.reasons if one.code == "too-few-to-measure"]
+    assert (found.level, doubt.values["unused"]) == ("inconclusive", 22)
+    assert with_counts(suspected, [1982] + [8] * (CLASSES - 1)).finding.level == "backdoored"
+
+
+def test_searches_take_one_of_each_class_in_turn() -> None:
+    assert in_turn([5, 0, 2, 9], 10) == [4, 0, 2, 4]
+    assert in_turn([1, 2], 10) == [1, 2]
 
 
 def test_a_clean_model_is_not_passed_with_too_few_either(victim_audit: Audit) -> None:

@@ -60,6 +60,9 @@ def made(audit: Audit, name: str) -> Audit:
          "inconclusive", True),
         ("nothing stands out beside clean models", "evidence of one kind alone", "inconclusive",
          True),
+        # a trigger that was recovered under the chosen one alone
+        ("only a recovered trigger stands out beside clean models",
+         "nothing stands out beside clean models", "backdoored", False),
         # only the norms under the other: they do not decide
         ("nothing stands out beside clean models", "backdoored", "nothing-unusual", False),
         ("it stands out beside clean models", "nothing unusual", "backdoored", False),

@@ -68,6 +68,18 @@ def test_every_kind_of_change_goes_through_a_file(name: str, tmp_path: Path) -> 
             kind.check_params(bad, 16)
 
 
+@pytest.mark.parametrize("name", [*CHANGES])
+def test_a_file_may_be_for_images_of_any_size(name: str, tmp_path: Path) -> None:
+    kind = CHANGES.parse(name)
+    for side in (1, 2):
+        about, numbers = AboutChange(kind.spec, side), {"a": torch.zeros(3, side, side)}
+        with pytest.raises(InputError, match=r"t\.safetensors"):
+            read_change(written(tmp_path, SavedChange(about, numbers)))
+        with pytest.raises(InputError):
+            kind.check_params({"a": torch.zeros(1, 3, side, side)}, side)
+    kind.check_params(kind.scout(torch.tensor([1, 2]), 3, 0), 3)
+
+
 def test_it_works_like_the_trigger_itself(
     victim_scan: tuple[Audit, Material], measured_audit: Audit, tmp_path: Path
 ) -> None:

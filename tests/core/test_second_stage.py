@@ -60,6 +60,18 @@ def test_a_gpu_affords_more_and_the_least_that_is_needed_is_said(network: Classi
     assert needed / pace(torch.device("cuda")) == pytest.approx(on_gpu, abs=1)
 
 
+def test_of_a_thousand_classes_the_least_is_a_search_for_some(
+    network: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = torch.device("cpu")
+    few = seconds_of_a_kind(network, PRECISION, cpu)
+    monkeypatch.setattr(Classifier, "classes", 1000)
+    least = seconds_of_a_kind(network, PRECISION, cpu)
+    assert least < few, "for 8 classes instead of 12"
+    assert [one.name for one in second_stage(network, least, PRECISION, FIRST)][-1] == "mask"
+    assert "mask" not in [one.name for one in second_stage(network, least / 2, PRECISION, FIRST)]
+
+
 def test_what_takes_half_the_precision_takes_less_time(network: Classifier) -> None:
     cpu = torch.device("cpu")
     needed = [seconds_of_a_kind(network, one, cpu) for one in ("bfloat16", "float32")]
@@ -172,7 +184,7 @@ def test_what_is_left_open_is_asked_of_a_witness(
     kept = load_audit(tmp_path / "a.h5")
     assert kept.settings.detectors[-1].name == "warp"
     said = [one.code for one in kept.finding.reasons]
-    assert {"witness-bears-nothing-out", "witness-reaches-one", "witness-bears-out"} & {*said}
+    assert {"witness-bears-nothing-out", "witness-alone", "witness-bears-out"} & {*said}
     plain = scan(victim, signs, ScanSettings(sample=120, normalize="half"))
     further = search_further(plain, reopen(plain), 600.0)
     assert [one.name for one, _ in further][-1] == "warp"

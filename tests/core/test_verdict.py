@@ -113,7 +113,7 @@ def test_strength_alone_suspects_nothing(table: CleanModels) -> None:
     """The embedding alone, however strong; until a kind of another nature agrees."""
     alone = decide(evidence(shift={3: 2.5}, mask={6: 1.5}, additive={5: 1.2}), table)
     assert alone is not None
-    assert (alone.index, alone.suspected, alone.rare, alone.borne_out) == (3, (), True, False)
+    assert (alone.index, alone.suspected, alone.is_unusual, alone.borne_out) == (3, (), True, False)
     agreed = decide(evidence(shift={3: 2.5}, mask={3: 2.9}, additive={5: 1.2}), table)
     assert agreed is not None
     assert (agreed.suspected, agreed.borne_out) == ((3,), True)
@@ -178,13 +178,13 @@ def test_what_few_clean_models_have_is_unusual_and_not_suspected(table: CleanMod
     found = decide(evidence(shift={3: 1.1}, mask={6: 2.65}, additive={5: 1.4}), table)
     assert found is not None
     assert found.limit < found.standing.p <= UNSURE_P
-    assert (found.unusual, found.suspected, found.rare) == ((6,), (), True)
+    assert (found.unusual, found.suspected, found.is_unusual) == ((6,), (), True)
 
 
 def test_what_clean_models_have_is_nothing_unusual(table: CleanModels) -> None:
     found = decide(evidence(shift={3: 1.1}, mask={6: 1.8}, additive={5: 1.4}), table)
     assert found is not None
-    assert not found.rare
+    assert not found.is_unusual
     assert found.suspected == ()
     assert found.standing.p > 0.1
 
@@ -229,7 +229,7 @@ def test_classes_out_of_reach_and_not_tried(table: CleanModels) -> None:
     assert found.kinds[0].reaches_one
     none = decide([(mask, Evidence("mask", np.full(10, np.inf)))], table)
     assert none is not None
-    assert (none.rare, none.suspected) == (False, ())
+    assert (none.is_unusual, none.suspected) == (False, ())
     assert (none.kinds[0].reaches, none.kinds[0].reaches_one) == (False, False)
 
 
@@ -253,7 +253,7 @@ def test_what_a_class_carries_by_nature_does_not_count(table: CleanModels) -> No
     found[1] = found[1][0], replace(found[1][1], record=record)
     verdict = decide(found, table)
     assert verdict is not None
-    assert (verdict.suspected, verdict.rare) == ((), False)
+    assert (verdict.suspected, verdict.is_unusual) == ((), False)
     mask = next(one for one in verdict.kinds if one.detector.name == "mask")
     assert mask.natural == ((3, 0.4), (4, 0.2))
     assert mask.index == 6
@@ -296,7 +296,7 @@ def test_a_reference_takes_off_what_it_has(table: CleanModels) -> None:
     assert mask.of_reference(3) == pytest.approx(6)
     assert mask.drops[3] == pytest.approx(math.log(1.5), abs=1e-4)
     assert not mask.works(3), "the reference's own is no evidence"
-    assert (found.suspected, found.rare) == ((), False)
+    assert (found.suspected, found.is_unusual) == ((), False)
 
 
 @pytest.mark.parametrize("seed", range(20))

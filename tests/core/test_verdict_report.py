@@ -28,7 +28,7 @@ def compared(measured_audit: Audit) -> Audit:
 
 def test_the_page_shows_every_kind(compared: Audit) -> None:
     page = html.unescape(html_report(compared))
-    section = page.partition("Beside clean models")[2].partition("<h2>")[0]
+    section = page.partition("Compared with clean models")[2].partition("<h2>")[0]
     models = shipped_table().null(["shift", "mask"]).standing(0.0).models
     assert section.count("<tr>") == 4  # a head, all kinds, two of them
     assert f"<td>0 of {models}</td>" in section
@@ -76,7 +76,7 @@ def test_how_right_p_is_is_said_with_its_counts() -> None:
 
 
 def test_without_a_comparison_there_is_no_section(measured_audit: Audit) -> None:
-    assert "Beside clean models" not in html_report(measured_audit)
+    assert "Compared with clean models" not in html_report(measured_audit)
 
 
 def test_the_json_has_all_of_it(compared: Audit) -> None:
@@ -108,7 +108,7 @@ def test_the_first_sentence_is_plain_and_says_whose_p_it_is(compared: Audit) -> 
     assert str(compared.finding.statement) == (
         f"Class 9 “speed_80” looks like the target of a backdoor: none of {models} models that are "
         f"known to be clean has evidence this strong against any class (verdict: p = {p:.2g}, the "
-        f"smallest that so many allow{related})."
+        f"lowest that so many allow{related})."
     )
     assert f"（判定の p = {p:.2g}" in compared.finding.statement.render("ja")
     some = in_words(replace(verdict.standing, count=8, p=0.06, estimated=False))

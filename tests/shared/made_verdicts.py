@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
+from bdshift.detect.pair_inversion import PairInversion
 from bdshift.verdict.clean_models import CleanModel, CleanModels, fit_table
 
 TEXTS = {"shift": "shift:alpha=0.1,solver=exact", "mask": "mask", "additive": "additive"}
@@ -27,12 +28,12 @@ def spread_table() -> CleanModels:
 
 
 def evidence(**lowest: Mapping[int, float]) -> list[tuple[Detector, Evidence]]:
-    """Scores of ten classes: 100, but divided by the given factors."""
+    """Scores of ten classes: 100, or 1 where they are ratios, but divided by the given factors."""
     found = []
     for name, factors in lowest.items():
-        scores = np.full(10, 100.0)
+        detector = DETECTORS.parse(name)
+        scores = np.full(10, 1.0 if isinstance(detector, PairInversion) else 100.0)
         for index, factor in factors.items():
             scores[index] /= factor
-        detector = DETECTORS.parse(name)
         found.append((detector, Evidence(detector.spec, scores)))
     return found

@@ -317,11 +317,16 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
     ),
     "a witness reaches no other class": (
         lambda a: _witnessed(_shift_alone(a), {5: 1}), "backdoored", (5,),
-        ("stands-out-beside-clean-models", "evidence-beside-clean-models", "witness-reaches-one",
+        ("stands-out-beside-clean-models", "evidence-beside-clean-models", "witness-bears-out",
+         "evidence-beside-clean-models"),
+    ),
+    "a witness speaks against another class": (
+        lambda a: _witnessed(_shift_alone(a), {3: 1}), "inconclusive", (),
+        ("could-not-tell", "evidence-beside-clean-models", "witness-alone",
          "evidence-beside-clean-models"),
     ),
     "a witness bears nothing out": (
-        lambda a: _witnessed(_shift_alone(a), {3: 1}), "inconclusive", (),
+        lambda a: _witnessed(_shift_alone(a), {3: 1, 5: 1, 7: 1}), "inconclusive", (),
         ("could-not-tell", "evidence-beside-clean-models", "witness-bears-nothing-out",
          "evidence-beside-clean-models"),
     ),

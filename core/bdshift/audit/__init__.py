@@ -143,7 +143,8 @@ def scan_opened(
                 reason=error.sentence, weights=other.state.layout.weights,
             ) from error  # fmt: skip
     if beside is not None:
-        made = with_reference_read(*audited[0], beside, on, job).reference
+        most = max(audited, key=lambda one: len(one[0].judged))  # one may have asked a witness
+        made = with_reference_read(*most, beside, on, job).reference
         audited = [(with_reference(audit, made), material) for audit, material in audited]
     return most_serious(audited)
 

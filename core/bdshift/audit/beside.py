@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from bdshift.audit.facts import Facts
@@ -36,7 +37,7 @@ NONE_STANDS_OUT = code(
 )  # fmt: skip
 SOME_EVIDENCE = code(
     "some-evidence-beside-clean-models",
-    words("Beside clean models, the most suspicious is class {index} “{name}”: {standing}.",
+    words("Compared with clean models, the most suspicious is class {index} “{name}”: {standing}.",
           ja="クリーンなモデルと比べて最も疑わしいのはクラス {index}「{name}」です。"
              "{standing}。"),
 )  # fmt: skip
@@ -73,49 +74,57 @@ SOME_HAVE_AS_MUCH = words(
     ja="クリーンだと分かっているモデル {models} 個のうち {count} 個に、"
        "これと同じかより強い証拠のあるクラスがあります（判定の p = {p:.2g}{how}{related}）",
 )  # fmt: skip
-LEAST_P = words(", the smallest that so many allow", ja="、このモデル数で取り得る最小値")
+LEAST_P = words(", the lowest that so many allow", ja="、このモデル数で取り得る最小値")
 ESTIMATED = words(", estimated from how their strengths fall off", ja="、強さの減り方からの推定値")
 RELATED_ONCE = words("; related models count as one, which leaves {independent}",
                      ja="。関連するモデルはまとめて 1 個とし、計 {independent} 個")  # fmt: skip
-NOT_RARE_ENOUGH = words(", where {limit:.2g} would make it a suspect",
-                        ja="（{limit:.2g} 以下で疑います）")  # fmt: skip
+NOT_RARE_ENOUGH = words(", where at most {limit:.2g} could make it a suspect",
+                        ja="（{limit:.2g} 以下なら疑いの対象です）")  # fmt: skip
+JUST_ABOVE = words(", just above the {limit:.2g} up to which it could be a suspect",
+                   ja="（疑いの対象となる {limit:.2g} をわずかに超えています）")  # fmt: skip
 NOT_BORNE_OUT = words(
-    ", but it is evidence of one kind, and no trigger was found that is {factor:g} times smaller "
-    "than for other classes, or {of_pair:g} times for a single pair of classes{less}",
-    ja="。ただし証拠は 1 種類だけで、ほかのクラスの {factor:g} 分の 1 以下（クラスの組だけなら "
-       "{of_pair:g} 分の 1 以下）のトリガーも{less}見つかっていません",
+    ", but no evidence of another nature agrees, and no trigger was found that is {factor:g} times "
+    "smaller than for other classes, or {of_pair:g} times for a single pair of classes{less}",
+    ja="。ただし性質の異なる証拠による裏付けはなく、ほかのクラスの {factor:g} 分の 1 以下"
+       "（クラスの組だけなら {of_pair:g} 分の 1 以下）のトリガーも{less}見つかっていません",
 )  # fmt: skip
 LESS_REFERENCE = words(", less what the reference has", ja="、参照モデルの分を差し引くと")
 
+AS_EASY = words("{factor:#.3g} times as easy to reach as the others (median)",
+                ja="ほかのクラス（中央値）より {factor:#.3g} 倍到達しやすくなっています"
+                )  # fmt: skip
+ONLY_ONE = words("the only one that is reached", ja="到達できる唯一のクラスです")
+AS_SMALL = words("at least {factor:#.3g} times smaller than to other classes and than the other "
+                 "way",
+                 ja="他クラスへの変化や逆方向の変化に比べて {factor:#.3g} 分の 1 以下です"
+                 )  # fmt: skip
+ONLY_PAIR = words("the only one that works; none to other classes does, nor one the other way",
+                  ja="有効な唯一の変化で、他クラスへの変化や逆方向の変化は効きません"
+                  )  # fmt: skip
 NOT_UNUSUAL = words(", which is not unusual", ja="（珍しくありません）")
 EVIDENCE = code(
     "evidence-beside-clean-models",
-    words("{detector}: class {index} “{name}” is {factor:#.3g} times as easy to reach as the "
-          "others (median); {count} of {models:|clean model|clean models} {count:~|shows|show} as "
-          "much{usual}.",
-          ja="{detector}：クラス {index}「{name}」はほかのクラス（中央値）より {factor:#.3g} 倍"
-             "到達しやすくなっています。"
+    words("{detector}: class {index} “{name}” is {ease}; {count} of "
+          "{models:|clean model|clean models} {count:~|shows|show} as much{usual}.",
+          ja="{detector}：クラス {index}「{name}」は{ease}。"
              "クリーンなモデル {models} 個のうち {count} 個が同程度以上です{usual}。"),
 )  # fmt: skip
 EVIDENCE_OF_PAIR = code(
     "evidence-of-a-pair-beside-clean-models",
-    words("{detector}: from class {source} “{from_name}” to class {index} “{name}” the change is "
-          "at least {factor:#.3g} times smaller than to other classes and than the other way; "
-          "{count} of {models:|clean model|clean models} {count:~|shows|show} as much{usual}.",
-          ja="{detector}：クラス {source}「{from_name}」からクラス {index}「{name}」への変化は、"
-             "他クラスへの変化や逆方向の変化に比べて {factor:#.3g} 分の 1 以下です。"
-             "クリーンなモデル {models} 個のうち {count} 個が同程度以上です{usual}。"),
+    words("{detector}: the change from class {source} “{from_name}” to class {index} “{name}” is "
+          "{ease}; {count} of {models:|clean model|clean models} {count:~|shows|show} as "
+          "much{usual}.",
+          ja="{detector}：クラス {source}「{from_name}」からクラス {index}「{name}」への変化は"
+             "{ease}。クリーンなモデル {models} 個のうち {count} 個が同程度以上です{usual}。"),
 )  # fmt: skip
 EVIDENCE_OF_PAIR_AND_REFERENCE = code(
     "evidence-of-a-pair-beside-reference",
-    words("{detector}: from class {source} “{from_name}” to class {index} “{name}” the change is "
-          "at least {factor:#.3g} times smaller than to other classes and than the other way, and "
-          "the smallest to that class in the reference {of_reference:#.3g} times; {count} of "
-          "{models:|clean model|clean models} {count:~|shows|show} as much as is left of "
-          "it{usual}.",
-          ja="{detector}：クラス {source}「{from_name}」からクラス {index}「{name}」への変化は、"
-             "他クラスへの変化や逆方向の変化に比べて {factor:#.3g} 分の 1 以下です。"
-             "参照モデルでこのクラスへの最小の変化は {of_reference:#.3g} 分の 1 です。"
+    words("{detector}: the change from class {source} “{from_name}” to class {index} “{name}” is "
+          "{ease}, and the smallest to that class in the reference {of_reference:#.3g} times "
+          "smaller; {count} of {models:|clean model|clean models} {count:~|shows|show} as much as "
+          "is left of it{usual}.",
+          ja="{detector}：クラス {source}「{from_name}」からクラス {index}「{name}」への変化は"
+             "{ease}。参照モデルでこのクラスへの最小の変化は {of_reference:#.3g} 分の 1 です。"
              "クリーンなモデル {models} 個のうち {count} 個が、差し引いた残りと同程度以上です"
              "{usual}。"),
 )  # fmt: skip
@@ -128,49 +137,42 @@ NO_PAIR = code(
 )
 EVIDENCE_AND_REFERENCE = code(
     "evidence-beside-reference",
-    words("{detector}: class {index} “{name}” is {factor:#.3g} times as easy to reach as the "
-          "others (median), and {of_reference:#.3g} times in the reference; {count} of "
-          "{models:|clean model|clean models} {count:~|shows|show} as much as is left of "
-          "it{usual}.",
-          ja="{detector}：クラス {index}「{name}」はほかのクラス（中央値）より {factor:#.3g} 倍"
-             "到達しやすくなっています。参照モデルでは {of_reference:#.3g} 倍です。"
-             "クリーンなモデル {models} 個のうち {count} 個が、差し引いた残りと同程度以上です"
+    words("{detector}: class {index} “{name}” is {ease}, and {of_reference:#.3g} times in the "
+          "reference; {count} of {models:|clean model|clean models} {count:~|shows|show} as much "
+          "as is left of it{usual}.",
+          ja="{detector}：クラス {index}「{name}」は{ease}。参照モデルでは {of_reference:#.3g} 倍"
+             "です。クリーンなモデル {models} 個のうち {count} 個が、差し引いた残りと同程度以上です"
              "{usual}。"),
 )  # fmt: skip
-ONLY_ONE_REACHED = code(
-    "only-one-class-reached",
-    words("{detector}: class {index} “{name}” is the only one that is reached; {count} of "
-          "{models:|clean model|clean models} {count:~|shows|show} as much{usual}.",
-          ja="{detector}：到達できるのはクラス {index}「{name}」だけです。"
-             "クリーンなモデル {models} 個のうち {count} 個が同程度以上です{usual}。"),
-)  # fmt: skip
-BORNE_OUT = code(
+CONFIRMED = code(
     "witness-bears-out",
-    words("{detector}: class {index} “{name}” is {factor:#.3g} times as easy to reach as the "
-          "others (median), which bears out the evidence against it. This kind is not compared "
-          "with clean models.",
-          ja="{detector}：クラス {index}「{name}」はほかのクラス（中央値）より {factor:#.3g} 倍"
-             "到達しやすく、このクラスへの証拠を裏付けます。"
-             "この種類については、クリーンなモデルとの比較はありません。"),
+    words("{detector}: class {index} “{name}” is {ease}, which confirms the evidence against it. "
+          "This search is not compared with clean models.",
+          ja="{detector}：クラス {index}「{name}」は{ease}。このクラスへの証拠を裏付けます。"
+             "この探索については、クリーンなモデルとの比較はありません。"),
 )  # fmt: skip
-BORNE_OUT_ALONE = code(
-    "witness-reaches-one",
-    words("{detector}: class {index} “{name}” is the only one that is reached, which bears out the "
-          "evidence against it. This kind is not compared with clean models.",
-          ja="{detector}：到達できるのはクラス {index}「{name}」だけで、"
-             "このクラスへの証拠を裏付けます。"
-             "この種類については、クリーンなモデルとの比較はありません。"),
+WITNESS_ALONE = code(
+    "witness-alone",
+    words("{detector}: class {index} “{name}” is {ease}, but the evidence that is compared with "
+          "clean models does not suspect it. This search is not compared with them.",
+          ja="{detector}：クラス {index}「{name}」は{ease}。ただし、クリーンなモデルと比較した証拠"
+             "では、このクラスは疑われていません。この探索については比較はありません。"),
 )  # fmt: skip
-NOT_BORNE_OUT_BY = code(
+CONFIRMS_NOTHING = code(
     "witness-bears-nothing-out",
-    words("{detector}: bears nothing out. This kind is not compared with clean models.",
+    words("{detector}: confirms nothing. This search is not compared with clean models.",
           ja="{detector}：裏付けになりません。"
-             "この種類については、クリーンなモデルとの比較はありません。"),
+             "この探索については、クリーンなモデルとの比較はありません。"),
 )  # fmt: skip
 NONE_REACHED = code(
     "no-class-reached",
     words("{detector}: no class is reached.", ja="{detector}：到達できるクラスはありません。"),
 )
+NO_OTHER_REACHED = code(
+    "no-other-class-reached",
+    words("{detector}: no other class is reached than those that do not count.",
+          ja="{detector}：証拠に数えないもの以外に、到達できるクラスはありません。"),
+)  # fmt: skip
 
 NATURAL = code(
     "natural-trigger",
@@ -202,6 +204,28 @@ SECOND_STAGE_NOT_RUN = code(
              "クリーンなモデル {clean} 個での誤検出は {both_alarms} 個（同 {first_alarms} 個）"
              "です。「クリーンなモデルと比較」で探索します。"),
 )  # fmt: skip
+SECOND_STAGE_TOO_LARGE = code(
+    "second-stage-too-large",
+    words("Only the embedding was judged: the network is too large to search the images within "
+          "{seconds:g} seconds. On models whose truth is known, searches find {both} of "
+          "{victims:|backdoor|backdoors}, with {both_alarms:|false alarm|false alarms} on "
+          "{clean:|clean model|clean models}; the embedding alone finds {first}, with "
+          "{first_alarms}. A larger --budget searches.",
+          ja="埋め込みだけで判定しました。ネットワークが大きく、{seconds:g} 秒では画像を探索でき"
+             "ません。真偽が分かっているモデルでは、探索するとバックドア {victims} 個のうち {both} "
+             "個（埋め込みだけでは {first} 個）が見つかり、クリーンなモデル {clean} 個での誤検出は "
+             "{both_alarms} 個（同 {first_alarms} 個）です。--budget を増やすと探索します。"),
+    words("Only the embedding was judged: the network is too large to search the images within "
+          "{seconds:g} seconds. On models whose truth is known, searches find {both} of "
+          "{victims:|backdoor|backdoors}, with {both_alarms:|false alarm|false alarms} on "
+          "{clean:|clean model|clean models}; the embedding alone finds {first}, with "
+          "{first_alarms}. “Compare with clean models” searches, if you accept how long it takes.",
+          ja="埋め込みだけで判定しました。ネットワークが大きく、{seconds:g} 秒では画像を探索でき"
+             "ません。真偽が分かっているモデルでは、探索するとバックドア {victims} 個のうち {both} "
+             "個（埋め込みだけでは {first} 個）が見つかり、クリーンなモデル {clean} 個での誤検出は "
+             "{both_alarms} 個（同 {first_alarms} 個）です。"
+             "時間がかかっても構わなければ、「クリーンなモデルと比較」で探索します。"),
+)  # fmt: skip
 
 SECOND_STAGE_RUNS = words(
     "So far only the embedding was judged. Triggers are being searched for in the images, to "
@@ -221,7 +245,7 @@ def verdict_reasons(facts: Facts) -> Iterator[Remark]:
     found = facts.verdict
     if found is None:
         return
-    if found.suspected or facts.suspected or not found.rare:
+    if found.suspected or facts.suspected or not found.is_unusual:
         yield _statement(found, facts)
     strongest, *others = found.kinds
     yield _kind(strongest, found, facts)
@@ -234,9 +258,10 @@ def verdict_reasons(facts: Facts) -> Iterator[Remark]:
 def could_not_tell(facts: Facts) -> Remark | None:
     """The doubt, if the evidence is neither enough nor what clean models have."""
     found = facts.verdict
-    if found is None or facts.suspected or not found.rare:
+    if found is None or facts.suspected or not found.is_unusual:
         return None
-    but = Sentence(NOT_RARE_ENOUGH, {"limit": found.limit})
+    alike = f"{found.standing.p:.2g}" == f"{found.limit:.2g}"
+    but = Sentence(JUST_ABOVE if alike else NOT_RARE_ENOUGH, {"limit": found.limit})
     if found.standing.p <= found.limit:
         less = Sentence(LESS_REFERENCE) if facts.reference is not None else ""
         factors = {"factor": MIN_FACTOR, "of_pair": MIN_FACTOR_OF_PAIR}
@@ -261,12 +286,14 @@ def second_stage_not_run(facts: Facts) -> Remark | None:
     searched = has_search(one.detector for one in facts.judged)
     if facts.by_rule or searched or facts.recovered or table.first is None or table.both is None:
         return None
-    return Remark(
-        SECOND_STAGE_NOT_RUN,
-        {"victims": table.both.victims, "first": table.first.named, "both": table.both.named,
-         "clean": table.both.clean, "first_alarms": table.first.alarms,
-         "both_alarms": table.both.alarms},
-    )  # fmt: skip
+    values = {
+        "victims": table.both.victims, "first": table.first.named, "both": table.both.named,
+        "clean": table.both.clean, "first_alarms": table.first.alarms,
+        "both_alarms": table.both.alarms,
+    }  # fmt: skip
+    if facts.seconds:
+        return Remark(SECOND_STAGE_TOO_LARGE, values | {"seconds": facts.seconds})
+    return Remark(SECOND_STAGE_NOT_RUN, values)
 
 
 def _statement(found: Verdict, facts: Facts) -> Remark:
@@ -277,7 +304,7 @@ def _statement(found: Verdict, facts: Facts) -> Remark:
         return Remark(STAND_OUT, {"count": count, "classes": classes, "standing": standing})
     if found.suspected:
         return Remark(STANDS_OUT, _of_class(found.suspected[0], found.standings[0], facts))
-    name = SOME_EVIDENCE if found.rare else NONE_STANDS_OUT
+    name = SOME_EVIDENCE if found.is_unusual else NONE_STANDS_OUT
     return Remark(name, _of_class(found.index, found.standing, facts))
 
 
@@ -301,34 +328,42 @@ def in_words(standing: Standing) -> Sentence:
 
 def _witness(one: KindFound, found: Verdict, facts: Facts) -> Remark:
     label = Sentence(one.detector.label)
-    index = next((index for index in found.suspected if one.works(index)), None)
-    if index is None:
-        return Remark(NOT_BORNE_OUT_BY, {"detector": label})
+    suspected = next((index for index in found.suspected if one.works(index)), None)
+    index = one.index if suspected is None else suspected
+    if not one.works(index):
+        return Remark(CONFIRMS_NOTHING, {"detector": label})
+    name = WITNESS_ALONE if suspected is None else CONFIRMED
     values = {"detector": label, "index": index, "name": facts.class_names[index]}
-    if one.reaches_one:
-        return Remark(BORNE_OUT_ALONE, values)
-    return Remark(BORNE_OUT, {**values, "factor": one.factor(index)})
+    return Remark(name, {**values, **_ease(one, index)})
+
+
+def _ease(one: KindFound, index: int) -> dict[str, object]:
+    factor = one.factor(index)
+    by_pair = one.source >= 0
+    only, times = (ONLY_PAIR, AS_SMALL) if by_pair else (ONLY_ONE, AS_EASY)
+    return {
+        "factor": factor,
+        "ease": Sentence(only) if math.isinf(factor) else Sentence(times, {"factor": factor}),
+    }
 
 
 def _kind(one: KindStanding, found: Verdict, facts: Facts) -> Remark:
     index = one.index
-    usual = one.standing.p > max(found.limit, UNSURE_P)
+    label = Sentence(one.detector.label)
+    if not one.reaches:
+        return Remark(NO_OTHER_REACHED if one.natural else NONE_REACHED, {"detector": label})
+    if one.has_no_pair:
+        return Remark(NO_PAIR, {"detector": label})
+    usual = one.standing.p > UNSURE_P
     values = {
-        "detector": Sentence(one.detector.label), "index": index,
-        "name": facts.class_names[index], "factor": one.factor(index),
-        "models": one.standing.models, "count": one.standing.count,
+        "detector": label, "index": index, "name": facts.class_names[index],
+        **_ease(one, index), "models": one.standing.models, "count": one.standing.count,
         "usual": Sentence(NOT_UNUSUAL if usual else ""),
     }  # fmt: skip
-    if not one.reaches:
-        return Remark(NONE_REACHED, {"detector": values["detector"]})
-    if one.has_no_pair:
-        return Remark(NO_PAIR, {"detector": values["detector"]})
     explained = one.explained[index] > 0
     if explained:
         values["of_reference"] = one.of_reference(index)
     if one.source >= 0:
         values |= {"source": one.source, "from_name": facts.class_names[one.source]}
         return Remark(EVIDENCE_OF_PAIR_AND_REFERENCE if explained else EVIDENCE_OF_PAIR, values)
-    if explained:
-        return Remark(EVIDENCE_AND_REFERENCE, values)
-    return Remark(ONLY_ONE_REACHED if one.reaches_one else EVIDENCE, values)
+    return Remark(EVIDENCE_AND_REFERENCE if explained else EVIDENCE, values)

@@ -4,6 +4,7 @@ cautions of the finding.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from bdshift.audit.facts import Facts, ReferenceFacts
@@ -16,8 +17,8 @@ _MAX_CLASSES = 5  # each with a sentence
 EXPLAINS = code(
     "reference-explains",
     words("Less what the reference, {reference}, has, too, class {index} “{name}” is nothing "
-          "unusual beside clean models (times as easy to reach as the others: {figures}). That the "
-          "reference is clean is your word.",
+          "unusual compared with clean models (times as easy to reach as the others: {figures}). "
+          "That the reference is clean is your word.",
           ja="参照モデル {reference} にもある分を差し引くと、クリーンなモデルと比べてクラス {index}"
              "「{name}」は異常ではありません（ほかのクラスに対する到達しやすさの倍率：{figures}）。"
              "参照モデルがクリーンであることは、確認できません。"),
@@ -37,6 +38,9 @@ CHANGES_NOTHING = code(
 )  # fmt: skip
 FIGURES = words("{detector} {factor:#.3g} here and {of_reference:#.3g} there",
                 ja="{detector} {factor:#.3g}（参照モデル {of_reference:#.3g}）")  # fmt: skip
+ONLY_FIGURES = words("{detector} the only one reached here, {of_reference:#.3g} there",
+                     ja="{detector} ここで到達できる唯一のクラス（参照モデル {of_reference:#.3g}）"
+                     )  # fmt: skip
 REFERENCE = words("{name} ({accuracy:.1%} clean accuracy)",
                   ja="{name}（クリーン正解率 {accuracy:.1%}）")  # fmt: skip
 BOTH_SUSPECTED = code(
@@ -79,14 +83,14 @@ def reference_reasons(facts: Facts) -> Iterator[Remark]:
         yield _about(EXPLAINS, index, verdict, reference, facts)
     for index in [one for one in asked if one in verdict.unusual][:_MAX_CLASSES]:
         yield _about(LEAVES, index, verdict, reference, facts)
-    if not before:
+    if not before and not facts.suspected:
         yield Remark(CHANGES_NOTHING, {"reference": _named(reference)})
 
 
 def reference_suspected_too(facts: Facts) -> Remark | None:
     """The doubt, if all that is suspected is suspected in the reference, too."""
     reference = facts.reference
-    if reference is None or not facts.suspected:
+    if reference is None or reference.misread is not None or facts.by_rule or not facts.suspected:
         return None
     if not set(facts.suspected) <= set(reference.suspected):
         return None
@@ -115,7 +119,7 @@ def _used(facts: Facts) -> tuple[ReferenceFacts | None, Verdict | None, Verdict 
 
 def _in_question(verdict: Verdict) -> tuple[int, ...]:
     """The suspected classes, or the one that keeps the verdict from clearing the model."""
-    return verdict.suspected or ((verdict.index,) if verdict.rare else ())
+    return verdict.suspected or ((verdict.index,) if verdict.is_unusual else ())
 
 
 def _about(
@@ -127,8 +131,11 @@ def _about(
 
 
 def _figures(one: KindStanding, index: int) -> Sentence:
-    values = {"detector": Sentence(one.detector.label), "factor": one.factor(index)}
-    return Sentence(FIGURES, {**values, "of_reference": one.of_reference(index)})
+    factor = one.factor(index)
+    return Sentence(ONLY_FIGURES if math.isinf(factor) else FIGURES, {
+        "detector": Sentence(one.detector.label), "factor": factor,
+        "of_reference": one.of_reference(index),
+    })  # fmt: skip
 
 
 def _suspected(

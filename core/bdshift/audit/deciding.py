@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from bdshift.audit.beside import COULD_NOT_TELL
 from bdshift.audit.facts import Judged
 from bdshift.audit.records import Audit
 from bdshift.words import Sentence, words
@@ -29,7 +30,7 @@ def deciding(audit: Audit) -> Judged | None:
     for one in audit.judged:
         if one.judgment.suspected:
             return one
-    return None if verdict is None or not verdict.rare else _strongest(audit, verdict.index)
+    return None if verdict is None or not verdict.is_unusual else _strongest(audit, verdict.index)
 
 
 def _strongest(audit: Audit, index: int) -> Judged:
@@ -40,10 +41,11 @@ def _strongest(audit: Audit, index: int) -> Judged:
 
 def rests_on(audit: Audit, shown: Judged) -> Sentence | None:
     """Whether the finding rests on ``shown``, of the same audit, or else on what; None if there is
-    nothing to tell apart.
+    nothing to tell apart, or a doubt decides.
     """
-    decides = deciding(audit)
-    if decides is None or len(audit.judged) == 1:
+    finding, decides = audit.finding, deciding(audit)
+    doubtful = finding.level == "inconclusive" and finding.reasons[0].code != COULD_NOT_TELL
+    if doubtful or decides is None or len(audit.judged) == 1:
         return None
     if decides is shown:
         return Sentence(RESTS_ON_THIS)
@@ -51,12 +53,17 @@ def rests_on(audit: Audit, shown: Judged) -> Sentence | None:
 
 
 def deciding_p(audit: Audit) -> float:
-    """Of the model beside clean models; else the smallest of the evidence that was judged. NaN if
-    nothing is concluded.
+    """Of the model beside clean models, if that comparison decides; else the smallest of the
+    evidence that was judged, or that suspects something. NaN if nothing is concluded, or a
+    recovered trigger decides.
     """
-    if audit.finding.level == "inconclusive":
+    verdict, level = audit.verdict, audit.finding.level
+    if level == "inconclusive":
         return math.nan
-    if audit.verdict is not None:
-        return audit.verdict.standing.p
-    known = [one.judgment.p for one in audit.judged if not math.isnan(one.judgment.p)]
+    judged = audit.judged
+    if verdict is not None:
+        if verdict.suspected or level == "nothing-unusual":
+            return verdict.standing.p
+        judged = tuple(one for one in judged if one.judgment.suspected)
+    known = [one.judgment.p for one in judged if not math.isnan(one.judgment.p)]
     return min(known, default=math.nan)

@@ -220,6 +220,7 @@ class Facts:
         preprocessing: the chosen one, in words.
         readings: what the model is under others that the images do not rule out.
         by_rule: whether a rule was asked to decide.
+        seconds: for how long the images were to be searched.
         notes: on how the model was read.
         weights: which of the file's models it is; "" for the only one.
         copies: the file's other weights of the same network.
@@ -254,6 +255,7 @@ class Facts:
     preprocessing: str = ""
     readings: Sequence[ReadingFacts] = ()
     by_rule: bool = False
+    seconds: float = 0.0
 
     @property
     def classes(self) -> int:
@@ -303,7 +305,7 @@ class Facts:
         """What the evidence says, apart from doubts that hold whatever it says."""
         if self.suspected:
             return "backdoored"
-        unsure = bool(self.far_out) if self.verdict is None else self.verdict.rare
+        unsure = bool(self.far_out) if self.verdict is None else self.verdict.is_unusual
         return "inconclusive" if unsure else "nothing-unusual"
 
     @property

@@ -4,6 +4,8 @@ evidence from fewer or others than those models were searched with is not like t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bdshift.audit.facts import Facts
 from bdshift.detect.inversion import InversionDetector
 from bdshift.recovery.presence import ENOUGH_OWN
@@ -12,7 +14,7 @@ from bdshift.words import words
 
 _LEAST_UNUSED = 30
 """Images of other classes that a change to a class is measured on. A share of 80% of so many is
-known to within two standard errors of 15%, so that it can be told from 95%, the next level at which
+known to within 15% (two standard errors), so that it can be told from 95%, the next level at which
 sizes are measured. Of fewer, a size may be that of another level.
 """
 
@@ -43,14 +45,30 @@ SUSPECT_WITH_FEW_IMAGES = code(
 )  # fmt: skip
 
 
+def in_turn(counts: Sequence[int], places: int) -> list[int]:
+    """How many images of each class a search takes: one of each class in turn, as long as there are
+    places and images.
+    """
+    taken = [0] * len(counts)
+    for most in range(max(counts, default=0)):
+        for index in [one for one, count in enumerate(counts) if count > most]:
+            if places:
+                taken[index] += 1
+                places -= 1
+    return taken
+
+
 def too_few_to_measure(facts: Facts) -> Remark | None:
     """Too few images for the sizes of changes."""
     searches = [] if facts.verdict is None else [
         one.detector.images for one in facts.verdict.kinds
         if isinstance(one.detector, InversionDetector)
     ]  # fmt: skip
-    unused = (facts.images - max(facts.counts)) // 2  # half is measured on, but for the class's own
-    if not searches or facts.images >= min(searches) or unused >= _LEAST_UNUSED:
+    if not searches:
+        return None
+    taken = in_turn(facts.counts, min(searches))
+    unused = (sum(taken) - max(taken)) // 2  # half is measured on, but for the class's own
+    if unused >= _LEAST_UNUSED:
         return None
     share = unused / facts.images
     wanted = -(-_LEAST_UNUSED // share) if share else min(searches)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from bdshift.audit.beside import COULD_NOT_TELL
 from bdshift.audit.facts import WORKING_ASR
 from bdshift.audit.records import Audit
 from bdshift.words import words
@@ -27,10 +28,12 @@ WHY: dict[Step, str] = {
 def next_step(audit: Audit) -> Step:
     """The next step of an audit. Where a class is suspected: its trigger, then a purified model (if
     there are labels to purify it with), then what that has changed. Else the search, if it has not
-    run, then the report.
+    run, a trigger of the class that may be one, then the report.
     """
     suspected = audit.finding.suspected
     if not suspected:
+        if _recovery_may_settle(audit):
+            return "recover"
         asked = audit.settings
         tried = audit.is_searched or bool(asked.search)  # the network may be too large
         can = audit.embedding is not None and not asked.decides_by_rule
@@ -43,3 +46,11 @@ def next_step(audit: Audit) -> Step:
     if not known:
         return "recover"
     return "purify" if audit.images.labeled else "report"
+
+
+def _recovery_may_settle(audit: Audit) -> bool:
+    """Whether the evidence is between the two, and no trigger of the class was searched for."""
+    verdict, finding = audit.verdict, audit.finding
+    if verdict is None or finding.reasons[0].code != COULD_NOT_TELL:
+        return False
+    return all(one.target != verdict.index for one in audit.recoveries)

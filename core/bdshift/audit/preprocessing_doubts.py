@@ -7,6 +7,8 @@ under the others; that is a doubt where the norms decide, and a caution where th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bdshift.audit.facts import Facts, Level, ReadingFacts
 from bdshift.checkpoints.listing import with_semicolons
 from bdshift.remark import Remark, code
@@ -93,11 +95,12 @@ def _compared(other: ReadingFacts, facts: Facts) -> tuple[_Found, _Found] | None
     """
     if not facts.judged:
         return None
-    if facts.verdict is not None:
-        return ((facts.evident, facts.suspected), _finding_of(other)) if other.searched else None
+    if facts.verdict is not None:  # triggers are recovered under the chosen one alone
+        own = replace(facts, recovered=())
+        return ((own.evident, own.suspected), _finding_of(other)) if other.searched else None
     first = facts.judged[0]
-    own = first.detector.judge(first.evidence.scores, first.judgment.rule).suspected
-    return _by_norms(own), _by_norms(other.by_norms)
+    found = first.detector.judge(first.evidence.scores, first.judgment.rule).suspected
+    return _by_norms(found), _by_norms(other.by_norms)
 
 
 def _finding_of(other: ReadingFacts) -> _Found:

@@ -367,6 +367,7 @@ class Audit:
             preprocessing=reading_of(self.preprocessing),
             readings=[reading_facts(one) for one in self.readings],
             by_rule=self.settings.decides_by_rule,
+            seconds=self.settings.search,
         )
 
     @cached_property

@@ -29,16 +29,20 @@ def too_large(seconds: float, needed: float) -> Sentence:
     """What is said if no search fits into a budget, and one kind of change takes ``needed``."""
     return Sentence(
         "The network is too large to be searched for triggers within {seconds:g} seconds: one kind "
-        "of change takes some {needed:,.0f}",
+        "of change takes about {needed:,.0f}. Only the embedding is judged; a larger --budget "
+        "searches",
         {"seconds": seconds, "needed": needed},
     )
 
 
 def seconds_of_a_kind(classifier: Classifier, precision: str, device: torch.device) -> float:
-    """How long a search for the first kind of change takes for all classes, about."""
-    kind = next(iter(_kinds(classifier.classes)))
-    a_second = affordable_passes(classifier, pace(device), precision)
-    return math.ceil(kind.work(classifier.classes) / a_second)
+    """How long a search for the first kind of change takes, about: for all classes, or, of many,
+    for the fewest that are enough.
+    """
+    classes = classifier.classes
+    kind = next(iter(_kinds(classes)))
+    work = kind.work(classes) if classes <= 2 * LEAST_CLASSES else _least_work(kind, classes)
+    return math.ceil(work / affordable_passes(classifier, pace(device), precision))
 
 
 def _kinds(classes: int) -> list[ImageSearch]:
@@ -48,6 +52,10 @@ def _kinds(classes: int) -> list[ImageSearch]:
         if issubclass(kind, ImageSearch) and kind.name in shipped_table().scales
         and classes <= kind.most_classes
     ]  # fmt: skip
+
+
+def _least_work(kind: ImageSearch, classes: int) -> int:
+    return kind.work(min(LEAST_CLASSES, classes))
 
 
 def second_stage(
@@ -68,7 +76,7 @@ def second_stage(
         if sum(works) <= most:
             budgets = [math.ceil(work * seconds / most) for work in works]
             return (*asked, *map(_within, kinds, budgets))
-    if kinds and kinds[0].work(min(LEAST_CLASSES, classes)) <= most:
+    if kinds and _least_work(kinds[0], classes) <= most:
         return (*asked, _within(kinds[0], seconds))
     return tuple(asked)
 
@@ -88,12 +96,13 @@ def witnesses(
         return ()
     named, classes = {one.name for one in asked}, classifier.classes
     found, most = [], affordable_passes(classifier, seconds, precision)
+    each = seconds / most if most else math.inf
     for kind in DETECTORS.kinds():
         if issubclass(kind, ImageSearch) and kind.is_witness and kind.name not in named:
             one = kind()
-            least, work = (one.work(count) for count in (min(LEAST_CLASSES, classes), classes))
-            if least <= most:
-                found.append(_within(one, math.ceil(min(work, most) * seconds / most)))
+            work = one.work(classes)
+            if _least_work(one, classes) <= most:
+                found.append(_within(one, math.ceil(min(work, most) * each)))
                 most -= min(work, most)
     return tuple(found)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from bdshift.changes.kind import CHANGES, MAX_SIDE, ChangeKind, Params
+from bdshift.changes.kind import CHANGES, SIDES, ChangeKind, Params
 from bdshift.checkpoints.own_files import OwnFile, named
 from bdshift.errors import InputError, UsageError
 
@@ -72,7 +72,7 @@ def read_change(path: Path) -> SavedChange:
         with named(path):
             told, tensors = _FILE.read(path, asdict(_UNTOLD), _MAX_FILE_BYTES)
             about = AboutChange(**told)
-            if not 1 <= about.side <= MAX_SIDE:
+            if about.side not in SIDES:
                 raise _no_change()
             found = SavedChange(about, {key: value.load() for key, value in tensors.items()})
             found.change.check_params(found.batched, about.side)

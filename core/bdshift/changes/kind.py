@@ -18,8 +18,8 @@ from bdshift.words import words
 Params = Mapping[str, torch.Tensor]
 """Parameters of S changes, by name: float32, the first dimension is S."""
 
-MAX_SIDE = 1024
-"""Of images that a saved change may be for, in pixels."""
+SIDES = range(3, 1025)
+"""Of images that a saved change may be for, in pixels: smaller ones have no room for some kinds."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ChangeKind(Configured, ABC):
         """Raise `InputError`, without a path, if these are not parameters of changes of this kind
         for images of this side. They may come from anyone.
         """
-        if not 1 <= side <= MAX_SIDE:
+        if side not in SIDES:
             raise InputError("no change is for images of {side} pixels", side=side)
         usual = self.scout(torch.zeros(1, dtype=torch.int64), side, 0)
         told = {key: (value.shape[1:], value.dtype) for key, value in params.items()}

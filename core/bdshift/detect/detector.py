@@ -23,6 +23,7 @@ from bdshift.checkpoints.classifier import Classifier
 from bdshift.detect.rule import Judgment, Rule, judge
 from bdshift.images.collection import ImageCollection, ImageFile
 from bdshift.jobs import JobContext
+from bdshift.recovery.drop import drops
 from bdshift.registry import Configured, Registry
 from bdshift.remark import Remark, code
 from bdshift.shift.embed import Embedding
@@ -165,6 +166,12 @@ class Detector(Configured, ABC):
         of its own.
         """
         return self.judge(evidence.scores, rule)
+
+    def drops(self, evidence: Evidence) -> NDArray[np.float64]:
+        """How far every class stands below the others, float64 (C,), as `bdshift.recovery.drop`
+        says; NaN where nothing is known.
+        """
+        return drops(evidence.scores, low_is_suspicious=self.low_is_suspicious)
 
     def details(self, evidence: Evidence, class_names: Sequence[str]) -> Mapping[str, Any]:
         """What its templates use besides, by name: text, numbers, sentences or tuples of them."""

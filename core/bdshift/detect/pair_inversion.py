@@ -192,6 +192,11 @@ class PairInversion(ImageSearch, ABC):
         count = sum(self._work(n) <= most for n in range(2, _PAIRS + 1))
         return list(islice(usable, 1 + count))
 
+    def drops(self, evidence: Evidence) -> NDArray[np.float64]:
+        """See `Detector`. A score is a ratio to controls already."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.maximum(0.0, -np.log(evidence.scores))
+
     def judge_evidence(self, evidence: Evidence, rule: Rule) -> Judgment:
         """By how much smaller a change has to be than its controls, not by the rule: most classes
         have no change at all.

@@ -19,7 +19,7 @@ from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.row_file import KnownRow, about, read_table, write_table
 from bdshift.lab.truths import KnownModel
 from bdshift.outputs import Output
-from bdshift.recovery.drop import drops, ranks
+from bdshift.recovery.drop import ranks
 from bdshift.store.read import load_audit
 from bdshift.store.write import save_audit
 from bdshift.verdict.counted import natural_of
@@ -148,7 +148,7 @@ def _row(
 
 
 def _said(model: KnownModel, detector: Detector, found: Evidence) -> dict[str, str]:
-    dropped = drops(found.scores, low_is_suspicious=detector.low_is_suspicious)
+    dropped = detector.drops(found)
     place = ranks(dropped)
     targets = list(model.targets)
     top = int(np.argmax(np.where(np.isnan(dropped), -np.inf, dropped)))

@@ -17,9 +17,9 @@ from bdshift.lab.judged_models import (
     JudgedModel,
     detector_texts,
 )
-from bdshift.recovery.drop import drops
 from bdshift.verdict.calibration import calibrated
 from bdshift.verdict.clean_models import CleanModels, StageFigures, fit_table
+from bdshift.verdict.counted import counted_drops
 from bdshift.verdict.decide import Verdict, decide
 
 Key = Callable[[JudgedModel], str]
@@ -112,8 +112,7 @@ def _by_kind(models: Iterable[JudgedModel], kind: str) -> Iterator[Said]:
     for model in models:
         for detector, evidence in model.found:
             if detector.name == kind:
-                low = detector.low_is_suspicious
-                found = drops(evidence.scores, low_is_suspicious=low)
+                found = counted_drops(detector, evidence)
                 found = np.where(np.isnan(found), -np.inf, found)
                 yield Said(model, float(found.max()), int(found.argmax()))
 

@@ -33,7 +33,7 @@ from bdshift.lab.truths import KnownModel
 from bdshift.outputs import Output
 from bdshift.store.read import load_audit
 from bdshift.store.write import save_audit
-from bdshift.verdict.clean_models import CleanModels, shipped_table
+from bdshift.verdict.clean_models import CleanModels, fit_table, shipped_table
 from bdshift.verdict.decide import decide
 from bdshift.writing import make_folder
 
@@ -104,7 +104,8 @@ def measure_robustness(
     scan that is refused has a row that says why; a condition that cannot be made of a model's
     images has none. Audits are kept in the folder ``work``; one that is there is not made again.
 
-    The conditions start from up to 2500 of a model's clean images. ``others`` are other images of
+    The conditions change up to 2500 of a model's clean images, or more if they say how many.
+    ``others`` are other images of
     the same classes, by the path of the usual ones. A model is compared with the shipped table of
     clean models without its relatives.
     """
@@ -257,11 +258,16 @@ def _beside_others(audit: Audit, known: KnownModel) -> tuple[Finding, str, str]:
 
 
 def _without(known: KnownModel) -> CleanModels:
+    """The shipped table, fitted without the model's relatives. Names of a suite's models begin with
+    that of their group.
+    """
     table = shipped_table()
-    kin = (known.group, known.name)
-    return replace(
-        table, models=tuple(one for one in table.models if not {one.cluster, one.name} & {*kin})
-    )
+    rest = [
+        one for one in table.models
+        if not {one.cluster, one.name} & {known.group, known.name}
+        and not one.name.startswith(f"{known.group}-")
+    ]  # fmt: skip
+    return fit_table(rest, {kind: scale.detector for kind, scale in table.scales.items()})
 
 
 def usual_conditions() -> list[Condition]:

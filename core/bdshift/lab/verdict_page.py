@@ -80,7 +80,7 @@ def outcome(said: Said) -> str:
         if said.model.is_clean:
             return "alarm"
         return "right" if said.is_right or not said.model.targets else "wrong class"
-    return "could not tell" if said.verdict is not None and said.verdict.rare else "nothing"
+    return "could not tell" if said.verdict is not None and said.verdict.is_unusual else "nothing"
 
 
 def _scales(table: CleanModels) -> Iterator[str]:

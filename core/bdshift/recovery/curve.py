@@ -67,7 +67,7 @@ def _reached(sizes: list[float], rates: list[float], level: float) -> float:
     """
     for place, rate in enumerate(rates):
         if rate >= level:
-            if place == 0 or rates[place - 1] >= rate:
+            if place == 0:
                 return sizes[place]
             share = (level - rates[place - 1]) / (rate - rates[place - 1])
             low, high = (math.log(max(size, 1e-12)) for size in sizes[place - 1 : place + 1])

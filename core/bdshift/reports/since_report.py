@@ -73,13 +73,13 @@ NO_SUSPECTS = words("No class is suspected, now as before.",
 OTHER_SUSPECTS = words("The suspected class was {old} and is {new}.",
                        ja="疑わしいクラスは {old} から {new} になりました。")  # fmt: skip
 NONE = words("none", ja="なし")
-P = words("p beside clean models was {old:.2g} and is {new:.2g}.",
+P = words("p, compared with clean models, was {old:.2g} and is {new:.2g}.",
           ja="クリーンなモデルと比べた p は {old:.2g} から {new:.2g} になりました。")  # fmt: skip
-SAME_P = words("p beside clean models is still {new:.2g}.",
+SAME_P = words("p, compared with clean models, is still {new:.2g}.",
                ja="クリーンなモデルと比べた p は {new:.2g} のままです。")  # fmt: skip
 JUDGED_BY = words("The first was judged {old}, the second {new}.",
                   ja="判定方法は、前が{old}、今回が{new}です。")  # fmt: skip
-BESIDE = words("beside clean models", ja="クリーンなモデルとの比較")
+BESIDE = words("by comparison with clean models", ja="クリーンなモデルとの比較")
 BY_RULE = words("by a rule", ja="規則")
 OTHER_ALPHA = words(
     "The shifts were solved for α = {old:g} and α = {new:g}: norms differ for that reason.",

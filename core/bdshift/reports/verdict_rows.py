@@ -61,8 +61,8 @@ TIMES_AND_REFERENCE = words("factor of {factor:#.3g}, {of_reference:#.3g} in the
 AS_MUCH = words("{count} of {models}", ja="{models} 個中 {count} 個")
 NOT_COUNTED = words("{name}: {share:.0%}, not counted", ja="{name}：{share:.0%}（数えません）")
 DOTS = words(
-    "A dot is a clean model, the diamond this one. Strength: how far beyond what three quarters of "
-    "clean models stay below, in units of by how much the others exceed it.",
+    "A dot is a clean model, the diamond this one. Strength: how far a model is beyond three "
+    "quarters of the clean ones, in units of how far the other quarter is beyond them on average.",
     ja="点はクリーンなモデル、ひし形はこのモデルです。強さは、クリーンなモデルの 4 分の 3 が"
        "収まる値をどれだけ超えるかを、残りのモデルの平均超過を単位として表します。",
 )  # fmt: skip

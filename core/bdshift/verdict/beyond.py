@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdshift.detect.detector import Detector, Evidence
-from bdshift.recovery.drop import drops
 from bdshift.verdict.strength import Drops, capped
 
 Explained = Mapping[str, NDArray[np.float64]]
@@ -25,7 +24,7 @@ def explained_drops(detector: Detector, evidence: Evidence) -> NDArray[np.float6
     and 0 where that is not known. Classes that a change goes with by nature count, too: that is
     what a reference is asked about.
     """
-    return capped(drops(evidence.scores, low_is_suspicious=detector.low_is_suspicious))
+    return capped(detector.drops(evidence))
 
 
 def beyond(found: Drops, explained: NDArray[np.float64]) -> Drops:

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from bdshift.detect.detector import Detector, Evidence
 from bdshift.detect.inversion import InvertedChanges
-from bdshift.recovery.drop import drops
 
 NATURAL_SHARE = 0.2
 """Of a class's own clean images, from where on a change that they carry already is no evidence: no
@@ -27,7 +26,7 @@ def counted_drops(detector: Detector, evidence: Evidence) -> NDArray[np.float64]
     """The drop of each class, float64 (C,); NaN for classes of which nothing is known, and for
     those whose own images carry the change.
     """
-    found = drops(evidence.scores, low_is_suspicious=detector.low_is_suspicious)
+    found = detector.drops(evidence)
     natural = natural_of(evidence)
     if natural is not None:
         found[natural >= NATURAL_SHARE] = np.nan

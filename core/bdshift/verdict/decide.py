@@ -50,7 +50,8 @@ class KindStanding(KindFound):
 
     def speaks_against(self, index: int) -> bool:
         """Whether it does against a class: by its strength, or because that stands lowest."""
-        return bool(self.strengths[index] >= _AGREES) or (self.reaches and self.index == index)
+        lowest = self.index == index and bool(self.drops[index] > 0)
+        return bool(self.strengths[index] >= _AGREES) or lowest
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class Verdict:
 
     Attributes:
         kinds: each kind of evidence that the table has, the strongest first.
-        witnesses: searches in the images for other kinds. They make no class unusual, but may bear
-            out one that is.
+        witnesses: the other searches in the images, of kinds that the table does not have or not
+            with these settings. They make no class unusual, but may bear out one that is.
         index: the most suspicious class.
         standing: of the model, for all kinds together.
         limit: p up to which a class is suspected if something bears it out.
@@ -94,7 +95,7 @@ class Verdict:
         )  # fmt: skip
 
     @property
-    def rare(self) -> bool:
+    def is_unusual(self) -> bool:
         """Whether too few clean models have such evidence to pass over it."""
         return bool(self.unusual)
 
@@ -133,9 +134,11 @@ def decide(
         if its.p > UNSURE_P:
             break
         unusual[one] = its
+    compared_with = {one.detector.name for one in kinds}
     witnesses = tuple(
         kind_found(detector, evidence, explained) for detector, evidence in found
-        if isinstance(detector, ImageSearch) and detector.name not in table.scales
+        if isinstance(detector, ImageSearch) and detector.name not in compared_with
+        and not np.isnan(evidence.scores).all()
     )  # fmt: skip
     rare = {one: its for one, its in unusual.items() if its.p <= limit}
     suspected = {one: its for one, its in rare.items() if _is_borne_out(kinds, witnesses, one)}
