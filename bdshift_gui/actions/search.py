@@ -51,10 +51,11 @@ SEARCH = action(
         "search",
         words("Compare with clean models", ja="クリーンなモデルと比較"),
         words("Search for small changes of the images that send them to each class, and compare "
-              "what is found with clean models. It takes half a minute for a "
-              "small network, about three minutes at most.",
+              "what is found with clean models. It takes half a minute for a small network, about "
+              "three minutes for others, and up to twice that to confirm an unusual class.",
               ja="画像を各クラスに誘導する小さな変化を探し、結果をクリーンなモデルと比較します。"
-                 "小さなネットワークなら 30 秒、長くても 3 分ほどです。"),
+                 "小さなネットワークなら 30 秒、ほかは 3 分ほど、"
+                 "異常なクラスの裏付けが必要なら最大でその 2 倍かかります。"),
         "neurons", 11, lambda context: searching.search(context), _not_searched,
         starts=True,
     )

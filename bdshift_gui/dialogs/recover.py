@@ -71,7 +71,7 @@ class RecoverDialog(QuestionDialog):
                 "a small GPU, counted in work, not by the clock. A busy machine takes longer. "
                 "With less, fewer classes and kinds are tried.")),
             (how, tr("Seed"), self.seed,
-             tr("Of everything random: the same seed, the same result.")),
+             tr("Of all random choices: the same seed, the same result.")),
         ):  # fmt: skip
             add_row(form, label, field, tip)
         self.column.addLayout(what)

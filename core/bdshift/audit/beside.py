@@ -185,8 +185,8 @@ NATURAL = code(
 )  # fmt: skip
 SECOND_STAGE_NOT_RUN = code(
     "second-stage-not-run",
-    words("Only the embedding was judged. On models whose truth is known, searches for triggers in "
-          "the images find {both} of {victims:|backdoor|backdoors}, with {both_alarms:|false "
+    words("Only the embedding was judged. On models with known ground truth, searches for triggers "
+          "in the images find {both} of {victims:|backdoor|backdoors}, with {both_alarms:|false "
           "alarm|false alarms} on {clean:|clean model|clean models}; the embedding alone finds "
           "{first}, with {first_alarms}. To search: bdshift scan without --quick, or in the window "
           "“Compare with clean models”.",
@@ -195,8 +195,8 @@ SECOND_STAGE_NOT_RUN = code(
              "クリーンなモデル {clean} 個での誤検出は {both_alarms} 個（同 {first_alarms} 個）"
              "です。--quick を付けない bdshift scan か、"
              "ウィンドウの「クリーンなモデルと比較」が探索します。"),
-    words("Only the embedding was judged. On models whose truth is known, searches for triggers in "
-          "the images find {both} of {victims:|backdoor|backdoors}, with {both_alarms:|false "
+    words("Only the embedding was judged. On models with known ground truth, searches for triggers "
+          "in the images find {both} of {victims:|backdoor|backdoors}, with {both_alarms:|false "
           "alarm|false alarms} on {clean:|clean model|clean models}; the embedding alone finds "
           "{first}, with {first_alarms}. “Compare with clean models” searches.",
           ja="埋め込みだけで判定しました。真偽が分かっているモデルでは、画像でトリガーを探索すると、"
@@ -207,7 +207,7 @@ SECOND_STAGE_NOT_RUN = code(
 SECOND_STAGE_TOO_LARGE = code(
     "second-stage-too-large",
     words("Only the embedding was judged: the network is too large to search the images within "
-          "{seconds:g} seconds. On models whose truth is known, searches find {both} of "
+          "{seconds:g} seconds. On models with known ground truth, searches find {both} of "
           "{victims:|backdoor|backdoors}, with {both_alarms:|false alarm|false alarms} on "
           "{clean:|clean model|clean models}; the embedding alone finds {first}, with "
           "{first_alarms}. A larger --budget searches.",
@@ -216,7 +216,7 @@ SECOND_STAGE_TOO_LARGE = code(
              "個（埋め込みだけでは {first} 個）が見つかり、クリーンなモデル {clean} 個での誤検出は "
              "{both_alarms} 個（同 {first_alarms} 個）です。--budget を増やすと探索します。"),
     words("Only the embedding was judged: the network is too large to search the images within "
-          "{seconds:g} seconds. On models whose truth is known, searches find {both} of "
+          "{seconds:g} seconds. On models with known ground truth, searches find {both} of "
           "{victims:|backdoor|backdoors}, with {both_alarms:|false alarm|false alarms} on "
           "{clean:|clean model|clean models}; the embedding alone finds {first}, with "
           "{first_alarms}. “Compare with clean models” searches, if you accept how long it takes.",
@@ -229,7 +229,7 @@ SECOND_STAGE_TOO_LARGE = code(
 
 SECOND_STAGE_RUNS = words(
     "So far only the embedding was judged. Triggers are being searched for in the images, to "
-    "compare the evidence with that against clean models. On models whose truth is known, that "
+    "compare the evidence with that against clean models. On models with known ground truth, that "
     "finds {both} of {victims:|backdoor|backdoors}, with {both_alarms:|false alarm|false alarms} "
     "on {clean:|clean model|clean models}; the embedding alone finds {first}, with {first_alarms}.",
     ja="ここまでは埋め込みだけの判定です。クリーンなモデルと証拠を比較するため、"

@@ -12,6 +12,6 @@ EXIT_STATUS = {
     EXIT_INPUT: "a file that cannot be read or used",
     EXIT_FAULT: "an internal error",
     EXIT_INTERRUPTED: "interrupted",
-    EXIT_BROKEN_PIPE: "nobody reads the output",
+    EXIT_BROKEN_PIPE: "the output was closed before its end",
 }
 """Each status in words; docs/ci.md has the same."""

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--workers", type=click.IntRange(1), help="Audits at a time; default: one a core.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True,
-              help="Of the processor, for each audit.")  # fmt: skip
+              help="CPU threads for each audit.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(1), default=3600.0, show_default=True,
-              help="After which an audit is ended.")  # fmt: skip
+              help="Time limit for each audit.")  # fmt: skip
 @click.option("--memory", type=click.FloatRange(0.1), default=8.0, show_default=True,
               help="GiB that an audit may take beyond what all share. On Linux.")  # fmt: skip
 @click.option("--shard", metavar="I/N",
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @click.option("--again", is_flag=True, help="Also try again what failed.")
 @click.option("--arch", help="An architecture that fits all of them, as `bdshift info` lists them.")
 @click.option("--embeddings/--no-embeddings", default=False, show_default=True,
-              help="Keep the embeddings in the audit files: some 10 MB each.")  # fmt: skip
+              help="Keep the embeddings in the audit files: some megabytes each.")  # fmt: skip
 @scan_options
 @click.option("--fail-on", type=click.Choice(["suspicious", "inconclusive"]),
               help="Exit with 1 if one of MODELS is probably backdoored, or also if nothing was "

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @click.group("lab")
 def command() -> None:
-    """Make images and victims whose truth is known."""
+    """Make images and victims with known ground truth."""
 
 
 for more in (suite, detectors, recoveries, robustness, verdict, truth):

@@ -69,7 +69,7 @@ def suite(
 
 
 def _of_known(function: Callable[..., None]) -> Callable[..., None]:
-    """Options of commands that go through models whose truth is known."""
+    """Options of commands that go through models with known ground truth."""
     for option in (
         click.option("--seed", default=0, show_default=True),
         click.option("--only", default="",
@@ -105,7 +105,7 @@ def detectors(
     texts: tuple[str, ...], work: Path, only: str, sample: int, seed: int, device: str,
     job: ConsoleJob,
 ) -> None:  # fmt: skip
-    """Run detectors on models whose truth is known: ROWS, a CSV, gets a row for each model and
+    """Run detectors on models with known ground truth: ROWS, a CSV, gets a row for each model and
     detector, and a page beside it says how well each detector tells backdoored models from clean
     ones, and names the target.
 
@@ -174,7 +174,7 @@ def robustness(
     texts: tuple[str, ...], others: tuple[str, ...], work: Path, only: str, seed: int,
     budget: float | None, job: ConsoleJob,
 ) -> None:  # fmt: skip
-    """Scan models whose truth is known with images that are fewer, worse or wrongly labeled: ROWS,
+    """Scan models of known ground truth with images that are fewer, worse or wrongly labeled: ROWS,
     a CSV, gets a row for each model and condition, and a page beside it counts by condition what
     was named, what not, and where the scan could not tell.
 

@@ -1,4 +1,4 @@
-"""``bdshift lab verdict``: how the verdict does on models whose truth is known, and its table."""
+"""``bdshift lab verdict``: how the verdict does on models of known truth, and its table."""
 
 from __future__ import annotations
 

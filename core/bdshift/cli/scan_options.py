@@ -54,7 +54,7 @@ _OPTIONS = (
                  help="auto, cpu, cuda, cuda:1, mps."),
     click.option("--batch", type=int,
                  help="Images at a time; default: by the work that one takes."),
-    click.option("--seed", default=0, show_default=True, help="Of everything random."),
+    click.option("--seed", default=0, show_default=True, help="Seed of all random choices."),
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The base of all conditions: what the clean images of an audit are like that a user brings.
 
-A scan is measured under each on models whose truth is known (`bdshift.lab.robustness`): with fewer
-images, worse ones, other labels than there should be, and without some classes.
+A scan is measured under each on models with known ground truth (`bdshift.lab.robustness`): with
+fewer images, worse ones, other labels than there should be, and without some classes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What detectors say about models whose truth is known: a row for each model and detector."""
+"""What detectors say about models with known ground truth: a row for each model and detector."""
 
 from __future__ import annotations
 

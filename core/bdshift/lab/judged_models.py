@@ -1,4 +1,4 @@
-"""Models whose truth is known, with what every detector measured on them, from the rows of
+"""Models with known ground truth, with what every detector measured on them, from the rows of
 ``bdshift lab detectors``.
 """
 

@@ -1,4 +1,4 @@
-"""Verdicts on models whose truth is known, each by a table of clean models that are not its
+"""Verdicts on models with known ground truth, each by a table of clean models that are not its
 relatives; and what other ways to decide say of the same models.
 """
 

@@ -143,7 +143,8 @@ class Recipe(Configured):
         words("Not for signs: left and right differ.", ja="標識には不可（左右が異なるため）。"),
     )  # fmt: skip
     seed: int = setting(
-        0, words("Seed", ja="シード"), words("Of everything random.", ja="すべての乱数のシード。"),
+        0, words("Seed", ja="シード"),
+        words("Seed of all random choices.", ja="すべての乱数のシード。"),
         low=0, high=2**31 - 1,
     )  # fmt: skip
     network: NetworkName = setting(

@@ -1,4 +1,4 @@
-"""How well a recovered trigger agrees with the true one, for models whose truth is known."""
+"""How well a recovered trigger agrees with the true one, for models with known ground truth."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Scans of models whose truth is known, with the images that a user may bring: a row for each model
-and condition.
+"""Scans of models with known ground truth, with the images that a user may bring: a row for each
+model and condition.
 """
 
 from __future__ import annotations

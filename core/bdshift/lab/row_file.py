@@ -1,4 +1,4 @@
-"""Tables of rows about models whose truth is known, as CSV files: everything in them is text."""
+"""Tables of rows about models with known ground truth, as CSV files: everything in them is text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models whose truth is known: a suite's victims, and other people's files with a table of truth.
+"""Models with known ground truth: a suite's victims, and third-party files with a table of truth.
 
 The table is tab-separated with the columns ``file``, ``repository``, ``kind``, ``images`` (the name
 of a set) and ``target`` ("-" for none); ``normalization`` saves searching for it, and ``notes`` are

@@ -1,4 +1,4 @@
-"""How well verdicts do on models whose truth is known, as a page, a table and a drawing."""
+"""How well verdicts do on models with known ground truth, as a page, a table and a drawing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CROSSES: Mapping[str, Key] = {
 
 def page(models: Sequence[JudgedModel], table: CleanModels) -> str:
     """Markdown."""
-    parts = ["# Verdicts on models whose truth is known", "", *_scales(table)]
+    parts = ["# Verdicts on models with known ground truth", "", *_scales(table)]
     for split in (DEVELOP, HOLD_OUT):
         own = [one for one in models if one.split == split]
         if own:

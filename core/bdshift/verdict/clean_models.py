@@ -1,4 +1,4 @@
-"""Clean models whose truth is known, and how much evidence there is against them: the table that an
+"""Models that are known to be clean, and how much evidence there is against them: the table that an
 audit is compared with. It ships with bdshift and is made by ``bdshift lab verdict``.
 """
 
