@@ -24,7 +24,7 @@ class PurificationsCard(Card, View):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self.show_it = CornerButton(self, lambda: SHOW_PURIFICATIONS.trigger(context))
-        self._rows, self._running = KeyValueRows(), Text("muted")
+        self._rows, self._running = KeyValueRows(long_keys=True), Text("muted")
         self.body.addWidget(self._rows)
         self.body.addWidget(self._running)
 

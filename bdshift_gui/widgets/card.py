@@ -123,22 +123,26 @@ class CornerButton(QToolButton):
 
 
 class KeyValueRows(QWidget):
-    """Keys on the left, values on the right, in tabular figures; every row may have a tooltip."""
+    """Keys on the left, values on the right, in tabular figures; every row may have a tooltip.
+    Where both do not fit, values are elided, or keys if they are the longer ones.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, long_keys: bool = False) -> None:
         super().__init__()
+        self._long_keys = long_keys
         self.setObjectName("plain")
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(8)
         self._grid.setVerticalSpacing(1)
-        self._grid.setColumnStretch(1, 1)
-        self._shown: list[tuple[PlainLabel, Elided]] = []
+        self._grid.setColumnStretch(0 if long_keys else 1, 1)
+        self._shown: list[tuple[PlainLabel | Elided, Elided]] = []
 
     def show_rows(self, rows: list[tuple[str, str, str]]) -> None:
         """Show (key, value, tooltip) rows."""
         while len(self._shown) < len(rows):
-            key, value = PlainLabel(), Elided("value", at_end=True)
+            key = Elided("key", at_end=True) if self._long_keys else PlainLabel()
+            value = Elided("value", at_end=True)
             key.setObjectName("key")
             value.setAlignment(Qt.AlignmentFlag.AlignRight)
             at = len(self._shown)
@@ -149,7 +153,11 @@ class KeyValueRows(QWidget):
             key.setVisible(at < len(rows))
             value.setVisible(at < len(rows))
             if at < len(rows):
-                key.setText(rows[at][0])
+                if isinstance(key, Elided):
+                    key.show_text(rows[at][0])
+                    value.setMinimumWidth(value.fontMetrics().horizontalAdvance(rows[at][1]) + 2)
+                else:
+                    key.setText(rows[at][0])
                 value.show_text(rows[at][1])
                 set_tip(key, rows[at][2])
                 if rows[at][2]:

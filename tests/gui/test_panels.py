@@ -126,6 +126,19 @@ def test_a_purification_opens_its_page_once(opened: MainWindow, qtbot: QtBot) ->
     assert opened.pages.currentWidget() is work.plots
 
 
+def test_a_long_name_gives_way_to_the_figures(qtbot: QtBot) -> None:
+    rows = KeyValueRows(long_keys=True)
+    qtbot.addWidget(rows)
+    rows.show_rows([("12 · gradient-ascent, then relabeling", "ASR 100.0 → 0.0%", "")])
+    rows.resize(220, 30)
+    rows.show()
+    QApplication.processEvents()
+    [(name, figures)] = rows._shown
+    assert figures.text() == "ASR 100.0 → 0.0%"
+    assert name.text().startswith("12 · g")
+    assert name.text().endswith("…")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_smallest_screen_has_room_before_there_is_an_audit(
     window: MainWindow, qtbot: QtBot, victim: Path, language: str
