@@ -80,6 +80,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def usual_precision(device: torch.device) -> str:
+    """``bfloat16`` where the hardware has it, else ``float32``."""
+    return "bfloat16" if has_native_bfloat16(device) else "float32"
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Torch's autocast to ``bfloat16``, or nothing for ``float32``."""
     import torch
@@ -104,7 +109,8 @@ def free_memory(device: torch.device) -> int:
     import torch
 
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + cached
     return int(psutil.virtual_memory().available)
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from bdshift.devices import autocast, has_native_bfloat16
+from bdshift.devices import autocast, usual_precision
 from bdshift.images.preprocessing import Preprocessing
 from bdshift.jobs import SILENT, JobContext
 from bdshift.purification import quantities as q
@@ -56,15 +56,20 @@ def measure(
     trigger: Trigger | None = None,
     target: int = 0,
     *,
+    precision: str = "",
     job: JobContext = SILENT,
 ) -> Measured:
-    """ACC over the clean images; ASR and RA as `attack_success` returns them."""
-    predicted = _predict(network, preprocess, test.pixels, None, job)
+    """ACC over the clean images; ASR and RA as `attack_success` returns them. ``precision`` is that
+    of the convolutions, by default the usual one of the device.
+    """
+    predicted = _predict(network, preprocess, test.pixels, None, precision, job)
     labels = test.labels.cpu().numpy()
     right = predicted == labels
     attack = None
     if trigger is not None:
-        attack = attack_success(network, preprocess, test, trigger, target, job=job)
+        attack = attack_success(
+            network, preprocess, test, trigger, target, precision=precision, job=job
+        )
     asr, ra = attack or (None, None)
     counts = np.bincount(labels, minlength=classes)
     with np.errstate(invalid="ignore"):
@@ -79,6 +84,7 @@ def attack_success(
     trigger: Trigger,
     target: int,
     *,
+    precision: str = "",
     job: JobContext = SILENT,
 ) -> tuple[float, float] | None:
     """ASR and RA from one pass over the triggered images of the other classes; None if there are
@@ -87,7 +93,7 @@ def attack_success(
     part = test[test.labels != target]
     if not len(part):
         return None
-    predicted = _predict(network, preprocess, part.pixels, trigger, job)
+    predicted = _predict(network, preprocess, part.pixels, trigger, precision, job)
     right = predicted == part.labels.cpu().numpy()
     return float((predicted == target).mean()), float(right.mean())
 
@@ -97,10 +103,11 @@ def _predict(
     preprocess: Preprocessing,
     pixels: torch.Tensor,
     trigger: Trigger | None,
+    precision: str,
     job: JobContext,
 ) -> NDArray[np.int64]:
     network.eval()
-    precision = "bfloat16" if has_native_bfloat16(pixels.device) else "float32"
+    precision = precision or usual_precision(pixels.device)
     found = []
     with torch.inference_mode(), autocast(pixels.device, precision):
         for number, part in enumerate(pixels.split(_BATCH_IMAGES)):

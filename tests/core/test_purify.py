@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from known import STICKER, TARGET
@@ -31,6 +33,9 @@ from bdshift.purification import (
 from bdshift.purification.methods.cut import Cut
 from bdshift.purification.methods.fine_tuning import FineTuning
 from bdshift.purification.methods.shift_tuning import ShiftTuning
+from bdshift.purification.quantities import HELD_OUT_ACCURACY
+from bdshift.purification.tuning import of_norms, reach
+from bdshift.purification.unlearning import TRIGGER_WORKS, worth
 from bdshift.purification.workbench import Workbench
 from bdshift.resume import read_state, write_state
 from bdshift.triggers import parse_trigger
@@ -91,8 +96,8 @@ def test_methods_cannot_see_triggers_or_test_images() -> None:
     (test_task_vectors.py).
     """
     assert {field.name for field in dataclasses.fields(Workbench)} == {
-        "network", "head_name", "clean", "target", "shift", "seed", "job", "state", "forwards",
-        "backwards", "through", "_kept", "_recomputing",
+        "network", "head_name", "clean", "target", "shift", "seed", "job", "state", "precision",
+        "forwards", "backwards", "through", "_kept", "_recomputing",
     }  # fmt: skip
     assert {field.name for field in dataclasses.fields(CleanData)} == {
         "tune", "held", "preprocess", "triggered",
@@ -113,6 +118,43 @@ def test_the_same_seed_gives_the_same_weights(given: Given) -> None:
     first, second, other = (given.purified(ShiftTuning(epochs=1), seed=seed) for seed in (0, 0, 1))
     assert same_weights(weights_of(first), weights_of(second))
     assert not same_weights(weights_of(first), weights_of(other))
+
+
+def test_dropout_is_drawn_alike_by_every_run_of_a_seed(given: Given, tmp_path: Path) -> None:
+    network = copy.deepcopy(given.classifier.network)
+    assert isinstance(network.layer4, torch.nn.Sequential)
+    network.layer4.append(torch.nn.Dropout(0.5))
+    dropping = dataclasses.replace(
+        given, classifier=dataclasses.replace(given.classifier, network=network)
+    )
+    torch.manual_seed(7)
+    before, method = torch.get_rng_state(), FineTuning(epochs=3)
+    whole = dropping.purified(method)
+    assert torch.equal(torch.get_rng_state(), before), "it leaves no trace"
+    torch.manual_seed(8)
+    state = tmp_path / "state"
+    dropping.purified(method, resume=state, job=StopsAfter(1))
+    assert same_weights(weights_of(whole), weights_of(dropping.purified(method, resume=state)))
+    assert not same_weights(weights_of(whole), weights_of(given.purified(method)))
+
+
+def test_classes_that_no_shift_reaches_are_no_part_of_a_mean() -> None:
+    norms = np.array([2.0, np.inf, 4.0, 6.0])
+    found = of_norms(norms, 0)
+    assert (found["target_norm"], found["other_norms"]) == (2, 5)
+    assert found["target_z"] == pytest.approx((2 - 4) / np.std([2, 4, 6]))
+    assert reach(found) == pytest.approx(0.4)
+    assert reach(of_norms(norms, 1)) == np.inf, "the target is out of reach"
+    assert reach(of_norms(np.array([3.0, np.inf]), 0)) == 0, "it is the only one in reach"
+    assert reach(of_norms(np.array([3.0, 0.0]), 0)) > 1e5, "the other needs no shift"
+
+
+def test_just_as_much_as_is_allowed_may_be_lost() -> None:
+    """Shares are means of float32: 190 of 200 is a little less than 0.95."""
+    right = (torch.arange(200) < 190).float().mean().item()
+    figures = {HELD_OUT_ACCURACY: right, TRIGGER_WORKS: 0.2}
+    assert worth(figures, {HELD_OUT_ACCURACY: 1.0}, 0.95) > -1
+    assert worth({**figures, HELD_OUT_ACCURACY: 0.9499}, {HELD_OUT_ACCURACY: 1.0}, 0.95) < -1
 
 
 def test_what_is_watched_changes_nothing(given: Given) -> None:
@@ -170,12 +212,12 @@ def test_the_best_on_held_out_images_is_kept(given: Given) -> None:
     assert weights_of(found)["fc.bias"].unique().tolist() == [2]
 
 
-def test_why_a_step_was_kept_counts_the_methods_steps(given: Given) -> None:
-    """As the title of the curves does while it runs; all that there are if that is not known."""
+def test_why_a_step_was_kept_counts_the_steps_that_were_made(given: Given) -> None:
+    """A method may end before the most that it could take."""
     found = given.purified(Scripted((1, 3, 2)))
     assert str(found.why_kept).startswith("step 2 of 3 was kept, the best on the held-out images;")
     known = dataclasses.replace(found, method="fine-tuning:epochs=5")
-    assert str(known.why_kept).startswith("step 2 of 5 was kept")
+    assert str(known.why_kept).startswith("step 2 of 3 was kept")
 
 
 def test_canceled_it_keeps_the_best_until_then(given: Given) -> None:

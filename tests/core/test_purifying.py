@@ -24,7 +24,7 @@ from bdshift.audit.unfinished import PurificationRequest, Unfinished
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.detect.rules.mad import Mad
 from bdshift.errors import InputError, UsageError
-from bdshift.jobs import Canceled, Event, Figures, JobContext, JobPart, Progress
+from bdshift.jobs import Canceled, Event, Figures, JobContext, JobPart, Note, Progress
 from bdshift.neurons.tac import Tac
 from bdshift.purification.methods.cut import Cut
 from bdshift.purification.methods.fine_tuning import FineTuning
@@ -124,6 +124,31 @@ def test_a_quick_rescan_searches_nothing(victim_audit: Audit, victim_material: M
     assert [one.name for one in found.settings.detectors] == ["shift"]
     assert found.settings.search == 0
     assert len(rescan(audit, victim_material).evidence) == 2
+
+
+def test_test_images_that_cannot_be_read_are_counted(
+    victim_audit: Audit, victim_material: Material, signs: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "test"
+    shutil.copytree(signs, folder)
+    images = sorted(folder.rglob("*.png"))
+    for one in images[:3]:
+        one.write_bytes(b"no picture")
+    told: list[str] = []
+
+    class Told(JobContext):
+        def report(self, event: Event) -> None:
+            if isinstance(event, Note):
+                told.append(str(event.sentence))
+
+    given = victim_audit, victim_material, FineTuning(epochs=1), TARGET
+    found = purify_model(*given, test=folder, job=Told())
+    assert found.count == SIGNS - 3
+    assert any("3 test images cannot be read and are left out" in one for one in told)
+    for one in images:
+        one.write_bytes(b"no picture")
+    with pytest.raises(InputError, match="none of the test images can be read"):
+        purify_model(*given, test=folder)
 
 
 def test_test_images_are_only_reported_on(

@@ -17,6 +17,7 @@ from workbenches import given_by
 from bdshift.audit import Audit, Material
 from bdshift.checkpoints import recompute as recompute_module
 from bdshift.checkpoints.recompute import blocks_of, kept_for_gradients, recompute
+from bdshift.purification import METHODS
 from bdshift.purification.methods.fine_tuning import FineTuning
 from bdshift.recovery.scene import scene_of
 
@@ -94,16 +95,26 @@ def test_a_purification_is_the_same_where_memory_is_short(
     given = given_by(victim_audit, victim_material, every=6)
     usual = given.purified(FineTuning(epochs=1))
     runs = set()
-    real = recompute_module._same_statistics
+    real = recompute_module.same_statistics
 
     def noted(block: nn.Module) -> AbstractContextManager[None]:
         runs.add(block)
         return real(block)
 
     _no_memory(monkeypatch)
-    monkeypatch.setattr(recompute_module, "_same_statistics", noted)
+    monkeypatch.setattr(recompute_module, "same_statistics", noted)
     assert same_weights(weights_of(given.purified(FineTuning(epochs=1))), weights_of(usual))
     assert len(runs) == 8, "each block was run again"
+
+
+def test_masks_are_on_when_blocks_are_run_again(
+    victim_audit: Audit, victim_material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = given_by(victim_audit, victim_material, every=6)
+    method = METHODS.parse("anp:iterations=10,batch=16")
+    usual = given.purified(method)
+    _no_memory(monkeypatch)
+    assert same_weights(weights_of(given.purified(method)), weights_of(usual))
 
 
 def test_a_search_has_the_same_gradients_where_memory_is_short(

@@ -16,11 +16,12 @@ from torch import nn
 from workbenches import Given, given_by
 
 from bdshift.audit import Audit, Material
+from bdshift.checkpoints.recompute import same_statistics
 from bdshift.errors import UsageError
 from bdshift.jobs import Canceled, Event, Figures, JobContext
 from bdshift.purification import METHODS
 from bdshift.purification.ascent import unlearn
-from bdshift.purification.channels import Masks, fixed_statistics, registered_pairs, traced_pairs
+from bdshift.purification.channels import Masks, registered_pairs, traced_pairs
 from bdshift.purification.masked_pruning import prune
 from bdshift.purification.method import Step
 from bdshift.purification.methods.clp import Clp
@@ -199,7 +200,7 @@ def test_as_many_channels_are_cut_as_held_out_accuracy_allows(given: Given) -> N
 def test_statistics_are_not_remembered(bench: Workbench) -> None:
     before = {k: v.clone() for k, v in bench.network.state_dict().items() if "running" in k}
     bench.network.train()
-    with fixed_statistics(bench.network):
+    with same_statistics(bench.network):
         bench.phi(bench.clean.preprocess(bench.clean.tune.pixels[:8]))
     bench.network.eval()
     assert all(torch.equal(bench.network.state_dict()[k], v) for k, v in before.items())
@@ -293,6 +294,48 @@ def test_rnp_and_tsbd_end_at_their_codes_accuracy(
         (2 / classes, {"look": 500}), (0.2, {"clip": math.inf}),
         (1 / classes, {"grow": 1.25}), (0.1, {"grow": 1.0}),
     ]  # fmt: skip
+
+
+def test_of_two_classes_twice_as_good_as_guessing_is_no_unlearning(
+    given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def told(
+        _: Workbench, rate: float, batch: int, least: float, epochs: int, **more: Any
+    ) -> float:
+        asked.append(least)
+        return least
+
+    monkeypatch.setattr("bdshift.purification.methods.rnp.unlearn", told)
+    for classes in (2, 3, 10):
+        own = given.bench()
+        own.network.fc = nn.Linear(own.head.in_features, classes)
+        next(iter(METHODS.parse("rnp").steps(own)))
+    assert asked == pytest.approx([0.75, 2 / 3, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("name", "lacks"), [("rnp", "batch norms"), ("anp", "batch norms"), ("tsbd", "convolutions")]
+)
+def test_a_method_that_cannot_work_says_so_before_it_does(
+    given: Given, name: str, lacks: str
+) -> None:
+    bench = Workbench(_Plain(), "fc", given.clean, TARGET, torch.zeros(8))
+    before = {key: value.clone() for key, value in bench.network.state_dict().items()}
+    with pytest.raises(UsageError, match=lacks):
+        next(iter(METHODS.parse(name).steps(bench)))
+    assert same_weights(before, bench.network.state_dict())
+
+
+class _Plain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.fc = nn.Linear(3, 8), nn.Linear(8, 12)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.fc(self.hidden(images.mean((2, 3))).relu())
+        return found
 
 
 def test_rnp_as_published_ends_where_it_unlearns_too_little(given: Given) -> None:

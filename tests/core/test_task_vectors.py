@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from bdshift.purification.methods.relabeling import Relabeling
 from bdshift.purification.methods.tbar import (
     LEFT_WITHOUT_CONTROL,
     NO_USEFUL_ALPHA,
+    RECALL_UNKNOWN,
     REMOVED,
     SUPPRESSED,
     Tbar,
@@ -245,7 +247,9 @@ def test_a_vector_that_ruins_everything_leaves_the_network_as_it_was() -> None:
 # What is said
 
 
-@pytest.mark.parametrize(("recall", "template"), [(0.5, SUPPRESSED), (1.0, REMOVED)])
+@pytest.mark.parametrize(
+    ("recall", "template"), [(0.5, SUPPRESSED), (1.0, REMOVED), (math.nan, RECALL_UNKNOWN)]
+)
 def test_what_the_class_alone_explains_is_no_removal_if_it_was_spent(
     unlearned: Purified, recall: float, template: str
 ) -> None:

@@ -115,4 +115,4 @@ def _sizes(
             seconds = time.perf_counter() - started
             tried = Tried(kind, found, (), seconds, used.forwards, used.backwards)
         ground.finished.keep(tried, "pairs", source, targets)
-    return tried.found.size.double().cpu().numpy()
+    return tried.found.size.cpu().double().numpy()

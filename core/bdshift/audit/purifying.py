@@ -17,6 +17,7 @@ from bdshift.checkpoints.classifier import Classifier
 from bdshift.detect.detector import Subject
 from bdshift.detect.detectors.embedding_shift import EmbeddingShift
 from bdshift.devices import pick_device
+from bdshift.errors import InputError
 from bdshift.images.collection import open_images
 from bdshift.images.labels import LEFT_OUT, map_classes
 from bdshift.jobs import SILENT, EarlierFigures, Figures, JobContext
@@ -71,22 +72,23 @@ def purify_model(
     unlearned = unlearn if method.sees_trigger else None
     if unlearned is not None:
         clean = with_trigger(clean, unlearned, target, job=job)
-    reported = tested or clean.held
+    reported = clean.held if tested is None else tested
     if test is not None and tested is None:
-        reported = _read_test(audit, Path(test), _reader(material, job))
+        reported = _read_test(audit, Path(test), _reader(material, job), job)
     reported = reported.to(where)
+    precision = "float32" if audit.precision == "float32" else ""
     few = reported[:: max(1, len(reported) // _WATCHED_IMAGES)]  # from all classes: they are sorted
     figures = partial(
         measure, preprocess=preprocess, test=reported, classes=classifier.classes, trigger=trigger,
-        target=target, job=job,
+        target=target, precision=precision, job=job,
     )  # fmt: skip
     before = figures(classifier.network.to(where))
     known = before_steps(before, held_out=test is None)
     job.report(EarlierFigures((Figures(-1, method.total, known),)))
     result = purify(
         classifier, clean, method, target, torch.from_numpy(audit.shifts.shift[target].copy()),
-        seed=seed, watch=_watch(classifier, few, trigger, target, test, job), resume=resume,
-        device=where, job=job,
+        seed=seed, watch=_watch(classifier, few, trigger, target, test, precision, job),
+        resume=resume, device=where, precision=precision, job=job,
     )  # fmt: skip
     job.keep_result()  # stopped or not, the result so far is reported
     quick = not result.complete  # who stops does not want to wait for searches
@@ -142,6 +144,7 @@ def _watch(
     trigger: Trigger | None,
     target: int,
     test: str | Path | None,
+    precision: str,
     job: JobContext,
 ) -> Watch | None:
     """Track attack success from step to step, if there is a trigger."""
@@ -149,7 +152,9 @@ def _watch(
         return None
 
     def look(network: nn.Module) -> dict[str, float]:
-        found = attack_success(network, classifier.preprocessing, images, trigger, target, job=job)
+        found = attack_success(
+            network, classifier.preprocessing, images, trigger, target, precision=precision, job=job
+        )
         return {} if found is None else {q.ASR: found[0], q.RA: found[1]}
 
     return Watch(f"{trigger.spec} {test}", look)
@@ -185,13 +190,24 @@ def at_alpha(audit: Audit, alpha: float, *, job: JobContext = SILENT) -> Audit:
     return replace(audit, settings=settings, evidence=evidence)
 
 
-def _read_test(audit: Audit, path: Path, read: partial[LabeledImages]) -> LabeledImages:
-    """All test images, labeled with the audit's classes."""
+def _read_test(
+    audit: Audit, path: Path, read: partial[LabeledImages], job: JobContext
+) -> LabeledImages:
+    """All test images that can be read, labeled with the audit's classes.
+
+    Raises `InputError` if there are none.
+    """
     found = open_images(path)
     found.require_labels()
     mapped = map_classes(found.folders, audit.model.classes, audit.images.folder_index)
     files = [one for one in found.files if mapped.of_folder[one.label] != LEFT_OUT]
-    return read(found, files, mapped.of_folder)
+    images = read(found, files, mapped.of_folder)
+    if not len(images):
+        raise InputError("{path}: none of the test images can be read", path=path)
+    if len(images) < len(files):
+        job.note("{path}: {count:|test image|test images} cannot be read and {count:~|is|are} "
+                 "left out", path=str(path), count=len(files) - len(images))  # fmt: skip
+    return images
 
 
 def rescan(

@@ -27,7 +27,7 @@ from bdshift.checkpoints.contest import TrialSet
 from bdshift.checkpoints.entrant import NO_LABEL, Trial, matched_accuracy
 from bdshift.checkpoints.settle import Settled, confusion_of_folders, settle
 from bdshift.detect.detector import Subject
-from bdshift.devices import has_native_bfloat16
+from bdshift.devices import usual_precision
 from bdshift.errors import InputError
 from bdshift.files import is_in_memory
 from bdshift.images.collection import ImageCollection, ImageFile, sample_files
@@ -195,7 +195,7 @@ def choose_preprocessing(
     common: dict[str, Any] = {
         "sizes": [one for one in (opened.file.beside.size, side) if one],
         "device": device,
-        "precision": "bfloat16" if has_native_bfloat16(device) else "float32",
+        "precision": usual_precision(device),
         "job": job,
     }
     normalization = parse_normalization(settings.normalize) if settings.normalize else None

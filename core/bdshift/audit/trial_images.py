@@ -82,7 +82,7 @@ class TrialImages:
     def shapes(self) -> Shapes:
         """Shapes of up to a hundred of them."""
         sizes, turned = [], 0
-        for file in self.files[:: max(1, len(self.files) // _SHAPES)]:
+        for file in self.files[:: max(1, -(-len(self.files) // _SHAPES))]:
             self._job.raise_if_canceled()
             try:
                 data = self._collection.read(file)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bdshift.audit import Audit, ScanSettings, scan
 from bdshift.bench.drawn import NORMALIZATION, BenchRow, write_inputs
 from bdshift.checkpoints.classifier import Classifier, open_checkpoint
-from bdshift.devices import autocast, has_native_bfloat16
+from bdshift.devices import autocast, usual_precision
 from bdshift.images.collection import open_images
 from bdshift.images.loader import decode_all
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
@@ -63,7 +63,7 @@ def measure_scan(device: torch.device, job: JobContext) -> list[BenchRow]:
         classifier.network.to(device)
         collection = open_images(clean)
         pixels = decode_all(collection, collection.files, 32).pixels
-        native = "bfloat16" if has_native_bfloat16(device) else "float32"
+        native = usual_precision(device)
         script = _median(_bare_loop(classifier, pixels, "float32", channels_last=False))
         job.note("{row}", row=f"bare forward loop, float32: {script:.2f} s")
         best = _median(_bare_loop(classifier, pixels, native, channels_last=True))

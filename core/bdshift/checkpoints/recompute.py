@@ -92,14 +92,16 @@ def _run(block: nn.Module, forward: Callable[..., Any], *inputs: Any, **named: A
         return forward(*inputs, **named)
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _same_statistics(block)
+        return nullcontext(), same_statistics(block)
 
     return checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts, **named)
 
 
 @contextmanager
-def _same_statistics(block: nn.Module) -> Iterator[None]:
-    """Run it without another step of the running means and variances."""
+def same_statistics(block: nn.Module) -> Iterator[None]:
+    """Inside it, batch norms in training mode use each batch's statistics, but do not remember
+    them.
+    """
     norms = [one for one in block.modules() if isinstance(one, _BatchNorm) and one.training]
     before = [(one.momentum, one.num_batches_tracked) for one in norms]
     for one in norms:

@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from bdshift.channels_last import channels_last
-from bdshift.devices import autocast, has_native_bfloat16, pick_device, sent
+from bdshift.devices import autocast, pick_device, sent, usual_precision
 from bdshift.errors import UsageError
 from bdshift.images.augment import random_translation
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
@@ -56,7 +56,7 @@ class _Data:
 
     def __init__(self, recipe: Recipe, data: LabData, device: torch.device) -> None:
         self.recipe = recipe
-        self.precision = "bfloat16" if has_native_bfloat16(device) else "float32"
+        self.precision = usual_precision(device)
         self.pixels = torch.from_numpy(data.train_pixels.copy()).to(device)
         self.labels = torch.from_numpy(data.train_labels.copy()).to(device)
         self.preprocess = Preprocessing(

@@ -10,6 +10,7 @@ def augmented(pixels: torch.Tensor, seed: int) -> torch.Tensor:
     from torchvision.transforms.v2 import AutoAugment, AutoAugmentPolicy
 
     change = AutoAugment(AutoAugmentPolicy.CIFAR10)
-    with torch.random.fork_rng(devices=[]):  # it draws from the global generator
+    # It draws from the global generator.
+    with torch.random.fork_rng([pixels.device] if pixels.is_cuda else []):
         torch.manual_seed(seed)
         return torch.stack([change(one) for one in pixels])

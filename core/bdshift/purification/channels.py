@@ -144,21 +144,3 @@ class Masks:
                 norm.weight[gone] = 0
                 count += int(gone.sum())
         return count
-
-
-@contextmanager
-def fixed_statistics(network: nn.Module) -> Iterator[None]:
-    """Inside the block, batch norms in training mode use each batch's statistics, but do not
-    remember them.
-    """
-    norms = [
-        part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)
-    ]
-    before = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, before, strict=True):
-            norm.momentum = momentum

@@ -26,9 +26,9 @@ def cut_neurons(bench: Workbench, neurons: list[int]) -> None:
 def ranked(bench: Workbench, ranking: Ranking) -> list[int]:
     """All neurons, starting with those to cut first."""
     if ranking == "shift":
-        values = bench.shift.double().cpu().numpy()
+        values = bench.shift.cpu().double().numpy()
     elif ranking == "weights":
         values = data_free_direction(bench.head.weight.detach().cpu().numpy(), bench.target)
     else:
-        values = -bench.embed(bench.clean.tune).mean(0).double().cpu().numpy()
+        values = -bench.embed(bench.clean.tune).mean(0).cpu().double().numpy()
     return [int(k) for k in np.argsort(-values, kind="stable")]

@@ -48,7 +48,7 @@ def prune(bench: Workbench, masks: Masks, threshold: float, tolerance: float, nu
                 norm.weight.copy_(weight)
 
     if not threshold:
-        least = _accuracy(bench) - tolerance
+        least = _accuracy(bench) - tolerance - q.ROUNDING
         for some in _THRESHOLDS:
             masks.cut(float(some))
             fits = _accuracy(bench) >= least

@@ -13,6 +13,9 @@ from bdshift.registry import import_members
 from bdshift.text import figure
 from bdshift.words import Language, translate, words
 
+ROUNDING = 1e-6
+"""By how much less than a limit a share may be and still meet it: shares are float32 means."""
+
 Axis = Literal["shares", "norms", "z", "loss"]
 
 AXES: dict[Axis, tuple[str, str]] = {

@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -109,8 +109,7 @@ class Purified:
             return Sentence("stopped after {count} steps; step {number} was kept, the best of them "
                             "on the held-out images; only these decide.",
                             {"number": number, "count": count})  # fmt: skip
-        with suppress(UsageError):  # else this version does not know it
-            count = max(count, METHODS.parse(self.method).total)
+        count = max(count, number)
         if count == 1:
             return Sentence("it has one step, which was kept.")
         values = {"number": number, "count": count}
@@ -150,6 +149,7 @@ def purify(
     watch: Watch | None = None,
     resume: Path | None = None,
     device: torch.device | None = None,
+    precision: str = "",
     job: JobContext = SILENT,
 ) -> Purified:
     """Purify a copy of ``classifier``.
@@ -165,6 +165,7 @@ def purify(
         resume: a file for the state after each step (`bdshift.resume`). If it exists, the run
             continues from there; it is left in place when the run ends, for the caller to remove.
         device: where to work; the CPU by default.
+        precision: as for `Workbench`.
         job: progress. If it is canceled, the run ends with the best network so far.
 
     Raises `InputError` if ``resume`` holds anything else or cannot be written, `UsageError` if the
@@ -177,7 +178,7 @@ def purify(
     data = (clean if method.sees_trigger else replace(clean, triggered=None)).to(where)
     bench = Workbench(
         copy_network(classifier, where), classifier.head_name, data, target,
-        shift.detach().float().to(where), seed, job,
+        shift.detach().float().to(where), seed, job, precision=precision,
     )  # fmt: skip
     identity = {
         "format": _STATE_FORMAT, "model": classifier.sha256, "method": method.spec,
@@ -192,7 +193,7 @@ def purify(
     complete = True
     began = time.perf_counter()
     try:
-        for step in method.steps(bench):
+        for step in _drawn_apart(method.steps(bench), where):
             now = time.perf_counter()
             if _is_better(step, None if kept < 0 else _row(rows, kept).step):
                 best, kept = copy.deepcopy(bench.network.state_dict()), step.number
@@ -218,6 +219,14 @@ def purify(
         complete, bench.forwards, bench.backwards, sum(row.seconds for row in rows),
         None if ranking is None else ranking.float().cpu().numpy(),
     )  # fmt: skip
+
+
+def _drawn_apart(steps: Iterator[Step], device: torch.device) -> Iterator[Step]:
+    """The steps; what the network draws for them, as for dropout, leaves no trace in torch's own
+    generators.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield from steps
 
 
 def _is_better(step: Step, kept: Step | None) -> bool:

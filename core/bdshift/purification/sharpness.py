@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from bdshift.purification.channels import fixed_statistics
+from bdshift.checkpoints.recompute import same_statistics
 from bdshift.purification.tuning import Forward
 from bdshift.purification.workbench import Workbench
 
@@ -38,7 +38,7 @@ def sharp_gradient(
             for weight, move in zip(weights, moves, strict=True):
                 weight.add_(move)
                 weight.grad = None
-        with fixed_statistics(bench.network):
+        with same_statistics(bench.network):
             forward().backward()
         with torch.no_grad():
             for weight, move, old in zip(weights, moves, first, strict=True):

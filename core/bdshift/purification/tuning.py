@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from bdshift.errors import InputError
@@ -23,6 +24,7 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 Schedule = Literal["constant", "cosine", "swinging"]
 
+_SHORTEST = 1e-6  # length of a shift that is divided by
 _SWING_UPDATES = 100
 """Updates from one end to the other: BackdoorBench's epochs, mistaken for updates."""
 
@@ -102,18 +104,34 @@ def held_out(bench: Workbench, loss: Loss) -> tuple[float, dict[str, float]]:
         value = loss(phi, held.labels).item()
         right = (bench.head(phi).argmax(1) == held.labels).float().mean().item()
     try:
-        norms = shifts_of(phi, bench.head).l2
+        norms = shifts_of(phi, bench.head, bench.job).l2
     except InputError:  # the logits are infinite, or nearly so: training has diverged
         value, norms = math.inf, np.full(bench.head.out_features, math.nan)
-    others = np.delete(norms, bench.target)
-    spread = float(norms.std()) or 1.0
-    return -value, {
-        q.HELD_OUT_LOSS: value,
-        q.HELD_OUT_ACCURACY: right,
-        q.TARGET_NORM: float(norms[bench.target]),
-        q.OTHER_NORMS: float(others.mean()),
-        q.TARGET_Z: float((norms[bench.target] - norms.mean()) / spread),
+    return -value, {q.HELD_OUT_LOSS: value, q.HELD_OUT_ACCURACY: right,
+                    **of_norms(norms, bench.target)}  # fmt: skip
+
+
+def of_norms(norms: NDArray[np.float64], target: int) -> dict[str, float]:
+    """The norm of the target's shift, (C,) of all, beside the others'. Classes that no shift
+    reaches are infinitely far, and left out of means.
+    """
+    reached = norms[~np.isinf(norms)]
+    others = np.delete(norms, target)
+    mean = float(reached.mean()) if len(reached) else math.nan
+    spread = float(reached.std()) if len(reached) else math.nan
+    near = others[~np.isinf(others)]
+    return {
+        q.TARGET_NORM: float(norms[target]),
+        q.OTHER_NORMS: float(near.mean()) if len(near) else math.inf,
+        q.TARGET_Z: float((norms[target] - mean) / (spread or 1.0)),
     }
+
+
+def reach(figures: Mapping[str, float]) -> float:
+    """How far the target is, relative to the others: infinite if no shift reaches it."""
+    target, others = figures[q.TARGET_NORM], figures[q.OTHER_NORMS]
+    # Of two classes, the other may need no shift at all: its length is 0.
+    return math.inf if math.isinf(target) else target / max(others, _SHORTEST)
 
 
 def tune(

@@ -148,7 +148,7 @@ def worth(figures: dict[str, float], before: dict[str, float], keep: float) -> f
     accuracy = figures[q.HELD_OUT_ACCURACY]
     if math.isnan(accuracy):
         return -math.inf
-    if accuracy < keep * before[q.HELD_OUT_ACCURACY]:
+    if accuracy < keep * before[q.HELD_OUT_ACCURACY] - q.ROUNDING:
         return _FITS - 1 + accuracy
     return -figures[TRIGGER_WORKS] + _LIGHT * accuracy
 

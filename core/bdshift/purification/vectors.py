@@ -90,7 +90,7 @@ def move(network: nn.Module, base: Vector, vector: Vector, scale: float) -> None
 
 def length(vector: Vector) -> float:
     """The L2 norm of all its numbers."""
-    squares = [float(value.double().square().sum()) for value in vector.values()]
+    squares = [float(value.cpu().double().square().sum()) for value in vector.values()]
     return float(sum(squares) ** 0.5)
 
 

@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from bdshift.channels_last import channels_last
 from bdshift.checkpoints.classifier import Classifier, to_head
 from bdshift.checkpoints.eval_mode import in_eval_mode
 from bdshift.checkpoints.recompute import fits_with_gradients, kept_for_gradients, recompute
-from bdshift.devices import autocast, has_native_bfloat16
+from bdshift.devices import autocast, usual_precision
 from bdshift.jobs import SILENT, JobContext
 from bdshift.purification.clean_data import CleanData, LabeledImages
 from bdshift.shift.exact import solve_exact
@@ -38,6 +36,8 @@ class Workbench:
         shift: its embedding shift before anything was changed, float32 (d,).
         seed: of everything random.
         state: what the method needs again after a crash: plain values and tensors.
+        precision: of the convolutions, "float32" or "bfloat16"; by default bfloat16 where the
+            hardware has it.
         forwards, backwards: number of images that have gone through the network in each direction.
         through: what φ is computed with: the network, or its last layers (`frozen.tune_from`).
     """
@@ -50,6 +50,7 @@ class Workbench:
     seed: int = 0
     job: JobContext = SILENT
     state: dict[str, Any] = field(default_factory=dict)
+    precision: str = ""
     forwards: int = 0
     backwards: int = 0
     through: nn.Module = field(init=False)
@@ -58,6 +59,7 @@ class Workbench:
 
     def __post_init__(self) -> None:
         self.through = self.network
+        self.precision = self.precision or usual_precision(self.device)
 
     @property
     def head(self) -> nn.Linear:
@@ -70,11 +72,6 @@ class Workbench:
     def device(self) -> torch.device:
         """Where the network is."""
         return self.head.weight.device
-
-    @property
-    def precision(self) -> str:
-        """Precision of the convolutions: bfloat16 where the hardware has it."""
-        return "bfloat16" if has_native_bfloat16(self.device) else "float32"
 
     def phi(self, images: torch.Tensor) -> torch.Tensor:
         """φ of what ``clean.preprocess`` returns, float32 (n, d), with gradients if enabled."""
@@ -110,8 +107,12 @@ class Workbench:
         return torch.cat(found)
 
     def batches(self, epoch: int, size: int) -> Iterator[torch.Tensor]:
-        """Rows of ``clean.tune``, in a different order for each epoch; the same for one seed."""
-        rng = torch.Generator().manual_seed(self.seed * 100_003 + epoch + 1)
+        """Rows of ``clean.tune``, in a different order for each epoch; the same for one seed, as is
+        what the network draws meanwhile for dropout.
+        """
+        seed = self.seed * 100_003 + epoch + 1
+        torch.manual_seed(seed)
+        rng = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self.clean.tune), generator=rng).to(self.device)
         for rows in order.split(size):
             if len(rows) > 1 or len(order) == 1:  # batch norm cannot learn from one image
@@ -124,8 +125,22 @@ def copy_network(classifier: Classifier, device: torch.device) -> nn.Module:
     return channels_last(network.to(device)).requires_grad_(True)
 
 
-def shifts_of(phi: torch.Tensor, head: nn.Linear) -> Shifts:
+class _Unseen(JobContext):
+    """Of work that shows no progress of its own and ends with ``job``."""
+
+    def __init__(self, job: JobContext) -> None:
+        super().__init__()
+        self._job = job
+
+    def raise_if_canceled(self) -> None:
+        self._job.raise_if_canceled()
+
+
+def shifts_of(phi: torch.Tensor, head: nn.Linear, job: JobContext = SILENT) -> Shifts:
     """Eq. 4 for every class, from embeddings (n, d) and the head as they are now."""
     with torch.no_grad():
-        logits: NDArray[np.float32] = head(phi).float().cpu().numpy()
-    return solve_exact(logits, head.weight.detach().cpu().numpy())
+        logits = head(phi).float()
+    device = phi.device if phi.device.type == "cuda" else torch.device("cpu")
+    return solve_exact(
+        logits.to(device), head.weight.detach().to(device), device=device, job=_Unseen(job)
+    )

@@ -85,8 +85,8 @@ class EmbeddingCache:
                 text = _member(archive, "about", np.uint8, (None,)).tobytes()
                 about = parse_json(text, _MAX_VALUES * (1 + len(files)))
                 done = tuple(ImageFile(*row) for row in about["files"])
-                known = dict(zip(files, digests, strict=True))
-                if not done or list(done) != [one for one in files if one in set(done)]:
+                known, held = dict(zip(files, digests, strict=True)), set(done)
+                if not done or list(done) != [one for one in files if one in held]:
                     return None
                 count, wide = len(done), classifier.embedding_dim
                 embedding = Embedding(

@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 from bdshift.arrays import array, freeze
 from bdshift.checkpoints.classifier import Classifier
 from bdshift.checkpoints.footprint import interruptible, largest_batch, work_per_image
-from bdshift.devices import autocast, free_memory, has_native_bfloat16, is_out_of_memory
+from bdshift.devices import (
+    autocast,
+    free_memory,
+    has_native_bfloat16,
+    is_out_of_memory,
+    usual_precision,
+)
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, ImageFile, Skipped
 from bdshift.images.loader import content_hash, decoded_batches
@@ -218,7 +224,7 @@ def embed_images(
     if belong_on_disk(*sizes, free_memory(_CPU)):
         make = on_disk
     work = work_per_image(classifier.network, preprocess.size, preprocess.channels)
-    likely = precision or ("bfloat16" if has_native_bfloat16(where) else "float32")
+    likely = precision or (usual_precision(where))
     say_what_it_takes(
         *sizes, work, likely, where, job, on_disk=make is on_disk, solved=trigger is None
     )

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from bdshift.checkpoints.recompute import same_statistics
 from bdshift.purification import quantities as q
-from bdshift.purification.channels import Masks, fixed_statistics
+from bdshift.purification.channels import Masks
 from bdshift.purification.masked_pruning import CUT_COST, prune, threshold_setting
 from bdshift.purification.method import (
     METHODS,
@@ -112,7 +113,7 @@ class Anp(Method):
             rng = torch.Generator().manual_seed(bench.seed * 100_003 + part)
             total = 0.0
             bench.network.train()
-            with fixed_statistics(bench.network):
+            with same_statistics(bench.network):
                 for number, some in enumerate(rows):
                     total += self._update(bench, masks, optimizer, some, rng)
                     done = part * per_part + number + 1
@@ -136,11 +137,8 @@ class Anp(Method):
         tuned = bench.clean.tune
         images, labels = bench.clean.preprocess(tuned.pixels[rows]), tuned.labels[rows]
 
-        def loss(noise: list[torch.Tensor] | None) -> torch.Tensor:
-            half = len(masks.values)
-            parts = (None, None) if noise is None else (noise[:half], noise[half:])
-            with masks.on(*parts):
-                return functional.cross_entropy(bench.head(bench.phi(images)), labels)
+        def loss() -> torch.Tensor:
+            return functional.cross_entropy(bench.head(bench.phi(images)), labels)
 
         noise = [
             ((torch.rand(value.shape, generator=rng) * 2 - 1) * self.epsilon)
@@ -148,15 +146,21 @@ class Anp(Method):
             .requires_grad_()
             for value in (*masks.values, *masks.values)
         ]
-        uphill = torch.autograd.grad(loss(noise), noise)
+        half = len(masks.values)
+        with masks.on(noise[:half], noise[half:]):  # on the way back, too: blocks may run again
+            uphill = torch.autograd.grad(loss(), noise)
         with torch.no_grad():
             noise = [n + self.epsilon * step.sign() for n, step in zip(noise, uphill, strict=True)]
             if self.form == "fixed":
                 noise = [n.clamp(-self.epsilon, self.epsilon) for n in noise]
-        value = self.alpha * loss(None) + (1 - self.alpha) * loss(noise)
         optimizer.zero_grad()
-        value.backward()
+        with masks.on():
+            plain = self.alpha * loss()
+            plain.backward()
+        with masks.on(noise[:half], noise[half:]):
+            disturbed = (1 - self.alpha) * loss()
+            disturbed.backward()
         optimizer.step()
         masks.clip()
         bench.backwards += 3 * len(rows)
-        return value.item()
+        return plain.item() + disturbed.item()

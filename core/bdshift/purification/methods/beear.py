@@ -79,7 +79,8 @@ class Beear(Method):
 
         sgd = Sgd(self.epochs, self.batch, self.rate)
         for step in tune(bench, sgd, loss, score=clean_loss(bench)):
-            self._seek(bench)
+            if step.number < self.epochs - 1:
+                self._seek(bench)
             yield step
 
     def _seek(self, bench: Workbench) -> None:
@@ -89,6 +90,7 @@ class Beear(Method):
         optimizer = torch.optim.Adam([delta], self.inner_rate)
         wanted = torch.full((len(phi),), bench.target, device=bench.device)
         for _ in range(self.inner):
+            bench.job.raise_if_canceled()
             value = functional.cross_entropy(bench.head(phi + delta), wanted)
             (delta.grad,) = torch.autograd.grad(value, [delta])
             optimizer.step()

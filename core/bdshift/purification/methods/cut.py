@@ -12,7 +12,7 @@ from bdshift.errors import UsageError
 from bdshift.purification import quantities as q
 from bdshift.purification.cutting import Ranking, cut_neurons, ranked
 from bdshift.purification.method import METHODS, Method, Step
-from bdshift.purification.tuning import clean_loss, held_out
+from bdshift.purification.tuning import clean_loss, held_out, of_norms, reach
 from bdshift.purification.workbench import Workbench, shifts_of
 from bdshift.setting import setting
 from bdshift.words import words
@@ -94,10 +94,9 @@ class Cut(Method):
             with torch.no_grad():
                 bench.head.weight[:, order[:count]] = 0
                 right = (bench.head(phi).argmax(1) == labels).float().mean().item()
-                norms = shifts_of(phi, bench.head).l2
+                norms = shifts_of(phi, bench.head, bench.job).l2
                 bench.head.weight.copy_(weight)
-            others = np.delete(norms, bench.target).mean()
-            return right, float(norms[bench.target] / others)
+            return right, reach(of_norms(norms, bench.target))
 
         best = after(0)[0]
         counts = sorted(
@@ -106,7 +105,7 @@ class Cut(Method):
         fitting = 0
         for count in counts:
             right, relative = after(count)
-            if right < best - self.tolerance:
+            if right < best - self.tolerance - q.ROUNDING:
                 break
             fitting = count
             if relative >= 1:

@@ -78,7 +78,9 @@ class FinePruning(Method):
             count = 0
             for k in order[:-1]:
                 logits -= phi[:, k : k + 1] * bench.head.weight[:, k]
-                if (logits.argmax(1) == labels).float().mean().item() < best * (1 - self.tolerance):
+                right = (logits.argmax(1) == labels).float().mean().item()
+                if right < best * (1 - self.tolerance) - q.ROUNDING:
                     break
+                bench.job.raise_if_canceled()
                 count += 1
         return order[:count]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from bdshift.checkpoints.recompute import same_statistics
 from bdshift.errors import UsageError
 from bdshift.purification import quantities as q
 from bdshift.purification.ascent import unlearn, unlearn_epochs_setting, unlearn_rate_setting
-from bdshift.purification.channels import Masks, fixed_statistics
+from bdshift.purification.channels import Masks
 from bdshift.purification.masked_pruning import CUT_COST, prune, threshold_setting
 from bdshift.purification.method import (
     METHODS,
@@ -99,12 +100,12 @@ class Rnp(Method):
         state = bench.state
         if "cut" in state:
             return
+        masks = Masks(bench)
         if "original" not in state:
             original = {k: v.detach().clone() for k, v in bench.network.state_dict().items()}
             reached = self._unlearn(bench)
             state["original"] = original
             yield Step(0, None, {q.UNLEARNED_ACCURACY: reached})
-        masks = Masks(bench)
         optimizer = torch.optim.SGD(masks.values, self.rate, momentum=0.9)
         if "masks" in state:
             masks.load(state["masks"])
@@ -114,7 +115,7 @@ class Rnp(Method):
         for epoch in range(state.get("epochs", 0), self.epochs):
             bench.network.train()
             total = 0.0
-            with fixed_statistics(bench.network), masks.on():
+            with same_statistics(bench.network), masks.on():
                 for rows in bench.batches(1000 + epoch, self.batch):
                     images = bench.clean.preprocess(tuned.pixels[rows])
                     loss = functional.cross_entropy(
@@ -140,9 +141,9 @@ class Rnp(Method):
         """Unlearn; returns the accuracy that is left."""
         rate, batch, epochs = self.unlearn_rate, self.batch, self.unlearn_epochs
         if self.form == "fixed":
-            return unlearn(
-                bench, rate, batch, 2 / bench.head.out_features, epochs, look=_IMAGES_PER_LOOK
-            )
+            guessing = 1 / bench.head.out_features
+            least = min(2 * guessing, (1 + guessing) / 2)  # of two classes, twice is everything
+            return unlearn(bench, rate, batch, least, epochs, look=_IMAGES_PER_LOOK)
         reached = unlearn(bench, rate, batch, _PUBLISHED_ACCURACY, epochs, clip=math.inf)
         if not reached <= _PUBLISHED_ACCURACY:
             raise UsageError(

@@ -27,6 +27,7 @@ from bdshift.purification.tuning import (
     held_out,
     plain_gradient,
     rate_setting,
+    reach,
     shifted_loss,
     tune,
 )
@@ -35,7 +36,6 @@ from bdshift.setting import setting
 from bdshift.words import Sentence, words
 
 _RIDGE = 1e-3  # on the head's change, so that there is a single solution
-_SHORTEST = 1e-6  # length of a shift that is divided by
 _MAX_UPDATES = 200  # of L-BFGS; about 60 are usual
 
 
@@ -169,10 +169,8 @@ class ShiftTuning(Method):
         otherwise by accuracy, below all steps where it does.
         """
         lost = bench.state["before"] - step.figures[q.HELD_OUT_ACCURACY]
-        # Of two classes, the other may need no shift at all: its length is 0.
-        reach = step.figures[q.TARGET_NORM] / max(step.figures[q.OTHER_NORMS], _SHORTEST)
         last = self.keep == "last" and step.number == self.total - 1
-        score = reach if lost <= self.tolerance else -1 - lost
+        score = reach(step.figures) if lost <= self.tolerance + q.ROUNDING else -1 - lost
         return replace(step, score=-math.inf if step.score == -math.inf else score, final=last)
 
 

@@ -263,7 +263,7 @@ class Tbar(Method):
 
     def _curve(self, state: dict[str, Any], key: str) -> dict[float, Point]:
         """What has been looked at for a vector."""
-        least = self.keep * state["before"][q.HELD_OUT_ACCURACY]
+        least = self.keep * state["before"][q.HELD_OUT_ACCURACY] - q.ROUNDING
         points = state["curves"].setdefault(key, [])
         return {alpha: Point(right >= least, asr) for alpha, right, asr in points}
 
@@ -300,7 +300,9 @@ class Tbar(Method):
         if found.asr >= _NO_USE * first.asr:
             return Sentence(NO_USEFUL_ALPHA, values)
         alike = left <= min(found.asr + _ALIKE, _NO_USE * first.asr)
-        if alike and not found.recall >= _SPENT * first.recall:  # NaN without images of the class
+        if alike and math.isnan(found.recall):
+            return Sentence(RECALL_UNKNOWN, values)
+        if alike and found.recall < _SPENT * first.recall:
             return Sentence(SUPPRESSED, values)
         if not control:
             return Sentence(LEFT_WITHOUT_CONTROL, values)
@@ -332,6 +334,14 @@ SUPPRESSED = words(
        "トリガーなしで学習した対照でも {control:.1%} になるため、"
        "忘却したのはトリガーではなくクラスです。再現率は {was:.0%} から {recall:.0%} になります。",
 )  # fmt: skip
+RECALL_UNKNOWN = words(
+    "At α = {alpha:.3g} the unlearned trigger sends {after:.1%} of held-out images to the class, "
+    "{before:.1%} before. The control, learned without the trigger, leaves {control:.1%}, and no "
+    "held-out image of the class tells whether the class itself is suppressed.",
+    ja="α = {alpha:.3g} で、忘却したトリガーの ASR はホールドアウト画像で {before:.1%} から "
+    "{after:.1%} になりました。トリガーなしで学習した対照でも {control:.1%} になり、標的の"
+    "ホールドアウト画像がないため、クラス自体が抑制されたのかどうかは分かりません。",
+)
 LEFT_WITHOUT_CONTROL = words(
     "At α = {alpha:.3g} the unlearned trigger sends {after:.1%} of held-out images to the class, "
     "{before:.1%} before; its recall goes from {was:.0%} to {recall:.0%}. The vector came from a "

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from bdshift.errors import UsageError
 from bdshift.purification import quantities as q
 from bdshift.purification.ascent import unlearn, unlearn_epochs_setting, unlearn_rate_setting
 from bdshift.purification.method import METHODS, Method, Step, Variant, variant_setting
@@ -103,6 +104,8 @@ class Tsbd(Method):
 
     def steps(self, bench: Workbench) -> Iterator[Step]:
         """Unlearn, set to zero, tune."""
+        if not _convolutions(bench.network):
+            raise UsageError("tsbd: the network has no convolutions")
         if "cut" not in bench.state:
             original = {k: v.detach().clone() for k, v in bench.network.state_dict().items()}
             fixed = self.form == "fixed"

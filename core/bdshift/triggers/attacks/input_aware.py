@@ -99,7 +99,8 @@ class InputAwareTraining(JointTraining):
         wanted_count = max(1, round(self.share * count))
         own = order[self.able(labels)[order]][:wanted_count]
         rest = order[~torch.isin(order, own)]
-        cross, models = rest[:wanted_count], rest[-wanted_count:]
+        cross = rest[:wanted_count]
+        models = rest[-wanted_count:] if len(rest) > wanted_count else rest.roll(1)
         if not len(own) or not len(rest):
             return pixels, labels
         goal = self.goal.wanted(labels[own])
