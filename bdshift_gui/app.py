@@ -60,7 +60,8 @@ class _InternalErrors(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
-        self.happened.connect(self._show)
+        # Queued: shown right away, what fails whenever something is drawn would call itself.
+        self.happened.connect(self._show, Qt.ConnectionType.QueuedConnection)
         sys.excepthook = self._hook
 
     def _hook(
@@ -72,7 +73,9 @@ class _InternalErrors(QObject):
 
     @Slot(object)
     def _show(self, event: Failed) -> None:
-        self._window.session.update(failure=event)
+        shown = self._window.session.state.failure
+        if shown is None or shown.details != event.details:
+            self._window.session.update(failure=event)
 
 
 def load_torch(_job: JobContext) -> None:

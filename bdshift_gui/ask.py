@@ -64,9 +64,11 @@ class Ask:
 
         dialog.filterSelected.connect(lambda _: dialog.setDefaultSuffix(suffix()))
         dialog.setDefaultSuffix(suffixes[0])
-        if not dialog.exec():
+        chosen = dialog.selectedFiles() if dialog.exec() else []
+        dialog.deleteLater()
+        if not chosen:
             return None
-        path = Path(dialog.selectedFiles()[0])
+        path = Path(chosen[0])
         if path.suffix.lower() in suffixes:
             return path
         path = path.with_name(path.name + suffix())  # the dialog did not ask about this one

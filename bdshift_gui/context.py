@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bdshift.words import as_sentence
+from bdshift.words import Sentence, as_sentence
 
 if TYPE_CHECKING:
     from bdshift.jobs import JobContext
@@ -70,6 +70,11 @@ class Context:
     def state(self) -> State:
         """The current snapshot."""
         return self.session.state
+
+    def say_written(self, path: Path) -> None:
+        """Say in the status bar that a file was written."""
+        said = Sentence("Wrote {name}.", {"name": path.name})
+        self.session.update(message=said, written=path.absolute())
 
     def start(
         self,

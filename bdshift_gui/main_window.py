@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QSize, Slot
+from PySide6.QtCore import QByteArray, QSize, QTimer, Slot
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
     QDragLeaveEvent,
     QDropEvent,
+    QGuiApplication,
     QResizeEvent,
 )
 from PySide6.QtWidgets import (
@@ -92,6 +93,7 @@ class MainWindow(QMainWindow):
         if not geometry.isEmpty():
             self.restoreGeometry(geometry)
         self.restyle()
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow_desktop)
         self.retranslate()
         look_for_recent(self.context)
 
@@ -201,6 +203,11 @@ class MainWindow(QMainWindow):
         self.written.show_state(state)
         self.machine.show_device(state.audit.device if state.audit is not None else "")
 
+    @Slot()
+    def _follow_desktop(self) -> None:
+        if self.settings.scheme == "system":
+            self.restyle()
+
     def restyle(self) -> None:
         """Apply the color scheme of the settings."""
         found = theme.current(self.settings.scheme)
@@ -271,7 +278,8 @@ class MainWindow(QMainWindow):
         self.welcome.hold(False)
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         event.acceptProposedAction()
-        open_dropped(self.context, paths)
+        # Later: a question would keep the program that it was dragged from waiting.
+        QTimer.singleShot(0, self, lambda: open_dropped(self.context, paths))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

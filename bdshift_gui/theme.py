@@ -156,6 +156,7 @@ QToolButton#link {{ background: transparent; border: none; color: {theme.accent}
   padding: 2px 4px; border-radius: 4px; }}
 QToolButton#link:hover {{ background: {theme.hover}; }}
 QToolButton#link:focus {{ border: 1px solid {theme.accent}; }}
+QFrame#card:focus, QFrame#chosen:focus {{ border-color: {theme.accent}; }}
 QTabBar {{ qproperty-drawBase: 0; }}
 QTabBar::tab {{ background: transparent; color: {theme.muted}; border: none;
   padding: 6px 12px; border-bottom: 2px solid transparent; }}

@@ -17,8 +17,8 @@ def may_close(context: Context) -> bool:
     """
     state = context.state
     if not state.modified:
-        keeps = state.job is not None and state.job.keeps
-        return not keeps or context.ask.discard(
+        waits = state.job is not None and not state.job.gives_way
+        return not waits or context.ask.discard(
             tr("A job is running. Close without keeping its result?")
         )
     if state.busy:
@@ -58,7 +58,8 @@ def _lost_by_replacing(state: State) -> str | None:
         return tr("The recovered triggers are not saved. Save the audit first?")
     if original.tac:
         return tr("What was measured with a trigger is not saved. Save the audit first?")
-    if original.is_searched or original.reference is not None:
+    further = len(original.evidence) > (1 if kept is None else len(kept.evidence))
+    if further or original.is_searched or original.reference is not None:
         return tr("What the searches have found is not saved. Save the audit first?")
     return None
 

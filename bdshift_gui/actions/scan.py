@@ -13,6 +13,7 @@ from bdshift_gui.tasks import scanning
 from bdshift_gui.unsaved import may_replace
 
 _USUAL_BATCH = 64
+_AS_MEASURED = {"labels", "prompts", "names"}  # under others, networks have other accuracies
 
 
 def _can_scan(state: State) -> bool:
@@ -37,12 +38,16 @@ SCAN = action(
 
 
 def scan_corrected(context: Context, **settings: Any) -> None:
-    """Apply corrections, named as in `Corrections`, and scan again if there is enough to scan."""
-    if context.state.busy:
+    """Apply corrections, named as in `Corrections`, and scan again if there is enough to scan;
+    neither if that would lose something and the user wants to keep it.
+    """
+    if context.state.busy or not may_replace(context, lambda: scan_corrected(context, **settings)):
         return
     given = replace(context.state.corrections, **settings)
-    context.session.update(corrections=given, failure=None)
-    SCAN.trigger(context)
+    measured = {} if _AS_MEASURED.isdisjoint(settings) else {"candidates": None}
+    context.session.update(corrections=given, failure=None, **measured)
+    if _can_scan(context.state):
+        scanning.scan(context)
 
 
 def _smaller(context: Context) -> None:
@@ -55,7 +60,10 @@ def _on_cpu(context: Context) -> None:
 
 
 def _can_retry(state: State) -> bool:
-    return state.failure is not None and state.failure.cause == "memory" and _can_scan(state)
+    failure = state.failure
+    if failure is None or (failure.cause, failure.name) != ("memory", scanning.SCANNING):
+        return False
+    return _can_scan(state)
 
 
 action(

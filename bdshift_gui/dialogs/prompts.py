@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton
 
 from bdshift.checkpoints.prompts import PROMPT_SETS, SLOT, check_templates, templates_of
@@ -73,9 +74,15 @@ class PromptsDialog(QuestionDialog):
     def _fill(self, name: str) -> None:
         self._context.quick.ask(
             self, lambda: templates_of(name),
-            lambda found: self.text.setPlainText("\n".join(found)),
+            lambda found: self._replace("\n".join(found)),
             lambda error: self._error.show_text(say(sentence_of(error))),
         )  # fmt: skip
+
+    def _replace(self, text: str) -> None:
+        """Put it in place of what is there, which Ctrl+Z brings back."""
+        all_of_it = self.text.textCursor()
+        all_of_it.select(QTextCursor.SelectionType.Document)
+        all_of_it.insertText(text)
 
     def _forget(self) -> None:
         """Do not wait for an answer about other templates, and let nothing work on it."""

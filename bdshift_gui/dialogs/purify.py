@@ -166,7 +166,7 @@ class PurifyDialog(QuestionDialog):
             self.finished.connect(lambda _, choice=choice: choice.forget())
         self._show_tip()
         self._method_changed()
-        if recovery is not None:
+        if recovery is not None and self._offer.resumes is None:
             self.recovered.take(recovery)
         self.target.currentIndexChanged.connect(self._target_changed)
         self._target_changed(self.target.currentIndex())

@@ -173,6 +173,7 @@ class TriggerDialog(QuestionDialog):
             self.fit()
             return
         kind = type(trigger)
+        self._keep_painting()
         with QSignalBlocker(self.kind):
             self.kind.setCurrentIndex(self.kind.findData(kind.name))
         self._show({one.name: getattr(trigger, one.name) for one in options_of(kind)})
@@ -352,12 +353,16 @@ class TriggerDialog(QuestionDialog):
 
     def reject(self) -> None:
         """Close. What was painted is kept among the triggers used last."""
+        self._keep_painting()
+        super().reject()
+
+    def _keep_painting(self) -> None:
         if self._painted:
             kept = write_options(self._painted, self._last[self._painted])
             self._context.settings.remember_trigger(kept)
-        super().reject()
 
     def answer(self) -> None:
+        self._keep_painting()
         text = self.settings.text()
         self._context.settings.remember_trigger(text)
         self.chosen.emit(text)

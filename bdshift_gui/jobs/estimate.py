@@ -44,8 +44,8 @@ class Estimate:
         self._leading: _Stage | None = None
         self._within = 0.0  # of the part
 
-    def begin(self, part: JobPart) -> None:
-        """A part of the job begins."""
+    def begin(self, part: JobPart | None) -> None:
+        """A part of the job begins, or what follows the last one."""
         self.part, self._within = part, 0.0
         self._stages, self._now, self._leading = {}, None, None
 

@@ -124,6 +124,7 @@ class Failed(Event):
 
     Attributes:
         sentence: what went wrong, for the user; ``details`` are there to be copied.
+        name: of the job; None for what was no job's fault.
         cause: the kind of failure, if a remedy can be offered.
         path: the file that it is about, if it is about one.
         choices: the models in it, if there are several.
@@ -134,6 +135,7 @@ class Failed(Event):
     cause: Cause | None = None
     path: Path | None = None
     choices: tuple[str, ...] = ()
+    name: Sentence | None = None
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class QuickPool(QObject):
             result, error = None, None
             try:
                 result = run()
-            except Exception as found:  # reported on the GUI thread
+            except BaseException as found:  # reported on the GUI thread
                 error = found
             if not self._closed:
                 self._answered.emit(key, number, result, error)

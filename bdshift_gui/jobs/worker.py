@@ -23,6 +23,7 @@ from bdshift.jobs import (
     JobPart,
     Mapped,
     Note,
+    PartsOver,
     Progress,
 )
 from bdshift.words import Sentence
@@ -88,8 +89,8 @@ class WindowJob(JobContext):
             self._glimpse(event)
         elif isinstance(event, Audits):
             self._audits(event)
-        elif isinstance(event, JobPart):
-            self._estimate.begin(event)
+        elif isinstance(event, JobPart | PartsOver):
+            self._estimate.begin(event if isinstance(event, JobPart) else None)
         elif isinstance(event, Progress):
             self._progress(event)
 
@@ -139,8 +140,8 @@ class Worker(QObject):
                 context.raise_if_canceled()
         except Canceled:
             self.event_happened.emit(Stopped(job.id))
-        except Exception as error:  # a job must never take the thread down
-            self.event_happened.emit(_failed(job.id, error))
+        except BaseException as error:  # even sys.exit() of a user's code: the thread has to go on
+            self.event_happened.emit(_failed(job, error))
         else:
             self.event_happened.emit(Finished(job.id, result))
         finally:
@@ -152,7 +153,7 @@ def _is_gone(path: str) -> bool:
     return not is_on_another_machine(path) and not os.path.lexists(path)
 
 
-def _failed(job: int, error: Exception) -> Failed:
+def _failed(job: Job, error: BaseException) -> Failed:
     """What the window is told; called while ``error`` is handled."""
     from bdshift.devices import is_out_of_memory
 
@@ -170,6 +171,5 @@ def _failed(job: int, error: Exception) -> Failed:
     named = sentence.values.get("path")
     if cause is None and named is not None and _is_gone(str(named)):
         cause = "moved"
-    return Failed(
-        job, sentence, details, cause, None if named is None else Path(str(named)), choices
-    )
+    path = None if named is None else Path(str(named))
+    return Failed(job.id, sentence, details, cause, path, choices, job.name)

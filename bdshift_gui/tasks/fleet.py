@@ -14,7 +14,6 @@ from bdshift.words import Sentence
 from bdshift_gui.context import Context
 from bdshift_gui.fleet_shown import AskedAgain, FleetShown
 from bdshift_gui.pages import FleetPage
-from bdshift_gui.tasks.writing import say_written
 
 if TYPE_CHECKING:
     from bdshift.fleet.task import FleetModel
@@ -142,4 +141,4 @@ def save_table(context: Context, path: Path) -> None:
         output = Output(path, overwrite=True, inputs=(shown.folder,))
         output.write_text(fleet_report(shown.found, path, language))
 
-    context.start(Sentence("Writing the table"), run, lambda _: say_written(context, path))
+    context.start(Sentence("Writing the table"), run, lambda _: context.say_written(path))

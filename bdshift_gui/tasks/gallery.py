@@ -16,7 +16,7 @@ from bdshift_gui.gallery_wish import GalleryWish, Which
 from bdshift_gui.pages import GalleryPage
 from bdshift_gui.session import State
 from bdshift_gui.tasks.measuring import map_passes
-from bdshift_gui.tasks.writing import output, say_written
+from bdshift_gui.tasks.writing import output
 
 if TYPE_CHECKING:
     from bdshift.audit.gallery import Gallery
@@ -90,4 +90,4 @@ def save_sheet(context: Context, path: Path) -> None:
             job.note("Only the first {count} images are on the sheet", count=MAX_ON_SHEET)
         output(audit, path).write(contact_sheet(groups, _SHEET_SIDE))
 
-    context.start(Sentence("Writing the images"), run, lambda _: say_written(context, path))
+    context.start(Sentence("Writing the images"), run, lambda _: context.say_written(path))

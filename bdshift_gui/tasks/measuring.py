@@ -59,9 +59,8 @@ def measure_tac(context: Context, trigger: str) -> None:
 
         applied = parse_trigger(trigger)
         material = ready(job)
-        return add_tac(audit, shown_material(state, material), applied, target, job=job).tac[
-            -1
-        ], material
+        shown, device = shown_material(state, material), state.corrections.device or "auto"
+        return add_tac(audit, shown, applied, target, device=device, job=job).tac[-1], material
 
     def done(found: tuple[Tac, Material]) -> None:
         tac, material = found

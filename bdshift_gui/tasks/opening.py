@@ -180,8 +180,8 @@ def _model(
         model, images = found
         # Corrections for another model, its α and its rule do not apply to this one.
         given = replace(
-            context.state.corrections, normalize=None, arch=arch, weights=weights, prompts=(),
-            names=(),
+            context.state.corrections, normalize=None, fit=None, arch=arch, weights=weights,
+            prompts=(), names=(), device=None, batch=None,
         )  # fmt: skip
         context.selection.forget()
         context.session.update(

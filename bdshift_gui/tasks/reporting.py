@@ -16,7 +16,7 @@ from bdshift_gui.i18n import language
 from bdshift_gui.printing.paper import PAPERS, usual_paper
 from bdshift_gui.tasks.recovering import take
 from bdshift_gui.tasks.showing import as_shown
-from bdshift_gui.tasks.writing import output, say_written
+from bdshift_gui.tasks.writing import output
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
@@ -66,7 +66,7 @@ def write_report(context: Context, path: Path, paper: str | None = None) -> None
         else:
             output(audit, path).write_text(page(job))
 
-    context.start(Sentence("Writing the report"), run, lambda _: say_written(context, path))
+    context.start(Sentence("Writing the report"), run, lambda _: context.say_written(path))
 
 
 def _page(audit: Audit, number: int) -> Callable[[JobContext], str]:

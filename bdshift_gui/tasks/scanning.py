@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from bdshift.lab.recipe import Recipe
 
 
+SCANNING = Sentence("Scanning")
+"""Name of the job."""
+
+
 @dataclass(frozen=True)
 class _Scanned:
     audit: Audit
@@ -57,7 +61,7 @@ def scan(context: Context) -> None:
         take_over(context, state, now)
         follow_scan(context, again=state.original is not None and state.original.is_searched)
 
-    context.start(Sentence("Scanning"), run, done)
+    context.start(SCANNING, run, done)
 
 
 def settings_of(state: State) -> ScanSettings:

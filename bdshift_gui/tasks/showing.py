@@ -41,8 +41,9 @@ def show_side(context: Context, number: int) -> None:
 
     def done(found: Audit) -> None:
         now = context.state
+        saved = {"kept": found} if now.kept is now.original else {}
         _show(context, found, number, wanted, state.material, state.chosen)
-        context.session.update(to_search=now.to_search, document=now.document)
+        context.session.update(to_search=now.to_search, document=now.document, **saved)
         take_over(context, state, now)
 
     context.start(Sentence("Solving the shifts"), run, done)

@@ -43,12 +43,6 @@ def suggested(state: State, ending: str) -> str:
     return name if isinstance(path, KeptPath) else str(path.absolute().with_name(name))
 
 
-def say_written(context: Context, path: Path) -> None:
-    """Say so in the status bar."""
-    said = Sentence("Wrote {name}.", {"name": path.name})
-    context.session.update(message=said, written=path.absolute())
-
-
 def save_document(context: Context, then: Callable[[], object] | None = None) -> None:
     """Save the audit where it was opened from or saved last, or ask where; ``then`` follows once
     that is done.
@@ -131,7 +125,7 @@ def export_purified(context: Context, number: int, path: Path, form: ExportForm)
 
     def done(material: Material) -> None:
         context.session.update(material=material)
-        say_written(context, path)
+        context.say_written(path)
 
     context.start(Sentence("Exporting the model"), run, done)
 
@@ -150,7 +144,7 @@ def export_vector(context: Context, number: int, path: Path) -> None:
 
     def done(material: Material) -> None:
         context.session.update(material=material)
-        say_written(context, path)
+        context.say_written(path)
 
     context.start(Sentence("Exporting the task vector"), run, done)
 
@@ -165,7 +159,7 @@ def save_trigger(context: Context, number: int, path: Path) -> None:
         saved = found.saved(audit.images.class_names[found.target])
         output(audit, path).write(saved.content())
 
-    context.start(Sentence("Saving the trigger"), run, lambda _: say_written(context, path))
+    context.start(Sentence("Saving the trigger"), run, lambda _: context.say_written(path))
 
 
 def export_table(context: Context, path: Path) -> None:
@@ -182,7 +176,7 @@ def export_table(context: Context, path: Path) -> None:
         text = told or table_csv(models_table(audit))
         output(audit, path).write_text(text)
 
-    context.start(Sentence("Exporting the table"), run, lambda _: say_written(context, path))
+    context.start(Sentence("Exporting the table"), run, lambda _: context.say_written(path))
 
 
 def export_neurons(context: Context, path: Path) -> None:
@@ -201,7 +195,7 @@ def export_neurons(context: Context, path: Path) -> None:
         text = neurons_list_json(rows, index, audit.shifts.alpha) if as_json else neurons_csv(rows)
         output(audit, path).write_text(text)
 
-    context.start(Sentence("Exporting the selection"), run, lambda _: say_written(context, path))
+    context.start(Sentence("Exporting the selection"), run, lambda _: context.say_written(path))
 
 
 def save_log(context: Context, path: Path) -> None:
@@ -212,4 +206,4 @@ def save_log(context: Context, path: Path) -> None:
         inputs = () if audit is None else audit.inputs
         Output(path, overwrite=True, inputs=inputs).write_text(log_text(log, spoken) + "\n")
 
-    context.start(Sentence("Saving the log"), run, lambda _: say_written(context, path))
+    context.start(Sentence("Saving the log"), run, lambda _: context.say_written(path))

@@ -350,6 +350,8 @@ class ClassView(PlotCard, View):
         return int(self._order[column]) if near else None
 
     def _clicked(self, event: object) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:  # type: ignore[attr-defined]
+            return
         index = self._class_at(event.scenePos())  # type: ignore[attr-defined]
         if index is not None:
             self.context.selection.select_class(index)

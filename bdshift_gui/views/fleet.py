@@ -76,7 +76,7 @@ class FleetView(QWidget, View):
             button.clicked.connect(lambda _=False, one=one: one.trigger(context))
             self.buttons[one.key] = button
             head.addWidget(button)
-        self.table = DataTable("models", context.settings, several=True)
+        self.table = DataTable("fleet", context.settings, several=True)
         self.table.chosen.connect(self._choose)
         self.table.view.activated.connect(self._open)
         column = QVBoxLayout(self)

@@ -121,10 +121,19 @@ class InspectorView(Card, View):
         assert now.primary is not None
         return tuple(sorted(now.neurons)) if self.scope.now == "all" else (now.primary,)
 
-    def _maps(self) -> tuple[Heat, ...]:
-        """Where those neurons look, if it is known."""
+    def _map(self, which: tuple[str, int]) -> Heat | None:
+        """Where those neurons look in a pass, if it is known."""
         neurons = self._looked_at()
-        return tuple(one for one in self._state.maps if one.neurons == neurons)
+        found = (one for one in self._state.maps if (one.which, one.neurons) == (which, neurons))
+        return next(found, None)
+
+    def _maps(self) -> tuple[Heat | None, Heat | None]:
+        """The same in the clean images, and in those with the trigger that is shown."""
+        from bdshift.audit.gallery import CLEAN
+
+        tac = self._state.tac
+        triggered = None if tac is None else self._map((tac.trigger, tac.target))
+        return self._map((CLEAN, -1)), triggered
 
     def _head(self, neuron: int, index: int) -> None:
         chosen = strongest_first(self._state)
@@ -186,11 +195,12 @@ class InspectorView(Card, View):
         audit, tac = self._state.audit, self._state.tac
         assert audit is not None
         neurons, maps = self._looked_at(), self._maps()
-        self._look.setText(tr("plain images") if maps and self._heated else tr("where it looks"))
+        known = next((one for one in maps if one is not None), None)
+        self._look.setText(tr("plain images") if known and self._heated else tr("where it looks"))
         about = tr("Map what excites it in the images. Runs the network again.")
-        set_tip(self._look, tr(MAP_KINDS[maps[0].kind]) if maps else about)
+        set_tip(self._look, tr(MAP_KINDS[known.kind]) if known else about)
         self._look.setVisible(audit.embedding is not None)
-        clean_map, triggered_map = (*(maps if self._heated else ()), None, None)[:2]
+        clean_map, triggered_map = maps if self._heated else (None, None)
         rows = [
             (self._clean_title, self._clean, audit.embedding, tr("Strongest clean images"),
              clean_map, None),
@@ -214,7 +224,7 @@ class InspectorView(Card, View):
     def _ask_look(self) -> None:
         if self._state.selection.primary is None:
             return
-        there = bool(self._maps())
+        there = any(self._maps())
         self._heated = not (there and self._heated)
         if there:
             self._redraw()

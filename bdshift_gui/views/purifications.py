@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QMouseEvent, QResizeEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
@@ -50,6 +50,7 @@ class PurificationCard(Card):
         super().__init__()
         self._context, self._number = context, number
         self.setFixedWidth(_CARD_WIDTH)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.verdict, self._rows = Elided(), KeyValueRows()
         self.body.addWidget(self.verdict)
         self.body.addWidget(self._rows)
@@ -74,6 +75,7 @@ class PurificationCard(Card):
 
         shown = self._number == state.shown
         self.title.show_text(f"{self._number} · {name_of(made)}")
+        self.setAccessibleName(self.title.text())
         target, result = made.result.target, made.result
         about = tr("Before and after, on {images}.", images=measured_on(made))
 
@@ -124,7 +126,14 @@ class PurificationCard(Card):
         set_tip(self, "\n".join([*said, why[:1].upper() + why[1:], cost]))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        self._context.session.update(chosen=self._number)
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._context.session.update(chosen=self._number)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._context.session.update(chosen=self._number)
+        else:
+            super().keyPressEvent(event)
 
     def _ask(self, one: Action) -> None:
         self._context.session.update(chosen=self._number)

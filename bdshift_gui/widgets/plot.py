@@ -215,10 +215,14 @@ class PlotCard(Card):
         save.triggered.connect(self._ask)
         menu.addActions([copy, save, fit])
         menu.exec(self.view.mapToGlobal(at))
+        menu.deleteLater()
 
     def _ask(self) -> None:
         path = self.context.ask.where(tr("Export plot"), "plot.png", (".png", ".svg", ".csv"))
         if path is not None:
             data, audit = self.encoded(path.suffix.lower()), self.context.state.original
             output = Output(path, overwrite=True, inputs=() if audit is None else audit.inputs)
-            self.context.quick.ask(("plot", path), lambda: output.write(data), lambda _: None)
+            self.context.quick.ask(
+                ("plot", path), lambda: output.write(data),
+                lambda _: self.context.say_written(path),
+            )  # fmt: skip

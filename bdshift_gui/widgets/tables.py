@@ -230,12 +230,14 @@ class DataTable(QWidget):
             one = self._adder(sort)(self._title(column), lambda k=key, o=other: self.sort(k, o))
             one.setCheckable(True)
             one.setChecked(now[0] == key)
-        menu.addMenu(self.column_menu())
+        menu.addMenu(self.column_menu(menu))
         return menu
 
-    def column_menu(self) -> QMenu:
-        """Which columns there are; those that are shown are checked."""
-        menu = QMenu(tr("Columns"), self)
+    def column_menu(self, parent: QWidget | None = None) -> QMenu:
+        """Which columns there are; those that are shown are checked. It is the ``parent``'s, by
+        default the table's.
+        """
+        menu = QMenu(tr("Columns"), parent or self)
         visible = self._visible()
         for x, column in enumerate(self.rows.columns):
             one = QAction(self._title(column), menu)

@@ -131,6 +131,7 @@ def test_every_plot_can_be_exported(
     find(opened, ScatterView)._ask()
     wait(qtbot, opened)
     assert b"<svg" in (tmp_path / "plot.svg").read_bytes()
+    assert opened.session.state.written == tmp_path / "plot.svg"
 
 
 def test_errors_are_said_in_place(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def user_architecture(own: OwnNetwork, shapes: Shapes) -> Candidate:
         make = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise UsageError("--arch {spec}: {reason}", spec=spec, reason=str(error)) from error
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise UsageError(
             "--arch {spec}: importing it failed: {reason}", spec=spec, reason=repr(error)
         ) from error
@@ -83,7 +83,7 @@ def user_architecture(own: OwnNetwork, shapes: Shapes) -> Candidate:
 
     try:
         network = build()
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise UsageError(
             "--arch {spec}: calling it failed: {reason}", spec=spec, reason=repr(error)
         ) from error
