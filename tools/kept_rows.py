@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from bdshift.csv_data import csv_rows, csv_text
 from bdshift.outputs import Output
-from bdshift.text import csv_rows, csv_text
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

@@ -136,9 +136,12 @@ def save_table(context: Context, path: Path) -> None:
 
     def run(job: JobContext) -> None:
         from bdshift.fleet.html import fleet_report
+        from bdshift.fleet.results import AUDITS
+        from bdshift.kinds import RESULTS
         from bdshift.outputs import Output
 
-        output = Output(path, overwrite=True, inputs=(shown.folder,))
-        output.write_text(fleet_report(shown.found, path, language))
+        inputs = shown.folder / RESULTS, shown.folder / AUDITS
+        output = Output(path, overwrite=True, inputs=inputs)
+        output.write_text(fleet_report(shown.found, path, shown.folder, language))
 
     context.start(Sentence("Writing the table"), run, lambda _: context.say_written(path))

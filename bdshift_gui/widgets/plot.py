@@ -10,8 +10,8 @@ from PySide6.QtGui import QAction, QGuiApplication, QImage, QPainter, QResizeEve
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QHBoxLayout, QMenu
 
+from bdshift.csv_data import csv_text
 from bdshift.outputs import Output
-from bdshift.text import csv_text
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.plain import as_html, lines

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor, QFont
 
-from bdshift.text import csv_text, figure, natural_key, one_line
+from bdshift.csv_data import csv_text
+from bdshift.text import figure, natural_key, one_line
 from bdshift_gui.plain import as_tip
 
 Index = QModelIndex | QPersistentModelIndex

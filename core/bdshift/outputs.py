@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,6 +105,16 @@ class Output:
 
     def _exists(self) -> UsageError:
         return UsageError("{path}: exists; --overwrite replaces it", path=self.path)
+
+
+def check_apart(outputs: Sequence[Output]) -> None:
+    """Raise `UsageError` if two of them are one file."""
+    known = set()
+    for one in outputs:
+        place = os.path.realpath(one.path)
+        if place in known:
+            raise UsageError("{path}: is named for two outputs", path=one.path)
+        known.add(place)
 
 
 def _holds(source: Path, path: Path) -> bool:

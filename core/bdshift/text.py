@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 import unicodedata
@@ -31,39 +29,7 @@ def joined(lines: Iterable[str]) -> str:
     return "\n".join(map(one_line, lines))
 
 
-_BEGIN_FORMULAS = tuple("=+-@＝＋－＠")  # the wide ones are those of Japanese spreadsheets
 _MAX_DIGITS = 4000  # of a number; Python refuses to read 4300
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
-
-
-def csv_text(rows: Iterable[Iterable[object]], separator: str = ",") -> str:
-    """Rows as CSV, or with another ``separator``. Text may come from a hostile file: a cell of it
-    is one line, and a spreadsheet does not take it for a formula, since an apostrophe is put in
-    front of one.
-    """
-    stream = io.StringIO()
-    csv.writer(stream, delimiter=separator, lineterminator="\n").writerows(
-        map(_csv_cell, row) for row in rows
-    )
-    return stream.getvalue()
-
-
-def csv_rows(text: str, separator: str = ",") -> list[dict[str, str]]:
-    """Rows, such as `csv_text` wrote, by the names in the first one. Their text is as it was
-    before, except for line breaks.
-    """
-    return [
-        {key: value[1:] if value.startswith("'") else value for key, value in row.items()}
-        for row in csv.DictReader(io.StringIO(text), delimiter=separator, restval="")
-    ]
-
-
-def _csv_cell(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    text = one_line(value)
-    is_formula = text.lstrip().startswith(_BEGIN_FORMULAS) and not _NUMBER.fullmatch(text)
-    return f"'{text}" if is_formula else text
 
 
 def natural_key(text: str) -> list[tuple[int, str]]:

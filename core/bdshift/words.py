@@ -92,7 +92,7 @@ class _Formatter(string.Formatter):
             one, _, many = forms.partition("|")
             form = one if value == 1 else many
             return form if number == "~" else f"{grouped(value)} {form}"
-        if isinstance(value, float):
+        if value is None or isinstance(value, float):
             return figure(value, format_spec or ".4g")
         if format_spec:
             return format(value, format_spec)

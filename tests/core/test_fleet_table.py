@@ -155,12 +155,14 @@ def test_pages_agree_with_the_rows() -> None:
     ]  # fmt: skip
     text = fleet_text(found)
     assert text.startswith("Probably backdoored: 1 · Nothing unusual found: 1 · Cannot be audited")
-    assert "Were all 2 judged models clean" in text
+    assert "Of 2 clean models, about 0.04 would be suspected by chance alone" in text
     described = fleet_json(found)["models"]
     assert described[0]["q"] == pytest.approx(0.03)
     assert described[2]["p"] is None
     assert ",'=cat," in fleet_csv(found)
-    results = json.loads(fleet_report(found, Path("t.sarif")))["runs"][0]["results"]
+    results = json.loads(fleet_report(found, Path("t.sarif"), Path("results")))["runs"][0][
+        "results"
+    ]
     assert [one["properties"] for one in results] == [
         {"p": 0.015, "q": pytest.approx(0.03)}, {"p": None, "q": None},
     ]  # fmt: skip

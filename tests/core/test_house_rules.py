@@ -96,13 +96,13 @@ def test_spelling_is_american() -> None:
 
 def test_text_reaches_qt_and_spreadsheets_in_one_place() -> None:
     """Qt and pyqtgraph render what looks like HTML, and load the files that it names; spreadsheets
-    run what looks like a formula. `bdshift_gui.plain` and `bdshift.text` prevent both.
+    run what looks like a formula. `bdshift_gui.plain` and `bdshift.csv_data` prevent both.
     """
     homes = {
         "plain.py": {"QLabel", "setToolTip", "setTextFormat", "QMessageBox", "setText"},
         "plot.py": {"setLabel", "setTicks", "addLegend"},
         "ask.py": {"QMessageBox"},
-        "text.py": {"csv"},
+        "csv_data.py": {"csv"},
     }
     nowhere = {
         "setToolTip", "setStatusTip", "setWhatsThis", "setHtml", "insertHtml", "appendHtml",

@@ -39,7 +39,7 @@ def test_the_model_its_images_and_the_finding(measured_audit: Audit, victim: Pat
     assert told["bdshift:sha256"] == measured_audit.images.sha256
     metrics = {one["type"]: one for one in card["quantitativeAnalysis"]["performanceMetrics"]}
     assert float(metrics["accuracy"]["value"]) == pytest.approx(measured_audit.accuracy, abs=1e-5)
-    assert metrics["attack success rate"]["slice"] == f"trigger {STICKER}"
+    assert metrics["attack success rate"]["slice"] == f"trigger {STICKER}, to class speed_80"
     assert bom["metadata"]["authors"] == [{"name": "A. Uthor"}]
     assert bom["metadata"]["timestamp"] == "2025-03-04T09:30:00+00:00"
     [claim] = bom["declarations"]["claims"]

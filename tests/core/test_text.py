@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from bdshift.text import columns, csv_rows, csv_text, figure, grouped, natural_key, one_line
+from bdshift.csv_data import csv_rows, csv_text
+from bdshift.text import columns, figure, grouped, natural_key, one_line
 
 
 @pytest.mark.parametrize(

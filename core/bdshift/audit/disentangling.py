@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -83,7 +83,8 @@ class Plane:
         self._triggered = put_trigger(clean, trigger, made.result.target, job=job).pixels
         self._answers: dict[Place, tuple[torch.Tensor, torch.Tensor]] = {}
         told = (audit.model.sha256, base.sha256, made.result.method, str(made.result.seed),
-                str(made.result.kept), trigger.spec, audit.images.sha256)  # fmt: skip
+                str(made.result.kept), str(made.result.target), _digest(purified),
+                repr(self._preprocess), trigger.spec, audit.images.sha256)  # fmt: skip
         self.identity = hashlib.sha256("\0".join(told).encode()).hexdigest()
         """Of everything that the figures depend on."""
         self._empty = WeightPlane(str(base.path), base.sha256, trigger.spec, ())
@@ -171,3 +172,10 @@ def with_plane(audit: Audit, number: int, plane: WeightPlane) -> Audit:
     one = made[number - 1]
     made[number - 1] = replace(one, plane=plane.richer(one.plane))
     return replace(audit, purifications=tuple(made))
+
+
+def _digest(weights: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

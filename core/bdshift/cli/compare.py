@@ -42,6 +42,10 @@ def command(
 
     if first is not None and second is None:
         raise UsageError("name both models, or none for a table of all")
+    if first is not None and (as_csv or as_json):
+        raise UsageError("--csv and --json are of the table of all models; name no two")
+    if as_csv and as_json:
+        raise UsageError("give --csv or --json, not both")
     audit = load_audit(audit_file)
     job.close()
     if as_csv:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,15 +85,20 @@ def command(
     from bdshift.reports.heat_map import draw_plane
     from bdshift.resume import state_beside, write_state
     from bdshift.store import change_audit, load_audit, same_run
-    from bdshift.triggers import parse_trigger
+    from bdshift.triggers import parse_trigger, trigger_files
     from bdshift.writing import remove
 
     grid = set(places(points))
+    Output(audit_file.resolve(), overwrite=True).check()
     audit = load_audit(audit_file)
     made = purification_of(audit, audit_file, run)
     text = trigger or made.unlearned
     if not text:
         raise UsageError("the purification saw no trigger: give --trigger")
+    used = (*audit.inputs, *trigger_files(text))
+    outputs = [replace(one, inputs=(*one.inputs, *used)) for one in outputs]
+    for written in outputs:
+        written.check()
     state = state_beside(audit_file, "plane", job)
     material = reopen(audit, model=model, images=images, arch=arch, job=job)
     base = open_base(pre, audit, arch, job)

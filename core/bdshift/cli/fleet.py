@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,14 @@ from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.cli.exit_status import EXIT_SUSPICIOUS
 from bdshift.cli.paths import PATH, LocalPath
 from bdshift.cli.scan_options import scan_options
-from bdshift.errors import UsageError
-from bdshift.outputs import Output
+from bdshift.errors import InputError, UsageError
+from bdshift.outputs import Output, check_apart
+from bdshift.writing import make_folder
 
 if TYPE_CHECKING:
     from bdshift.audit.asked import AskedScan
     from bdshift.fleet.engine import Engine
+    from bdshift.fleet.task import FleetModel
 
 
 @click.command("fleet", short_help="Audit many checkpoints; a table of verdicts.")
@@ -89,15 +92,23 @@ def command(
     from bdshift.fleet.local import LocalEngine
     from bdshift.fleet.pages import fleet_json, fleet_text
     from bdshift.fleet.ray_engine import RayEngine
-    from bdshift.fleet.results import Results
+    from bdshift.fleet.results import AUDITS, Results
     from bdshift.fleet.table import ranked
     from bdshift.fleet.task import FleetModel, Limits
+    from bdshift.kinds import RESULTS
     from bdshift.reports.report_file import check_suffix
 
-    outputs = [Output(one, overwrite, (out,)) for one in reports]
+    given = [Path(one) for one in (*models, asked.labels, asked.prompts) if one]
+    inputs = (out / RESULTS, out / AUDITS, *(one for one in given if one.is_file()))
+    inputs += () if images is None else (images,)
+    outputs = [Output(one, overwrite, inputs) for one in reports]
     for output in outputs:
         check_suffix(output.path, FLEET_REPORTS)
-        output.check()
+        if output.path.absolute().parent != out.absolute():  # that is made yet
+            output.check()
+    check_apart(outputs)
+    if not models and not (out / RESULTS).exists():
+        raise InputError("{path}: holds no results of a fleet", path=out)
     named = None
     if models:
         if images is None and not all(map(_is_table, models)):
@@ -107,18 +118,21 @@ def command(
         part = FleetPart() if shard is None else FleetPart(*_numbers(shard))
         limits = Limits(seconds, round(memory * GIB), threads)
         listed = part.of(list_models(models, usual, job))
-        engine: Engine
+        named = _once(listed)
+        make_folder(out)
+        for output in outputs:
+            output.check()
+        engine: Engine  # it starts processes: what is wrong is said before
         if ray_address is None:
             engine = LocalEngine(workers or max(1, (os.cpu_count() or 1) // threads))
         else:
             engine = RayEngine(ray_address, threads=threads)
-        named = {one.path for one in listed}
         run_fleet(listed, out, engine, limits=limits, embeddings=embeddings, again=again, job=job)
     found = ranked([row for _, row in Results(out).rows()])
     job.close()
     click.echo(json.dumps(fleet_json(found), indent=2) if as_json else fleet_text(found))
     for output in outputs:
-        output.write_text(fleet_report(found, output.path))
+        output.write_text(fleet_report(found, output.path, out))
     asked_for = [one.row for one in found if named is None or one.row.model in named]
     if fail_on is not None and any(row.result.level in _FAILING[fail_on] for row in asked_for):
         sys.exit(EXIT_SUSPICIOUS)
@@ -131,6 +145,21 @@ def _is_table(name: str) -> bool:
     from bdshift.fleet.manifest import is_manifest
 
     return is_manifest(Path(name))
+
+
+def _once(listed: Sequence[FleetModel]) -> set[str]:
+    """The models' paths. Raises `UsageError` if one is named twice, with different questions: the
+    table has one row for each.
+    """
+    known: dict[str, FleetModel] = {}
+    for one in listed:
+        if known.setdefault(one.path, one) != one:
+            raise UsageError(
+                "{path}: is named twice, with other images or settings; give each a folder of its "
+                "own (--out)",
+                path=one.path,
+            )  # fmt: skip
+    return set(known)
 
 
 def _numbers(shard: str) -> tuple[int, int]:

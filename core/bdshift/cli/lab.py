@@ -359,7 +359,7 @@ def _brief(row: Mapping[str, Any]) -> str:
 
 
 _GIVEN = click.core.ParameterSource.COMMANDLINE
-_NOT_TOLD = "folder", "data", "root", "download", "test", "device", "debug"
+_NOT_TOLD = "folder", "data", "root", "download", "test", "device", "debug", "quiet", "verbose"
 
 
 def _command(folder: Path, data: str, test: str) -> str:

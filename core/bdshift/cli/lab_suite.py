@@ -225,8 +225,14 @@ def _known(
 
 
 def _paths(named: tuple[str, ...]) -> dict[str, Path]:
-    """From texts such as NAME=PATH."""
-    return {name: Path(path) for name, _, path in (one.partition("=") for one in named)}
+    """From texts such as NAME=PATH. Raises `UsageError` for others."""
+    found = {}
+    for one in named:
+        name, _, path = one.partition("=")
+        if not (name and path):
+            raise UsageError("images are given as NAME=PATH, not {text}", text=repr(one))
+        found[name] = Path(path)
+    return found
 
 
 def _parts(only: str) -> list[str]:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 @arch_option
 @images_option
 @click.option("--device", default="auto", show_default=True)
-@click.option("--top", default=20, show_default=True, help="Neurons to list.")
+@click.option("--top", type=click.IntRange(1), default=20, show_default=True,
+              help="Neurons to list.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all neurons.")
 @guarded
 def command(

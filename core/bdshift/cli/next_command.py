@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +27,7 @@ def after_scan(audit: Audit, asked: AskedScan, audit_file: Path) -> str:
 
     step = next_step(audit)
     if step != "search":
-        return _taken(step, audit_file)
+        return _taken(step, audit_file, *_to_reopen(audit))
     without = "--quick" if asked.quick else "--detector"
     return f"{WHY[step]} That is this command without {without}, and with --overwrite."
 
@@ -35,22 +37,39 @@ def after_purification(audit_file: Path) -> str:
     return _taken("report", audit_file)
 
 
-def _taken(step: Step, audit_file: Path) -> str:
-    """Why a step of an audit file is taken, and how."""
+def _to_reopen(audit: Audit) -> tuple[str, ...]:
+    """What else it takes to open the model of an audit again."""
+    from bdshift.checkpoints.users_own import OwnNetwork
+    from bdshift.fleet.addresses import is_address
+
+    moved = ("--model", "model.pth") if is_address(str(audit.model.path)) else ()
+    arch = audit.settings.arch
+    return (*moved, *(("--arch", arch.spec) if isinstance(arch, OwnNetwork) else ()))
+
+
+def _taken(step: Step, audit_file: Path, *more: str) -> str:
+    """Why a step of an audit file is taken, and how; ``more`` are options for what runs the
+    network.
+    """
     from bdshift.audit.next_step import WHY
 
     options = {
         "purify": ("--out", "purified.pth"),
         "report": ("--out", "report.html"),
     }
-    return f"{WHY[step]} {command_line(step, str(audit_file), *options.get(step, ()))}"
+    given = (*options.get(step, ()), *(more if step in ("recover", "purify") else ()))
+    return f"{WHY[step]} {command_line(step, str(audit_file), *given)}"
 
 
 def after_recovery(audit: Audit, recovery: Recovery, audit_file: Path, out: Path | None) -> str:
     """Purify with the trigger, if it was written to ``out``, or look at the neurons."""
     target = str(recovery.target)
+    from bdshift.audit.recovered import fact_of
+
     if out is None:
         given = ["neurons", str(audit_file), "--target", target]
+    elif not (fact_of(recovery).confirms and audit.images.labeled):
+        given = ["report", str(audit_file), "--out", "report.html"]
     else:
         given = ["purify", str(audit_file), "--out", "purified.pth", "--trigger", f"{out}.json"]
         if audit.finding.classes[:1] != (recovery.target,):
@@ -62,7 +81,8 @@ def command_line(*words: str) -> str:
     """A line that starts this program with ``words``, as it was started now: by its name where the
     shell finds it, else by its path.
     """
-    return one_line(shlex.join([*_program(), *words]))
+    parts = [*_program(), *words]
+    return one_line(subprocess.list2cmdline(parts) if os.name == "nt" else shlex.join(parts))
 
 
 def _program() -> list[str]:

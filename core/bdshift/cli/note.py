@@ -12,9 +12,10 @@ import click
 
 from bdshift.cli.console import ConsoleJob, guarded
 from bdshift.cli.paths import PATH
+from bdshift.errors import InputError
 from bdshift.text import joined, one_line
 
-_MAX_READ = 100_000  # characters of standard input: more than notes may have
+_MAX_READ = 400_000  # bytes of standard input: more than notes may have
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
@@ -38,7 +39,10 @@ def command(
     from bdshift.store import change_audit, load_audit
 
     if notes == "-":
-        notes = sys.stdin.read(_MAX_READ)
+        try:
+            notes = sys.stdin.buffer.read(_MAX_READ).decode()
+        except UnicodeDecodeError as error:
+            raise InputError("the notes are no UTF-8 text ({reason})", reason=str(error)) from error
         notes = notes.rstrip("\n") if len(notes) < _MAX_READ else notes
     if author is None and notes is None:
         audit = load_audit(audit_file)

@@ -114,7 +114,7 @@ def command(
     else:
         collection = open_images(sources[1], job=job)
         opened = open_checkpoint(sources[0], arch=arch, job=job)
-        settings = ScanSettings(arch=arch, device=device)
+        settings = ScanSettings(arch=arch, device=device, seed=seed)
         audit, material = scan_opened(opened, collection, settings, cache=EmbeddingCache(), job=job)
     if output is not None:
         output = replace(output, inputs=(*given, *audit.inputs))

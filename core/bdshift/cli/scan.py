@@ -21,7 +21,7 @@ from bdshift.cli.exit_status import EXIT_SUSPICIOUS
 from bdshift.cli.next_command import after_scan
 from bdshift.cli.paths import PATH, PathOrAddress
 from bdshift.cli.scan_options import scan_options
-from bdshift.outputs import Output
+from bdshift.outputs import Output, check_apart
 from bdshift.text import one_line
 from bdshift.writing import remove
 
@@ -98,6 +98,7 @@ def command(
     for page in pages:
         check_suffix(page.path)
         page.check()
+    check_apart([*pages, *([] if output is None else [output])])
     settings = asked.settings(arch)
     state = None
     if output is not None and (settings.search or len(settings.detectors) > 1):
@@ -114,15 +115,15 @@ def command(
         click.echo(json.dumps(audit_json(audit), indent=2))
     else:
         click.echo(with_colored_headline(audit_text(audit), audit.finding.level))
-    for page in pages:  # last: if it cannot be written, the result is not lost
-        page.write_text(report_text(audit, page.path))
-    if output is not None:
+    if output is not None:  # first: if a report cannot be written, the result is not lost
         save_audit(audit, output, embeddings=embeddings, job=job)
         if state is not None:
             remove(state)
-        if not as_json:
-            click.echo(f"\nAudit file: {one_line(str(out))}")
-            click.echo(after_scan(audit, asked, output.path))
+    for page in pages:
+        page.write_text(report_text(audit, page.path))
+    if output is not None and not as_json:
+        click.echo(f"\nAudit file: {one_line(str(out))}")
+        click.echo(after_scan(audit, asked, output.path))
     if fail_on is not None and audit.finding.level in _FAILING[fail_on]:
         sys.exit(EXIT_SUSPICIOUS)
 

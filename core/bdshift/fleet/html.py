@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,9 @@ _WIDTH, _HEIGHT = 120, 22  # of a drawing of the norms, in pixels
 _MAX_BARS = 60  # classes; of more, nothing is drawn
 
 
-def fleet_html(found: Sequence[Ranked], language: Language = "en") -> str:
+def fleet_html(found: Sequence[Ranked], language: Language = "en", audits: str = AUDITS) -> str:
     """The page: how many models there are of each level, and a row for each, the most suspicious
-    first.
+    first. It links to the audit files, which are in the folder ``audits``, as seen from the page.
     """
 
     def t(text: str, **values: object) -> str:
@@ -50,12 +51,12 @@ def fleet_html(found: Sequence[Ranked], language: Language = "en") -> str:
     return template.render(
         t=t, language=language, version=__version__, day=day, count=len(found),
         summary=summary_of(found, language), alarms=expected_alarms(found).render(language),
-        rows=[_cells(one, language) for one in found[:_MAX_ROWS]],
+        rows=[_cells(one, language, audits) for one in found[:_MAX_ROWS]],
         more=max(0, len(found) - _MAX_ROWS),
     )  # fmt: skip
 
 
-def _cells(one: Ranked, language: Language) -> dict[str, Any]:
+def _cells(one: Ranked, language: Language, audits: str) -> dict[str, Any]:
     result = one.row.result
     return {
         "name": Path(one.row.model).name,
@@ -68,7 +69,7 @@ def _cells(one: Ranked, language: Language) -> dict[str, Any]:
         "family": "" if one.family < 0 else one.family + 1,
         "accuracy": figure(result.accuracy, ".1%"),
         "norms": _bars(result.norms, result.target if result.level == "backdoored" else -1),
-        "audit": f"{AUDITS}/{one.row.file}" if one.row.file else "",
+        "audit": f"{audits}/{one.row.file}" if one.row.file else "",
     }
 
 
@@ -89,11 +90,25 @@ def _bars(norms: Sequence[float], marked: int) -> Markup:
     return Markup(f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" {size}>{bars}</svg>')
 
 
-def fleet_report(found: Sequence[Ranked], path: Path, language: Language = "en") -> str:
-    """What a report called ``path`` says: JSON, CSV or SARIF if it ends so, else the page."""
+def fleet_report(
+    found: Sequence[Ranked], path: Path, folder: Path, language: Language = "en"
+) -> str:
+    """What a report called ``path`` says of the fleet in ``folder``: JSON, CSV or SARIF if it ends
+    so, else the page.
+    """
     kind = path.suffix.lower()
     if kind == ".sarif":
         return fleet_sarif(found)
     if kind == ".json":
         return json.dumps(fleet_json(found), indent=2) + "\n"
-    return fleet_csv(found) if kind == ".csv" else fleet_html(found, language)
+    if kind == ".csv":
+        return fleet_csv(found)
+    return fleet_html(found, language, _seen_from(path.absolute().parent, folder / AUDITS))
+
+
+def _seen_from(place: Path, folder: Path) -> str:
+    """A folder, as a link in ``place`` names it."""
+    try:
+        return Path(os.path.relpath(folder.absolute(), place)).as_posix()
+    except ValueError:  # on another drive
+        return folder.absolute().as_posix()

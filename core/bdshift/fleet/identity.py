@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bdshift import __version__
+from bdshift.checkpoints.prompts import templates_of
 from bdshift.errors import InputError
 from bdshift.files import open_regular
 from bdshift.fleet.addresses import content_of_address, is_address
@@ -99,6 +100,8 @@ class Questions:
         asked = plain(replace(model.asked, device="", batch=None))
         if model.asked.labels is not None:
             asked["labels"] = content_of(model.asked.labels, self._job)
+        if model.asked.prompts is not None:
+            asked["prompts"] = list(templates_of(model.asked.prompts))
         parts = [__version__, self._set(model.images), asked, model.arch]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from bdshift.audit.asked import AskedScan
+from bdshift.checkpoints.prompts import PROMPT_SETS
+from bdshift.csv_data import csv_rows
 from bdshift.errors import InputError, UsageError
 from bdshift.fleet.addresses import is_address
 from bdshift.fleet.task import FleetModel
 from bdshift.json_data import parse_json
-from bdshift.text import csv_rows
 
 _TABLES, _LINES = (".csv", ".tsv"), (".jsonl", ".ndjson")
 _MAX_BYTES = 256 * 1024 * 1024
 _MAX_VALUES = 1000  # in a line
-_PATHS = ("model", "images", "labels")
+_PATHS = ("model", "images", "labels", "prompts")
 _YES, _NO = ("1", "true", "yes"), ("0", "false", "no")
 _KINDS = typing.get_type_hints(AskedScan)
 
@@ -59,7 +60,10 @@ def read_manifest(path: Path, usual: FleetModel) -> Iterator[FleetModel]:
 def _rows(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     if path.suffix.lower() in _TABLES:
         separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        yield from enumerate(csv_rows(text, separator), 2)
+        try:
+            yield from enumerate(csv_rows(text, separator), 2)
+        except InputError as error:
+            raise error.at(path) from error
         return
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
@@ -75,7 +79,8 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def _model(row: Mapping[str, Any], folder: Path, usual: FleetModel) -> FleetModel:
     given = {key: one for key, one in row.items() if one not in (None, "")}
     for key in _PATHS:
-        if key in given and not is_address(str(given[key])):
+        named = key == "prompts" and str(given.get(key)) in PROMPT_SETS
+        if key in given and not named and not is_address(str(given[key])):
             given[key] = os.path.abspath(folder / str(given[key]))
     if "model" not in given:
         raise UsageError("it names no model")

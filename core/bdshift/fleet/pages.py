@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from bdshift.audit.finding import HEADLINES
+from bdshift.csv_data import csv_text
 from bdshift.fleet.results import AUDITS
 from bdshift.fleet.table import Ranked
 from bdshift.fleet.task import STATUS_WORDS
 from bdshift.reports.json_schema import with_schema
 from bdshift.reports.sarif import SarifModel, sarif
-from bdshift.text import columns, csv_text, figure, grouped, json_number, one_line
-from bdshift.verdict.clean_models import shipped_table
+from bdshift.text import columns, figure, grouped, json_number, one_line
+from bdshift.verdict.clean_models import cluster_weights, shipped_table
 from bdshift.verdict.decide import SUSPECTED_P
 from bdshift.words import Language, Sentence, translate, words
 
@@ -37,10 +38,10 @@ def summary_of(found: Sequence[Ranked], language: Language = "en") -> str:
 
 
 _ALARMS = words(
-    "Were all {count:|judged model|judged models} clean, about {alarms:.0f} would be suspected by "
-    "chance alone (p up to {limit:.2g}). p is never below {least:.2g}: it compares with the clean "
+    "Of {count:|clean model|clean models}, about {alarms:.2g} would be suspected by chance alone "
+    "(p up to {limit:.2g}). p is never below {least:.2g}: it compares with the clean "
     "models that bdshift knows.",
-    ja="判定した {count:,} 個のモデルがすべてクリーンでも、約 {alarms:.0f} 個は偶然だけで疑われます"
+    ja="判定した {count:,} 個のモデルがすべてクリーンでも、約 {alarms:.2g} 個は偶然だけで疑われます"
     "（p が {limit:.2g} 以下）。p は bdshift が持つクリーンなモデルとの比較なので、"
     "{least:.2g} より小さくはなりません。",
 )
@@ -60,7 +61,8 @@ def expected_alarms(found: Sequence[Ranked]) -> Sentence:
     judged = sum(one.beside for one in known)
     if not judged:
         return Sentence(_BY_NORMS if known else "")
-    least = 1 / (1 + len(shipped_table().models))
+    clusters = [one.cluster for one in shipped_table().models]
+    least = 1 / (1 + float(cluster_weights(clusters).sum()))
     limit = max(SUSPECTED_P, least)
     values = {"count": judged, "alarms": judged * limit, "limit": limit, "least": least}
     return Sentence(_ALARMS, values)
@@ -139,7 +141,7 @@ def fleet_csv(found: Sequence[Ranked]) -> str:
     """The same as CSV."""
     rows = _models(found)
     if not rows:
-        return ""
+        return csv_text([["model"]])
     cells = [["" if cell is None else cell for cell in row.values()] for row in rows]
     return csv_text([list(rows[0]), *cells])
 

@@ -109,9 +109,10 @@ class Results:
         """Add a row, in place of an earlier one of the same model and question. Raises `InputError`
         if it cannot be written.
         """
+        model, images, file = map(_storable, (row.model, row.images, row.file))
         values = (
-            row.model, row.images, row.question, row.content, row.stamp.size, row.stamp.modified,
-            row.file, row.date, line_of(row.result).decode(),
+            model, images, row.question, row.content, row.stamp.size, row.stamp.modified,
+            file, row.date, line_of(row.result).decode(),
         )  # fmt: skip
         try:
             with self._opened("rwc") as base:
@@ -120,7 +121,7 @@ class Results:
                 if not base.execute("PRAGMA user_version").fetchone()[0]:
                     base.execute(_TABLE)
                     base.execute(f"PRAGMA user_version={_FORMAT}")
-                base.execute("DELETE FROM audit WHERE model = ? AND question = ''", (row.model,))
+                base.execute("DELETE FROM audit WHERE model = ? AND question = ''", (model,))
                 base.execute(
                     "INSERT OR REPLACE INTO audit (model, images, question, content, size, "
                     "modified, file, date, result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values,
@@ -138,6 +139,11 @@ class Results:
             base.execute("PRAGMA trusted_schema=OFF")  # a hostile file could hold functions
             base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_TEXT)
             yield base
+
+
+def _storable(text: str) -> str:
+    """The text, with \\x… for bytes of a file's name that are no text; SQLite has none of these."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _is_ours(base: sqlite3.Connection) -> bool:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
+from bdshift.csv_data import csv_text
 from bdshift.lab.protocol import TARGET, TableScale
 from bdshift.lab.svg import Panel, draw
-from bdshift.text import csv_text
 
 Row = dict[str, Any]
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
+from bdshift.csv_data import csv_text
 from bdshift.errors import InputError, UsageError
 from bdshift.lab.recipe import Recipe
 from bdshift.outputs import Output
 from bdshift.spec import split_spec, split_specs
-from bdshift.text import csv_text
 from bdshift.triggers import TRIGGERS, trigger_files
 
 MODEL, CARD, STATE = "model.pth", "card.json", "resume.pt"

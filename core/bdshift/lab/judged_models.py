@@ -14,6 +14,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from bdshift.csv_data import csv_rows
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.inversion import InvertedChanges
 from bdshift.errors import InputError
@@ -23,7 +24,6 @@ from bdshift.lab.truths import CLEAN_KINDS
 from bdshift.lab.verdict_suite import Part, part_of, verdict_models
 from bdshift.lab.ways import WAYS
 from bdshift.recovery.recovery import LEVELS
-from bdshift.text import csv_rows
 from bdshift.verdict.clean_models import CleanModel
 from bdshift.verdict.counted import counted_drops
 from bdshift.verdict.decide import compared

@@ -7,9 +7,9 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bdshift.csv_data import csv_rows, csv_text
 from bdshift.lab.truths import KnownModel
 from bdshift.outputs import Output
-from bdshift.text import csv_rows, csv_text
 
 _Row = TypeVar("_Row")  # a dataclass whose fields are the columns
 

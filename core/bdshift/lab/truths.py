@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bdshift.csv_data import csv_rows
 from bdshift.errors import InputError, UsageError
 from bdshift.lab.folder import CARD, MODEL
 from bdshift.lab.zoo import OUTCOMES, OWN_IMAGES, SETS, SIGNS, read_outcomes
 from bdshift.spec import split_specs
-from bdshift.text import csv_rows
 
 CLEAN_KINDS = ("clean", "control", "purified")
 """Kinds of models without a backdoor."""

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from bdshift.csv_data import csv_text
 from bdshift.lab.discrimination import auroc, found_at, interval
 from bdshift.lab.judged_models import ALL_TO_ONE, DEVELOP, HOLD_OUT, JudgedModel, detector_texts
 from bdshift.lab.judging import Key, Said, by_kind, by_rule, rules, verdicts
 from bdshift.lab.svg import Panel, draw
-from bdshift.text import csv_text, figure, joined
+from bdshift.text import figure, joined
 from bdshift.verdict.calibration import share_curve
 from bdshift.verdict.clean_models import CleanModels
 

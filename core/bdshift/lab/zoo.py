@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bdshift.csv_data import csv_rows, csv_text
 from bdshift.errors import InputError
 from bdshift.images.sign_faces import SIZE
 from bdshift.images.signs import write_signs
@@ -24,7 +25,6 @@ from bdshift.lab.train import as_trained, train_victim
 from bdshift.lab.trojan import draw_on, write_patch
 from bdshift.lab.ways import BASE, CLASS, WAYS
 from bdshift.outputs import Output
-from bdshift.text import csv_rows, csv_text
 from bdshift.triggers.labeling import LABELINGS
 from bdshift.writing import make_folder
 

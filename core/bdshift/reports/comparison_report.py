@@ -8,11 +8,12 @@ from typing import Any
 
 from bdshift.audit.comparison import Change, Comparison, measured_alike
 from bdshift.audit.records import Audit, Purification
+from bdshift.csv_data import csv_text
 from bdshift.detect.rule import z_scores
 from bdshift.measure import Measured, der
 from bdshift.reports.json_schema import with_schema
 from bdshift.spec import shortened
-from bdshift.text import csv_text, figure, joined, json_number, one_line
+from bdshift.text import figure, joined, json_number, one_line
 from bdshift.words import Sentence, words
 
 _MAX_CLASSES = 12  # in words

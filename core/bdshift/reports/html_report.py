@@ -253,7 +253,11 @@ def _facts(audit: Audit, t: Say, language: Language) -> list[tuple[str, str]]:
         made = "; ".join(one.result.method for one in audit.purifications)
         facts.append((t("purifications"), made))
     facts += [
-        (t("trigger"), f"{shortened(tac.trigger)}: ASR {figure(tac.asr, '.2%')}")
+        (
+            t("trigger"),
+            f"{shortened(tac.trigger)} → {audit.images.class_names[tac.target]}: "
+            f"ASR {figure(tac.asr, '.2%')}",
+        )
         for tac in audit.tac
     ]
     return facts

@@ -19,9 +19,11 @@ from bdshift.audit.deciding import deciding_p
 from bdshift.audit.made import parsed
 from bdshift.audit.records import Audit
 from bdshift.files import KeptPath
+from bdshift.neurons.tac import Tac
 from bdshift.reports.atlas import BACKDOOR_TECHNIQUES, page_of
 from bdshift.reports.json_report import finding_json
 from bdshift.reports.verdict_json import verdict_json
+from bdshift.spec import shortened
 from bdshift.text import one_line
 
 _MALICIOUS_CODE = 506  # CWE: Embedded Malicious Code
@@ -104,13 +106,17 @@ def _metrics(audit: Audit) -> list[dict[str, str]]:
     found = [
         ("accuracy", audit.accuracy, "clean images"),
         ("p of the evidence for a backdoor", deciding_p(audit), ""),
-        *(("attack success rate", one.asr, f"trigger {one.trigger}") for one in audit.tac),
+        *(("attack success rate", one.asr, _slice(one, audit)) for one in audit.tac),
     ]
     return [
         {"type": kind, "value": f"{value:.6g}", **({"slice": one_line(part)} if part else {})}
         for kind, value, part in found
         if not math.isnan(value)
     ]
+
+
+def _slice(tac: Tac, audit: Audit) -> str:
+    return f"trigger {shortened(tac.trigger)}, to class {audit.images.class_names[tac.target]}"
 
 
 def _declarations(audit: Audit) -> dict[str, Any]:

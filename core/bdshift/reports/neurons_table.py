@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from bdshift.csv_data import csv_text
 from bdshift.neurons.tac import Tac
-from bdshift.text import csv_text
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,12 @@ REPORT_SUFFIXES = (".html", ".json", ".sarif", ".cdx.json")
 def check_suffix(path: Path, known: Sequence[str] = REPORT_SUFFIXES) -> None:
     """Raise `UsageError` if a report cannot have this name; to be called before long work."""
     name = path.name.lower()
+    of_one = ".cdx.json" not in known and name.endswith(".cdx.json")
     if name.endswith(".pdf"):
         raise UsageError(
             "{path}: a PDF is written by bdshift-gui AUDIT.h5 --pdf OUT.pdf", path=path
         )
-    if not name.endswith(tuple(known)):
+    if of_one or not name.endswith(tuple(known)):
         raise UsageError(
             "{path}: the name says in which format a report is; it ends in one of {names}",
             path=path, names=tuple(known),

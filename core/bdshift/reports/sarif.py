@@ -125,7 +125,7 @@ def _plain(text: str) -> str:
 def _uri(model: str) -> str:
     if "://" in model:
         return quote(os.fsencode(model), safe="/:@?=&%+,;~!$'()*#[]")
-    path = Path(model)
+    path = Path(os.path.normpath(model))
     if path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())
     return path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))

@@ -252,11 +252,11 @@ def neurons_text(audit: Audit, target: int, tac: Tac | None, top: int) -> str:
         *wrapped(
             f"Trigger {shortened(tac.trigger)}: of the images of other classes, "
             f"{figure(tac.asr, '.1%')} are sent to “{name}” and {figure(tac.ra, '.1%')} are still "
-            f"classified as labeled ({grouped(tac.images)} images)."
+            f"classified as labeled ({grouped(tac.images)} images in all)."
             if recovery is None
             else f"No trigger is known. TAC is a proxy, under the trigger that was recovered "
             f"({recovery.label}): of the images of other classes, {figure(tac.asr, '.1%')} are "
-            f"sent to “{name}” ({grouped(tac.images)} images)."
+            f"sent to “{name}” ({grouped(tac.images)} images in all)."
         ),
         "",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -77,6 +78,10 @@ def load_audit(path: str | Path) -> Audit:
             raise
         raise error.at(path) from error
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EIO):
+            raise InputError(
+                "{path}: cannot be read ({reason})", path=path, reason=os.strerror(error.errno)
+            ) from error
         raise InputError(  # HDF5's own message is for developers, and is kept as the cause
             "{path}: is not an audit file, or is cut short; a checkpoint is read by bdshift scan",
             path=path,
