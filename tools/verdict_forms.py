@@ -23,7 +23,7 @@ from bdshift.lab.discrimination import auroc, found_at
 from bdshift.lab.judged_models import (
     ALL_TO_ONE,
     JudgedModel,
-    detector_texts,
+    compared_texts,
     judged_models,
 )
 from bdshift.lab.judging import Key
@@ -32,7 +32,7 @@ from bdshift.verdict.clean_models import cluster_weights, fit_table
 from bdshift.verdict.decide import decide
 from bdshift.verdict.strength import capped, fit_scale
 
-KINDS = ("shift", "mask", "additive", "frequency")
+KINDS = ("shift", "mask", "additive")
 Features = NDArray[np.float64]  # (C, kinds)
 Form = Callable[[Sequence[JudgedModel]], Callable[[JudgedModel], NDArray[np.float64]]]
 
@@ -153,7 +153,7 @@ def fewer_classes(models: Sequence[JudgedModel]) -> None:
     """Print how the verdict does if only some classes of each model are compared."""
     print("| classes | clean: suspected | p ≤ .05 | p ≤ .1 | p ≤ .5 | backdoored: right |")
     print("|---:|---:|---:|---:|---:|---:|")
-    rng, texts = np.random.default_rng(0), detector_texts(models)
+    rng, texts = np.random.default_rng(0), compared_texts(models)
     clean = [(one.cluster, one.as_clean()) for one in models if one.is_clean]
     tables = {
         own: fit_table([one for other, one in clean if other != own], texts)

@@ -38,7 +38,7 @@ NETWORKS = {
 }  # fmt: skip
 """By name, as torchvision calls them."""
 
-KINDS = ("mask", "additive", "frequency", "pair-mask")
+KINDS = ("mask", "additive", "pair-mask")
 """Searches of a scan's second stage, in the order in which a budget buys them."""
 
 

@@ -154,7 +154,7 @@ def scan_table(numbers: Numbers) -> str:
 
 
 def searches_table(numbers: Numbers) -> str:
-    budgets = ("`--budget` for all four", "how many by default")
+    budgets = ("`--budget` for all three", "how many by default")
     return _work(numbers, numbers.searched, budgets)
 
 

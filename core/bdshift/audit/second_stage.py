@@ -17,7 +17,6 @@ from bdshift.detect.detectors.pairs import Pairs
 from bdshift.detect.image_search import ImageSearch
 from bdshift.devices import pace
 from bdshift.recovery.effort import LEAST_CLASSES, affordable_passes
-from bdshift.verdict.clean_models import shipped_table
 from bdshift.verdict.decide import Verdict
 from bdshift.words import Sentence
 
@@ -49,8 +48,7 @@ def _kinds(classes: int) -> list[ImageSearch]:
     """The kinds that clean models were searched for and that can be tried for so many classes."""
     return [
         kind() for kind in DETECTORS.kinds()
-        if issubclass(kind, ImageSearch) and kind.name in shipped_table().scales
-        and classes <= kind.most_classes
+        if issubclass(kind, ImageSearch) and kind.is_compared and classes <= kind.most_classes
     ]  # fmt: skip
 
 
@@ -109,10 +107,9 @@ def witnesses(
 
 def first_stage(detectors: Sequence[Detector]) -> tuple[Detector, ...]:
     """``detectors`` without those that a second stage adds."""
-    scales = shipped_table().scales
     return tuple(
         one for one in detectors
-        if not (isinstance(one, ImageSearch) and (one.name in scales or one.is_witness))
+        if not (isinstance(one, ImageSearch) and (one.is_compared or one.is_witness))
         and one != Pairs(significance=_SIGNIFICANCE)
     )  # fmt: skip
 

@@ -32,12 +32,14 @@ class ImageSearch(Detector, ABC):
         budget: seconds, about; it decides how much is tried.
         enough: how many times smaller than its controls a change must be that works on unused
             images, to be evidence of its own.
+        is_compared: whether a scan runs it, and the table of clean models has it.
         is_witness: whether a scan runs it where a class is unusual and nothing else bears it out.
     """
 
     change: ClassVar[str]
     """Name of the kind of change."""
     enough: ClassVar[float] = MIN_FACTOR
+    is_compared: ClassVar[bool] = False
     is_witness: ClassVar[bool] = False
 
     images: int = setting(
@@ -57,6 +59,11 @@ class ImageSearch(Detector, ABC):
         with np.errstate(divide="ignore"):
             found = super().judge(np.log(scores), rule)
         return replace(found, line=float(np.exp(found.line)))
+
+
+def is_of_scan(detector: Detector) -> bool:
+    """Whether it is no search in the images, or one that a scan runs by itself."""
+    return not isinstance(detector, ImageSearch) or detector.is_compared or detector.is_witness
 
 
 def has_search(detectors: Iterable[Detector]) -> bool:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bdshift.csv_data import csv_rows
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
+from bdshift.detect.image_search import ImageSearch, is_of_scan
 from bdshift.detect.inversion import InvertedChanges
 from bdshift.errors import InputError
 from bdshift.lab.detection import DetectionRow
@@ -114,6 +115,21 @@ def detector_texts(models: Sequence[JudgedModel]) -> dict[str, str]:
     """The detectors that anything was measured with, in their order, with their settings."""
     texts = {detector.name: detector.spec for one in models for detector, _ in one.found}
     return {name: texts[name] for name in DETECTORS if name in texts}
+
+
+def compared_texts(models: Sequence[JudgedModel]) -> dict[str, str]:
+    """Those of `detector_texts` that a table of clean models is made of."""
+    found = detector_texts(models)
+    kinds = {name: DETECTORS[name] for name in found}
+    return {
+        name: found[name] for name, kind in kinds.items()
+        if not issubclass(kind, ImageSearch) or kind.is_compared
+    }  # fmt: skip
+
+
+def of_scan(model: JudgedModel) -> list[tuple[Detector, Evidence]]:
+    """What a scan finds by itself of what was measured on a model."""
+    return [(one, evidence) for one, evidence in model.found if is_of_scan(one)]
 
 
 def suite_split() -> dict[str, str]:

@@ -15,7 +15,8 @@ from bdshift.lab.judged_models import (
     DEVELOP,
     HOLD_OUT,
     JudgedModel,
-    detector_texts,
+    compared_texts,
+    of_scan,
 )
 from bdshift.verdict.calibration import calibrated
 from bdshift.verdict.clean_models import CleanModels, StageFigures, fit_table
@@ -67,7 +68,7 @@ def table_of(models: Sequence[JudgedModel]) -> CleanModels:
     """
     clean = [one.as_clean() for one in models if one.is_clean and one.split == DEVELOP]
     own = [one for one in models if one.split == DEVELOP]
-    table, said = fit_table(clean, detector_texts(own)), verdicts(models)
+    table, said = fit_table(clean, compared_texts(own)), verdicts(models)
     both = [one for one in said if one.model.split == DEVELOP]
     first = by_rule((one.model for one in both), default_rule())
     left_out, held_out = (p_of_clean(said, split) for split in (DEVELOP, HOLD_OUT))
@@ -83,7 +84,7 @@ def verdicts(models: Sequence[JudgedModel], key: Key = lambda one: one.cluster) 
     them.
     """
     clean = [(key(one), one.as_clean()) for one in models if one.is_clean and one.split == DEVELOP]
-    texts = detector_texts([one for one in models if one.split == DEVELOP])
+    texts = compared_texts([one for one in models if one.split == DEVELOP])
     found = []
     tables: dict[str | None, CleanModels] = {}
     for model in models:
@@ -91,7 +92,7 @@ def verdicts(models: Sequence[JudgedModel], key: Key = lambda one: one.cluster) 
         if own not in tables:
             rest = [one for other, one in clean if other != own]
             tables[own] = fit_table(rest, texts)
-        verdict = decide(model.found, tables[own])
+        verdict = decide(of_scan(model), tables[own])
         if verdict is not None:
             strongest = float(verdict.kinds[0].strengths.max())
             found.append(Said(model, strongest, verdict.index, verdict.suspected, verdict))

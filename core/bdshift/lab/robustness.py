@@ -21,6 +21,7 @@ from bdshift.audit.scan_settings import DEFAULT_SAMPLE
 from bdshift.audit.stages import native_size, open_clean_set
 from bdshift.audit.zero_shot import with_names
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
+from bdshift.detect.image_search import is_of_scan
 from bdshift.detect.rule import default_rule
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, open_images
@@ -250,7 +251,8 @@ def _beside_others(audit: Audit, known: KnownModel) -> tuple[Finding, str, str]:
     """The finding beside clean models that are not the model's relatives, p, and the most
     suspicious class.
     """
-    verdict = decide([(one.detector, one.evidence) for one in audit.judged], _without(known))
+    found = [(one.detector, one.evidence) for one in audit.judged if is_of_scan(one.detector)]
+    verdict = decide(found, _without(known))
     finding = conclude(replace(audit.facts, verdict=verdict))
     if verdict is None:
         return finding, "", ""

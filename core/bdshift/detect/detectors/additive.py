@@ -17,6 +17,7 @@ class AdditiveInversion(InversionDetector):
     name = "additive"
     nature = "pattern"
     change = "additive"
+    is_compared = True
     label = words("Additive pattern", ja="加算パターン")
     summary = words(
         "The faintest pattern that, added to images, sends them to the class.",

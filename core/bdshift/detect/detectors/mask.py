@@ -17,6 +17,7 @@ class MaskInversion(InversionDetector):
     name = "mask"
     nature = "patch"
     change = "mask"
+    is_compared = True
     label = words("Mask and pattern", ja="マスクとパターン")
     summary = words(
         "The fewest pixels that, covered with a pattern, send images to the class.",

@@ -17,6 +17,7 @@ class PairMaskInversion(PairInversion):
     name = "pair-mask"
     nature = "patch"
     change = "mask"
+    is_compared = True
     label = words("Mask for one pair of classes", ja="1 組のクラス間のマスク")
     summary = words(
         "The fewest pixels that, covered with a pattern, send images of one class to another.",
