@@ -118,7 +118,7 @@ FORMS: Mapping[str, Form] = {
     "Cauchy, no victims": scaled(_cauchy),
     "logistic on drops": logistic(features),
     "logistic on drops and gaps": logistic(lambda m: np.concatenate([features(m), gaps(m)], 1)),
-    "logistic on hinges": logistic(features, (0.2, 0.6, 0.35, 0.75)),
+    "logistic on hinges": logistic(features, (0.2, 0.6, 0.35)),
 }
 KEYS: Mapping[str, Key] = {
     "cluster": lambda one: one.cluster,
