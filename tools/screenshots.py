@@ -23,6 +23,7 @@ from PySide6.QtWidgets import QApplication, QDialog
 from bdshift.audit import Audit
 from bdshift.audit.second_stage import first_stage
 from bdshift.audit.unfinished import PurificationRequest
+from bdshift.recovery.tried import last_recovery
 from bdshift_gui.action import all_actions
 from bdshift_gui.actions.open_files import open_dropped
 from bdshift_gui.actions.scan import scan_corrected
@@ -281,6 +282,7 @@ def recoveries(camera: Camera) -> None:
     show_audit(window.context, replace(audit, tac=(), purifications=()), material)
     camera.do("recover")
     camera.dialog(RecoverDialog, "recover-dialog").reject()
+    last_recovery().unlink(missing_ok=True)  # one that was interrupted would be over at once
     recover(window.context, RecoveryRequest())
 
     def halfway() -> bool:
