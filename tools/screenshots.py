@@ -286,8 +286,11 @@ def recoveries(camera: Camera) -> None:
     recover(window.context, RecoveryRequest())
 
     def halfway() -> bool:
-        glimpse = window.session.state.glimpse
-        return glimpse is not None and glimpse.step >= glimpse.total // 2
+        """In the middle of a search, or over."""
+        state = window.session.state
+        if state.job is None:
+            return True
+        return state.glimpse is not None and state.glimpse.step >= state.glimpse.total // 2
 
     camera.wait(halfway)
     camera.take("recovering")
