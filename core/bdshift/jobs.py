@@ -215,5 +215,19 @@ class JobContext:
         self.report(Note(as_sentence(text, values)))
 
 
+class PartOfJob(JobContext):
+    """For work inside another job: it ends when that is canceled, and shows nothing, unless a
+    subclass overrides `report`.
+    """
+
+    def __init__(self, job: JobContext) -> None:
+        super().__init__()
+        self._job = job
+
+    def raise_if_canceled(self) -> None:
+        """Raise `Canceled` if the other job was asked to stop."""
+        self._job.raise_if_canceled()
+
+
 SILENT = JobContext()
 """Reports nothing; never canceled, because no one else holds it to cancel."""

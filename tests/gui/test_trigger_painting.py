@@ -100,6 +100,22 @@ def test_the_painting_is_kept_while_other_kinds_and_images_are_looked_at(
     assert pixel(asked._after, 5, 4) == (255, 0, 0)
 
 
+def test_a_painting_is_kept_when_another_trigger_takes_its_place(
+    asked: TriggerDialog, opened: MainWindow, qtbot: QtBot
+) -> None:
+    paint(asked, opened, qtbot)
+    drag(asked._after, (5.5, 3.5), (5.5, 8.5))
+    wait_well(qtbot, opened)
+    text = asked.settings.text()
+    asked.show_trigger("badnets:size=3")
+    assert opened.settings.recent_triggers[0] == text
+    wait_well(qtbot, opened)
+    asked.answer()
+    wait_well(qtbot, opened)
+    assert opened.settings.recent_triggers[0].startswith("badnets")
+    assert text in opened.settings.recent_triggers
+
+
 def test_a_painting_with_too_many_details_is_said_and_not_lost(
     asked: TriggerDialog, opened: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

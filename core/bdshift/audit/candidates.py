@@ -31,7 +31,7 @@ from bdshift.devices import is_out_of_memory
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection
 from bdshift.images.preprocessing import Preprocessing
-from bdshift.jobs import SILENT, Event, JobContext, Progress
+from bdshift.jobs import SILENT, Event, JobContext, PartOfJob, Progress
 from bdshift.shift.embed import Embedding
 from bdshift.shift.logit_rows import LogitRows
 from bdshift.words import Sentence, words
@@ -143,12 +143,12 @@ class CandidateTable:
         return found
 
 
-class _OneOf(JobContext):
+class _OneOf(PartOfJob):
     """The part of a job that is about one of several networks."""
 
     def __init__(self, job: JobContext, number: int, total: int) -> None:
-        super().__init__()
-        self._job, self._number, self._total = job, number, total
+        super().__init__(job)
+        self._number, self._total = number, total
 
     def report(self, event: Event) -> None:
         if isinstance(event, Progress):
@@ -156,9 +156,6 @@ class _OneOf(JobContext):
             stage = Sentence("Candidate {number} of {total}: {stage}", values)
             event = replace(event, stage=stage)
         self._job.report(event)
-
-    def raise_if_canceled(self) -> None:
-        self._job.raise_if_canceled()
 
 
 def measure_candidates(

@@ -50,11 +50,10 @@ def in_turn(counts: Sequence[int], places: int) -> list[int]:
     places and images.
     """
     taken = [0] * len(counts)
-    for most in range(max(counts, default=0)):
-        for index in [one for one, count in enumerate(counts) if count > most]:
-            if places:
-                taken[index] += 1
-                places -= 1
+    while left := [one for one, count in enumerate(counts) if count > taken[one]][:places]:
+        for index in left:
+            taken[index] += 1
+        places -= len(left)
     return taken
 
 

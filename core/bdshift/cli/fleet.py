@@ -104,7 +104,7 @@ def command(
     outputs = [Output(one, overwrite, inputs) for one in reports]
     for output in outputs:
         check_suffix(output.path, FLEET_REPORTS)
-        if output.path.absolute().parent != out.absolute():  # that is made yet
+        if output.path.absolute().parent != out.absolute():  # that folder may be missing so far
             output.check()
     check_apart(outputs)
     if not models and not (out / RESULTS).exists():

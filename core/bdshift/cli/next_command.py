@@ -62,10 +62,12 @@ def _taken(step: Step, audit_file: Path, *more: str) -> str:
 
 
 def after_recovery(audit: Audit, recovery: Recovery, audit_file: Path, out: Path | None) -> str:
-    """Purify with the trigger, if it was written to ``out``, or look at the neurons."""
-    target = str(recovery.target)
+    """Purify with the trigger, if it was written to ``out`` and is evidence, or write a report; or
+    look at the neurons.
+    """
     from bdshift.audit.recovered import fact_of
 
+    target = str(recovery.target)
     if out is None:
         given = ["neurons", str(audit_file), "--target", target]
     elif not (fact_of(recovery).confirms and audit.images.labeled):
@@ -74,6 +76,7 @@ def after_recovery(audit: Audit, recovery: Recovery, audit_file: Path, out: Path
         given = ["purify", str(audit_file), "--out", "purified.pth", "--trigger", f"{out}.json"]
         if audit.finding.classes[:1] != (recovery.target,):
             given += ["--target", target]
+        given += _to_reopen(audit)
     return f"Next: {command_line(*given)}"
 
 

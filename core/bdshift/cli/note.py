@@ -15,7 +15,7 @@ from bdshift.cli.paths import PATH
 from bdshift.errors import InputError
 from bdshift.text import joined, one_line
 
-_MAX_READ = 400_000  # bytes of standard input: more than notes may have
+_MAX_READ = 100_000  # characters of standard input: more than notes may have
 
 if TYPE_CHECKING:
     from bdshift.audit import Audit
@@ -40,7 +40,7 @@ def command(
 
     if notes == "-":
         try:
-            notes = sys.stdin.buffer.read(_MAX_READ).decode()
+            notes = sys.stdin.read(_MAX_READ)
         except UnicodeDecodeError as error:
             raise InputError("the notes are no UTF-8 text ({reason})", reason=str(error)) from error
         notes = notes.rstrip("\n") if len(notes) < _MAX_READ else notes

@@ -98,7 +98,7 @@ def command(
     for page in pages:
         check_suffix(page.path)
         page.check()
-    check_apart([*pages, *([] if output is None else [output])])
+    check_apart([one for one in (*pages, output) if one is not None])
     settings = asked.settings(arch)
     state = None
     if output is not None and (settings.search or len(settings.detectors) > 1):

@@ -106,9 +106,8 @@ def measure_robustness(
     images has none. Audits are kept in the folder ``work``; one that is there is not made again.
 
     The conditions change up to 2500 of a model's clean images, or more if they say how many.
-    ``others`` are other images of
-    the same classes, by the path of the usual ones. A model is compared with the shipped table of
-    clean models without its relatives.
+    ``others`` are other images of the same classes, by the path of the usual ones. A model is
+    compared with the shipped table of clean models without its relatives.
     """
     settings = replace(settings or ScanSettings(), sample=None)
     keys = {row.key for row in done}

@@ -15,7 +15,7 @@ from bdshift.checkpoints.classifier import Classifier, to_head
 from bdshift.checkpoints.eval_mode import in_eval_mode
 from bdshift.checkpoints.recompute import fits_with_gradients, kept_for_gradients, recompute
 from bdshift.devices import autocast, usual_precision
-from bdshift.jobs import SILENT, JobContext
+from bdshift.jobs import SILENT, JobContext, PartOfJob
 from bdshift.purification.clean_data import CleanData, LabeledImages
 from bdshift.shift.exact import solve_exact
 from bdshift.shift.result import Shifts
@@ -125,22 +125,11 @@ def copy_network(classifier: Classifier, device: torch.device) -> nn.Module:
     return channels_last(network.to(device)).requires_grad_(True)
 
 
-class _Unseen(JobContext):
-    """Of work that shows no progress of its own and ends with ``job``."""
-
-    def __init__(self, job: JobContext) -> None:
-        super().__init__()
-        self._job = job
-
-    def raise_if_canceled(self) -> None:
-        self._job.raise_if_canceled()
-
-
 def shifts_of(phi: torch.Tensor, head: nn.Linear, job: JobContext = SILENT) -> Shifts:
     """Eq. 4 for every class, from embeddings (n, d) and the head as they are now."""
     with torch.no_grad():
         logits = head(phi).float()
     device = phi.device if phi.device.type == "cuda" else torch.device("cpu")
     return solve_exact(
-        logits.to(device), head.weight.detach().to(device), device=device, job=_Unseen(job)
+        logits.to(device), head.weight.detach().to(device), device=device, job=PartOfJob(job)
     )

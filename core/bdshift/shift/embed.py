@@ -224,7 +224,7 @@ def embed_images(
     if belong_on_disk(*sizes, free_memory(_CPU)):
         make = on_disk
     work = work_per_image(classifier.network, preprocess.size, preprocess.channels)
-    likely = precision or (usual_precision(where))
+    likely = precision or usual_precision(where)
     say_what_it_takes(
         *sizes, work, likely, where, job, on_disk=make is on_disk, solved=trigger is None
     )
