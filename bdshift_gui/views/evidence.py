@@ -92,7 +92,7 @@ class EvidenceView(QWidget, View):
         set_tip(self.back, tr(CLOSE_PAGE.tip))
         self.listed.title.show_text(tr("Each kind of evidence"))
         self.rows.show_rows(heads(language()), [one.cells for one in rows])
-        names = ", ".join(similar_models(audit.verdict, language()))
+        names = similar_models(audit.verdict, language())
         self.similar.show_text(
             tr("Clean models with the most similar evidence: {names}", names=names)
         )

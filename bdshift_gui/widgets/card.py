@@ -35,11 +35,12 @@ def look(widget: QWidget, name: str) -> None:
 
 
 _LONG_WORD = re.compile(r"\S{24,}")
+_COMMA_INSIDE = re.compile(r",(?=\S)")  # a space follows the others already
 
 
 def _breakable(line: str) -> str:
     """A line whose long words, such as the text of a trigger, can be broken at commas."""
-    return _LONG_WORD.sub(lambda word: word[0].replace(",", ", "), line)
+    return _LONG_WORD.sub(lambda word: _COMMA_INSIDE.sub(", ", word[0]), line)
 
 
 class Text(PlainLabel):

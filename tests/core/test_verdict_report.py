@@ -14,7 +14,7 @@ from bdshift.audit.beside import in_words
 from bdshift.reports.html_report import html_report
 from bdshift.reports.json_report import audit_json
 from bdshift.reports.text_report import audit_text
-from bdshift.reports.verdict_rows import HEADS, evidence_rows, how_right
+from bdshift.reports.verdict_rows import HEADS, evidence_rows, how_right, similar_models
 from bdshift.verdict.calibration import Calibration
 from bdshift.verdict.clean_models import shipped_table
 from bdshift.words import Sentence
@@ -44,6 +44,8 @@ def test_the_page_shows_every_kind(compared: Audit) -> None:
     japanese = html.unescape(html_report(compared, "ja"))
     assert "クリーンなモデルとの比較" in japanese
     assert f"{models} 個中 0 個" in japanese
+    assert compared.verdict is not None
+    assert "、".join(similar_models(compared.verdict, "ja")) in japanese
 
 
 def test_a_row_says_what_a_person_asks(compared: Audit, measured_audit: Audit) -> None:

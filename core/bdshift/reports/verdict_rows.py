@@ -41,8 +41,9 @@ HEADS: tuple[tuple[str, str], ...] = (
            "them. From {share:.0%} on it does not count.",
            ja="このクラスのクリーン画像のうち、変化が既に加わったように見える割合。"
               "{share:.0%} 以上なら証拠に数えません。")),
-    (words("clean models with as much", ja="同程度のクリーンなモデル"),
-     words("Of those that were measured in the same way.", ja="同じ方法で測定したモデルのうち。")),
+    (words("clean models with as much", ja="同程度のモデル"),
+     words("Of those that were measured in the same way.",
+           ja="同じ方法で測定したクリーンなモデルのうち。")),
     ("p",
      words("Share of clean models with as much or more, this model counted among them and related "
            "ones as one. Where fewer than five have as much, it is estimated from how the "
