@@ -9,15 +9,31 @@ import pytest
 import torch
 
 from bdshift.checkpoints.classifier import open_checkpoint
+from bdshift.errors import UsageError
 from bdshift.images.preprocessing import Preprocessing, parse_normalization
-from bdshift.images.sign_faces import SIZE
-from bdshift.images.signs import CLASSES, draw_signs
+from bdshift.images.sign_faces import FACES, SIZE, Face
+from bdshift.images.signs import CLASSES, draw_signs, sign_classes
 from bdshift.jobs import Canceled, JobContext
 
 
 def test_classes_are_in_folder_order() -> None:
     assert len(CLASSES) == 12
     assert list(CLASSES) == sorted(CLASSES)
+
+
+def test_there_are_a_thousand_classes_that_look_different() -> None:
+    """Without a background or light, no two faces are the same picture."""
+    names = sign_classes(1000)
+    assert len(set(names)) == 1000
+    assert set(sign_classes(100)) < set(names)
+    pictures = set()
+    for name in names:
+        face = Face(lambda color: color)
+        FACES[name](face)
+        pictures.add(face.image.tobytes())
+    assert len(pictures) == 1000
+    with pytest.raises(UsageError, match="2 to 1,052 classes, not 1,053"):
+        sign_classes(1053)
 
 
 def test_the_same_seed_draws_the_same_signs() -> None:

@@ -139,45 +139,63 @@ FACES: dict[str, Callable[[Face], None]] = {
 """The first twelve are as on roads; the others follow, so that any number of them is varied."""
 
 
-def _board(face: Face, name: str) -> Color:
-    """Draw one of `_BOARDS`; returns the color of what is written on it."""
+_PAINTS: dict[str, Color] = {
+    "purple": (132, 40, 150), "teal": (0, 128, 136), "orange": (226, 106, 16),
+    "brown": (104, 62, 28),
+}  # fmt: skip
+
+
+def _board(face: Face, name: str, paint: Color | None = None) -> Color:
+    """Draw one of `_BOARDS`, in its own color or in ``paint``; returns the color of what is written
+    on it.
+    """
     match name:
         case "ring":
-            face.disc(0.95, _RED)
+            face.disc(0.95, paint or _RED)
             face.disc(0.7, _WHITE)
         case "blue_disc":
             face.disc(0.95, _WHITE)
-            face.disc(0.87, _BLUE)
+            face.disc(0.87, paint or _BLUE)
         case "blue_board":
-            face.bar(-0.88, -0.88, 0.88, 0.88, _BLUE)
+            face.bar(-0.88, -0.88, 0.88, 0.88, paint or _BLUE)
         case "green_board":
             face.bar(-0.95, -0.8, 0.95, 0.8, _WHITE)
-            face.bar(-0.87, -0.72, 0.87, 0.72, _GREEN)
+            face.bar(-0.87, -0.72, 0.87, 0.72, paint or _GREEN)
         case "white_board":
-            face.bar(-0.88, -0.88, 0.88, 0.88, _BLACK)
+            face.bar(-0.88, -0.88, 0.88, 0.88, paint or _BLACK)
             face.bar(-0.76, -0.76, 0.76, 0.76, _WHITE)
         case "diamond":
             face.regular(4, 1.0, 0.0, _BLACK)
-            face.regular(4, 0.88, 0.0, _YELLOW)
+            face.regular(4, 0.88, 0.0, paint or _YELLOW)
         case "octagon":
             face.regular(8, 1.0, math.pi / 8, _WHITE)
-            face.regular(8, 0.92, math.pi / 8, _RED)
+            face.regular(8, 0.92, math.pi / 8, paint or _RED)
         case _:
-            face.regular(6, 1.0, 0.0, _RED)
+            face.regular(6, 1.0, 0.0, paint or _RED)
             face.regular(6, 0.74, 0.0, _WHITE)
-    return _WHITE if name in ("blue_disc", "blue_board", "green_board", "octagon") else _BLACK
+    is_filled = name in ("blue_disc", "blue_board", "green_board", "octagon")
+    return _WHITE if is_filled or (paint and name == "diamond") else _BLACK
 
 
 _BOARDS = ("ring", "blue_board", "diamond", "octagon", "blue_disc", "white_board", "green_board",
            "hexagon")  # fmt: skip
 _SYMBOLS = "3AX7KTEHSMZ"
+_MORE_SYMBOLS = "BCDFJLNPRUVY469"  # none that looks like one of the others: no O, Q, I, G, W, 1, 8
 
 
-def _combined(face: Face, board: str, symbol: str) -> None:
-    face.text(symbol, 1.1, _board(face, board))
+def _combined(face: Face, board: str, symbol: str, paint: Color | None = None) -> None:
+    face.text(symbol, 1.1, _board(face, board, paint))
 
 
 FACES |= {
     f"{board}_{symbol.lower()}": partial(_combined, board=board, symbol=symbol)
     for symbol, board in product(_SYMBOLS, _BOARDS)
+}
+FACES |= {
+    f"{board}_{symbol.lower()}": partial(_combined, board=board, symbol=symbol)
+    for symbol, board in product(_MORE_SYMBOLS, _BOARDS)
+}
+FACES |= {
+    f"{board}_{symbol.lower()}_{name}": partial(_combined, board=board, symbol=symbol, paint=paint)
+    for symbol, (name, paint), board in product(_SYMBOLS + _MORE_SYMBOLS, _PAINTS.items(), _BOARDS)
 }

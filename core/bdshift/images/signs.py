@@ -1,5 +1,5 @@
-"""The ``signs`` data set: 32×32 traffic signs of twelve classes, or of up to a hundred, drawn from
-a seed.
+"""The ``signs`` data set: 32×32 traffic signs of twelve classes, or of up to a thousand, drawn
+from a seed.
 
 Nothing is downloaded and no image is copied: every image is drawn with Pillow. Each image has
 its own random stream, keyed by (seed, split, class, number), so any subset can be drawn by itself

@@ -17,7 +17,7 @@ from bdshift.lab.suite import CLEAN, Victim
 Part = Literal["develop", "hold-out"]
 
 _HELD_NETWORKS = ("cnn-5x5", "vgg")
-_HELD_IMAGES = ("cifar10-8", "signs-43")
+_HELD_IMAGES = ("cifar10-8", "signs-43", "signs-1000")
 _HELD_SEEDS = (12,)
 _HELD_ATTACKS = ("WaNet", "Trojan", "input-aware", "LIRA", "several-to-one", "three targets")
 _HELD_WAYS = ("matched", "even channels", "tuned head")
@@ -41,6 +41,11 @@ _HOLD_OUT: tuple[_Run, ...] = (
     ("cifar10", "cnn-norm", 12), ("mnist", "cnn-5x5", 10), ("cifar10-8", "resnet20", 10),
     ("cifar10", "cnn", 12), ("cifar10", "resnet18", 12), ("signs", "vgg", 10),
     ("signs-43", "cnn-5x5", 10), ("cifar10-8", "cnn-5x5", 10), ("mnist", "vgg", 10),
+)  # fmt: skip
+
+_LARGE: _Run = ("signs-1000", "cnn-norm", 10)
+_LARGE_ATTACKS: tuple[_Attack, ...] = (
+    ("", "BadNets, 1%"), ("", "Blend .1"), ("", "random patch"), ("", "two targets"),
 )  # fmt: skip
 
 _ATTACKS: tuple[_Attack, ...] = (
@@ -87,6 +92,7 @@ def verdict_models() -> Iterator[Victim]:
         yield from _models(2 * number + 1, second, _some(_ATTACKS, 8 * number + 4, 4))
         unlike = [*_some(_HELD, 2 * number, 3), *_some(_ATTACKS, 5 * number, 2)]
         yield from _models(number + 1, held, iter(unlike))
+    yield from _models(1, _LARGE, iter(_LARGE_ATTACKS))
 
 
 def part_of(model: Victim) -> Part:
