@@ -4,8 +4,9 @@ refused, as what, with which accuracy, and the verdict beside the truth.
     python tools/real_files.py TRUTH.tsv FOLDER OUT.csv AUDITS cifar10=test.zip mnist=mnist/test.zip
 
 `TRUTH.tsv` is as for `bdshift lab detectors`; "ACC .918" in its notes is the accuracy to compare
-with. Rows that are in OUT.csv are kept, so that a run can be resumed, and audits in the folder
-AUDITS: without OUT.csv they are judged again, by the table of clean models that is there then.
+with. A file is judged by the shipped table of clean models without those of its repository. Rows
+that are in OUT.csv are kept, so that a run can be resumed, and audits in the folder AUDITS: without
+OUT.csv they are judged again, by the table that is there then.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from pathlib import Path
 from bdshift.audit import Audit, ScanSettings, scan
 from bdshift.budgets import SCAN_SECONDS
 from bdshift.errors import BdshiftError
-from bdshift.lab.truths import known_by_table
+from bdshift.lab.relatives import beside_others
+from bdshift.lab.truths import KnownModel, known_by_table
 from bdshift.store import load_audit, save_audit
 from tools.kept_rows import read_rows, write_rows
 
@@ -31,10 +33,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def row_of(audit: Audit) -> dict[str, object]:
+def row_of(audit: Audit, known: KnownModel) -> dict[str, object]:
     """What a scan found."""
     chosen = audit.preprocessing
-    finding, verdict = audit.finding, audit.verdict
+    finding, verdict = beside_others(audit, known)
     return {
         "outcome": "read",
         "network": audit.model.architecture,
@@ -56,13 +58,13 @@ def audited(path: Path, images: Path, saved: Path) -> Audit:
     return audit
 
 
-def scanned(path: Path, images: Path, saved: Path) -> dict[str, object]:
+def scanned(known: KnownModel, saved: Path) -> dict[str, object]:
     """A row for a file, also if it is refused."""
     started = time.perf_counter()
     try:
-        found = row_of(audited(path, images, saved))
+        found = row_of(audited(known.file, known.images, saved), known)
     except BdshiftError as error:
-        found = {"outcome": f"refused: {str(error).replace(str(path), path.name)}"}
+        found = {"outcome": f"refused: {str(error).replace(str(known.file), known.name)}"}
     return found | {"seconds": f"{time.perf_counter() - started:.0f}"}
 
 
@@ -79,7 +81,7 @@ def main(truth: Path, folder: Path, out: Path, audits: Path, *named: str) -> Non
             {"file": known.name, "kind": known.kind}
             | {"target": " ".join(map(str, known.targets)) or "-"}
             | {"known accuracy": accuracy[1] if accuracy else ""}
-            | scanned(known.file, known.images, audits / f"{known.name}.h5")
+            | scanned(known, audits / f"{known.name}.h5")
         )
         print(*(done[-1].get(column, "") for column in COLUMNS), sep="\t", flush=True)
         write_rows(out, COLUMNS, done)

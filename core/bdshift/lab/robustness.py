@@ -16,12 +16,10 @@ import numpy as np
 import torch
 
 from bdshift.audit import Audit, Material, ScanSettings, scan_opened
-from bdshift.audit.finding import Finding, conclude
 from bdshift.audit.scan_settings import DEFAULT_SAMPLE
 from bdshift.audit.stages import native_size, open_clean_set
 from bdshift.audit.zero_shot import with_names
 from bdshift.checkpoints.classifier import Classifier, Opened, open_checkpoint
-from bdshift.detect.image_search import is_of_scan
 from bdshift.detect.rule import default_rule
 from bdshift.errors import InputError
 from bdshift.images.collection import ImageCollection, open_images
@@ -29,13 +27,12 @@ from bdshift.images.loader import decode_all
 from bdshift.jobs import SILENT, JobContext
 from bdshift.lab.condition import CONDITIONS, Circumstances, CleanImages, Condition
 from bdshift.lab.image_sets import write_image_zip
+from bdshift.lab.relatives import beside_others
 from bdshift.lab.row_file import KnownRow, about, read_table, write_table
 from bdshift.lab.truths import KnownModel
 from bdshift.outputs import Output
 from bdshift.store.read import load_audit
 from bdshift.store.write import save_audit
-from bdshift.verdict.clean_models import CleanModels, fit_table, shipped_table
-from bdshift.verdict.decide import decide
 from bdshift.writing import make_folder
 
 USUAL = (
@@ -228,7 +225,7 @@ def _written(images: CleanImages) -> Iterator[ImageCollection]:
 
 
 def _said(audit: Audit, known: KnownModel) -> dict[str, str]:
-    finding, p, top = _beside_others(audit, known)
+    finding, verdict = beside_others(audit, known)
     shift = audit.judged[0]
     first = shift.detector.judge(shift.evidence.scores, default_rule()).suspected
     return {
@@ -237,38 +234,13 @@ def _said(audit: Audit, known: KnownModel) -> dict[str, str]:
         "accuracy": f"{audit.accuracy:.4f}" if audit.images.labeled else "",
         "level": finding.level,
         "suspected": ";".join(map(str, finding.suspected)),
-        "top": top,
-        "p": p,
+        "top": "" if verdict is None else str(verdict.index),
+        "p": "" if verdict is None else f"{verdict.standing.p:.3f}",
         "codes": " ".join(one.code for one in (*finding.reasons, *finding.cautions)),
         "seconds": f"{audit.seconds_embed + sum(one.seconds for one in audit.evidence):.0f}",
         "first": ";".join(map(str, first)),
         "versions": " ".join(f"{name} {number}" for name, number in audit.versions.items()),
     }
-
-
-def _beside_others(audit: Audit, known: KnownModel) -> tuple[Finding, str, str]:
-    """The finding beside clean models that are not the model's relatives, p, and the most
-    suspicious class.
-    """
-    found = [(one.detector, one.evidence) for one in audit.judged if is_of_scan(one.detector)]
-    verdict = decide(found, _without(known))
-    finding = conclude(replace(audit.facts, verdict=verdict))
-    if verdict is None:
-        return finding, "", ""
-    return finding, f"{verdict.standing.p:.3f}", str(verdict.index)
-
-
-def _without(known: KnownModel) -> CleanModels:
-    """The shipped table, fitted without the model's relatives. Names of a suite's models begin with
-    that of their group.
-    """
-    table = shipped_table()
-    rest = [
-        one for one in table.models
-        if not {one.cluster, one.name} & {known.group, known.name}
-        and not one.name.startswith(f"{known.group}-")
-    ]  # fmt: skip
-    return fit_table(rest, {kind: scale.detector for kind, scale in table.scales.items()})
 
 
 def usual_conditions() -> list[Condition]:

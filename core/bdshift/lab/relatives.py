@@ -1,0 +1,34 @@
+"""What a scan would have said without the model's relatives among the clean models that ship."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bdshift.audit import Audit
+from bdshift.audit.finding import Finding, conclude
+from bdshift.detect.image_search import is_of_scan
+from bdshift.lab.truths import KnownModel
+from bdshift.verdict.clean_models import CleanModels, fit_table, shipped_table
+from bdshift.verdict.decide import Verdict, decide
+
+
+def beside_others(audit: Audit, known: KnownModel) -> tuple[Finding, Verdict | None]:
+    """The finding of a scan, compared with the shipped clean models but for the model's relatives,
+    and the verdict in it; None if there was no search in the images.
+    """
+    found = [(one.detector, one.evidence) for one in audit.judged if is_of_scan(one.detector)]
+    verdict = decide(found, _without(known))
+    return conclude(replace(audit.facts, verdict=verdict)), verdict
+
+
+def _without(known: KnownModel) -> CleanModels:
+    """The shipped table, fitted without the model's relatives. Names of a suite's models begin with
+    that of their group.
+    """
+    table = shipped_table()
+    rest = [
+        one for one in table.models
+        if not {one.cluster, one.name} & {known.group, known.name}
+        and not one.name.startswith(f"{known.group}-")
+    ]  # fmt: skip
+    return fit_table(rest, {kind: scale.detector for kind, scale in table.scales.items()})
