@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bdshift_gui.ask import Ask
     from bdshift_gui.jobs.controller import JobController
     from bdshift_gui.jobs.quick import QuickPool
+    from bdshift_gui.pages import Page
     from bdshift_gui.selection import SelectionChanger
     from bdshift_gui.session import Session, State
     from bdshift_gui.settings import Settings
@@ -71,6 +72,14 @@ class Context:
         """The current snapshot."""
         return self.session.state
 
+    def turn_to(self, page: Page | None) -> None:
+        """Show a page instead of the plots; None to go back to them."""
+        self.session.update(page=page)
+
+    def forget_failure(self) -> None:
+        """Take away what went wrong last; it is still in the log."""
+        self.session.update(failure=None)
+
     def say_written(self, path: Path) -> None:
         """Say in the status bar that a file was written."""
         said = Sentence("Wrote {name}.", {"name": path.name})
@@ -91,7 +100,7 @@ class Context:
         may have failed a moment ago.
         """
         if not queued:
-            self.session.update(failure=None)
+            self.forget_failure()
         self.jobs.start(as_sentence(name, {}), run, done, keeps=keeps, gives_way=gives_way)
 
     def cancel(self) -> None:

@@ -1,4 +1,4 @@
-"""Changes to the selection; those to neurons can be undone."""
+"""Changes to what is selected; those to neurons can be undone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ Mode = Literal["replace", "add", "toggle", "remove"]
 
 
 class SelectionChanger(QObject):
-    """Writes `State.selection`, and whether there is something to undo."""
+    """Writes `State.selection`, the chosen purification and models of a folder, and whether there
+    is something to undo.
+    """
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -64,6 +66,16 @@ class SelectionChanger(QObject):
             self.apply(wanted)
         else:
             self._undo.push(_Change(self, self.now, wanted))
+
+    def choose_purification(self, number: int) -> None:
+        """Choose one, from 1, to act on."""
+        self._session.update(chosen=number)
+
+    def choose_models(self, models: Iterable[str]) -> None:
+        """Choose models of the folder that is shown, by their paths in it."""
+        shown = self._session.state.fleet
+        if shown is not None:
+            self._session.update(fleet=replace(shown, chosen=frozenset(models)))
 
     def step(self, by: int) -> None:
         """Show the selected neuron of the next smaller shift in the inspector, or of the next

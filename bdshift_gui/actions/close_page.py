@@ -10,7 +10,7 @@ CLOSE_PAGE = action(
         "close_page", words("Back to the plots", ja="プロットに戻る"),
         words("Close the page that is shown instead of the plots; what is running goes on.",
               ja="プロットの代わりに表示しているページを閉じます。実行中の処理は続きます。"),
-        "view", 2, lambda context: context.session.update(page=None),
+        "view", 2, lambda context: context.turn_to(None),
         lambda state: state.page is not None, "Alt+Left",
     )
 )  # fmt: skip

@@ -11,14 +11,14 @@ from bdshift_gui.tasks.showing import show_side
 
 
 def _show(context: Context, number: int) -> None:
-    context.session.update(page=None)
+    context.turn_to(None)
     show_side(context, number)
 
 
 def _compare(context: Context) -> None:
     state = context.state
     pair = 0, state.chosen or len(state.purifications)
-    context.session.update(page=ComparisonPage(pair))
+    context.turn_to(ComparisonPage(pair))
 
 
 def _shows_other(state: State) -> bool:

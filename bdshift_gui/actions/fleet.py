@@ -92,7 +92,7 @@ def _save_table(context: Context) -> None:
 
 
 def _show(context: Context) -> None:
-    context.session.update(page=FleetPage())
+    context.turn_to(FleetPage())
 
 
 AUDIT_MANY = action(

@@ -22,7 +22,7 @@ def has_curve(state: State) -> bool:
 
 
 def _show(context: Context) -> None:
-    context.session.update(page=MultiplesPage())
+    context.turn_to(MultiplesPage())
 
 
 def _has_weights(state: State) -> bool:

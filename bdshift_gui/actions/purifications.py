@@ -14,7 +14,7 @@ def _some(state: State) -> bool:
 
 
 def _show(context: Context) -> None:
-    context.session.update(page=PurificationsPage())
+    context.turn_to(PurificationsPage())
 
 
 SHOW_PURIFICATIONS = action(

@@ -32,7 +32,7 @@ def _has_evidence(state: State) -> bool:
 
 
 def _show(context: Context) -> None:
-    context.session.update(page=EvidencePage())
+    context.turn_to(EvidencePage())
 
 
 def _is_searched(state: State) -> bool:

@@ -43,7 +43,7 @@ def show_gallery(context: Context, which: Which | None = None, **wish: Any) -> N
     asked = GalleryWish(which, **{"only": only, **wish})
     if not FILTERS[asked.only].fits(known[which]):
         asked = replace(asked, only="all")
-    context.session.update(page=GalleryPage(asked))
+    context.turn_to(GalleryPage(asked))
 
 
 def looked_at(state: State, known: Iterable[Gallery]) -> tuple[Gallery, list[int]] | None:

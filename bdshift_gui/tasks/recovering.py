@@ -64,7 +64,7 @@ def recover(context: Context, request: RecoveryRequest) -> None:
 def show(context: Context, number: int | None) -> None:
     """Show a recovered trigger instead of the plots, and its class in all views; None to close."""
     state = context.state
-    context.session.update(page=None if number is None else RecoveryPage(number))
+    context.turn_to(None if number is None else RecoveryPage(number))
     if number:
         found = state.recoveries[number - 1]
         context.selection.select_class(found.target, None if found.source < 0 else found.source)
@@ -86,7 +86,7 @@ def remove(context: Context, number: int) -> None:
     assert original is not None
     kept = list(original.recoveries)
     del kept[number - 1]
-    context.session.update(page=None)  # a page may show what it did
+    context.turn_to(None)  # a page may show what it did
     take(context, replace(original, recoveries=tuple(kept)))
 
 

@@ -201,7 +201,7 @@ class CompareView(QWidget, View):
     def _chosen(self) -> None:
         if not self._rendering:  # else we changed it ourselves
             first, second = (box.currentIndex() for box in self.sides)
-            self._context.session.update(page=ComparisonPage((first, second)))
+            self._context.turn_to(ComparisonPage((first, second)))
 
     def _fill_table(self, audit: Audit) -> None:
         from bdshift.reports.comparison_report import models_table

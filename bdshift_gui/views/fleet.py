@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -137,10 +136,9 @@ class FleetView(QWidget, View):
         self.table.show_columns(_columns(found), flagged, of=self._folder)
 
     def _choose(self) -> None:
-        shown = self._context.state.fleet
-        if shown is not None and self._rows is not None:
-            models = frozenset(self._rows[at].row.model for at in self.table.selected())
-            self._context.session.update(fleet=replace(shown, chosen=models))
+        if self._rows is not None:
+            chosen = [self._rows[at].row.model for at in self.table.selected()]
+            self._context.selection.choose_models(chosen)
 
     def _open(self, _: Index) -> None:
         OPEN_ROW.trigger(self._context)

@@ -75,7 +75,7 @@ class GalleryView(QWidget, View):
         self.bar, self.grid = GalleryBar((self.map, self.save)), ImageGrid(96, wrap=True)
         self.about = Text("muted")
         self.grid.setMinimumHeight(_MIN_HEIGHT)
-        self.bar.asked.connect(lambda wish: context.session.update(page=GalleryPage(wish)))
+        self.bar.asked.connect(lambda wish: context.turn_to(GalleryPage(wish)))
         self.bar.redrawn.connect(self._draw)
         self.grid.opened.connect(self._enlarge)
         card = Card()

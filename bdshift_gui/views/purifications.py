@@ -127,16 +127,16 @@ class PurificationCard(Card):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
-            self._context.session.update(chosen=self._number)
+            self._context.selection.choose_purification(self._number)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self._context.session.update(chosen=self._number)
+            self._context.selection.choose_purification(self._number)
         else:
             super().keyPressEvent(event)
 
     def _ask(self, one: Action) -> None:
-        self._context.session.update(chosen=self._number)
+        self._context.selection.choose_purification(self._number)
         one.trigger(self._context)
 
 

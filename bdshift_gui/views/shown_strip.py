@@ -54,5 +54,5 @@ class ShownStrip(QFrame, View):
             self.compare.setEnabled(COMPARE.enabled(state))
 
     def _compare(self) -> None:
-        self._context.session.update(chosen=self._context.state.shown)
+        self._context.selection.choose_purification(self._context.state.shown)
         COMPARE.trigger(self._context)

@@ -37,7 +37,7 @@ class ErrorBar(QFrame):
         row.addWidget(self.copy)
         row.addWidget(self.dismiss)
         self.copy.clicked.connect(self._copied)
-        self.dismiss.clicked.connect(lambda: context.session.update(failure=None))
+        self.dismiss.clicked.connect(context.forget_failure)
         self.hide()
 
     def show_state(self, state: State) -> None:

@@ -94,6 +94,18 @@ def test_spelling_is_american() -> None:
             assert found is None, f"{path.relative_to(ROOT)}: {found[0] if found else ''}"
 
 
+def test_what_is_shown_does_not_write_the_state() -> None:
+    """Views, widgets and dialogs ask the context, the selection, an action or a task to."""
+    shown = [path for path in SOURCES if path.parent.name in ("views", "widgets", "dialogs")]
+    assert len(shown) > 50
+    found = [
+        str(path.relative_to(ROOT))
+        for path in shown
+        if re.search(r"session\.update\(", path.read_text("utf-8"))
+    ]
+    assert found == []
+
+
 def test_text_reaches_qt_and_spreadsheets_in_one_place() -> None:
     """Qt and pyqtgraph render what looks like HTML, and load the files that it names; spreadsheets
     run what looks like a formula. `bdshift_gui.plain` and `bdshift.csv_data` prevent both.
