@@ -1,5 +1,5 @@
 """Writes what `tools/unlearning.py` and `tools/disentanglement_causes.py` have measured as tables:
-all runs of unlearning into a page of their own, the rest into docs/results.md.
+all runs of unlearning into a page of their own, the rest into docs/results-clip.md.
 
     python tools/unlearning_table.py
 """
@@ -117,13 +117,13 @@ TABLES = {
     "unlearning": (UNLEARNING, means), "images to unlearn": (UNLEARNING, images_needed),
     "causes": (CAUSES, causes),
 }  # fmt: skip
-"""By name: the rows, and what is made of them. docs/results.md has each between `<!-- name -->` and
-`<!-- end -->`.
+"""By name: the rows, and what is made of them. docs/results-clip.md has each between
+`<!-- name -->` and `<!-- end -->`.
 """
 
 
 def with_tables(text: str, results: Path) -> str:
-    """The page docs/results.md with new tables, from the folder of results."""
+    """The page docs/results-clip.md with new tables, from the folder of results."""
     for name, (file, make) in TABLES.items():
         text = with_table(text, name, make(read_rows(results / file)))
     return text
@@ -131,7 +131,7 @@ def with_tables(text: str, results: Path) -> str:
 
 def main() -> None:
     """Write both pages."""
-    results, summary = DOCS / "results", DOCS / "results.md"
+    results, summary = DOCS / "results", DOCS / "results-clip.md"
     every = page(read_rows(results / UNLEARNING))
     (results / "unlearning.md").write_text(every, encoding="utf-8")
     summary.write_text(with_tables(summary.read_text("utf-8"), results), encoding="utf-8")

@@ -62,7 +62,7 @@ def test_tbar_runs_with_three_seeds_and_its_rivals_with_one() -> None:
 def test_the_pages_have_the_tables_that_the_command_writes(tmp_path: Path) -> None:
     results = TABLES.DOCS / "results"
     rows = TABLES.read_rows(results / TABLES.UNLEARNING)
-    summary = (TABLES.DOCS / "results.md").read_text("utf-8")
+    summary = (TABLES.DOCS / "results-clip.md").read_text("utf-8")
     assert TABLES.with_tables(summary, results) == summary
     assert (results / "unlearning.md").read_text("utf-8") == TABLES.page(rows)
     for name in (TABLES.UNLEARNING, TABLES.CAUSES):

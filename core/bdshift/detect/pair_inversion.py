@@ -56,7 +56,7 @@ _CONTROLS = 4  # of those
 _ENOUGH_OF_IMAGES = 0.8
 """Share of `PairInversion.images` that a class must have, classified as labeled. Clean models, that
 a pair is compared with, had all of them; of a quarter, half of the changes worked on no unused
-image, and the one pair that was reached looked infinitely easy (docs/results.md).
+image, and the one pair that was reached looked infinitely easy (docs/results-verdict.md).
 """
 
 TOO_FEW_FOR_PAIRS = code(

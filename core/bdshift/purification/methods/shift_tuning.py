@@ -45,11 +45,11 @@ class ShiftTuning(Method):
     """SGD on Eq. 5, with all weights free. Of the epochs that cost no more held-out accuracy than
     ``tolerance``, the one kept is that after which the target is hardest to reach: its norm is
     largest relative to the mean of the others, on held-out images. The loss of Eq. 5 sees only the
-    shift, and keeps falling while a backdoor comes back (docs/results.md).
+    shift, and keeps falling while a backdoor comes back (docs/results-purification.md).
 
     With ``head_first``, the head is first solved alone on the cached embedding, where Eq. 5 is
     convex. That takes a second; for some victims it is enough, for others it does nothing
-    (docs/results.md).
+    (docs/results-purification.md).
 
     Attributes:
         epochs, rate, batch: of SGD with momentum 0.9 and weight decay 5e-4; no epochs together with
