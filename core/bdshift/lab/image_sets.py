@@ -25,8 +25,10 @@ from bdshift.outputs import Output
 Source = Literal["signs", "cifar10", "mnist"]
 """Drawn signs, or a given set of photos like CIFAR-10, or of digits like MNIST."""
 
-AUDITED = 1500
-"""Most images of a set that is written to audit with."""
+AUDITED = 1500, 10
+"""Most images of a set that is written to audit with: so many, or so many of each class, if those
+are more; without images of all classes, nothing would tell which is which.
+"""
 
 _LEAST_SIGNS = 60, 10  # of a class, to train and to test on
 
@@ -128,12 +130,13 @@ class Library:
 
 def write_image_zip(
     output: Output, pixels: NDArray[np.uint8], labels: NDArray[np.int64], names: tuple[str, ...],
-    *, most: int | None = AUDITED,
+    *, every: bool = False,
 ) -> None:  # fmt: skip
-    """A zip of class folders with these images, uint8 (n, 3, s, s); of more than ``most``, so many,
-    drawn at random. Raises as `Output.write` does.
+    """A zip of class folders with these images, uint8 (n, 3, s, s): ``every`` one, or at most
+    `AUDITED`, drawn at random. Raises as `Output.write` does.
     """
     buffer = io.BytesIO()
+    most = None if every else max(AUDITED[0], AUDITED[1] * len(names))
     order = np.random.default_rng(0).permutation(len(labels))[:most]
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for row in sorted(order.tolist()):

@@ -220,7 +220,7 @@ def _written(images: CleanImages) -> Iterator[ImageCollection]:
         labels, names = np.zeros_like(labels), ("images",)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "images.zip"
-        write_image_zip(Output(path), images.pixels, labels, names, most=None)
+        write_image_zip(Output(path), images.pixels, labels, names, every=True)
         yield open_images(path)
 
 
