@@ -153,7 +153,7 @@ def test_relatives_do_not_count(
     [other] = measure_robustness([replace(known[0], group=group)], [asked], tmp_path)
     others = [one for one in table.models if one.cluster != group]
     rest = fit_table(others, {kind: one.detector for kind, one in table.scales.items()})
-    monkeypatch.setattr("bdshift.lab.robustness.shipped_table", lambda: rest)
+    monkeypatch.setattr("bdshift.lab.relatives.shipped_table", lambda: rest)
     [same] = measure_robustness(known[:1], [asked], tmp_path)
     assert other.p == same.p
     assert other.p != row.p
