@@ -231,8 +231,13 @@ def test_few_images_are_said_to_be_few(victim: Path, signs: Path) -> None:
     assert sum(few.images.counts) == 36
     assert few.finding.level != "inconclusive"
     [caution] = other_cautions(few.finding)
+    assert caution.code == "few-of-the-images"
+    said = str(caution.sentence)
+    assert f"36 of the {few.images.available} images are few for 12 classes" in said
+    assert "--sample 60 takes more" in said
+    alone = replace(few.images, available=36)
+    [caution] = other_cautions(replace(few, images=alone).finding)
     assert (caution.code, caution.values) == ("few-images", {"images": 36, "classes": 12})
-    assert "36 images for 12 classes are few" in str(caution.sentence)
     too_few = scan(victim, signs, ScanSettings(sample=24, normalize="half"))
     assert sum(too_few.images.counts) == 24
     assert too_few.finding.level == "inconclusive"

@@ -271,7 +271,8 @@ def test_an_older_audit_has_the_values_it_had(name: str) -> None:
     assert len(cautions) == len(warnings)
     for caution, warning in zip(cautions, warnings, strict=True):
         if " are few" in warning:  # which follows from the counts, and is said anew
-            assert (caution.code, caution.values) == ("few-images", {"images": 36, "classes": 12})
+            assert caution.code == "few-of-the-images"
+            assert caution.values.items() >= {"images": 36, "classes": 12}.items()
         else:
             assert (caution.code, str(caution.sentence)) == ("as-written", warning)
     assert audit.preprocessing.normalization.name == was.pop("normalisation")

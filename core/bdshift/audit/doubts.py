@@ -280,6 +280,17 @@ FEW_IMAGES = code(
           "imprecise.",
           ja="{classes} クラスに画像 {images} 枚は少なく、スコアは粗い値です。"),
 )  # fmt: skip
+FEW_OF_THE_IMAGES = code(
+    "few-of-the-images",
+    words("{images} of the {available:|image|images} are few for {classes:|class|classes}, so the "
+          "scores are imprecise. --sample {wanted:d} takes more of them.",
+          ja="画像 {available} 枚のうち {images} 枚は {classes} クラスには少なく、"
+             "スコアは粗い値です。--sample {wanted:d} で増やせます。"),
+    words("{images} of the {available:|image|images} are few for {classes:|class|classes}, so the "
+          "scores are imprecise. The command can take more of them.",
+          ja="画像 {available} 枚のうち {images} 枚は {classes} クラスには少なく、"
+             "スコアは粗い値です。コマンドなら枚数を増やせます。"),
+)  # fmt: skip
 CLASSES_MISSING = code(
     "classes-missing",
     words("{missing} of {classes:|class|classes} {missing:~|has|have} no images. A trigger that "
@@ -333,7 +344,12 @@ def _few_images(facts: Facts) -> Remark | None:
     enough = facts.images >= _GOOD_IMAGES_A_CLASS * facts.classes
     if enough or _too_few_images(facts) is not None:
         return None
-    return Remark(FEW_IMAGES, {"images": facts.images, "classes": facts.classes})
+    values = {"images": facts.images, "classes": facts.classes}
+    if not facts.left_unused:
+        return Remark(FEW_IMAGES, values)
+    available = facts.images + facts.left_unused
+    wanted = min(available, _GOOD_IMAGES_A_CLASS * facts.classes)
+    return Remark(FEW_OF_THE_IMAGES, {**values, "available": available, "wanted": wanted})
 
 
 @_caution

@@ -206,6 +206,7 @@ class Facts:
     Attributes:
         class_names: of all C classes.
         counts: images used of each class.
+        left_unused: how many more images there are, which the sample left out.
         accuracy: clean accuracy; NaN without labels.
         labeled: whether the images have labels.
         normalization_named: whether the user said how pixels are normalized.
@@ -244,6 +245,7 @@ class Facts:
     unknown: Sequence[str] = ()
     left_out: Sequence[str] = ()
     order_guessed: bool = False
+    left_unused: int = 0
     labeled: bool = True
     normalization_named: bool = False
     reading: Trial | None = None

@@ -342,6 +342,7 @@ class Audit:
         return Facts(
             class_names=self.images.class_names,
             counts=self.images.counts,
+            left_unused=max(0, self.images.available - sum(self.images.counts)),
             accuracy=self.accuracy,
             labeled=self.images.labeled,
             normalization_named=self.settings.normalize is not None,
