@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matrix import quiet_norms, searched
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
@@ -352,6 +353,30 @@ def test_networks_that_suspect_different_classes_disagree(measured_audit: Audit)
     assert found.level == "inconclusive"
     assert found.reasons[0].code == "networks-disagree"
     assert "another" in str(found.statement)
+
+
+def test_beside_clean_models_only_norms_that_are_unusual_there_disagree(
+    measured_audit: Audit,
+) -> None:
+    """A rule flags norms of many clean models. Where the images were searched it does not decide,
+    for the chosen network or for another one that fits.
+    """
+    classes = measured_audit.model.classes
+    flat = np.linspace(10, 11, classes)  # as in `quiet_norms`
+    short = np.where(np.arange(classes) == 2, 8.0, flat)  # an outlier by Grubbs, usual otherwise
+    far = np.where(np.arange(classes) == 2, 2.0, flat)
+    quiet = searched(quiet_norms(measured_audit), {})
+    assert _codes(_other(measured_audit, short))[0] == "inconclusive", "where the norms decide"
+    assert _codes(_other(quiet, short))[0] == "nothing-unusual"
+    level, reasons, _ = _codes(_other(quiet, far))
+    assert level == "inconclusive"
+    assert "networks-disagree" in reasons
+
+    found = searched(quiet_norms(measured_audit), {5: 30.0})
+    assert _codes(_other(found, flat))[0] == "backdoored", "norms need not show what images do"
+    assert _codes(_other(found, far))[0] == "inconclusive"
+    same = np.where(np.arange(classes) == 5, 2.0, flat)
+    assert _codes(_other(found, same))[0] == "backdoored"
 
 
 def test_work_is_counted_not_timed() -> None:

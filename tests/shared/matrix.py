@@ -80,7 +80,8 @@ def _norms(audit: Audit, norms: list[float]) -> Audit:
     return replace(audit, evidence=(first, *audit.evidence[1:]), tac=())
 
 
-def _quiet(audit: Audit) -> Audit:
+def quiet_norms(audit: Audit) -> Audit:
+    """With norms among which nothing stands out."""
     return _norms(audit, np.linspace(10, 11, audit.model.classes).tolist())
 
 
@@ -140,7 +141,7 @@ def _unreachable(audit: Audit) -> Audit:
 
 def _unflagged_trigger(audit: Audit) -> Audit:
     assert audit.tac
-    return replace(_quiet(audit), tac=audit.tac)
+    return replace(quiet_norms(audit), tac=audit.tac)
 
 
 def _second(audit: Audit, suspect: int) -> Audit:
@@ -199,7 +200,7 @@ def _beside(audit: Audit, factors: dict[int, float], **changed: Any) -> Audit:
     """With a reference, in which some classes take so many times smaller masks than the others."""
     model = replace(audit.model, path="/models/twin.pth", sha256="0" * 64)
     found = replace(
-        searched(_quiet(audit), factors), model=model, embedding=None, tac=(), accuracy=0.975
+        searched(quiet_norms(audit), factors), model=model, embedding=None, tac=(), accuracy=0.975
     )
     return replace(audit, reference=replace(found, **changed))
 
@@ -225,17 +226,17 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
     "half of the norms are equal": (
         _equal, "inconclusive", (), ("rule-cannot-flag", "shift-none-stands-out"),
     ),
-    "nothing unusual": (_quiet, "nothing-unusual", (), ("shift-none-stands-out",)),
+    "nothing unusual": (quiet_norms, "nothing-unusual", (), ("shift-none-stands-out",)),
     "poor accuracy, one flagged": (
         lambda a: replace(a, accuracy=0.2), "inconclusive", (9,),
         ("poor-accuracy", "shift-stands-out", "trigger-works"),
     ),
     "poor accuracy, none flagged": (
-        lambda a: replace(_quiet(a), accuracy=0.0), "inconclusive", (),
+        lambda a: replace(quiet_norms(a), accuracy=0.0), "inconclusive", (),
         ("poor-accuracy", "shift-none-stands-out"),
     ),
     "two folders of twelve": (
-        lambda a: replace(_missing(_quiet(a), 2), accuracy=0.0), "inconclusive", (),
+        lambda a: replace(_missing(quiet_norms(a), 2), accuracy=0.0), "inconclusive", (),
         ("poor-accuracy", "most-classes-missing", "shift-none-stands-out"),
     ),
     "folders in another order": (
@@ -264,7 +265,7 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
         ("detectors-disagree", "shift-stands-out", "lengths-stands-out", "trigger-works"),
     ),
     "only the second finds it": (
-        lambda a: _second(_quiet(a), 4), "backdoored", (4,), ("lengths-stands-out",),
+        lambda a: _second(quiet_norms(a), 4), "backdoored", (4,), ("lengths-stands-out",),
     ),
     "a recovered trigger confirms it": (
         lambda a: _recovered(a, a), "backdoored", (9,),
@@ -275,7 +276,8 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
         ("shift-stands-out", "trigger-works"),
     ),
     "only a recovered trigger finds it": (
-        lambda a: _recovered(_quiet(a), a, target=4, source=2, control=np.inf), "backdoored", (4,),
+        lambda a: _recovered(quiet_norms(a), a, target=4, source=2, control=np.inf),
+        "backdoored", (4,),
         ("recovered-backdoor", "shift-none-stands-out"),
     ),
     "a recovered trigger of another class": (
@@ -283,7 +285,7 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
         ("detectors-disagree", "shift-stands-out", "recovered-backdoor", "trigger-works"),
     ),
     "a trigger that says nothing": (
-        lambda a: _recovered(_quiet(a), a, size=np.inf), "nothing-unusual", (),
+        lambda a: _recovered(quiet_norms(a), a, size=np.inf), "nothing-unusual", (),
         ("shift-none-stands-out",),
     ),
     "it stands out beside clean models": (
@@ -292,17 +294,17 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
          "evidence-beside-clean-models", "trigger-works"),
     ),
     "several stand out beside clean models": (
-        lambda a: searched(_quiet(a), {4: 15, 7: 12}), "backdoored", (4, 7),
+        lambda a: searched(quiet_norms(a), {4: 15, 7: 12}), "backdoored", (4, 7),
         ("stand-out-beside-clean-models", "evidence-beside-clean-models",
          "evidence-beside-clean-models"),
     ),
     "nothing stands out beside clean models": (
-        lambda a: searched(_quiet(a), {}), "nothing-unusual", (),
+        lambda a: searched(quiet_norms(a), {}), "nothing-unusual", (),
         ("none-stands-out-beside-clean-models", "evidence-beside-clean-models",
          "evidence-beside-clean-models"),
     ),
     "a natural trigger": (
-        lambda a: searched(_quiet(a), {4: 15}, {4: 0.6}), "nothing-unusual", (),
+        lambda a: searched(quiet_norms(a), {4: 15}, {4: 0.6}), "nothing-unusual", (),
         ("none-stands-out-beside-clean-models", "evidence-beside-clean-models",
          "evidence-beside-clean-models"),
     ),
@@ -335,19 +337,19 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
         (9, 4), ("detectors-disagree", "shift-stands-out", "mask-stands-out", "trigger-works"),
     ),
     "only a recovered trigger stands out beside clean models": (
-        lambda a: _recovered(searched(_quiet(a), {}), a, target=4, control=np.inf), "backdoored",
-        (4,),
+        lambda a: _recovered(searched(quiet_norms(a), {}), a, target=4, control=np.inf),
+        "backdoored", (4,),
         ("recovered-backdoor", "none-stands-out-beside-clean-models",
          "evidence-beside-clean-models", "evidence-beside-clean-models"),
     ),
     "another class stands out than a recovered trigger's": (
-        lambda a: _recovered(searched(_quiet(a), {7: 15}), a, target=4, control=np.inf),
+        lambda a: _recovered(searched(quiet_norms(a), {7: 15}), a, target=4, control=np.inf),
         "inconclusive", (7, 4),
         ("detectors-disagree", "stands-out-beside-clean-models", "evidence-beside-clean-models",
          "evidence-beside-clean-models", "recovered-backdoor"),
     ),
     "a reference explains it": (
-        lambda a: _beside(searched(_quiet(a), {4: 4.8}), {4: 3.2}), "nothing-unusual", (),
+        lambda a: _beside(searched(quiet_norms(a), {4: 4.8}), {4: 3.2}), "nothing-unusual", (),
         ("none-stands-out-beside-clean-models", "evidence-beside-reference",
          "evidence-beside-reference", "reference-explains"),
     ),
@@ -357,7 +359,7 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
          "evidence-beside-clean-models", "reference-leaves", "trigger-works"),
     ),
     "a reference changes nothing": (
-        lambda a: _beside(searched(_quiet(a), {}), {4: 2}), "nothing-unusual", (),
+        lambda a: _beside(searched(quiet_norms(a), {}), {4: 2}), "nothing-unusual", (),
         ("none-stands-out-beside-clean-models", "evidence-beside-reference",
          "evidence-beside-reference", "reference-changes-nothing"),
     ),
@@ -377,7 +379,7 @@ MATRIX: dict[str, tuple[Callable[[Audit], Audit], Level, tuple[int, ...], tuple[
          "evidence-beside-clean-models", "trigger-works"),
     ),
     "a reference without a search": (
-        lambda a: _beside(_quiet(a), {4: 2}), "nothing-unusual", (),
+        lambda a: _beside(quiet_norms(a), {4: 2}), "nothing-unusual", (),
         ("shift-none-stands-out",),
     ),
 }  # fmt: skip

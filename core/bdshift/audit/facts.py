@@ -149,7 +149,7 @@ class AuditedCopy:
 @dataclass(frozen=True)
 class OtherReading:
     """Another network with the same weights: its accuracy on the clean images, and the classes that
-    its embedding shift suspects.
+    its embedding shift suspects, or, beside clean models, makes as unusual as a suspected one.
     """
 
     architecture: str

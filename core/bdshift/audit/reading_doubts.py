@@ -4,7 +4,7 @@ batch norms and other networks with the same weights say about that.
 
 from __future__ import annotations
 
-from bdshift.audit.facts import Facts
+from bdshift.audit.facts import Facts, OtherReading
 from bdshift.checkpoints.listing import with_semicolons
 from bdshift.remark import Remark, code
 from bdshift.text import figure
@@ -159,13 +159,14 @@ def mismatch_of(facts: Facts) -> tuple[float, float] | None:
 
 
 def networks_disagree(facts: Facts) -> Remark | None:
-    """Something stands out in one network and not, or something else, in another one."""
+    """Something stands out in one network and not, or something else, in another one. In the others
+    only the norms were judged: beside clean models, they need not show what the images do.
+    """
     if not facts.judged:
         return None
-    first = facts.judged[0]
-    own = first.detector.judge(first.evidence.scores, first.judgment.rule).suspected
     for other in facts.alternatives:
-        if set(own) & set(other.suspected) or not (own or other.suspected):
+        own = _own_beside(other, facts)
+        if own is None or set(own) & set(other.suspected) or not (own or other.suspected):
             continue
         values = {
             "architecture": facts.architecture, "found": _found(facts, own),
@@ -173,6 +174,16 @@ def networks_disagree(facts: Facts) -> Remark | None:
         }  # fmt: skip
         return Remark(NETWORKS_DISAGREE, values)
     return None
+
+
+def _own_beside(other: OtherReading, facts: Facts) -> tuple[int, ...] | None:
+    """What stands out in the chosen network, to compare; None if the norms of the other one decide
+    nothing.
+    """
+    if facts.verdict is not None:
+        return facts.verdict.unusual if other.suspected else None
+    first = facts.judged[0]
+    return first.detector.judge(first.evidence.scores, first.judgment.rule).suspected
 
 
 def _found(facts: Facts, suspected: tuple[int, ...]) -> Sentence:

@@ -1,14 +1,17 @@
-"""The facts about a model under another preprocessing, from its audit there."""
+"""The facts about a model under another preprocessing, or as another network."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bdshift.audit.facts import ReadingFacts
+from bdshift.audit.facts import OtherReading, ReadingFacts
+from bdshift.detect.detector import Evidence
 from bdshift.images.preprocessing import Preprocessing
+from bdshift.verdict.clean_models import shipped_table
+from bdshift.verdict.decide import rare_by
 
 if TYPE_CHECKING:
-    from bdshift.audit.records import Audit
+    from bdshift.audit.records import Alternative, Audit
 
 
 def reading_of(preprocessing: Preprocessing) -> str:
@@ -24,3 +27,15 @@ def reading_facts(audit: Audit) -> ReadingFacts:
         audit.finding.classes,
         first.detector.judge(first.evidence.scores, audit.settings.rule).suspected,
     )  # fmt: skip
+
+
+def other_reading(other: Alternative, audit: Audit) -> OtherReading:
+    """What the norms say of another network with the same weights: under the audit's rule, or,
+    where that does not decide, beside clean models.
+    """
+    norms = audit.judged[0].detector
+    if audit.verdict is None:
+        suspected = norms.judge(other.scores, audit.settings.rule).suspected
+    else:
+        suspected = rare_by(norms, Evidence(norms.spec, other.scores), shipped_table())
+    return OtherReading(other.architecture, other.accuracy, suspected)

@@ -23,7 +23,7 @@ from bdshift.audit.explained import explained_by, facts_of
 from bdshift.audit.facts import AuditedCopy, Facts, Judged, OtherReading, TriedTrigger
 from bdshift.audit.finding import Finding, conclude
 from bdshift.audit.images_record import ImagesRecord, LabelProposal
-from bdshift.audit.readings import reading_facts, reading_of
+from bdshift.audit.readings import other_reading, reading_facts, reading_of
 from bdshift.audit.recovered import fact_of
 from bdshift.audit.scan_settings import ScanSettings
 from bdshift.checkpoints.entrant import Trial
@@ -329,12 +329,8 @@ class Audit:
 
     @cached_property
     def other_readings(self) -> tuple[OtherReading, ...]:
-        """What the alternatives say under the audit's rule."""
-        judge, rule = self.judged[0].detector.judge, self.settings.rule
-        return tuple(
-            OtherReading(one.architecture, one.accuracy, judge(one.scores, rule).suspected)
-            for one in self.alternatives
-        )
+        """What the norms say of the alternatives."""
+        return tuple(other_reading(one, self) for one in self.alternatives)
 
     @cached_property
     def facts(self) -> Facts:

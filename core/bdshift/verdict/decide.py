@@ -150,6 +150,19 @@ def decide(
     )  # fmt: skip
 
 
+def rare_by(detector: Detector, evidence: Evidence, table: CleanModels) -> tuple[int, ...]:
+    """The classes that one kind of evidence alone makes as unusual beside clean models as a
+    suspected one, the most unusual first; none if the table does not have it.
+    """
+    if detector.name not in table.scales:
+        return ()
+    strengths = _stands(detector, evidence, table, _NOTHING).strengths
+    null = table.null([detector.name])
+    limit = max(SUSPECTED_P, null.standing(float(strengths.max())).least)
+    order = np.argsort(-strengths, kind="stable").tolist()
+    return tuple(one for one in order if null.standing(float(strengths[one])).p <= limit)
+
+
 def is_alike(detector: Detector, other: Detector) -> bool:
     """Whether both measure the same, so that what one finds can be compared with the other's."""
     free = {name: getattr(detector, name) for name in _FREE_SETTINGS if hasattr(detector, name)}
