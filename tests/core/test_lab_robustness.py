@@ -24,7 +24,7 @@ from bdshift.lab.robustness import (
 )
 from bdshift.lab.robustness_page import outcome, page
 from bdshift.lab.truths import KnownModel
-from bdshift.store import save_audit
+from bdshift.store import load_audit, save_audit
 from bdshift.verdict.clean_models import fit_table, shipped_table
 
 PER_CLASS = 6
@@ -215,3 +215,10 @@ def test_as_a_command(victim: Path, signs: Path, tmp_path: Path) -> None:
         encoding="utf-8"
     )
     one_line(bdshift(*command, "--condition", "none"), 2)
+    work = tmp_path / "each"
+    assert bdshift(*command, "--each-preprocessing", "--work", work).exit_code == 0
+    assert not work.exists() or not list(work.iterdir()), "the row is there"
+    command = (command[0], command[1], tmp_path / "each.csv", *command[3:])
+    assert bdshift(*command, "--each-preprocessing", "--work", work).exit_code == 0
+    [kept] = work.glob("*.h5")
+    assert load_audit(kept).settings.each_preprocessing

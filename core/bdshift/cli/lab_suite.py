@@ -168,11 +168,14 @@ def recoveries(
               help="Other images of the same classes, for the condition other-images.")  # fmt: skip
 @click.option("--budget", default=None, type=float,
               help="Seconds for the searches, as for bdshift scan.")  # fmt: skip
+@click.option("--each-preprocessing", is_flag=True,
+              help="Search under each that the images do not rule out, as for bdshift scan. Give "
+                   "it a table and a --work of its own.")  # fmt: skip
 @guarded
 def robustness(
     rows: Path, zoos: tuple[Path, ...], tables: tuple[Path, ...], named: tuple[str, ...],
     texts: tuple[str, ...], others: tuple[str, ...], work: Path, only: str, seed: int,
-    budget: float | None, job: ConsoleJob,
+    budget: float | None, each_preprocessing: bool, job: ConsoleJob,
 ) -> None:  # fmt: skip
     """Scan models of known ground truth with images that are fewer, worse or wrongly labeled: ROWS,
     a CSV, gets a row for each model and condition, and a page beside it counts by condition what
@@ -196,7 +199,10 @@ def robustness(
     usual, more = _paths(named), _paths(others)
     beside = {usual[name]: path for name, path in more.items() if name in usual}
     done = read_robustness(rows)
-    settings = ScanSettings(search=SCAN_SECONDS if budget is None else budget, seed=seed)
+    settings = ScanSettings(
+        search=SCAN_SECONDS if budget is None else budget, seed=seed,
+        each_preprocessing=each_preprocessing,
+    )  # fmt: skip
     for row in measure_robustness(
         known, asked, work, tuple(done), others=beside, settings=settings, job=job
     ):
