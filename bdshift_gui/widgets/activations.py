@@ -15,7 +15,7 @@ from bdshift_gui.i18n import tr
 from bdshift_gui.theme import LIGHT, Theme
 from bdshift_gui.widgets.card import Text
 from bdshift_gui.widgets.choices import Choices
-from bdshift_gui.widgets.plot import name_ticks, paint_axes, small_plot
+from bdshift_gui.widgets.plot import name_rows, paint_axes, small_plot
 
 _BINS = 30
 _CLASSES = 12  # rows by class: those with the largest mean
@@ -142,7 +142,7 @@ class Activations(QWidget):
         image.setRect(QRectF(edges[0], 0, edges[-1] - edges[0], len(shown)))
         plot.addItem(image)
         plot.showAxis("left")
-        rows_of = ((len(shown) - y - 0.5, self._names[i][:14]) for y, i in enumerate(shown))
-        name_ticks(plot.getAxis("left"), rows_of)
+        rows_of = ((len(shown) - y - 0.5, self._names[i]) for y, i in enumerate(shown))
+        name_rows(plot.getAxis("left"), rows_of)
         plot.setYRange(0, len(shown), padding=0)
         self.view.setFixedHeight(_ROW * len(shown) + 24)

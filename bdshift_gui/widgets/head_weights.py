@@ -13,7 +13,7 @@ from bdshift.text import figure
 from bdshift_gui.i18n import tr
 from bdshift_gui.theme import LIGHT, Theme
 from bdshift_gui.widgets.card import Text
-from bdshift_gui.widgets.plot import name_ticks, paint_axes, small_plot
+from bdshift_gui.widgets.plot import name_rows, paint_axes, small_plot
 
 _CLASSES = 12  # bars: the largest by absolute value
 _ROW = 13  # pixels per bar
@@ -58,7 +58,7 @@ class HeadWeights(QWidget):
             )
         )
         left = plot.getAxis("left")
-        name_ticks(left, ((int(y), names[i][:14]) for y, i in zip(rows, shown, strict=True)))
+        name_rows(left, ((int(y), names[i]) for y, i in zip(rows, shown, strict=True)))
         plot.addItem(pg.InfiniteLine(0, 90, pen=pg.mkPen(self._theme.muted)))
         plot.getAxis("left").setPen(None)
         plot.setYRange(-0.6, len(shown) - 0.4, padding=0)

@@ -12,7 +12,7 @@ from bdshift.text import figure
 from bdshift_gui.context import Context
 from bdshift_gui.i18n import tr
 from bdshift_gui.widgets.choices import Choices
-from bdshift_gui.widgets.plot import PlotCard, Table, name_ticks
+from bdshift_gui.widgets.plot import PlotCard, Table, name_rows
 
 _MAX_CLASSES = 12  # shown: those that changed most
 _ROW_HEIGHT = 15  # pixels per class
@@ -79,8 +79,8 @@ class PairedBars(PlotCard):
             self.plot.addItem(
                 pg.BarGraphItem(x0=0, y=rows + offset, height=0.36, width=long, brush=ink, pen=None)
             )
-        ticks = [(float(y), self._names[i][:14]) for y, i in zip(rows, shown, strict=True)]
-        name_ticks(self.plot.getAxis("left"), ticks)
+        ticks = [(float(y), self._names[i]) for y, i in zip(rows, shown, strict=True)]
+        name_rows(self.plot.getAxis("left"), ticks)
         self.plot.setYRange(-0.6, len(shown) - 0.4, padding=0)
         if len(self._names) <= self._room:
             norms, accuracy = tr("Norms by class"), tr("Accuracy by class")

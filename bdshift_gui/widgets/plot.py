@@ -33,10 +33,27 @@ def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
         axis.setStyle(tickLength=0, maxTickLevel=0, tickFont=text_font(SMALL))
 
 
+_BESIDE = 14  # characters of a class's name that fit beside a small plot
+
+
 def name_ticks(axis: pg.AxisItem, names: Iterable[tuple[float, str]] | None) -> None:
     """Write names along an axis, each at its value; or the usual numbers for None."""
     named = None if names is None else [[(value, lines(name)) for value, name in names]]
     axis.setTicks(named)
+
+
+def name_rows(axis: pg.AxisItem, names: Iterable[tuple[float, str]]) -> None:
+    """Write names beside the rows of a small plot. Long ones are elided in the middle, because
+    names of classes often differ at the end.
+    """
+    name_ticks(axis, ((value, _elided(name)) for value, name in names))
+
+
+def _elided(name: str) -> str:
+    if len(name) <= _BESIDE:
+        return name
+    end = (_BESIDE - 1) // 2
+    return f"{name[: _BESIDE - 1 - end]}…{name[-end:]}"
 
 
 def name_curves(plot: pg.PlotItem, curves: Mapping[str, pg.PlotDataItem], theme: Theme) -> None:

@@ -14,7 +14,7 @@ from bdshift_gui.main_window import MainWindow
 from bdshift_gui.tasks.showing import set_alpha
 from bdshift_gui.views.scatter import ScatterView
 from bdshift_gui.widgets.axis_words import AXES
-from bdshift_gui.widgets.plot import bare_plot
+from bdshift_gui.widgets.plot import bare_plot, name_rows
 from bdshift_gui.widgets.point_labels import PointLabels
 
 
@@ -168,3 +168,12 @@ def test_values_under_the_pointer_have_names(opened: MainWindow) -> None:
     assert f"neuron {neuron}" in tip
     assert "shift toward “speed_80”: " in tip
     assert "TAC, mean" in tip
+
+
+def test_long_names_beside_rows_keep_their_end() -> None:
+    axis = pg.AxisItem("left")
+    name_rows(axis, [(0.0, "diamond_3_orange"), (1.0, "diamond_3_teal"), (2.0, "a<b>")])
+    [[first, second, third]] = axis._tickLevels
+    assert first == (0.0, "diamond…orange")
+    assert second == (1.0, "diamond_3_teal")
+    assert third == (2.0, "a<b>")
