@@ -33,7 +33,7 @@ def paint_axes(view: pg.PlotWidget, theme: Theme) -> None:
         axis.setStyle(tickLength=0, maxTickLevel=0, tickFont=text_font(SMALL))
 
 
-_BESIDE = 14  # characters of a class's name that fit beside a small plot
+_BESIDE = 18  # characters of a class's name that fit beside a small plot
 
 
 def name_ticks(axis: pg.AxisItem, names: Iterable[tuple[float, str]] | None) -> None:

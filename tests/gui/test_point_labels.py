@@ -172,8 +172,8 @@ def test_values_under_the_pointer_have_names(opened: MainWindow) -> None:
 
 def test_long_names_beside_rows_keep_their_end() -> None:
     axis = pg.AxisItem("left")
-    name_rows(axis, [(0.0, "diamond_3_orange"), (1.0, "diamond_3_teal"), (2.0, "a<b>")])
+    name_rows(axis, [(0.0, "white_board_3_orange"), (1.0, "diamond_3_orange"), (2.0, "a<b>")])
     [[first, second, third]] = axis._tickLevels
-    assert first == (0.0, "diamond…orange")
-    assert second == (1.0, "diamond_3_teal")
+    assert first == (0.0, "white_boa…3_orange")
+    assert second == (1.0, "diamond_3_orange")
     assert third == (2.0, "a<b>")
