@@ -21,7 +21,7 @@ from bdshift.verdict.clean_models import (
     read_table,
     table_text,
 )
-from bdshift.verdict.decide import UNSURE_P, decide
+from bdshift.verdict.decide import UNSURE_P, decide, rare_by
 from bdshift.verdict.strength import StrengthScale, capped
 
 
@@ -107,6 +107,18 @@ def test_what_was_measured_in_another_way_is_not_compared(table: CleanModels) ->
     assert judged("shift", "mask:images=8") is None
     newer = fit_table(table.models, {**TEXTS, "mask": "mask:later=1"})
     assert decide(found, newer) is not None, "settings of a newer version are left out"
+
+
+def test_one_kind_alone_makes_a_class_rare(table: CleanModels) -> None:
+    """As with the norms of another network that fits the weights."""
+    [(shift, usual)] = evidence(shift={3: 1.1})
+    assert rare_by(shift, usual, table) == ()
+    [(_, far)] = evidence(shift={3: 9.0, 5: 12.0})
+    assert rare_by(shift, far, table) == (5, 3)
+    [(other, _)] = evidence(**{"shift:alpha=0.5": {}})
+    assert rare_by(other, far, table) == (), "measured in another way"
+    [(unknown, far)] = evidence(warp={3: 9.0})
+    assert rare_by(unknown, far, table) == ()
 
 
 def test_strength_alone_suspects_nothing(table: CleanModels) -> None:

@@ -115,9 +115,7 @@ def decide(
     kinds = [
         _stands(detector, evidence, table, explained)
         for detector, evidence in found
-        if detector.name in table.scales
-        and not np.isnan(evidence.scores).all()
-        and is_alike(detector, DETECTORS.parse(table.scales[detector.name].detector, strict=False))
+        if _in_table(detector, table) and not np.isnan(evidence.scores).all()
     ]  # fmt: skip
     if not has_search(one.detector for one in kinds):
         return None
@@ -152,15 +150,20 @@ def decide(
 
 def rare_by(detector: Detector, evidence: Evidence, table: CleanModels) -> tuple[int, ...]:
     """The classes that one kind of evidence alone makes as unusual beside clean models as a
-    suspected one, the most unusual first; none if the table does not have it.
+    suspected one, the most unusual first; none if the table does not have it, measured as it was.
     """
-    if detector.name not in table.scales:
+    if not _in_table(detector, table):
         return ()
     strengths = _stands(detector, evidence, table, _NOTHING).strengths
     null = table.null([detector.name])
     limit = max(SUSPECTED_P, null.standing(float(strengths.max())).least)
     order = np.argsort(-strengths, kind="stable").tolist()
     return tuple(one for one in order if null.standing(float(strengths[one])).p <= limit)
+
+
+def _in_table(detector: Detector, table: CleanModels) -> bool:
+    scale = table.scales.get(detector.name)
+    return scale is not None and is_alike(detector, DETECTORS.parse(scale.detector, strict=False))
 
 
 def is_alike(detector: Detector, other: Detector) -> bool:
