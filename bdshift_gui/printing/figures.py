@@ -51,7 +51,11 @@ class Photo:
         self.size, self._frame = QSizeF(side, side), frame
         if not address.startswith(_PICTURE):
             raise ValueError("a picture that is not in the page")
-        image = QImage.fromData(base64.b64decode(address.removeprefix(_PICTURE)))
+        image = QImage()
+        # Named, because Qt would try its SVG reader, too. That waits for a lock of signals, with
+        # Python's held; the window, which had the one and waited for the other, stood still.
+        if not image.loadFromData(base64.b64decode(address.removeprefix(_PICTURE)), "PNG"):
+            raise ValueError("a picture that cannot be read")
         times = -(-_ENLARGED // max(1, image.width()))
         self._image = image.scaled(image.width() * times, image.height() * times)
 

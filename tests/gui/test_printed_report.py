@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -111,6 +112,13 @@ def test_every_drawing_can_be_drawn(audit: Audit) -> None:
         Plot("<svg <rect></svg>", 600, 500, inks, "sans-serif")
     with pytest.raises(ValueError, match="not in the page"):
         Photo("file:///dev/zero", 40, "#000000")
+
+
+def test_a_picture_is_read_as_png_alone() -> None:
+    """Qt's other readers are not even tried: that of SVG stops the window (`Photo`)."""
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    with pytest.raises(ValueError, match="cannot be read"):
+        Photo(f"data:image/png;base64,{base64.b64encode(drawing).decode()}", 40, "#000000")
 
 
 def test_nothing_is_parted_from_its_heading(audit: Audit) -> None:
