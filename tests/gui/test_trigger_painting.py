@@ -22,12 +22,16 @@ from bdshift_gui.main_window import MainWindow
 from bdshift_gui.tasks import writing
 
 
-def test_what_is_painted_is_the_trigger(
-    asked: TriggerDialog, opened: MainWindow, qtbot: QtBot
-) -> None:
+def paint_line(asked: TriggerDialog, opened: MainWindow, qtbot: QtBot) -> None:
     paint(asked, opened, qtbot)
     drag(asked._after, (5.5, 3.5), (5.5, 8.5))
     wait_well(qtbot, opened)
+
+
+def test_what_is_painted_is_the_trigger(
+    asked: TriggerDialog, opened: MainWindow, qtbot: QtBot
+) -> None:
+    paint_line(asked, opened, qtbot)
     found = painted(asked)
     assert (found[5, 3:9] == (255, 0, 0, 255)).all()
     assert found[..., 3].sum() == 6 * 255, "and nothing else"
@@ -85,9 +89,7 @@ def test_it_is_painted_by_keys(asked: TriggerDialog, opened: MainWindow, qtbot: 
 def test_the_painting_is_kept_while_other_kinds_and_images_are_looked_at(
     asked: TriggerDialog, opened: MainWindow, qtbot: QtBot
 ) -> None:
-    paint(asked, opened, qtbot)
-    drag(asked._after, (5.5, 3.5), (5.5, 8.5))
-    wait_well(qtbot, opened)
+    paint_line(asked, opened, qtbot)
     before = asked.settings.text()
     asked.stage.next.click()
     wait_well(qtbot, opened)
@@ -103,9 +105,7 @@ def test_the_painting_is_kept_while_other_kinds_and_images_are_looked_at(
 def test_a_painting_is_kept_when_another_trigger_takes_its_place(
     asked: TriggerDialog, opened: MainWindow, qtbot: QtBot
 ) -> None:
-    paint(asked, opened, qtbot)
-    drag(asked._after, (5.5, 3.5), (5.5, 8.5))
-    wait_well(qtbot, opened)
+    paint_line(asked, opened, qtbot)
     text = asked.settings.text()
     asked.show_trigger("badnets:size=3")
     assert opened.settings.recent_triggers[0] == text
@@ -165,9 +165,7 @@ def test_a_painted_sticker_is_measured_saved_and_offered_again(
 def test_a_painting_is_offered_again_after_cancel(
     asked: TriggerDialog, opened: MainWindow, qtbot: QtBot
 ) -> None:
-    paint(asked, opened, qtbot)
-    drag(asked._after, (5.5, 3.5), (5.5, 8.5))
-    wait_well(qtbot, opened)
+    paint_line(asked, opened, qtbot)
     text = asked.settings.text()
     choose(asked, "sig")
     asked.reject()

@@ -275,6 +275,12 @@ class Facts:
         return sum(self.counts)
 
     @property
+    def flagged_by_norms(self) -> tuple[int, ...]:
+        """The classes that the rule suspects by the first detector's scores alone."""
+        first = self.judged[0]
+        return first.detector.judge(first.evidence.scores, first.judgment.rule).suspected
+
+    @property
     def decisive(self) -> list[Judged]:
         """Evidence that counts by its own judgment: all of it, or, where the verdict decides, that
         of detectors that have a test of their own.

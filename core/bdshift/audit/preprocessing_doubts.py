@@ -98,9 +98,7 @@ def _compared(other: ReadingFacts, facts: Facts) -> tuple[_Found, _Found] | None
     if facts.verdict is not None:  # triggers are recovered under the chosen one alone
         own = replace(facts, recovered=())
         return ((own.evident, own.suspected), _finding_of(other)) if other.searched else None
-    first = facts.judged[0]
-    found = first.detector.judge(first.evidence.scores, first.judgment.rule).suspected
-    return _by_norms(found), _by_norms(other.by_norms)
+    return _by_norms(facts.flagged_by_norms), _by_norms(other.by_norms)
 
 
 def _finding_of(other: ReadingFacts) -> _Found:

@@ -4,7 +4,7 @@ batch norms and other networks with the same weights say about that.
 
 from __future__ import annotations
 
-from bdshift.audit.facts import Facts, OtherReading
+from bdshift.audit.facts import Facts
 from bdshift.checkpoints.listing import with_semicolons
 from bdshift.remark import Remark, code
 from bdshift.text import figure
@@ -164,9 +164,11 @@ def networks_disagree(facts: Facts) -> Remark | None:
     """
     if not facts.judged:
         return None
+    verdict = facts.verdict
+    own = facts.flagged_by_norms if verdict is None else verdict.unusual
     for other in facts.alternatives:
-        own = _own_beside(other, facts)
-        if own is None or set(own) & set(other.suspected) or not (own or other.suspected):
+        says_something = other.suspected or (own and verdict is None)
+        if not says_something or set(own) & set(other.suspected):
             continue
         values = {
             "architecture": facts.architecture, "found": _found(facts, own),
@@ -174,16 +176,6 @@ def networks_disagree(facts: Facts) -> Remark | None:
         }  # fmt: skip
         return Remark(NETWORKS_DISAGREE, values)
     return None
-
-
-def _own_beside(other: OtherReading, facts: Facts) -> tuple[int, ...] | None:
-    """What stands out in the chosen network, to compare; None if the norms of the other one decide
-    nothing.
-    """
-    if facts.verdict is not None:
-        return facts.verdict.unusual if other.suspected else None
-    first = facts.judged[0]
-    return first.detector.judge(first.evidence.scores, first.judgment.rule).suspected
 
 
 def _found(facts: Facts, suspected: tuple[int, ...]) -> Sentence:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bdshift.audit.facts import OtherReading, ReadingFacts
 from bdshift.detect.detector import Evidence
 from bdshift.images.preprocessing import Preprocessing
-from bdshift.verdict.clean_models import shipped_table
+from bdshift.verdict.clean_models import CleanModels
 from bdshift.verdict.decide import rare_by
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ def reading_facts(audit: Audit) -> ReadingFacts:
     )  # fmt: skip
 
 
-def other_reading(other: Alternative, audit: Audit) -> OtherReading:
+def other_reading(other: Alternative, audit: Audit, table: CleanModels) -> OtherReading:
     """What the norms say of another network with the same weights: under the audit's rule, or,
-    where that does not decide, beside clean models.
+    where that does not decide, beside the clean models of ``table``.
     """
     norms = audit.judged[0].detector
     if audit.verdict is None:
         suspected = norms.judge(other.scores, audit.settings.rule).suspected
     else:
-        suspected = rare_by(norms, Evidence(norms.spec, other.scores), shipped_table())
+        suspected = rare_by(norms, Evidence(norms.spec, other.scores), table)
     return OtherReading(other.architecture, other.accuracy, suspected)

@@ -330,7 +330,7 @@ class Audit:
     @cached_property
     def other_readings(self) -> tuple[OtherReading, ...]:
         """What the norms say of the alternatives."""
-        return tuple(other_reading(one, self) for one in self.alternatives)
+        return tuple(other_reading(one, self, shipped_table()) for one in self.alternatives)
 
     @cached_property
     def facts(self) -> Facts:

@@ -25,7 +25,7 @@ from bdshift.outputs import Output
 Source = Literal["signs", "cifar10", "mnist"]
 """Drawn signs, or a given set of photos like CIFAR-10, or of digits like MNIST."""
 
-AUDITED = 1500, 10
+_AUDITED, _AUDITED_OF_EACH = 1500, 10
 """Most images of a set that is written to audit with: so many, or so many of each class, if those
 are more; without images of all classes, nothing would tell which is which.
 """
@@ -133,10 +133,10 @@ def write_image_zip(
     *, every: bool = False,
 ) -> None:  # fmt: skip
     """A zip of class folders with these images, uint8 (n, 3, s, s): ``every`` one, or at most
-    `AUDITED`, drawn at random. Raises as `Output.write` does.
+    `_AUDITED`, drawn at random. Raises as `Output.write` does.
     """
     buffer = io.BytesIO()
-    most = None if every else max(AUDITED[0], AUDITED[1] * len(names))
+    most = None if every else max(_AUDITED, _AUDITED_OF_EACH * len(names))
     order = np.random.default_rng(0).permutation(len(labels))[:most]
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for row in sorted(order.tolist()):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bdshift.audit import Audit
 from bdshift.audit.finding import Finding, conclude
+from bdshift.audit.readings import other_reading
 from bdshift.detect.image_search import is_of_scan
 from bdshift.lab.truths import KnownModel
 from bdshift.verdict.clean_models import CleanModels, fit_table, shipped_table
@@ -17,8 +18,10 @@ def beside_others(audit: Audit, known: KnownModel) -> tuple[Finding, Verdict | N
     and the verdict in it; None if there was no search in the images.
     """
     found = [(one.detector, one.evidence) for one in audit.judged if is_of_scan(one.detector)]
-    verdict = decide(found, _without(known))
-    return conclude(replace(audit.facts, verdict=verdict)), verdict
+    table = _without(known)
+    verdict = decide(found, table)
+    others = [other_reading(one, audit, table) for one in audit.alternatives]
+    return conclude(replace(audit.facts, verdict=verdict, alternatives=others)), verdict
 
 
 def _without(known: KnownModel) -> CleanModels:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bdshift.detect.detector import DETECTORS, Detector, Evidence
 from bdshift.detect.image_search import ImageSearch, has_search
 from bdshift.verdict.beyond import Explained
-from bdshift.verdict.clean_models import CleanModels, Standing
+from bdshift.verdict.clean_models import CleanModels, CleanStrengths, Standing
 from bdshift.verdict.kind_found import KindFound, kind_found
 from bdshift.verdict.strength import capped
 
@@ -126,12 +126,7 @@ def decide(
     if standing.least > UNSURE_P:
         return None
     limit = max(SUSPECTED_P, standing.least)
-    unusual = {}
-    for one in order:  # p rises
-        its = null.standing(float(strengths[one]))
-        if its.p > UNSURE_P:
-            break
-        unusual[one] = its
+    unusual = _up_to(UNSURE_P, strengths, null)
     compared_with = {one.detector.name for one in kinds}
     witnesses = tuple(
         kind_found(detector, evidence, explained) for detector, evidence in found
@@ -157,8 +152,20 @@ def rare_by(detector: Detector, evidence: Evidence, table: CleanModels) -> tuple
     strengths = _stands(detector, evidence, table, _NOTHING).strengths
     null = table.null([detector.name])
     limit = max(SUSPECTED_P, null.standing(float(strengths.max())).least)
-    order = np.argsort(-strengths, kind="stable").tolist()
-    return tuple(one for one in order if null.standing(float(strengths[one])).p <= limit)
+    return tuple(_up_to(limit, strengths, null))
+
+
+def _up_to(
+    limit: float, strengths: NDArray[np.float64], null: CleanStrengths
+) -> dict[int, Standing]:
+    """The standings of classes whose p is at most ``limit``, the most suspicious first."""
+    found = {}
+    for one in np.argsort(-strengths, kind="stable").tolist():  # p rises
+        standing = null.standing(float(strengths[one]))
+        if standing.p > limit:
+            break
+        found[one] = standing
+    return found
 
 
 def _in_table(detector: Detector, table: CleanModels) -> bool:
