@@ -24,7 +24,7 @@ from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.poison import poison, read_backdoors, triggered
 from bdshift.lab.protocol import scales
 from bdshift.lab.recipe import Recipe
-from bdshift.lab.train import train_victim
+from bdshift.lab.train import _Data, train_victim
 from bdshift.lab.trial import try_attack
 from bdshift.lab.trojan import TrojanPatch
 from bdshift.triggers import parse_trigger
@@ -235,6 +235,27 @@ def test_a_network_can_be_compiled(
         train_victim(recipe, lab, tmp_path / "none", compiled=True)
 
 
+def test_images_are_smaller_in_the_first_epochs(
+    lab: LabData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def prepare(data: Any, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        images = prepared(data, pixels, rng)
+        seen.append(images.shape[-1])
+        assert images.is_contiguous(memory_format=torch.channels_last)
+        return images
+
+    prepared = _Data.prepare
+    monkeypatch.setattr(_Data, "prepare", prepare)
+    recipe = replace(small(), epochs=5, sizes="16,99,24")
+    train_victim(recipe, lab, tmp_path / "v")
+    each = len(seen) // 5
+    assert seen == [16] * each + [32] * each + [24] * each + [32] * 2 * each, "never enlarged"
+    about = json.loads((tmp_path / "v/card.json").read_text("utf-8"))
+    assert about["recipe"]["sizes"] == "16,99,24"
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [({"epochs": 0}, "epochs is a whole number from 1 to 10,000, not 0"),
@@ -252,6 +273,10 @@ def test_a_network_can_be_compiled(
      ({"attack": "badnets", "target": "x"}, "there is no class 'x'"),
      ({"attack": "sig:frequency=0", "target": "stop"}, "frequency is a number above 0"),
      ({"attack": "badnets", "labels": "no", "target": "stop"}, "labeling 'no'"),
+     ({"sizes": "8,x"}, "8,x: no list of sizes in pixels"),
+     ({"sizes": "0"}, "0: no list of sizes in pixels"),
+     ({"sizes": "16,24", "epochs": 2}, "the last of 2 epochs is at full size"),
+     ({"sizes": "16", "network": "cnn"}, "takes no images of 16 pixels, only of 32"),
      ({"target": "stop"}, "a target needs an attack")],
 )  # fmt: skip
 def test_a_recipe_that_cannot_be_is_refused_before_anything_is_left(

@@ -18,6 +18,7 @@ import pytest
 from commands import bdshift
 
 from bdshift.lab.ablations import ablate, ablation_table
+from bdshift.lab.compared import compare, compared_files, compared_table
 from bdshift.lab.protocol import Attack, TableScale, scales
 from bdshift.lab.rows import Places, Tables
 from bdshift.lab.tables import tables
@@ -40,6 +41,7 @@ def tiny_scale(monkeypatch: pytest.MonkeyPatch) -> TableScale:
     tiny = replace(
         small, recipe=recipe, methods=methods, ours="shift tuning", attacks=attacks, more=more,
         as_published={"CLP as published": "clp:form=reference"}, share=0.9,
+        drawn_on=replace(recipe, width=5),
     )  # fmt: skip
     monkeypatch.setattr("bdshift.lab.protocol.scales", lambda: {**scales(), "small": tiny})
     monkeypatch.setattr("bdshift.lab.trojan.TrojanPatch", partial(TrojanPatch, steps=5))
@@ -93,6 +95,44 @@ def test_a_table_shows_what_was_published_for_its_network() -> None:
     assert "*93.4 / 99.6*" not in tables([row], scales()["small"])
 
 
+def test_every_cell_stands_beside_the_published_one() -> None:
+    scale = scales()["paper-cpu"]
+    cosines = {"cosine": -0.7, "cosine_abs": 0.73}
+    victims: list[dict[str, object]] = [
+        {
+            "attack": "WaNet", "seed": seed, "z": [-2.0] + [0.0] * 9,
+            "training": {"outcome": {"acc": 0.92, "asr": asr}}, "agreement": {"shift": cosines},
+        }
+        for seed, asr in ((0, 0.9), (1, 1.0))
+    ]  # fmt: skip
+    ours = {"attack": "WaNet", "method": scale.ours, "acc": 0.95, "asr": 0.0, "der": 0.9909}
+    cells = compare([*victims, ours], scale)
+    by = {(cell.what, cell.figure): cell for cell in cells}
+    assert {cell.attack for cell in cells} == {"WaNet"}
+    asr = by["none", "ASR"]
+    assert (asr.table, asr.count) == (4, 2)
+    assert asr.ours == pytest.approx(0.95)
+    assert asr.difference == pytest.approx(0.95 - 0.9959)
+    assert [asr.differs, by["none", "ACC"].differs] == [True, False]
+    assert by["shift", "z"].table == 2
+    assert not by["shift", "z"].differs
+    assert [by[name, "cosine"].differs for name in ("shift", "|shift|")] == [True, False]
+    assert by[scale.ours, "DER"].published == 0.9909, "of the paper's own method"
+    assert ("FP", "ACC") not in by, "there is no row"
+    text = "\n".join(compared_table(cells))
+    assert "2 of 7 cells differ" in text
+    assert "| 1 | shift | WaNet | cosine | −0.700 | 0.717 | −1.417 |" in text
+    assert "| 4 | none | WaNet | ASR | 95.0 | 99.6 | −4.6 |" in text
+    files = compared_files(cells)
+    table = list(csv.DictReader(files["compared.csv"].splitlines()))
+    assert len(table) == len(cells) == 8
+    assert sum(int(row["differs"]) for row in table) == 2
+    drawn = ElementTree.fromstring(files["compared.svg"])
+    assert sum(element.tag.endswith("circle") for element in drawn.iter()) == 7
+    assert compared_files([]) == {}
+    assert list(compared_table([])) == []
+
+
 @pytest.mark.usefixtures("tiny_scale")
 def test_tables_are_made_row_by_row_and_go_on(few_signs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
@@ -105,6 +145,7 @@ def test_tables_are_made_row_by_row_and_go_on(few_signs: Path, tmp_path: Path) -
     assert {path.name for path in out.iterdir()} == {
         "badnets-0.json", "badnets-0-clp.json", "tables.md", "overlap.csv", "overlap.svg",
         "norms.csv", "purified.csv", "rankings.csv", "scatter.csv", "scatter.svg", "z.svg",
+        "compared.csv", "compared.svg",
     }  # fmt: skip
     row = json.loads((out / "badnets-0-clp.json").read_text())
     assert row["spec"].startswith("clp:u=3.0")
@@ -116,6 +157,8 @@ def test_tables_are_made_row_by_row_and_go_on(few_signs: Path, tmp_path: Path) -
     assert second.exit_code == 0, second.output
     assert (out / "badnets-0.json").stat().st_mtime_ns == written, "not made again"
     assert (tmp_path / "work" / "trojan.png").exists()
+    about = json.loads((tmp_path / "work/drawn-on/card.json").read_text("utf-8"))
+    assert about["recipe"]["width"] == 5, "the patch is drawn on a model of another recipe"
     text = (out / "tables.md").read_text()
     for cell in ("| shift tuning |", "| CLP |", "Trojan 0", "*published*"):
         assert cell in text

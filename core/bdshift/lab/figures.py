@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from bdshift.csv_data import csv_text
+from bdshift.lab.compared import compare, compared_files
 from bdshift.lab.protocol import TARGET, TableScale
 from bdshift.lab.svg import Panel, draw
 
@@ -17,8 +18,9 @@ Row = dict[str, Any]
 def figures(rows: Sequence[Row], scale: TableScale) -> dict[str, str]:
     """Texts by file name: Figure 2 (``overlap``), 3 (``scatter``), 4 (under the name of each method
     that is `drawn_as` something; every method's ranking is in ``rankings``), 5 (``z``, which has
-    the other targets too; its numbers and those of Tables 2 and 3 are in ``norms``), and the
-    numbers of Tables 1 and 4 to 6 (``purified``).
+    the other targets too; its numbers and those of Tables 2 and 3 are in ``norms``), the
+    numbers of Tables 1 and 4 to 6 (``purified``), and all of them beside the paper's
+    (``compared``).
     """
     norms = [
         (row["attack"], row["seed"], number, f"{l2:.6g}", f"{z:.5g}", int(number in row["flagged"]))
@@ -30,6 +32,7 @@ def figures(rows: Sequence[Row], scale: TableScale) -> dict[str, str]:
         "norms.csv": csv_text([("attack", "seed", "class", "l2", "z", "flagged"), *norms]),
         "purified.csv": csv_text([_PURIFIED, *(_purified(row) for row in rows if "method" in row)]),
     }
+    found |= compared_files(compare(rows, scale))
     by_target = [_z_panel(rows, scale, name) for name in scale.attacks]
     if any(panel.lines for panel in by_target):
         found["z.svg"] = draw([panel for panel in by_target if panel.lines])

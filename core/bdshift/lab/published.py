@@ -23,6 +23,7 @@ class Published:
         rates: shift tuning, by victims with lower rates (Table 6).
         cosines: of each method's neurons with TAC, by ranking and attack (Table 1).
         norms: L2 norm of every class's shift and z of the target, by attack (Tables 2 and 3).
+        own: the paper's own method among ``purified``.
     """
 
     network: str
@@ -33,6 +34,7 @@ class Published:
     rates: Mapping[str, Triple] = field(default_factory=dict)
     cosines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     norms: Mapping[str, tuple[tuple[float, ...], float]] = field(default_factory=dict)
+    own: str = "the paper's settings"
 
 
 def _four(*triples: Triple) -> dict[str, Triple]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bdshift.errors import UsageError
+from bdshift.images.preprocessing import MAX_SIZE
 from bdshift.lab.networks import NetworkName
 from bdshift.lab.poison import Backdoor, read_backdoors
 from bdshift.registry import Configured
@@ -50,8 +51,10 @@ class Recipe(Configured):
         epochs, batch, peak_rate, weight_decay: of SGD with Nesterov momentum 0.9.
         schedule: the learning rate rises for a quarter of all steps and falls for the rest, both
             linearly ("one-cycle"), or falls from the start along a cosine ("cosine").
+        sizes: of the images in the first epochs, in pixels (`size_in`): smaller ones cost less. A
+            network learns coarse things first (Touvron et al., 2019, train and test at two sizes).
         normalization: as `parse_normalization` reads it.
-        translate: random translation in pixels, drawn for each image.
+        translate: random translation in pixels of the full size, drawn for each image.
         flip: random mirroring (not for signs: left and right differ).
         seed: of everything random.
     """
@@ -131,6 +134,13 @@ class Recipe(Configured):
         words("The learning rate rises and falls once, or falls along a cosine.",
               ja="学習率は一度上がって下がるか、コサインカーブに沿って下がります。"),
     )  # fmt: skip
+    sizes: str = setting(
+        "", words("Image sizes", ja="画像サイズ"),
+        words("Of the first epochs, in pixels, one for each: 16,16,24. Empty: every epoch at full "
+              "size.",
+              ja="最初の数エポックの画像サイズ（ピクセル）。エポックごとに 1 つ（例: 16,16,24）。"
+                 "空なら全エポックで元のサイズを使います。"),
+    )  # fmt: skip
     normalization: str = setting(
         "half", words("Normalization", ja="正規化"),
         words("A known name, or mean/std.", ja="既知の名前、または 平均/標準偏差。"),
@@ -159,6 +169,25 @@ class Recipe(Configured):
             raise UsageError("a target needs an attack (--attack)")
         if self.attack and not self.target and LABELINGS.parse(self.labels).has_target:
             raise UsageError("an attack needs a class to send images to (--target)")
+        if len(self._sizes) >= self.epochs:
+            raise UsageError(
+                "{sizes}: the last of {epochs:|epoch|epochs} is at full size", sizes=self.sizes,
+                epochs=self.epochs,
+            )  # fmt: skip
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        try:
+            found = tuple(int(one) for one in self.sizes.split(",") if self.sizes)
+        except ValueError:
+            found = (0,)
+        if any(not 1 <= one <= MAX_SIZE for one in found):
+            raise UsageError("{sizes}: no list of sizes in pixels, such as 16,24", sizes=self.sizes)
+        return found
+
+    def size_in(self, epoch: int, full: int) -> int:
+        """Side of the images in an epoch, counted from 0, in pixels; at most ``full``."""
+        return min(self._sizes[epoch], full) if epoch < len(self._sizes) else full
 
     def backdoors(self, class_names: tuple[str, ...]) -> tuple[Backdoor, ...]:
         """The victim's backdoors; raises as `read_backdoors`."""

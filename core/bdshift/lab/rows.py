@@ -202,19 +202,25 @@ class Tables:
     def _trained(self, attack: str, seed: int) -> Path:
         """The victim's folder; without an attack, the clean model's."""
         folder = self.places.work / f"{_slug(attack) or 'clean'}-{seed}"
-        recipe = self._recipe(attack, seed)
+        self._train(self._recipe(attack, seed), folder)
+        return folder
+
+    def _train(self, recipe: Recipe, folder: Path) -> None:
         train_victim(
             recipe, self._images(), folder, device=self.device, compiled=self.compiled, job=self.job
         )
-        return folder
 
     def _patch(self) -> Path:
         """The Trojan patch, drawn on a clean model of seed 0."""
         path = self.places.work / "trojan.png"
         if not path.exists():
-            model = self._trained("", 0) / "model.pth"
+            other = self.scale.drawn_on
+            recipe = other or self._recipe("", 0)
+            folder = self.places.work / ("drawn-on" if other else "clean-0")
+            self._train(recipe, folder)
             pixels = self._images().train_pixels
-            drawn = draw_on(model, self.scale.recipe, pixels, device=self.device, job=self.job)
+            model = folder / "model.pth"
+            drawn = draw_on(model, recipe, pixels, device=self.device, job=self.job)
             write_patch(Output(path), drawn.pixels)
         return path
 

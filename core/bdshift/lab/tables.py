@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
+from bdshift.lab.compared import compare, compared_table
 from bdshift.lab.networks import NETWORKS
 from bdshift.lab.protocol import TARGET, TableScale
 from bdshift.lab.published import Triple
+from bdshift.lab.recipe import Recipe
 
 Row = dict[str, Any]
 _NONE = "–"
@@ -31,6 +33,7 @@ def tables(rows: Sequence[Row], scale: TableScale) -> str:
         *_agreement(cleaned, victims, scale),
         *_norms(victims, scale),
         *_more(rows, scale),
+        *compared_table(compare(rows, scale)),
         *_times(cleaned, scale),
     ]
     return "\n".join(parts) + "\n"
@@ -49,13 +52,17 @@ def _recipe(cleaned: Sequence[Row], scale: TableScale) -> Iterator[str]:
     yield (
         f"Victims: {NETWORKS[recipe.network].label}, width {recipe.width}, "
         f"{recipe.epochs} epochs of SGD (peak {recipe.peak_rate:g}, {recipe.schedule}), "
-        f"batch {recipe.batch}, {recipe.rate:.0%} poisoned, {recipe.labels} to class {TARGET}. "
-        f"Methods see {scale.share:.0%} of the training images, a fifth of those held out; figures "
-        "are on all test images."
+        f"{_sizes(recipe)}batch {recipe.batch}, {recipe.rate:.0%} poisoned, {recipe.labels} to "
+        f"class {TARGET}. Methods see {scale.share:.0%} of the training images, a fifth of those "
+        "held out; figures are on all test images."
     )
     yield ""
     named = [[name, f"`{scale.every_method[name]}`"] for name in _made(cleaned, scale)]
     yield from _table(["method", "as text"], named)
+
+
+def _sizes(recipe: Recipe) -> str:
+    return f"the first at {recipe.sizes.replace(',', ', ')} pixels, " if recipe.sizes else ""
 
 
 def _made(cleaned: Sequence[Row], scale: TableScale) -> list[str]:

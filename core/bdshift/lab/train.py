@@ -1,9 +1,10 @@
 """Train a victim whose backdoor is known, or its clean twin: fast, resumable, from a seed.
 
 Data stays on the device; augmentation is batched there; bfloat16 where the hardware has it;
-channels-last. The learning rate rises and falls once, linearly, over the whole run. Every random
-choice comes from (seed, epoch), so a run that was stopped and resumed gives the same weights, bit
-for bit, as one that was not (same versions, same number of threads).
+channels-last; smaller images in the first epochs, if the recipe says so. The learning rate rises
+and falls once, linearly, over the whole run. Every random choice comes from (seed, epoch), so a run
+that was stopped and resumed gives the same weights, bit for bit, as one that was not (same
+versions, same number of threads).
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class _Data:
             data.train_pixels.shape[-1], parse_normalization(recipe.normalization)
         )
         self.backdoors = recipe.backdoors(data.class_names)
+        self.size = self.preprocess.size
         self.regimes = read_regimes(recipe.regime)
         self.others: list[nn.Module | None] = []
         self.joint = start_joint(self.backdoors, recipe.rate, recipe.seed, device)
@@ -72,7 +74,7 @@ class _Data:
         )  # fmt: skip
 
     def prepare(self, pixels: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """Images in 0…255, normalized, translated and mirrored; channels-last."""
+        """Images in 0…255, normalized, translated, mirrored and made smaller; channels-last."""
         count, reach = len(pixels), self.recipe.translate
         images = self.preprocess(pixels)
         if reach:
@@ -80,6 +82,10 @@ class _Data:
         if self.recipe.flip:
             mirror = sent(torch.rand(count, generator=rng) < 0.5, images.device)
             images = torch.where(mirror[:, None, None, None], images.flip(3), images)
+        if self.size != images.shape[-1]:
+            images = functional.interpolate(
+                images, (self.size,) * 2, mode="bilinear", antialias=True
+            )
         return images
 
     def loss(
@@ -153,6 +159,27 @@ def as_trained(recipe: Recipe, lab: LabData) -> LabData:
     return lab
 
 
+def _build(recipe: Recipe, lab: LabData) -> nn.Module:
+    """The network, with its first weights. Raises `UsageError` if it takes no images of a size that
+    the recipe asks for.
+    """
+    full = lab.train_pixels.shape[-1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = NETWORKS[recipe.network].build(recipe.width, full, lab.class_names)
+    network.eval()
+    for size in {recipe.size_in(epoch, full) for epoch in range(recipe.epochs)} - {full}:
+        try:
+            with torch.inference_mode():
+                network(torch.zeros(1, 3, size, size))
+        except RuntimeError as error:
+            raise UsageError(
+                "{network} takes no images of {size} pixels, only of {full}",
+                network=NETWORKS[recipe.network].label, size=size, full=full,
+            ) from error  # fmt: skip
+    return network
+
+
 def _compile(network: nn.Module, job: JobContext) -> _Forward:
     """Compiled at the first call, and again in eval mode."""
     from torch._dynamo.exc import TorchDynamoException  # slow to import
@@ -202,6 +229,7 @@ def train_victim(
             "a batch of {batch} is larger than the {count:|image|images} to train on",
             batch=recipe.batch, count=count,
         )  # fmt: skip
+    network, size = _build(recipe, lab), lab.train_pixels.shape[-1]
     make_folder(folder)
     state_file = folder / STATE
     if os.path.lexists(folder / CARD):
@@ -215,10 +243,6 @@ def train_victim(
     else:
         same_run(folder, state, recipe, images)
     data = _Data(recipe, lab, where)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        size = lab.train_pixels.shape[-1]
-        network = NETWORKS[recipe.network].build(recipe.width, size, lab.class_names)
     network = channels_last(network.to(where))
     data.others = [one.start(network) for one in data.regimes]
     optimizer = torch.optim.SGD(
@@ -241,6 +265,7 @@ def train_victim(
         started = time.perf_counter()
         rng = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch + 1)
         order = torch.randperm(len(data.labels), generator=rng).to(where)
+        data.size = recipe.size_in(epoch, size)
         network.train()
         total = torch.zeros((), device=where)
         for step, rows in enumerate(order[: steps * recipe.batch].split(recipe.batch)):
