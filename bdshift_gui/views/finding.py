@@ -12,6 +12,7 @@ from bdshift.text import figure
 from bdshift.words import Sentence
 from bdshift_gui.action import Action
 from bdshift_gui.actions.compare import COMPARE
+from bdshift_gui.actions.correct import LABELS
 from bdshift_gui.actions.purify import PURIFY
 from bdshift_gui.actions.recover import RECOVER
 from bdshift_gui.actions.save import REPORT
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from bdshift.audit.next_step import Step
 
 _STEPS: dict[Step, Action] = {
-    "search": SEARCH, "recover": RECOVER, "purify": PURIFY, "compare": COMPARE, "report": REPORT,
+    "classes": LABELS, "search": SEARCH, "recover": RECOVER, "purify": PURIFY, "compare": COMPARE,
+    "report": REPORT,
 }  # fmt: skip
 
 CLEAN_MODELS, BY_RULE = "clean-models", "rule"

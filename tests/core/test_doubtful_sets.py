@@ -14,6 +14,7 @@ from known import PER_CLASS, TARGET
 from remarks import other_cautions
 
 from bdshift.audit import ScanSettings, scan
+from bdshift.audit.next_step import next_step
 from bdshift.images.signs import CLASSES
 
 FEW = ScanSettings(sample=144)
@@ -79,6 +80,7 @@ def test_folders_that_only_sort_are_a_guess(clean_twin: Path, signs: Path, tmp_p
     audit = scan(clean_twin, images, FEW)
     assert audit.finding.level == "inconclusive"
     assert "order-guessed" in [reason.code for reason in audit.finding.reasons]
+    assert next_step(audit) == "classes"
     (images / "classes.txt").write_text("\n".join(CLASSES))
     audit = scan(clean_twin, images, FEW)
     assert audit.finding.level == "nothing-unusual"

@@ -49,6 +49,15 @@ def test_after_a_scan(victim_audit: Audit) -> None:
         assert said.endswith(f"That is this command without {without}, and with --overwrite.")
 
 
+def test_after_a_scan_of_classes_in_another_order(victim_audit: Audit) -> None:
+    turned, *_ = MATRIX["folders in another order"]
+    said = after_scan(turned(victim_audit), AskedScan(), Path("a.h5"))
+    assert said == (
+        "Next: say which class is which. That is this command with --labels FILE, and with "
+        "--overwrite."
+    )
+
+
 def test_after_a_recovery(measured_audit: Audit) -> None:
     recovery = made_recovery(measured_audit)
     audit = with_recovery(replace(measured_audit, tac=()), recovery)

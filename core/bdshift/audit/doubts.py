@@ -121,6 +121,8 @@ ORDER_GUESSED = code(
              "どのクラスかを示すものがありません。フォルダーを名前順に先頭のクラスとみなすのは推測です。"
              "「クラスの対応を変更…」で指定してください。"),
 )  # fmt: skip
+CLASSES_IN_DOUBT = (LABEL_ORDER, ORDER_GUESSED)
+"""Doubts that end when the user says which class is which."""
 TOO_FEW_CLASSES = code(
     "too-few-classes",
     words("With fewer than three classes that can be judged, no outlier can be distinguished "

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 from bdshift.audit.beside import COULD_NOT_TELL
+from bdshift.audit.doubts import CLASSES_IN_DOUBT
 from bdshift.audit.facts import WORKING_ASR
 from bdshift.audit.records import Audit
 from bdshift.words import words
 
-Step = Literal["search", "recover", "purify", "compare", "report"]
+Step = Literal["classes", "search", "recover", "purify", "compare", "report"]
 
 WHY: dict[Step, str] = {
+    "classes": words("Next: say which class is which.",
+                     ja="次：クラスの対応を指定します。"),
     "search": words("Next: search the images for triggers, and compare with clean models.",
                     ja="次：画像でトリガーを探索し、クリーンなモデルと比較します。"),
     "recover": words("Next: recover the trigger, to see what the model reacts to.",
@@ -26,10 +29,13 @@ WHY: dict[Step, str] = {
 
 
 def next_step(audit: Audit) -> Step:
-    """The next step of an audit. Where a class is suspected: its trigger, then a purified model (if
-    there are labels to purify it with), then what that has changed. Else the search, if it has not
-    run, a trigger of the class that may be one, then the report.
+    """The next step of an audit. Which class is which, if that is in doubt. Where a class is
+    suspected: its trigger, then a purified model (if there are labels to purify it with), then what
+    that has changed. Else the search, if it has not run, a trigger of the class that may be one,
+    then the report.
     """
+    if any(one.code in CLASSES_IN_DOUBT for one in audit.finding.reasons):
+        return "classes"
     suspected = audit.finding.suspected
     if not suspected:
         if _recovery_may_settle(audit):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bdshift.recovery.recovery import Recovery
 
 _NAME = "bdshift"
+_AGAIN = "That is this command"
 
 
 def after_scan(audit: Audit, asked: AskedScan, audit_file: Path) -> str:
@@ -26,10 +27,12 @@ def after_scan(audit: Audit, asked: AskedScan, audit_file: Path) -> str:
     from bdshift.audit.next_step import WHY, next_step
 
     step = next_step(audit)
+    if step == "classes":
+        return f"{WHY[step]} {_AGAIN} with --labels FILE, and with --overwrite."
     if step != "search":
         return _taken(step, audit_file, *_to_reopen(audit))
     without = "--quick" if asked.quick else "--detector"
-    return f"{WHY[step]} That is this command without {without}, and with --overwrite."
+    return f"{WHY[step]} {_AGAIN} without {without}, and with --overwrite."
 
 
 def after_purification(audit_file: Path) -> str:
