@@ -82,7 +82,8 @@ def test_what_was_published_is_of_attacks_and_methods_that_exist() -> None:
 def test_a_table_shows_what_was_published_for_its_network() -> None:
     about = {"attack": "WaNet", "seed": 0, "z": [-2.5] + [0.0] * 9, "p": 0.001, "flagged": [0]}
     row = {
-        **about, "l2": [3.0] + [5.0] * 9, "training": {"outcome": {"acc": 0.94, "asr": 1.0}},
+        **about, "l2": [3.0] + [5.0] * 9, "tac": [4.0, 3.0],
+        "training": {"outcome": {"acc": 0.94, "asr": 1.0}},
         "agreement": {key: {"cosine": 0.7, "cosine_abs": 0.7} for key in ("shift", "data_free")},
     }  # fmt: skip
     for name, norms, z, known, numbers in (
@@ -93,6 +94,7 @@ def test_a_table_shows_what_was_published_for_its_network() -> None:
         assert f"| *{norms}* |" in text
         assert f"| *{z}* |" in text
         assert f"| *{known}* |" in text
+        assert "| all alike | – | – | – | 0.990 (1) |" in text, "7 of 5 times the root of 2"
         assert [f"(Table {number})" in text for number in numbers] == [True, True]
     assert "*93.4 / 99.6*" not in tables([row], scales()["small"])
 

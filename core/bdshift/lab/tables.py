@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
@@ -161,7 +162,8 @@ def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: TableScale
     yield ""
     yield (
         "Of the values, followed by that of their absolute values, because TAC has no sign. "
-        "*w − w̄* is the head's row of the target minus the mean row, without any image."
+        "*w − w̄* is the head's row of the target minus the mean row, without any image; *all "
+        "alike* is a ranking that says nothing, with the same value for every neuron."
     )
     yield ""
     lines = []
@@ -172,6 +174,7 @@ def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: TableScale
             cells.append(_pair(some))
         lines.append([name, *cells])
         lines += _published_cosines(name, scale)
+    lines.append(["all alike", *(_alike(victims, attack) for attack in scale.attacks)])
     for method in _made(cleaned, scale):
         own = [row for row in cleaned if row["method"] == method and row["agreement"]]
         if not own or scale.method(method).ranks_by_shift:
@@ -183,6 +186,15 @@ def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: TableScale
         lines.append([method, *cells])
         lines += _published_cosines(method, scale)
     yield from _table(["ranking", *scale.attacks], lines)
+
+
+def _alike(victims: Sequence[Row], attack: str) -> str:
+    """Mean cosine of TAC with a constant: its mean over its root mean square."""
+    found = [row["tac"] for row in victims if row["attack"] == attack]
+    if not found:
+        return _NONE
+    cosine = fmean(fmean(tac) / math.sqrt(fmean(one * one for one in tac)) for tac in found)
+    return f"{cosine:.3f} ({len(found)})"
 
 
 def _pair(some: Sequence[dict[str, Any]]) -> str:
