@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from bdshift.recovery.recovery import Recovery
 
 _NAME = "bdshift"
-_AGAIN = "That is this command"
 
 
 def after_scan(audit: Audit, asked: AskedScan, audit_file: Path) -> str:
@@ -28,11 +27,12 @@ def after_scan(audit: Audit, asked: AskedScan, audit_file: Path) -> str:
 
     step = next_step(audit)
     if step == "classes":
-        return f"{WHY[step]} {_AGAIN} with --labels FILE, and with --overwrite."
-    if step != "search":
+        other = "with --labels FILE"
+    elif step == "search":
+        other = f"without {'--quick' if asked.quick else '--detector'}"
+    else:
         return _taken(step, audit_file, *_to_reopen(audit))
-    without = "--quick" if asked.quick else "--detector"
-    return f"{WHY[step]} {_AGAIN} without {without}, and with --overwrite."
+    return f"{WHY[step]} That is this command {other}, and with --overwrite."
 
 
 def after_purification(audit_file: Path) -> str:

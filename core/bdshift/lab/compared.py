@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from bdshift.csv_data import csv_text
-from bdshift.lab.protocol import TARGET, TableScale
+from bdshift.lab.protocol import TARGET, Row, TableScale
 from bdshift.lab.svg import Panel, draw
-
-Row = dict[str, Any]
 
 LIMITS = {"ACC": 0.03, "ASR": 0.03, "DER": 0.03, "cosine": 0.05}
 """By how much a figure may differ from the published one without a reason: 3 points, or 0.05."""
@@ -123,16 +120,15 @@ def compared_table(cells: Sequence[Cell]) -> Iterator[str]:
     yield "|---:|---|---|---|---:|---:|---:|"
     for cell in far:
         numbers = (_shown(cell, value) for value in (cell.ours, cell.published))
-        signed = _shown(cell, cell.difference, "+").replace("-", "−")
+        signed = _shown(cell, cell.difference, "+")
         words = [cell.what.replace("|", "\\|"), cell.attack, cell.figure, *numbers, signed]
-        yield f"| {cell.table} | {' | '.join(words).replace('-0.', '−0.')} |"
+        yield f"| {cell.table} | {' | '.join(words)} |"
     yield ""
 
 
 def _shown(cell: Cell, value: float, sign: str = "") -> str:
-    if cell.figure == "cosine":
-        return f"{value:{sign}.3f}"
-    return f"{100 * value:{sign}.1f}"
+    text = f"{value:{sign}.3f}" if cell.figure == "cosine" else f"{100 * value:{sign}.1f}"
+    return text.replace("-", "−")
 
 
 def compared_files(cells: Sequence[Cell]) -> dict[str, str]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import Any
 
 from bdshift.csv_data import csv_text
 from bdshift.lab.compared import compare, compared_files
-from bdshift.lab.protocol import TARGET, TableScale
+from bdshift.lab.protocol import TARGET, Row, TableScale
 from bdshift.lab.svg import Panel, draw
-
-Row = dict[str, Any]
 
 
 def figures(rows: Sequence[Row], scale: TableScale) -> dict[str, str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from bdshift.lab.published import RESNET18, RESNET50, Published
 from bdshift.lab.recipe import FAST, PAPER, Recipe
 from bdshift.purification import METHODS, Method
+
+Row = dict[str, Any]
+"""A row of the tables or the ablations, as its JSON file has it."""
 
 TARGET = 0
 """Index of the target class, as in the paper."""

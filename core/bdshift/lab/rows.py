@@ -27,9 +27,9 @@ from bdshift.jobs import SILENT, Canceled, JobContext
 from bdshift.lab.ablations import ablate, ablation_table, foreign_logits, noise
 from bdshift.lab.data import LabData, load_lab_data
 from bdshift.lab.figures import figures
-from bdshift.lab.protocol import TROJAN, Attack, TableScale
+from bdshift.lab.protocol import TROJAN, Attack, Row, TableScale
 from bdshift.lab.recipe import Recipe
-from bdshift.lab.tables import Row, tables
+from bdshift.lab.tables import tables
 from bdshift.lab.train import train_victim
 from bdshift.lab.trojan import draw_on, write_patch
 from bdshift.measure import der

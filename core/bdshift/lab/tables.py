@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from bdshift.lab.compared import compare, compared_table
 from bdshift.lab.networks import NETWORKS
-from bdshift.lab.protocol import TARGET, TableScale
+from bdshift.lab.protocol import TARGET, Row, TableScale
 from bdshift.lab.published import Triple
 from bdshift.lab.recipe import Recipe
+from bdshift.neurons.rankings import cosine
 
-Row = dict[str, Any]
 _NONE = "–"
 
 
@@ -189,12 +190,11 @@ def _agreement(cleaned: Sequence[Row], victims: Sequence[Row], scale: TableScale
 
 
 def _alike(victims: Sequence[Row], attack: str) -> str:
-    """Mean cosine of TAC with a constant: its mean over its root mean square."""
-    found = [row["tac"] for row in victims if row["attack"] == attack]
+    """Mean cosine of TAC with a constant."""
+    found = [np.array(row["tac"]) for row in victims if row["attack"] == attack]
     if not found:
         return _NONE
-    cosine = fmean(fmean(tac) / math.sqrt(fmean(one * one for one in tac)) for tac in found)
-    return f"{cosine:.3f} ({len(found)})"
+    return f"{fmean(cosine(np.ones_like(tac), tac) for tac in found):.3f} ({len(found)})"
 
 
 def _pair(some: Sequence[dict[str, Any]]) -> str:

@@ -229,14 +229,14 @@ def train_victim(
             "a batch of {batch} is larger than the {count:|image|images} to train on",
             batch=recipe.batch, count=count,
         )  # fmt: skip
-    network, size = _build(recipe, lab), lab.train_pixels.shape[-1]
-    make_folder(folder)
     state_file = folder / STATE
     if os.path.lexists(folder / CARD):
         outcome = finished(folder, recipe, images)
         job.note("{path}: is already finished", path=folder)
         remove(state_file)  # of a run that was killed in its last moment
         return outcome
+    network = _build(recipe, lab)
+    make_folder(folder)
     state = read_state(state_file, where, job) if os.path.lexists(state_file) else None
     if state is None:
         check_new(folder, recipe)
@@ -265,7 +265,7 @@ def train_victim(
         started = time.perf_counter()
         rng = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch + 1)
         order = torch.randperm(len(data.labels), generator=rng).to(where)
-        data.size = recipe.size_in(epoch, size)
+        data.size = recipe.size_in(epoch, data.preprocess.size)
         network.train()
         total = torch.zeros((), device=where)
         for step, rows in enumerate(order[: steps * recipe.batch].split(recipe.batch)):
